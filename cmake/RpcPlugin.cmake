@@ -1,0 +1,52 @@
+# rpc_add_modules(<target> MODULES <file.c>... [DEFINITIONS <name=value>...])
+#
+# A static library out of handler modules, with the array of them (plugin/modules.h). A module's file is
+# named as the module is: sensor.c defines RPC_MODULE(sensor, ...). Modules see include/ and nothing else
+# of this tree.
+function(rpc_add_modules target)
+    cmake_parse_arguments(ARG "" "" "MODULES;DEFINITIONS" ${ARGN})
+    set(declarations "")
+    set(entries "")
+    set(sources "")
+    foreach(file IN LISTS ARG_MODULES)
+        get_filename_component(word ${file} NAME_WE)
+        list(APPEND sources "${word}")
+    endforeach()
+    list(SORT sources)
+    foreach(word IN LISTS sources)
+        string(APPEND declarations "extern const rpc_module rpc_module_${word};\n")
+        string(APPEND entries "    &rpc_module_${word},\n")
+    endforeach()
+    set(list ${CMAKE_CURRENT_BINARY_DIR}/${target}_list.c)
+    file(CONFIGURE OUTPUT ${list} CONTENT
+"/* Written by the build. */
+#include \"modules.h\"
+
+@declarations@
+const rpc_module *const plugin_modules[] = {
+@entries@    NULL,
+};
+" @ONLY)
+
+    add_library(${target} STATIC ${ARG_MODULES})
+    target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/include)
+    target_compile_definitions(${target} PRIVATE ${ARG_DEFINITIONS})
+    target_link_libraries(${target} PRIVATE rpc_flags PkgConfig::CJSON m)
+    add_library(${target}_list OBJECT ${list})
+    target_include_directories(${target}_list PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/plugin)
+    target_link_libraries(${target}_list PRIVATE rpc_flags)
+endfunction()
+
+# rpc_add_plugin(<target> MODULES <file.c>... [DEFINITIONS <name=value>...])
+#
+# A loadable plugin <target>.so out of handler modules.
+function(rpc_add_plugin target)
+    rpc_add_modules(${target}_modules ${ARGN})
+    add_library(${target} MODULE $<TARGET_OBJECTS:rpc_plugin> $<TARGET_OBJECTS:${target}_modules_list>)
+    set_target_properties(${target} PROPERTIES PREFIX "" LINKER_LANGUAGE C)
+    # -z defs would refuse the broker's own functions, which libmosquitto does not have; -Bsymbolic keeps
+    # our names ours in brokers that export hundreds.
+    target_link_options(${target} PRIVATE -Wl,-Bsymbolic -Wl,-z,now -Wl,-z,relro)
+    target_link_libraries(${target} PRIVATE rpc_flags ${target}_modules rpc_core PkgConfig::MOSQUITTO
+                          PkgConfig::CJSON m ${CMAKE_DL_LIBS})
+endfunction()

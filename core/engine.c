@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The engine's beginning and end, its guards, its log and its counters. What a call goes through is in
+ * call.c, what comes out of it in answer.c, what handlers see in handler.c.
+ */
+#include "engine_private.h"
+
+#include "text.h"
+#include "topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOG_LINE = 640 }; /* bytes of a line; the broker itself cuts at 1000 */
+
+static char *make_error_topic(const char *prefix)
+{
+    const size_t size = strlen(prefix) + sizeof "/event/error";
+    char *topic = malloc(size);
+    if (topic)
+        snprintf(topic, size, "%s/event/error", prefix);
+    return topic;
+}
+
+struct engine *engine_create(const struct engine_options *options, const struct host *host)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return NULL;
+    engine->options = *options;
+    engine->host = *host;
+    engine->error_topic = make_error_topic(options->prefix);
+    engine->scratch_size = options->max_reply + JSON_PRINT_SLACK;
+    engine->scratch = malloc(engine->scratch_size);
+    if (engine->error_topic && engine->scratch)
+        return engine;
+    engine_destroy(engine);
+    return NULL;
+}
+
+bool engine_add_module(struct engine *engine, const rpc_module *module, const void *module_options,
+                       char why[ENGINE_WHY])
+{
+    _Static_assert((int)ENGINE_WHY == (int)REGISTRY_WHY, "the registry explains into the engine's buffer");
+    return registry_add(&engine->registry, engine, engine->options.prefix, module, module_options, why);
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (!engine)
+        return;
+    registry_clear(&engine->registry);
+    free(engine->error_topic);
+    free(engine->scratch);
+    free(engine);
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine)
+{
+    return &engine->counters;
+}
+
+void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
+                        void *context)
+{
+    const struct registry_method *method = engine->registry.methods;
+    for (; method; method = method->hh.next)
+        visit(method->declared, context);
+}
+
+/* ---- The log ---- */
+
+static void log_text(struct engine *engine, rpc_log_level level, const char *format, va_list arguments)
+{
+    char line[LOG_LINE];
+    char safe[LOG_LINE];
+    const int used = snprintf(line, sizeof line, "%s: ", engine->options.prefix);
+    vsnprintf(line + used, sizeof line - (size_t)used, format, arguments);
+    engine->host.log(engine->host.context, level, text_printable(line, safe, sizeof safe));
+}
+
+void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    log_text(engine, level, format, arguments);
+    va_end(arguments);
+}
+
+void engine_log_limited(struct engine *engine, rpc_log_level level, const char *format, ...)
+{
+    if (!gate_passes(&engine->warnings, engine->host.monotonic_clock(engine->host.context)))
+        return;
+    const uint64_t held = gate_take_held(&engine->warnings);
+    if (held)
+        engine_log(engine, level, "%" PRIu64 " lines were held back", held);
+    va_list arguments;
+    va_start(arguments, format);
+    log_text(engine, level, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- Messages ---- */
+
+bool engine_serves(const struct engine *engine, const char *topic)
+{
+    const char *method;
+    return topic_classify(engine->options.prefix, topic, &method) != TOPIC_FOREIGN;
+}
+
+static bool may_announce(const struct engine *engine, const struct host_client *client)
+{
+    return !engine->options.guard_events ||
+           (client->user && text_has_word(engine->options.event_publishers, client->user));
+}
+
+static enum engine_verdict refuse(struct engine *engine, const struct host_message *message)
+{
+    engine->counters.refused++;
+    engine_log_limited(engine, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s",
+                       message->client->id, message->topic);
+    return ENGINE_REFUSE;
+}
+
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
+{
+    const struct host_client *client = message->client;
+    const char *name = NULL;
+    switch (topic_classify(engine->options.prefix, message->topic, &name)) {
+    case TOPIC_CALL:
+        return client->bridge && !engine->options.bridge_calls ? ENGINE_PASS
+                                                               : call_receive(engine, message, name);
+    case TOPIC_RESPONSE:
+        return client->bridge ? ENGINE_PASS : refuse(engine, message);
+    case TOPIC_EVENT:
+        return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
+    case TOPIC_FOREIGN:
+        break;
+    }
+    return ENGINE_PASS;
+}
+
+/* ---- Counters ---- */
+
+static void publish_counter(struct engine *engine, const char *level, uint64_t value)
+{
+    char topic[TOPIC_PREFIX_MAX + 64];
+    char digits[24];
+    snprintf(topic, sizeof topic, "$SYS/broker/rpc/%s/%s", engine->options.prefix, level);
+    const int length = snprintf(digits, sizeof digits, "%" PRIu64, value);
+    void *payload = engine->host.allocate(engine->host.context, (size_t)length);
+    if (!payload)
+        return;
+    memcpy(payload, digits, (size_t)length);
+    const struct host_event event = {
+        .topic = topic, .payload = payload, .size = (size_t)length, .retain = true};
+    if (!engine->host.announce(engine->host.context, &event))
+        engine->host.release(engine->host.context, payload);
+}
+
+void engine_tick(struct engine *engine)
+{
+    if (!engine->options.sys_interval)
+        return;
+    const uint64_t now = engine->host.monotonic_clock(engine->host.context);
+    if (now < engine->sys_due)
+        return;
+    const bool first = !engine->sys_due;
+    engine->sys_due = now + engine->options.sys_interval;
+#define PUBLISH(member, level, text)                                  \
+    if (first || engine->counters.member != engine->published.member) \
+        publish_counter(engine, level, engine->counters.member);
+    ENGINE_COUNTERS(PUBLISH)
+#undef PUBLISH
+    engine->published = engine->counters;
+}

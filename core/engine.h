@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The RPC engine of one prefix, as its host sees it. Several live side by side; nothing is shared between
+ * them but code. All functions belong on the broker's thread.
+ */
+#ifndef CORE_ENGINE_H
+#define CORE_ENGINE_H
+
+#include "host.h"
+
+#include <mosquitto_rpc.h>
+
+/* The counters: X(member, level of the topic $SYS/broker/rpc/{prefix}/…, what it counts). */
+#define ENGINE_COUNTERS(X)                                                      \
+    X(calls, "calls", "calls of registered methods")                            \
+    X(errors, "errors", "calls of registered methods that ended with an error") \
+    X(unknown, "unknown", "calls of methods that nobody registered")            \
+    X(replies, "replies", "replies sent")                                       \
+    X(events, "events", "events announced, those of errors included")           \
+    X(refused, "refused", "forged events and replies that were refused")        \
+    X(dropped, "dropped", "replies and events that could not be sent")          \
+    X(slow, "slow", "calls that took longer than slow_call")
+
+struct engine_counters {
+#define COUNTER(member, level, text) uint64_t member;
+    ENGINE_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+/* How an engine is to behave. What pointers point at outlives the engine. */
+struct engine_options {
+    const char *prefix;
+    int qos;                           /* 0..2: highest of replies, that of events */
+    size_t max_payload, max_reply;     /* bytes; max_reply at most INT_MAX / 2 */
+    uint32_t reply_expiry;             /* seconds; 0: never */
+    bool forward_calls;                /* calls are delivered to subscribers as well */
+    bool forward_unknown;              /* unknown methods are somebody else's */
+    const char *response_topic_filter; /* a topic filter */
+    bool guard_events;
+    const char *event_publishers; /* user names, separated by spaces */
+    bool bridge_calls;
+    uint64_t slow_call;    /* nanoseconds; 0: no handler is too slow */
+    uint64_t sys_interval; /* nanoseconds; 0: no counters */
+};
+
+/* What becomes of the message. */
+enum engine_verdict {
+    ENGINE_PASS,    /* not ours: leave it as it is */
+    ENGINE_CONSUME, /* handled: deliver and store it nowhere */
+    ENGINE_FORWARD, /* handled: deliver it, but do not store it */
+    ENGINE_REFUSE   /* forged: deliver and store it nowhere, tell the client where MQTT can */
+};
+
+enum { ENGINE_WHY = 640 };
+
+struct engine;
+
+/*
+ * Makes an engine without methods. options and host are copied. Returns NULL when there is no memory.
+ */
+struct engine *engine_create(const struct engine_options *options, const struct host *host);
+
+/*
+ * Adds a module and starts it. module_options is a struct of its options shape, NULL if it has none, and
+ * outlives the engine. Returns false, with why in one line, if its tables are wrong or its init failed; all
+ * that is left to do with the engine then is to destroy it.
+ */
+bool engine_add_module(struct engine *engine, const rpc_module *module, const void *module_options,
+                       char why[ENGINE_WHY]);
+
+/* Ends all modules and frees the engine; accepts NULL. */
+void engine_destroy(struct engine *engine);
+
+/* Whether a topic is the engine's business, a cheap question to ask of every message. */
+bool engine_serves(const struct engine *engine, const char *topic);
+
+/* Handles a message whose topic the engine serves. Replies and events leave before it returns. */
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message);
+
+/* To be called now and then, about every 100 ms: publishes the counters that have changed. */
+void engine_tick(struct engine *engine);
+
+const struct engine_counters *engine_counters(const struct engine *engine);
+
+/* Calls visit for every registered method, in the order of registration. */
+void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
+                        void *context);
+
+#endif

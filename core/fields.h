@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What reads field tables: decoding JSON into a struct, checking, encoding a struct as JSON, and saying
+ * in words what a field takes. One table, no second description anywhere.
+ */
+#ifndef CORE_FIELDS_H
+#define CORE_FIELDS_H
+
+#include "arena.h"
+#include "json.h"
+
+#include <mosquitto_rpc.h>
+
+enum { FIELDS_WHY = 320 }; /* bytes that hold any explanation of this file */
+
+/* A shape that was checked, with its defaults parsed. All zero: no shape. */
+struct fields {
+    const rpc_shape *shape;
+    cJSON **defaults; /* one for each field; NULL where it has none */
+};
+
+/*
+ * Checks a shape and parses its defaults; shape may be NULL. Returns RPC_OK; RPC_INVALID_PARAMS: the
+ * table is wrong, why says how; RPC_INTERNAL_ERROR: no memory. Unless RPC_OK, fields is all zero.
+ */
+rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY]);
+
+/* Frees what fields_prepare() made; accepts all zero, and leaves that. */
+void fields_release(struct fields *fields);
+
+/*
+ * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
+ * do. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does not fit, why names the
+ * first offending member; RPC_INTERNAL_ERROR: no memory.
+ */
+rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
+                         char why[FIELDS_WHY]);
+
+/*
+ * Encodes a struct of a shape. Returns RPC_OK: *out is a new tree, to be freed with cJSON_Delete();
+ * RPC_INVALID_PARAMS: the struct does not fit its own shape, why says how; RPC_INTERNAL_ERROR: no memory.
+ */
+rpc_status fields_encode(const rpc_shape *shape, const void *in, cJSON **out, char why[FIELDS_WHY]);
+
+/* The name of a field on the wire. */
+const char *fields_name(const rpc_field *field);
+
+/* Whether a call may leave the field out. */
+bool fields_may_miss(const rpc_field *field);
+
+/*
+ * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters". Cut at
+ * capacity, that of out. Returns out.
+ */
+const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
+
+#endif

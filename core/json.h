@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * JSON as the wire contract wants it, on cJSON. cJSON is lenient where the contract is not: it takes
+ * "01", "1." and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep,
+ * keeps both of two equal members and stores every number as a double. What lies between is here.
+ *
+ * All of it runs on the broker's thread only: newer brokers make cJSON allocate through a counter of
+ * theirs that is not atomic.
+ */
+#ifndef CORE_JSON_H
+#define CORE_JSON_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { JSON_DEPTH_MAX = 32 }; /* levels of arrays and objects */
+
+enum json_fault {
+    JSON_FINE,
+    JSON_BROKEN,   /* no JSON text (RFC 8259), too deep, or bytes behind the value; no tree */
+    JSON_UNWANTED, /* JSON, but with a member twice, a number too large for a double, or U+0000 in a
+                      string. There is a tree, in which U+0001 stands for U+0000 */
+    JSON_NO_MEMORY /* no tree */
+};
+
+struct json_error {
+    enum json_fault fault;
+    char why[200]; /* one sentence without a full stop; "" if all is fine */
+};
+
+/*
+ * Parses size bytes at text; a NUL must follow them. Returns a tree, to be freed with cJSON_Delete(), or
+ * NULL; error says which.
+ *
+ * A number that a double would not give back digit by digit (more than 15 significant ones) is kept as a
+ * node of type cJSON_Raw with its literal in valuestring beside valuedouble, so that 64-bit integers stay
+ * exact and come out as they went in: json_is_number() knows both types.
+ */
+cJSON *json_parse(const char *text, size_t size, struct json_error *error);
+
+bool json_is_number(const cJSON *item);
+
+/* Prints item without white space and a NUL behind it. Returns its length, or 0: over capacity. */
+size_t json_print(const cJSON *item, char *out, size_t capacity);
+
+/* The bytes that json_print() needs beyond the text: cJSON asks for some in reserve. */
+enum { JSON_PRINT_SLACK = 64 };
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Text from the wire is hostile: what checks it, cuts it and makes it fit for a log. */
+#ifndef CORE_TEXT_H
+#define CORE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Decodes the UTF-8 character at text, which has size bytes left. Returns how many bytes it takes, or 0:
+ * not well-formed (RFC 3629: overlong, a surrogate, beyond U+10FFFF, cut off) or size is 0.
+ */
+size_t text_decode(const char *text, size_t size, uint32_t *character);
+
+/* Whether a NUL-terminated text is well-formed UTF-8; *characters gets how many it has. */
+bool text_is_utf8(const char *text, size_t *characters);
+
+/*
+ * Whether text may be part of an MQTT topic to publish to: well-formed UTF-8 without wildcards, and
+ * without the control and non-characters that section 1.5.4 of MQTT 5.0 lets a receiver refuse.
+ */
+bool text_is_topic(const char *text);
+
+/* The largest number of bytes up to limit that cuts no character of well-formed text in two. */
+size_t text_cut(const char *text, size_t limit);
+
+/*
+ * Copies text into out as printable ASCII: other bytes, and '\', become \xNN, and "..." ends what did
+ * not fit. capacity is that of out, at least 8. Returns out.
+ */
+const char *text_printable(const char *text, char *out, size_t capacity);
+
+/* Whether word is one of the words of a list with spaces between them. */
+bool text_has_word(const char *list, const char *word);
+
+#endif

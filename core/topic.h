@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The topics of one prefix, and the names that may stand in them (protocol, section 1). */
+#ifndef CORE_TOPIC_H
+#define CORE_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    TOPIC_NAME_MAX = 128,   /* bytes of a method's or an event's name */
+    TOPIC_PREFIX_MAX = 128, /* bytes of a prefix */
+    TOPIC_REPLY_MAX = 256,  /* bytes of a Response Topic or a request_id */
+    TOPIC_MAX = 65535       /* bytes of any topic: MQTT's length field has 16 bits */
+};
+
+enum topic_kind {
+    TOPIC_FOREIGN,  /* nothing that the engine has to do with */
+    TOPIC_CALL,     /* {prefix}/call/{method} */
+    TOPIC_RESPONSE, /* where replies go: {prefix}/call/…/response/…, {prefix}/jsonrpc/response/… */
+    TOPIC_EVENT     /* {prefix}/event/… */
+};
+
+/*
+ * What topic is to prefix. For TOPIC_CALL *method gets the rest behind "call/", which need not be a valid
+ * name. Parents of a subtree belong to it, since a subscription to a/# sees messages to a.
+ */
+enum topic_kind topic_classify(const char *prefix, const char *topic, const char **method);
+
+/* Whether name can be a method's or an event's. */
+bool topic_is_name(const char *name);
+
+/* Whether prefix can be served: a topic of 1 to TOPIC_PREFIX_MAX bytes without empty levels, none of the
+   broker's own $ trees. */
+bool topic_is_prefix(const char *prefix);
+
+/* Whether some topic would belong to both prefixes. */
+bool topic_prefixes_clash(const char *one, const char *other);
+
+#endif

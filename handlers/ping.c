@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Is the service there? The first method to try, and the smallest module that announces something. */
+#include <mosquitto_rpc.h>
+
+struct pong {
+    bool ok;
+    double time;
+};
+
+static const rpc_field pong_fields[] = {
+    RPC_BOOL(struct pong, ok, .doc = "always true"),
+    RPC_DOUBLE(struct pong, time, .doc = "the broker's Unix time, with its fraction", .unit = "s"),
+};
+
+static const rpc_shape pong_shape = RPC_OBJECT_SHAPE(struct pong, pong_fields);
+
+static rpc_status ping(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params;
+    struct pong *pong = result;
+    pong->ok = true;
+    pong->time = rpc_call_time(call);
+    return RPC_OK;
+}
+
+static const rpc_event events[] = {
+    {.name = "pong", .doc = "somebody called ping and asked for no reply"},
+    {.name = NULL},
+};
+
+static const rpc_method methods[] = {
+    {
+        .name = "ping",
+        .doc = "Answers, so that a caller knows that the way there and back works.",
+        .result = &pong_shape,
+        .event = "pong",
+        .announce = RPC_UNANSWERED,
+        .run = ping,
+    },
+    {.name = NULL},
+};
+
+RPC_MODULE(ping, .doc = "Whether the service is there.", .methods = methods, .events = events);

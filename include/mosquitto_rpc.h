@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * mosquitto_rpc.h: all that the author of a handler includes.
+ *
+ * A module is one constant table: methods, the events they announce, the options they read, and how
+ * large their state is. A method names the shape of its parameters and of its result; the engine
+ * decodes, checks, encodes and documents both from that one table, so that a handler is an ordinary
+ * function from one C struct to another:
+ *
+ *     struct greeting_params { const char *name; };
+ *     struct greeting { const char *text; };
+ *
+ *     static rpc_status greet(rpc_call *call, void *state, const void *params, void *result)
+ *     {
+ *         const struct greeting_params *given = params;
+ *         struct greeting *greeting = result;
+ *         (void)state;
+ *         greeting->text = rpc_printf(call, "Hello, %s", given->name);
+ *         return greeting->text ? RPC_OK : RPC_INTERNAL_ERROR;
+ *     }
+ *
+ * Rules that hold for every function here, unless it says otherwise:
+ *
+ * - Thread: everything runs on the one thread that also serves all clients, and so does every
+ *   function that a module supplies. A handler that waits makes everybody wait.
+ * - Ownership: a handler frees nothing. What it is given, and what it asks of rpc_alloc(), lives
+ *   until the call has ended. What it must keep, it copies into its own state.
+ * - Text is UTF-8, ends with a NUL and holds no other.
+ * - Tables are never copied: a module, and all that it points at, has static storage.
+ */
+#ifndef MOSQUITTO_RPC_H
+#define MOSQUITTO_RPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define RPC_PRINTF(string, first) __attribute__((__format__(__printf__, string, first)))
+#else
+#define RPC_PRINTF(string, first)
+#endif
+
+/* One call, from its arrival to its last reply. */
+typedef struct rpc_call rpc_call;
+
+/* One module inside one prefix, from before its init to after its fini. */
+typedef struct rpc_instance rpc_instance;
+
+/* ---- Outcomes ------------------------------------------------------------------------------ */
+
+/*
+ * Every outcome that the engine itself knows: X(enumerator, name on the wire, JSON-RPC 2.0 code, text
+ * for people). The first five codes are those of section 5.1 of the JSON-RPC 2.0 specification, the
+ * others lie in the range that it leaves to servers. RPC_RAISED stands for the codes that handlers
+ * declare themselves: its name never appears, the declared one does.
+ */
+#define RPC_STATUS_MAP(X)                                                                     \
+    X(RPC_OK, "ok", 0, "success")                                                             \
+    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                      \
+    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")         \
+    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                     \
+    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")   \
+    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                     \
+    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")      \
+    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping") \
+    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting")                     \
+    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time")             \
+    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over the limit")    \
+    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over the limit")         \
+    X(RPC_RAISED, "raised", -32010, "an error that the method declares")
+
+#define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
+typedef enum rpc_status { RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_ } rpc_status;
+#undef RPC_STATUS_ENUMERATOR_
+
+/* ---- Shapes -------------------------------------------------------------------------------- */
+
+/* JSON text as it is: for parameters and results whose shape is not known beforehand. */
+typedef struct rpc_json {
+    const char *text; /* one JSON value; NULL where an optional member was not given */
+} rpc_json;
+
+/* The whole payload of a method that takes raw bytes (RPC_BYTES_SHAPE). */
+typedef struct rpc_bytes {
+    const void *data; /* not NULL, also when size is 0; followed by a NUL that size does not count */
+    size_t size;      /* bytes */
+} rpc_bytes;
+
+typedef enum rpc_kind {
+    RPC_KIND_BOOL,   /* bool: true, false */
+    RPC_KIND_INT32,  /* int32_t: a number without a fractional part (1.0 and 1e3 have none) */
+    RPC_KIND_INT64,  /* int64_t: likewise, exact over its whole range */
+    RPC_KIND_DOUBLE, /* double: any finite number */
+    RPC_KIND_STRING, /* const char *: text, its length bounded */
+    RPC_KIND_CHOICE, /* int or an enum: one of a list of strings, as its index */
+    RPC_KIND_JSON    /* rpc_json: any value */
+} rpc_kind;
+
+/*
+ * One member of a shape. Written with the macros below, which take the struct's type, the member and
+ * then designated initialisers for what else there is to say:
+ *
+ *     RPC_DOUBLE(struct reading, value, .doc = "the reading", .unit = "Celsius", .range = {-90, 60})
+ *
+ * The macro does not compile when the member's C type is not the one of its kind.
+ */
+typedef struct rpc_field {
+    const char *member; /* the C member's name, written by the macro */
+    const char *name;   /* the name on the wire; NULL: the C member's name */
+    const char *doc;    /* one line for the reader of the reference */
+    const char *unit;   /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k */
+    rpc_kind kind;
+    bool optional;            /* may be missing; a field with a default may be, too */
+    const char *default_json; /* JSON text of the value that stands in for a missing member */
+    struct {
+        double min, max;
+    } range; /* numbers: both ends allowed; INFINITY: open; no range unless min < max */
+    struct {
+        unsigned min, max;
+    } length;                   /* strings: Unicode characters; a string's max must be at least 1 */
+    const char *const *choices; /* RPC_KIND_CHOICE: the strings, ending with NULL */
+    size_t offset;              /* of the member, written by the macro */
+    size_t flag;                /* RPC_FLAG(): tells whether the member was given; 0: none */
+} rpc_field;
+
+/*
+ * Where an optional number, bool or choice without a default was left out, its member is zero and only
+ * a flag tells: `.flag = RPC_FLAG(struct s, has_value)` names a bool of the same struct. Decoding sets
+ * it; in a result the handler sets it, and a member whose flag is false is left out. Strings and JSON
+ * need no flag: NULL means left out.
+ */
+#define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, bool * : 1))
+
+#define RPC_BOOL(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_BOOL, RPC_OFFSET_(type, m, bool * : 1), __VA_ARGS__)
+#define RPC_INT32(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_INT32, RPC_OFFSET_(type, m, int32_t * : 1), __VA_ARGS__)
+#define RPC_INT64(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_INT64, RPC_OFFSET_(type, m, int64_t * : 1), __VA_ARGS__)
+#define RPC_DOUBLE(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_DOUBLE, RPC_OFFSET_(type, m, double * : 1), __VA_ARGS__)
+#define RPC_STRING(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_STRING, RPC_OFFSET_(type, m, const char ** : 1), __VA_ARGS__)
+#define RPC_CHOICE(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_CHOICE, RPC_OFFSET_(type, m, int * : 1, unsigned * : 1), __VA_ARGS__)
+#define RPC_JSON(type, m, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, rpc_json * : 1), __VA_ARGS__)
+
+/* A _Generic without a default: the member's type is one of those listed, or nothing compiles. */
+#define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + 0 * _Generic(&((type *)0)->m, __VA_ARGS__))
+#define RPC_FIELD_(type, m, k, o, ...)                        \
+    {                                                         \
+        .member = #m, .kind = (k), .offset = (o), __VA_ARGS__ \
+    }
+
+typedef enum rpc_form {
+    RPC_FORM_OBJECT, /* a JSON object, its members are the fields; others are ignored */
+    RPC_FORM_VALUE,  /* one JSON value, described by the only field */
+    RPC_FORM_BYTES   /* parameters only: the payload as it is, in an rpc_bytes */
+} rpc_form;
+
+/* A struct and the table that describes it. Written with one of the three macros. */
+typedef struct rpc_shape {
+    rpc_form form;
+    size_t size; /* of the struct, bytes */
+    const rpc_field *fields;
+    size_t count; /* of the fields */
+} rpc_shape;
+
+/* The shape of struct `type`, whose members the array `table` describes. */
+#define RPC_OBJECT_SHAPE(type, table)                                              \
+    {                                                                              \
+        RPC_FORM_OBJECT, sizeof(type), (table), sizeof(table) / sizeof((table)[0]) \
+    }
+/* The shape of a payload that is one JSON value; `table` has one entry. */
+#define RPC_VALUE_SHAPE(type, table)                                              \
+    {                                                                             \
+        RPC_FORM_VALUE, sizeof(type), (table), sizeof(table) / sizeof((table)[0]) \
+    }
+/* The shape of a payload that is no JSON: the handler's parameters are an rpc_bytes. */
+#define RPC_BYTES_SHAPE                            \
+    {                                              \
+        RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0 \
+    }
+
+/* ---- Modules ------------------------------------------------------------------------------- */
+
+/*
+ * Runs one call.
+ *   state   the module's state in the caller's prefix; NULL if its state_size is 0
+ *   params  the parameters, decoded and checked: a struct of the method's params shape; NULL if it
+ *           declares none. Lives until the call has ended
+ *   result  a zeroed struct of the method's result shape, to be filled in; NULL if it declares none.
+ *           What it points at must live until the call has ended: constants, state, params, rpc_alloc()
+ * Thread: the broker's; must not wait for a disk, a network, a lock or the time of day.
+ * Returns RPC_OK: the result is the reply; what rpc_raise() returned: that error is the reply; any other
+ *   rpc_status: that error with its standard text. A result that does not fit its own shape (a string
+ *   too long, a number out of range) is the handler's fault: internal_error, and a line in the log.
+ */
+typedef rpc_status (*rpc_handler)(rpc_call *call, void *state, const void *params, void *result);
+
+/* An error that a method may raise beside the engine's own. Tables end with a NULL code. */
+typedef struct rpc_error {
+    const char *code; /* [a-z0-9_]+, at most 64 bytes, none of the engine's own names */
+    const char *doc;
+    const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none.
+                              An object, without members named method, err or msg */
+} rpc_error;
+
+/* An announcement that others can subscribe to. Tables end with a NULL name. */
+typedef struct rpc_event {
+    const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
+                         or "request" */
+    const char *doc;
+    const rpc_shape *data; /* of rpc_announce(); NULL: only announced as some method's result or error */
+    bool retained;         /* late subscribers get the last one */
+} rpc_event;
+
+typedef enum rpc_announcement {
+    RPC_ALWAYS,    /* the result event follows every success: a change that others want to know */
+    RPC_UNANSWERED /* only when the caller asked for no reply */
+} rpc_announcement;
+
+/* Tables end with a NULL name. */
+typedef struct rpc_method {
+    const char *name; /* spelt as an event's name */
+    const char *doc;
+    const rpc_shape *params; /* NULL: none; whatever object is given is ignored */
+    const rpc_shape *result; /* NULL: the reply is {} */
+    const rpc_error *errors; /* NULL: only the engine's own */
+    const char *event;       /* announces the result; one of the module's events; NULL: none */
+    rpc_announcement announce;
+    const char *error_event; /* announces errors that the handler raised, of calls that asked for no
+                                reply; one of the module's events; NULL: the common event "error" */
+    rpc_handler run;
+} rpc_method;
+
+typedef struct rpc_module {
+    const char *name; /* [a-z][a-z0-9]*, written by RPC_MODULE() */
+    const char *doc;
+    size_t state_size;         /* bytes the engine allocates, zeroed, for each prefix */
+    const rpc_shape *options;  /* NULL: none. An object; each field is optional or has a default, and is
+                                  read from the configuration as plugin_opt_{module}_{field}: bool, int,
+                                  double, string and choice. The struct lives as long as the instance */
+    const rpc_method *methods; /* NULL: none */
+    const rpc_event *events;   /* NULL: none */
+
+    /*
+     * Prepares one instance, before its first call; NULL: nothing to prepare. state is as allocated,
+     * options is decoded. May wait: the broker is only starting. Returns RPC_OK, or anything else to
+     * stop the broker's start, after saying why with rpc_log(); fini is then called all the same.
+     */
+    rpc_status (*init)(rpc_instance *instance, void *state, const void *options);
+
+    /*
+     * Frees what state holds, not state itself; NULL: nothing to free. Accepts a state that init left
+     * half made, or never saw (all zero). May neither announce nor call.
+     */
+    void (*fini)(void *state);
+} rpc_module;
+
+/* Defines the module `word` in the file word.c of handlers/: RPC_MODULE(word, .doc = "…", …); */
+#define RPC_MODULE(word, ...)                  \
+    extern const rpc_module rpc_module_##word; \
+    const rpc_module rpc_module_##word = {.name = #word, __VA_ARGS__}
+
+/* ---- What a handler may ask and do --------------------------------------------------------- */
+
+/* The method that was called: one of the module's own names. */
+const char *rpc_call_method(const rpc_call *call);
+
+/* When the call arrived: Unix time, seconds and their fraction. */
+double rpc_call_time(const rpc_call *call);
+
+/* Who calls: the id under which the client is connected. Any text, "" if there is none. */
+const char *rpc_caller_id(const rpc_call *call);
+
+/* The user name under which the caller was let in; NULL for an anonymous one. */
+const char *rpc_caller_user(const rpc_call *call);
+
+/* The network address of the caller as text; NULL when it came through another server. */
+const char *rpc_caller_address(const rpc_call *call);
+
+/* The version of the protocol that the caller speaks, as the protocol numbers itself (3, 4, 5). */
+int rpc_caller_version(const rpc_call *call);
+
+/* The instance that the call runs in. */
+rpc_instance *rpc_call_instance(const rpc_call *call);
+
+/*
+ * Allocates size bytes, zeroed, aligned for any type, that live until the call has ended. Size 0 gives
+ * a pointer, too. Returns NULL when there is no memory: return RPC_INTERNAL_ERROR then.
+ */
+void *rpc_alloc(rpc_call *call, size_t size);
+
+/* Formats a string into memory of the call. Returns NULL when there is no memory. */
+char *rpc_printf(rpc_call *call, const char *format, ...) RPC_PRINTF(2, 3);
+
+/*
+ * Raises an error; write `return rpc_raise(…)`. code is one that the method declares, or a name of
+ * RPC_STATUS_MAP but "ok" and "raised"; any other is the handler's fault, becomes internal_error and is
+ * logged. The message is cut at 512 bytes. A later call replaces an earlier one.
+ */
+rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...) RPC_PRINTF(3, 4);
+
+/*
+ * Likewise, with more members in the error object: data is a struct of the shape that the method
+ * declares for this code, and is read before the function returns.
+ */
+rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, const char *format, ...)
+    RPC_PRINTF(4, 5);
+
+/*
+ * Announces one of the module's events that declare a data shape; data is a struct of that shape, and is
+ * read before the function returns. Beside the announcement of a result, which a handler never makes.
+ * Inside a call give call, so that the announcement reaches those that see what its caller sees; else NULL.
+ * Returns RPC_OK: handed over; RPC_INTERNAL_ERROR: not a declared event with a shape, data does not fit
+ * the shape (both are logged), no memory; RPC_REPLY_TOO_LARGE: over the configured size.
+ */
+rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
+
+typedef enum rpc_log_level {
+    RPC_LOG_DEBUG,
+    RPC_LOG_INFO,
+    RPC_LOG_NOTICE,
+    RPC_LOG_WARNING,
+    RPC_LOG_ERROR
+} rpc_log_level;
+
+/*
+ * Writes one line to the log, with prefix and module before it. Bytes that are not printable ASCII appear
+ * as \xNN, and the line is cut at 512 bytes, so that text of callers may be part of it; but a caller must
+ * not be able to cause lines without limit.
+ */
+void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
+
+#endif

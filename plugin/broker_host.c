@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The broker as a host: see broker_host.h. Payloads are of mosquitto_malloc() and go out through
+ * mosquitto_broker_publish(): with its _copy sibling, and with memory of malloc(), brokers of 2.0 count
+ * memory down that they never counted up, and refuse clients in the end.
+ */
+#include "broker_host.h"
+
+#include <mqtt_protocol.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Messages in ---- */
+
+const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted)
+{
+    const size_t length = strlen(broker_host->mount_point);
+    *mounted = length && strncmp(topic, broker_host->mount_point, length) == 0;
+    return *mounted ? topic + length : topic;
+}
+
+static void read_client(struct broker_client *client, struct mosquitto *handle, bool mounted)
+{
+    const char *id = mosquitto_client_id(handle);
+    const char *address = mosquitto_client_address(handle);
+    client->handle = handle;
+    client->mounted = mounted;
+    client->seen = (struct host_client){
+        .id = id ? id : "",
+        .user = mosquitto_client_username(handle),
+        .address = address,
+        .version = mosquitto_client_protocol_version(handle),
+        .bridge = !address, /* every client that connected to a listener has one */
+    };
+}
+
+/*
+ * Reads the two properties that a reply needs. Of an empty one 2.1.2 returns success without a value,
+ * 2.0 an allocated "".
+ */
+static void read_properties(struct broker_message *message, const mosquitto_property *properties)
+{
+    uint16_t size = 0;
+    if (mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic, false))
+        message->seen.response_topic = message->response_topic ? message->response_topic : "";
+    if (mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &message->correlation, &size,
+                                       false)) {
+        message->seen.correlation = message->correlation ? message->correlation : "";
+        message->seen.correlation_size = message->correlation ? size : 0;
+    }
+}
+
+void broker_message_read(struct broker_message *message, const struct broker_host *broker_host,
+                         const struct mosquitto_evt_message *event, const char *topic, bool mounted)
+{
+    (void)broker_host;
+    memset(message, 0, sizeof *message);
+    read_client(&message->client, event->client, mounted);
+    message->seen.client = &message->client.seen;
+    message->seen.topic = topic;
+    message->seen.payload = event->payload ? event->payload : "";
+    message->seen.size = event->payload ? event->payloadlen : 0;
+    message->seen.qos = event->qos;
+    if (event->properties)
+        read_properties(message, event->properties);
+}
+
+void broker_message_clear(struct broker_message *message, const struct broker_host *broker_host)
+{
+    broker_free_read(&broker_host->broker, message->response_topic);
+    broker_free_read(&broker_host->broker, message->correlation);
+}
+
+/* ---- Messages out ---- */
+
+static const struct broker_client *client_of(const struct host_client *seen)
+{
+    return (const struct broker_client *)(const void *)seen;
+}
+
+/*
+ * Writes the topic with the mount point before it. Returns topic itself if there is none to write, NULL if
+ * there is no memory; release with free_mounted().
+ */
+static const char *mounted_topic(const struct broker_host *host, bool mount, const char *topic)
+{
+    if (!mount)
+        return topic;
+    const size_t head = strlen(host->mount_point);
+    const size_t tail = strlen(topic) + 1;
+    char *whole = malloc(head + tail);
+    if (!whole)
+        return NULL;
+    memcpy(whole, host->mount_point, head);
+    memcpy(whole + head, topic, tail);
+    return whole;
+}
+
+static void free_mounted(const char *mounted, const char *topic)
+{
+    if (mounted != topic)
+        free((void *)(uintptr_t)mounted);
+}
+
+/* What only an MQTT 5 client sees. */
+static int add_visible_properties(mosquitto_property **properties, const struct host_reply *reply)
+{
+    int rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, "application/json");
+    if (rc == MOSQ_ERR_SUCCESS && reply->correlation)
+        rc = mosquitto_property_add_binary(properties, MQTT_PROP_CORRELATION_DATA, reply->correlation,
+                                           (uint16_t)reply->correlation_size);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status", reply->status);
+    return rc;
+}
+
+/*
+ * The expiry keeps stale replies out of sessions. A QoS 0 reply to an older client goes without it: no
+ * session keeps such a reply, the client cannot see it, and every property costs.
+ */
+static int add_properties(mosquitto_property **properties, const struct host_reply *reply)
+{
+    const bool is_v5 = reply->client->version == 5;
+    int rc = is_v5 ? add_visible_properties(properties, reply) : MOSQ_ERR_SUCCESS;
+    if (rc == MOSQ_ERR_SUCCESS && reply->expiry && (is_v5 || reply->qos > 0))
+        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, reply->expiry);
+    return rc;
+}
+
+static bool publish_reply(struct broker_host *host, const struct host_reply *reply, const char *topic)
+{
+    mosquitto_property *properties = NULL;
+    if (add_properties(&properties, reply) == MOSQ_ERR_SUCCESS &&
+        outbox_add(&host->outbox, client_of(reply->client)->handle, topic, reply->payload, reply->size,
+                   reply->qos, properties))
+        return true;
+    mosquitto_property_free_all(&properties);
+    return false;
+}
+
+static bool send_reply(void *context, const struct host_reply *reply)
+{
+    struct broker_host *host = context;
+    const struct broker_client *client = client_of(reply->client);
+    const bool mount = client->mounted && host->broker.cuts_mount_point;
+    const char *topic = mounted_topic(host, mount, reply->topic);
+    const bool sent = topic && publish_reply(host, reply, topic);
+    free_mounted(topic, reply->topic);
+    if (sent && !host->broker.is_2_1 && mosquitto_client_protocol(client->handle) == mp_websockets)
+        wake_request(&host->wake);
+    return sent;
+}
+
+/* Events that a mounted client caused are told under its mount point, as its own publications would be. */
+static bool send_event(void *context, const struct host_event *event)
+{
+    struct broker_host *host = context;
+    const bool mount = event->client && client_of(event->client)->mounted;
+    const char *topic = mounted_topic(host, mount, event->topic);
+    const bool sent = topic && mosquitto_broker_publish(NULL, topic, (int)event->size, event->payload,
+                                                        event->qos, event->retain, NULL) == MOSQ_ERR_SUCCESS;
+    free_mounted(topic, event->topic);
+    return sent;
+}
+
+/* ---- The rest ---- */
+
+static void *allocate(void *context, size_t size)
+{
+    (void)context;
+    return mosquitto_malloc(size);
+}
+
+static void release(void *context, void *memory)
+{
+    (void)context;
+    mosquitto_free(memory);
+}
+
+static void write_log(void *context, rpc_log_level level, const char *line)
+{
+    static const int levels[] = {
+        [RPC_LOG_DEBUG] = MOSQ_LOG_DEBUG,   [RPC_LOG_INFO] = MOSQ_LOG_INFO,
+        [RPC_LOG_NOTICE] = MOSQ_LOG_NOTICE, [RPC_LOG_WARNING] = MOSQ_LOG_WARNING,
+        [RPC_LOG_ERROR] = MOSQ_LOG_ERR,
+    };
+    (void)context;
+    mosquitto_log_printf(levels[level], "mosquitto-rpc: %s", line);
+}
+
+static bool topic_matches(void *context, const char *filter, const char *topic)
+{
+    (void)context;
+    bool result = false;
+    return mosquitto_topic_matches_sub(filter, topic, &result) == MOSQ_ERR_SUCCESS && result;
+}
+
+static double wall_clock(void *context)
+{
+    (void)context;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t monotonic_clock(void *context)
+{
+    (void)context;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+struct host broker_host_functions(struct broker_host *broker_host)
+{
+    return (struct host){
+        .context = broker_host,
+        .allocate = allocate,
+        .release = release,
+        .reply = send_reply,
+        .announce = send_event,
+        .log = write_log,
+        .topic_matches = topic_matches,
+        .wall_clock = wall_clock,
+        .monotonic_clock = monotonic_clock,
+    };
+}

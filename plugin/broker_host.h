@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The broker as the engines' host (core/host.h): its clients, messages, memory, log and clocks. */
+#ifndef PLUGIN_BROKER_HOST_H
+#define PLUGIN_BROKER_HOST_H
+
+#include "broker.h"
+#include "host.h"
+#include "outbox.h"
+#include "wake.h"
+
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+
+struct broker_host {
+    struct broker broker;
+    const char *mount_point; /* "": none */
+    struct outbox outbox;
+    struct wake wake;
+};
+
+/* A client as the engine sees it, and what only this side knows of it. */
+struct broker_client {
+    struct host_client seen; /* the first member: the engine gives back its address */
+    struct mosquitto *handle;
+    bool mounted; /* behind a listener with the configured mount_point */
+};
+
+/* One message, taken apart for an engine. Borrows from the event; broker_message_clear() frees the rest. */
+struct broker_message {
+    struct host_message seen;
+    struct broker_client client;
+    char *response_topic;
+    void *correlation;
+};
+
+/* The host functions of this host. */
+struct host broker_host_functions(struct broker_host *broker_host);
+
+/* The topic without the mount point, which *mounted tells was there. */
+const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);
+
+/* Takes a message apart. topic and mounted are what broker_host_unmount() gave. */
+void broker_message_read(struct broker_message *message, const struct broker_host *broker_host,
+                         const struct mosquitto_evt_message *event, const char *topic, bool mounted);
+
+void broker_message_clear(struct broker_message *message, const struct broker_host *broker_host);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Replies that wait for the end of the loop's round: see outbox.h. */
+#include "outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct outbox_letter {
+    const struct mosquitto *client; /* only ever compared: it may be gone */
+    void *payload;
+    mosquitto_property *properties;
+    size_t size;
+    int qos;
+    const char *topic; /* in the same memory, behind the id */
+    struct outbox_letter *prev, *next;
+    char id[];
+};
+
+static bool publish(const char *id, const char *topic, void *payload, size_t size, int qos,
+                    mosquitto_property *properties)
+{
+    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, false, properties) ==
+           MOSQ_ERR_SUCCESS;
+}
+
+static struct outbox_letter *write_letter(struct mosquitto *client, const char *topic)
+{
+    const char *id = mosquitto_client_id(client);
+    const size_t id_size = strlen(id) + 1;
+    const size_t topic_size = strlen(topic) + 1;
+    struct outbox_letter *letter = malloc(sizeof *letter + id_size + topic_size);
+    if (!letter)
+        return NULL;
+    letter->client = client;
+    letter->topic = letter->id + id_size;
+    memcpy(letter->id, id, id_size);
+    memcpy(letter->id + id_size, topic, topic_size);
+    return letter;
+}
+
+bool outbox_add(struct outbox *outbox, struct mosquitto *client, const char *topic, void *payload,
+                size_t size, int qos, mosquitto_property *properties)
+{
+    if (!outbox->open || outbox->count >= OUTBOX_MAX)
+        return publish(mosquitto_client_id(client), topic, payload, size, qos, properties);
+    struct outbox_letter *letter = write_letter(client, topic);
+    if (!letter)
+        return false;
+    letter->payload = payload;
+    letter->size = size;
+    letter->qos = qos;
+    letter->properties = properties;
+    DL_APPEND(outbox->letters, letter);
+    outbox->count++;
+    return true;
+}
+
+static void take_out(struct outbox *outbox, struct outbox_letter *letter)
+{
+    DL_DELETE(outbox->letters, letter);
+    outbox->count--;
+}
+
+static void throw_away(struct outbox_letter *letter)
+{
+    mosquitto_free(letter->payload);
+    mosquitto_property_free_all(&letter->properties);
+    free(letter);
+}
+
+void outbox_send(struct outbox *outbox)
+{
+    struct outbox_letter *letter, *next;
+    DL_FOREACH_SAFE(outbox->letters, letter, next)
+    {
+        take_out(outbox, letter);
+        if (publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
+                    letter->properties))
+            free(letter);
+        else
+            throw_away(letter);
+    }
+}
+
+void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
+{
+    const bool has_session = !mosquitto_client_clean_session(client);
+    struct outbox_letter *letter, *next;
+    DL_FOREACH_SAFE(outbox->letters, letter, next)
+    {
+        if (letter->client != client || (letter->qos > 0 && has_session))
+            continue;
+        take_out(outbox, letter);
+        throw_away(letter);
+    }
+}
+
+void outbox_clear(struct outbox *outbox)
+{
+    struct outbox_letter *letter, *next;
+    DL_FOREACH_SAFE(outbox->letters, letter, next)
+    {
+        take_out(outbox, letter);
+        throw_away(letter);
+    }
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The options: see settings.h. The table below is the only place where they are listed. */
+#include "settings.h"
+
+#include "text.h"
+#include "topic.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The options as they are decoded. */
+struct values {
+    const char *prefix, *modules, *response_topic_filter, *event_publishers, *mount_point;
+    int32_t qos, max_payload, max_reply, reply_expiry;
+    int64_t sys_interval, slow_call;
+    int unknown_methods;
+    bool forward_calls, guard_events, bridge_calls;
+};
+
+enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
+static const char *const unknown_methods[] = {"reject", "forward", NULL};
+
+static const rpc_field option_fields[] = {
+    RPC_STRING(struct values, prefix, .doc = "topic prefixes to serve, separated by spaces",
+               .default_json = "\"rpc\"", .length = {1, 4096}),
+    RPC_INT32(struct values, qos, .doc = "highest QoS of replies, and the QoS of events", .default_json = "2",
+              .range = {0, 2}),
+    RPC_STRING(struct values, modules, .doc = "names of the handler modules to start; without it, all",
+               .optional = true, .length = {1, 4096}),
+    RPC_BOOL(struct values, forward_calls, .doc = "deliver calls to subscribers of the call topics as well",
+             .default_json = "false"),
+    RPC_CHOICE(
+        struct values, unknown_methods,
+        .doc = "what becomes of calls of methods that nobody registered: answered, or left to other servers",
+        .choices = unknown_methods, .default_json = "\"reject\""),
+    RPC_STRING(struct values, response_topic_filter,
+               .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
+               .length = {1, 1024}),
+    RPC_BOOL(struct values, guard_events, .doc = "refuse events that clients publish",
+             .default_json = "true"),
+    RPC_STRING(struct values, event_publishers,
+               .doc = "user names whose clients may publish events, separated by spaces; without it, none",
+               .optional = true, .length = {1, 4096}),
+    RPC_BOOL(struct values, bridge_calls,
+             .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
+             .default_json = "false"),
+    RPC_STRING(struct values, mount_point,
+               .doc = "the listener's mount_point, for calls of its clients and the replies to them",
+               .optional = true, .length = {1, 1024}),
+    RPC_INT32(struct values, max_payload, .doc = "largest payload of a call", .unit = "bytes",
+              .default_json = "65536", .range = {1, 16777216}),
+    RPC_INT32(struct values, max_reply, .doc = "largest payload of a reply or an event", .unit = "bytes",
+              .default_json = "65536", .range = {64, 16777216}),
+    RPC_INT32(struct values, reply_expiry, .doc = "Message Expiry Interval of replies; 0: they never expire",
+              .unit = "s", .default_json = "60", .range = {0, 86400}),
+    RPC_INT64(struct values, sys_interval, .doc = "time between two publications of the counters; 0: none",
+              .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
+    RPC_INT64(struct values, slow_call, .doc = "a handler that takes longer is logged; 0: none is",
+              .unit = "ms", .default_json = "50", .range = {0, 3600000}),
+};
+
+const rpc_shape settings_shape = RPC_OBJECT_SHAPE(struct values, option_fields);
+
+static bool refuse(char *why, const char *option, const char *value, const char *accepted)
+{
+    char safe[128];
+    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, %s", option,
+             text_printable(value, safe, sizeof safe), accepted);
+    return false;
+}
+
+static bool no_memory(char *why)
+{
+    snprintf(why, OPTIONS_WHY, "no memory for the options");
+    return false;
+}
+
+/* Copies the next word of a list into the arena and moves *list behind it. NULL: the list has ended. */
+static char *next_word(const char **list, struct arena *arena, bool *failed)
+{
+    const char *start = *list + strspn(*list, " ");
+    const size_t length = strcspn(start, " ");
+    *list = start + length;
+    if (!length)
+        return NULL;
+    char *word = arena_copy(arena, start, length);
+    *failed = !word;
+    return word;
+}
+
+/* ---- Prefixes ---- */
+
+static bool add_prefix(struct settings *settings, const char *prefix, char *why)
+{
+    if (!topic_is_prefix(prefix))
+        return refuse(why, "prefix", prefix,
+                      "a prefix is a topic of at most 128 bytes without wildcards, empty levels and $SYS");
+    if (settings->prefix_count == SETTINGS_PREFIXES)
+        return refuse(why, "prefix", prefix, "there are at most 64 prefixes");
+    for (size_t i = 0; i < settings->prefix_count; i++) {
+        if (topic_prefixes_clash(settings->prefixes[i], prefix))
+            return refuse(why, "prefix", prefix, "its topics must not be those of another prefix");
+    }
+    settings->prefixes[settings->prefix_count++] = prefix;
+    return true;
+}
+
+static bool read_prefixes(struct settings *settings, const char *list, char *why)
+{
+    bool failed = false;
+    const char *prefix;
+    while ((prefix = next_word(&list, &settings->arena, &failed)) && !failed) {
+        if (!add_prefix(settings, prefix, why))
+            return false;
+    }
+    if (failed)
+        return no_memory(why);
+    return settings->prefix_count || refuse(why, "prefix", list, "it takes at least one prefix");
+}
+
+/* ---- Modules ---- */
+
+static bool is_module(const rpc_module *const *modules, const char *name)
+{
+    while (*modules && strcmp((*modules)->name, name) != 0)
+        modules++;
+    return *modules != NULL;
+}
+
+static bool refuse_module(char *why, const char *name, const rpc_module *const *modules)
+{
+    char accepted[256] = "the modules are";
+    for (; *modules; modules++) {
+        const size_t used = strlen(accepted);
+        snprintf(accepted + used, sizeof accepted - used, " %s", (*modules)->name);
+    }
+    return refuse(why, "modules", name, accepted);
+}
+
+/* Every name of the list must be that of a module. */
+static bool check_names(struct settings *settings, const char *list, const rpc_module *const *modules,
+                        char *why)
+{
+    bool failed = false;
+    const char *name;
+    while (list && (name = next_word(&list, &settings->arena, &failed))) {
+        if (!is_module(modules, name))
+            return refuse_module(why, name, modules);
+    }
+    return !failed || no_memory(why);
+}
+
+static bool read_module(struct settings *settings, const rpc_module *module, struct option_lines *lines,
+                        struct settings_module *out, char *why)
+{
+    char wrong[FIELDS_WHY];
+    out->module = module;
+    const rpc_status status = fields_prepare(&out->fields, module->options, wrong);
+    if (status == RPC_INVALID_PARAMS) {
+        snprintf(why, OPTIONS_WHY, "module %s: its options: %s", module->name, wrong);
+        return false;
+    }
+    if (status != RPC_OK)
+        return no_memory(why);
+    void *options = NULL;
+    if (module->options && !options_read(module->name, &out->fields, lines, &settings->arena, &options, why))
+        return false;
+    out->options = options;
+    return true;
+}
+
+/* The options of modules that are not started are read as well: a switched-off module is no reason to refuse
+   the lines that are meant for it. */
+static bool read_modules(struct settings *settings, const char *wanted, const rpc_module *const *modules,
+                         struct option_lines *lines, char *why)
+{
+    size_t count = 0;
+    while (modules[count])
+        count++;
+    settings->modules = arena_alloc(&settings->arena, (count + 1) * sizeof *settings->modules);
+    if (!settings->modules)
+        return no_memory(why);
+    if (!check_names(settings, wanted, modules, why))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct settings_module *module = &settings->modules[settings->module_count];
+        const bool fine = read_module(settings, modules[i], lines, module, why);
+        if (fine && wanted && !text_has_word(wanted, modules[i]->name)) {
+            fields_release(&module->fields);
+            continue;
+        }
+        settings->module_count++;
+        if (!fine)
+            return false;
+    }
+    return true;
+}
+
+/* ---- All together ---- */
+
+static bool is_filter(const char *filter)
+{
+    for (const char *c = filter; *c; c++) {
+        const bool at_start = c == filter || c[-1] == '/';
+        if (*c == '#' && (!at_start || c[1]))
+            return false;
+        if (*c == '+' && (!at_start || (c[1] && c[1] != '/')))
+            return false;
+    }
+    size_t characters;
+    return text_is_utf8(filter, &characters);
+}
+
+static bool take_values(struct settings *settings, const struct values *values, char *why)
+{
+    if (!is_filter(values->response_topic_filter))
+        return refuse(why, "response_topic_filter", values->response_topic_filter,
+                      "it takes a topic filter, in which + is a whole level and # the last one");
+    if (values->mount_point && !text_is_topic(values->mount_point))
+        return refuse(why, "mount_point", values->mount_point,
+                      "it takes the beginning of a topic, without wildcards");
+    settings->mount_point = values->mount_point ? values->mount_point : "";
+    settings->engine = (struct engine_options){
+        .qos = values->qos,
+        .max_payload = (size_t)values->max_payload,
+        .max_reply = (size_t)values->max_reply,
+        .reply_expiry = (uint32_t)values->reply_expiry,
+        .forward_calls = values->forward_calls,
+        .forward_unknown = values->unknown_methods == UNKNOWN_FORWARD,
+        .response_topic_filter = values->response_topic_filter,
+        .guard_events = values->guard_events,
+        .event_publishers = values->event_publishers ? values->event_publishers : "",
+        .bridge_calls = values->bridge_calls,
+        .slow_call = (uint64_t)values->slow_call * 1000000,
+        .sys_interval = (uint64_t)values->sys_interval * 1000000,
+    };
+    return true;
+}
+
+static bool check_unused(const struct option_lines *lines, char *why)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        const struct option_line *line = &lines->lines[i];
+        char name[128];
+        if (!line->used)
+            return refuse(why, text_printable(line->name, name, sizeof name), line->value,
+                          "there is no such option; the manual lists them in docs/reference.md");
+    }
+    return true;
+}
+
+static bool read_all(struct settings *settings, struct option_lines *lines, const rpc_module *const *modules,
+                     char *why)
+{
+    char wrong[FIELDS_WHY];
+    void *out = NULL;
+    if (fields_prepare(&settings->fields, &settings_shape, wrong) != RPC_OK)
+        return no_memory(why);
+    if (!options_read("", &settings->fields, lines, &settings->arena, &out, why))
+        return false;
+    const struct values *values = out;
+    return take_values(settings, values, why) && read_prefixes(settings, values->prefix, why) &&
+           read_modules(settings, values->modules, modules, lines, why) && check_unused(lines, why);
+}
+
+struct settings *settings_create(struct option_lines *lines, const rpc_module *const *modules,
+                                 char why[OPTIONS_WHY])
+{
+    struct settings *settings = calloc(1, sizeof *settings);
+    if (!settings) {
+        no_memory(why);
+        return NULL;
+    }
+    arena_init(&settings->arena);
+    if (read_all(settings, lines, modules, why))
+        return settings;
+    settings_destroy(settings);
+    return NULL;
+}
+
+void settings_destroy(struct settings *settings)
+{
+    if (!settings)
+        return;
+    for (size_t i = 0; i < settings->module_count; i++)
+        fields_release(&settings->modules[i].fields);
+    fields_release(&settings->fields);
+    arena_clear(&settings->arena);
+    free(settings);
+}
