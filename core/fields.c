@@ -9,6 +9,7 @@
 #include "topic.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -110,29 +111,53 @@ static rpc_status decode_double(const rpc_field *field, const cJSON *value, void
     return check_range(field, value->valuedouble, walk);
 }
 
+/*
+ * The shortest text that reads back as the same number. cJSON would be content with one that differs in the
+ * last place. The C library may write a decimal comma; JSON has none.
+ */
+static cJSON *create_double(double number)
+{
+    char text[32];
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    text[strcspn(text, ",")] = strchr(text, ',') ? '.' : '\0';
+    return cJSON_CreateRaw(text);
+}
+
 static rpc_status encode_double(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
 {
     const double number = *(const double *)member;
     if (!isfinite(number))
         return misfit(walk, "%s is not finite", fields_name(field));
     const rpc_status status = check_range(field, number, walk);
-    return status == RPC_OK ? made(cJSON_CreateNumber(number), out) : status;
+    return status == RPC_OK ? made(create_double(number), out) : status;
 }
 
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
 #define INT64_END 9223372036854775808.0
 
-/* Whether a number is an integer of 64 bits. A literal without fraction and exponent is read exactly. */
+/* Reads a long literal without an exponent, exactly: 9007199254740993.0 is an integer, 1.0…01 is none. */
+static bool read_literal(const char *literal, int64_t *integer)
+{
+    const char *point = strchr(literal, '.');
+    if (point && point[1 + strspn(point + 1, "0")])
+        return false;
+    errno = 0;
+    *integer = strtoll(literal, NULL, 10);
+    return errno == 0;
+}
+
+/* Whether a number is an integer of 64 bits. */
 static bool read_integer(const cJSON *value, int64_t *integer)
 {
     const double number = value->valuedouble;
     if (!json_is_number(value))
         return false;
-    if (cJSON_IsRaw(value) && !strpbrk(value->valuestring, ".eE")) {
-        errno = 0;
-        *integer = strtoll(value->valuestring, NULL, 10);
-        return errno == 0;
-    }
+    if (cJSON_IsRaw(value) && !strpbrk(value->valuestring, "eE"))
+        return read_literal(value->valuestring, integer);
     if (!(number >= -INT64_END && number < INT64_END) || floor(number) != number)
         return false;
     *integer = (int64_t)number;
@@ -274,6 +299,8 @@ static void append_range(const rpc_field *field, char *out, size_t capacity)
 {
     if (field->kind != RPC_KIND_DOUBLE)
         snprintf(out, capacity, "a whole number");
+    if (isinf(field->range.max) && isinf(field->range.min))
+        return;
     if (isinf(field->range.max))
         append(out, capacity, " of at least %.15g", field->range.min);
     else if (isinf(field->range.min))

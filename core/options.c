@@ -202,14 +202,17 @@ const char *options_describe(const rpc_field *field, char *out, size_t capacity)
     const struct suffix *suffixes = suffixes_of(field, &scale);
     if (!suffixes)
         return fields_describe(field, out, capacity);
+    const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
+    const char *such = suffixes == sizes ? "such as 1500, 64k, 16m" : "such as 500ms, 10s, 5m, 1h";
+    if (field->range.min >= field->range.max) {
+        snprintf(out, capacity, "%s, %s", what, such);
+        return out;
+    }
     char min[32];
     char max[32];
     print_quantity(field, field->range.min, min, sizeof min);
     print_quantity(field, field->range.max, max, sizeof max);
-    snprintf(out, capacity,
-             suffixes == sizes ? "a size in bytes from %s to %s, such as 1500, 64k, 16m"
-                               : "a duration from %s to %s, such as 500ms, 10s, 5m, 1h",
-             min, max);
+    snprintf(out, capacity, "%s from %s to %s, %s", what, min, max, such);
     return out;
 }
 

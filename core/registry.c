@@ -102,6 +102,8 @@ static bool check_errors(const struct place *place, const rpc_method *method)
     for (const rpc_error *error = method->errors; error && error->code; error++) {
         if (!check_error(place, error))
             return false;
+        if (registry_find_error(method, error->code) != error)
+            return fault(place, "the error %s is declared twice", error->code);
     }
     return true;
 }
@@ -275,10 +277,20 @@ static bool add_tables(struct registry *registry, rpc_instance *instance, const 
     return true;
 }
 
+static bool check_module_name(const struct place *place)
+{
+    const char *name = place->module;
+    const size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789");
+    return (*name >= 'a' && *name <= 'z' && !name[length]) ||
+           fault(place, "a module's name is [a-z][a-z0-9]*");
+}
+
 bool registry_add(struct registry *registry, struct engine *engine, const char *prefix,
                   const rpc_module *module, const void *options, char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
+    if (!check_module_name(&place))
+        return false;
     rpc_instance *instance = add_instance(registry, engine, module);
     if (!instance)
         return no_memory(&place);

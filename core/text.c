@@ -97,10 +97,13 @@ static bool is_printable(char c)
 const char *text_printable(const char *text, char *out, size_t capacity)
 {
     size_t used = 0;
+    size_t cut = 0; /* where "..." still fits */
     for (; *text; text++) {
         const size_t needed = is_printable(*text) ? 1 : 4;
-        if (used + needed + sizeof "..." > capacity) {
-            memcpy(out + used, "...", sizeof "...");
+        if (used + sizeof "..." <= capacity)
+            cut = used;
+        if (used + needed >= capacity) {
+            memcpy(out + cut, "...", sizeof "...");
             return out;
         }
         if (needed == 1)

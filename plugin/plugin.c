@@ -8,6 +8,7 @@
  * overwriting its topic in place, with one that no client can subscribe to.
  */
 #include "broker_host.h"
+#include "claims.h"
 #include "modules.h"
 #include "settings.h"
 
@@ -254,11 +255,20 @@ static void destroy(struct plugin *plugin)
     free(plugin);
 }
 
+/* Two instances on one prefix are right where each belongs to a listener of its own, and a mistake elsewhere.
+ */
 static void log_start(const struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->settings->prefix_count; i++)
-        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#",
-                             plugin->settings->prefixes[i]);
+    for (size_t i = 0; i < plugin->settings->prefix_count; i++) {
+        const char *prefix = plugin->settings->prefixes[i];
+        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
+        if (!claims_add(prefix))
+            mosquitto_log_printf(
+                MOSQ_LOG_WARNING,
+                "mosquitto-rpc: plugin_opt_prefix: '%s' is served by two plugin lines; only the "
+                "first answers, unless per_listener_settings gives each its own listener",
+                prefix);
+    }
 }
 
 /* The broker offers its versions of the plugin interface; 5 is the one that this plugin speaks. */
@@ -301,6 +311,7 @@ mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int opt
     if (!plugin)
         return MOSQ_ERR_SUCCESS;
     unregister(plugin, REGISTRATIONS);
+    claims_clear();
     destroy(plugin);
     return MOSQ_ERR_SUCCESS;
 }

@@ -151,6 +151,23 @@ static bool check_names(struct settings *settings, const char *list, const rpc_m
     return !failed || no_memory(why);
 }
 
+/* A module "max" with an option "payload" would take plugin_opt_max_payload for its own. */
+static bool check_own_names(const rpc_module *module, char *why)
+{
+    for (size_t i = 0; module->options && i < module->options->count; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
+        for (size_t j = 0; j < settings_shape.count; j++) {
+            if (strcmp(fields_name(&settings_shape.fields[j]), name) == 0) {
+                snprintf(why, OPTIONS_WHY, "module %s: plugin_opt_%s is an option of the plugin itself",
+                         module->name, name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool read_module(struct settings *settings, const rpc_module *module, struct option_lines *lines,
                         struct settings_module *out, char *why)
 {
@@ -164,6 +181,8 @@ static bool read_module(struct settings *settings, const rpc_module *module, str
     if (status != RPC_OK)
         return no_memory(why);
     void *options = NULL;
+    if (!check_own_names(module, why))
+        return false;
     if (module->options && !options_read(module->name, &out->fields, lines, &settings->arena, &options, why))
         return false;
     out->options = options;

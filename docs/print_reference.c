@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Prints docs/reference.md from the tables that the plugin itself runs by: options, methods, events, errors
+ * and counters. `ninja reference` writes the file, and a test fails when it is out of date.
+ */
+#include "engine.h"
+#include "fields.h"
+#include "modules.h"
+#include "options.h"
+#include "settings.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Options ---- */
+
+static void print_option(const char *owner, const rpc_field *field)
+{
+    char takes[FIELDS_WHY];
+    char fallback[128];
+    options_print_default(field, fallback, sizeof fallback);
+    printf("| `plugin_opt_%s%s%s` | %s | %s%s%s | %s |\n", owner, *owner ? "_" : "", fields_name(field),
+           options_describe(field, takes, sizeof takes), *fallback ? "`" : "", *fallback ? fallback : "none",
+           *fallback ? "`" : "", field->doc);
+}
+
+static void print_options(const char *owner, const rpc_shape *shape)
+{
+    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < shape->count; i++)
+        print_option(owner, &shape->fields[i]);
+}
+
+/* ---- Shapes ---- */
+
+static void print_field(const rpc_shape *shape, const rpc_field *field)
+{
+    char takes[FIELDS_WHY];
+    const char *unit = field->unit ? field->unit : "";
+    printf("| %s%s%s | %s%s%s | ", shape->form == RPC_FORM_OBJECT ? "`" : "",
+           shape->form == RPC_FORM_OBJECT ? fields_name(field) : "the value itself",
+           shape->form == RPC_FORM_OBJECT ? "`" : "", fields_describe(field, takes, sizeof takes),
+           *unit ? ", in " : "", unit);
+    if (field->default_json)
+        printf("no, `%s`", field->default_json);
+    else
+        printf("%s", field->optional ? "no" : "yes");
+    printf(" | %s |\n", field->doc ? field->doc : "");
+}
+
+static void print_shape(const char *title, const rpc_shape *shape)
+{
+    if (!shape)
+        return;
+    printf("\n%s:\n\n", title);
+    if (shape->form == RPC_FORM_BYTES) {
+        printf("The payload as it is: any bytes.\n");
+        return;
+    }
+    printf("| member | is | required | meaning |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < shape->count; i++)
+        print_field(shape, &shape->fields[i]);
+}
+
+/* ---- Modules ---- */
+
+static void print_errors(const rpc_error *errors)
+{
+    if (!errors || !errors->code)
+        return;
+    printf("\nErrors of its own:\n\n| err | when | further members |\n|---|---|---|\n");
+    for (; errors->code; errors++) {
+        printf("| `%s` | %s | ", errors->code, errors->doc);
+        for (size_t i = 0; errors->data && i < errors->data->count; i++)
+            printf("%s`%s`", i ? ", " : "", fields_name(&errors->data->fields[i]));
+        printf(" |\n");
+    }
+}
+
+static void print_method(const rpc_method *method)
+{
+    printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`\n", method->name, method->doc, method->name);
+    print_shape("Parameters", method->params);
+    print_shape("Result", method->result);
+    print_errors(method->errors);
+    if (method->event)
+        printf("\nAnnounced as `{prefix}/event/%s`, %s.\n", method->event,
+               method->announce == RPC_ALWAYS ? "always" : "when the caller asked for no reply");
+    if (method->error_event)
+        printf("\nErrors of its own go to `{prefix}/event/%s` when the caller asked for no reply.\n",
+               method->error_event);
+}
+
+static void print_events(const rpc_event *events)
+{
+    if (!events || !events->name)
+        return;
+    printf("\n### Events\n\n| topic | when | retained |\n|---|---|---|\n");
+    for (const rpc_event *event = events; event->name; event++)
+        printf("| `{prefix}/event/%s` | %s | %s |\n", event->name, event->doc,
+               event->retained ? "yes" : "no");
+    for (const rpc_event *event = events; event->name; event++) {
+        char title[160];
+        snprintf(title, sizeof title, "Payload of `%s`", event->name);
+        print_shape(title, event->data);
+    }
+}
+
+static void print_module(const rpc_module *module)
+{
+    printf("\n## Module %s\n\n%s\n", module->name, module->doc);
+    if (module->options) {
+        printf("\n");
+        print_options(module->name, module->options);
+    }
+    for (const rpc_method *method = module->methods; method && method->name; method++)
+        print_method(method);
+    print_events(module->events);
+}
+
+/* ---- The rest ---- */
+
+static void print_statuses(void)
+{
+    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`, and whatever "
+           "the method "
+           "adds.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
+    for (int i = RPC_OK + 1; i < RPC_STATUS_COUNT_; i++) {
+        const rpc_status status = (rpc_status)i;
+        if (status == RPC_RAISED)
+            printf("| any other | %s | %d |\n", status_text(status), status_code(status));
+        else
+            printf("| `%s` | %s | %d |\n", status_name(status), status_text(status), status_code(status));
+    }
+}
+
+static void print_counters(void)
+{
+    printf(
+        "\n## Counters\n\nRetained, below `$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
+#define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
+    ENGINE_COUNTERS(PRINT)
+#undef PRINT
+}
+
+int main(void)
+{
+    printf("# Reference\n\nPrinted from the plugin's own tables by `docs/print_reference.c`; do not edit.\n\n"
+           "## Options\n\nEach is one line `plugin_opt_NAME value` behind the `plugin` line, in the same "
+           "file.\n\n");
+    print_options("", &settings_shape);
+    print_statuses();
+    print_counters();
+    for (const rpc_module *const *module = plugin_modules; *module; module++)
+        print_module(*module);
+    return 0;
+}

@@ -1,0 +1,100 @@
+"""T15 and section 2: calls and events that travel over a bridge between two brokers.
+
+`near` runs the plugin, `far` is a plain broker. A bridge that near itself opens was checked by no ACL:
+its calls are left alone unless bridge_calls says otherwise. A bridge that far opens is an ordinary client.
+"""
+from harness import BrokerTest, main, payload_of
+from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
+
+PROTOCOLS = ("mqttv311", "mqttv50")
+
+
+class Bridges(BrokerTest):
+
+    def bridge_lines(self, target, topics, protocol):
+        return ["connection link", f"address 127.0.0.1:{target.port}", "remote_clientid link-remote",
+                "local_clientid link-local", "notifications false", "restart_timeout 1", "cleansession true",
+                f"bridge_protocol_version {protocol}", *(f"topic {topic}" for topic in topics)]
+
+    def pair(self, topics, options=(), protocol="mqttv311"):
+        """near, which opens a bridge to far."""
+        far = self.start(plugins=[])
+        near = self.start(options, lines=self.bridge_lines(far, topics, protocol))
+        far.wait_log("Sending (SUBACK|CONNACK) to link-remote")
+        if any(" in" in topic or " both" in topic for topic in topics):
+            near.wait_log("SUBACK")
+        return near, far
+
+    def test_left_alone_by_default(self):
+        for protocol in PROTOCOLS:
+            with self.subTest(protocol=protocol):
+                near, far = self.pair(["rpc/call/# in 2"], protocol=protocol)
+                watcher = self.client(near, 5)
+                watcher.subscribe("rpc/#")
+                self.client(far, 5).publish("rpc/call/probe.count", "{}", qos=1)
+                self.assertEqual(watcher.receive().topic, "rpc/call/probe.count")
+                watcher.expect_nothing()
+
+    def test_answered_when_allowed(self):
+        for protocol in PROTOCOLS:
+            for qos in (0, 1, 2):
+                with self.subTest(protocol=protocol, qos=qos):
+                    near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], protocol)
+                    watcher, caller = self.client(near, 5), self.client(far)
+                    watcher.subscribe("rpc/#")
+                    caller.subscribe("rpc/call/+/response/#")
+                    caller.publish("rpc/call/probe.caller", '{"request_id":"r"}', qos=qos)
+                    result = payload_of(caller.receive())["result"]
+                    self.assertEqual(result["id"], "link-local")
+                    self.assertNotIn("address", result)
+                    watcher.expect_nothing()
+
+    def test_response_topic_over_a_bridge(self):
+        near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], "mqttv50")
+        caller = self.client(far, 5)
+        caller.subscribe("answers/me")
+        caller.publish("rpc/call/echo", "[1]", qos=1,
+                       properties=[(RESPONSE_TOPIC, "answers/me"), (CORRELATION_DATA, b"\x00\x01")])
+        reply = caller.receive()
+        self.assertEqual((reply.payload, property_of(reply, CORRELATION_DATA)), (b"[1]", b"\x00\x01"))
+
+    def test_what_a_bridge_brings_is_not_guarded(self):
+        near, far = self.pair(["rpc/# in 2"])
+        watcher = self.client(near)
+        watcher.subscribe("rpc/#")
+        for topic in ("rpc/event/probeCounted", "rpc/call/echo/response/1"):
+            self.client(far).publish(topic, "from afar", qos=1)
+            self.assertEqual(watcher.receive().topic, topic)
+
+    def test_events_go_out_and_calls_do_not(self):
+        near, far = self.pair(["rpc/# out 2"])
+        watcher = self.client(far)
+        watcher.subscribe("#")
+        self.client(near).publish("rpc/call/probe.count", qos=1)
+        event = watcher.receive()
+        self.assertEqual((event.topic, payload_of(event)), ("rpc/event/probeCounted", {"runs": 1}))
+        watcher.expect_nothing()
+
+    def test_a_bridge_that_the_other_side_opens(self):
+        near = self.start()
+        far = self.start(plugins=[], lines=self.bridge_lines(near, ["rpc/call/# out 2", "rpc/event/# in 2"], "mqttv311"))
+        near.wait_log("Sending SUBACK to link-remote")
+        far.wait_log("SUBACK")
+        caller = self.client(far)
+        caller.subscribe("rpc/event/#", "rpc/call/+/response/#")
+        caller.publish("rpc/call/probe.count", '{"request_id":"r"}', qos=1)
+        found = {message.topic: payload_of(message) for message in (caller.receive(), caller.receive())}
+        self.assertEqual(found, {"rpc/event/probeCounted": {"runs": 1},
+                                 "rpc/call/probe.count/response/r": {"request_id": "r", "result": {"runs": 1}}})
+
+    def test_the_end_of_a_bridge(self):
+        near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"])
+        self.client(far).publish("rpc/call/probe.count", '{"request_id":"r"}', qos=1)
+        far.stop()
+        client = self.client(near)
+        client.publish("rpc/call/echo", '{"request_id":"r"}', qos=1)
+        self.assertEqual(payload_of(client.receive())["result"], {})
+
+
+if __name__ == "__main__":
+    main()

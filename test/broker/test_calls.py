@@ -1,0 +1,531 @@
+"""A call, from PUBLISH to its reply and its events: sections 1 to 5 of the protocol.
+
+Everything is tried with every protocol version, QoS and retain flag that a client may use, since each
+takes another way through the broker.
+"""
+import itertools
+import json
+
+from harness import (BrokerTest, Closed, ask, ask_by_id, broker_version, checks_response_topics, error_of,
+                     has_websockets, main, payload_of, result_of)
+from mqtt import (CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, NO_MATCHING_SUBSCRIBERS, PAYLOAD_FORMAT,
+                  PUBREC, RESPONSE_TOPIC, TOPIC_ALIAS, USER_PROPERTY, property_of, user_property_of)
+
+VERSIONS, QUALITIES, RETAIN = (3, 4, 5), (0, 1, 2), (False, True)
+
+
+class Replies(BrokerTest):
+    """The three ways of section 3, as far as they exist."""
+
+    def test_response_topic(self):
+        client = self.client(self.start(), 5)
+        everything = bytes(range(256))
+        for qos, retain in itertools.product(QUALITIES, RETAIN):
+            with self.subTest(qos=qos, retain=retain):
+                reply = ask(client, "echo", {"a": [1, "ü", None]}, qos=qos, retain=retain,
+                            correlation=everything + bytes([qos, retain]))
+                self.assertEqual(payload_of(reply), {"a": [1, "ü", None]})
+                self.assertEqual((reply.qos, reply.retain, reply.dup), (qos, False, False))
+                self.assertEqual(property_of(reply, CONTENT_TYPE), "application/json")
+                self.assertEqual(property_of(reply, PAYLOAD_FORMAT), 1)
+                self.assertEqual(user_property_of(reply, "status"), "ok")
+                self.assertIn(property_of(reply, MESSAGE_EXPIRY), range(40, 61))
+        client.expect_nothing()
+
+    def test_response_topic_without_correlation_data(self):
+        client = self.client(self.start(), 5)
+        client.publish("rpc/call/echo", "1", properties=[(RESPONSE_TOPIC, "a/b")])
+        reply = client.receive()
+        self.assertEqual((reply.topic, reply.payload), ("a/b", b"1"))
+        self.assertIsNone(property_of(reply, CORRELATION_DATA))
+
+    def test_correlation_data_comes_back_byte_for_byte(self):
+        client = self.client(self.start(), 5)
+        for correlation in (b"\x00", b"\x00\x00\x00", b"\xff\xfe", b"+/#$", b"x" * 5000, b"y" * 65535):
+            with self.subTest(size=len(correlation)):
+                ask(client, "ping", correlation=correlation)
+
+    def test_empty_correlation_data(self):
+        client = self.client(self.start(), 5)
+        ask(client, "ping", correlation=b"")
+
+    def test_request_id_beside_a_response_topic_is_an_ordinary_member(self):
+        client = self.client(self.start(), 5)
+        self.assertEqual(result_of(ask(client, "echo", {"request_id": "r", "b": 2})), {"request_id": "r", "b": 2})
+
+    def test_request_id(self):
+        broker = self.start()
+        for version in VERSIONS:
+            client = self.client(broker, version)
+            for qos, retain in itertools.product(QUALITIES, RETAIN):
+                with self.subTest(version=version, qos=qos, retain=retain):
+                    payload = json.dumps({"request_id": f"id-{qos}{retain}", "text": "hi"})
+                    client.publish("rpc/call/probe.fields", payload, qos=qos, retain=retain)
+                    reply = client.receive()
+                    self.assertEqual(reply.topic, f"rpc/call/probe.fields/response/id-{qos}{retain}")
+                    self.assertEqual((reply.qos, reply.retain), (qos, False))
+                    self.assertEqual(payload_of(reply), {
+                        "request_id": f"id-{qos}{retain}",
+                        "result": {"text": "hi", "colour": "green", "count": 7}})
+                    if version == 5:
+                        self.assertEqual(user_property_of(reply, "status"), "ok")
+                        self.assertEqual(property_of(reply, CONTENT_TYPE), "application/json")
+            client.expect_nothing()
+
+    def test_request_id_is_taken_out_of_the_parameters(self):
+        client = self.client(self.start())
+        self.assertEqual(ask_by_id(client, "echo", {"a": 1}), {"result": {"a": 1}})
+        self.assertEqual(ask_by_id(client, "echo"), {"result": {}})
+
+    def test_request_id_with_many_letters(self):
+        client = self.client(self.start())
+        for request_id in ("ü/ö", 'quote"back\\slash', "x" * 256, " ", "a/b/c", "$SYS"):
+            with self.subTest(request_id=request_id):
+                self.assertEqual(ask_by_id(client, "echo", request_id=request_id), {"result": {}})
+
+    def test_request_id_that_is_no_string_asks_for_nothing(self):
+        broker = self.start()
+        client, watcher = self.client(broker), self.client(broker)
+        watcher.subscribe("rpc/event/probeCounted")
+        for value in (1, None, True, ["a"], {"b": 1}):
+            with self.subTest(value=value):
+                client.publish("rpc/call/probe.count", json.dumps({"request_id": value}), qos=1)
+                watcher.receive()
+        client.expect_nothing()
+
+    def test_hostile_request_ids(self):
+        broker = self.start()
+        client, watcher = self.client(broker), self.client(broker)
+        watcher.subscribe("rpc/event/error")
+        for request_id in ("+", "a/#", "a+b", "\n", "\x7f", "\u0080", "x" * 257, "ü" * 129):
+            with self.subTest(request_id=request_id):
+                client.publish("rpc/call/probe.count", json.dumps({"request_id": request_id}), qos=1)
+                self.assert_error(watcher.receive(), "invalid_request", method="probe.count")
+        client.expect_nothing()
+        self.assertEqual(ask_by_id(client, "probe.count"), {"result": {"runs": 1}})
+
+    def test_qos_of_replies_and_events_is_capped(self):
+        for limit in (0, 1):
+            client = self.client(self.start([f"qos {limit}"]), 5)
+            client.subscribe("rpc/event/#")
+            for qos in QUALITIES:
+                with self.subTest(limit=limit, qos=qos):
+                    self.assertEqual(ask(client, "ping", qos=qos).qos, min(qos, limit))
+                    client.publish("rpc/call/ping", qos=qos)
+                    self.assertEqual(client.receive().qos, limit)
+
+    def test_reply_expiry(self):
+        for value, expected in (("0", [None]), ("5m", range(280, 301))):
+            with self.subTest(value=value):
+                reply = ask(self.client(self.start([f"reply_expiry {value}"]), 5), "ping")
+                self.assertIn(property_of(reply, MESSAGE_EXPIRY), expected)
+
+    def test_reply_goes_to_the_caller_alone(self):
+        broker = self.start()
+        caller, other = self.client(broker, 5), self.client(broker, 5)
+        other.subscribe("#")
+        caller.subscribe("#")
+        ask(caller, "echo", "1")
+        ask_by_id(caller, "echo")
+        caller.expect_nothing()
+        other.expect_nothing()
+
+    def test_a_caller_cannot_publish_through_the_plugin(self):
+        broker = self.start(users={"device": "x", "victim": "x"}, anonymous=False,
+                            acl="user device\ntopic write rpc/call/#\nuser victim\ntopic read #\n")
+        victim = self.client(broker, 5, username="victim", password="x")
+        device = self.client(broker, 5, username="device", password="x")
+        victim.subscribe("#")
+        ask(device, "echo", '"open"', topic="door/command")
+        victim.expect_nothing()
+
+    def test_response_topic_filter(self):
+        broker = self.start(["response_topic_filter clients/+/in"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/event/error")
+        ask(client, "probe.count", topic="clients/a/in")
+        client.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, "clients/a/out")])
+        self.assert_error(watcher.receive(), "invalid_request")
+        self.assertEqual(result_of(ask(client, "probe.count", topic="clients/b/in")), {"runs": 2})
+
+    def test_many_calls_at_once_are_answered_in_order(self):
+        client = self.client(self.start(), 5)
+        for number in range(300):
+            client.publish("rpc/call/echo", str(number), properties=[(RESPONSE_TOPIC, "r")])
+        self.assertEqual([payload_of(client.receive()) for _ in range(300)], list(range(300)))
+
+    def test_topic_alias(self):
+        client = self.client(self.start(), 5)
+        entries = [(RESPONSE_TOPIC, "r"), (TOPIC_ALIAS, 1)]
+        client.publish("rpc/call/echo", "1", properties=entries)
+        client.publish("", "2", properties=entries)
+        self.assertEqual([client.receive().payload, client.receive().payload], [b"1", b"2"])
+
+
+class HostileResponseTopics(BrokerTest):
+    """T5: such a call is not executed, nothing is published where it says, and the error is announced."""
+
+    CHECKED_BY_SOME_BROKERS = ("a/+", "#", "a/#/b", "")
+    TOPICS = ("$SYS/x", "$CONTROL/x/v1", "$share/g/t", "$", "x" * 257, "y" * 65535)
+    CHECKED_BY_ALL_BROKERS = (b"line\nfeed", b"\x7f", b"\xff", b"a\xc0\x80", b"\xed\xa0\x80", b"a\x00b")
+
+    def setUp(self):
+        self.running = self.start()
+        self.watcher = self.client(self.running)
+        self.watcher.subscribe("#", "$SYS/x", "$CONTROL/#", "$")
+
+    def test_topics(self):
+        mine = self.TOPICS + (() if checks_response_topics() else self.CHECKED_BY_SOME_BROKERS)
+        for number, topic in enumerate(mine):
+            for qos in QUALITIES:
+                with self.subTest(topic=topic[:20], qos=qos):
+                    caller = self.client(self.running, 5)
+                    properties = [(RESPONSE_TOPIC, topic), (CORRELATION_DATA, bytes([number]))]
+                    try:
+                        caller.publish("rpc/call/probe.count", qos=qos, properties=properties)
+                        caller.expect_nothing(0.05)
+                    except Closed:
+                        self.fail("the connection ended")
+                    event = self.watcher.receive()
+                    self.assertEqual(event.topic, "rpc/event/error")
+                    self.assert_error(event, "invalid_request", method="probe.count")
+        self.watcher.expect_nothing()
+        self.assertEqual(result_of(ask(self.client(self.running, 5), "probe.count")), {"runs": 1})
+
+    def test_topics_that_end_the_connection(self):
+        """If the broker lets one of them pass, the plugin does not."""
+        for topic in self.CHECKED_BY_SOME_BROKERS + self.CHECKED_BY_ALL_BROKERS:
+            with self.subTest(topic=topic):
+                caller = self.client(self.running, 5)
+                try:
+                    caller.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+                except Closed:
+                    continue
+                caller.expect_nothing(0.05)
+                self.assert_error(self.watcher.receive(), "invalid_request")
+        self.watcher.expect_nothing()
+        self.assertEqual(result_of(ask(self.client(self.running, 5), "probe.count")), {"runs": 1})
+
+
+class Consumed(BrokerTest):
+    """T2: a call is seen by nobody, leaves nothing behind, and is acknowledged as it should be."""
+
+    FILTERS = ("#", "+/+", "+/+/+", "rpc/#", "rpc/call/echo", "$/#", "$", "$share/g/#", "$share/h/rpc/call/#")
+
+    # Early brokers do not say that nobody subscribes.
+    REASONS = (NO_MATCHING_SUBSCRIBERS,) if broker_version() > (2, 0, 11) else (NO_MATCHING_SUBSCRIBERS, 0)
+
+    def publish_all(self, broker):
+        for version, qos, retain in itertools.product(VERSIONS, QUALITIES, RETAIN):
+            with self.subTest(version=version, qos=qos, retain=retain):
+                client = self.client(broker, version)
+                reason = client.publish("rpc/call/echo", "{}", qos=qos, retain=retain)
+                self.assertIn(reason, self.REASONS if version == 5 and qos == 1 else (0,))
+                client.ping()
+
+    def test_nobody_sees_it(self):
+        broker = self.start()
+        watchers = [self.client(broker, 5) for _ in self.FILTERS]
+        for watcher, topic in zip(watchers, self.FILTERS):
+            watcher.subscribe(topic)
+        self.publish_all(broker)
+        for watcher in watchers:
+            watcher.expect_nothing(0.05)
+        late = self.client(broker, 5)
+        late.subscribe("#", "$/#", "$", "rpc/call/#")
+        late.expect_nothing()
+
+    def test_forward_calls(self):
+        broker = self.start(["forward_calls true"])
+        watcher, client = self.client(broker, 5), self.client(broker, 5)
+        watcher.subscribe("rpc/call/#")
+        for qos, retain in itertools.product(QUALITIES, RETAIN):
+            with self.subTest(qos=qos, retain=retain):
+                ask(client, "echo", '"seen"', qos=qos, retain=retain)
+                seen = watcher.receive()
+                self.assertEqual((seen.topic, seen.payload, seen.retain), ("rpc/call/echo", b'"seen"', False))
+        watcher.expect_nothing()
+        late = self.client(broker)
+        late.subscribe("#")
+        late.expect_nothing()
+
+    def test_similar_topics_are_left_alone(self):
+        broker = self.start()
+        watcher, client = self.client(broker), self.client(broker)
+        watcher.subscribe("#")
+        for topic in ("rpc", "rpc/cal/echo", "rpc/calls/echo", "xrpc/call/echo", "RPC/call/echo", "/rpc/call/echo",
+                      "a/rpc/call/echo", "rpc/batch", "rpcx/call/echo", "rpc//call/echo", "rpc/events/x"):
+            with self.subTest(topic=topic):
+                client.publish(topic, "x", qos=1)
+                self.assertEqual(watcher.receive().topic, topic)
+
+    def test_retained_messages_elsewhere_still_work(self):
+        broker = self.start()
+        self.client(broker).publish("house/light", "on", qos=1, retain=True)
+        late = self.client(broker)
+        late.subscribe("house/#")
+        self.assertTrue(late.receive().retain)
+
+
+class UnknownMethods(BrokerTest):
+    """Methods nobody registered, rejected or left for others."""
+
+    NAMES = ("nothing", "probe", "probe.count/x", "probe/deep", "Echo", "echo/", "a b", "ü", "x" * 129)
+
+    def test_rejected(self):
+        broker = self.start()
+        watcher, client = self.client(broker), self.client(broker, 5, client_id="the-one-who-asks")
+        watcher.subscribe("rpc/#")
+        for name in self.NAMES:
+            with self.subTest(name=name):
+                self.assert_error(error_of(ask(client, name)), "method_not_found")
+                client.publish(f"rpc/call/{name}", qos=1, retain=True)
+                reply = ask_by_id(client, name)
+                self.assert_error(reply["error"], "method_not_found")
+        watcher.expect_nothing()
+        late = self.client(broker)
+        late.subscribe("#")
+        late.expect_nothing()
+        line = broker.wait_log("(?m)^.*the-one-who-asks.*nothing.*|^.*nothing.*the-one-who-asks.*").group()
+        self.assertIn("rpc", line)
+
+    def test_forwarded(self):
+        broker = self.start(["unknown_methods forward"])
+        watcher, client = self.client(broker, 5), self.client(broker, 5)
+        watcher.subscribe("rpc/#")
+        properties = [(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, b"1")]
+        client.publish("rpc/call/nothing", "not JSON", qos=1, retain=True, properties=properties)
+        seen = watcher.receive()
+        self.assertEqual((seen.topic, seen.payload), ("rpc/call/nothing", b"not JSON"))
+        self.assertEqual(property_of(seen, RESPONSE_TOPIC), "r")
+        client.expect_nothing()
+        late = self.client(broker)
+        late.subscribe("rpc/#")
+        self.assertTrue(late.receive().retain, "it is untouched, its retain flag too")
+        self.assertEqual(result_of(ask(client, "echo", "5")), 5)
+
+
+class Events(BrokerTest):
+    """Section 4: who is told what."""
+
+    def setUp(self):
+        self.running = self.start()
+        self.watcher = self.client(self.running, 5)
+        self.watcher.subscribe("rpc/event/#")
+        self.caller = self.client(self.running, 5)
+
+    def expect_event(self, name):
+        event = self.watcher.receive()
+        self.assertEqual(event.topic, f"rpc/event/{name}")
+        self.assertEqual((event.qos, event.retain), (2, False))
+        return event
+
+    def test_always_announced(self):
+        self.assertEqual(result_of(ask(self.caller, "probe.count")), {"runs": 1})
+        self.assertEqual(payload_of(self.expect_event("probeCounted")), {"runs": 1})
+        self.caller.publish("rpc/call/probe.count")
+        self.assertEqual(payload_of(self.expect_event("probeCounted")), {"runs": 2})
+        self.watcher.expect_nothing()
+
+    def test_announced_when_unanswered(self):
+        ask(self.caller, "probe/deep/name")
+        ask_by_id(self.caller, "probe/deep/name")
+        self.watcher.expect_nothing()
+        self.caller.publish("rpc/call/probe/deep/name", qos=1)
+        self.assertEqual(payload_of(self.expect_event("probeNamed"))["method"], "probe/deep/name")
+        self.caller.expect_nothing()
+
+    def test_every_way_of_asking_for_nothing(self):
+        for version, qos, retain in itertools.product(VERSIONS, QUALITIES, RETAIN):
+            with self.subTest(version=version, qos=qos, retain=retain):
+                self.client(self.running, version).publish("rpc/call/probe.count", qos=qos, retain=retain)
+                self.expect_event("probeCounted")
+        self.watcher.expect_nothing()
+
+    def test_errors_of_the_engine(self):
+        self.caller.publish("rpc/call/probe.raise", '{"code": 5}')
+        self.assert_error(self.expect_event("error"), "invalid_params", method="probe.raise")
+        self.caller.publish("rpc/call/probe.raise", "{")
+        self.assert_error(self.expect_event("error"), "parse_error", method="probe.raise")
+        self.caller.publish("rpc/call/nothing", "{")
+        self.watcher.expect_nothing()
+
+    def test_errors_of_the_handler(self):
+        self.caller.publish("rpc/call/probe.raise", '{"code": "probe_plain", "text": "no way"}')
+        self.assertEqual(payload_of(self.expect_event("probeFailed")),
+                         {"method": "probe.raise", "err": "probe_plain", "msg": "no way"})
+        self.caller.publish("rpc/call/probe.raise_common", '{"code": "probe_trouble", "with_data": true}')
+        self.assertEqual(payload_of(self.expect_event("error")), {
+            "method": "probe.raise_common", "err": "probe_trouble", "msg": "as you wish",
+            "detail": 'the "probe"', "number": 42})
+
+    def test_an_answered_error_is_not_announced(self):
+        error = error_of(ask(self.caller, "probe.raise", {"code": "probe_trouble", "with_data": True}))
+        self.assertEqual((error["detail"], error["number"]), ('the "probe"', 42))
+        self.assert_error(error_of(ask(self.caller, "probe.raise", "[")), "parse_error")
+        self.assert_error(ask_by_id(self.caller, "probe.raise", {"code": "probe_plain"})["error"], "probe_plain")
+        self.watcher.expect_nothing()
+
+    def test_own_announcements(self):
+        ask(self.caller, "probe.announce", {"text": "hello"})
+        self.assertEqual(payload_of(self.expect_event("probeNoted")), {"text": "hello"})
+        self.assertEqual(payload_of(self.expect_event("probe/last")), {"text": "hello"})
+        late = self.client(self.running)
+        late.subscribe("rpc/event/#")
+        kept = late.receive()
+        self.assertEqual((kept.topic, kept.retain), ("rpc/event/probe/last", True))
+        late.expect_nothing()
+
+
+class Errors(BrokerTest):
+    """Section 5: the error object, and who may raise what."""
+
+    def setUp(self):
+        self.running = self.start()
+        self.caller = self.client(self.running, 5)
+
+    def raised(self, **params):
+        return error_of(ask(self.caller, "probe.raise", params))
+
+    def test_declared_codes(self):
+        self.assertEqual(self.raised(code="probe_plain", text="why"),
+                         {"method": "probe.raise", "err": "probe_plain", "msg": "why"})
+        self.assert_error(self.raised(code="probe_trouble", with_data=True), "probe_trouble", number=42)
+
+    def test_codes_of_the_engine(self):
+        for code in ("invalid_params", "timeout", "internal_error", "overloaded"):
+            self.assert_error(self.raised(code=code), code, msg="as you wish")
+
+    def test_undeclared_codes(self):
+        for code in ("", "ok", "raised", "never_declared", "Bad Code", "probe_trouble "):
+            with self.subTest(code=code):
+                self.assert_error(self.raised(code=code), "internal_error")
+
+    def test_handlers_at_fault(self):
+        self.assert_error(error_of(ask(self.caller, "probe.fail")), "internal_error")
+        self.assert_error(error_of(ask(self.caller, "probe.bad_result")), "internal_error")
+        self.running.wait_log("probe.bad_result")
+
+    def test_messages_are_cut(self):
+        message = self.raised(code="probe_plain", text="ü" * 1000)["msg"]
+        self.assertLessEqual(len(message.encode()), 512)
+        self.assertGreater(len(message), 200)
+
+    def test_status_of_way_3(self):
+        self.caller.publish("rpc/call/probe.fail", '{"request_id":"a"}')
+        reply = self.caller.receive()
+        self.assertEqual(user_property_of(reply, "status"), "internal_error")
+        self.assertEqual(payload_of(reply)["request_id"], "a")
+
+
+class Callers(BrokerTest):
+    """T15 and what a handler may know of its caller."""
+
+    def test_versions(self):
+        broker = self.start()
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                client = self.client(broker, version, client_id=f'me "{version}" +/#')
+                caller = ask_by_id(client, "probe.caller")["result"]
+                self.assertEqual(caller["id"], f'me "{version}" +/#')
+                self.assertEqual(caller["address"], "127.0.0.1")
+                self.assertEqual(caller["version"], version)
+                self.assertEqual(caller["method"], "probe.caller")
+                self.assertNotIn("user", caller)
+
+    def test_user(self):
+        broker = self.start(users={"jürgen": "secret"}, anonymous=False)
+        client = self.client(broker, 5, username="jürgen", password="secret")
+        self.assertEqual(result_of(ask(client, "probe.caller"))["user"], "jürgen")
+
+    def test_long_client_id(self):
+        client = self.client(self.start(), 4, client_id="x" * 3000)
+        self.assertEqual(ask_by_id(client, "probe.caller")["result"]["id"], "x" * 3000)
+
+    def test_unix_socket(self):
+        broker = self.start(unix=True)
+        client = self.client(broker, 5, port=broker.unix_path)
+        self.assertEqual(result_of(ask(client, "probe.caller"))["id"], client.client_id)
+
+    def test_websocket(self):
+        if not has_websockets():
+            self.skipTest("this broker has no WebSockets")
+        broker = self.start(websockets=True)
+        client = self.client(broker, 5, port=broker.websockets_port, websocket=True)
+        self.assertIn(result_of(ask(client, "probe.caller"))["address"], ("127.0.0.1", "::ffff:127.0.0.1"))
+
+    def test_no_client_id(self):
+        broker = self.start()
+        for version in (4, 5):
+            client = self.client(broker, version, client_id="")
+            self.assertTrue(ask_by_id(client, "probe.caller")["result"]["id"])
+
+    def test_connections_without_connect(self):
+        broker = self.start()
+        for start in (b"", b"\x10", b"\x10\x0c\x00\x04MQTT", b"\x30\x05\x00\x01axx", b"GET / HTTP/1.0\r\n\r\n"):
+            lost = self.client(broker, connect=False)
+            lost.send(start)
+            lost.close()
+        self.assertEqual(ask_by_id(self.client(broker), "echo"), {"result": {}})
+
+
+class Payloads(BrokerTest):
+    """Empty ones, and packets that come twice."""
+
+    def test_empty_payload(self):
+        broker = self.start()
+        client = self.client(broker, 5)
+        for qos in QUALITIES:
+            self.assertIn("unix", result_of(ask(client, "getTime", b"", qos=qos)))
+            self.assertEqual(result_of(ask(client, "probe.bytes", b"", qos=qos)), {"size": 0})
+        self.assert_error(error_of(ask(client, "probe.fields", b"")), "invalid_params")
+
+    def test_bytes(self):
+        client = self.client(self.start(), 5)
+        for payload in (b"\x00", b"\xff\x00\xff", b"{not json", bytes(range(256)) * 64):
+            self.assertEqual(result_of(ask(client, "probe.bytes", payload)), {"size": len(payload)})
+
+    def test_bytes_that_look_like_a_request(self):
+        """Raw bytes are never read as JSON: there is no request_id in them."""
+        broker = self.start()
+        client = self.client(broker)
+        client.publish("rpc/call/probe.bytes", b'{"request_id":"x"}\x00', qos=1)
+        client.ping()
+
+    def test_resent_with_dup(self):
+        broker = self.start()
+        client = self.client(broker, 5)
+        for qos in (1, 2):
+            with self.subTest(qos=qos):
+                mid = client.next_mid()
+                client.publish("rpc/call/echo", "1", qos=qos, mid=mid, wait=False)
+                if qos == 2:
+                    client.wait_ack(PUBREC, mid)
+                client.publish("rpc/call/echo", "1", qos=qos, mid=mid, dup=True)
+                client.ping()
+        self.assertNotIn("Reused message ID", broker.log())
+
+    def test_dup_on_a_first_receipt(self):
+        broker = self.start()
+        for version, qos in itertools.product(VERSIONS, (1, 2)):
+            with self.subTest(version=version, qos=qos):
+                client = self.client(broker, version)
+                client.publish("rpc/call/echo", '{"request_id":"d"}', qos=qos, dup=True)
+                self.assertEqual(payload_of(client.receive()), {"request_id": "d", "result": {}})
+
+    def test_dup_at_qos_0(self):
+        if broker_version() >= (2, 0, 12):
+            self.skipTest("the broker closes such a connection before the plugin sees it")
+        client = self.client(self.start())
+        client.publish("rpc/call/echo", '{"request_id":"d"}', dup=True)
+        self.assertEqual(payload_of(client.receive())["result"], {})
+
+    def test_other_properties_are_ignored(self):
+        client = self.client(self.start(), 5)
+        entries = [(PAYLOAD_FORMAT, 0), (CONTENT_TYPE, "text/plain"), (MESSAGE_EXPIRY, 1),
+                   *[(USER_PROPERTY, ("status", f"{number}")) for number in range(50)]]
+        self.assertEqual(result_of(ask(client, "echo", "1", entries=entries)), 1)
+
+
+if __name__ == "__main__":
+    main()
