@@ -1,0 +1,443 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Runs the benchmark and prints its tables.
+
+Four ways to get an answer are measured with the same client program, one after the other, in every
+round, so that whatever else the machine does meets all of them:
+
+  floor      the client's own publication comes back to it; nobody answers
+  responder  an ordinary client on libmosquitto answers, which is what people do without a plugin
+  bare       a plugin that parses, prints and publishes, and has no features
+  plugin     this project's plugin
+
+Every measurement has a broker of its own, on a free port of 127.0.0.1. Figures are medians over the
+rounds. A ratio is taken inside each round and the median of those is shown, with the quartiles: where
+they lie far apart, the machine was busy, and the ratio means little.
+
+Two processes that the scheduler happens to put on one processor wake each other several times faster
+than across processors, which would drown all else. Hence everybody has a fixed place: the broker on
+the first processor, client and responder on others (`--cpus apart`); or all on one (`--cpus one`),
+which shows the mere work most exactly, because it leaves no waiting between processors; or wherever
+the scheduler likes (`--cpus free`). The processor time that the broker spends on a round trip depends
+least on all this.
+
+Environment: RPC_BUILD, the folder with the programs and plugins (build/bench); RPC_MOSQUITTO, the
+broker (mosquitto).
+"""
+import argparse
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from statistics import median, quantiles
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+METHOD = "updateSensor"
+CALL_TOPIC = "rpc/call/" + METHOD
+VARIANTS = ("floor", "responder", "bare", "plugin")
+PLUGINS = {"bare": "bench_bare.so", "plugin": "mosquitto_rpc.so"}
+SHAPES = ((1, 1), (16, 16))
+# How many methods are registered, and how many of them called. The same ten cost the same however many
+# there are; when all of 10,000 are called in turn, none is in the processor's cache when its turn comes.
+MANY = ((10, 10), (1000, 10), (10000, 10), (10000, 10000))
+
+# - max_inflight_messages: at QoS 2 a plugin answers before the handshake of the call has ended, so that
+#   a client with 16 calls outstanding has more than 16 handshakes under way, and the responder has all
+#   clients' calls at once. The default of 20 would measure the waiting for a free place.
+# - sys_interval 0: no counters are published in the middle of a measurement. Nor is anything saved.
+# - max_queued_messages stays at its default: 256 calls at most are ever outstanding, which is below it.
+# - user: without it a broker started by root drops its rights and may no longer read the build folder.
+BROKER_CONFIGURATION = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+user {user}
+persistence false
+sys_interval 0
+log_dest stderr
+log_type error
+set_tcp_nodelay true
+max_inflight_messages 1000
+"""
+
+# Replies and events have the QoS of the row, for everyone. The default QoS of events is 2, which costs
+# a responder the handshake of every event, and a plugin nothing: that would flatter the plugin.
+PLUGIN_CONFIGURATION = """\
+plugin {path}
+plugin_opt_qos {qos}
+"""
+
+
+class Failure(Exception):
+    """Something that makes the figures worthless; its text says what."""
+
+
+class Settings:
+    """Where things are, and how much is measured."""
+
+    def __init__(self, arguments):
+        self.build = os.path.abspath(os.environ.get("RPC_BUILD", os.path.join(ROOT, "build", "bench")))
+        self.mosquitto = os.environ.get("RPC_MOSQUITTO") or find_mosquitto()
+        self.variants = arguments.only
+        self.cpus = placement(arguments.cpus)
+        self.rounds = arguments.rounds or (1 if arguments.quick else 15)
+        # Calls to warm up with and to measure, for each shape: few, in many rounds, because what disturbs
+        # a measurement often lasts for seconds, and is to meet all variants alike.
+        full = {(1, 1): (500, 3000), (16, 16): (5000, 20000)}
+        quick = {(1, 1): (50, 200), (16, 16): (256, 1024)}
+        self.counts = quick if arguments.quick else full
+        # Calls that have been made when memory is read.
+        self.memory = (1000, 5000) if arguments.quick else (10000, 100000, 1000000)
+        if arguments.no_memory:
+            self.memory = ()
+        self.many = () if arguments.no_many or "plugin" not in arguments.only else MANY
+
+    def file(self, name):
+        path = os.path.join(self.build, name)
+        if not os.path.exists(path):
+            raise Failure(f"{path} is missing; scripts/bench builds it")
+        return path
+
+
+def placement(name):
+    """The processors of everybody; with two of them, client and responder share one."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if name == "free":
+        return dict.fromkeys(("broker", "client", "responder"), cpus)
+    if name == "one":
+        return dict.fromkeys(("broker", "client", "responder"), cpus[:1])
+    return {"broker": cpus[:1], "client": cpus[1:2] or cpus, "responder": cpus[2:3] or cpus[1:2] or cpus}
+
+
+def find_mosquitto():
+    """The broker; Debian keeps it where only root looks."""
+    path = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if not path:
+        raise Failure("mosquitto is not installed")
+    return path
+
+
+# ---- Processes ----------------------------------------------------------------------------------
+
+
+def start(settings, role, command, **options):
+    """Starts a process in its place."""
+    cpus = settings.cpus[role]
+    return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cpus), **options)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def stop(process):
+    """Ends a process that this program started, and returns its exit code."""
+    process.terminate()
+    try:
+        return process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def wait_for_port(process, port):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise Failure("the broker did not start")
+
+
+@contextlib.contextmanager
+def broker(settings, plugin=None, qos=0):
+    """A broker, with a plugin or without one: yields its port and its process id."""
+    with tempfile.TemporaryDirectory(prefix="rpc-bench-") as folder:
+        port = free_port()
+        log_path = os.path.join(folder, "log")
+        configuration = os.path.join(folder, "mosquitto.conf")
+        write_configuration(configuration, port, settings.file(plugin) if plugin else None, qos)
+        with open(log_path, "wb") as log:
+            process = start(settings, "broker", [settings.mosquitto, "-c", configuration], stderr=log)
+        try:
+            wait_for_port(process, port)
+            yield port, process.pid
+        except Failure as failure:
+            with open(log_path, encoding="utf-8", errors="replace") as log:
+                raise Failure(f"{failure}\n{log.read()}".strip()) from None
+        finally:
+            code = stop(process)
+        if code:
+            raise Failure(f"the broker with {plugin or 'no plugin'} ended with {code}")
+
+
+def write_configuration(path, port, plugin, qos):
+    user = "root" if os.geteuid() == 0 else "mosquitto"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(BROKER_CONFIGURATION.format(port=port, user=user))
+        if plugin:
+            file.write(PLUGIN_CONFIGURATION.format(path=plugin, qos=qos))
+
+
+@contextlib.contextmanager
+def responder(settings, port, qos):
+    """A responder whose subscription stands."""
+    command = [settings.file("bench_responder"), str(port), CALL_TOPIC, str(qos)]
+    process = start(settings, "responder", command, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise Failure("the responder did not start")
+        yield
+    finally:
+        stop(process)
+        process.stdout.close()
+
+
+def client(settings, port, *options):
+    """Runs the client and returns its figures by name."""
+    command = [settings.file("bench_client"), "-p", str(port), *map(str, options)]
+    process = start(settings, "client", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        output, errors = process.communicate()
+    except BaseException:
+        stop(process)
+        raise
+    if process.returncode:
+        raise Failure(f"{' '.join(command)}\n{errors}")
+    return {name: float(value) for name, value in (pair.split("=") for pair in output.split())}
+
+
+# ---- Measurements -------------------------------------------------------------------------------
+
+
+def processor_time(pid):
+    """What a process has spent, in microseconds."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
+        return int(schedstat.read().split()[0]) / 1000
+
+
+def measure_client(settings, port, pid, shape, options):
+    """Runs the client and adds what the broker spent on each round trip to its figures."""
+    warmup, messages = settings.counts[shape]
+    before = processor_time(pid)
+    figures = client(settings, port, "-c", shape[0], "-o", shape[1], "-w", warmup, "-n", messages, *options)
+    figures["cpu"] = (processor_time(pid) - before) / (warmup + messages)
+    return figures
+
+
+def measure(settings, variant, shape, qos):
+    """One way to answer, with a broker of its own."""
+    options = ["-q", qos, "-e", "temp1"]
+    if variant != "floor":
+        options += ["-t", CALL_TOPIC, "-e", '"ok":true']
+    with contextlib.ExitStack() as stack:
+        port, pid = stack.enter_context(broker(settings, PLUGINS.get(variant), qos))
+        if variant == "responder":
+            stack.enter_context(responder(settings, port, qos))
+        return measure_client(settings, port, pid, shape, options)
+
+
+def measure_many(settings, many, shape):
+    """The plugin with so many methods, so many of which are called."""
+    registered, called = many
+    options = ["-t", "rpc/call/many.", "-s", called, "-b", "{}", "-e", '"n":']
+    with broker(settings, f"mosquitto_rpc_many_{registered}.so") as (port, pid):
+        return measure_client(settings, port, pid, shape, options)
+
+
+def resident_kb(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    raise Failure("the broker is gone")
+
+
+def measure_memory(settings, variant):
+    """The broker's resident memory after so many calls, each time when all clients have left."""
+    topic = () if variant == "floor" else ("-t", CALL_TOPIC)
+    sizes, before = [], 0
+    with broker(settings, PLUGINS.get(variant)) as (port, pid):
+        for calls in settings.memory:
+            client(settings, port, "-c", 16, "-o", 16, "-w", 0, "-n", calls - before, *topic)
+            time.sleep(0.5)
+            sizes.append(resident_kb(pid))
+            before = calls
+    return sizes
+
+
+def run_rounds(settings):
+    """All figures: a list over the rounds for every (variant, shape, QoS) and (many, shape)."""
+    figures = {}
+    for number in range(1, settings.rounds + 1):
+        print(f"round {number} of {settings.rounds}", file=sys.stderr, flush=True)
+        for shape in SHAPES:
+            for qos in range(3):
+                for variant in settings.variants:
+                    row = figures.setdefault((variant, shape, qos), [])
+                    row.append(measure(settings, variant, shape, qos))
+            for many in settings.many:
+                figures.setdefault((many, shape), []).append(measure_many(settings, many, shape))
+    return figures
+
+
+# ---- Tables -------------------------------------------------------------------------------------
+
+
+def print_table(title, head, rows):
+    """A table in Markdown: the first column to the left, all others to the right."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(row):
+        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
+        cells[0] = row[0].ljust(widths[0])
+        return "| " + " | ".join(cells) + " |"
+
+    rule = ["-" * (width - 1) + ":" for width in widths]
+    rule[0] = "-" * widths[0]
+    print(f"\n{title}\n", line(list(head)), line(rule), *map(line, rows), sep="\n")
+
+
+def typical(rows, name):
+    return median(row[name] for row in rows)
+
+
+def ratio(rows, others, name):
+    """The median ratio over the rounds, with the quartiles."""
+    ratios = [row[name] / other[name] for row, other in zip(rows, others)]
+    if len(ratios) < 2:
+        return f"{ratios[0]:.2f}"
+    low, middle, high = quantiles(ratios, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
+
+
+def shape_name(shape):
+    return f"{shape[0]} client{'s' if shape[0] > 1 else ''} × {shape[1]} outstanding"
+
+
+def figure_cells(rows):
+    latencies = [f"{typical(rows, name):.1f}" for name in ("p50", "p99", "p999")]
+    return [*latencies, f"{typical(rows, 'rate'):,.0f}", f"{typical(rows, 'cpu'):.2f}"]
+
+
+FIGURE_HEAD = ("p50 µs", "p99 µs", "p99.9 µs", "round trips/s", "broker's CPU µs")
+
+
+def print_figures(settings, figures, shape):
+    rows = []
+    for qos in range(3):
+        for variant in settings.variants:
+            rows.append([f"QoS {qos} {variant}", *figure_cells(figures[variant, shape, qos])])
+    print_table(f"Round trips, {shape_name(shape)}", ("", *FIGURE_HEAD), rows)
+
+
+def print_ratios(settings, figures, shape, name, title):
+    """How bare and plugin compare with everything that stands before them in the list."""
+    rows = []
+    for qos in range(3):
+        for variant in [v for v in ("bare", "plugin") if v in settings.variants]:
+            cells = [f"QoS {qos} {variant}"]
+            for other in VARIANTS[:3]:
+                known = other in settings.variants and other != variant
+                own = figures[variant, shape, qos]
+                cells.append(ratio(own, figures[other, shape, qos], name) if known else "")
+            rows.append(cells)
+    head = ("", *(f"× {other}" for other in VARIANTS[:3]))
+    print_table(f"{title}, {shape_name(shape)}", head, rows)
+
+
+def print_many(figures):
+    rows = []
+    for shape in SHAPES:
+        base = figures[MANY[0], shape]
+        for many in MANY:
+            own = figures[many, shape]
+            ratios = [ratio(own, base, name) for name in ("p50", "rate", "cpu")]
+            name = f"{shape[0]}×{shape[1]}, {many[0]:,} methods, {many[1]:,} called"
+            rows.append([name, *figure_cells(own), *ratios])
+    head = ("", *FIGURE_HEAD, "p50 ×", "rate ×", "CPU ×")
+    print_table("The number of methods, QoS 0; × against the first of each group", head, rows)
+
+
+def print_memory(settings):
+    variants = [v for v in settings.variants if v != "responder"]
+    sizes = {variant: measure_memory(settings, variant) for variant in variants}
+    rows = []
+    for variant in variants:
+        first, last = sizes[variant][0], sizes[variant][-1]
+        calls = settings.memory[-1] - settings.memory[0]
+        growth = f"{last - first:+,} kB ({(last - first) * 1024 / calls:+.2f} B a call)"
+        rows.append([variant, *(f"{size:,} kB" for size in sizes[variant]), growth])
+    head = ("", *(f"after {calls:,} calls" for calls in settings.memory), "growth")
+    print_table("Resident memory of the broker, 16 × 16, QoS 0, when the clients have left", head, rows)
+
+
+def print_tables(settings, figures):
+    for shape in SHAPES:
+        print_figures(settings, figures, shape)
+        print_ratios(settings, figures, shape, "p50", "Latency (p50), less is better")
+        print_ratios(settings, figures, shape, "rate", "Throughput, more is better")
+        print_ratios(settings, figures, shape, "cpu", "The broker's processor time, less is better")
+    if settings.many:
+        print_many(figures)
+
+
+def print_machine(settings):
+    command = [settings.mosquitto, "-h"]
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+    version = text.splitlines()[0] if text else "unknown broker"
+    load = os.getloadavg()[0]
+    print(f"{version}; {platform.machine()}, {os.cpu_count()} processors, load {load:.2f} at the start;"
+          f" {settings.rounds} rounds; processors {settings.cpus}", flush=True)
+
+
+# ---- The command line ---------------------------------------------------------------------------
+
+
+def variant_list(text):
+    names = text.split(",")
+    unknown = set(names) - set(VARIANTS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return [variant for variant in VARIANTS if variant in names]
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description="Measures round trips through the plugin and beside it.")
+    parser.add_argument("--quick", action="store_true", help="few calls: does it run? (measures nothing)")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured (15)")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the 1,000,000 calls")
+    parser.add_argument("--no-many", action="store_true", help="leave out the 10 to 10,000 methods")
+    parser.add_argument("--cpus", choices=("apart", "one", "free"), default="apart",
+                        help="where the processes run (apart)")
+    parser.add_argument("--only", type=variant_list, default=list(VARIANTS), metavar="NAME,NAME",
+                        help=f"measure only these of {', '.join(VARIANTS)}")
+    return parser.parse_args()
+
+
+def main():
+    arguments = read_arguments()
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        settings = Settings(arguments)
+        print_machine(settings)
+        print_tables(settings, run_rounds(settings))
+        if settings.memory:
+            print_memory(settings)
+    except Failure as failure:
+        sys.exit(f"bench.py: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
