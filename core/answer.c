@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What comes out of a call: a reply, an event, or both. Results are printed into the engine's scratch
- * buffer, whose size is the limit itself, and copied from there into payloads, which then belong to the
- * host; so nothing grows while something too large is printed.
+ * What comes out of a call: a reply, an event, or both. It is written into the engine's scratch buffer, whose
+ * size is the limit itself, and copied from there into payloads, which then belong to the host.
  */
 #include "engine_private.h"
 
@@ -123,60 +122,52 @@ static bool announce(struct engine *engine, const rpc_call *call, const char *to
     return false;
 }
 
-/* Prints into scratch. Returns the length, or 0: over the limit. */
-static size_t print(struct engine *engine, const cJSON *tree)
+struct writer answer_writer(struct engine *engine)
 {
-    const size_t size = json_print(tree, engine->scratch, engine->scratch_size);
-    return size <= engine->options.max_reply ? size : 0;
+    return writer_make(engine->scratch, engine->options.max_reply);
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
                            const void *data, char why[FIELDS_WHY])
 {
-    cJSON *tree;
-    const rpc_status status = fields_encode(event->declared->data, data, &tree, why);
+    struct writer writer = answer_writer(engine);
+    const rpc_status status = fields_encode(event->declared->data, data, &writer, why);
     if (status != RPC_OK)
         return status;
-    const size_t size = print(engine, tree);
-    cJSON_Delete(tree);
-    if (!size)
+    if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return announce(engine, call, event->topic, event->declared->retained, size) ? RPC_OK
-                                                                                 : RPC_INTERNAL_ERROR;
+    return announce(engine, call, event->topic, event->declared->retained, writer.used) ? RPC_OK
+                                                                                        : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Failure ---- */
 
-/* The call's name; that of an unknown method is text from the wire, of any length and sort. */
-static bool add_method_name(const rpc_call *call, cJSON *object)
-{
-    char safe[TOPIC_NAME_MAX + 1];
-    const char *name = call->method ? call->name : text_printable(call->name, safe, sizeof safe);
-    return cJSON_AddStringToObject(object, "method", name) != NULL;
-}
-
 /* How much of an error is told: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-static void add_extra(cJSON *object, cJSON *extra)
+static void write_member(struct writer *writer, const char *name, const char *text)
 {
-    while (extra && extra->child) {
-        cJSON *member = cJSON_DetachItemViaPointer(extra, extra->child);
-        cJSON_AddItemToObjectCS(object, member->string, member); /* the name is the field table's */
-    }
+    writer_name(writer, name);
+    writer_string(writer, text);
 }
 
-static size_t print_error(rpc_call *call, const char *code, const char *message, enum detail detail)
+/* The name of an unknown method is text from the wire, of any length and sort. Returns 0: it does not fit. */
+static size_t write_error(const rpc_call *call, const char *code, const char *message, enum detail detail)
 {
-    cJSON *object = cJSON_CreateObject();
-    bool made = object && add_method_name(call, object) && cJSON_AddStringToObject(object, "err", code);
-    if (made && detail >= WITH_MESSAGE)
-        made = cJSON_AddStringToObject(object, "msg", message) != NULL;
-    if (made && detail == WITH_EXTRA)
-        add_extra(object, call->failure.extra);
-    const size_t size = made ? print(call->engine, object) : 0;
-    cJSON_Delete(object);
-    return size;
+    char safe[TOPIC_NAME_MAX + 1];
+    struct writer writer = answer_writer(call->engine);
+    writer_text(&writer, "{");
+    write_member(&writer, "method",
+                 call->method ? call->name : text_printable(call->name, safe, sizeof safe));
+    write_member(&writer, "err", code);
+    if (detail >= WITH_MESSAGE)
+        write_member(&writer, "msg", message);
+    if (detail == WITH_EXTRA) {
+        writer_text(&writer, ",");
+        writer_text(&writer, call->failure.extra);
+    }
+    writer_text(&writer, "}");
+    return writer.full ? 0 : writer.used;
 }
 
 static const char *failure_topic(const rpc_call *call, bool *retain)
@@ -189,7 +180,7 @@ static const char *failure_topic(const rpc_call *call, bool *retain)
 /* Tells a failure with as much detail as fits. Returns false if nothing did. */
 static bool tell_failure(rpc_call *call, const char *code, const char *message, enum detail detail)
 {
-    const size_t size = print_error(call, code, message, detail);
+    const size_t size = write_error(call, code, message, detail);
     if (!size)
         return false;
     if (call->route.topic)
@@ -210,7 +201,7 @@ void answer_failure(rpc_call *call, rpc_status status)
     const char *code = noted ? call->failure.code : status_name(status);
     const char *message = noted && call->failure.message ? call->failure.message : status_text(status);
     for (int detail = WITH_EXTRA; detail >= CODE_ONLY; detail--) {
-        if (detail == WITH_EXTRA && !(noted && call->failure.extra))
+        if (detail == WITH_EXTRA && !(noted && call->failure.extra && *call->failure.extra))
             continue;
         if (tell_failure(call, code, message, (enum detail)detail))
             return;
@@ -229,21 +220,20 @@ static void result_too_large(rpc_call *call)
 }
 
 /* A result that does not fit its own shape. */
-static void result_unfit(rpc_call *call, rpc_status status, const char *why)
+static void result_unfit(rpc_call *call, const char *why)
 {
-    if (status == RPC_INVALID_PARAMS)
-        engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s",
-                           call->name, why);
+    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s",
+                       call->name, why);
     answer_failure(call, RPC_INTERNAL_ERROR);
 }
 
-static rpc_status encode_result(const rpc_call *call, cJSON **tree, char *why)
+static rpc_status encode_result(const rpc_call *call, struct writer *writer, char *why)
 {
     const rpc_shape *shape = call->method->declared->result;
     if (shape)
-        return fields_encode(shape, call->result, tree, why);
-    *tree = cJSON_CreateObject();
-    return *tree ? RPC_OK : RPC_INTERNAL_ERROR;
+        return fields_encode(shape, call->result, writer, why);
+    writer_text(writer, "{}");
+    return RPC_OK;
 }
 
 static bool is_announced(const rpc_call *call)
@@ -254,7 +244,7 @@ static bool is_announced(const rpc_call *call)
 
 /*
  * The event goes out before the reply: it needs scratch as it is, and when the reply's wrapping makes it too
- * large, the error that takes its place is printed over it.
+ * large, the error that takes its place is written over it.
  */
 static void publish_result(rpc_call *call, size_t size)
 {
@@ -270,16 +260,11 @@ void answer_success(rpc_call *call)
     if (!call->route.topic && !is_announced(call))
         return;
     char why[FIELDS_WHY];
-    cJSON *tree;
-    const rpc_status status = encode_result(call, &tree, why);
-    if (status != RPC_OK) {
-        result_unfit(call, status, why);
-        return;
-    }
-    const size_t size = print(call->engine, tree);
-    cJSON_Delete(tree);
-    if (size)
-        publish_result(call, size);
-    else
+    struct writer writer = answer_writer(call->engine);
+    if (encode_result(call, &writer, why) != RPC_OK)
+        result_unfit(call, why);
+    else if (writer.full)
         result_too_large(call);
+    else
+        publish_result(call, writer.used);
 }

@@ -32,8 +32,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->options = *options;
     engine->host = *host;
     engine->error_topic = make_error_topic(options->prefix);
-    engine->scratch_size = options->max_reply + JSON_PRINT_SLACK;
-    engine->scratch = malloc(engine->scratch_size);
+    engine->scratch = malloc(options->max_reply);
     if (engine->error_topic && engine->scratch)
         return engine;
     engine_destroy(engine);
@@ -52,6 +51,7 @@ void engine_destroy(struct engine *engine)
     if (!engine)
         return;
     registry_clear(&engine->registry);
+    call_free_spare(engine);
     free(engine->error_topic);
     free(engine->scratch);
     free(engine);

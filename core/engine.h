@@ -31,7 +31,7 @@ struct engine_counters {
 struct engine_options {
     const char *prefix;
     int qos;                           /* 0..2: highest of replies, that of events */
-    size_t max_payload, max_reply;     /* bytes; max_reply at most INT_MAX / 2 */
+    size_t max_payload, max_reply;     /* bytes, at least 1 */
     uint32_t reply_expiry;             /* seconds; 0: never */
     bool forward_calls;                /* calls are delivered to subscribers as well */
     bool forward_unknown;              /* unknown methods are somebody else's */

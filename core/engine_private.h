@@ -15,9 +15,8 @@ struct engine {
     char *error_topic; /* {prefix}/event/error */
     struct gate warnings;
 
-    /* Where results are printed before they are copied into a payload. One print at a time. */
-    char *scratch;
-    size_t scratch_size;
+    char *scratch;   /* max_reply bytes, where what goes out is written before it becomes a payload */
+    rpc_call *spare; /* the memory of the last call, for the next one; or NULL */
 
     struct engine_counters counters, published; /* published: as the $SYS topics last said */
     uint64_t sys_due;                           /* monotonic nanoseconds */
@@ -34,7 +33,7 @@ struct failure {
     rpc_status status; /* what was returned with it: a failure left behind on the way to another is void */
     const char *code;
     const char *message; /* memory of the call, or NULL */
-    cJSON *extra;        /* an object, its members go into the error object; or NULL */
+    const char *extra;   /* more members of the error object, as JSON text in memory of the call; or NULL */
 };
 
 struct rpc_call {
@@ -58,12 +57,16 @@ enum engine_verdict call_receive(struct engine *engine, const struct host_messag
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Takes the failure, extra included, in the place of an earlier one. Returns its status. */
-rpc_status call_set_failure(rpc_call *call, struct failure failure);
+/* Frees the memory that is kept for the next call. */
+void call_free_spare(struct engine *engine);
 
 /* answer.c: tells the caller and the subscribers what a call came to. */
 void answer_success(rpc_call *call);
 void answer_failure(rpc_call *call, rpc_status status);
+
+/* A writer into scratch, which is everybody's: what it writes must be copied before anything else is called.
+ */
+struct writer answer_writer(struct engine *engine);
 
 /*
  * Encodes and announces. call is the one that caused it, or NULL. Returns RPC_OK, RPC_INVALID_PARAMS: data

@@ -18,13 +18,14 @@
 
 /* What one walk over a table carries along. */
 struct walk {
-    struct arena *arena;
-    char *why; /* FIELDS_WHY bytes */
+    struct arena *arena;   /* decoding */
+    struct writer *writer; /* encoding */
+    char *why;             /* FIELDS_WHY bytes */
 };
 
 struct kind {
     rpc_status (*decode)(const rpc_field *field, const cJSON *value, void *member, struct walk *walk);
-    rpc_status (*encode)(const rpc_field *field, const void *member, cJSON **out, struct walk *walk);
+    rpc_status (*encode)(const rpc_field *field, const void *member, struct walk *walk);
     const char *what;    /* a value of this kind, in words */
     size_t size;         /* of the C member */
     bool absent_by_null; /* the member itself can say that it was left out */
@@ -61,12 +62,6 @@ static rpc_status must_be(struct walk *walk, const rpc_field *field)
     return misfit(walk, "%s must be %s", fields_name(field), fields_describe(field, what, sizeof what));
 }
 
-static rpc_status made(cJSON *item, cJSON **out)
-{
-    *out = item;
-    return item ? RPC_OK : RPC_INTERNAL_ERROR;
-}
-
 /* ---- bool ---- */
 
 static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
@@ -77,10 +72,11 @@ static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *
     return RPC_OK;
 }
 
-static rpc_status encode_bool(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_bool(const rpc_field *field, const void *member, struct walk *walk)
 {
-    (void)field, (void)walk;
-    return made(cJSON_CreateBool(*(const bool *)member), out);
+    (void)field;
+    writer_text(walk->writer, *(const bool *)member ? "true" : "false");
+    return RPC_OK;
 }
 
 /* ---- numbers ---- */
@@ -111,29 +107,15 @@ static rpc_status decode_double(const rpc_field *field, const cJSON *value, void
     return check_range(field, value->valuedouble, walk);
 }
 
-/*
- * The shortest text that reads back as the same number. cJSON would be content with one that differs in the
- * last place. The C library may write a decimal comma; JSON has none.
- */
-static cJSON *create_double(double number)
-{
-    char text[32];
-    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    text[strcspn(text, ",")] = strchr(text, ',') ? '.' : '\0';
-    return cJSON_CreateRaw(text);
-}
-
-static rpc_status encode_double(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_double(const rpc_field *field, const void *member, struct walk *walk)
 {
     const double number = *(const double *)member;
     if (!isfinite(number))
         return misfit(walk, "%s is not finite", fields_name(field));
     const rpc_status status = check_range(field, number, walk);
-    return status == RPC_OK ? made(create_double(number), out) : status;
+    if (status == RPC_OK)
+        writer_double(walk->writer, number);
+    return status;
 }
 
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
@@ -172,15 +154,13 @@ static rpc_status decode_int64(const rpc_field *field, const cJSON *value, void 
     return check_range(field, (double)*integer, walk);
 }
 
-static rpc_status encode_int64(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_int64(const rpc_field *field, const void *member, struct walk *walk)
 {
     const int64_t integer = *(const int64_t *)member;
     const rpc_status status = check_range(field, (double)integer, walk);
-    if (status != RPC_OK)
-        return status;
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRId64, integer);
-    return made(cJSON_CreateRaw(digits), out);
+    if (status == RPC_OK)
+        writer_integer(walk->writer, integer);
+    return status;
 }
 
 static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
@@ -192,10 +172,10 @@ static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void 
     return check_range(field, (double)integer, walk);
 }
 
-static rpc_status encode_int32(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_int32(const rpc_field *field, const void *member, struct walk *walk)
 {
     const int64_t integer = *(const int32_t *)member;
-    return encode_int64(field, &integer, out, walk);
+    return encode_int64(field, &integer, walk);
 }
 
 /* ---- strings ---- */
@@ -219,11 +199,13 @@ static rpc_status decode_string(const rpc_field *field, const cJSON *value, void
     return check_length(field, value->valuestring, walk);
 }
 
-static rpc_status encode_string(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_string(const rpc_field *field, const void *member, struct walk *walk)
 {
     const char *text = *(const char *const *)member;
     const rpc_status status = check_length(field, text, walk);
-    return status == RPC_OK ? made(cJSON_CreateString(text), out) : status;
+    if (status == RPC_OK)
+        writer_string(walk->writer, text);
+    return status;
 }
 
 static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
@@ -237,12 +219,14 @@ static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void
     return must_be(walk, field);
 }
 
-static rpc_status encode_choice(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_choice(const rpc_field *field, const void *member, struct walk *walk)
 {
     const int wanted = *(const int *)member;
     for (int i = 0; field->choices[i]; i++) {
-        if (i == wanted)
-            return made(cJSON_CreateString(field->choices[i]), out);
+        if (i == wanted) {
+            writer_string(walk->writer, field->choices[i]);
+            return RPC_OK;
+        }
     }
     return must_be(walk, field);
 }
@@ -259,17 +243,14 @@ static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *
     return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-static rpc_status encode_json(const rpc_field *field, const void *member, cJSON **out, struct walk *walk)
+static rpc_status encode_json(const rpc_field *field, const void *member, struct walk *walk)
 {
     const char *text = ((const rpc_json *)member)->text;
     struct json_error error;
-    *out = json_parse(text, strlen(text), &error);
-    if (error.fault == JSON_FINE)
-        return RPC_OK;
-    cJSON_Delete(*out);
-    *out = NULL;
-    return error.fault == JSON_NO_MEMORY ? RPC_INTERNAL_ERROR
-                                         : misfit(walk, "%s: %s", fields_name(field), error.why);
+    if (!json_check(text, strlen(text), &error))
+        return misfit(walk, "%s: %s", fields_name(field), error.why);
+    writer_text(walk->writer, text);
+    return RPC_OK;
 }
 
 static const struct kind kinds[KINDS] = {
@@ -400,7 +381,7 @@ rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char wh
         return RPC_OK;
     struct arena arena;
     arena_init(&arena);
-    struct walk walk = {&arena, why};
+    struct walk walk = {&arena, NULL, why};
     fields->shape = shape;
     rpc_status status = check_shape(shape, &walk);
     if (status == RPC_OK)
@@ -450,7 +431,7 @@ static rpc_status decode_object(const struct fields *fields, const cJSON *value,
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY])
 {
-    struct walk walk = {arena, why};
+    struct walk walk = {arena, NULL, why};
     *out = arena_alloc(arena, fields->shape->size);
     if (!*out)
         return RPC_INTERNAL_ERROR;
@@ -468,39 +449,44 @@ static bool is_left_out(const rpc_field *field, const char *in)
     return kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)(in + field->offset);
 }
 
-static rpc_status encode_field(const rpc_field *field, const char *in, cJSON **out, struct walk *walk)
-{
-    *out = NULL;
-    if (!is_left_out(field, in))
-        return kinds[field->kind].encode(field, in + field->offset, out, walk);
-    return fields_may_miss(field) ? RPC_OK : misfit(walk, "%s is missing", fields_name(field));
-}
-
-static rpc_status encode_members(const rpc_shape *shape, const char *in, cJSON *object, struct walk *walk)
+static rpc_status encode_members(const rpc_shape *shape, const char *in, struct walk *walk)
 {
     for (size_t i = 0; i < shape->count; i++) {
-        cJSON *item;
-        const rpc_status status = encode_field(&shape->fields[i], in, &item, walk);
+        const rpc_field *field = &shape->fields[i];
+        if (is_left_out(field, in)) {
+            if (!fields_may_miss(field))
+                return misfit(walk, "%s is missing", fields_name(field));
+            continue;
+        }
+        writer_name(walk->writer, fields_name(field));
+        const rpc_status status = kinds[field->kind].encode(field, in + field->offset, walk);
         if (status != RPC_OK)
             return status;
-        if (item && !cJSON_AddItemToObjectCS(object, fields_name(&shape->fields[i]), item)) {
-            cJSON_Delete(item);
-            return RPC_INTERNAL_ERROR;
-        }
     }
     return RPC_OK;
 }
 
-rpc_status fields_encode(const rpc_shape *shape, const void *in, cJSON **out, char why[FIELDS_WHY])
+rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
+                                 char why[FIELDS_WHY])
 {
-    struct walk walk = {NULL, why};
+    struct walk walk = {NULL, writer, why};
+    return encode_members(shape, in, &walk);
+}
+
+static rpc_status encode_value(const rpc_field *field, const char *in, struct walk *walk)
+{
+    if (is_left_out(field, in))
+        return misfit(walk, "%s is missing", fields_name(field));
+    return kinds[field->kind].encode(field, in + field->offset, walk);
+}
+
+rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *writer, char why[FIELDS_WHY])
+{
+    struct walk walk = {NULL, writer, why};
     if (shape->form == RPC_FORM_VALUE)
-        return encode_field(shape->fields, in, out, &walk);
-    *out = cJSON_CreateObject();
-    rpc_status status = *out ? encode_members(shape, in, *out, &walk) : RPC_INTERNAL_ERROR;
-    if (status != RPC_OK) {
-        cJSON_Delete(*out);
-        *out = NULL;
-    }
+        return encode_value(shape->fields, in, &walk);
+    writer_text(writer, "{");
+    const rpc_status status = encode_members(shape, in, &walk);
+    writer_text(writer, "}");
     return status;
 }

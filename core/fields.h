@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "json.h"
+#include "writer.h"
 
 #include <mosquitto_rpc.h>
 
@@ -37,10 +38,14 @@ rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct
                          char why[FIELDS_WHY]);
 
 /*
- * Encodes a struct of a shape. Returns RPC_OK: *out is a new tree, to be freed with cJSON_Delete();
- * RPC_INVALID_PARAMS: the struct does not fit its own shape, why says how; RPC_INTERNAL_ERROR: no memory.
+ * Writes a struct of a shape as JSON. Returns RPC_OK, also when the writer is full; RPC_INVALID_PARAMS: the
+ * struct does not fit its own shape, why says how.
  */
-rpc_status fields_encode(const rpc_shape *shape, const void *in, cJSON **out, char why[FIELDS_WHY]);
+rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *writer, char why[FIELDS_WHY]);
+
+/* Writes only the members of an object shape, for an object that has others as well. */
+rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
+                                 char why[FIELDS_WHY]);
 
 /* The name of a field on the wire. */
 const char *fields_name(const rpc_field *field);

@@ -67,14 +67,15 @@ static rpc_status handler_fault(const rpc_call *call, const char *code, const ch
     return RPC_INTERNAL_ERROR;
 }
 
-static cJSON *encode_extra(const rpc_call *call, const rpc_error *error, const void *data)
+/* The members that data adds, as JSON text. NULL: data does not fit, is over the limit, or no memory. */
+static const char *encode_extra(rpc_call *call, const rpc_error *error, const void *data)
 {
     char why[FIELDS_WHY];
-    cJSON *extra;
-    const rpc_status status = fields_encode(error->data, data, &extra, why);
-    if (status == RPC_INVALID_PARAMS)
-        handler_fault(call, error->code, why);
-    return status == RPC_OK ? extra : NULL;
+    struct writer writer = answer_writer(call->engine);
+    if (fields_encode_members(error->data, data, &writer, why) == RPC_OK)
+        return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
+    handler_fault(call, error->code, why);
+    return NULL;
 }
 
 /* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
@@ -101,9 +102,9 @@ static rpc_status raise_error(rpc_call *call, const char *code, const void *data
     if (data && (!declared || !declared->data))
         return handler_fault(call, code, "the error declares no data");
     const char *message = make_message(call, format, arguments);
-    cJSON *extra = data ? encode_extra(call, declared, data) : NULL;
-    return call_set_failure(
-        call, (struct failure){status, declared ? declared->code : status_name(status), message, extra});
+    const char *extra = data ? encode_extra(call, declared, data) : NULL;
+    call->failure = (struct failure){status, declared ? declared->code : status_name(status), message, extra};
+    return status;
 }
 
 rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...)

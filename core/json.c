@@ -374,11 +374,24 @@ static cJSON *discard(cJSON *tree)
     return NULL;
 }
 
+/* Scans the whole text; scan is made from it. */
+static bool scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
+{
+    *scan = (struct scan){.at = text, .end = text + size, .error = error};
+    *error = (struct json_error){.fault = JSON_FINE};
+    return scan_text(scan);
+}
+
+bool json_check(const char *text, size_t size, struct json_error *error)
+{
+    struct scan scan;
+    return scan_whole(&scan, text, size, error);
+}
+
 cJSON *json_parse(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan = {.at = text, .end = text + size, .error = error};
-    *error = (struct json_error){.fault = JSON_FINE};
-    if (!scan_text(&scan))
+    struct scan scan;
+    if (!scan_whole(&scan, text, size, error))
         return NULL;
 
     cJSON *tree =
@@ -398,11 +411,4 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error)
 bool json_is_number(const cJSON *item)
 {
     return cJSON_IsNumber(item) || cJSON_IsRaw(item);
-}
-
-size_t json_print(const cJSON *item, char *out, size_t capacity)
-{
-    /* cJSON only reads the tree, but does not say so. */
-    cJSON *tree = (cJSON *)(uintptr_t)item;
-    return cJSON_PrintPreallocated(tree, out, (int)capacity, false) ? strlen(out) : 0;
 }

@@ -41,10 +41,10 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error);
 
 bool json_is_number(const cJSON *item);
 
-/* Prints item without white space and a NUL behind it. Returns its length, or 0: over capacity. */
-size_t json_print(const cJSON *item, char *out, size_t capacity);
-
-/* The bytes that json_print() needs beyond the text: cJSON asks for some in reserve. */
-enum { JSON_PRINT_SLACK = 64 };
+/*
+ * Whether a text is JSON, without making a tree of it; a NUL must follow its size bytes. What would make it
+ * JSON_UNWANTED is not looked for. error says why not.
+ */
+bool json_check(const char *text, size_t size, struct json_error *error);
 
 #endif
