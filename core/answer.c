@@ -195,7 +195,7 @@ void answer_failure(rpc_call *call, rpc_status status)
 {
     if (call->method)
         call->engine->counters.errors++;
-    if (!call->route.topic && !call->method)
+    if (!call->route.topic && (!call->method || status == RPC_METHOD_NOT_FOUND))
         return;
     const bool noted = call->failure.status == status;
     const char *code = noted ? call->failure.code : status_name(status);

@@ -33,6 +33,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->host = *host;
     engine->error_topic = make_error_topic(options->prefix);
     engine->scratch = malloc(options->max_reply);
+    memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
     if (engine->error_topic && engine->scratch)
         return engine;
     engine_destroy(engine);
@@ -144,7 +145,8 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
 
 /* ---- Counters ---- */
 
-static void publish_counter(struct engine *engine, const char *level, uint64_t value)
+/* Returns whether it is on its way. */
+static bool publish_counter(struct engine *engine, const char *level, uint64_t value)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
     char digits[24];
@@ -152,12 +154,14 @@ static void publish_counter(struct engine *engine, const char *level, uint64_t v
     const int length = snprintf(digits, sizeof digits, "%" PRIu64, value);
     void *payload = engine->host.allocate(engine->host.context, (size_t)length);
     if (!payload)
-        return;
+        return false;
     memcpy(payload, digits, (size_t)length);
     const struct host_event event = {
         .topic = topic, .payload = payload, .size = (size_t)length, .retain = true};
-    if (!engine->host.announce(engine->host.context, &event))
-        engine->host.release(engine->host.context, payload);
+    if (engine->host.announce(engine->host.context, &event))
+        return true;
+    engine->host.release(engine->host.context, payload);
+    return false;
 }
 
 void engine_tick(struct engine *engine)
@@ -167,12 +171,12 @@ void engine_tick(struct engine *engine)
     const uint64_t now = engine->host.monotonic_clock(engine->host.context);
     if (now < engine->sys_due)
         return;
-    const bool first = !engine->sys_due;
     engine->sys_due = now + engine->options.sys_interval;
-#define PUBLISH(member, level, text)                                  \
-    if (first || engine->counters.member != engine->published.member) \
-        publish_counter(engine, level, engine->counters.member);
+    const struct engine_counters *counters = &engine->counters;
+    struct engine_counters *published = &engine->published;
+#define PUBLISH(member, level, text)                                                               \
+    if (counters->member != published->member && publish_counter(engine, level, counters->member)) \
+        published->member = counters->member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
-    engine->published = engine->counters;
 }

@@ -9,7 +9,6 @@
 #include "topic.h"
 
 #include <errno.h>
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -121,14 +120,45 @@ static rpc_status encode_double(const rpc_field *field, const void *member, stru
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
 #define INT64_END 9223372036854775808.0
 
-/* Reads a long literal without an exponent, exactly: 9007199254740993.0 is an integer, 1.0…01 is none. */
+/* A number's digits without point and leading zeros, and where the point would stand: 0.digits * 10^point. */
+struct decimal {
+    char digits[JSON_NUMBER_MAX + 1];
+    int count, point;
+};
+
+static struct decimal read_decimal(const char *literal)
+{
+    struct decimal decimal = {.count = 0};
+    bool behind_point = false;
+    for (const char *c = literal + (*literal == '-'); *c == '.' || (*c >= '0' && *c <= '9'); c++) {
+        if (*c == '.') {
+            behind_point = true;
+            continue;
+        }
+        if ((decimal.count || *c != '0') && decimal.count < JSON_NUMBER_MAX)
+            decimal.digits[decimal.count++] = *c;
+        decimal.point += decimal.count ? !behind_point : -behind_point;
+    }
+    while (decimal.count && decimal.digits[decimal.count - 1] == '0')
+        decimal.count--;
+    const char *exponent = strpbrk(literal, "eE");
+    decimal.point += exponent ? (int)strtol(exponent + 1, NULL, 10) : 0;
+    return decimal;
+}
+
+/* Reads a long literal exactly: 9007199254740993.0 is an integer, 1.0…01 is none, 1234567890123456.7e1 is. */
 static bool read_literal(const char *literal, int64_t *integer)
 {
-    const char *point = strchr(literal, '.');
-    if (point && point[1 + strspn(point + 1, "0")])
+    enum { DIGITS = 19 }; /* of INT64_MAX */
+    const struct decimal decimal = read_decimal(literal);
+    char digits[DIGITS + 2] = "-";
+    if (decimal.count && (decimal.point < decimal.count || decimal.point > DIGITS))
         return false;
+    char *first = digits + (*literal == '-');
+    for (int i = 0; decimal.count && i < decimal.point; i++)
+        first[i] = i < decimal.count ? decimal.digits[i] : '0';
     errno = 0;
-    *integer = strtoll(literal, NULL, 10);
+    *integer = strtoll(decimal.count ? digits : "0", NULL, 10);
     return errno == 0;
 }
 
@@ -138,7 +168,7 @@ static bool read_integer(const cJSON *value, int64_t *integer)
     const double number = value->valuedouble;
     if (!json_is_number(value))
         return false;
-    if (cJSON_IsRaw(value) && !strpbrk(value->valuestring, "eE"))
+    if (cJSON_IsRaw(value))
         return read_literal(value->valuestring, integer);
     if (!(number >= -INT64_END && number < INT64_END) || floor(number) != number)
         return false;

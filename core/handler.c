@@ -67,15 +67,24 @@ static rpc_status handler_fault(const rpc_call *call, const char *code, const ch
     return RPC_INTERNAL_ERROR;
 }
 
-/* The members that data adds, as JSON text. NULL: data does not fit, is over the limit, or no memory. */
-static const char *encode_extra(rpc_call *call, const rpc_error *error, const void *data)
+typedef rpc_status (*encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
+                              char why[FIELDS_WHY]);
+
+/* JSON text in memory of the call. NULL: data does not fit, is over the limit, or no memory. */
+static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape *shape, const void *data)
 {
     char why[FIELDS_WHY];
     struct writer writer = answer_writer(call->engine);
-    if (fields_encode_members(error->data, data, &writer, why) == RPC_OK)
+    if (encode_shape(shape, data, &writer, why) == RPC_OK)
         return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
-    handler_fault(call, error->code, why);
+    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name,
+                       why);
     return NULL;
+}
+
+const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
+{
+    return encode(call, fields_encode, shape, data);
 }
 
 /* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
@@ -102,7 +111,7 @@ static rpc_status raise_error(rpc_call *call, const char *code, const void *data
     if (data && (!declared || !declared->data))
         return handler_fault(call, code, "the error declares no data");
     const char *message = make_message(call, format, arguments);
-    const char *extra = data ? encode_extra(call, declared, data) : NULL;
+    const char *extra = data ? encode(call, fields_encode_members, declared->data, data) : NULL;
     call->failure = (struct failure){status, declared ? declared->code : status_name(status), message, extra};
     return status;
 }

@@ -16,7 +16,6 @@
 
 enum {
     EXACT_DIGITS = 15, /* decimal digits that survive the way through a double: DBL_DIG */
-    NUMBER_MAX = 63,   /* bytes of a number: cJSON reads no more */
     FEW_MEMBERS = 16   /* up to here comparing all pairs is cheaper than sorting */
 };
 
@@ -96,9 +95,9 @@ static bool scan_number(struct scan *scan)
     size_t digits;
     if (!skip_number(scan, &digits))
         return fail(scan->error, JSON_BROKEN, "the payload has a malformed number");
-    if (scan->at - start > NUMBER_MAX)
+    if (scan->at - start > JSON_NUMBER_MAX)
         return fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
-                    NUMBER_MAX);
+                    JSON_NUMBER_MAX);
     if (digits > EXACT_DIGITS)
         scan->long_numbers = true;
     return true;

@@ -14,7 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { JSON_DEPTH_MAX = 32 }; /* levels of arrays and objects */
+enum {
+    JSON_DEPTH_MAX = 32, /* levels of arrays and objects */
+    JSON_NUMBER_MAX = 63 /* bytes of a number: cJSON reads no more */
+};
 
 enum json_fault {
     JSON_FINE,

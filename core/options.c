@@ -99,15 +99,22 @@ static struct option_line *find_line(struct option_lines *lines, const char *own
     return found;
 }
 
+bool options_refuse(char why[OPTIONS_WHY], const char *name, const char *value, const char *accepted)
+{
+    char safe_name[128];
+    char safe_value[128];
+    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, %s",
+             text_printable(name, safe_name, sizeof safe_name),
+             text_printable(value, safe_value, sizeof safe_value), accepted);
+    return false;
+}
+
 static bool refuse(char *why, const struct option_line *line, const rpc_field *field)
 {
     char what[FIELDS_WHY];
-    char name[128];
-    char value[128];
-    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, it takes %s",
-             text_printable(line->name, name, sizeof name), text_printable(line->value, value, sizeof value),
-             options_describe(field, what, sizeof what));
-    return false;
+    char accepted[FIELDS_WHY + 16];
+    snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
+    return options_refuse(why, line->name, line->value, accepted);
 }
 
 static bool no_memory(char *why)
@@ -159,15 +166,25 @@ static bool read_lines(const char *owner, const struct fields *fields, struct op
         const rpc_field *field = &fields->shape->fields[i];
         bool twice;
         const struct option_line *line = find_line(lines, owner, field, &twice);
-        if (twice) {
-            snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%.100s' is not accepted, the option is given twice",
-                     line->name, line->value);
-            return false;
-        }
+        if (twice)
+            return options_refuse(why, line->name, line->value, "the option is given twice");
         if (line && !read_line(line, fields, field, arena, object, why))
             return false;
     }
     return true;
+}
+
+const char *options_check_shape(const rpc_shape *shape)
+{
+    if (shape->form != RPC_FORM_OBJECT)
+        return "options are an object";
+    for (size_t i = 0; i < shape->count; i++) {
+        if (!fields_may_miss(&shape->fields[i]))
+            return "an option is optional or has a default";
+        if (shape->fields[i].kind == RPC_KIND_JSON)
+            return "an option cannot be JSON";
+    }
+    return NULL;
 }
 
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
@@ -203,16 +220,21 @@ const char *options_describe(const rpc_field *field, char *out, size_t capacity)
     if (!suffixes)
         return fields_describe(field, out, capacity);
     const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
-    const char *such = suffixes == sizes ? "such as 1500, 64k, 16m" : "such as 500ms, 10s, 5m, 1h";
-    if (field->range.min >= field->range.max) {
-        snprintf(out, capacity, "%s, %s", what, such);
-        return out;
-    }
+    const char *such = suffixes == sizes ? "1500, 64k, 16m"
+                       : scale > 1       ? "10s, 5m, 1h"
+                                         : "500ms, 10s, 5m, 1h";
     char min[32];
     char max[32];
+    if (field->range.min >= field->range.max) {
+        snprintf(out, capacity, "%s, such as %s", what, such);
+        return out;
+    }
     print_quantity(field, field->range.min, min, sizeof min);
     print_quantity(field, field->range.max, max, sizeof max);
-    snprintf(out, capacity, "%s from %s to %s, %s", what, min, max, such);
+    if (isinf(field->range.max))
+        snprintf(out, capacity, "%s of at least %s, such as %s", what, min, such);
+    else
+        snprintf(out, capacity, "%s from %s to %s, such as %s", what, min, max, such);
     return out;
 }
 

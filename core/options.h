@@ -35,6 +35,15 @@ struct option_lines {
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
                   struct arena *arena, void **out, char why[OPTIONS_WHY]);
 
+/*
+ * Checks that a shape can be that of options: an object whose fields may all be left out, none of them JSON.
+ * Returns NULL if so, else what is wrong.
+ */
+const char *options_check_shape(const rpc_shape *shape);
+
+/* Explains why an option is not accepted, in words that follow a comma; returns false, to be returned. */
+bool options_refuse(char why[OPTIONS_WHY], const char *name, const char *value, const char *accepted);
+
 /* What an option takes, in words. Returns out. */
 const char *options_describe(const rpc_field *field, char *out, size_t capacity);
 

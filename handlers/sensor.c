@@ -174,6 +174,11 @@ static rpc_status update_sensor(rpc_call *call, void *state, const void *params,
 
 /* ---- getSensor, listSensors ---- */
 
+static struct reading reading_of(const struct sensor *sensor)
+{
+    return (struct reading){sensor->id, sensor->value, sensor->unit, sensor->time};
+}
+
 static rpc_status get_sensor(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct which *given = params;
@@ -181,29 +186,21 @@ static rpc_status get_sensor(rpc_call *call, void *state, const void *params, vo
     const struct sensor *sensor = find(state, given->sensor_id);
     if (!sensor)
         return rpc_raise_with(call, "unknown_sensor", given, "no reading of this sensor has arrived");
-    *reading = (struct reading){sensor->id, sensor->value, sensor->unit, sensor->time};
+    *reading = reading_of(sensor);
     return RPC_OK;
 }
 
-static bool add_to_list(cJSON *list, const struct sensor *sensor)
-{
-    cJSON *item = cJSON_CreateObject();
-    if (!cJSON_AddItemToArray(list, item))
-        return false;
-    return cJSON_AddStringToObject(item, "sensor_id", sensor->id) &&
-           cJSON_AddNumberToObject(item, "value", sensor->value) &&
-           cJSON_AddStringToObject(item, "unit", units[sensor->unit]) &&
-           cJSON_AddNumberToObject(item, "time", sensor->time);
-}
-
-static cJSON *make_list(const struct sensors *sensors)
+/* NULL: no memory, or too much for a reply. */
+static cJSON *make_list(rpc_call *call, const struct sensors *sensors)
 {
     cJSON *list = cJSON_CreateArray();
     for (const struct sensor *sensor = sensors->table; list && sensor; sensor = sensor->hh.next) {
-        if (!add_to_list(list, sensor)) {
-            cJSON_Delete(list);
-            return NULL;
-        }
+        const struct reading reading = reading_of(sensor);
+        const char *text = rpc_encode(call, &reading_shape, &reading);
+        if (text && cJSON_AddItemToArray(list, cJSON_CreateRaw(text)))
+            continue;
+        cJSON_Delete(list);
+        return NULL;
     }
     return list;
 }
@@ -212,7 +209,7 @@ static rpc_status list_sensors(rpc_call *call, void *state, const void *params, 
 {
     (void)params;
     struct list *answer = result;
-    cJSON *list = make_list(state);
+    cJSON *list = make_list(call, state);
     char *text = list ? cJSON_PrintUnformatted(list) : NULL;
     answer->sensors.text = text ? rpc_printf(call, "%s", text) : NULL;
     cJSON_free(text);

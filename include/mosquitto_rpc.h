@@ -298,6 +298,13 @@ void *rpc_alloc(rpc_call *call, size_t size);
 char *rpc_printf(rpc_call *call, const char *format, ...) RPC_PRINTF(2, 3);
 
 /*
+ * The JSON text of a struct of a shape, in memory of the call: for RPC_JSON members whose parts have shapes.
+ * Returns NULL if the struct does not fit its shape (which is logged), is over the configured size of a
+ * reply, or there is no memory.
+ */
+const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data);
+
+/*
  * Raises an error; write `return rpc_raise(…)`. code is one that the method declares, or a name of
  * RPC_STATUS_MAP but "ok" and "raised"; any other is the handler's fault, becomes internal_error and is
  * logged. The message is cut at 512 bytes. A later call replaces an earlier one.

@@ -62,14 +62,6 @@ static const rpc_field option_fields[] = {
 
 const rpc_shape settings_shape = RPC_OBJECT_SHAPE(struct values, option_fields);
 
-static bool refuse(char *why, const char *option, const char *value, const char *accepted)
-{
-    char safe[128];
-    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, %s", option,
-             text_printable(value, safe, sizeof safe), accepted);
-    return false;
-}
-
 static bool no_memory(char *why)
 {
     snprintf(why, OPTIONS_WHY, "no memory for the options");
@@ -94,13 +86,14 @@ static char *next_word(const char **list, struct arena *arena, bool *failed)
 static bool add_prefix(struct settings *settings, const char *prefix, char *why)
 {
     if (!topic_is_prefix(prefix))
-        return refuse(why, "prefix", prefix,
-                      "a prefix is a topic of at most 128 bytes without wildcards, empty levels and $SYS");
+        return options_refuse(
+            why, "prefix", prefix,
+            "a prefix is a topic of at most 128 bytes without wildcards, empty levels and $SYS");
     if (settings->prefix_count == SETTINGS_PREFIXES)
-        return refuse(why, "prefix", prefix, "there are at most 64 prefixes");
+        return options_refuse(why, "prefix", prefix, "there are at most 64 prefixes");
     for (size_t i = 0; i < settings->prefix_count; i++) {
         if (topic_prefixes_clash(settings->prefixes[i], prefix))
-            return refuse(why, "prefix", prefix, "its topics must not be those of another prefix");
+            return options_refuse(why, "prefix", prefix, "its topics must not be those of another prefix");
     }
     settings->prefixes[settings->prefix_count++] = prefix;
     return true;
@@ -116,7 +109,7 @@ static bool read_prefixes(struct settings *settings, const char *list, char *why
     }
     if (failed)
         return no_memory(why);
-    return settings->prefix_count || refuse(why, "prefix", list, "it takes at least one prefix");
+    return settings->prefix_count || options_refuse(why, "prefix", list, "it takes at least one prefix");
 }
 
 /* ---- Modules ---- */
@@ -135,7 +128,7 @@ static bool refuse_module(char *why, const char *name, const rpc_module *const *
         const size_t used = strlen(accepted);
         snprintf(accepted + used, sizeof accepted - used, " %s", (*modules)->name);
     }
-    return refuse(why, "modules", name, accepted);
+    return options_refuse(why, "modules", name, accepted);
 }
 
 /* Every name of the list must be that of a module. */
@@ -168,18 +161,23 @@ static bool check_own_names(const rpc_module *module, char *why)
     return true;
 }
 
+static bool wrong_table(char *why, const rpc_module *module, const char *what)
+{
+    snprintf(why, OPTIONS_WHY, "module %s: its options: %s", module->name, what);
+    return false;
+}
+
 static bool read_module(struct settings *settings, const rpc_module *module, struct option_lines *lines,
                         struct settings_module *out, char *why)
 {
     char wrong[FIELDS_WHY];
     out->module = module;
+    const char *unfit = module->options ? options_check_shape(module->options) : NULL;
+    if (unfit)
+        return wrong_table(why, module, unfit);
     const rpc_status status = fields_prepare(&out->fields, module->options, wrong);
-    if (status == RPC_INVALID_PARAMS) {
-        snprintf(why, OPTIONS_WHY, "module %s: its options: %s", module->name, wrong);
-        return false;
-    }
     if (status != RPC_OK)
-        return no_memory(why);
+        return status == RPC_INVALID_PARAMS ? wrong_table(why, module, wrong) : no_memory(why);
     void *options = NULL;
     if (!check_own_names(module, why))
         return false;
@@ -234,11 +232,11 @@ static bool is_filter(const char *filter)
 static bool take_values(struct settings *settings, const struct values *values, char *why)
 {
     if (!is_filter(values->response_topic_filter))
-        return refuse(why, "response_topic_filter", values->response_topic_filter,
-                      "it takes a topic filter, in which + is a whole level and # the last one");
+        return options_refuse(why, "response_topic_filter", values->response_topic_filter,
+                              "it takes a topic filter, in which + is a whole level and # the last one");
     if (values->mount_point && !text_is_topic(values->mount_point))
-        return refuse(why, "mount_point", values->mount_point,
-                      "it takes the beginning of a topic, without wildcards");
+        return options_refuse(why, "mount_point", values->mount_point,
+                              "it takes the beginning of a topic, without wildcards");
     settings->mount_point = values->mount_point ? values->mount_point : "";
     settings->engine = (struct engine_options){
         .qos = values->qos,
@@ -261,10 +259,9 @@ static bool check_unused(const struct option_lines *lines, char *why)
 {
     for (size_t i = 0; i < lines->count; i++) {
         const struct option_line *line = &lines->lines[i];
-        char name[128];
         if (!line->used)
-            return refuse(why, text_printable(line->name, name, sizeof name), line->value,
-                          "there is no such option; the manual lists them in docs/reference.md");
+            return options_refuse(why, line->name, line->value,
+                                  "there is no such option; the manual lists them in docs/reference.md");
     }
     return true;
 }

@@ -77,7 +77,8 @@ class Bridges(BrokerTest):
 
     def test_a_bridge_that_the_other_side_opens(self):
         near = self.start()
-        far = self.start(plugins=[], lines=self.bridge_lines(near, ["rpc/call/# out 2", "rpc/event/# in 2"], "mqttv311"))
+        topics = ["rpc/call/# out 2", "rpc/event/# in 2"]
+        far = self.start(plugins=[], lines=self.bridge_lines(near, topics, "mqttv311"))
         near.wait_log("Sending SUBACK to link-remote")
         far.wait_log("SUBACK")
         caller = self.client(far)

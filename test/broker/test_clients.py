@@ -17,8 +17,8 @@ class Clients(BrokerTest):
 
     def run_tool(self, *command):
         tool, *arguments = command
-        done = subprocess.run([tool, "-p", str(self.running.port), *arguments], stdout=subprocess.PIPE, timeout=3 * TIMEOUT,
-                              check=False)
+        done = subprocess.run([tool, "-p", str(self.running.port), *arguments], stdout=subprocess.PIPE,
+                              timeout=3 * TIMEOUT, check=False)
         self.assertEqual(done.returncode, 0, command)
         return done.stdout.decode()
 
@@ -30,8 +30,9 @@ class Clients(BrokerTest):
 
     def watch(self, topic, count=1):
         """A mosquitto_sub that ends after so many messages; started when its subscription stands."""
-        process = subprocess.Popen(["mosquitto_sub", "-p", str(self.running.port), "-i", f"watcher-{topic}", "-t", topic,
-                                    "-v", "-C", str(count), "-W", str(2 * TIMEOUT)], stdout=subprocess.PIPE)
+        process = subprocess.Popen(["mosquitto_sub", "-p", str(self.running.port), "-i", f"watcher-{topic}",
+                                    "-t", topic, "-v", "-C", str(count), "-W", str(2 * TIMEOUT)],
+                                   stdout=subprocess.PIPE)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.running.wait_log("Sending SUBACK to watcher-")
@@ -93,8 +94,8 @@ class Clients(BrokerTest):
 
     def test_many_devices_at_once(self):
         watcher = self.watch("rpc/event/sensorUpdated", 20)
-        devices = [subprocess.Popen(["mosquitto_pub", "-p", str(self.running.port), "-t", "rpc/call/updateSensor", "-m",
-                                     f'{{"sensor_id":"s{number}","value":{number}}}', "-q", str(number % 3)])
+        devices = [subprocess.Popen(["mosquitto_pub", "-p", str(self.running.port), "-t", "rpc/call/updateSensor",
+                                     "-m", f'{{"sensor_id":"s{number}","value":{number}}}', "-q", str(number % 3)])
                    for number in range(20)]
         self.assertEqual([device.wait(3 * TIMEOUT) for device in devices], [0] * 20)
         self.assertEqual({data["sensor_id"] for _, data in self.messages(watcher)}, {f"s{n}" for n in range(20)})

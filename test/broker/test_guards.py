@@ -121,8 +121,8 @@ class Acl(BrokerTest):
         one, everyone = self.connect("one"), self.connect("all")
         everyone.subscribe("rpc/event/probeNoted")
         one.publish("rpc/call/probe.count", '{"method":"probe.announce","text":"a","params":{"text":"a"}}', qos=1)
-        one.publish("rpc/call/probe.count", '{"jsonrpc":"2.0","method":"probe.announce","params":{"text":"a"},"id":"x:1"}',
-                    qos=1)
+        one.publish("rpc/call/probe.count",
+                    '{"jsonrpc":"2.0","method":"probe.announce","params":{"text":"a"},"id":"x:1"}', qos=1)
         one.ping()
         everyone.expect_nothing()
 

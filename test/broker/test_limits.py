@@ -1,9 +1,9 @@
 """Sizes, memory, slow handlers, and the counters that tell an operator of them."""
 import json
 
-from harness import (BrokerTest, INSTRUMENTED, SLOW, TIMEOUT, Silence, ask, ask_by_id, error_of, eventually, main,
-                     payload_of, result_of)
-from mqtt import MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC
+from harness import (INSTRUMENTED, SLOW, TIMEOUT, BrokerTest, ask, ask_by_id, error_of, eventually, main,
+                     result_of)
+from mqtt import MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence
 
 
 class Memory(BrokerTest):
@@ -11,16 +11,17 @@ class Memory(BrokerTest):
 
     def test_memory_limit(self):
         broker = self.start(lines=["memory_limit 50000000", "sys_interval 1"], log_types=("notice", "information"))
-        client = self.client(broker, 5)
+        client = self.client(broker)  # with MQTT 5, some brokers themselves count wrong in the other direction
+        payload = json.dumps({"request_id": "r", "a": "x" * 200})
         for number in range(3_000 if INSTRUMENTED else 30_000):
-            client.publish("rpc/call/echo", '"' + "x" * 100 + '"', properties=[(RESPONSE_TOPIC, "r")])
+            client.publish("rpc/call/echo", payload)
             if number % 100 == 99:
                 while len(client.inbox) < 100:
                     client.handle(client.read())
                 client.inbox.clear()
         watcher = self.client(broker, 4)
         watcher.subscribe("$SYS/broker/heap/current")
-        self.assertEqual(result_of(ask(client, "echo", "1")), 1)
+        self.assertEqual(ask_by_id(client, "echo"), {"result": {}})
         for _ in range(2):
             try:
                 self.assertIn(int(watcher.receive(5 * SLOW).payload), range(1, 2**26))
@@ -171,7 +172,8 @@ class SlowCalls(BrokerTest):
         for _ in range(200):
             client.publish("rpc/call/probe.sleep", '{"ms":3}')
         ask(client, "echo", "1")
-        self.assertLess(sum("probe.sleep" in line and "Received" not in line for line in broker.log().splitlines()), 100)
+        lines = [line for line in broker.log().splitlines() if "probe.sleep" in line and "Received" not in line]
+        self.assertLess(len(lines), 100)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,17 @@ from harness import PLUGIN, BrokerExited, BrokerTest, ask, error_of, main, paylo
 
 WRONG = (
     "nonsense 1", "Prefix rpc", "qos 3", "qos -1", "qos two", "qos 1.5", "qos 0x1", "qos 99999999999999999999",
-    "forward_calls maybe", "forward_calls truely", "guard_events 2x", "bridge_calls -", "unknown_methods ignore",
-    "max_payload 5x", "max_payload -1", "max_payload k", "max_payload 99999999999999999999", "max_payload 1.5k",
-    "max_payload 10s", "max_reply none", "reply_expiry 5d", "reply_expiry -1s", "reply_expiry s", "reply_expiry 1kb",
-    "slow_call fast", "sys_interval 1week", "prefix +", "prefix rpc/#", "prefix a/+/b", "prefix $SYS/rpc",
-    "prefix a/\x01b", "prefix rpc rpc", "prefix a a/call", "prefix a/event a", "modules nothing", "modules ping nothing",
+    "forward_calls maybe", "forward_calls truely", "guard_events 2x", "bridge_calls -",
+    "unknown_methods ignore", "max_payload 5x", "max_payload -1", "max_payload k",
+    "max_payload 99999999999999999999", "max_payload 1.5k", "max_payload 10s", "max_reply none",
+    "reply_expiry 5d", "reply_expiry -1s", "reply_expiry s", "reply_expiry 1kb", "slow_call fast",
+    "sys_interval 1week", "prefix +", "prefix rpc/#", "prefix a/+/b", "prefix $SYS/rpc", "prefix rpc rpc",
+    "prefix a a/call", "prefix a/event a", "modules nothing", "modules ping nothing",
     "response_topic_filter a/#/b", "response_topic_filter a+", "mount_point m/#", "probe_nothing 1",
 )
 WRONG_OF_A_MODULE = ("probe_limit 0", "probe_limit 101", "probe_limit x", "probe_loud perhaps", "probe_colour purple",
-                     "probe_ratio 1.5", "probe_period 1x", "probe_room 5q", "probe_label " + "x" * 17, "probe_nothing 1")
+                     "probe_ratio 1.5", "probe_period 1x", "probe_room 5q", "probe_label " + "x" * 17,
+                     "probe_nothing 1")
 
 
 class Refusals(BrokerTest):
@@ -33,8 +35,6 @@ class Refusals(BrokerTest):
 
     def test_wrong_values(self):
         for option in WRONG:
-            if "\x01" in option:
-                continue
             with self.subTest(option=option):
                 self.assert_refused(option, plugin=PLUGIN)
 
@@ -103,7 +103,8 @@ class Acceptance(BrokerTest):
                 self.assertEqual((found["period"], found["room"]), (period, room))
 
     def test_every_option_at_once(self):
-        broker = self.start(["prefix a b", "qos 1", "modules ping echo", "forward_calls false", "unknown_methods reject",
+        broker = self.start(["prefix a b", "qos 1", "modules ping echo", "forward_calls false",
+                             "unknown_methods reject",
                              "response_topic_filter #", "guard_events true", "event_publishers x y",
                              "bridge_calls false", "mount_point m/", "max_payload 64k", "max_reply 64k",
                              "reply_expiry 60s", "sys_interval 10s", "slow_call 50ms"], plugin=PLUGIN)

@@ -66,6 +66,21 @@ class Restart(BrokerTest):
         self.assertEqual(payload_of(client.receive()), {"text": "kept"})
 
 
+class NothingIsKept(BrokerTest):
+    """A consumed call leaves nothing in the broker, not even where no subscriber could find it."""
+
+    def test_a_call_with_the_retain_flag(self):
+        broker = self.start(persistence=True)
+        for version, qos in itertools.product((4, 5), (0, 1, 2)):
+            self.client(broker, version).publish("rpc/call/echo", '"left behind"', qos=qos, retain=True)
+        client = self.client(broker, 4)
+        client.publish("kept/for/sure", "to be found", qos=1, retain=True)
+        broker.stop()
+        database = (broker.directory / "mosquitto.db").read_bytes()
+        self.assertIn(b"to be found", database)
+        self.assertNotIn(b"left behind", database)
+
+
 class QueuedUnderAcl(BrokerTest):
     """T10: replies need no right to read, until they are queued: then the broker checks at reconnect."""
 

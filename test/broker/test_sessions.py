@@ -1,7 +1,8 @@
 """T16: callers that go away, come back, or lose their client id to another while a reply is on its way."""
 import itertools
 
-from harness import (BrokerTest, Client, SLOW, TIMEOUT, ask, broker_version, eventually, has_websockets, main, payload_of, result_of)
+from harness import (SLOW, TIMEOUT, BrokerTest, Client, ask, broker_version, eventually, has_websockets, main,
+                     payload_of, result_of)
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
 
 

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* An allocator that fails on request: see failing_malloc.h. */
+#include "failing_malloc.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void __wrap_free(void *memory);
+
+enum { PLACES = 1 << 14 }; /* more than twice as many as pieces are ever alive */
+
+static struct {
+    bool armed, failed;
+    enum failing_mode mode;
+    size_t left; /* allocations that still succeed */
+    size_t live;
+    void *pieces[PLACES]; /* a hash table: NULL has never been used, &removed is free again */
+} state;
+
+static char removed;
+
+static size_t place_of(const void *piece)
+{
+    return (uintptr_t)piece / 16 * 0x9E3779B1U % PLACES;
+}
+
+static void *remember(void *piece)
+{
+    if (!piece || !state.armed)
+        return piece;
+    size_t place = place_of(piece);
+    while (state.pieces[place] && state.pieces[place] != &removed)
+        place = (place + 1) % PLACES;
+    state.pieces[place] = piece;
+    if (++state.live > PLACES / 2)
+        abort();
+    return piece;
+}
+
+static void forget(const void *piece)
+{
+    size_t place = place_of(piece);
+    while (state.pieces[place] && state.pieces[place] != piece)
+        place = (place + 1) % PLACES;
+    if (!piece || !state.pieces[place])
+        return;
+    state.pieces[place] = &removed;
+    if (--state.live == 0)
+        memset(state.pieces, 0, sizeof state.pieces);
+}
+
+/* Whether the allocation that is asked for now is to fail. */
+static bool fails(void)
+{
+    if (!state.armed)
+        return false;
+    if (state.left) {
+        state.left--;
+        return false;
+    }
+    if (state.failed && state.mode == FAILING_ONCE)
+        return false;
+    state.failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : remember(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : remember(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    if (fails())
+        return NULL;
+    forget(memory);
+    return remember(__real_realloc(memory, size));
+}
+
+void __wrap_free(void *memory)
+{
+    forget(memory);
+    __real_free(memory);
+}
+
+void failing_install(void)
+{
+    cJSON_Hooks hooks = {__wrap_malloc, __wrap_free};
+    cJSON_InitHooks(&hooks);
+}
+
+void failing_arm(enum failing_mode mode, size_t n)
+{
+    state.armed = true;
+    state.failed = false;
+    state.mode = mode;
+    state.left = n;
+}
+
+bool failing_disarm(void)
+{
+    state.armed = false;
+    return state.failed;
+}
+
+size_t failing_live(void)
+{
+    return state.live;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* A host on arrays: see fake_host.h. */
+#include "fake_host.h"
+
+#include "json.h"
+#include "text.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void expect(struct fake_host *fake, bool right, const char *fault)
+{
+    if (!right && !fake->fault)
+        fake->fault = fault;
+}
+
+/* ---- Payloads ---- */
+
+static void *allocate(void *context, size_t size)
+{
+    struct fake_host *fake = context;
+    expect(fake, size > 0, "an empty payload was asked for");
+    void *memory = fake->no_memory ? NULL : malloc(size);
+    if (memory)
+        fake->held++;
+    return memory;
+}
+
+static void release(void *context, void *memory)
+{
+    struct fake_host *fake = context;
+    if (memory)
+        fake->held--;
+    free(memory);
+}
+
+/* The next place in a box, or NULL: it is full. */
+static struct fake_message *next_place(struct fake_box *box)
+{
+    struct fake_message *place = box->count < FAKE_KEPT ? &box->kept[box->count] : NULL;
+    box->count++;
+    return place;
+}
+
+/* Takes a payload over. */
+static void take_payload(struct fake_host *fake, struct fake_message *place, char *payload, size_t size)
+{
+    fake->held--;
+    if (!place) {
+        free(payload);
+        return;
+    }
+    place->payload = payload;
+    place->size = size;
+    const size_t shown = size < FAKE_TEXT ? size : FAKE_TEXT - 1;
+    memcpy(place->text, payload, shown);
+    place->text[shown] = '\0';
+}
+
+static void take_head(struct fake_host *fake, struct fake_message *place, const char *topic,
+                      const struct host_client *client, int qos)
+{
+    expect(fake, topic && *topic && text_is_topic(topic), "a topic that cannot be published to");
+    expect(fake, qos >= 0 && qos <= 2, "a QoS that there is not");
+    if (!place)
+        return;
+    snprintf(place->topic, sizeof place->topic, "%s", topic);
+    snprintf(place->client, sizeof place->client, "%s", client ? client->id : "");
+    place->has_client = client != NULL;
+    place->qos = qos;
+}
+
+static void take_correlation(struct fake_message *place, const struct host_reply *sent)
+{
+    place->has_correlation = sent->correlation != NULL;
+    place->correlation_size = sent->correlation_size;
+    const size_t kept = sent->correlation_size < FAKE_BYTES ? sent->correlation_size : FAKE_BYTES;
+    if (kept)
+        memcpy(place->correlation, sent->correlation, kept);
+}
+
+static bool reply(void *context, const struct host_reply *sent)
+{
+    struct fake_host *fake = context;
+    expect(fake, sent->payload && sent->size, "a reply without a payload");
+    expect(fake, sent->client && sent->status, "a reply without a client or a status");
+    if (fake->drop)
+        return false;
+    struct fake_message *place = next_place(&fake->replies);
+    take_head(fake, place, sent->topic, sent->client, sent->qos);
+    take_payload(fake, place, sent->payload, sent->size);
+    if (!place)
+        return true;
+    snprintf(place->status, sizeof place->status, "%s", sent->status);
+    take_correlation(place, sent);
+    place->expiry = sent->expiry;
+    return true;
+}
+
+static bool announce(void *context, const struct host_event *sent)
+{
+    struct fake_host *fake = context;
+    expect(fake, sent->payload && sent->size, "an event without a payload");
+    if (fake->drop)
+        return false;
+    struct fake_message *place = next_place(&fake->events);
+    take_head(fake, place, sent->topic, sent->client, sent->qos);
+    take_payload(fake, place, sent->payload, sent->size);
+    if (place)
+        place->retain = sent->retain;
+    return true;
+}
+
+/* ---- The rest of a host ---- */
+
+static void log_line(void *context, rpc_log_level level, const char *line)
+{
+    struct fake_host *fake = context;
+    for (const char *c = line; *c; c++)
+        expect(fake, *c >= ' ' && *c <= '~', "a log line that is not printable");
+    expect(fake, level >= RPC_LOG_DEBUG && level <= RPC_LOG_ERROR, "a log level that there is not");
+    expect(fake, strlen(line) < 1000, "a log line that the broker would cut");
+    if (fake->line_count < FAKE_KEPT) {
+        struct fake_line *place = &fake->lines[fake->line_count];
+        place->level = level;
+        snprintf(place->text, sizeof place->text, "%s", line);
+    }
+    fake->line_count++;
+}
+
+/* The rest behind one level of a topic or filter, NULL behind the last one. */
+static const char *behind(const char *at)
+{
+    at = strchr(at, '/');
+    return at ? at + 1 : NULL;
+}
+
+static bool same_level(const char *filter, const char *topic)
+{
+    const size_t length = strcspn(filter, "/");
+    if (length == 1 && *filter == '+')
+        return true;
+    return length == strcspn(topic, "/") && strncmp(filter, topic, length) == 0;
+}
+
+static bool topic_matches(void *context, const char *filter, const char *topic)
+{
+    (void)context;
+    if (*topic == '$' && *filter != '$')
+        return false;
+    while (filter && topic) {
+        if (strcmp(filter, "#") == 0)
+            return true;
+        if (!same_level(filter, topic))
+            return false;
+        filter = behind(filter);
+        topic = behind(topic);
+    }
+    return topic == NULL && (filter == NULL || strcmp(filter, "#") == 0);
+}
+
+static double wall_clock(void *context)
+{
+    const struct fake_host *fake = context;
+    return fake->wall;
+}
+
+static uint64_t monotonic_clock(void *context)
+{
+    struct fake_host *fake = context;
+    const uint64_t now = fake->monotonic;
+    fake->monotonic += fake->step;
+    return now;
+}
+
+/* ---- For tests ---- */
+
+void fake_host_open(struct fake_host *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->wall = 1700000000.25;
+    fake->monotonic = 1000000000;
+    fake->host = (struct host){
+        .context = fake,
+        .allocate = allocate,
+        .release = release,
+        .reply = reply,
+        .announce = announce,
+        .log = log_line,
+        .topic_matches = topic_matches,
+        .wall_clock = wall_clock,
+        .monotonic_clock = monotonic_clock,
+    };
+}
+
+/* Whether a payload is JSON by our own strict reader. */
+static bool is_json(const struct fake_message *message)
+{
+    char *copy = malloc(message->size + 1);
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, message->payload, message->size);
+    copy[message->size] = '\0';
+    struct json_error error;
+    cJSON_Delete(json_parse(copy, message->size, &error));
+    free(copy);
+    return error.fault == JSON_FINE;
+}
+
+static void empty(struct fake_host *fake, struct fake_box *box)
+{
+    for (size_t i = 0; i < box->count && i < FAKE_KEPT; i++) {
+        expect(fake, is_json(&box->kept[i]), "a payload that is not JSON");
+        free(box->kept[i].payload);
+        box->kept[i] = (struct fake_message){.payload = NULL};
+    }
+    box->count = 0;
+}
+
+void fake_host_forget(struct fake_host *fake)
+{
+    empty(fake, &fake->replies);
+    empty(fake, &fake->events);
+    fake->line_count = 0;
+}
+
+void fake_host_close(struct fake_host *fake)
+{
+    fake_host_forget(fake);
+    ck_assert_msg(!fake->fault, "the engine gave its host %s", fake->fault);
+    ck_assert_msg(!fake->held, "%zu payloads were not given back", fake->held);
+}
+
+bool fake_host_logged(const struct fake_host *fake, const char *text)
+{
+    for (size_t i = 0; i < fake->line_count && i < FAKE_KEPT; i++) {
+        if (strstr(fake->lines[i].text, text))
+            return true;
+    }
+    return false;
+}

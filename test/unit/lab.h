@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * A module for tests of the engine: its methods show what arrives and do what the test says.
+ *
+ *   act         runs the function that the test gives; declares the errors "plain" and "trouble" (with data),
+ *               and the event actFailed for them
+ *   act.common  likewise, without an event of its own and without errors
+ *   count       counts its runs: {"n":1}, always announced as counted
+ *   get         tells the count, announced as got when unanswered
+ *   nothing     has neither parameters nor result
+ *   id          gives back its optional parameter request_id
+ *   value       a number of 0 to 9 and nothing around it
+ *   bytes       the size of its payload, which is any bytes: {"n":3}
+ */
+#ifndef LAB_H
+#define LAB_H
+
+#include "rig.h"
+
+/* The result of act, and the data of the events noted and kept. */
+struct lab_text {
+    const char *text; /* 0 to 100000 characters; NULL: left out */
+};
+
+/* The data of the error trouble. */
+struct lab_trouble {
+    const char *what; /* 0 to 8 characters */
+    int32_t size;
+};
+
+/* Given as the module's options: it has no table of them. */
+struct lab_options {
+    rpc_handler act;
+};
+
+extern const rpc_module lab;
+
+/* rig_start() and the module, whose act runs this. */
+void lab_start(struct rig *rig, struct lab_options *options, rpc_handler act);
+
+#endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* An engine on a fake host: see rig.h. */
+#include "rig.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+void rig_init(struct rig *rig)
+{
+    fake_host_open(&rig->host);
+    rig->engine = NULL;
+    rig->qos = 1;
+    rig->client = (struct host_client){.id = "tester", .user = "bob", .address = "192.0.2.7", .version = 5};
+    rig->options = (struct engine_options){
+        .prefix = "rpc",
+        .qos = 2,
+        .max_payload = 65536,
+        .max_reply = 65536,
+        .reply_expiry = 60,
+        .response_topic_filter = "#",
+        .guard_events = true,
+        .event_publishers = "",
+    };
+}
+
+void rig_start(struct rig *rig)
+{
+    rig->engine = engine_create(&rig->options, &rig->host.host);
+    ck_assert_ptr_nonnull(rig->engine);
+}
+
+void rig_add(struct rig *rig, const rpc_module *module, const void *options)
+{
+    char why[ENGINE_WHY] = "";
+    ck_assert_msg(engine_add_module(rig->engine, module, options, why), "%s", why);
+}
+
+void rig_open(struct rig *rig, const rpc_module *module)
+{
+    rig_init(rig);
+    rig_start(rig);
+    rig_add(rig, module, NULL);
+}
+
+void rig_close(struct rig *rig)
+{
+    engine_destroy(rig->engine);
+    rig->engine = NULL;
+    fake_host_close(&rig->host);
+}
+
+struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload)
+{
+    return (struct host_message){
+        .client = &rig->client,
+        .topic = topic,
+        .payload = payload,
+        .size = strlen(payload),
+        .qos = rig->qos,
+    };
+}
+
+enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload)
+{
+    const struct host_message message = rig_message(rig, topic, payload);
+    return engine_receive(rig->engine, &message);
+}
+
+static const char *call_topic(const struct rig *rig, const char *method, char topic[FAKE_TOPIC])
+{
+    snprintf(topic, FAKE_TOPIC, "%s/call/%s", rig->options.prefix, method);
+    return topic;
+}
+
+enum engine_verdict rig_tell(struct rig *rig, const char *method, const char *payload)
+{
+    char topic[FAKE_TOPIC];
+    return rig_publish(rig, call_topic(rig, method, topic), payload);
+}
+
+const struct fake_message *rig_ask(struct rig *rig, const char *method, const char *payload)
+{
+    char topic[FAKE_TOPIC];
+    struct host_message message = rig_message(rig, call_topic(rig, method, topic), payload);
+    message.response_topic = RIG_REPLY;
+    fake_host_forget(&rig->host);
+    engine_receive(rig->engine, &message);
+    ck_assert_uint_eq(rig->host.replies.count, 1);
+    ck_assert_str_eq(rig->host.replies.kept[0].topic, RIG_REPLY);
+    ck_assert_str_eq(rig->host.replies.kept[0].client, rig->client.id);
+    return &rig->host.replies.kept[0];
+}
+
+void rig_expect(struct rig *rig, const char *method, const char *payload, const char *status,
+                const char *text)
+{
+    const struct fake_message *reply = rig_ask(rig, method, payload);
+    ck_assert_str_eq(reply->text, text);
+    ck_assert_str_eq(reply->status, status);
+}
+
+const struct fake_message *rig_last(const struct fake_box *box)
+{
+    ck_assert_uint_gt(box->count, 0);
+    ck_assert_uint_le(box->count, FAKE_KEPT);
+    return &box->kept[box->count - 1];
+}
+
+void rig_expect_event(const struct rig *rig, const char *topic, const char *text)
+{
+    const struct fake_message *event = rig_last(&rig->host.events);
+    ck_assert_str_eq(event->topic, topic);
+    ck_assert_str_eq(event->text, text);
+}

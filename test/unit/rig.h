@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* An engine on a fake host, one client, and calls in one line. */
+#ifndef RIG_H
+#define RIG_H
+
+#include "engine.h"
+#include "fake_host.h"
+
+#define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
+
+struct rig {
+    struct fake_host host;
+    struct engine_options options;
+    struct host_client client;
+    int qos; /* of the client's messages */
+    struct engine *engine;
+};
+
+/* Sets what tests may change before rig_start(): documented defaults, but no slow_call and no counters. */
+void rig_init(struct rig *rig);
+
+void rig_start(struct rig *rig);
+
+/* Adds a module that must start. */
+void rig_add(struct rig *rig, const rpc_module *module, const void *options);
+
+/* rig_init(), rig_start() and rig_add() for a module without options. */
+void rig_open(struct rig *rig, const rpc_module *module);
+
+/* Ends the engine and checks that nothing is left. */
+void rig_close(struct rig *rig);
+
+/* A message of the client's, without properties. */
+struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
+
+/* Publishes to a topic. */
+enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload);
+
+/* Calls a method without asking for a reply otherwise than by the payload. */
+enum engine_verdict rig_tell(struct rig *rig, const char *method, const char *payload);
+
+/* Calls a method with a Response Topic. Forgets what was sent before; there must be one reply, which is
+ * returned. */
+const struct fake_message *rig_ask(struct rig *rig, const char *method, const char *payload);
+
+/* rig_ask(), and the reply must have this status and this text. */
+void rig_expect(struct rig *rig, const char *method, const char *payload, const char *status,
+                const char *text);
+
+/* The newest event or reply; there must be one. */
+const struct fake_message *rig_last(const struct fake_box *box);
+
+/* The newest event must have this topic and this text. */
+void rig_expect_event(const struct rig *rig, const char *topic, const char *text);
+
+#endif

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Every method of every module is called with what its own table allows and forbids. For each parameter: left
+ * out, of each wrong JSON type, below and above its range, too short and too long, none of its choices.
+ * Nobody writes a test for that when a method is added; being registered is enough. A method or field without
+ * a line of documentation is a fault, too.
+ *
+ * The walk collects faults instead of failing at the first, so that a broken module can be shown to have
+ * some.
+ */
+#include "rig.h"
+#include "unit.h"
+
+#include "fields.h"
+#include "modules.h"
+#include "settings.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct walk {
+    struct rig rig;
+    size_t methods, params, cases;
+    size_t faults;
+    char first[1024]; /* the first fault, in words */
+    const rpc_method *method;
+};
+
+static void fault(struct walk *walk, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fault(struct walk *walk, const char *format, ...)
+{
+    va_list arguments;
+    if (walk->faults++)
+        return;
+    va_start(arguments, format);
+    vsnprintf(walk->first, sizeof walk->first, format, arguments);
+    va_end(arguments);
+}
+
+static void expect_doc(struct walk *walk, const char *doc, const char *what, const char *name)
+{
+    if (!doc || !*doc || strchr(doc, '\n'))
+        fault(walk, "%s %s has no line of documentation", what, name);
+}
+
+/* ---- Values for a field ---- */
+
+static bool has_range(const rpc_field *field)
+{
+    return field->range.min < field->range.max;
+}
+
+static cJSON *make_text(size_t characters)
+{
+    char *text = malloc(characters + 1);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'x', characters);
+    text[characters] = '\0';
+    cJSON *item = cJSON_CreateString(text);
+    free(text);
+    return item;
+}
+
+/* The smallest number that is allowed, if there is one. */
+static double smallest(const rpc_field *field)
+{
+    if (!has_range(field))
+        return 0;
+    return isinf(field->range.min) ? fmin(0, field->range.max) : field->range.min;
+}
+
+/* A value that fits. */
+static cJSON *make_valid(const rpc_field *field)
+{
+    switch (field->kind) {
+    case RPC_KIND_BOOL:
+        return cJSON_CreateTrue();
+    case RPC_KIND_INT32:
+    case RPC_KIND_INT64:
+    case RPC_KIND_DOUBLE:
+        return cJSON_CreateNumber(smallest(field));
+    case RPC_KIND_STRING:
+        return make_text(field->length.min);
+    case RPC_KIND_CHOICE:
+        return cJSON_CreateString(field->choices[0]);
+    case RPC_KIND_JSON:
+        break;
+    }
+    return cJSON_CreateNull();
+}
+
+/* A call of a valid value for each field; without `skip`, NULL: with all. */
+static cJSON *make_call(const rpc_shape *shape, const rpc_field *skip)
+{
+    if (shape->form == RPC_FORM_VALUE)
+        return make_valid(shape->fields);
+    cJSON *object = cJSON_CreateObject();
+    for (size_t i = 0; i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
+        if (field != skip)
+            cJSON_AddItemToObject(object, fields_name(field), make_valid(field));
+    }
+    return object;
+}
+
+/* The same with one field's value replaced. */
+static cJSON *make_call_with(const rpc_shape *shape, const rpc_field *field, cJSON *value)
+{
+    if (shape->form == RPC_FORM_VALUE)
+        return value;
+    cJSON *object = make_call(shape, field);
+    cJSON_AddItemToObject(object, fields_name(field), value);
+    return object;
+}
+
+/* ---- Calling ---- */
+
+/* Calls and forgets the tree. Returns the error's code ("ok": none) and, where there is one, its message. */
+static const char *call(struct walk *walk, cJSON *tree, const char **message)
+{
+    static char status[128];
+    static char text[1024];
+    char *payload = cJSON_PrintUnformatted(tree);
+    const struct fake_message *reply = rig_ask(&walk->rig, walk->method->name, payload);
+    cJSON *answer = cJSON_ParseWithLength(reply->payload, reply->size);
+    const cJSON *msg = cJSON_GetObjectItemCaseSensitive(answer, "msg");
+    snprintf(status, sizeof status, "%s", reply->status);
+    snprintf(text, sizeof text, "%s", cJSON_IsString(msg) ? msg->valuestring : "");
+    *message = text;
+    cJSON_Delete(answer);
+    cJSON_free(payload);
+    cJSON_Delete(tree);
+    walk->cases++;
+    return status;
+}
+
+/* Whether a message is about a field: its name comes first. */
+static bool is_about(const char *message, const rpc_field *field)
+{
+    const size_t length = strlen(fields_name(field));
+    return strncmp(message, fields_name(field), length) == 0 && strchr(" :", message[length]);
+}
+
+static void expect_invalid(struct walk *walk, const rpc_field *field, cJSON *tree, const char *what)
+{
+    const char *message;
+    const char *status = call(walk, tree, &message);
+    if (strcmp(status, "invalid_params") != 0 || !is_about(message, field))
+        fault(walk, "%s: %s %s: %s: %s", walk->method->name, fields_name(field), what, status, message);
+}
+
+static void expect_valid(struct walk *walk, cJSON *tree, const char *what)
+{
+    const char *message;
+    const char *status = call(walk, tree, &message);
+    if (strcmp(status, "invalid_params") == 0 || strcmp(status, "parse_error") == 0 ||
+        strcmp(status, "method_not_found") == 0)
+        fault(walk, "%s: %s: %s: %s", walk->method->name, what, status, message);
+}
+
+/* ---- One field ---- */
+
+enum type { IS_BOOL = 1, IS_NUMBER = 2, IS_STRING = 4, IS_OTHER = 8, IS_ANY = 15 };
+
+static const struct {
+    const char *json;
+    enum type type;
+} samples[] = {
+    {"true", IS_BOOL},   {"1", IS_NUMBER},   {"1.5", IS_NUMBER}, {"12345678901234567890", IS_NUMBER},
+    {"\"\"", IS_STRING}, {"null", IS_OTHER}, {"[]", IS_OTHER},   {"{}", IS_OTHER}};
+
+static int accepted_types(rpc_kind kind)
+{
+    static const int types[] = {
+        [RPC_KIND_BOOL] = IS_BOOL,     [RPC_KIND_INT32] = IS_NUMBER,  [RPC_KIND_INT64] = IS_NUMBER,
+        [RPC_KIND_DOUBLE] = IS_NUMBER, [RPC_KIND_STRING] = IS_STRING, [RPC_KIND_CHOICE] = IS_STRING,
+        [RPC_KIND_JSON] = IS_ANY};
+    return types[kind];
+}
+
+/* Each JSON type: accepted by a field of any value, refused by the others unless it is theirs. */
+static void mistype(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        const int accepted = accepted_types(field->kind);
+        cJSON *call_of_it = make_call_with(shape, field, cJSON_CreateRaw(samples[i].json));
+        if (accepted == IS_ANY)
+            expect_valid(walk, call_of_it, samples[i].json);
+        else if (accepted & (int)samples[i].type)
+            cJSON_Delete(call_of_it);
+        else
+            expect_invalid(walk, field, call_of_it, samples[i].json);
+    }
+    if (field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64)
+        expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("0.5")), "0.5");
+}
+
+static double step_of(const rpc_field *field, double number)
+{
+    return field->kind == RPC_KIND_DOUBLE ? fmax(fabs(number) * 1e-9, 1e-9) : 1;
+}
+
+static cJSON *make_number(double number)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.17g", number);
+    return cJSON_CreateRaw(text);
+}
+
+static void leave_range(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    const double min = field->range.min;
+    const double max = field->range.max;
+    if (!has_range(field))
+        return;
+    if (!isinf(min))
+        expect_invalid(walk, field, make_call_with(shape, field, make_number(min - step_of(field, min))),
+                       "below its range");
+    if (!isinf(max))
+        expect_invalid(walk, field, make_call_with(shape, field, make_number(max + step_of(field, max))),
+                       "above its range");
+}
+
+static void leave_32_bits(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    if (field->kind != RPC_KIND_INT32)
+        return;
+    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("2147483648")), "over 32 bits");
+    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("-2147483649")), "over 32 bits");
+}
+
+/* max_payload of the walk's engine is far above this. */
+enum { LENGTH_MAX = 100000 };
+
+static void leave_length(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    if (field->kind != RPC_KIND_STRING)
+        return;
+    if (field->length.min)
+        expect_invalid(walk, field, make_call_with(shape, field, make_text(field->length.min - 1)),
+                       "too short");
+    if (field->length.max < LENGTH_MAX)
+        expect_invalid(walk, field, make_call_with(shape, field, make_text(field->length.max + 1)),
+                       "too long");
+}
+
+static void leave_choices(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    if (field->kind != RPC_KIND_CHOICE)
+        return;
+    char other[256];
+    snprintf(other, sizeof other, "%.200s-not", field->choices[0]);
+    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateString(other)), "not a choice");
+}
+
+static void leave_out(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    if (shape->form != RPC_FORM_OBJECT)
+        return;
+    if (fields_may_miss(field))
+        expect_valid(walk, make_call(shape, field), "without what may miss");
+    else
+        expect_invalid(walk, field, make_call(shape, field), "left out");
+}
+
+/* ---- What fits, without running the handler: at the very ends ---- */
+
+static void expect_decoded(struct walk *walk, const rpc_shape *shape, cJSON *tree, const char *what)
+{
+    char why[FIELDS_WHY];
+    struct fields fields;
+    struct arena arena;
+    void *out;
+    arena_init(&arena);
+    ck_assert_int_eq(fields_prepare(&fields, shape, why), RPC_OK);
+    if (fields_decode(&fields, tree, &arena, &out, why) != RPC_OK)
+        fault(walk, "%s: %s: %s", walk->method->name, what, why);
+    arena_clear(&arena);
+    fields_release(&fields);
+    cJSON_Delete(tree);
+    walk->cases++;
+}
+
+static void reach_the_ends(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    const bool is_number = accepted_types(field->kind) == IS_NUMBER;
+    if (is_number && has_range(field) && !isinf(field->range.max))
+        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateNumber(field->range.max)),
+                       "at the end of its range");
+    if (is_number && has_range(field) && !isinf(field->range.min))
+        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateNumber(field->range.min)),
+                       "at the beginning of its range");
+    if (field->kind == RPC_KIND_STRING && field->length.max < LENGTH_MAX)
+        expect_decoded(walk, shape, make_call_with(shape, field, make_text(field->length.max)),
+                       "at full length");
+    for (int i = 0; field->choices && field->choices[i]; i++)
+        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateString(field->choices[i])),
+                       "each choice");
+}
+
+static void walk_field(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+{
+    walk->params++;
+    leave_out(walk, shape, field);
+    mistype(walk, shape, field);
+    leave_range(walk, shape, field);
+    leave_32_bits(walk, shape, field);
+    leave_length(walk, shape, field);
+    leave_choices(walk, shape, field);
+    reach_the_ends(walk, shape, field);
+}
+
+/* ---- One method ---- */
+
+static void walk_docs(struct walk *walk, const rpc_shape *shape)
+{
+    for (size_t i = 0; shape && i < shape->count; i++)
+        expect_doc(walk, shape->fields[i].doc, walk->method->name, fields_name(&shape->fields[i]));
+}
+
+static void walk_params(struct walk *walk, const rpc_shape *shape)
+{
+    const size_t cases = walk->cases;
+    for (size_t i = 0; i < shape->count; i++)
+        walk_field(walk, shape, &shape->fields[i]);
+    expect_valid(walk, make_call(shape, NULL), "with everything");
+    if (shape->count && walk->cases < cases + 2)
+        fault(walk, "%s: nothing was tried", walk->method->name);
+}
+
+static void walk_method(const rpc_method *method, void *context)
+{
+    struct walk *walk = context;
+    walk->methods++;
+    walk->method = method;
+    expect_doc(walk, method->doc, "method", method->name);
+    walk_docs(walk, method->params);
+    walk_docs(walk, method->result);
+    for (const rpc_error *error = method->errors; error && error->code; error++) {
+        expect_doc(walk, error->doc, "error", error->code);
+        walk_docs(walk, error->data);
+    }
+    if (method->params)
+        walk_params(walk, method->params);
+    else
+        expect_valid(walk, cJSON_CreateObject(), "without parameters");
+}
+
+/* ---- One module ---- */
+
+static size_t count_methods(const rpc_module *module)
+{
+    size_t count = 0;
+    while (module->methods && module->methods[count].name)
+        count++;
+    return count;
+}
+
+static void walk_module(struct walk *walk, const rpc_module *module, const void *options)
+{
+    rig_init(&walk->rig);
+    walk->rig.options.max_payload = 1000000;
+    walk->rig.options.max_reply = 1000000;
+    rig_start(&walk->rig);
+    rig_add(&walk->rig, module, options);
+    expect_doc(walk, module->doc, "module", module->name);
+    for (const rpc_event *event = module->events; event && event->name; event++) {
+        expect_doc(walk, event->doc, "event", event->name);
+        walk_docs(walk, event->data);
+    }
+    for (size_t i = 0; module->options && i < module->options->count; i++)
+        expect_doc(walk, module->options->fields[i].doc, "option", fields_name(&module->options->fields[i]));
+    engine_each_method(walk->rig.engine, walk_method, walk);
+    if (!walk->methods || walk->methods != count_methods(module))
+        fault(walk, "module %s: %zu methods were walked, it has %zu", module->name, walk->methods,
+              count_methods(module));
+    rig_close(&walk->rig);
+}
+
+static struct walk *walk;
+
+static void open_walk(void)
+{
+    walk = calloc(1, sizeof *walk);
+    ck_assert_ptr_nonnull(walk);
+    walk->method = &(const rpc_method){.name = "no method"};
+}
+
+static void close_walk(void)
+{
+    free(walk);
+}
+
+START_TEST(modules_conform)
+{
+    char why[OPTIONS_WHY];
+    struct option_lines none = {NULL, 0};
+    struct settings *settings = settings_create(&none, plugin_modules, why);
+    ck_assert_msg(settings, "%s", why);
+    ck_assert_ptr_eq(settings->modules[_i].module, plugin_modules[_i]);
+    walk->method = &(const rpc_method){.name = plugin_modules[_i]->name};
+    walk_module(walk, plugin_modules[_i], settings->modules[_i].options);
+    ck_assert_msg(!walk->faults, "%zu faults, the first: %s", walk->faults, walk->first);
+    ck_assert_uint_ge(walk->cases, walk->methods);
+    settings_destroy(settings);
+}
+END_TEST
+
+/* Those that must be among them, or the walk goes nowhere. */
+START_TEST(the_modules_are_there)
+{
+    static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor"};
+    for (int i = 0; i < UNIT_ROWS(names); i++) {
+        int found = 0;
+        for (int j = 0; plugin_modules[j]; j++)
+            found += strcmp(plugin_modules[j]->name, names[i]) == 0;
+        ck_assert_msg(found == 1, "module %s is there %d times", names[i], found);
+    }
+}
+END_TEST
+
+/* ---- The walk itself ---- */
+
+struct odd {
+    int32_t n;
+};
+
+static const rpc_field odd_fields[] = {RPC_INT32(struct odd, n, .doc = "a number", .range = {0, 9})};
+static const rpc_field silent_fields[] = {RPC_INT32(struct odd, n, .name = "n")};
+static const rpc_shape odd_shape = RPC_OBJECT_SHAPE(struct odd, odd_fields);
+static const rpc_shape silent_shape = RPC_OBJECT_SHAPE(struct odd, silent_fields);
+
+static rpc_status be_fine(rpc_call *caller, void *state, const void *params, void *result)
+{
+    (void)caller, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+static rpc_status blame_the_caller(rpc_call *caller, void *state, const void *params, void *result)
+{
+    (void)caller, (void)state, (void)params, (void)result;
+    return RPC_INVALID_PARAMS;
+}
+
+#define ONE_METHOD(...)  \
+    (const rpc_method[]) \
+    {                    \
+        {__VA_ARGS__},   \
+        {                \
+            .name = NULL \
+        }                \
+    }
+
+static const struct broken {
+    rpc_module module;
+    const char *fault; /* NULL: it is fine */
+} broken[] = {
+    {{.name = "m",
+      .doc = "d",
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = be_fine)},
+     NULL},
+    {{.name = "m", .methods = ONE_METHOD(.name = "a", .doc = "d", .run = be_fine)},
+     "module m has no line of documentation"},
+    {{.name = "m", .doc = "d"}, "module m: 0 methods were walked, it has 0"},
+    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .run = be_fine)},
+     "method a has no line of documentation"},
+    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .doc = "two\nlines", .run = be_fine)},
+     "method a has no line of documentation"},
+    {{.name = "m",
+      .doc = "d",
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &silent_shape, .run = be_fine)},
+     "a n has no line of documentation"},
+    {{.name = "m",
+      .doc = "d",
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .result = &silent_shape, .run = be_fine)},
+     "a n has no line of documentation"},
+    {{.name = "m",
+      .doc = "d",
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = blame_the_caller)},
+     "a: with everything: invalid_params: the parameters do not fit the method"},
+};
+
+START_TEST(the_walk_finds_faults)
+{
+    walk_module(walk, &broken[_i].module, NULL);
+    ck_assert_int_eq(walk->faults > 0, broken[_i].fault != NULL);
+    if (broken[_i].fault)
+        ck_assert_str_eq(walk->first, broken[_i].fault);
+}
+END_TEST
+
+/* A check that says nothing when the engine lets through what it should not would be worth nothing. */
+START_TEST(the_walk_notices_what_gets_through)
+{
+    static const rpc_module module = {.name = "m"};
+    rig_open(&walk->rig, &module);
+    walk->method = &(const rpc_method){.name = "unknown"};
+    expect_invalid(walk, odd_fields, cJSON_CreateObject(), "left out");
+    ck_assert_uint_eq(walk->faults, 1);
+    expect_valid(walk, cJSON_CreateObject(), "empty");
+    ck_assert_uint_eq(walk->faults, 2);
+    rig_close(&walk->rig);
+}
+END_TEST
+
+static int count_modules(void)
+{
+    int count = 0;
+    while (plugin_modules[count])
+        count++;
+    return count;
+}
+
+UNIT_MAIN("conformance", open_walk, close_walk, {the_modules_are_there, 0},
+          {modules_conform, count_modules()}, {the_walk_finds_faults, UNIT_ROWS(broken)},
+          {the_walk_notices_what_gets_through, 0})

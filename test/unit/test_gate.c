@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* core/gate.c: a burst, then one for each second. */
+#include "unit.h"
+
+#include "gate.h"
+
+static const uint64_t second = 1000000000;
+
+/* How many of `tries` pass at one moment. */
+static int pass(struct gate *gate, uint64_t now, int tries)
+{
+    int passed = 0;
+    for (int i = 0; i < tries; i++)
+        passed += gate_passes(gate, now);
+    return passed;
+}
+
+static const uint64_t starts[] = {0, 1, 999999999, 86400000000000, UINT64_MAX / 2};
+
+START_TEST(lets_a_burst_through)
+{
+    struct gate gate = {0};
+    ck_assert_int_eq(pass(&gate, starts[_i], 1000), GATE_BURST);
+    ck_assert_uint_eq(gate_take_held(&gate), 1000 - GATE_BURST);
+    ck_assert_uint_eq(gate_take_held(&gate), 0);
+}
+END_TEST
+
+START_TEST(then_one_a_second)
+{
+    struct gate gate = {0};
+    const uint64_t start = starts[_i];
+    pass(&gate, start, 100);
+    for (uint64_t i = 1; i <= 20; i++) {
+        ck_assert_int_eq(pass(&gate, start + i * second - 1, 5), 0);
+        ck_assert_int_eq(pass(&gate, start + i * second, 5), GATE_PER_SECOND);
+    }
+}
+END_TEST
+
+START_TEST(saves_no_more_than_a_burst)
+{
+    struct gate gate = {0};
+    pass(&gate, 0, 100);
+    ck_assert_int_eq(pass(&gate, 3 * second, 100), 3);
+    ck_assert_int_eq(pass(&gate, 1000 * second, 100), GATE_BURST);
+}
+END_TEST
+
+START_TEST(a_slow_trickle_always_passes)
+{
+    struct gate gate = {0};
+    for (uint64_t i = 0; i < 1000; i++)
+        ck_assert(gate_passes(&gate, i * second));
+    ck_assert_uint_eq(gate_take_held(&gate), 0);
+}
+END_TEST
+
+UNIT_MAIN("gate", NULL, NULL, {lets_a_burst_through, UNIT_ROWS(starts)},
+          {then_one_a_second, UNIT_ROWS(starts)}, {saves_no_more_than_a_burst, 0},
+          {a_slow_trickle_always_passes, 0})

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What happens when there is no memory. Each scenario runs with its n-th allocation failing, for n = 0, 1, 2,
+ * … until none fails any more; once with that one failing, once with all from it on. Each time: no crash,
+ * nothing leaked, nothing wrong told to anybody, and the engine answers the next call as ever.
+ */
+#include "lab.h"
+#include "unit.h"
+
+#include "failing_malloc.h"
+#include "modules.h"
+#include "settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MANY = 400, PLENTY = 1000000 };
+
+static const enum failing_mode modes[] = {FAILING_ONCE, FAILING_FROM};
+
+static struct rig rig;
+
+static void expect_nothing_left(void)
+{
+    ck_assert_uint_eq(failing_live(), 0);
+}
+
+/* What failed must say why. No Check in here: memory fails. */
+static char why[ENGINE_WHY];
+static bool unexplained;
+
+static bool explained(bool worked)
+{
+    if (!worked && !why[0])
+        unexplained = true;
+    why[0] = '\0';
+    return worked;
+}
+
+/* Runs something with each of its allocations failing. It returns whether it worked. */
+static void sweep(const char *name, enum failing_mode mode, bool (*run)(void))
+{
+    for (size_t n = 0;; n++) {
+        ck_assert_uint_lt(n, PLENTY);
+        failing_arm(mode, n);
+        const bool worked = run();
+        const bool failed = failing_disarm();
+        ck_assert_msg(!failing_live(), "%s: allocation %zu failed, and %zu pieces leaked", name, n,
+                      failing_live());
+        ck_assert_msg(!unexplained, "%s: allocation %zu failed, and nobody said why", name, n);
+        ck_assert_msg(worked || failed, "%s: failed although all allocations succeeded", name);
+        if (!failed)
+            return;
+        ck_assert_msg(n || !worked, "%s: worked without any memory", name);
+    }
+}
+
+/* ---- Starting ---- */
+
+static struct settings *read_settings(void)
+{
+    struct option_line lines[] = {
+        {.name = "prefix", .value = "prod/rpc dev/rpc  test/rpc "},
+        {.name = "modules", .value = "ping echo clock sensor probe"},
+        {.name = "event_publishers", .value = "bob mary"},
+        {.name = "response_topic_filter", .value = "reply/+/#"},
+        {.name = "max_reply", .value = "128k"},
+        {.name = "sensor_max_sensors", .value = "7"},
+        {.name = "probe_label", .value = "word"},
+        {.name = "probe_room", .value = "1k"},
+    };
+    struct option_lines all = {lines, sizeof lines / sizeof lines[0]};
+    return settings_create(&all, plugin_modules, why);
+}
+
+static bool create_settings(void)
+{
+    struct settings *settings = read_settings();
+    settings_destroy(settings);
+    return explained(settings != NULL);
+}
+
+static bool refuse_settings(void)
+{
+    struct option_line lines[] = {{.name = "prefix", .value = "a b"},
+                                  {.name = "sensor_max_sensors", .value = "0"}};
+    struct option_lines all = {lines, 2};
+    struct settings *settings = settings_create(&all, plugin_modules, why);
+    const bool refused = !settings && why[0];
+    settings_destroy(settings);
+    return refused;
+}
+
+static bool add_modules(struct engine *engine, const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->module_count; i++) {
+        const struct settings_module *module = &settings->modules[i];
+        if (!engine_add_module(engine, module->module, module->options, why))
+            return false;
+    }
+    return true;
+}
+
+static bool create_engine_of(const struct settings *settings)
+{
+    struct engine *engine = engine_create(&rig.options, &rig.host.host);
+    const bool worked = !engine || explained(add_modules(engine, settings));
+    engine_destroy(engine);
+    return worked && engine;
+}
+
+static bool create_everything(void)
+{
+    struct settings *settings = read_settings();
+    const bool worked = explained(settings != NULL) && create_engine_of(settings);
+    settings_destroy(settings);
+    return worked;
+}
+
+START_TEST(starting)
+{
+    rig_init(&rig);
+    sweep("settings", modes[_i], create_settings);
+    sweep("an engine with all modules", modes[_i], create_everything);
+    rig_close(&rig);
+}
+END_TEST
+
+/* Refusing works without memory, too: it says so. */
+START_TEST(refusing)
+{
+    for (size_t n = 0, failed = 1; failed; n++) {
+        failing_arm(modes[_i], n);
+        const bool refused = refuse_settings();
+        failed = failing_disarm();
+        ck_assert(refused);
+        expect_nothing_left();
+    }
+}
+END_TEST
+
+/* ---- Many methods: the hash tables grow, or fail to ---- */
+
+static char names[MANY][16];
+static rpc_method many_methods[MANY + 1];
+static rpc_event many_events[MANY + 1];
+static rpc_module many = {.name = "many", .methods = many_methods, .events = many_events};
+
+static rpc_status run_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+static bool create_many(void)
+{
+    struct engine *engine = engine_create(&rig.options, &rig.host.host);
+    const bool worked = engine && explained(engine_add_module(engine, &many, NULL, why));
+    engine_destroy(engine);
+    return worked;
+}
+
+START_TEST(many_methods_and_events)
+{
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "m%d", i);
+        many_methods[i] = (rpc_method){.name = names[i], .event = names[i], .run = run_nothing};
+        many_events[i] = (rpc_event){.name = names[i]};
+    }
+    rig_init(&rig);
+    sweep("many methods", modes[_i], create_many);
+    rig_close(&rig);
+}
+END_TEST
+
+/* ---- Calls ---- */
+
+static struct settings *settings;
+static struct lab_options lab_options;
+
+static rpc_status raise_trouble(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    const struct lab_trouble trouble = {"a", 1};
+    rpc_raise(call, "plain", "%s", "the first");
+    return rpc_raise_with(call, "trouble", &trouble, "%s\xFF", "the second");
+}
+
+static void open_calls(void)
+{
+    rig_init(&rig);
+    rig.options.max_reply = 20000;
+    rig.options.max_payload = 20000;
+    settings = read_settings();
+    ck_assert_msg(settings, "%s", why);
+    lab_start(&rig, &lab_options, raise_trouble);
+    ck_assert_msg(add_modules(rig.engine, settings), "%s", why);
+    for (int i = 0; i < 5; i++) {
+        char payload[64];
+        snprintf(payload, sizeof payload, "{\"sensor_id\":\"s%d\",\"value\":%d.5}", i, i);
+        rig_ask(&rig, "updateSensor", payload);
+    }
+    fake_host_forget(&rig.host);
+}
+
+static void close_calls(void)
+{
+    rig_close(&rig);
+    settings_destroy(settings);
+    expect_nothing_left();
+}
+
+static char members[2000];   /* an object of many members */
+static char deep[200];       /* 32 levels */
+static char long_text[9001]; /* an object with a long string */
+
+static void make_payloads(void)
+{
+    char *at = members + sprintf(members, "{\"text\":\"x\"");
+    for (int i = 0; i < 60; i++)
+        at += sprintf(at, ",\"m%d\":%d", i, i);
+    strcpy(at, "}");
+    for (int i = 0; i < 32; i++)
+        strcat(deep, "[");
+    for (int i = 0; i < 32; i++)
+        strcat(deep, "]");
+    memset(long_text, 'x', sizeof long_text - 1);
+    memcpy(long_text, "{\"text\":\"", 9);
+    memcpy(long_text + sizeof long_text - 3, "\"}", 2);
+}
+
+#define ALL_FIELDS                                                                                          \
+    "{\"text\":\"a\",\"on\":true,\"small\":1,\"large\":9007199254740993,\"ratio\":0.1,\"colour\":\"blue\"," \
+    "\"shade\":\"red\",\"count\":2,\"note\":\"n\",\"any\":{\"a\":[1,12345678901234567890]},\"class\":\"c\"}"
+
+static const struct scenario {
+    const char *method, *payload;
+    const char *status; /* "": no reply in any case */
+    bool unsteady;      /* its result is another one each time */
+} scenarios[] = {
+    {"ping", "", "ok", false},
+    {"ping", "{\"request_id\":\"1\"}", "ok", false},
+    {"echo", "[1,\"two\",{\"three\":3.5},null,true,1234567890123456789]", "ok", false},
+    {"echo", deep, "ok", false},
+    {"echo", long_text, "ok", false},
+    {"getTime", "", "ok", false},
+    {"updateSensor", "{\"sensor_id\":\"s1\",\"value\":25.5,\"unit\":\"F\"}", "ok", false},
+    {"updateSensor", "{\"sensor_id\":\"s1\",\"value\":-300}", "out_of_range", false},
+    {"updateSensor", "{\"sensor_id\":\"s1\"}", "invalid_params", false},
+    {"getSensor", "{\"sensor_id\":\"s2\"}", "ok", false},
+    {"getSensor", "{\"sensor_id\":\"none\"}", "unknown_sensor", false},
+    {"listSensors", "", "ok", false},
+    {"probe.fields", ALL_FIELDS, "ok", false},
+    {"probe.fields", members, "ok", false},
+    {"probe.fields", "{\"text\":\"\\u0000\"}", "invalid_params", false},
+    {"probe.fields", "{\"text\":1,\"text\":2}", "invalid_params", false},
+    {"probe.value", "41", "ok", false},
+    {"probe.options", "", "ok", false},
+    {"probe.caller", "", "ok", false},
+    {"probe.bytes", "{\xFF", "ok", false},
+    {"probe.big", "{\"size\":15000}", "ok", false},
+    {"probe.big", "{\"size\":25000}", "reply_too_large", false},
+    {"probe.bad_result", "", "internal_error", false},
+    {"probe.fail", "", "internal_error", false},
+    {"probe.raise", "{\"code\":\"probe_trouble\",\"with_data\":true}", "probe_trouble", false},
+    {"probe.raise_common", "{\"code\":\"probe_plain\"}", "probe_plain", false},
+    {"probe.raise", "{\"code\":\"undeclared\"}", "internal_error", false},
+    {"probe.announce", "{\"text\":\"x\"}", "ok", false},
+    {"probe.log", "{\"text\":\"x\"}", "ok", false},
+    {"probe.count", "", "ok", true},
+    {"probe/deep/name", "", "ok", true},
+    {"act", "", "trouble", false},
+    {"nothing", "{\"a\":", "parse_error", false},
+    {"nothing", "[]", "invalid_params", false},
+    {"nothing", "", "ok", false},
+    {"nope", "{}", "method_not_found", false},
+    {"nope", "{", "method_not_found", false},
+};
+
+/* How the caller asks for a reply. */
+enum way { BY_TOPIC, NOT_AT_ALL, BY_BAD_TOPIC, WAYS };
+
+static struct host_message message;
+static char topic[FAKE_TOPIC];
+
+static void make_message(const struct scenario *scenario, enum way way)
+{
+    static const char *const response_topics[] = {RIG_REPLY, NULL, "a/#"};
+    snprintf(topic, sizeof topic, "rpc/call/%s", scenario->method);
+    message = rig_message(&rig, topic, scenario->payload);
+    message.response_topic = response_topics[way];
+    message.correlation = "c";
+    message.correlation_size = 1;
+}
+
+/* The outcome that must not be told otherwise: as it is with memory, or that there was none. */
+static void expect_truth(const struct scenario *scenario, const char *usual, size_t n)
+{
+    const struct fake_box *replies = &rig.host.replies;
+    ck_assert_uint_le(replies->count, 1);
+    if (!replies->count)
+        return;
+    const struct fake_message *reply = &replies->kept[0];
+    const bool same = strcmp(reply->status, scenario->status) == 0;
+    ck_assert_msg(same || strcmp(reply->status, "internal_error") == 0, "%s %s: allocation %zu failed: %s",
+                  scenario->method, scenario->payload, n, reply->text);
+    if (same && strcmp(reply->status, "ok") == 0 && !scenario->unsteady)
+        ck_assert_str_eq(reply->text, usual);
+}
+
+static void call_with_failure(const struct scenario *scenario, enum failing_mode mode, const char *usual)
+{
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        failing_arm(mode, n);
+        const enum engine_verdict verdict = engine_receive(rig.engine, &message);
+        failed = failing_disarm();
+        ck_assert_int_eq(verdict, ENGINE_CONSUME);
+        expect_truth(scenario, usual, n);
+        fake_host_forget(&rig.host);
+        ck_assert_msg(!failing_live(), "%s %s: allocation %zu failed, and %zu pieces leaked",
+                      scenario->method, scenario->payload, n, failing_live());
+        rig_expect(&rig, "value", "7", "ok", "7");
+        fake_host_forget(&rig.host);
+    }
+}
+
+/* The reply as it is when memory suffices. */
+static void call_as_usual(const struct scenario *scenario, enum way way, char usual[FAKE_TEXT])
+{
+    engine_receive(rig.engine, &message);
+    usual[0] = '\0';
+    if (way == BY_TOPIC) {
+        const struct fake_message *reply = rig_last(&rig.host.replies);
+        ck_assert_str_eq(reply->status, scenario->status);
+        strcpy(usual, reply->text);
+    } else if (rig.host.replies.count) {
+        strcpy(usual, rig.host.replies.kept[0].text);
+    }
+    fake_host_forget(&rig.host);
+}
+
+START_TEST(calls)
+{
+    const struct scenario *scenario = &scenarios[_i];
+    make_payloads();
+    open_calls();
+    for (int way = 0; way < WAYS; way++) {
+        char usual[FAKE_TEXT];
+        make_message(scenario, (enum way)way);
+        call_as_usual(scenario, (enum way)way, usual);
+        call_with_failure(scenario, FAILING_ONCE, usual);
+        call_with_failure(scenario, FAILING_FROM, usual);
+    }
+    close_calls();
+}
+END_TEST
+
+/* Guards and counters: they need memory for what they say only. */
+START_TEST(ticking_and_refusing)
+{
+    rig_init(&rig);
+    rig.options.sys_interval = 1;
+    lab_start(&rig, &lab_options, run_nothing);
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        failing_arm(modes[_i], n);
+        rig.host.monotonic += 10;
+        engine_tick(rig.engine);
+        const enum engine_verdict verdict = rig_publish(&rig, "rpc/event/x", "{}");
+        failed = failing_disarm();
+        ck_assert_int_eq(verdict, ENGINE_REFUSE);
+        fake_host_forget(&rig.host);
+    }
+    rig_close(&rig);
+    expect_nothing_left();
+}
+END_TEST
+
+/* ---- Sensors: each new one with all its allocations failing in turn ---- */
+
+/* Calls until no allocation fails. The first that gets as far as the table adds the sensor. */
+static void report_sensor(int number, enum failing_mode mode)
+{
+    char payload[64];
+    snprintf(payload, sizeof payload, "{\"sensor_id\":\"sensor-%d\",\"value\":%d}", number, number);
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        failing_arm(mode, n);
+        rig_tell(&rig, "updateSensor", payload);
+        failed = failing_disarm();
+        fake_host_forget(&rig.host);
+    }
+}
+
+static void expect_sensor(int number)
+{
+    char payload[64];
+    char text[128];
+    snprintf(payload, sizeof payload, "{\"sensor_id\":\"sensor-%d\"}", number);
+    snprintf(text, sizeof text,
+             "{\"sensor_id\":\"sensor-%d\",\"value\":%d,\"unit\":\"C\",\"time\":1700000000.25}", number,
+             number);
+    rig_expect(&rig, "getSensor", payload, "ok", text);
+}
+
+extern const rpc_module rpc_module_sensor;
+
+START_TEST(sensors_come_all_the_same)
+{
+    const int32_t most = MANY; /* the module's options have this one member */
+    rig_init(&rig);
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_sensor, &most);
+    for (int i = 0; i < MANY; i++)
+        report_sensor(i, modes[_i]);
+    for (int i = 0; i < MANY; i++)
+        expect_sensor(i);
+    rig_close(&rig);
+    expect_nothing_left();
+}
+END_TEST
+
+UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
+          {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
+          {ticking_and_refusing, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)})

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * core/registry.c: every fault of a module's tables stops the start, and the explanation says where it is;
+ * what is right is found again by its name; modules begin in order and end in the reverse one.
+ */
+#include "rig.h"
+#include "unit.h"
+
+#include "registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct rig rig;
+static char why[ENGINE_WHY];
+
+static void open_rig(void)
+{
+    rig_init(&rig);
+    rig_start(&rig);
+    why[0] = '\0';
+}
+
+static void close_rig(void)
+{
+    rig_close(&rig);
+}
+
+static rpc_status run(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+/* ---- Tables to build modules of ---- */
+
+struct text {
+    const char *text;
+    int32_t number;
+};
+
+static const rpc_field text_fields[] = {RPC_STRING(struct text, text, .doc = "a text", .length = {0, 9})};
+static const rpc_shape text_shape = RPC_OBJECT_SHAPE(struct text, text_fields);
+static const rpc_shape text_value = RPC_VALUE_SHAPE(struct text, text_fields);
+static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
+
+static const rpc_field wrong_fields[] = {RPC_STRING(struct text, text, .doc = "has no length")};
+static const rpc_shape wrong_shape = RPC_OBJECT_SHAPE(struct text, wrong_fields);
+#define WRONG "text needs a .length with a maximum"
+
+static const rpc_field method_field[] = {
+    RPC_STRING(struct text, text, .name = "method", .doc = "taken", .length = {0, 9})};
+static const rpc_field err_field[] = {
+    RPC_INT32(struct text, number, .doc = "free"),
+    RPC_STRING(struct text, text, .name = "err", .doc = "taken", .length = {0, 9})};
+static const rpc_field msg_field[] = {
+    RPC_STRING(struct text, text, .name = "msg", .doc = "taken", .length = {0, 9})};
+static const rpc_shape method_shape = RPC_OBJECT_SHAPE(struct text, method_field);
+static const rpc_shape err_shape = RPC_OBJECT_SHAPE(struct text, err_field);
+static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
+
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X64 X16 X16 X16 X16
+#define BAD_NAME                                                                                   \
+    "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most " \
+    "128 bytes"
+
+#define METHODS(...)                                             \
+    .methods = (const rpc_method[])                              \
+    {                                                            \
+        {.name = "fine", .run = run}, {.run = run, __VA_ARGS__}, \
+        {                                                        \
+            .name = NULL                                         \
+        }                                                        \
+    }
+#define EVENTS(...)                       \
+    .events = (const rpc_event[])         \
+    {                                     \
+        {.name = "known"}, {__VA_ARGS__}, \
+        {                                 \
+            .name = NULL                  \
+        }                                 \
+    }
+#define ERRORS(...)                      \
+    .errors = (const rpc_error[])        \
+    {                                    \
+        {.code = "fine"}, {__VA_ARGS__}, \
+        {                                \
+            .code = NULL                 \
+        }                                \
+    }
+
+static const rpc_method without_handler[] = {{.name = "a"}, {.name = NULL}};
+
+static const struct wrong {
+    rpc_module module;
+    const char *why;
+} wrong[] = {
+    /* Names of methods. */
+    {{.name = "m", METHODS(.name = "")}, "module m: method : " BAD_NAME},
+    {{.name = "m", METHODS(.name = "a b")}, "module m: method a b: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "a//b")}, "module m: method a//b: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "/a")}, "module m: method /a: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "a/")}, "module m: method a/: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "a/+")}, "module m: method a/+: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "a/response")}, "module m: method a/response: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "request/a")}, "module m: method request/a: " BAD_NAME},
+    {{.name = "m", METHODS(.name = X64 X64 "x")}, "module m: method " X64 X64 "x: " BAD_NAME},
+    {{.name = "m", METHODS(.name = "fine")}, "module m: method fine: declared twice"},
+    /* What methods are made of. */
+    {{.name = "m", .methods = without_handler}, "module m: method a: it has no handler"},
+    {{.name = "m", METHODS(.name = "a", .params = &wrong_shape)},
+     "module m: method a: its parameters: " WRONG},
+    {{.name = "m", METHODS(.name = "a", .result = &wrong_shape)}, "module m: method a: its result: " WRONG},
+    {{.name = "m", METHODS(.name = "a", .result = &bytes_shape)},
+     "module m: method a: its result cannot be raw bytes"},
+    {{.name = "m", METHODS(.name = "a", .event = "unknown")},
+     "module m: method a: it announces unknown, which the module does not declare"},
+    {{.name = "m", METHODS(.name = "a", .error_event = "unknown")},
+     "module m: method a: it announces unknown, which the module does not declare"},
+    {{.name = "m", METHODS(.name = "a", .event = "theirs")},
+     "module m: method a: it announces theirs, which the module does not declare"},
+    {{.name = "m", METHODS(.name = "a", .error_event = "error")},
+     "module m: method a: it announces error, which the module does not declare"},
+    {{.name = "m", METHODS(.name = "theirs")}, "module m: method theirs: declared twice"},
+    /* Events. */
+    {{.name = "m", EVENTS(.name = "")}, "module m: event : " BAD_NAME},
+    {{.name = "m", EVENTS(.name = "#")}, "module m: event #: " BAD_NAME},
+    {{.name = "m", EVENTS(.name = "response")}, "module m: event response: " BAD_NAME},
+    {{.name = "m", EVENTS(.name = "error")}, "module m: event error: the name belongs to the engine"},
+    {{.name = "m", EVENTS(.name = "known")}, "module m: event known: declared twice"},
+    {{.name = "m", EVENTS(.name = "theirs")}, "module m: event theirs: declared twice"},
+    {{.name = "m", EVENTS(.name = "e", .data = &wrong_shape)}, "module m: event e: its data: " WRONG},
+    {{.name = "m", EVENTS(.name = "e", .data = &bytes_shape)},
+     "module m: event e: its data cannot be raw bytes"},
+    /* Errors. */
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = ""))},
+     "module m: method a:  is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "Upper"))},
+     "module m: method a: Upper is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "a-b"))},
+     "module m: method a: a-b is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = X64 "x"))},
+     "module m: method a: " X64 "x is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "ok"))},
+     "module m: method a: ok is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "raised"))},
+     "module m: method a: raised is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "timeout"))},
+     "module m: method a: timeout is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &wrong_shape))},
+     "module m: method a: its error data: " WRONG},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &bytes_shape))},
+     "module m: method a: its error data cannot be raw bytes"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &text_value))},
+     "module m: method a: the data of error e is no object"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &method_shape))},
+     "module m: method a: the data of error e redefines the member method"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &err_shape))},
+     "module m: method a: the data of error e redefines the member err"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &msg_shape))},
+     "module m: method a: the data of error e redefines the member msg"},
+};
+
+static const rpc_module other = {
+    .name = "other",
+    .methods = (const rpc_method[]){{.name = "theirs", .run = run}, {.name = NULL}},
+    .events = (const rpc_event[]){{.name = "theirs"}, {.name = NULL}},
+};
+
+START_TEST(faults_are_told)
+{
+    rig_add(&rig, &other, NULL);
+    ck_assert(!engine_add_module(rig.engine, &wrong[_i].module, NULL, why));
+    ck_assert_str_eq(why, wrong[_i].why);
+}
+END_TEST
+
+/* Rules that the header states beside the tables. */
+static const struct unchecked {
+    rpc_module module;
+    const char *named;
+} unchecked[] = {
+    {{.name = "", METHODS(.name = "a")}, "module"},
+    {{.name = "Upper", METHODS(.name = "a")}, "Upper"},
+    {{.name = "my_module", METHODS(.name = "a")}, "my_module"},
+    {{.name = "1st", METHODS(.name = "a")}, "1st"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "fine", .data = &text_shape))}, "fine"},
+};
+
+START_TEST(more_faults_are_told)
+{
+    ck_assert(!engine_add_module(rig.engine, &unchecked[_i].module, NULL, why));
+    ck_assert_ptr_nonnull(strstr(why, unchecked[_i].named));
+}
+END_TEST
+
+/* Long names do not run over the explanation. */
+START_TEST(explanations_are_bounded)
+{
+    static char name[2001];
+    memset(name, 'n', sizeof name - 1);
+    const rpc_method methods[] = {{.name = name, .run = run}, {.name = NULL}};
+    const rpc_module module = {.name = name, .methods = methods};
+    ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
+    ck_assert_uint_lt(strlen(why), ENGINE_WHY);
+}
+END_TEST
+
+/* ---- What is right ---- */
+
+static const rpc_module extremes = {
+    .name = "m",
+    METHODS(.name = X64 X64, .params = &text_shape, .result = &text_value, .event = "known",
+            .error_event = "e/f", ERRORS(.code = X64, .data = &text_shape)),
+    EVENTS(.name = "e/f", .data = &text_value, .retained = true),
+};
+
+START_TEST(extremes_are_fine)
+{
+    rig_add(&rig, &extremes, NULL);
+    rig_expect(&rig, "fine", "", "ok", "{}");
+}
+END_TEST
+
+START_TEST(a_module_can_be_empty)
+{
+    static const rpc_module module = {.name = "m"};
+    rig_add(&rig, &module, NULL);
+}
+END_TEST
+
+START_TEST(finds_errors_by_their_code)
+{
+    static const rpc_error errors[] = {{.code = "one"}, {.code = "two"}, {.code = NULL}};
+    const rpc_method with = {.errors = errors};
+    const rpc_method without = {.errors = NULL};
+    ck_assert_ptr_eq(registry_find_error(&with, "one"), &errors[0]);
+    ck_assert_ptr_eq(registry_find_error(&with, "two"), &errors[1]);
+    ck_assert_ptr_null(registry_find_error(&with, "tw"));
+    ck_assert_ptr_null(registry_find_error(&without, "one"));
+}
+END_TEST
+
+/* ---- Many ---- */
+
+enum { MANY = 2000 };
+
+/* A module with MANY methods m0, m1, … and as many events. */
+struct many {
+    char names[MANY][16];
+    rpc_method methods[MANY + 1];
+    rpc_event events[MANY + 1];
+    rpc_module module;
+};
+
+static struct many many;
+
+static void make_many(void)
+{
+    for (int i = 0; i < MANY; i++) {
+        snprintf(many.names[i], sizeof many.names[i], "m%d", i);
+        many.methods[i] = (rpc_method){.name = many.names[i], .event = many.names[i], .run = run};
+        many.events[i] = (rpc_event){.name = many.names[i]};
+    }
+    many.module = (rpc_module){.name = "many", .methods = many.methods, .events = many.events};
+}
+
+START_TEST(finds_each_of_many)
+{
+    struct registry registry = {NULL};
+    make_many();
+    ck_assert_msg(registry_add(&registry, NULL, "a/b", &many.module, NULL, why), "%s", why);
+    for (int i = 0; i < MANY; i++) {
+        char topic[64];
+        const struct registry_method *method = registry_find_method(&registry, many.names[i]);
+        ck_assert_ptr_eq(method->declared, &many.methods[i]);
+        ck_assert_ptr_eq(method->event, registry_find_event(&registry, many.names[i]));
+        ck_assert_ptr_null(method->error_event);
+        ck_assert_ptr_eq(method->instance->module, &many.module);
+        snprintf(topic, sizeof topic, "a/b/event/m%d", i);
+        ck_assert_str_eq(method->event->topic, topic);
+    }
+    ck_assert_ptr_null(registry_find_method(&registry, "m"));
+    ck_assert_ptr_null(registry_find_method(&registry, "M0"));
+    ck_assert_ptr_null(registry_find_event(&registry, "m2000"));
+    registry_clear(&registry);
+    ck_assert_ptr_null(registry_find_method(&registry, "m0"));
+    registry_clear(&registry);
+}
+END_TEST
+
+static void count_in_order(const rpc_method *method, void *context)
+{
+    int *next = context;
+    ck_assert_ptr_eq(method, &many.methods[*next]);
+    ++*next;
+}
+
+START_TEST(walks_in_order)
+{
+    make_many();
+    rig_add(&rig, &many.module, NULL);
+    int next = 0;
+    engine_each_method(rig.engine, count_in_order, &next);
+    ck_assert_int_eq(next, MANY);
+}
+END_TEST
+
+/* ---- Beginning and end ---- */
+
+static char history[256];
+
+static void note(const char *what)
+{
+    strcat(history, what);
+}
+
+static rpc_status begin_one(rpc_instance *instance, void *state, const void *options)
+{
+    static const unsigned char zero[64];
+    ck_assert_ptr_eq(instance->state, state);
+    ck_assert_mem_eq(state, zero, sizeof zero);
+    memcpy(state, "one", 4);
+    ck_assert_str_eq(options, "options of one");
+    note("+1");
+    return RPC_OK;
+}
+
+static void end_one(void *state)
+{
+    ck_assert_str_eq(state, "one");
+    note("-1");
+}
+
+static rpc_status begin_two(rpc_instance *instance, void *state, const void *options)
+{
+    ck_assert_ptr_nonnull(instance);
+    ck_assert_ptr_null(state);
+    ck_assert_ptr_null(options);
+    note("+2");
+    return RPC_OK;
+}
+
+static void end_two(void *state)
+{
+    ck_assert_ptr_null(state);
+    note("-2");
+}
+
+static rpc_status begin_badly(rpc_instance *instance, void *state, const void *options)
+{
+    (void)options;
+    *(char **)state = malloc(10);
+    rpc_log(instance, RPC_LOG_ERROR, "no such file: %s", "sensors.db");
+    note("+3");
+    return RPC_INTERNAL_ERROR;
+}
+
+static void end_badly(void *state)
+{
+    free(*(char **)state);
+    note("-3");
+}
+
+static void end_unseen(void *state)
+{
+    (void)state;
+    note("-4");
+}
+
+static const rpc_module one = {.name = "one", .state_size = 64, .init = begin_one, .fini = end_one};
+static const rpc_module two = {.name = "two", .init = begin_two, .fini = end_two};
+static const rpc_module bad = {
+    .name = "bad", .state_size = sizeof(char *), .init = begin_badly, .fini = end_badly};
+static const rpc_module unseen = {.name = "unseen", .fini = end_unseen};
+
+START_TEST(ends_in_reverse)
+{
+    rig_add(&rig, &one, "options of one");
+    rig_add(&rig, &two, NULL);
+    rig_add(&rig, &unseen, NULL);
+    ck_assert_str_eq(history, "+1+2");
+    engine_destroy(rig.engine);
+    rig.engine = NULL;
+    ck_assert_str_eq(history, "+1+2-4-2-1");
+}
+END_TEST
+
+/* A module that could not start is ended all the same, and then those before it. */
+START_TEST(a_failed_start_is_ended)
+{
+    rig_add(&rig, &one, "options of one");
+    ck_assert(!engine_add_module(rig.engine, &bad, NULL, why));
+    ck_assert_str_eq(why, "module bad: prefix rpc: it could not be started");
+    ck_assert_uint_eq(rig.host.line_count, 1);
+    ck_assert_str_eq(rig.host.lines[0].text, "rpc: bad: no such file: sensors.db");
+    ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_ERROR);
+    engine_destroy(rig.engine);
+    rig.engine = NULL;
+    ck_assert_str_eq(history, "+1+3-3-1");
+}
+END_TEST
+
+/* One with wrong tables was never started. */
+START_TEST(wrong_tables_are_never_started)
+{
+    const rpc_module module = {.name = "m", METHODS(.name = ""), .init = begin_two, .fini = end_two};
+    ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
+    engine_destroy(rig.engine);
+    rig.engine = NULL;
+    ck_assert_str_eq(history, "");
+}
+END_TEST
+
+UNIT_MAIN("registry", open_rig, close_rig, {faults_are_told, UNIT_ROWS(wrong)},
+          {more_faults_are_told, UNIT_ROWS(unchecked)}, {explanations_are_bounded, 0}, {extremes_are_fine, 0},
+          {a_module_can_be_empty, 0}, {finds_errors_by_their_code, 0}, {finds_each_of_many, 0},
+          {walks_in_order, 0}, {ends_in_reverse, 0}, {a_failed_start_is_ended, 0},
+          {wrong_tables_are_never_started, 0})

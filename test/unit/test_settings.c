@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* plugin/settings.c: the plugin's options and those of modules, their defaults, and every reason to refuse.
+ */
+#include "unit.h"
+
+#include "modules.h"
+#include "settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LINES = 4 };
+
+static struct settings *settings;
+static char why[OPTIONS_WHY];
+
+static void close_settings(void)
+{
+    settings_destroy(settings);
+    settings_destroy(NULL);
+}
+
+/* Names and values in turn, ending with a name that is NULL. */
+static struct settings *create_with(const char *const pairs[2 * LINES], const rpc_module *const *modules)
+{
+    struct option_line given[LINES];
+    struct option_lines lines = {given, 0};
+    while (lines.count < LINES && pairs[2 * lines.count]) {
+        given[lines.count] =
+            (struct option_line){.name = pairs[2 * lines.count], .value = pairs[2 * lines.count + 1]};
+        lines.count++;
+    }
+    settings = settings_create(&lines, modules, why);
+    return settings;
+}
+
+static void create(const char *name, const char *value)
+{
+    const char *const pairs[2 * LINES] = {name, value};
+    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
+}
+
+/* ---- What is accepted ---- */
+
+/* Those of the protocol, section 10. */
+START_TEST(defaults)
+{
+    const char *const none[2 * LINES] = {NULL};
+    ck_assert_msg(create_with(none, plugin_modules), "%s", why);
+    ck_assert_uint_eq(settings->prefix_count, 1);
+    ck_assert_str_eq(settings->prefixes[0], "rpc");
+    ck_assert_str_eq(settings->mount_point, "");
+    const struct engine_options *engine = &settings->engine;
+    ck_assert_int_eq(engine->qos, 2);
+    ck_assert(!engine->forward_calls);
+    ck_assert(!engine->forward_unknown);
+    ck_assert_str_eq(engine->response_topic_filter, "#");
+    ck_assert(engine->guard_events);
+    ck_assert_str_eq(engine->event_publishers, "");
+    ck_assert(!engine->bridge_calls);
+    ck_assert_uint_eq(engine->max_payload, 65536);
+    ck_assert_uint_eq(engine->max_reply, 65536);
+    ck_assert_uint_eq(engine->reply_expiry, 60);
+    ck_assert_uint_eq(engine->sys_interval, 10000000000);
+    ck_assert_uint_eq(engine->slow_call, 50000000);
+    size_t count = 0;
+    while (plugin_modules[count])
+        count++;
+    ck_assert_uint_eq(settings->module_count, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_ptr_eq(settings->modules[i].module, plugin_modules[i]);
+}
+END_TEST
+
+START_TEST(each_option_is_read)
+{
+    create("qos", "0");
+    ck_assert_int_eq(settings->engine.qos, 0);
+    close_settings();
+    create("forward_calls", "true");
+    ck_assert(settings->engine.forward_calls);
+    close_settings();
+    create("unknown_methods", "forward");
+    ck_assert(settings->engine.forward_unknown);
+    close_settings();
+    create("response_topic_filter", "reply/+/#");
+    ck_assert_str_eq(settings->engine.response_topic_filter, "reply/+/#");
+    close_settings();
+    create("guard_events", "false");
+    ck_assert(!settings->engine.guard_events);
+    close_settings();
+    create("event_publishers", "bob  mary ");
+    ck_assert_str_eq(settings->engine.event_publishers, "bob  mary");
+    close_settings();
+    create("bridge_calls", "true");
+    ck_assert(settings->engine.bridge_calls);
+    close_settings();
+    create("mount_point", "device/");
+    ck_assert_str_eq(settings->mount_point, "device/");
+    close_settings();
+    create("max_payload", "1m");
+    ck_assert_uint_eq(settings->engine.max_payload, 1048576);
+    close_settings();
+    create("max_reply", "64");
+    ck_assert_uint_eq(settings->engine.max_reply, 64);
+    close_settings();
+    create("reply_expiry", "2h");
+    ck_assert_uint_eq(settings->engine.reply_expiry, 7200);
+    close_settings();
+    create("sys_interval", "0");
+    ck_assert_uint_eq(settings->engine.sys_interval, 0);
+    close_settings();
+    create("slow_call", "1s");
+    ck_assert_uint_eq(settings->engine.slow_call, 1000000000);
+}
+END_TEST
+
+START_TEST(several_prefixes)
+{
+    create("prefix", " prod/rpc  dev/rpc $mine ");
+    ck_assert_uint_eq(settings->prefix_count, 3);
+    ck_assert_str_eq(settings->prefixes[0], "prod/rpc");
+    ck_assert_str_eq(settings->prefixes[1], "dev/rpc");
+    ck_assert_str_eq(settings->prefixes[2], "$mine");
+}
+END_TEST
+
+static char prefixes[65 * 4 + 1];
+
+static void make_prefixes(int count)
+{
+    prefixes[0] = '\0';
+    for (int i = 0; i < count; i++)
+        sprintf(prefixes + strlen(prefixes), "p%02d ", i);
+}
+
+START_TEST(many_prefixes)
+{
+    make_prefixes(SETTINGS_PREFIXES);
+    create("prefix", prefixes);
+    ck_assert_uint_eq(settings->prefix_count, SETTINGS_PREFIXES);
+    close_settings();
+    make_prefixes(SETTINGS_PREFIXES + 1);
+    const char *const pairs[2 * LINES] = {"prefix", prefixes};
+    ck_assert_ptr_null(create_with(pairs, plugin_modules));
+    ck_assert_str_eq(why, "plugin_opt_prefix: 'p64' is not accepted, there are at most 64 prefixes");
+}
+END_TEST
+
+START_TEST(some_modules)
+{
+    create("modules", "sensor  ping ");
+    ck_assert_uint_eq(settings->module_count, 2);
+    ck_assert_str_eq(settings->modules[0].module->name, "ping");
+    ck_assert_str_eq(settings->modules[1].module->name, "sensor");
+    ck_assert_ptr_null(settings->modules[0].options);
+    ck_assert_ptr_nonnull(settings->modules[1].options);
+}
+END_TEST
+
+/* The first member of sensor's options is max_sensors. */
+START_TEST(options_of_modules)
+{
+    create("sensor_max_sensors", "12");
+    for (size_t i = 0; i < settings->module_count; i++) {
+        if (strcmp(settings->modules[i].module->name, "sensor") == 0)
+            ck_assert_int_eq(*(const int32_t *)settings->modules[i].options, 12);
+    }
+}
+END_TEST
+
+/* A module that is switched off is no reason to refuse its options. */
+START_TEST(options_of_modules_that_are_off)
+{
+    const char *const pairs[2 * LINES] = {"modules", "ping", "sensor_max_sensors", "12"};
+    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
+    ck_assert_uint_eq(settings->module_count, 1);
+}
+END_TEST
+
+START_TEST(values_may_end_with_blanks)
+{
+    const char *const pairs[2 * LINES] = {"qos",          "1 ",      "prefix",    "a b\t",
+                                          "guard_events", "false  ", "max_reply", "1k \t"};
+    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
+    ck_assert_int_eq(settings->engine.qos, 1);
+    ck_assert_uint_eq(settings->prefix_count, 2);
+    ck_assert_str_eq(settings->prefixes[1], "b");
+    ck_assert_uint_eq(settings->engine.max_reply, 1024);
+}
+END_TEST
+
+/* ---- What is refused ---- */
+
+#define PREFIX "a prefix is a topic of at most 128 bytes without wildcards, empty levels and $SYS"
+#define CLASH "its topics must not be those of another prefix"
+#define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
+#define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
+#define TWICE "the option is given twice"
+
+static const struct refused {
+    const char *pairs[2 * LINES];
+    const char *option, *value, *because;
+} refused[] = {
+    {{"prefix", "a/+"}, "prefix", "a/+", PREFIX},
+    {{"prefix", "a b/#"}, "prefix", "b/#", PREFIX},
+    {{"prefix", "/rpc"}, "prefix", "/rpc", PREFIX},
+    {{"prefix", "rpc/"}, "prefix", "rpc/", PREFIX},
+    {{"prefix", "$SYS/rpc"}, "prefix", "$SYS/rpc", PREFIX},
+    {{"prefix", "rpc rpc"}, "prefix", "rpc", CLASH},
+    {{"prefix", "rpc rpc/call"}, "prefix", "rpc/call", CLASH},
+    {{"prefix", "rpc/event/x a rpc"}, "prefix", "rpc", CLASH},
+    {{"prefix", ""}, "prefix", "", "it takes a string of 1 to 4096 characters"},
+    {{"prefix", "  "}, "prefix", "  ", "it takes a string of 1 to 4096 characters"},
+    {{"prefix", "a\xFF"}, "prefix", "a\\xFF", "it takes a string of 1 to 4096 characters"},
+    {{"prefix", "a\x01"}, "prefix", "a\\x01", PREFIX},
+    {{"qos", "3"}, "qos", "3", "it takes a whole number from 0 to 2"},
+    {{"qos", "-1"}, "qos", "-1", "it takes a whole number from 0 to 2"},
+    {{"qos", "two"}, "qos", "two", "it takes a whole number from 0 to 2"},
+    {{"forward_calls", "yes"}, "forward_calls", "yes", "it takes true or false"},
+    {{"unknown_methods", "ignore"}, "unknown_methods", "ignore", "it takes one of reject, forward"},
+    {{"response_topic_filter", "a#"}, "response_topic_filter", "a#", FILTER},
+    {{"response_topic_filter", "#/a"}, "response_topic_filter", "#/a", FILTER},
+    {{"response_topic_filter", "a+/b"}, "response_topic_filter", "a+/b", FILTER},
+    {{"response_topic_filter", "+a"}, "response_topic_filter", "+a", FILTER},
+    {{"response_topic_filter", "a/##"}, "response_topic_filter", "a/##", FILTER},
+    {{"mount_point", "a/#"}, "mount_point", "a/#", "it takes the beginning of a topic, without wildcards"},
+    {{"max_payload", "0"},
+     "max_payload",
+     "0",
+     "it takes a size in bytes from 1 to 16m, such as 1500, 64k, 16m"},
+    {{"max_reply", "63"},
+     "max_reply",
+     "63",
+     "it takes a size in bytes from 64 to 16m, such as 1500, 64k, 16m"},
+    {{"max_reply", "17m"},
+     "max_reply",
+     "17m",
+     "it takes a size in bytes from 64 to 16m, such as 1500, 64k, 16m"},
+    {{"slow_call", "50"}, "slow_call", "50", "it takes a duration from 0 to 1h, such as 500ms, 10s, 5m, 1h"},
+    {{"sys_interval", "25h"},
+     "sys_interval",
+     "25h",
+     "it takes a duration from 0 to 24h, such as 500ms, 10s, 5m, 1h"},
+    {{"modules", "ping pong"}, "modules", "pong", "the modules are clock echo ping probe sensor"},
+    {{"modules", "Ping"}, "modules", "Ping", "the modules are clock echo ping probe sensor"},
+    {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
+    {{"QOS", "1"}, "QOS", "1", UNKNOWN},
+    {{"workers", "2"}, "workers", "2", UNKNOWN},
+    {{"sensor_nonsense", "1"}, "sensor_nonsense", "1", UNKNOWN},
+    {{"ping_x", "1"}, "ping_x", "1", UNKNOWN},
+    {{"max_sensors", "1"}, "max_sensors", "1", UNKNOWN},
+    {{"bad\nname", "v\x1B"}, "bad\\x0Aname", "v\\x1B", UNKNOWN},
+    {{"qos", "1", "qos", "1"}, "qos", "1", TWICE},
+    {{"qos", "1", "prefix", "a", "qos", "2"}, "qos", "2", TWICE},
+    {{"sensor_max_sensors", "1", "sensor_max_sensors", "2"}, "sensor_max_sensors", "2", TWICE},
+    {{"sensor_max_sensors", "0"}, "sensor_max_sensors", "0", "it takes a whole number from 1 to 100000"},
+    {{"modules", "ping", "sensor_max_sensors", "x"},
+     "sensor_max_sensors",
+     "x",
+     "it takes a whole number from 1 to 100000"},
+    {{"probe_colour", "pink"}, "probe_colour", "pink", "it takes one of red, green, blue"},
+};
+
+START_TEST(refuses_and_tells)
+{
+    const struct refused *row = &refused[_i];
+    char expected[OPTIONS_WHY];
+    ck_assert_ptr_null(create_with(row->pairs, plugin_modules));
+    snprintf(expected, sizeof expected, "plugin_opt_%s: '%s' is not accepted, %s", row->option, row->value,
+             row->because);
+    ck_assert_str_eq(why, expected);
+}
+END_TEST
+
+/* One line, whatever the configuration holds. */
+START_TEST(explanations_are_one_line)
+{
+    const struct refused *row = &refused[_i];
+    create_with(row->pairs, plugin_modules);
+    for (const char *c = why; *c; c++)
+        ck_assert(*c >= ' ' && *c <= '~');
+}
+END_TEST
+
+/* What stands in a line that is given twice is as little to be trusted. */
+START_TEST(also_where_a_line_is_given_twice)
+{
+    const char *const pairs[2 * LINES] = {"prefix", "a", "prefix", "b\nprinted\x1B[31m"};
+    ck_assert_ptr_null(create_with(pairs, plugin_modules));
+    for (const char *c = why; *c; c++)
+        ck_assert_msg(*c >= ' ' && *c <= '~', "byte %d", *c);
+}
+END_TEST
+
+/* ---- Wrong tables of modules ---- */
+
+struct values {
+    int32_t n;
+    const char *text;
+    rpc_json any;
+};
+
+static const rpc_field fine_fields[] = {RPC_INT32(struct values, n, .doc = "d", .default_json = "1")};
+static const rpc_field required_fields[] = {RPC_INT32(struct values, n, .doc = "has no default")};
+static const rpc_field broken_fields[] = {RPC_STRING(struct values, text, .default_json = "\"\"")};
+static const rpc_field json_fields[] = {RPC_JSON(struct values, any, .doc = "d", .default_json = "{}")};
+static const rpc_field clashing_fields[] = {
+    RPC_INT32(struct values, n, .name = "payload", .doc = "d", .default_json = "1")};
+static const rpc_shape fine_shape = RPC_OBJECT_SHAPE(struct values, fine_fields);
+static const rpc_shape required_shape = RPC_OBJECT_SHAPE(struct values, required_fields);
+static const rpc_shape broken_shape = RPC_OBJECT_SHAPE(struct values, broken_fields);
+static const rpc_shape json_shape = RPC_OBJECT_SHAPE(struct values, json_fields);
+static const rpc_shape value_shape = RPC_VALUE_SHAPE(struct values, required_fields);
+static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
+static const rpc_shape clashing_shape = RPC_OBJECT_SHAPE(struct values, clashing_fields);
+
+/* The header says that options are an object, each field optional or with a default,
+   of any kind but JSON. */
+static const struct table {
+    rpc_module module;
+    const char *why; /* a part of it; NULL: nothing is wrong */
+} tables[] = {
+    {{.name = "m", .options = &fine_shape}, NULL},
+    {{.name = "m"}, NULL},
+    {{.name = "m", .options = &broken_shape}, "module m: its options: text needs a .length with a maximum"},
+    {{.name = "max", .options = &clashing_shape},
+     "module max: plugin_opt_max_payload is an option of the plugin itself"},
+    {{.name = "m", .options = &required_shape}, "module m: "},
+    {{.name = "m", .options = &value_shape}, "module m: "},
+    {{.name = "m", .options = &bytes_shape}, "module m: "},
+    {{.name = "m", .options = &json_shape}, "module m: "},
+};
+
+START_TEST(tables_of_modules)
+{
+    const char *const none[2 * LINES] = {NULL};
+    const rpc_module *const modules[] = {&tables[_i].module, NULL};
+    create_with(none, modules);
+    ck_assert_int_eq(settings != NULL, tables[_i].why == NULL);
+    if (!tables[_i].why)
+        return;
+    ck_assert_msg(strstr(why, tables[_i].why), "%s", why);
+    ck_assert_msg(!strstr(why, "memory"), "%s", why);
+}
+END_TEST
+
+/* Faults in the second module free what the first was given. */
+START_TEST(a_fault_behind_others)
+{
+    static const rpc_module bad = {.name = "bad", .options = &broken_shape};
+    const rpc_module *const modules[] = {plugin_modules[3], plugin_modules[4], &bad, NULL};
+    const char *const pairs[2 * LINES] = {"prefix", "a b c"};
+    ck_assert_ptr_null(create_with(pairs, modules));
+    ck_assert_str_eq(why, "module bad: its options: text needs a .length with a maximum");
+}
+END_TEST
+
+/* The plugin's own table is as right as it wants others to be, and every option has its words. */
+START_TEST(the_own_table)
+{
+    for (size_t i = 0; i < settings_shape.count; i++) {
+        const rpc_field *field = &settings_shape.fields[i];
+        char words[FIELDS_WHY];
+        ck_assert_msg(field->doc && *field->doc, "%s has no line of documentation", field->member);
+        ck_assert_msg(fields_may_miss(field), "%s has no default", field->member);
+        ck_assert_uint_gt(strlen(options_describe(field, words, sizeof words)), 0);
+    }
+}
+END_TEST
+
+UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {several_prefixes, 0},
+          {many_prefixes, 0}, {some_modules, 0}, {options_of_modules, 0},
+          {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
+          {refuses_and_tells, UNIT_ROWS(refused)}, {explanations_are_one_line, UNIT_ROWS(refused)},
+          {also_where_a_line_is_given_twice, 0}, {tables_of_modules, UNIT_ROWS(tables)},
+          {a_fault_behind_others, 0}, {the_own_table, 0})

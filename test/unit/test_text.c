@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* core/text.c: UTF-8, topics, cutting, text for logs, lists of words. */
+#include "unit.h"
+
+#include "status.h"
+#include "text.h"
+
+#include <string.h>
+
+/* ---- UTF-8 ---- */
+
+static const struct character {
+    const char *bytes;
+    size_t length; /* 0: not well-formed */
+    uint32_t value;
+} characters[] = {
+    {"A", 1, 'A'},
+    {"\x7F", 1, 0x7F},
+    {"\xC2\x80", 2, 0x80},
+    {"\xDF\xBF", 2, 0x7FF},
+    {"\xE0\xA0\x80", 3, 0x800},
+    {"\xED\x9F\xBF", 3, 0xD7FF},
+    {"\xEE\x80\x80", 3, 0xE000},
+    {"\xEF\xBF\xBF", 3, 0xFFFF},
+    {"\xF0\x90\x80\x80", 4, 0x10000},
+    {"\xF4\x8F\xBF\xBF", 4, 0x10FFFF},
+    {"AB", 1, 'A'},
+    {"\xC3\xA4z", 2, 0xE4},
+    {"\x80", 0, 0},             /* a continuation byte alone */
+    {"\xBF", 0, 0},             /* likewise */
+    {"\xC0\x80", 0, 0},         /* overlong NUL */
+    {"\xC1\xBF", 0, 0},         /* overlong, two bytes */
+    {"\xE0\x9F\xBF", 0, 0},     /* overlong, three */
+    {"\xF0\x8F\xBF\xBF", 0, 0}, /* overlong, four */
+    {"\xED\xA0\x80", 0, 0},     /* the first surrogate */
+    {"\xED\xBF\xBF", 0, 0},     /* the last */
+    {"\xF4\x90\x80\x80", 0, 0}, /* beyond U+10FFFF */
+    {"\xF5\x80\x80\x80", 0, 0}, /* no such first byte */
+    {"\xFE", 0, 0},
+    {"\xFF", 0, 0},
+    {"\xC3", 0, 0}, /* cut off */
+    {"\xE2\x82", 0, 0},
+    {"\xF0\x9F\x98", 0, 0},
+    {"\xC3Z", 0, 0}, /* no continuation byte */
+    {"\xE2\x82Z", 0, 0},
+    {"\xE2Z\x82", 0, 0},
+    {"", 0, 0},
+};
+
+START_TEST(decodes_a_character)
+{
+    const struct character *row = &characters[_i];
+    uint32_t value = 0;
+    ck_assert_uint_eq(text_decode(row->bytes, strlen(row->bytes), &value), row->length);
+    if (row->length)
+        ck_assert_uint_eq(value, row->value);
+}
+END_TEST
+
+/* Every prefix of a character is refused: the size counts, not what stands behind it. */
+START_TEST(decodes_within_the_size)
+{
+    const struct character *row = &characters[_i];
+    uint32_t value;
+    for (size_t size = 0; size < row->length; size++)
+        ck_assert_uint_eq(text_decode(row->bytes, size, &value), 0);
+}
+END_TEST
+
+static const struct counted {
+    const char *text;
+    bool fine;
+    size_t characters;
+} counted[] = {
+    {"", true, 0},         {"abc", true, 3},           {"a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", true, 4},
+    {"abc\x80", false, 0}, {"\xED\xA0\x80", false, 0}, {"a\xE2\x82", false, 0},
+};
+
+START_TEST(counts_characters)
+{
+    const struct counted *row = &counted[_i];
+    size_t count;
+    ck_assert_int_eq(text_is_utf8(row->text, &count), row->fine);
+    if (row->fine)
+        ck_assert_uint_eq(count, row->characters);
+}
+END_TEST
+
+/* ---- Topics ---- */
+
+static const struct topic {
+    const char *text;
+    bool fine;
+} topics[] = {
+    {"a/b/c", true},
+    {"", true},
+    {"with space/$dollar", true},
+    {"\xC3\xA4/\xF0\x9F\x98\x80", true},
+    {"a/+", false},
+    {"a+b", false},
+    {"#", false},
+    {"a#", false},
+    {"\x01", false},
+    {"a\x1F", false},
+    {"a\n", false},
+    {"\x7F", false},
+    {"\xC2\x80", false}, /* C1 controls */
+    {"\xC2\x9F", false},
+    {"\xC2\xA0", true},
+    {"\xEF\xB7\x8F", true},      /* U+FDCF */
+    {"\xEF\xB7\x90", false},     /* U+FDD0, the first non-character of that block */
+    {"\xEF\xB7\xAF", false},     /* U+FDEF, the last */
+    {"\xEF\xB7\xB0", true},      /* U+FDF0 */
+    {"\xEF\xBF\xBD", true},      /* U+FFFD */
+    {"\xEF\xBF\xBE", false},     /* U+FFFE */
+    {"\xEF\xBF\xBF", false},     /* U+FFFF */
+    {"\xF0\x9F\xBF\xBE", false}, /* U+1FFFE */
+    {"\xF4\x8F\xBF\xBF", false}, /* U+10FFFF */
+    {"a\xFF", false},
+};
+
+START_TEST(knows_what_can_be_published_to)
+{
+    ck_assert_int_eq(text_is_topic(topics[_i].text), topics[_i].fine);
+}
+END_TEST
+
+/* ---- Cutting ---- */
+
+static const struct cut {
+    const char *text;
+    size_t limit, length;
+} cuts[] = {
+    {"abc", 10, 3},
+    {"abc", 3, 3},
+    {"abc", 2, 2},
+    {"abc", 0, 0},
+    {"", 0, 0},
+    {"a\xC3\xA4"
+     "b",
+     2, 1},
+    {"a\xC3\xA4"
+     "b",
+     3, 3},
+    {"\xE2\x82\xAC", 2, 0},
+    {"\xE2\x82\xAC\xE2\x82\xAC", 5, 3},
+    {"\xF0\x9F\x98\x80", 3, 0},
+    {"\xF0\x9F\x98\x80", 4, 4},
+};
+
+START_TEST(cuts_between_characters)
+{
+    ck_assert_uint_eq(text_cut(cuts[_i].text, cuts[_i].limit), cuts[_i].length);
+}
+END_TEST
+
+/* ---- Text for logs ---- */
+
+static const struct printed {
+    const char *text;
+    size_t capacity;
+    const char *printed;
+} printed[] = {
+    {"", 8, ""},
+    {"plain", 64, "plain"},
+    {"~ !\"'%s%n", 64, "~ !\"'%s%n"},
+    {"a\nb", 64, "a\\x0Ab"},
+    {"\x1B[31m", 64, "\\x1B[31m"},
+    {"\x7F\x80\xFF", 64, "\\x7F\\x80\\xFF"},
+    {"\xC3\xA4", 64, "\\xC3\\xA4"},
+    {"a\\b", 64, "a\\x5Cb"}, /* or "\x0A" would be taken for a newline */
+    {"abcdefghijkl", 8, "abcd..."},
+    {"\x01\x02\x03", 8, "\\x01..."},
+    {"abcd\x01\x02", 12, "abcd\\x01..."},
+    /* Just fitting, with the NUL. */
+    {"abcdefg", 8, "abcdefg"},
+    {"\x01", 8, "\\x01"},
+    {"abcd\x01", 9, "abcd\\x01"},
+};
+
+START_TEST(makes_text_printable)
+{
+    const struct printed *row = &printed[_i];
+    char out[64];
+    memset(out, 'X', sizeof out);
+    ck_assert_ptr_eq(text_printable(row->text, out, row->capacity), out);
+    ck_assert_str_eq(out, row->printed);
+    for (size_t i = row->capacity; i < sizeof out; i++)
+        ck_assert_int_eq(out[i], 'X');
+}
+END_TEST
+
+/* ---- Words ---- */
+
+static const struct listed {
+    const char *list, *word;
+    bool there;
+} listed[] = {
+    {"a b c", "a", true},  {"a b c", "b", true},  {"a b c", "c", true}, {"  a   b ", "b", true},
+    {"abc", "abc", true},  {"abc", "ab", false},  {"abc", "bc", false}, {"ab abc", "abcd", false},
+    {"abc", "", false},    {"", "a", false},      {"", "", false},      {"   ", "", false},
+    {"a b", "a b", false}, {"Bob", "bob", false},
+};
+
+START_TEST(finds_words)
+{
+    ck_assert_int_eq(text_has_word(listed[_i].list, listed[_i].word), listed[_i].there);
+}
+END_TEST
+
+/* ---- core/status.c ---- */
+
+START_TEST(looks_statuses_up)
+{
+#define LOOK_UP(enumerator, name, code, text)        \
+    ck_assert_str_eq(status_name(enumerator), name); \
+    ck_assert_str_eq(status_text(enumerator), text); \
+    ck_assert_int_eq(status_code(enumerator), code); \
+    ck_assert_int_eq(status_find(name), enumerator == RPC_OK ? RPC_RAISED : enumerator);
+    RPC_STATUS_MAP(LOOK_UP)
+#undef LOOK_UP
+    ck_assert_int_eq(status_find("nobody_knows"), RPC_RAISED);
+    ck_assert_str_eq(status_name((rpc_status)99), "internal_error");
+    ck_assert_str_eq(status_name((rpc_status)-1), "internal_error");
+}
+END_TEST
+
+UNIT_MAIN("text", NULL, NULL, {decodes_a_character, UNIT_ROWS(characters)},
+          {decodes_within_the_size, UNIT_ROWS(characters)}, {counts_characters, UNIT_ROWS(counted)},
+          {knows_what_can_be_published_to, UNIT_ROWS(topics)}, {cuts_between_characters, UNIT_ROWS(cuts)},
+          {makes_text_printable, UNIT_ROWS(printed)}, {finds_words, UNIT_ROWS(listed)},
+          {looks_statuses_up, 0})
