@@ -152,7 +152,7 @@ class Broker:
         subprocess.run([tool, "-U", str(path)], check=True, stdout=subprocess.DEVNULL)
         return path
 
-    def _pick_ports(self):
+    def pick_ports(self):
         self.port, self.second_port = free_port(), free_port()
         self.websockets_port, self.mounted_port = free_port(), free_port()
 
@@ -214,7 +214,7 @@ class Broker:
         fresh = self.port is None
         for _ in range(5):
             if fresh:
-                self._pick_ports()
+                self.pick_ports()
             try:
                 return self._start_once()
             except BrokerExited as exited:
@@ -235,7 +235,7 @@ class Broker:
 
     def run_to_exit(self, timeout=None, leaks=True):
         """Starts a broker that is expected to refuse; returns its exit code. leaks: whether they count."""
-        self.port or self._pick_ports()
+        self.port or self.pick_ports()
         self.launch()
         try:
             self.process.wait(timeout or 3 * TIMEOUT)

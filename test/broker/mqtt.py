@@ -281,8 +281,12 @@ class Client:
         self.disconnect_reason = None
         self.stream = self._open(address, websocket)
         if connect:
-            self.send(self._connect_packet(clean, username, password, keepalive, properties))
-            self._read_connack(check)
+            self.connect(clean, username, password, keepalive, properties, check)
+
+    def connect(self, clean=True, username=None, password=None, keepalive=0, properties=(), check=True):
+        """The MQTT part of connecting, for those who made the object with connect=False."""
+        self.send(self._connect_packet(clean, username, password, keepalive, properties))
+        self._read_connack(check)
 
     def _open(self, address, websocket):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET

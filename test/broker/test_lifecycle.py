@@ -215,7 +215,7 @@ class FailingStart(BrokerTest):
     def test_port_busy(self):
         first = self.start(plugins=[])
         second = self.make()
-        second._pick_ports()
+        second.pick_ports()
         second.port = first.port
         self.assert_exits(second, leaks=False)
 
@@ -225,7 +225,7 @@ class Daemon(BrokerTest):
 
     def test_calls_are_answered(self):
         broker = self.make(log=["file {directory}/log"], lines=["pid_file {directory}/pid"], arguments=["-d"])
-        broker._pick_ports()
+        broker.pick_ports()
         broker.launch()
         self.assertEqual(broker.process.wait(3 * TIMEOUT), 0)
         broker.process = None

@@ -81,8 +81,7 @@ class TakenOver(BrokerTest):
                 busy.ping()
                 busy.publish("rpc/call/probe.sleep", '{"ms":300}')
                 old.publish("rpc/call/echo", '{"request_id":"secret"}', qos=qos, wait=False)
-                new.send(new._connect_packet(True, None, None, 0, ()))
-                new._read_connack(True)
+                new.connect()
                 new.expect_nothing()
                 old.close()
 

@@ -703,7 +703,8 @@ END_TEST
 
 START_TEST(forms_are_checked)
 {
-    static const rpc_field two[] = {RPC_BOOL(struct sample, on, .doc = "d"), RPC_INT32(struct sample, small)};
+    static const rpc_field two[] = {RPC_BOOL(struct sample, on, .doc = "d"),
+                                    RPC_INT32(struct sample, small, .doc = NULL)};
     static const rpc_field optional[] = {RPC_STRING(struct sample, note, .optional = true, .length = {0, 3})};
     static const rpc_field with_default[] = {RPC_BOOL(struct sample, on, .default_json = "true")};
     const char *const value = "a value has one field, which is required";
