@@ -172,8 +172,8 @@ static const char *const broken[] = {
     "1//",
     "#",
     "\xEF\xBB\xBF{}", /* a byte order mark */
-    "\xC2\xA0"
-    "1", /* a blank that is none in JSON */
+    ("\xC2\xA0"
+     "1"), /* a blank that is none in JSON */
     "\v1",
     "\f1",
     "\x01",
