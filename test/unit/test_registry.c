@@ -269,7 +269,7 @@ static void make_many(void)
 
 START_TEST(finds_each_of_many)
 {
-    struct registry registry = {NULL};
+    struct registry registry = {.methods = NULL};
     make_many();
     ck_assert_msg(registry_add(&registry, NULL, "a/b", &many.module, NULL, why), "%s", why);
     for (int i = 0; i < MANY; i++) {
