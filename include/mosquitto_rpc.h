@@ -99,7 +99,7 @@ typedef enum rpc_kind {
 
 /*
  * One member of a shape. Written with the macros below, which take the struct's type, the member and
- * then designated initialisers for what else there is to say:
+ * then designated initialisers for what else there is to say, .doc at least:
  *
  *     RPC_DOUBLE(struct reading, value, .doc = "the reading", .unit = "Celsius", .range = {-90, 60})
  *

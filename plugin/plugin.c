@@ -28,6 +28,7 @@ struct plugin {
     struct broker_host host;
     struct engine *engines[SETTINGS_PREFIXES];
     size_t engine_count;
+    bool ticks; /* the broker has sent a TICK */
 };
 
 /* ---- Messages ---- */
@@ -88,6 +89,12 @@ static struct engine *find_engine(const struct plugin *plugin, const char *topic
     return NULL;
 }
 
+static void tick_engines(const struct plugin *plugin)
+{
+    for (size_t i = 0; i < plugin->engine_count; i++)
+        engine_tick(plugin->engines[i]);
+}
+
 static int on_message(int event_number, void *event_data, void *user_data)
 {
     (void)event_number;
@@ -98,7 +105,12 @@ static int on_message(int event_number, void *event_data, void *user_data)
     bool mounted;
     const char *topic = broker_host_unmount(&plugin->host, event->topic, &mounted);
     struct engine *engine = find_engine(plugin, topic);
-    return engine ? receive(plugin, engine, event, topic, mounted) : MOSQ_ERR_SUCCESS;
+    if (!engine)
+        return MOSQ_ERR_SUCCESS;
+    const int rc = receive(plugin, engine, event, topic, mounted);
+    if (!plugin->ticks) /* before 2.0.15 there are none with per_listener_settings */
+        tick_engines(plugin);
+    return rc;
 }
 
 /* ---- Other events ---- */
@@ -111,8 +123,8 @@ static int on_tick(int event_number, void *event_data, void *user_data)
     outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
     wake_tick(&plugin->host.wake);
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_tick(plugin->engines[i]);
+    plugin->ticks = true;
+    tick_engines(plugin);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -101,6 +101,14 @@ class Counters(BrokerTest):
                 found[name] = int(message.payload)
         return found
 
+    def test_without_ticks(self):
+        """Before 2.0.15 the broker sends no TICK with per_listener_settings; then calls take its place."""
+        broker = self.start(["sys_interval 1s"], first=["per_listener_settings true"])
+        watcher, client = self.client(broker), self.client(broker)
+        watcher.subscribe("$SYS/broker/rpc/rpc/#")
+        client.publish("rpc/call/echo", "1", qos=1)
+        self.assertEqual(self.read_counters(watcher, "rpc", lambda found: True)["calls"], 1)
+
     def test_values(self):
         broker = self.start(["sys_interval 1s", "prefix a b/c", "slow_call 50ms"])
         watcher, client = self.client(broker), self.client(broker, 5)

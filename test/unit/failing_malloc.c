@@ -5,7 +5,6 @@
 #include <cjson/cJSON.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -23,10 +22,8 @@ static struct {
     enum failing_mode mode;
     size_t left; /* allocations that still succeed */
     size_t live;
-    void *pieces[PLACES]; /* a hash table: NULL has never been used, &removed is free again */
+    void *pieces[PLACES]; /* a hash table with linear probing; NULL: free */
 } state;
-
-static char removed;
 
 static size_t place_of(const void *piece)
 {
@@ -38,12 +35,25 @@ static void *remember(void *piece)
     if (!piece || !state.armed)
         return piece;
     size_t place = place_of(piece);
-    while (state.pieces[place] && state.pieces[place] != &removed)
+    while (state.pieces[place])
         place = (place + 1) % PLACES;
     state.pieces[place] = piece;
     if (++state.live > PLACES / 2)
         abort();
     return piece;
+}
+
+/* Frees a place, into which those behind it move that would not be found any more otherwise. */
+static void clear_place(size_t hole)
+{
+    for (size_t place = (hole + 1) % PLACES; state.pieces[place]; place = (place + 1) % PLACES) {
+        const size_t home = place_of(state.pieces[place]);
+        if ((place - home) % PLACES < (place - hole) % PLACES)
+            continue;
+        state.pieces[hole] = state.pieces[place];
+        hole = place;
+    }
+    state.pieces[hole] = NULL;
 }
 
 static void forget(const void *piece)
@@ -53,9 +63,8 @@ static void forget(const void *piece)
         place = (place + 1) % PLACES;
     if (!piece || !state.pieces[place])
         return;
-    state.pieces[place] = &removed;
-    if (--state.live == 0)
-        memset(state.pieces, 0, sizeof state.pieces);
+    clear_place(place);
+    state.live--;
 }
 
 /* Whether the allocation that is asked for now is to fail. */
