@@ -17,7 +17,7 @@ class Clients(BrokerTest):
 
     def run_tool(self, *command):
         tool, *arguments = command
-        done = subprocess.run([tool, "-p", str(self.running.port), *arguments], stdout=subprocess.PIPE,
+        done = subprocess.run([tool, "-h", "127.0.0.1", "-p", str(self.running.port), *arguments], stdout=subprocess.PIPE,
                               timeout=3 * TIMEOUT, check=False)
         self.assertEqual(done.returncode, 0, command)
         return done.stdout.decode()
@@ -30,7 +30,7 @@ class Clients(BrokerTest):
 
     def watch(self, topic, count=1):
         """A mosquitto_sub that ends after so many messages; started when its subscription stands."""
-        process = subprocess.Popen(["mosquitto_sub", "-p", str(self.running.port), "-i", f"watcher-{topic}",
+        process = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.running.port), "-i", f"watcher-{topic}",
                                     "-t", topic, "-v", "-C", str(count), "-W", str(2 * TIMEOUT)],
                                    stdout=subprocess.PIPE)
         self.addCleanup(process.wait)
@@ -94,7 +94,7 @@ class Clients(BrokerTest):
 
     def test_many_devices_at_once(self):
         watcher = self.watch("rpc/event/sensorUpdated", 20)
-        devices = [subprocess.Popen(["mosquitto_pub", "-p", str(self.running.port), "-t", "rpc/call/updateSensor",
+        devices = [subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.running.port), "-t", "rpc/call/updateSensor",
                                      "-m", f'{{"sensor_id":"s{number}","value":{number}}}', "-q", str(number % 3)])
                    for number in range(20)]
         self.assertEqual([device.wait(3 * TIMEOUT) for device in devices], [0] * 20)

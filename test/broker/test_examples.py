@@ -61,7 +61,7 @@ class Examples(BrokerTest):
         self.assertEqual(result_of(ask(device, "listSensors"))["sensors"], [])
 
     def test_without_a_name_nobody_gets_in(self):
-        done = subprocess.run(["mosquitto_pub", "-p", str(self.broker.port), "-t", "rpc/call/ping", "-n"],
+        done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.broker.port), "-t", "rpc/call/ping", "-n"],
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertNotEqual(done.returncode, 0)
 

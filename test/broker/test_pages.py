@@ -27,7 +27,7 @@ def without_times(answer):
 class Pages(BrokerTest):
     def run_example(self, broker, command):
         words = shlex.split(command)
-        words[1:1] = ["-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
+        words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
         return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def check_page(self, page, plugin, count):
