@@ -20,7 +20,7 @@ static int lower_qos(int one, int other)
 static void count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->counters.dropped++;
-    engine_log_limited(engine, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
+    engine_log(engine, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
 }
 
 /* ---- Replies ---- */
@@ -207,8 +207,8 @@ void answer_failure(rpc_call *call, rpc_status status)
             return;
     }
     call->engine->counters.dropped++;
-    engine_log_limited(call->engine, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
-                       code, call->name);
+    engine_log(call->engine, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
+               call->name);
 }
 
 /* ---- Success ---- */
@@ -222,8 +222,8 @@ static void result_too_large(rpc_call *call)
 /* A result that does not fit its own shape. */
 static void result_unfit(rpc_call *call, const char *why)
 {
-    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s",
-                       call->name, why);
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s", call->name,
+               why);
     answer_failure(call, RPC_INTERNAL_ERROR);
 }
 

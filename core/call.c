@@ -63,8 +63,8 @@ rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
 static rpc_status malformed_route(rpc_call *call, const char *what)
 {
     call->route = (struct route){0};
-    engine_log_limited(call->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
-                       call->message->client->id, call->name, what);
+    engine_log(call->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
+               call->message->client->id, call->name, what);
     return call_fail(call, RPC_INVALID_REQUEST, "the call has %s", what);
 }
 
@@ -196,8 +196,8 @@ static rpc_status check_outcome(rpc_call *call, rpc_status status)
     const bool known = (int)status >= RPC_OK && (int)status < RPC_STATUS_COUNT_;
     if (known && (status != RPC_RAISED || call->failure.status == RPC_RAISED))
         return status;
-    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s returned %d without raising an error",
-                       call->name, (int)status);
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s returned %d without raising an error", call->name,
+               (int)status);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -223,9 +223,9 @@ static rpc_status run_timed(rpc_call *call, const void *params)
     const uint64_t taken = engine->host.monotonic_clock(engine->host.context) - start;
     if (taken > engine->options.slow_call) {
         engine->counters.slow++;
-        engine_log_limited(engine, RPC_LOG_WARNING,
-                           "method %s took %" PRIu64 " ms, and all clients of the broker waited for it",
-                           call->name, taken / 1000000);
+        engine_log(engine, RPC_LOG_WARNING,
+                   "method %s took %" PRIu64 " ms, and all clients of the broker waited for it", call->name,
+                   taken / 1000000);
     }
     return status;
 }
@@ -235,8 +235,8 @@ static rpc_status run_timed(rpc_call *call, const void *params)
 static void warn_of_unknown(struct engine *engine, const struct host_message *message, const char *name)
 {
     engine->counters.unknown++;
-    engine_log_limited(engine, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
-                       message->client->id, name);
+    engine_log(engine, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
+               message->client->id, name);
 }
 
 static void carry_out(rpc_call *call)
@@ -264,7 +264,7 @@ enum engine_verdict call_receive(struct engine *engine, const struct host_messag
     rpc_call *call = create(engine, message, name);
     if (!call) {
         engine->counters.dropped++;
-        engine_log_limited(engine, RPC_LOG_ERROR, "no memory for a call");
+        engine_log(engine, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
     call->method = method;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_LINE = 640 }; /* bytes of a line; the broker itself cuts at 1000 */
+enum { LOG_TEXT = 512, LOG_LINE = 640 }; /* bytes; the broker itself cuts its lines at 1000 */
 
 static char *make_error_topic(const char *prefix)
 {
@@ -73,33 +73,43 @@ void engine_each_method(const struct engine *engine, void (*visit)(const rpc_met
 
 /* ---- The log ---- */
 
-static void log_text(struct engine *engine, rpc_log_level level, const char *format, va_list arguments)
+static void log_text(struct engine *engine, rpc_log_level level, const char *text)
 {
     char line[LOG_LINE];
     char safe[LOG_LINE];
-    const int used = snprintf(line, sizeof line, "%s: ", engine->options.prefix);
-    vsnprintf(line + used, sizeof line - (size_t)used, format, arguments);
+    snprintf(line, sizeof line, "%s: %s", engine->options.prefix, text);
     engine->host.log(engine->host.context, level, text_printable(line, safe, sizeof safe));
+}
+
+static void log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+                        va_list arguments)
+{
+    char text[LOG_TEXT];
+    if (!gate_passes(gate, engine->host.monotonic_clock(engine->host.context)))
+        return;
+    const uint64_t held = gate_take_held(gate);
+    if (held) {
+        snprintf(text, sizeof text, "%" PRIu64 " lines were held back", held);
+        log_text(engine, level, text);
+    }
+    vsnprintf(text, sizeof text, format, arguments);
+    log_text(engine, level, text);
 }
 
 void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_text(engine, level, format, arguments);
+    log_through(engine, &engine->gate, level, format, arguments);
     va_end(arguments);
 }
 
-void engine_log_limited(struct engine *engine, rpc_log_level level, const char *format, ...)
+void engine_log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+                        ...)
 {
-    if (!gate_passes(&engine->warnings, engine->host.monotonic_clock(engine->host.context)))
-        return;
-    const uint64_t held = gate_take_held(&engine->warnings);
-    if (held)
-        engine_log(engine, level, "%" PRIu64 " lines were held back", held);
     va_list arguments;
     va_start(arguments, format);
-    log_text(engine, level, format, arguments);
+    log_through(engine, gate, level, format, arguments);
     va_end(arguments);
 }
 
@@ -120,8 +130,8 @@ static bool may_announce(const struct engine *engine, const struct host_client *
 static enum engine_verdict refuse(struct engine *engine, const struct host_message *message)
 {
     engine->counters.refused++;
-    engine_log_limited(engine, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s",
-                       message->client->id, message->topic);
+    engine_log(engine, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", message->client->id,
+               message->topic);
     return ENGINE_REFUSE;
 }
 

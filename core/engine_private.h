@@ -13,7 +13,7 @@ struct engine {
     struct host host;
     struct registry registry;
     char *error_topic; /* {prefix}/event/error */
-    struct gate warnings;
+    struct gate gate;  /* for its own log lines */
 
     char *scratch;   /* max_reply bytes, where what goes out is written before it becomes a payload */
     rpc_call *spare; /* the memory of the last call, for the next one; or NULL */
@@ -75,10 +75,13 @@ struct writer answer_writer(struct engine *engine);
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
                            const void *data, char why[FIELDS_WHY]);
 
-/* engine.c: a log line, through the gate for what callers can cause. Text may be hostile. */
+/*
+ * engine.c: log lines, whose text may be hostile. Every line that a caller can cause passes a gate: the
+ * engine's own, or that of the module whose handler writes it.
+ */
 void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void engine_log_limited(struct engine *engine, rpc_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void engine_log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -63,7 +63,7 @@ char *rpc_printf(rpc_call *call, const char *format, ...)
 
 static rpc_status handler_fault(const rpc_call *call, const char *code, const char *why)
 {
-    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -77,8 +77,7 @@ static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape 
     struct writer writer = answer_writer(call->engine);
     if (encode_shape(shape, data, &writer, why) == RPC_OK)
         return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
-    engine_log_limited(call->engine, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name,
-                       why);
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name, why);
     return NULL;
 }
 
@@ -141,17 +140,16 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
     struct engine *engine = instance->engine;
     const struct registry_event *found = registry_find_event(&engine->registry, event);
     if (!found || found->instance != instance || !found->declared->data) {
-        engine_log_limited(engine, RPC_LOG_ERROR,
-                           "module %s announced %.128s, which it does not declare with data",
-                           instance->module->name, event);
+        engine_log(engine, RPC_LOG_ERROR, "module %s announced %.128s, which it does not declare with data",
+                   instance->module->name, event);
         return RPC_INTERNAL_ERROR;
     }
     char why[FIELDS_WHY];
     const rpc_status status = answer_announce(engine, call, found, data, why);
     if (status != RPC_INVALID_PARAMS)
         return status;
-    engine_log_limited(engine, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
-                       instance->module->name, event, why);
+    engine_log(engine, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
+               instance->module->name, event, why);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -162,5 +160,5 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    engine_log(instance->engine, level, "%s: %s", instance->module->name, text);
+    engine_log_through(instance->engine, &instance->gate, level, "%s: %s", instance->module->name, text);
 }

@@ -9,6 +9,7 @@
 #define HASH_NONFATAL_OOM 1
 
 #include "fields.h"
+#include "gate.h"
 
 #include <uthash.h>
 
@@ -20,6 +21,7 @@ struct rpc_instance {
     struct engine *engine;
     const rpc_module *module;
     void *state;
+    struct gate gate;          /* for the log lines of its handlers */
     bool started;              /* init was tried: fini is due */
     struct rpc_instance *next; /* the one that was started before it */
 };

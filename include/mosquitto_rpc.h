@@ -337,8 +337,9 @@ typedef enum rpc_log_level {
 
 /*
  * Writes one line to the log, with prefix and module before it. Bytes that are not printable ASCII appear
- * as \xNN, and the line is cut at 512 bytes, so that text of callers may be part of it; but a caller must
- * not be able to cause lines without limit.
+ * as \xNN, and the line is cut at 512 bytes, so that text of callers may be part of it. Lines are limited,
+ * since callers can cause them: each module has ten at once and one a second on average, and the next one
+ * that gets through tells how many were held back.
  */
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
 

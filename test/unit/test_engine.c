@@ -259,6 +259,28 @@ START_TEST(callers_cannot_fill_the_log)
 }
 END_TEST
 
+static rpc_status log_a_line(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    rpc_log(rpc_call_instance(call), RPC_LOG_INFO, "called by %s", rpc_caller_id(call));
+    return RPC_OK;
+}
+
+/* A handler that logs each call is no way to fill the log either, and does not silence the engine. */
+START_TEST(handlers_cannot_fill_the_log)
+{
+    lab_start(&rig, &options, log_a_line);
+    for (int i = 0; i < 1000; i++)
+        rig_tell(&rig, "act", "");
+    ck_assert_uint_eq(rig.host.line_count, 10);
+    rig_tell(&rig, "nope", "");
+    ck_assert_uint_eq(rig.host.line_count, 11);
+    rig.host.monotonic += second;
+    rig_tell(&rig, "act", "");
+    ck_assert_str_eq(rig.host.lines[11].text, "rpc: 990 lines were held back");
+}
+END_TEST
+
 static rpc_status log_lines(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
@@ -519,7 +541,8 @@ UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(
           {engines_know_their_topics, UNIT_ROWS(served)}, {bridges_are_answered_where_allowed, 0},
           {refusals_are_logged_at_debug, 0}, {unknown_methods_are_logged, 0},
           {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0}, {callers_cannot_fill_the_log, 0},
-          {handlers_log, 0}, {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0},
-          {everything_is_counted, 0}, {counters_are_published, 0}, {only_changes_are_published, 0},
-          {counters_can_be_off, 0}, {counters_that_were_dropped_are_published_later, 2},
-          {two_engines_share_nothing, 0}, {an_engine_can_be_empty, 0}, {options_are_copied, 0})
+          {handlers_log, 0}, {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0},
+          {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0}, {counters_are_published, 0},
+          {only_changes_are_published, 0}, {counters_can_be_off, 0},
+          {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
+          {an_engine_can_be_empty, 0}, {options_are_copied, 0})
