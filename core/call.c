@@ -63,8 +63,9 @@ rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
 static rpc_status malformed_route(rpc_call *call, const char *what)
 {
     call->route = (struct route){0};
-    engine_log(call->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
-               call->message->client->id, call->name, what);
+    if (call->method) /* or it was logged as unknown */
+        engine_log(call->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
+                   call->message->client->id, call->name, what);
     return call_fail(call, RPC_INVALID_REQUEST, "the call has %s", what);
 }
 

@@ -15,15 +15,6 @@
 
 enum { LOG_TEXT = 512, LOG_LINE = 640 }; /* bytes; the broker itself cuts its lines at 1000 */
 
-static char *make_error_topic(const char *prefix)
-{
-    const size_t size = strlen(prefix) + sizeof "/event/error";
-    char *topic = malloc(size);
-    if (topic)
-        snprintf(topic, size, "%s/event/error", prefix);
-    return topic;
-}
-
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -31,7 +22,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
         return NULL;
     engine->options = *options;
     engine->host = *host;
-    engine->error_topic = make_error_topic(options->prefix);
+    engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc(options->max_reply);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
     if (engine->error_topic && engine->scratch)
@@ -81,9 +72,11 @@ static void log_text(struct engine *engine, rpc_log_level level, const char *tex
     engine->host.log(engine->host.context, level, text_printable(line, safe, sizeof safe));
 }
 
-static void log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+/* Each level has its gate: what is logged at debug must not keep warnings back. */
+static void log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
                         va_list arguments)
 {
+    struct gate *gate = &gates[level];
     char text[LOG_TEXT];
     if (!gate_passes(gate, engine->host.monotonic_clock(engine->host.context)))
         return;
@@ -100,16 +93,16 @@ void engine_log(struct engine *engine, rpc_log_level level, const char *format, 
 {
     va_list arguments;
     va_start(arguments, format);
-    log_through(engine, &engine->gate, level, format, arguments);
+    log_through(engine, engine->gates, level, format, arguments);
     va_end(arguments);
 }
 
-void engine_log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
                         ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_through(engine, gate, level, format, arguments);
+    log_through(engine, gates, level, format, arguments);
     va_end(arguments);
 }
 

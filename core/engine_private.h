@@ -13,7 +13,8 @@ struct engine {
     struct host host;
     struct registry registry;
     char *error_topic; /* {prefix}/event/error */
-    struct gate gate;  /* for its own log lines */
+
+    struct gate gates[RPC_LOG_ERROR + 1]; /* for its own log lines, by level */
 
     char *scratch;   /* max_reply bytes, where what goes out is written before it becomes a payload */
     rpc_call *spare; /* the memory of the last call, for the next one; or NULL */
@@ -81,7 +82,7 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
  */
 void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void engine_log_through(struct engine *engine, struct gate *gate, rpc_log_level level, const char *format,
+void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
                         ...) __attribute__((format(printf, 4, 5)));
 
 #endif

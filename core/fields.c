@@ -126,6 +126,14 @@ struct decimal {
     int count, point;
 };
 
+/* The exponent of a literal, 0 if it has none. Beyond three digits it does not matter how large it is. */
+static int read_exponent(const char *literal)
+{
+    const char *mark = strpbrk(literal, "eE");
+    const long exponent = mark ? strtol(mark + 1, NULL, 10) : 0;
+    return exponent > 999 ? 999 : exponent < -999 ? -999 : (int)exponent;
+}
+
 static struct decimal read_decimal(const char *literal)
 {
     struct decimal decimal = {.count = 0};
@@ -141,8 +149,7 @@ static struct decimal read_decimal(const char *literal)
     }
     while (decimal.count && decimal.digits[decimal.count - 1] == '0')
         decimal.count--;
-    const char *exponent = strpbrk(literal, "eE");
-    decimal.point += exponent ? (int)strtol(exponent + 1, NULL, 10) : 0;
+    decimal.point += read_exponent(literal);
     return decimal;
 }
 
@@ -339,6 +346,15 @@ static bool is_scalar_without_trace(const rpc_field *field)
     return field->optional && !field->default_json && !field->flag && !kinds[field->kind].absent_by_null;
 }
 
+/* Whether .range is left out, or says something and of a number. */
+static bool has_fitting_bounds(const rpc_field *field)
+{
+    const bool is_number =
+        field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64 || field->kind == RPC_KIND_DOUBLE;
+    const bool left_out = field->range.min == 0 && field->range.max == 0;
+    return left_out || (is_number && has_range(field));
+}
+
 static rpc_status check_field(const rpc_shape *shape, const rpc_field *field, struct walk *walk)
 {
     const char *name = fields_name(field);
@@ -350,6 +366,10 @@ static rpc_status check_field(const rpc_shape *shape, const rpc_field *field, st
         return misfit(walk, "%s needs a .length with a maximum", name);
     if ((field->kind == RPC_KIND_CHOICE) != (field->choices && field->choices[0]))
         return misfit(walk, "%s: .choices belongs to choices, and needs one at least", name);
+    if (!has_fitting_bounds(field))
+        return misfit(walk, "%s: a .range has a minimum below its maximum and belongs to a number", name);
+    if (field->kind != RPC_KIND_STRING && (field->length.min || field->length.max))
+        return misfit(walk, "%s: .length belongs to strings", name);
     if (is_scalar_without_trace(field))
         return misfit(walk, "%s is optional and needs a .default_json or a .flag", name);
     for (const rpc_field *other = shape->fields; other < field; other++) {
@@ -474,8 +494,8 @@ rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct
 
 static bool is_left_out(const rpc_field *field, const char *in)
 {
-    if (field->flag)
-        return !*(const bool *)(in + field->flag - 1);
+    if (field->flag && !*(const bool *)(in + field->flag - 1))
+        return true;
     return kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)(in + field->offset);
 }
 

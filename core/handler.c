@@ -160,5 +160,5 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    engine_log_through(instance->engine, &instance->gate, level, "%s: %s", instance->module->name, text);
+    engine_log_through(instance->engine, instance->gates, level, "%s: %s", instance->module->name, text);
 }

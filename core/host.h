@@ -12,7 +12,7 @@
 
 /* A connected client, borrowed for the time of one engine_receive(). */
 struct host_client {
-    const char *id;      /* not NULL, may be "", any bytes but NUL */
+    const char *id;      /* not NULL, may be ""; UTF-8, as MQTT has it checked */
     const char *user;    /* NULL: anonymous */
     const char *address; /* NULL: the other end of a bridge which this broker opened */
     int version;         /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
@@ -31,7 +31,8 @@ struct host_message {
     size_t correlation_size;    /* bytes, at most 65535 */
 };
 
-/* A message to one client. */
+/* A message to one client. All that it points at is borrowed for the time of the call, but for the payload.
+ */
 struct host_reply {
     const struct host_client *client;
     const char *topic;
@@ -44,7 +45,7 @@ struct host_reply {
     uint32_t expiry; /* seconds until nobody needs it; 0: never */
 };
 
-/* A message to whoever subscribed. */
+/* A message to whoever subscribed; likewise. */
 struct host_event {
     const struct host_client *client; /* whose call caused it; NULL: no call */
     const char *topic;

@@ -125,15 +125,6 @@ static void free_event(struct registry_event *event)
     free(event);
 }
 
-static char *event_topic(const char *prefix, const char *name)
-{
-    const size_t size = strlen(prefix) + strlen("/event/") + strlen(name) + 1;
-    char *topic = malloc(size);
-    if (topic)
-        snprintf(topic, size, "%s/event/%s", prefix, name);
-    return topic;
-}
-
 static bool insert_event(struct registry *registry, struct registry_event *event)
 {
     const char *name = event->declared->name;
@@ -157,7 +148,7 @@ static bool add_event(struct registry *registry, rpc_instance *instance, const c
         return no_memory(&place);
     event->declared = declared;
     event->instance = instance;
-    event->topic = event_topic(prefix, declared->name);
+    event->topic = topic_of_event(prefix, declared->name);
     if (event->topic && insert_event(registry, event))
         return true;
     free_event(event);

@@ -21,9 +21,9 @@ struct rpc_instance {
     struct engine *engine;
     const rpc_module *module;
     void *state;
-    struct gate gate;          /* for the log lines of its handlers */
-    bool started;              /* init was tried: fini is due */
-    struct rpc_instance *next; /* the one that was started before it */
+    struct gate gates[RPC_LOG_ERROR + 1]; /* for the log lines of its handlers, by level */
+    bool started;                         /* init was tried: fini is due */
+    struct rpc_instance *next;            /* the one that was started before it */
 };
 
 struct registry_event {

@@ -4,6 +4,8 @@
 
 #include "text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The rest of topic behind `level`, its '/' included, where topic begins with that level; else NULL. */
@@ -97,4 +99,26 @@ static bool lies_in(const char *outer, const char *inner)
 bool topic_prefixes_clash(const char *one, const char *other)
 {
     return lies_in(one, other) || lies_in(other, one);
+}
+
+char *topic_of_event(const char *prefix, const char *name)
+{
+    const size_t size = strlen(prefix) + strlen("/event/") + strlen(name) + 1;
+    char *topic = malloc(size);
+    if (topic)
+        snprintf(topic, size, "%s/event/%s", prefix, name);
+    return topic;
+}
+
+bool topic_is_filter(const char *filter)
+{
+    for (const char *c = filter; *c; c++) {
+        const bool at_start = c == filter || c[-1] == '/';
+        if (*c == '#' && (!at_start || c[1]))
+            return false;
+        if (*c == '+' && (!at_start || (c[1] && c[1] != '/')))
+            return false;
+    }
+    size_t characters;
+    return text_is_utf8(filter, &characters);
 }

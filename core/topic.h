@@ -33,6 +33,12 @@ bool topic_is_name(const char *name);
    broker's own $ trees. */
 bool topic_is_prefix(const char *prefix);
 
+/* {prefix}/event/{name}, to be freed with free(). NULL: no memory. */
+char *topic_of_event(const char *prefix, const char *name);
+
+/* Whether filter can be subscribed to: + is a whole level and # the last one. */
+bool topic_is_filter(const char *filter);
+
 /* Whether some topic would belong to both prefixes. */
 bool topic_prefixes_clash(const char *one, const char *other);
 

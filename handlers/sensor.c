@@ -37,9 +37,10 @@ struct options {
 };
 
 static const rpc_field option_fields[] = {
-    RPC_INT32(struct options, max_sensors,
-              .doc = "the most sensors that are remembered; readings of others are refused",
-              .default_json = "500", .range = {1, 100000}),
+    RPC_INT32(
+        struct options, max_sensors,
+        .doc = "the most sensors that are remembered; listSensors takes some 150 bytes of max_reply for each",
+        .default_json = "400", .range = {1, 10000}),
 };
 
 static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct options, option_fields);

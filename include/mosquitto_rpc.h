@@ -255,7 +255,7 @@ typedef struct rpc_module {
 
     /*
      * Frees what state holds, not state itself; NULL: nothing to free. Accepts a state that init left
-     * half made, or never saw (all zero). May neither announce nor call.
+     * half made, or never saw (all zero); state is NULL if state_size is 0. May neither announce nor call.
      */
     void (*fini)(void *state);
 } rpc_module;
@@ -299,21 +299,25 @@ char *rpc_printf(rpc_call *call, const char *format, ...) RPC_PRINTF(2, 3);
 
 /*
  * The JSON text of a struct of a shape, in memory of the call: for RPC_JSON members whose parts have shapes.
- * Returns NULL if the struct does not fit its shape (which is logged), is over the configured size of a
- * reply, or there is no memory.
+ * The shape's table is one that a method of the module uses, too: only those are checked when the broker
+ * starts. Returns NULL if the struct does not fit its shape (which is logged), is over the configured size of
+ * a reply, or there is no memory.
  */
 const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data);
 
 /*
  * Raises an error; write `return rpc_raise(…)`. code is one that the method declares, or a name of
  * RPC_STATUS_MAP but "ok" and "raised"; any other is the handler's fault, becomes internal_error and is
- * logged. The message is cut at 512 bytes. A later call replaces an earlier one.
+ * logged. The message is cut at 512 bytes; without memory for it the code's standard text takes
+ * its place. A later call replaces an earlier one.
  */
 rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...) RPC_PRINTF(3, 4);
 
 /*
  * Likewise, with more members in the error object: data is a struct of the shape that the method
- * declares for this code, and is read before the function returns.
+ * declares for this code, and is read before the function returns; NULL adds none. The error is raised
+ * without them when data does not fit its shape (which is logged), is over the configured size of a reply, or
+ * there is no memory.
  */
 rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, const char *format, ...)
     RPC_PRINTF(4, 5);
@@ -337,9 +341,9 @@ typedef enum rpc_log_level {
 
 /*
  * Writes one line to the log, with prefix and module before it. Bytes that are not printable ASCII appear
- * as \xNN, and the line is cut at 512 bytes, so that text of callers may be part of it. Lines are limited,
- * since callers can cause them: each module has ten at once and one a second on average, and the next one
- * that gets through tells how many were held back.
+ * as \xNN, so that text of callers may be part of it; the text is cut at 512 bytes, and what became of it at
+ * 640. Lines are limited, since callers can cause them: of each level a module has ten at once and one a
+ * second on average, and the next one that gets through tells how many were held back.
  */
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
 

@@ -39,9 +39,10 @@ struct host broker_host_functions(struct broker_host *broker_host);
 /* The topic without the mount point, which *mounted tells was there. */
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);
 
-/* Takes a message apart. topic and mounted are what broker_host_unmount() gave. */
-void broker_message_read(struct broker_message *message, const struct broker_host *broker_host,
-                         const struct mosquitto_evt_message *event, const char *topic, bool mounted);
+/* Takes a message apart, of a client that has an id. topic and mounted are what broker_host_unmount() gave.
+ */
+void broker_message_read(struct broker_message *message, const struct mosquitto_evt_message *event,
+                         const char *topic, bool mounted);
 
 void broker_message_clear(struct broker_message *message, const struct broker_host *broker_host);
 

@@ -85,7 +85,8 @@ void outbox_send(struct outbox *outbox)
 
 void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
 {
-    const bool has_session = !mosquitto_client_clean_session(client);
+    const bool has_session =
+        mosquitto_client_protocol_version(client) != 5 && !mosquitto_client_clean_session(client);
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->letters, letter, next)
     {

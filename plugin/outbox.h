@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OUTBOX_MAX = 1024 }; /* more than wait between two ticks are published at once */
+/* What is over this is published at once, before what waits, and is not dropped with its caller. */
+enum { OUTBOX_MAX = 1024 };
 
 struct outbox_letter;
 
@@ -38,8 +39,9 @@ bool outbox_add(struct outbox *outbox, struct mosquitto *client, const char *top
 void outbox_send(struct outbox *outbox);
 
 /*
- * The client's connection has ended. Its QoS 0 replies are dropped, and all of them if it leaves no session
- * behind; the others still go to its session.
+ * The client's connection has ended. Its replies are dropped, but for those at QoS 1 and 2 to an MQTT 3
+ * client that leaves a session behind: they still go there. Of an MQTT 5 client the broker does not say
+ * whether it does, and with no session the reply could reach a stranger who takes the id.
  */
 void outbox_drop(struct outbox *outbox, const struct mosquitto *client);
 

@@ -62,7 +62,7 @@ static int receive(struct plugin *plugin, struct engine *engine, struct mosquitt
 {
     struct broker_message message;
     int rc = MOSQ_ERR_SUCCESS;
-    broker_message_read(&message, &plugin->host, event, topic, mounted);
+    broker_message_read(&message, event, topic, mounted);
     switch (engine_receive(engine, &message.seen)) {
     case ENGINE_CONSUME:
         consume(event);
@@ -107,6 +107,11 @@ static int on_message(int event_number, void *event_data, void *user_data)
     struct engine *engine = find_engine(plugin, topic);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
+    if (!mosquitto_client_id(event->client)) {
+        consume(
+            event); /* a plugin before this one has thrown the client out: it has no id left to reply to */
+        return MOSQ_ERR_SUCCESS;
+    }
     const int rc = receive(plugin, engine, event, topic, mounted);
     if (!plugin->ticks) /* before 2.0.15 there are none with per_listener_settings */
         tick_engines(plugin);

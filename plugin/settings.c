@@ -216,22 +216,9 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
 
 /* ---- All together ---- */
 
-static bool is_filter(const char *filter)
-{
-    for (const char *c = filter; *c; c++) {
-        const bool at_start = c == filter || c[-1] == '/';
-        if (*c == '#' && (!at_start || c[1]))
-            return false;
-        if (*c == '+' && (!at_start || (c[1] && c[1] != '/')))
-            return false;
-    }
-    size_t characters;
-    return text_is_utf8(filter, &characters);
-}
-
 static bool take_values(struct settings *settings, const struct values *values, char *why)
 {
-    if (!is_filter(values->response_topic_filter))
+    if (!topic_is_filter(values->response_topic_filter))
         return options_refuse(why, "response_topic_filter", values->response_topic_filter,
                               "it takes a topic filter, in which + is a whole level and # the last one");
     if (values->mount_point && !text_is_topic(values->mount_point))

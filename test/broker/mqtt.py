@@ -374,6 +374,11 @@ class Client:
         self.send(packet(DISCONNECT, 0, b""))
         self.close()
 
+    def reset(self):
+        """Drops the connection so that the other side sees an error, and no end of the stream."""
+        self.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
     def close(self):
         """Drops the connection without a word."""
         self.stream.close()

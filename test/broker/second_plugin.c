@@ -2,7 +2,8 @@
 /*
  * second_plugin.c: another plugin in the same broker, for tests. It logs what reaches it, so that a test
  * sees whether the plugin under test keeps anything from others: RELOAD at a SIGHUP, MESSAGE for every
- * publication. `plugin_opt_fail true` makes its init fail.
+ * publication. `plugin_opt_fail true` makes its init fail; `plugin_opt_kick true` throws out, while their
+ * message is handled, clients that publish.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -34,7 +35,8 @@ static int on_message(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_message *message = event_data;
     (void)event;
-    (void)userdata;
+    if (userdata)
+        mosquitto_kick_client_by_clientid(mosquitto_client_id(message->client), false);
     mosquitto_log_printf(MOSQ_LOG_NOTICE, "second: MESSAGE of %zu bytes of topic", strlen(message->topic));
     return MOSQ_ERR_SUCCESS;
 }
@@ -55,8 +57,9 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         if (!strcmp(options[i].key, "fail"))
             return MOSQ_ERR_UNKNOWN;
     identifier = id;
+    void *kick = count > 0 && !strcmp(options[0].key, "kick") ? &identifier : NULL;
     int rc = mosquitto_callback_register(id, MOSQ_EVT_RELOAD, on_reload, NULL, NULL);
-    return rc ? rc : mosquitto_callback_register(id, MOSQ_EVT_MESSAGE, on_message, NULL, NULL);
+    return rc ? rc : mosquitto_callback_register(id, MOSQ_EVT_MESSAGE, on_message, NULL, kick);
 }
 
 __attribute__((visibility("default"))) int mosquitto_plugin_cleanup(void *userdata,

@@ -1,4 +1,5 @@
 """The plugin's life in the broker: loading, reloading, ending, and company of other plugins."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -226,12 +227,12 @@ class Daemon(BrokerTest):
     def test_calls_are_answered(self):
         broker = self.make(log=["file {directory}/log"], lines=["pid_file {directory}/pid"], arguments=["-d"])
         broker.pick_ports()
+        self.addCleanup(self.end_daemon, broker)
         broker.launch()
         self.assertEqual(broker.process.wait(3 * TIMEOUT), 0)
         broker.process = None
         broker.wait_log(r"version \S+ running", 3 * TIMEOUT)
-        pid = int((broker.directory / "pid").read_text())
-        self.addCleanup(self.end, pid)
+        pid = self.daemon_of(broker)
         self.assertEqual(result_of(ask(self.client(broker, 5), "echo", "1")), 1)
         os.kill(pid, signal.SIGTERM)
         broker.wait_log("terminating")
@@ -245,9 +246,34 @@ class Daemon(BrokerTest):
         except (FileNotFoundError, ProcessLookupError):
             return True
 
-    def end(self, pid):
-        if not self.ended(pid):
+    @staticmethod
+    def daemon_of(broker):
+        """The process that was started with this broker's own configuration; None: it has ended, or never was."""
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(broker.config_path).encode() in path.read_bytes():
+                    return int(path.parent.name)
+        return None
+
+    def end_daemon(self, broker):
+        pid = self.daemon_of(broker)
+        if pid and not self.ended(pid):
             os.kill(pid, signal.SIGKILL)
+
+
+class Kicked(BrokerTest):
+    """T15: a plugin before ours throws the caller out, which leaves its message without a client id."""
+
+    def test_nobody_gets_the_reply(self):
+        for first in ([], ["per_listener_settings true"]):
+            with self.subTest(first=first):
+                broker = self.start(plugins=[(SECOND_PLUGIN, ["kick true"]), (TEST_PLUGIN, [])], first=first)
+                watcher = self.client(broker)
+                watcher.subscribe("#")
+                caller = self.client(broker, 5)
+                caller.publish("rpc/call/echo", '{"evil":true}', properties=[(RESPONSE_TOPIC, "door/open")])
+                caller.expect_end()
+                watcher.expect_nothing()
 
 
 class LogTopic(BrokerTest):

@@ -1,9 +1,11 @@
 """T16: callers that go away, come back, or lose their client id to another while a reply is on its way."""
 import itertools
+import signal
+import time
 
 from harness import (SLOW, TIMEOUT, BrokerTest, Client, ask, broker_version, eventually, has_websockets, main,
                      payload_of, result_of)
-from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
+from mqtt import SESSION_EXPIRY, CORRELATION_DATA, RESPONSE_TOPIC, property_of
 
 
 class Offline(BrokerTest):
@@ -84,6 +86,29 @@ class TakenOver(BrokerTest):
                 new.connect()
                 new.expect_nothing()
                 old.close()
+
+    def test_a_reply_never_goes_to_a_stranger(self):
+        """Call, broken connection and a stranger's connection with the same id meet in one round of the broker's
+        loop, which is made sure of by stopping the broker for that time."""
+        if broker_version() >= (2, 1):
+            self.skipTest("from 2.1 on the broker gives a plugin no chance between the takeover and the delivery")
+        broker = self.start()
+        for version, clean, expiry, qos in ((4, True, None, 1), (4, False, None, 1), (5, True, 0, 2), (5, False, 0, 1),
+                                            (5, False, 0, 2), (5, False, 3600, 1)):
+            with self.subTest(version=version, clean=clean, expiry=expiry, qos=qos):
+                properties = [] if expiry is None else [(SESSION_EXPIRY, expiry)]
+                old = self.client(broker, version, client_id="same", clean=clean, properties=properties)
+                new = self.client(broker, 4, client_id="same", connect=False)
+                old.ping()
+                broker.signal(signal.SIGSTOP)
+                old.publish("rpc/call/echo", '{"request_id":"secret"}', qos=qos, wait=False)
+                old.reset()
+                new.send(new._connect_packet(True, None, None, 0, ()))
+                time.sleep(0.1)
+                broker.signal(signal.SIGCONT)
+                new._read_connack(True)
+                new.expect_nothing()
+                new.disconnect()
 
     def test_reconnecting_again_and_again(self):
         broker = self.start()

@@ -259,6 +259,18 @@ START_TEST(callers_cannot_fill_the_log)
 }
 END_TEST
 
+/* What is refused is logged at debug, and must not keep warnings back. */
+START_TEST(each_level_has_its_own_limit)
+{
+    lab_start(&rig, &options, NULL);
+    for (int i = 0; i < 100; i++)
+        rig_publish(&rig, "rpc/event/forged", "");
+    rig_tell(&rig, "nope", "");
+    ck_assert_uint_eq(rig.host.line_count, 11);
+    ck_assert_str_eq(rig.host.lines[10].text, "rpc: client tester called nope, which is no method");
+}
+END_TEST
+
 static rpc_status log_a_line(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
@@ -541,8 +553,8 @@ UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(
           {engines_know_their_topics, UNIT_ROWS(served)}, {bridges_are_answered_where_allowed, 0},
           {refusals_are_logged_at_debug, 0}, {unknown_methods_are_logged, 0},
           {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0}, {callers_cannot_fill_the_log, 0},
-          {handlers_log, 0}, {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0},
-          {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0}, {counters_are_published, 0},
-          {only_changes_are_published, 0}, {counters_can_be_off, 0},
+          {handlers_log, 0}, {each_level_has_its_own_limit, 0}, {handlers_cannot_fill_the_log, 0},
+          {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0},
+          {counters_are_published, 0}, {only_changes_are_published, 0}, {counters_can_be_off, 0},
           {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
           {an_engine_can_be_empty, 0}, {options_are_copied, 0})

@@ -165,6 +165,11 @@ static const struct integer {
     {"-0", 0, true, true},
     {"1.0", 1, true, true},
     {"1e3", 1000, true, true},
+    {"5.000000000000000e-4294967296", 0, false, false},
+    {"5.000000000000000e-99999999999999999999", 0, false, false},
+    {"0.0000000000000000e-2147483648", 0, true, true},
+    {"0.0000000000000000e2147483648", 0, true, true},
+    {"1000000000000000000e-18", 1, true, true},
     {"1.5e1", 15, true, true},
     {"100e-2", 1, true, true},
     {"2147483647", INT32_MAX, true, true},
@@ -496,6 +501,25 @@ START_TEST(unfit_structs_are_told)
 }
 END_TEST
 
+struct flagged {
+    const char *text;
+    bool has_text;
+};
+
+/* A flag says that a string is there, and there is none: that is a slip of the handler and no more. */
+START_TEST(flags_do_not_hide_null)
+{
+    static const rpc_field fields[] = {RPC_STRING(struct flagged, text, .doc = "d", .optional = true,
+                                                  .length = {0, 9},
+                                                  .flag = RPC_FLAG(struct flagged, has_text))};
+    static const rpc_shape shape = RPC_OBJECT_SHAPE(struct flagged, fields);
+    const struct flagged in = {NULL, true};
+    char text[512];
+    ck_assert_int_eq(encode_shape(&shape, &in, text), RPC_OK);
+    ck_assert_str_eq(text, "{}");
+}
+END_TEST
+
 /* What was decoded and encoded again is the same value. */
 START_TEST(comes_round)
 {
@@ -624,6 +648,15 @@ static const struct wrong_field {
     {{.member = "m", .kind = RPC_KIND_INT32, .flag = sizeof(struct sample) + 1},
      "m is not a member of the shape's struct"},
     {{.member = "m", .kind = RPC_KIND_STRING}, "m needs a .length with a maximum"},
+    {{.member = "m", .kind = RPC_KIND_INT32, .range = {100, 0}},
+     "m: a .range has a minimum below its maximum and belongs to a number"},
+    {{.member = "m", .kind = RPC_KIND_INT32, .range = {5, 5}},
+     "m: a .range has a minimum below its maximum and belongs to a number"},
+    {{.member = "m", .kind = RPC_KIND_DOUBLE, .range = {NAN, 5}},
+     "m: a .range has a minimum below its maximum and belongs to a number"},
+    {{.member = "m", .kind = RPC_KIND_STRING, .length = {0, 4}, .range = {0, 4}},
+     "m: a .range has a minimum below its maximum and belongs to a number"},
+    {{.member = "m", .kind = RPC_KIND_INT32, .length = {0, 4}}, "m: .length belongs to strings"},
     {{.member = "m", .kind = RPC_KIND_STRING, .length = {5, 4}}, "m needs a .length with a maximum"},
     {{.member = "m", .kind = RPC_KIND_CHOICE}, "m: .choices belongs to choices, and needs one at least"},
     {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = nothing},
@@ -736,9 +769,9 @@ UNIT_MAIN("fields", open_sample, close_sample, {defaults_stand_in, 0}, {given_me
           {integers_of_32_bits, UNIT_ROWS(integers)}, {integers_come_out_exactly, UNIT_ROWS(integers)},
           {doubles_come_back, UNIT_ROWS(doubles)}, {misfits_are_told, UNIT_ROWS(misfits)},
           {encodes_what_is_there, 0}, {encodes_flagged_members, 0},
-          {unfit_structs_are_told, UNIT_ROWS(broken)}, {comes_round, 0}, {values_stand_alone, 0},
-          {describes, UNIT_ROWS(described)}, {describes_in_what_there_is, UNIT_ROWS(described)},
-          {names_and_what_may_miss, 0}, {long_explanations_are_cut, 0},
-          {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
+          {unfit_structs_are_told, UNIT_ROWS(broken)}, {flags_do_not_hide_null, 0}, {comes_round, 0},
+          {values_stand_alone, 0}, {describes, UNIT_ROWS(described)},
+          {describes_in_what_there_is, UNIT_ROWS(described)}, {names_and_what_may_miss, 0},
+          {long_explanations_are_cut, 0}, {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
           {wrong_fields_are_found_everywhere, UNIT_ROWS(wrong_fields)}, {names_are_unique, 0},
           {forms_are_checked, 0}, {no_shape_and_empty_shapes_are_fine, 0})

@@ -242,8 +242,6 @@ static const struct refused {
      "sys_interval",
      "25h",
      "it takes a duration from 0 to 24h, such as 500ms, 10s, 5m, 1h"},
-    {{"modules", "ping pong"}, "modules", "pong", "the modules are clock echo ping probe sensor"},
-    {{"modules", "Ping"}, "modules", "Ping", "the modules are clock echo ping probe sensor"},
     {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
     {{"QOS", "1"}, "QOS", "1", UNKNOWN},
     {{"workers", "2"}, "workers", "2", UNKNOWN},
@@ -254,11 +252,11 @@ static const struct refused {
     {{"qos", "1", "qos", "1"}, "qos", "1", TWICE},
     {{"qos", "1", "prefix", "a", "qos", "2"}, "qos", "2", TWICE},
     {{"sensor_max_sensors", "1", "sensor_max_sensors", "2"}, "sensor_max_sensors", "2", TWICE},
-    {{"sensor_max_sensors", "0"}, "sensor_max_sensors", "0", "it takes a whole number from 1 to 100000"},
+    {{"sensor_max_sensors", "0"}, "sensor_max_sensors", "0", "it takes a whole number from 1 to 10000"},
     {{"modules", "ping", "sensor_max_sensors", "x"},
      "sensor_max_sensors",
      "x",
-     "it takes a whole number from 1 to 100000"},
+     "it takes a whole number from 1 to 10000"},
     {{"probe_colour", "pink"}, "probe_colour", "pink", "it takes one of red, green, blue"},
 };
 
@@ -269,6 +267,21 @@ START_TEST(refuses_and_tells)
     ck_assert_ptr_null(create_with(row->pairs, plugin_modules));
     snprintf(expected, sizeof expected, "plugin_opt_%s: '%s' is not accepted, %s", row->option, row->value,
              row->because);
+    ck_assert_str_eq(why, expected);
+}
+END_TEST
+
+/* All modules are named, whichever they are. */
+START_TEST(refuses_other_modules)
+{
+    static const char *const lists[] = {"ping pong", "pong"};
+    const char *const pairs[2 * LINES] = {"modules", lists[_i]};
+    ck_assert_ptr_null(create_with(pairs, plugin_modules));
+    char expected[OPTIONS_WHY] = "plugin_opt_modules: 'pong' is not accepted, the modules are";
+    for (size_t i = 0; plugin_modules[i]; i++) {
+        strcat(expected, " ");
+        strcat(expected, plugin_modules[i]->name);
+    }
     ck_assert_str_eq(why, expected);
 }
 END_TEST
@@ -372,6 +385,6 @@ END_TEST
 UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {several_prefixes, 0},
           {many_prefixes, 0}, {some_modules, 0}, {options_of_modules, 0},
           {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
-          {refuses_and_tells, UNIT_ROWS(refused)}, {explanations_are_one_line, UNIT_ROWS(refused)},
-          {also_where_a_line_is_given_twice, 0}, {tables_of_modules, UNIT_ROWS(tables)},
-          {a_fault_behind_others, 0}, {the_own_table, 0})
+          {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},
+          {explanations_are_one_line, UNIT_ROWS(refused)}, {also_where_a_line_is_given_twice, 0},
+          {tables_of_modules, UNIT_ROWS(tables)}, {a_fault_behind_others, 0}, {the_own_table, 0})
