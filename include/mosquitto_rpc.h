@@ -130,25 +130,25 @@ typedef struct rpc_field {
  * it; in a result the handler sets it, and a member whose flag is false is left out. Strings and JSON
  * need no flag: NULL means left out.
  */
-#define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, bool * : 1))
+#define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, bool * : 0))
 
 #define RPC_BOOL(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_BOOL, RPC_OFFSET_(type, m, bool * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_BOOL, RPC_OFFSET_(type, m, bool * : 0), __VA_ARGS__)
 #define RPC_INT32(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_INT32, RPC_OFFSET_(type, m, int32_t * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_INT32, RPC_OFFSET_(type, m, int32_t * : 0), __VA_ARGS__)
 #define RPC_INT64(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_INT64, RPC_OFFSET_(type, m, int64_t * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_INT64, RPC_OFFSET_(type, m, int64_t * : 0), __VA_ARGS__)
 #define RPC_DOUBLE(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_DOUBLE, RPC_OFFSET_(type, m, double * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_DOUBLE, RPC_OFFSET_(type, m, double * : 0), __VA_ARGS__)
 #define RPC_STRING(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_STRING, RPC_OFFSET_(type, m, const char ** : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_STRING, RPC_OFFSET_(type, m, const char ** : 0), __VA_ARGS__)
 #define RPC_CHOICE(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_CHOICE, RPC_OFFSET_(type, m, int * : 1, unsigned * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_CHOICE, RPC_OFFSET_(type, m, int * : 0, unsigned * : 0), __VA_ARGS__)
 #define RPC_JSON(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, rpc_json * : 1), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, rpc_json * : 0), __VA_ARGS__)
 
 /* A _Generic without a default: the member's type is one of those listed, or nothing compiles. */
-#define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + 0 * _Generic(&((type *)0)->m, __VA_ARGS__))
+#define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + _Generic(&((type *)0)->m, __VA_ARGS__))
 #define RPC_FIELD_(type, m, k, o, ...)                        \
     {                                                         \
         .member = #m, .kind = (k), .offset = (o), __VA_ARGS__ \
