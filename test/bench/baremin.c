@@ -34,24 +34,12 @@ static void publish(const char *client, const char *topic, const char *text, int
     mosquitto_property_free_all(&properties);
 }
 
-/* Copies the call's Correlation Data into the reply's properties; none if it has none. */
-static mosquitto_property *make_properties(const mosquitto_property *call)
-{
-    mosquitto_property *reply = NULL;
-    void *data = NULL;
-    uint16_t size = 0;
-    if (mosquitto_property_read_binary(call, MQTT_PROP_CORRELATION_DATA, &data, &size, false))
-        mosquitto_property_add_binary(&reply, MQTT_PROP_CORRELATION_DATA, data, size);
-    free(data);
-    return reply;
-}
-
 static void send_reply(const struct mosquitto_evt_message *call, const char *text)
 {
     char *topic = NULL;
     if (!mosquitto_property_read_string(call->properties, MQTT_PROP_RESPONSE_TOPIC, &topic, false))
         return;
-    publish(mosquitto_client_id(call->client), topic, text, call->qos, make_properties(call->properties));
+    publish(mosquitto_client_id(call->client), topic, text, call->qos, work_properties(call->properties));
     free(topic);
 }
 

@@ -47,24 +47,12 @@ static void on_subscribe(struct mosquitto *mosq, void *context, int mid, int cou
     fflush(stdout);
 }
 
-/* Copies the call's Correlation Data into the reply's properties; none if it has none. */
-static mosquitto_property *make_properties(const mosquitto_property *call)
-{
-    mosquitto_property *reply = NULL;
-    void *data = NULL;
-    uint16_t size = 0;
-    if (mosquitto_property_read_binary(call, MQTT_PROP_CORRELATION_DATA, &data, &size, false))
-        mosquitto_property_add_binary(&reply, MQTT_PROP_CORRELATION_DATA, data, size);
-    free(data);
-    return reply;
-}
-
 static void send_reply(struct mosquitto *mosq, const mosquitto_property *call, const char *text, int qos)
 {
     char *topic = NULL;
     if (!mosquitto_property_read_string(call, MQTT_PROP_RESPONSE_TOPIC, &topic, false))
         return;
-    mosquitto_property *properties = make_properties(call);
+    mosquitto_property *properties = work_properties(call);
     mosquitto_publish_v5(mosq, NULL, topic, (int)strlen(text), text, qos, false, properties);
     mosquitto_property_free_all(&properties);
     free(topic);

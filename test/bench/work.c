@@ -3,6 +3,8 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
+#include <mqtt_protocol.h>
+#include <stdlib.h>
 
 static cJSON *make_result(const char *sensor_id, double value)
 {
@@ -31,4 +33,15 @@ char *work_answer(const void *payload, size_t size)
     cJSON_Delete(result);
     cJSON_Delete(params);
     return text;
+}
+
+mosquitto_property *work_properties(const mosquitto_property *call)
+{
+    mosquitto_property *reply = NULL;
+    void *data = NULL;
+    uint16_t size = 0;
+    if (mosquitto_property_read_binary(call, MQTT_PROP_CORRELATION_DATA, &data, &size, false))
+        mosquitto_property_add_binary(&reply, MQTT_PROP_CORRELATION_DATA, data, size);
+    free(data);
+    return reply;
 }

@@ -8,6 +8,7 @@
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
 
+#include <mosquitto.h>
 #include <stddef.h>
 
 /* Where the references announce a success, as the product announces rpc/event/sensorUpdated. */
@@ -19,5 +20,11 @@
  * cJSON_free(); NULL if the payload is not such an object or there is no memory.
  */
 char *work_answer(const void *payload, size_t size);
+
+/*
+ * The properties of a reply: the Correlation Data of the call's. Returns NULL if there is none, or no memory;
+ * the list belongs to the caller.
+ */
+mosquitto_property *work_properties(const mosquitto_property *call);
 
 #endif
