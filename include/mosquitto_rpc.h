@@ -94,7 +94,8 @@ typedef enum rpc_kind {
     RPC_KIND_DOUBLE, /* double: any finite number */
     RPC_KIND_STRING, /* const char *: text, its length bounded */
     RPC_KIND_CHOICE, /* int or an enum: one of a list of strings, as its index */
-    RPC_KIND_JSON    /* rpc_json: any value */
+    RPC_KIND_JSON,   /* rpc_json: any value */
+    RPC_KIND_OBJECT  /* a struct that has a shape of its own: an object within the object */
 } rpc_kind;
 
 /*
@@ -106,29 +107,36 @@ typedef enum rpc_kind {
  * The macro does not compile when the member's C type is not the one of its kind.
  */
 typedef struct rpc_field {
-    const char *member; /* the C member's name, written by the macro */
-    const char *name;   /* the name on the wire; NULL: the C member's name */
-    const char *doc;    /* one line for the reader of the reference */
-    const char *unit;   /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k */
-    rpc_kind kind;
+    const char *member;       /* the C member's name, written by the macro */
+    const char *name;         /* the name on the wire; NULL: the C member's name */
+    const char *doc;          /* one line for the reader of the reference */
+    const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k */
+    rpc_kind kind;            /* of the member, or of the elements of an array */
     bool optional;            /* may be missing; a field with a default may be, too */
+    bool nullable;            /* may be null, which the handler sees as not given */
     const char *default_json; /* JSON text of the value that stands in for a missing member */
     struct {
         double min, max;
     } range; /* numbers: both ends allowed; INFINITY: open; no range unless min < max */
     struct {
         unsigned min, max;
-    } length;                   /* strings: Unicode characters; a string's max must be at least 1 */
-    const char *const *choices; /* RPC_KIND_CHOICE: the strings, ending with NULL */
-    size_t offset;              /* of the member, written by the macro */
-    size_t flag;                /* RPC_FLAG(): tells whether the member was given; 0: none */
+    } length; /* strings: Unicode characters; a string's max must be at least 1 */
+    struct {
+        unsigned min, max;
+    } items;                       /* arrays: elements; an array's max must be at least 1 */
+    const char *const *choices;    /* RPC_KIND_CHOICE: the strings, ending with NULL */
+    const struct rpc_shape *shape; /* RPC_KIND_OBJECT: of the struct, RPC_FORM_OBJECT */
+    size_t offset;                 /* of the member, written by the macro */
+    size_t size;                   /* of the value or, of an array, of one element; likewise */
+    size_t counter;                /* arrays: 1 + the offset of the element count; likewise; 0: no array */
+    size_t flag;                   /* RPC_FLAG(): tells whether the member was given; 0: none */
 } rpc_field;
 
 /*
- * Where an optional number, bool or choice without a default was left out, its member is zero and only
- * a flag tells: `.flag = RPC_FLAG(struct s, has_value)` names a bool of the same struct. Decoding sets
- * it; in a result the handler sets it, and a member whose flag is false is left out. Strings and JSON
- * need no flag: NULL means left out.
+ * Where an optional or nullable number, bool, choice or object without a default was not given, its member is
+ * zero and only a flag tells: `.flag = RPC_FLAG(struct s, has_value)` names a bool of the same struct.
+ * Decoding sets it; in a result the handler sets it. Strings, JSON and arrays need no flag: NULL means not
+ * given. What a result does not give is left out if it is optional, else written as null if it is nullable.
  */
 #define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, bool * : 0))
 
@@ -147,11 +155,48 @@ typedef struct rpc_field {
 #define RPC_JSON(type, m, ...) \
     RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, rpc_json * : 0), __VA_ARGS__)
 
+/* An object within the object: the member is a `struct_type`, .shape describes it. */
+#define RPC_OBJECT(type, m, struct_type, ...) \
+    RPC_FIELD_(type, m, RPC_KIND_OBJECT, RPC_OFFSET_(type, m, struct_type * : 0), __VA_ARGS__)
+
+/*
+ * Arrays. The member is a pointer to the elements, which may be const, and `n` the name of a size_t of the
+ * same struct that tells how many there are; .items bounds them, and .range, .length, .choices and .shape
+ * hold for each element:
+ *
+ *     struct batch { const double *values; size_t count; };
+ *     RPC_DOUBLE_ARRAY(struct batch, values, count, .doc = "the values", .items = {1, 100})
+ *
+ * In a result, a NULL without elements stands for an empty array unless the field is optional or nullable.
+ */
+#define RPC_BOOL_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_BOOL, bool, __VA_ARGS__)
+#define RPC_INT32_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_INT32, int32_t, __VA_ARGS__)
+#define RPC_INT64_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_INT64, int64_t, __VA_ARGS__)
+#define RPC_DOUBLE_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_DOUBLE, double, __VA_ARGS__)
+#define RPC_STRING_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_STRING, const char *, __VA_ARGS__)
+#define RPC_JSON_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_JSON, rpc_json, __VA_ARGS__)
+#define RPC_OBJECT_ARRAY(type, m, n, struct_type, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_OBJECT, struct_type, __VA_ARGS__)
+#define RPC_CHOICE_ARRAY(type, m, n, ...)                                                           \
+    RPC_ARRAY_OF_(                                                                                  \
+        type, m, n, RPC_KIND_CHOICE, int,                                                           \
+        RPC_OFFSET_(type, m, int ** : 0, int const ** : 0, unsigned ** : 0, unsigned const ** : 0), \
+        __VA_ARGS__)
+
 /* A _Generic without a default: the member's type is one of those listed, or nothing compiles. */
 #define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + _Generic(&((type *)0)->m, __VA_ARGS__))
-#define RPC_FIELD_(type, m, k, o, ...)                        \
-    {                                                         \
-        .member = #m, .kind = (k), .offset = (o), __VA_ARGS__ \
+#define RPC_COUNTER_(type, n) (1 + RPC_OFFSET_(type, n, size_t * : 0))
+#define RPC_FIELD_(type, m, k, o, ...)                                                        \
+    {                                                                                         \
+        .member = #m, .kind = (k), .offset = (o), .size = sizeof(((type *)0)->m), __VA_ARGS__ \
+    }
+#define RPC_ARRAY_(type, m, n, k, element, ...)                                                       \
+    RPC_ARRAY_OF_(type, m, n, k, element, RPC_OFFSET_(type, m, element ** : 0, element const ** : 0), \
+                  __VA_ARGS__)
+#define RPC_ARRAY_OF_(type, m, n, k, element, o, ...)                                                        \
+    {                                                                                                        \
+        .member = #m, .kind = (k), .offset = (o), .size = sizeof(element), .counter = RPC_COUNTER_(type, n), \
+        __VA_ARGS__                                                                                          \
     }
 
 typedef enum rpc_form {
@@ -226,6 +271,7 @@ typedef enum rpc_announcement {
 typedef struct rpc_method {
     const char *name; /* spelt as an event's name */
     const char *doc;
+    bool read_only; /* running it twice is as good as running it once: calls that come again run again */
     const rpc_shape *params; /* NULL: none; whatever object is given is ignored */
     const rpc_shape *result; /* NULL: the reply is {} */
     const rpc_error *errors; /* NULL: only the engine's own */

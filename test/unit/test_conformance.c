@@ -89,6 +89,7 @@ static cJSON *make_valid(const rpc_field *field)
     case RPC_KIND_CHOICE:
         return cJSON_CreateString(field->choices[0]);
     case RPC_KIND_JSON:
+    case RPC_KIND_OBJECT:
         break;
     }
     return cJSON_CreateNull();
