@@ -177,14 +177,15 @@ typedef struct rpc_field {
 #define RPC_JSON_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_JSON, rpc_json, __VA_ARGS__)
 #define RPC_OBJECT_ARRAY(type, m, n, struct_type, ...) \
     RPC_ARRAY_(type, m, n, RPC_KIND_OBJECT, struct_type, __VA_ARGS__)
-#define RPC_CHOICE_ARRAY(type, m, n, ...)                                                           \
-    RPC_ARRAY_OF_(                                                                                  \
-        type, m, n, RPC_KIND_CHOICE, int,                                                           \
-        RPC_OFFSET_(type, m, int ** : 0, int const ** : 0, unsigned ** : 0, unsigned const ** : 0), \
-        __VA_ARGS__)
+#define RPC_CHOICE_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_OF_(type, m, n, RPC_KIND_CHOICE, int, RPC_CHOICES_OFFSET_(type, m), __VA_ARGS__)
 
 /* A _Generic without a default: the member's type is one of those listed, or nothing compiles. */
 #define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + _Generic(&((type *)0)->m, __VA_ARGS__))
+/* Clang 14 takes a const enum behind a pointer for no integer: so its value is looked at, and its size. */
+#define RPC_CHOICES_OFFSET_(type, m)                                        \
+    (offsetof(type, m) + _Generic(*((type *)0)->m, int : 0, unsigned : 0) + \
+     _Generic((char(*)[sizeof(((type *)0)->m)])0, char(*)[sizeof(int *)] : 0))
 #define RPC_COUNTER_(type, n) (1 + RPC_OFFSET_(type, n, size_t * : 0))
 #define RPC_FIELD_(type, m, k, o, ...)                                                        \
     {                                                                                         \
