@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Readers of field tables: see fields.h. For each kind there is one row in `kinds`: how it is decoded,
- * encoded and described. A new kind is a new row.
+ * Readers of field tables: see fields.h. For each kind there is one row in `fields_kinds`: how it is
+ * decoded, encoded and described. A new kind is a new row. Arrays are no kind: their elements are of one.
+ * The checking of tables is in fields_check.c.
  */
-#include "fields.h"
+#include "fields_private.h"
 
 #include "text.h"
-#include "topic.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,25 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What one walk over a table carries along. */
-struct walk {
-    struct arena *arena;   /* decoding */
-    struct writer *writer; /* encoding */
-    char *why;             /* FIELDS_WHY bytes */
-};
-
-struct kind {
-    rpc_status (*decode)(const rpc_field *field, const cJSON *value, void *member, struct walk *walk);
-    rpc_status (*encode)(const rpc_field *field, const void *member, struct walk *walk);
-    const char *what;    /* a value of this kind, in words */
-    size_t size;         /* of the C member */
-    bool absent_by_null; /* the member itself can say that it was left out */
-};
-
-enum { KINDS = RPC_KIND_JSON + 1 };
-
-static const struct kind kinds[KINDS];
 
 const char *fields_name(const rpc_field *field)
 {
@@ -44,26 +25,88 @@ bool fields_may_miss(const rpc_field *field)
     return field->optional || field->default_json;
 }
 
-static rpc_status misfit(struct walk *walk, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ---- Explanations ---- */
 
-static rpc_status misfit(struct walk *walk, const char *format, ...)
+/* Ends a text that may have been cut within a character before that character. */
+static void end_at_character(char *text)
+{
+    const size_t length = strlen(text);
+    size_t last = length;
+    uint32_t character;
+    while (last && ((unsigned char)text[last - 1] & 0xC0) == 0x80)
+        last--;
+    if (last && !text_decode(text + last - 1, length - last + 1, &character))
+        text[last - 1] = '\0';
+}
+
+static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
+{
+    const size_t used = strlen(out);
+    const int needed = vsnprintf(out + used, capacity - used, format, arguments);
+    if (needed >= 0 && (size_t)needed >= capacity - used)
+        end_at_character(out);
+}
+
+static void append(char *out, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *out, size_t capacity, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(walk->why, FIELDS_WHY, format, arguments);
+    append_all(out, capacity, format, arguments);
+    va_end(arguments);
+}
+
+/* Appends where a walk is: readings[3].value. An array of which no certain element is meant: readings[]. */
+static void append_path(char *out, const struct fields_step *step)
+{
+    enum { NAME_SHOWN = 40 }; /* bytes: eight of them, with indices, leave room for what is wrong */
+    if (!step || !step->field)
+        return;
+    if (step->outer) {
+        const bool any = step->outer->field->counter && step->outer->index == FIELDS_NO_INDEX;
+        append_path(out, step->outer);
+        append(out, FIELDS_WHY, any ? "[]." : ".");
+    }
+    const char *name = fields_name(step->field);
+    append(out, FIELDS_WHY, "%.*s", (int)text_cut(name, NAME_SHOWN), name);
+    if (step->index != FIELDS_NO_INDEX)
+        append(out, FIELDS_WHY, "[%zu]", step->index);
+}
+
+rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
+{
+    va_list arguments;
+    walk->why[0] = '\0';
+    append_path(walk->why, walk->step);
+    va_start(arguments, format);
+    append_all(walk->why, FIELDS_WHY, format, arguments);
     va_end(arguments);
     return RPC_INVALID_PARAMS;
 }
 
-static rpc_status must_be(struct walk *walk, const rpc_field *field)
+static bool in_element(const struct fields_walk *walk)
 {
-    char what[FIELDS_WHY - 100];
-    return misfit(walk, "%s must be %s", fields_name(field), fields_describe(field, what, sizeof what));
+    return walk->step->index != FIELDS_NO_INDEX;
+}
+
+static const char *describe_one(const rpc_field *field, char *out, size_t capacity);
+
+static rpc_status must_be(struct fields_walk *walk, const rpc_field *field)
+{
+    char what[FIELDS_WHY];
+    return fields_misfit(walk, " must be %s",
+                         in_element(walk) ? describe_one(field, what, sizeof what)
+                                          : fields_describe(field, what, sizeof what));
 }
 
 /* ---- bool ---- */
 
-static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *member,
+                              struct fields_walk *walk)
 {
     if (!cJSON_IsBool(value))
         return must_be(walk, field);
@@ -71,7 +114,7 @@ static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *
     return RPC_OK;
 }
 
-static rpc_status encode_bool(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_bool(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     (void)field;
     writer_text(walk->writer, *(const bool *)member ? "true" : "false");
@@ -90,15 +133,64 @@ static bool in_range(const rpc_field *field, double number)
     return !has_range(field) || (number >= field->range.min && number <= field->range.max);
 }
 
-static rpc_status check_range(const rpc_field *field, double number, struct walk *walk)
+enum { NUMBER = 40 }; /* bytes that hold any number */
+
+/* A written number as people write it: 1e9 for 1000000000, 1e-7 for 1e-07, 1e300 for 1e+300. */
+static const char *tidy(char number[NUMBER])
 {
-    if (in_range(field, number))
-        return RPC_OK;
-    return misfit(walk, "%s: %.15g is outside %.15g..%.15g", fields_name(field), number, field->range.min,
-                  field->range.max);
+    enum { MANY_ZEROS = 9 };
+    char *digits = number + (*number == '-');
+    const size_t zeros = *digits ? strspn(digits + 1, "0") : 0;
+    if (zeros >= MANY_ZEROS && !digits[1 + zeros])
+        snprintf(digits + 1, NUMBER - 2, "e%zu", zeros);
+    char *mark = strchr(number, 'e');
+    if (!mark)
+        return number;
+    char *exponent = mark + 1 + (mark[1] == '-');
+    const size_t needless = strspn(exponent, "+0");
+    memmove(exponent, exponent + needless, strlen(exponent + needless) + 1);
+    return number;
 }
 
-static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static const char *print_integer(int64_t integer, char out[NUMBER])
+{
+    snprintf(out, NUMBER, "%" PRId64, integer);
+    return tidy(out);
+}
+
+/* The shortest text that reads back as the same number, as the writer has it. */
+static const char *print_number(double number, char out[NUMBER])
+{
+    struct writer writer = writer_make(out, NUMBER - 1);
+    if (isinf(number))
+        return number < 0 ? "-inf" : "inf";
+    writer_double(&writer, number);
+    out[writer.used] = '\0';
+    return tidy(out);
+}
+
+static rpc_status outside(const rpc_field *field, const char *number, struct fields_walk *walk)
+{
+    char min[NUMBER];
+    char max[NUMBER];
+    return fields_misfit(walk, ": %s is outside %s..%s", number, print_number(field->range.min, min),
+                         print_number(field->range.max, max));
+}
+
+static rpc_status check_range(const rpc_field *field, double number, struct fields_walk *walk)
+{
+    char text[NUMBER];
+    return in_range(field, number) ? RPC_OK : outside(field, print_number(number, text), walk);
+}
+
+static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
+{
+    char text[NUMBER];
+    return in_range(field, (double)integer) ? RPC_OK : outside(field, print_integer(integer, text), walk);
+}
+
+static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
 {
     if (!json_is_number(value))
         return must_be(walk, field);
@@ -106,11 +198,11 @@ static rpc_status decode_double(const rpc_field *field, const cJSON *value, void
     return check_range(field, value->valuedouble, walk);
 }
 
-static rpc_status encode_double(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_double(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const double number = *(const double *)member;
     if (!isfinite(number))
-        return misfit(walk, "%s is not finite", fields_name(field));
+        return fields_misfit(walk, " is not finite");
     const rpc_status status = check_range(field, number, walk);
     if (status == RPC_OK)
         writer_double(walk->writer, number);
@@ -183,33 +275,35 @@ static bool read_integer(const cJSON *value, int64_t *integer)
     return true;
 }
 
-static rpc_status decode_int64(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_int64(const rpc_field *field, const cJSON *value, void *member,
+                               struct fields_walk *walk)
 {
     int64_t *integer = member;
     if (!read_integer(value, integer))
         return must_be(walk, field);
-    return check_range(field, (double)*integer, walk);
+    return check_integer(field, *integer, walk);
 }
 
-static rpc_status encode_int64(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_int64(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int64_t integer = *(const int64_t *)member;
-    const rpc_status status = check_range(field, (double)integer, walk);
+    const rpc_status status = check_integer(field, integer, walk);
     if (status == RPC_OK)
         writer_integer(walk->writer, integer);
     return status;
 }
 
-static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void *member,
+                               struct fields_walk *walk)
 {
     int64_t integer;
     if (!read_integer(value, &integer) || integer < INT32_MIN || integer > INT32_MAX)
         return must_be(walk, field);
     *(int32_t *)member = (int32_t)integer;
-    return check_range(field, (double)integer, walk);
+    return check_integer(field, integer, walk);
 }
 
-static rpc_status encode_int32(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_int32(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int64_t integer = *(const int32_t *)member;
     return encode_int64(field, &integer, walk);
@@ -217,18 +311,19 @@ static rpc_status encode_int32(const rpc_field *field, const void *member, struc
 
 /* ---- strings ---- */
 
-static rpc_status check_length(const rpc_field *field, const char *text, struct walk *walk)
+static rpc_status check_length(const rpc_field *field, const char *text, struct fields_walk *walk)
 {
     size_t characters;
     if (!text_is_utf8(text, &characters))
-        return misfit(walk, "%s is not UTF-8", fields_name(field));
+        return fields_misfit(walk, " is not UTF-8");
     if (characters >= field->length.min && characters <= field->length.max)
         return RPC_OK;
-    return misfit(walk, "%s must have %u to %u characters, not %zu", fields_name(field), field->length.min,
-                  field->length.max, characters);
+    return fields_misfit(walk, " must have %u to %u characters, not %zu", field->length.min,
+                         field->length.max, characters);
 }
 
-static rpc_status decode_string(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_string(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
 {
     if (!cJSON_IsString(value))
         return must_be(walk, field);
@@ -236,7 +331,7 @@ static rpc_status decode_string(const rpc_field *field, const cJSON *value, void
     return check_length(field, value->valuestring, walk);
 }
 
-static rpc_status encode_string(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_string(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const char *text = *(const char *const *)member;
     const rpc_status status = check_length(field, text, walk);
@@ -245,7 +340,8 @@ static rpc_status encode_string(const rpc_field *field, const void *member, stru
     return status;
 }
 
-static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
 {
     for (int i = 0; cJSON_IsString(value) && field->choices[i]; i++) {
         if (strcmp(field->choices[i], value->valuestring) == 0) {
@@ -256,7 +352,7 @@ static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void
     return must_be(walk, field);
 }
 
-static rpc_status encode_choice(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int wanted = *(const int *)member;
     for (int i = 0; field->choices[i]; i++) {
@@ -270,7 +366,8 @@ static rpc_status encode_choice(const rpc_field *field, const void *member, stru
 
 /* ---- JSON as it is ---- */
 
-static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *member, struct walk *walk)
+static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *member,
+                              struct fields_walk *walk)
 {
     (void)field;
     char *printed = cJSON_PrintUnformatted(value);
@@ -280,214 +377,276 @@ static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *
     return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-static rpc_status encode_json(const rpc_field *field, const void *member, struct walk *walk)
+static rpc_status encode_json(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
+    (void)field;
     const char *text = ((const rpc_json *)member)->text;
     struct json_error error;
     if (!json_check(text, strlen(text), &error))
-        return misfit(walk, "%s: %s", fields_name(field), error.why);
+        return fields_misfit(walk, ": %s", error.why);
     writer_text(walk->writer, text);
     return RPC_OK;
 }
 
-static const struct kind kinds[KINDS] = {
-    [RPC_KIND_BOOL] = {decode_bool, encode_bool, "true or false", sizeof(bool), false},
-    [RPC_KIND_INT32] = {decode_int32, encode_int32, "a whole number of 32 bits", sizeof(int32_t), false},
-    [RPC_KIND_INT64] = {decode_int64, encode_int64, "a whole number of 64 bits", sizeof(int64_t), false},
-    [RPC_KIND_DOUBLE] = {decode_double, encode_double, "a number", sizeof(double), false},
-    [RPC_KIND_STRING] = {decode_string, encode_string, "a string", sizeof(const char *), true},
-    [RPC_KIND_CHOICE] = {decode_choice, encode_choice, "one of", sizeof(int), false},
-    [RPC_KIND_JSON] = {decode_json, encode_json, "any JSON value", sizeof(rpc_json), true},
+/* ---- objects and arrays ---- */
+
+static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                 struct fields_walk *walk);
+static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk);
+
+static rpc_status decode_object(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
+{
+    if (!cJSON_IsObject(value))
+        return must_be(walk, field);
+    const struct fields *fields = walk->step->fields;
+    return decode_members(&fields->nested[field - fields->shape->fields], value, member, walk);
+}
+
+static rpc_status encode_object(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    writer_text(walk->writer, "{");
+    const rpc_status status = encode_members(field->shape, member, walk);
+    writer_text(walk->writer, "}");
+    return status;
+}
+
+static rpc_status check_items(const rpc_field *field, size_t count, struct fields_walk *walk)
+{
+    if (count >= field->items.min && count <= field->items.max)
+        return RPC_OK;
+    return fields_misfit(walk, " must have %u to %u elements, not %zu", field->items.min, field->items.max,
+                         count);
+}
+
+static rpc_status decode_elements(const rpc_field *field, const cJSON *value, char *elements,
+                                  struct fields_walk *walk)
+{
+    size_t *index = &walk->step->index;
+    rpc_status status = RPC_OK;
+    *index = 0;
+    for (const cJSON *item = value->child; item && status == RPC_OK; item = item->next, ++*index)
+        status = fields_kinds[field->kind].decode(field, item, elements + *index * field->size, walk);
+    *index = FIELDS_NO_INDEX;
+    return status;
+}
+
+static rpc_status decode_array(const rpc_field *field, const cJSON *value, char *out,
+                               struct fields_walk *walk)
+{
+    if (!cJSON_IsArray(value))
+        return must_be(walk, field);
+    const size_t count = (size_t)cJSON_GetArraySize(value);
+    const rpc_status status = check_items(field, count, walk);
+    if (status != RPC_OK)
+        return status;
+    char *elements = count > SIZE_MAX / field->size ? NULL : arena_alloc(walk->arena, count * field->size);
+    if (!elements)
+        return RPC_INTERNAL_ERROR;
+    memcpy(out + field->offset, &elements, sizeof elements);
+    memcpy(out + field->counter - 1, &count, sizeof count);
+    return decode_elements(field, value, elements, walk);
+}
+
+/* The elements that a struct points at, of whatever type they are. */
+static const char *elements_of(const rpc_field *field, const char *in, size_t *count)
+{
+    const char *elements;
+    memcpy(&elements, in + field->offset, sizeof elements);
+    memcpy(count, in + field->counter - 1, sizeof *count);
+    return elements;
+}
+
+static bool is_null(const rpc_field *field, const char *member)
+{
+    return fields_kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)member;
+}
+
+static rpc_status encode_element(const rpc_field *field, const char *element, struct fields_walk *walk)
+{
+    if (walk->step->index)
+        writer_text(walk->writer, ",");
+    if (is_null(field, element))
+        return fields_misfit(walk, " is missing");
+    return fields_kinds[field->kind].encode(field, element, walk);
+}
+
+static rpc_status encode_array(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    size_t count;
+    const char *elements = elements_of(field, in, &count);
+    if (!elements && count)
+        return fields_misfit(walk, " has a count and no elements");
+    rpc_status status = check_items(field, count, walk);
+    writer_text(walk->writer, "[");
+    for (size_t i = 0; i < count && status == RPC_OK; i++) {
+        walk->step->index = i;
+        status = encode_element(field, elements + i * field->size, walk);
+    }
+    walk->step->index = FIELDS_NO_INDEX;
+    writer_text(walk->writer, "]");
+    return status;
+}
+
+const struct fields_kind fields_kinds[FIELDS_KINDS] = {
+    [RPC_KIND_BOOL] = {decode_bool, encode_bool, "true or false", "values, each true or false", sizeof(bool),
+                       false},
+    [RPC_KIND_INT32] = {decode_int32, encode_int32, "a whole number of 32 bits", "whole numbers of 32 bits",
+                        sizeof(int32_t), false},
+    [RPC_KIND_INT64] = {decode_int64, encode_int64, "a whole number of 64 bits", "whole numbers of 64 bits",
+                        sizeof(int64_t), false},
+    [RPC_KIND_DOUBLE] = {decode_double, encode_double, "a number", "numbers", sizeof(double), false},
+    [RPC_KIND_STRING] = {decode_string, encode_string, "a string", "strings", sizeof(const char *), true},
+    [RPC_KIND_CHOICE] = {decode_choice, encode_choice, "one of", "values, each one of", sizeof(int), false},
+    [RPC_KIND_JSON] = {decode_json, encode_json, "any JSON value", "values, each any JSON value",
+                       sizeof(rpc_json), true},
+    [RPC_KIND_OBJECT] = {decode_object, encode_object, "an object", "objects", 0, false},
 };
 
 /* ---- Words ---- */
 
-static void append(char *out, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void append(char *out, size_t capacity, const char *format, ...)
-{
-    const size_t used = strlen(out);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(out + used, capacity - used, format, arguments);
-    va_end(arguments);
-}
-
 static void append_range(const rpc_field *field, char *out, size_t capacity)
 {
-    if (field->kind != RPC_KIND_DOUBLE)
-        snprintf(out, capacity, "a whole number");
+    char min[NUMBER];
+    char max[NUMBER];
+    print_number(field->range.min, min);
+    print_number(field->range.max, max);
     if (isinf(field->range.max) && isinf(field->range.min))
         return;
     if (isinf(field->range.max))
-        append(out, capacity, " of at least %.15g", field->range.min);
+        append(out, capacity, " of at least %s", min);
     else if (isinf(field->range.min))
-        append(out, capacity, " of at most %.15g", field->range.max);
+        append(out, capacity, " of at most %s", max);
     else
-        append(out, capacity, " from %.15g to %.15g", field->range.min, field->range.max);
+        append(out, capacity, " from %s to %s", min, max);
 }
 
-const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
+static void append_values(const rpc_field *field, bool many, char *out, size_t capacity)
 {
-    snprintf(out, capacity, "%s", kinds[field->kind].what);
+    const struct fields_kind *kind = &fields_kinds[field->kind];
+    if (has_range(field) && field->kind != RPC_KIND_DOUBLE)
+        append(out, capacity, "%s", many ? "whole numbers" : "a whole number");
+    else
+        append(out, capacity, "%s", many ? kind->many : kind->one);
     if (has_range(field))
         append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
         append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
     for (int i = 0; field->choices && field->choices[i]; i++)
         append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
+}
+
+/* A value of the field, or one element of an array. */
+static const char *describe_one(const rpc_field *field, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    append_values(field, false, out, capacity);
     return out;
 }
 
-/* ---- Checking a table ---- */
-
-static bool is_scalar_without_trace(const rpc_field *field)
+const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
 {
-    return field->optional && !field->default_json && !field->flag && !kinds[field->kind].absent_by_null;
-}
-
-/* Whether .range is left out, or says something and of a number. */
-static bool has_fitting_bounds(const rpc_field *field)
-{
-    const bool is_number =
-        field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64 || field->kind == RPC_KIND_DOUBLE;
-    const bool left_out = field->range.min == 0 && field->range.max == 0;
-    return left_out || (is_number && has_range(field));
-}
-
-static rpc_status check_field(const rpc_shape *shape, const rpc_field *field, struct walk *walk)
-{
-    const char *name = fields_name(field);
-    if ((int)field->kind < 0 || (int)field->kind >= KINDS || !name || !*name)
-        return misfit(walk, "a field was not made by one of the macros");
-    if (field->offset + kinds[field->kind].size > shape->size || field->flag > shape->size)
-        return misfit(walk, "%s is not a member of the shape's struct", name);
-    if (field->kind == RPC_KIND_STRING && (!field->length.max || field->length.min > field->length.max))
-        return misfit(walk, "%s needs a .length with a maximum", name);
-    if ((field->kind == RPC_KIND_CHOICE) != (field->choices && field->choices[0]))
-        return misfit(walk, "%s: .choices belongs to choices, and needs one at least", name);
-    if (!has_fitting_bounds(field))
-        return misfit(walk, "%s: a .range has a minimum below its maximum and belongs to a number", name);
-    if (field->kind != RPC_KIND_STRING && (field->length.min || field->length.max))
-        return misfit(walk, "%s: .length belongs to strings", name);
-    if (is_scalar_without_trace(field))
-        return misfit(walk, "%s is optional and needs a .default_json or a .flag", name);
-    for (const rpc_field *other = shape->fields; other < field; other++) {
-        if (strcmp(fields_name(other), name) == 0)
-            return misfit(walk, "%s is declared twice", name);
-    }
-    return RPC_OK;
-}
-
-static rpc_status check_shape(const rpc_shape *shape, struct walk *walk)
-{
-    if (shape->form == RPC_FORM_BYTES)
-        return shape->size == sizeof(rpc_bytes) && !shape->count ? RPC_OK
-                                                                 : misfit(walk, "bytes have no fields");
-    if (shape->form == RPC_FORM_VALUE && (shape->count != 1 || fields_may_miss(shape->fields)))
-        return misfit(walk, "a value has one field, which is required");
-    for (size_t i = 0; i < shape->count; i++) {
-        const rpc_status status = check_field(shape, &shape->fields[i], walk);
-        if (status != RPC_OK)
-            return status;
-    }
-    return RPC_OK;
-}
-
-/* Parses one default, and decodes it once to see that it fits. */
-static rpc_status prepare_default(const rpc_field *field, size_t size, cJSON **out, struct walk *walk)
-{
-    struct json_error error;
-    *out = json_parse(field->default_json, strlen(field->default_json), &error);
-    if (error.fault == JSON_NO_MEMORY)
-        return RPC_INTERNAL_ERROR;
-    if (error.fault != JSON_FINE)
-        return misfit(walk, "the default of %s: %s", fields_name(field), error.why);
-    char *trial = arena_alloc(walk->arena, size);
-    return trial ? kinds[field->kind].decode(field, *out, trial + field->offset, walk) : RPC_INTERNAL_ERROR;
-}
-
-static rpc_status prepare_defaults(struct fields *fields, const rpc_shape *shape, struct walk *walk)
-{
-    if (!shape->count)
-        return RPC_OK;
-    fields->defaults = calloc(shape->count, sizeof *fields->defaults);
-    if (!fields->defaults)
-        return RPC_INTERNAL_ERROR;
-    for (size_t i = 0; i < shape->count; i++) {
-        if (!shape->fields[i].default_json)
-            continue;
-        const rpc_status status = prepare_default(&shape->fields[i], shape->size, &fields->defaults[i], walk);
-        if (status != RPC_OK)
-            return status;
-    }
-    return RPC_OK;
-}
-
-rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY])
-{
-    *fields = (struct fields){0};
-    if (!shape)
-        return RPC_OK;
-    struct arena arena;
-    arena_init(&arena);
-    struct walk walk = {&arena, NULL, why};
-    fields->shape = shape;
-    rpc_status status = check_shape(shape, &walk);
-    if (status == RPC_OK)
-        status = prepare_defaults(fields, shape, &walk);
-    arena_clear(&arena);
-    if (status != RPC_OK)
-        fields_release(fields);
-    return status;
-}
-
-void fields_release(struct fields *fields)
-{
-    for (size_t i = 0; fields->defaults && i < fields->shape->count; i++)
-        cJSON_Delete(fields->defaults[i]);
-    free(fields->defaults);
-    *fields = (struct fields){0};
+    out[0] = '\0';
+    if (field->counter)
+        append(out, capacity, "an array of %u to %u ", field->items.min, field->items.max);
+    append_values(field, field->counter != 0, out, capacity);
+    if (field->nullable)
+        append(out, capacity, " or null");
+    return out;
 }
 
 /* ---- Decoding ---- */
 
-static rpc_status decode_member(const rpc_field *field, const cJSON *value, const cJSON *fallback, char *out,
-                                struct walk *walk)
+struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
 {
+    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
+}
+
+rpc_status fields_decode_member(const rpc_field *field, const cJSON *value, const cJSON *fallback, char *out,
+                                struct fields_walk *walk)
+{
+    const bool null = value && field->nullable && cJSON_IsNull(value);
+    if (null)
+        value = NULL;
     if (value && field->flag)
         *(bool *)(out + field->flag - 1) = true;
     if (!value)
         value = fallback;
-    if (value)
-        return kinds[field->kind].decode(field, value, out + field->offset, walk);
-    return field->optional ? RPC_OK : misfit(walk, "%s is required", fields_name(field));
+    if (!value)
+        return null || fields_may_miss(field) ? RPC_OK : fields_misfit(walk, " is required");
+    if (field->counter)
+        return decode_array(field, value, out, walk);
+    return fields_kinds[field->kind].decode(field, value, out + field->offset, walk);
 }
 
-static rpc_status decode_object(const struct fields *fields, const cJSON *value, char *out, struct walk *walk)
+/* The next element of an array, NULL behind the last. */
+static const cJSON *take_next(const cJSON **next)
 {
-    if (!cJSON_IsObject(value))
-        return misfit(walk, "the parameters must be a JSON object");
-    for (size_t i = 0; i < fields->shape->count; i++) {
-        const rpc_field *field = &fields->shape->fields[i];
-        const cJSON *member = cJSON_GetObjectItemCaseSensitive(value, fields_name(field));
-        const rpc_status status = decode_member(field, member, fields->defaults[i], out, walk);
-        if (status != RPC_OK)
-            return status;
+    const cJSON *element = *next;
+    *next = element ? element->next : NULL;
+    return element;
+}
+
+/* Decodes an object by its members' names, an array in the order of the fields. */
+static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                 struct fields_walk *walk)
+{
+    const rpc_shape *shape = fields->shape;
+    const bool by_name = cJSON_IsObject(value);
+    const cJSON *next = value->child;
+    struct fields_step step = fields_enter(walk, fields);
+    rpc_status status = RPC_OK;
+    walk->step = &step;
+    for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
+        step.field = &shape->fields[i];
+        const cJSON *member =
+            by_name ? cJSON_GetObjectItemCaseSensitive(value, fields_name(step.field)) : take_next(&next);
+        status = fields_decode_member(step.field, member, fields->defaults[i], out, walk);
     }
-    return RPC_OK;
+    walk->step = step.outer;
+    return status;
+}
+
+/* Decodes the only field of a shape that is one value. NULL: there is none. */
+static rpc_status decode_value(const struct fields *fields, const cJSON *value, char *out,
+                               struct fields_walk *walk)
+{
+    struct fields_step step = fields_enter(walk, fields);
+    step.field = fields->shape->fields;
+    walk->step = &step;
+    const rpc_status status = fields_decode_member(step.field, value, NULL, out, walk);
+    walk->step = step.outer;
+    return status;
 }
 
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY])
 {
-    struct walk walk = {arena, NULL, why};
+    struct fields_walk walk = {.arena = arena, .why = why};
     *out = arena_alloc(arena, fields->shape->size);
     if (!*out)
         return RPC_INTERNAL_ERROR;
     if (fields->shape->form == RPC_FORM_VALUE)
-        return decode_member(fields->shape->fields, value, NULL, *out, &walk);
-    return decode_object(fields, value, *out, &walk);
+        return decode_value(fields, value, *out, &walk);
+    if (!cJSON_IsObject(value))
+        return fields_misfit(&walk, "the parameters must be a JSON object");
+    return decode_members(fields, value, *out, &walk);
+}
+
+rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
+                                    void **out, char why[FIELDS_WHY])
+{
+    struct fields_walk walk = {.arena = arena, .why = why};
+    const size_t most = fields->shape->count;
+    *out = arena_alloc(arena, fields->shape->size);
+    if (!*out)
+        return RPC_INTERNAL_ERROR;
+    if ((size_t)cJSON_GetArraySize(array) > most)
+        return fields_misfit(&walk, "there %s at most %zu parameter%s", most == 1 ? "is" : "are", most,
+                             most == 1 ? "" : "s");
+    if (fields->shape->form == RPC_FORM_VALUE)
+        return decode_value(fields, array->child, *out, &walk);
+    return decode_members(fields, array, *out, &walk);
 }
 
 /* ---- Encoding ---- */
@@ -496,43 +655,70 @@ static bool is_left_out(const rpc_field *field, const char *in)
 {
     if (field->flag && !*(const bool *)(in + field->flag - 1))
         return true;
-    return kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)(in + field->offset);
+    if (!field->counter)
+        return is_null(field, in + field->offset);
+    size_t count;
+    return !elements_of(field, in, &count) && !count && (field->optional || field->nullable);
 }
 
-static rpc_status encode_members(const rpc_shape *shape, const char *in, struct walk *walk)
+static rpc_status encode_given(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
-    for (size_t i = 0; i < shape->count; i++) {
-        const rpc_field *field = &shape->fields[i];
-        if (is_left_out(field, in)) {
-            if (!fields_may_miss(field))
-                return misfit(walk, "%s is missing", fields_name(field));
-            continue;
-        }
-        writer_name(walk->writer, fields_name(field));
-        const rpc_status status = kinds[field->kind].encode(field, in + field->offset, walk);
-        if (status != RPC_OK)
-            return status;
-    }
+    if (field->counter)
+        return encode_array(field, in, walk);
+    return fields_kinds[field->kind].encode(field, in + field->offset, walk);
+}
+
+static rpc_status encode_null(const rpc_field *field, struct fields_walk *walk)
+{
+    if (!field->nullable)
+        return fields_misfit(walk, " is missing");
+    writer_text(walk->writer, "null");
     return RPC_OK;
+}
+
+static rpc_status encode_member(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    const bool left_out = is_left_out(field, in);
+    if (left_out && (field->optional || (fields_may_miss(field) && !field->nullable)))
+        return RPC_OK;
+    writer_name(walk->writer, fields_name(field));
+    return left_out ? encode_null(field, walk) : encode_given(field, in, walk);
+}
+
+static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk)
+{
+    struct fields_step step = fields_enter(walk, NULL);
+    rpc_status status = RPC_OK;
+    walk->step = &step;
+    for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
+        step.field = &shape->fields[i];
+        status = encode_member(step.field, in, walk);
+    }
+    walk->step = step.outer;
+    return status;
 }
 
 rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
                                  char why[FIELDS_WHY])
 {
-    struct walk walk = {NULL, writer, why};
+    struct fields_walk walk = {.writer = writer, .why = why};
     return encode_members(shape, in, &walk);
 }
 
-static rpc_status encode_value(const rpc_field *field, const char *in, struct walk *walk)
+static rpc_status encode_value(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
-    if (is_left_out(field, in))
-        return misfit(walk, "%s is missing", fields_name(field));
-    return kinds[field->kind].encode(field, in + field->offset, walk);
+    struct fields_step step = fields_enter(walk, NULL);
+    step.field = field;
+    walk->step = &step;
+    const rpc_status status =
+        is_left_out(field, in) ? encode_null(field, walk) : encode_given(field, in, walk);
+    walk->step = step.outer;
+    return status;
 }
 
 rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *writer, char why[FIELDS_WHY])
 {
-    struct walk walk = {NULL, writer, why};
+    struct fields_walk walk = {.writer = writer, .why = why};
     if (shape->form == RPC_FORM_VALUE)
         return encode_value(shape->fields, in, &walk);
     writer_text(writer, "{");

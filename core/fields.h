@@ -12,12 +12,16 @@
 
 #include <mosquitto_rpc.h>
 
-enum { FIELDS_WHY = 320 }; /* bytes that hold any explanation of this file */
+enum {
+    FIELDS_WHY = 480, /* bytes that hold any explanation of this file */
+    FIELDS_DEPTH = 8  /* levels of objects in objects, the outermost included */
+};
 
-/* A shape that was checked, with its defaults parsed. All zero: no shape. */
+/* A shape that was checked, with its defaults parsed, and the shapes nested in it. All zero: no shape. */
 struct fields {
     const rpc_shape *shape;
-    cJSON **defaults; /* one for each field; NULL where it has none */
+    cJSON **defaults;      /* one for each field; NULL where it has none */
+    struct fields *nested; /* one for each field, all zero where it is no object; NULL: no field is one */
 };
 
 /*
@@ -31,11 +35,19 @@ void fields_release(struct fields *fields);
 
 /*
  * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
- * do. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does not fit, why names the
- * first offending member; RPC_INTERNAL_ERROR: no memory.
+ * do. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does not fit, why gives the
+ * path of the first offending value; RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY]);
+
+/*
+ * Likewise, out of an array whose elements are the members in the order of the table. Those that are missing
+ * at its end were not given; more than there are fields is RPC_INVALID_PARAMS. Of RPC_FORM_VALUE the value is
+ * the only element.
+ */
+rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
+                                    void **out, char why[FIELDS_WHY]);
 
 /*
  * Writes a struct of a shape as JSON. Returns RPC_OK, also when the writer is full; RPC_INVALID_PARAMS: the
@@ -54,8 +66,8 @@ const char *fields_name(const rpc_field *field);
 bool fields_may_miss(const rpc_field *field);
 
 /*
- * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters". Cut at
- * capacity, that of out. Returns out.
+ * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters or null", "an
+ * array of 1 to 100 numbers". Cut at capacity, that of out. Returns out.
  */
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
 

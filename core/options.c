@@ -136,7 +136,7 @@ static char *trimmed(struct arena *arena, const char *value)
 static bool fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
 {
     const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
-    const struct fields fields = {&alone, NULL};
+    const struct fields fields = {.shape = &alone};
     char why[FIELDS_WHY];
     void *out;
     return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
@@ -179,10 +179,15 @@ const char *options_check_shape(const rpc_shape *shape)
     if (shape->form != RPC_FORM_OBJECT)
         return "options are an object";
     for (size_t i = 0; i < shape->count; i++) {
-        if (!fields_may_miss(&shape->fields[i]))
+        const rpc_field *field = &shape->fields[i];
+        if (!fields_may_miss(field))
             return "an option is optional or has a default";
-        if (shape->fields[i].kind == RPC_KIND_JSON)
+        if (field->kind == RPC_KIND_JSON)
             return "an option cannot be JSON";
+        if (field->kind == RPC_KIND_OBJECT || field->counter)
+            return "an option cannot be an object or an array";
+        if (field->nullable)
+            return "an option cannot be null";
     }
     return NULL;
 }
