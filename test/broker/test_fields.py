@@ -90,5 +90,57 @@ class Fields(BrokerTest):
                 self.assert_error(error_of(ask(self.caller, "probe.value", payload)), "invalid_params")
 
 
+PLACE = {"lat": 47.5, "lon": 19, "label": "a"}
+NESTED = {"place": PLACE, "values": [-90, 0.5, 60], "tags": [], "offset": None}
+
+
+class Nested(BrokerTest):
+
+    def setUp(self):
+        self.caller = self.client(self.start(), 5)
+
+    def nested(self, **members):
+        return ask(self.caller, "probe.nested", json.dumps({**NESTED, **members}))
+
+    def assert_kept(self, **members):
+        self.assertEqual(result_of(self.nested(**members)), {**NESTED, **members})
+
+    def assert_refused(self, message, **members):
+        with self.subTest(message=message):
+            error = error_of(self.nested(**members))
+            self.assert_error(error, "invalid_params", method="probe.nested")
+            self.assertEqual(error["msg"], message)
+
+    def test_values_are_kept(self):
+        self.assert_kept()
+        self.assert_kept(spare=PLACE, offset=0, note="n")
+        self.assert_kept(tags=["ü" * 8, "}", "{"], values=[i / 2 for i in range(100)])
+        self.assert_kept(shades=["red", "blue", "red"])
+        self.assert_kept(readings=[{"name": "a", "value": -273.15, "marks": [0, 9]},
+                                   {"name": "b", "value": 1000, "marks": []}])
+
+    def test_what_is_missing_and_what_is_null(self):
+        reply = self.nested(place={"lat": 1}, readings=[{"name": "a", "value": 1}], note=None)
+        self.assertEqual(result_of(reply), {**NESTED, "place": {"lat": 1, "lon": 0},
+                                            "readings": [{"name": "a", "value": 1, "marks": []}]})
+
+    def test_errors_have_a_path(self):
+        reading = {"name": "a", "value": 1}
+        self.assert_refused("readings[3].value: 1e9 is outside -273.15..1000",
+                            readings=[reading, reading, reading, {"name": "a", "value": 1e9}])
+        self.assert_refused("readings[1].marks[0] must be a whole number from 0 to 9",
+                            readings=[reading, {**reading, "marks": ["1"]}])
+        self.assert_refused("readings[0].name is required", readings=[{}])
+        self.assert_refused("place.lat is required", place={})
+        self.assert_refused("spare must be an object", spare=None)
+        self.assert_refused("values must have 1 to 100 elements, not 0", values=[])
+        self.assert_refused("values must have 1 to 100 elements, not 101", values=[0] * 101)
+        self.assert_refused("values must be an array of 1 to 100 numbers from -90 to 60", values={})
+        self.assert_refused("values[2]: 61 is outside -90..60", values=[0, 0, 61])
+        self.assert_refused("tags[2] must be a string of 1 to 8 characters", tags=["a", "b", None])
+        self.assert_refused("shades[1] must be one of red, green, blue", shades=["red", "pink"])
+        self.assert_refused("note must be a string of 0 to 16 characters or null", note=1)
+
+
 if __name__ == "__main__":
     main()

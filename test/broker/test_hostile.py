@@ -12,9 +12,9 @@ from mqtt import (CONTENT_TYPE, CORRELATION_DATA, NOT_AUTHORIZED, PAYLOAD_FORMAT
 
 ROUNDS = 300 if INSTRUMENTED else 1500
 
-METHODS = ("echo", "ping", "getTime", "updateSensor", "getSensor", "listSensors", "probe.fields", "probe.bytes",
-           "probe.value", "probe.raise", "probe/deep/name", "probe.announce", "nothing", "", "/", "//", "echo/",
-           "response/x", "echo/request", "x" * 200)
+METHODS = ("echo", "ping", "getTime", "updateSensor", "getSensor", "listSensors", "probe.fields", "probe.nested",
+           "probe.bytes", "probe.value", "probe.raise", "probe/deep/name", "probe.announce", "nothing", "", "/", "//",
+           "echo/", "response/x", "echo/request", "x" * 200)
 
 PARSE_ERRORS = (
     "{", "[", '"', "nul", "{}x", "{}{}", "{} ,", '{"a":1,}', "[1,]", "{'a':1}", '{"a" 1}', "01", "-", "+1", "1.", ".5",

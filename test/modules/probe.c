@@ -108,6 +108,80 @@ static rpc_status probe_fields(rpc_call *call, void *state, const void *params, 
     return RPC_OK;
 }
 
+/* ---- Objects and arrays -------------------------------------------------------------------- */
+
+struct probe_place {
+    double lat, lon;
+    const char *label;
+};
+
+static const rpc_field place_fields[] = {
+    RPC_DOUBLE(struct probe_place, lat, .doc = "A number with a range", .range = {-90, 90}),
+    RPC_DOUBLE(struct probe_place, lon, .doc = "A number with a default", .default_json = "0"),
+    RPC_STRING(struct probe_place, label, .doc = "A text", .optional = true, .length = {1, 8}),
+};
+static const rpc_shape place_shape = RPC_OBJECT_SHAPE(struct probe_place, place_fields);
+
+struct probe_reading {
+    const char *name;
+    double value;
+    const int32_t *marks;
+    size_t mark_count;
+};
+
+static const rpc_field reading_fields[] = {
+    RPC_STRING(struct probe_reading, name, .doc = "A text", .length = {1, 8}),
+    RPC_DOUBLE(struct probe_reading, value, .doc = "A number with a range", .range = {-273.15, 1000}),
+    RPC_INT32_ARRAY(struct probe_reading, marks, mark_count, .doc = "An array within an array's object",
+                    .default_json = "[]", .items = {0, 2}, .range = {0, 9}),
+};
+static const rpc_shape reading_shape = RPC_OBJECT_SHAPE(struct probe_reading, reading_fields);
+
+struct probe_nested {
+    struct probe_place place, spare;
+    bool has_spare;
+    const double *values;
+    size_t value_count;
+    const char *const *tags;
+    size_t tag_count;
+    const struct probe_reading *readings;
+    size_t reading_count;
+    const int *shades;
+    size_t shade_count;
+    double offset;
+    bool has_offset;
+    const char *note;
+};
+
+static const rpc_field nested_fields[] = {
+    RPC_OBJECT(struct probe_nested, place, struct probe_place, .doc = "A required object",
+               .shape = &place_shape),
+    RPC_OBJECT(struct probe_nested, spare, struct probe_place, .doc = "An optional one", .optional = true,
+               .shape = &place_shape, .flag = RPC_FLAG(struct probe_nested, has_spare)),
+    RPC_DOUBLE_ARRAY(struct probe_nested, values, value_count, .doc = "Numbers with a range",
+                     .items = {1, 100}, .range = {-90, 60}),
+    RPC_STRING_ARRAY(struct probe_nested, tags, tag_count, .doc = "Texts", .items = {0, 3}, .length = {1, 8}),
+    RPC_OBJECT_ARRAY(struct probe_nested, readings, reading_count, struct probe_reading, .doc = "Objects",
+                     .optional = true, .items = {1, 4}, .shape = &reading_shape),
+    RPC_CHOICE_ARRAY(struct probe_nested, shades, shade_count, .doc = "Choices", .optional = true,
+                     .items = {2, 3}, .choices = colours),
+    RPC_DOUBLE(struct probe_nested, offset, .doc = "A number or null, but one of them", .nullable = true,
+               .flag = RPC_FLAG(struct probe_nested, has_offset)),
+    RPC_STRING(struct probe_nested, note, .doc = "A text, null or nothing", .optional = true,
+               .nullable = true, .length = {0, 16}),
+};
+static const rpc_shape nested_shape = RPC_OBJECT_SHAPE(struct probe_nested, nested_fields);
+
+static rpc_status probe_nested(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call;
+    (void)state;
+    *(struct probe_nested *)result = *(const struct probe_nested *)params;
+    return RPC_OK;
+}
+
+/* ---- One value ----------------------------------------------------------------------------- */
+
 struct probe_value {
     int32_t value;
 };
@@ -359,6 +433,12 @@ static const rpc_method methods[] = {
      .params = &fields_shape,
      .result = &fields_shape,
      .run = probe_fields},
+    {.name = "probe.nested",
+     .doc = "Gives back objects and arrays",
+     .read_only = true,
+     .params = &nested_shape,
+     .result = &nested_shape,
+     .run = probe_nested},
     {.name = "probe.value",
      .doc = "Adds one to a number",
      .params = &value_shape,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Every method of every module is called with what its own table allows and forbids. For each parameter: left
- * out, of each wrong JSON type, below and above its range, too short and too long, none of its choices.
+ * Every method of every module is called with what its own table allows and forbids. For each parameter, each
+ * member of an object in it and one element of each array: left out, of each wrong JSON type, below and above
+ * its range, too short and too long, none of its choices.
  * Nobody writes a test for that when a method is added; being registered is enough. A method or field without
  * a line of documentation is a fault, too.
  *
@@ -74,8 +75,10 @@ static double smallest(const rpc_field *field)
     return isinf(field->range.min) ? fmin(0, field->range.max) : field->range.min;
 }
 
-/* A value that fits. */
-static cJSON *make_valid(const rpc_field *field)
+static cJSON *make_object(const rpc_shape *shape, const rpc_field *skip);
+
+/* A value of the field's kind that fits. */
+static cJSON *make_one(const rpc_field *field)
 {
     switch (field->kind) {
     case RPC_KIND_BOOL:
@@ -88,18 +91,31 @@ static cJSON *make_valid(const rpc_field *field)
         return make_text(field->length.min);
     case RPC_KIND_CHOICE:
         return cJSON_CreateString(field->choices[0]);
-    case RPC_KIND_JSON:
     case RPC_KIND_OBJECT:
+        return make_object(field->shape, NULL);
+    case RPC_KIND_JSON:
         break;
     }
-    return cJSON_CreateNull();
+    return cJSON_CreateNumber(0);
 }
 
-/* A call of a valid value for each field; without `skip`, NULL: with all. */
-static cJSON *make_call(const rpc_shape *shape, const rpc_field *skip)
+static cJSON *make_array(const rpc_field *field, size_t count)
 {
-    if (shape->form == RPC_FORM_VALUE)
-        return make_valid(shape->fields);
+    cJSON *array = cJSON_CreateArray();
+    while (count--)
+        cJSON_AddItemToArray(array, make_one(field));
+    return array;
+}
+
+/* A value that fits. */
+static cJSON *make_valid(const rpc_field *field)
+{
+    return field->counter ? make_array(field, field->items.min) : make_one(field);
+}
+
+/* An object of a valid value for each field; without `skip`, NULL: with all. */
+static cJSON *make_object(const rpc_shape *shape, const rpc_field *skip)
+{
     cJSON *object = cJSON_CreateObject();
     for (size_t i = 0; i < shape->count; i++) {
         const rpc_field *field = &shape->fields[i];
@@ -109,14 +125,39 @@ static cJSON *make_call(const rpc_shape *shape, const rpc_field *skip)
     return object;
 }
 
-/* The same with one field's value replaced. */
-static cJSON *make_call_with(const rpc_shape *shape, const rpc_field *field, cJSON *value)
+/* What is tried out: a field, or one element of its array. */
+struct place {
+    const struct place *outer; /* the object that it lies in; NULL: the parameters themselves */
+    const rpc_shape *shape;
+    const rpc_field *field;
+    bool element; /* the last one of an array as short as may be */
+};
+
+static size_t index_of(const rpc_field *field)
 {
-    if (shape->form == RPC_FORM_VALUE)
+    return field->items.min ? field->items.min - 1 : 0;
+}
+
+/* A call of valid values with that of the place replaced; value NULL: left out. */
+static cJSON *make_call(const struct place *place, cJSON *value)
+{
+    if (place->element) {
+        cJSON *array = make_array(place->field, index_of(place->field));
+        cJSON_AddItemToArray(array, value);
+        value = array;
+    }
+    if (place->shape->form == RPC_FORM_VALUE)
         return value;
-    cJSON *object = make_call(shape, field);
-    cJSON_AddItemToObject(object, fields_name(field), value);
-    return object;
+    cJSON *object = make_object(place->shape, place->field);
+    if (value)
+        cJSON_AddItemToObject(object, fields_name(place->field), value);
+    return place->outer ? make_call(place->outer, object) : object;
+}
+
+/* A call with everything. */
+static cJSON *make_full_call(const rpc_shape *shape)
+{
+    return shape->form == RPC_FORM_VALUE ? make_valid(shape->fields) : make_object(shape, NULL);
 }
 
 /* ---- Calling ---- */
@@ -140,19 +181,34 @@ static const char *call(struct walk *walk, cJSON *tree, const char **message)
     return status;
 }
 
-/* Whether a message is about a field: its name comes first. */
-static bool is_about(const char *message, const rpc_field *field)
+/* The path of a place, as messages have it. */
+static char *print_path(const struct place *place, char *out, size_t capacity)
 {
-    const size_t length = strlen(fields_name(field));
-    return strncmp(message, fields_name(field), length) == 0 && strchr(" :", message[length]);
+    char outer[256] = "";
+    char index[32] = "";
+    if (place->outer)
+        print_path(place->outer, outer, sizeof outer);
+    if (place->element)
+        snprintf(index, sizeof index, "[%zu]", index_of(place->field));
+    snprintf(out, capacity, "%s%s%s%s", outer, *outer ? "." : "", fields_name(place->field), index);
+    return out;
 }
 
-static void expect_invalid(struct walk *walk, const rpc_field *field, cJSON *tree, const char *what)
+/* Whether a message is about a place: its path comes first. */
+static bool is_about(const char *message, const char *path)
+{
+    const size_t length = strlen(path);
+    return strncmp(message, path, length) == 0 && strchr(" :", message[length]);
+}
+
+static void expect_invalid(struct walk *walk, const struct place *place, cJSON *value, const char *what)
 {
     const char *message;
-    const char *status = call(walk, tree, &message);
-    if (strcmp(status, "invalid_params") != 0 || !is_about(message, field))
-        fault(walk, "%s: %s %s: %s: %s", walk->method->name, fields_name(field), what, status, message);
+    char path[512];
+    const char *status = call(walk, make_call(place, value), &message);
+    print_path(place, path, sizeof path);
+    if (strcmp(status, "invalid_params") != 0 || !is_about(message, path))
+        fault(walk, "%s: %s %s: %s: %s", walk->method->name, path, what, status, message);
 }
 
 static void expect_valid(struct walk *walk, cJSON *tree, const char *what)
@@ -166,39 +222,51 @@ static void expect_valid(struct walk *walk, cJSON *tree, const char *what)
 
 /* ---- One field ---- */
 
-enum type { IS_BOOL = 1, IS_NUMBER = 2, IS_STRING = 4, IS_OTHER = 8, IS_ANY = 15 };
+enum type {
+    IS_BOOL = 1,
+    IS_NUMBER = 2,
+    IS_STRING = 4,
+    IS_NULL = 8,
+    IS_ARRAY = 16,
+    IS_OBJECT = 32,
+    IS_ANY = 63
+};
 
 static const struct {
     const char *json;
     enum type type;
 } samples[] = {
-    {"true", IS_BOOL},   {"1", IS_NUMBER},   {"1.5", IS_NUMBER}, {"12345678901234567890", IS_NUMBER},
-    {"\"\"", IS_STRING}, {"null", IS_OTHER}, {"[]", IS_OTHER},   {"{}", IS_OTHER}};
+    {"true", IS_BOOL},   {"1", IS_NUMBER},  {"1.5", IS_NUMBER}, {"12345678901234567890", IS_NUMBER},
+    {"\"\"", IS_STRING}, {"null", IS_NULL}, {"[]", IS_ARRAY},   {"{}", IS_OBJECT}};
 
-static int accepted_types(rpc_kind kind)
+static int accepted_types(const struct place *place)
 {
     static const int types[] = {
         [RPC_KIND_BOOL] = IS_BOOL,     [RPC_KIND_INT32] = IS_NUMBER,  [RPC_KIND_INT64] = IS_NUMBER,
         [RPC_KIND_DOUBLE] = IS_NUMBER, [RPC_KIND_STRING] = IS_STRING, [RPC_KIND_CHOICE] = IS_STRING,
-        [RPC_KIND_JSON] = IS_ANY};
-    return types[kind];
+        [RPC_KIND_JSON] = IS_ANY,      [RPC_KIND_OBJECT] = IS_OBJECT};
+    const rpc_field *field = place->field;
+    const bool whole = !place->element;
+    return (whole && field->counter ? IS_ARRAY : types[field->kind]) |
+           (whole && field->nullable ? IS_NULL : 0);
 }
 
-/* Each JSON type: accepted by a field of any value, refused by the others unless it is theirs. */
-static void mistype(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+/* Each JSON type: accepted by a field of any value or by a nullable one, refused unless it is theirs. */
+static void mistype(struct walk *walk, const struct place *place)
 {
+    const int accepted = accepted_types(place);
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
-        const int accepted = accepted_types(field->kind);
-        cJSON *call_of_it = make_call_with(shape, field, cJSON_CreateRaw(samples[i].json));
-        if (accepted == IS_ANY)
-            expect_valid(walk, call_of_it, samples[i].json);
-        else if (accepted & (int)samples[i].type)
-            cJSON_Delete(call_of_it);
+        cJSON *value = cJSON_CreateRaw(samples[i].json);
+        if (!(accepted & (int)samples[i].type))
+            expect_invalid(walk, place, value, samples[i].json);
+        else if (accepted == IS_ANY || samples[i].type == IS_NULL)
+            expect_valid(walk, make_call(place, value), samples[i].json);
         else
-            expect_invalid(walk, field, call_of_it, samples[i].json);
+            cJSON_Delete(value);
     }
-    if (field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64)
-        expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("0.5")), "0.5");
+    if (!(accepted & IS_ARRAY) &&
+        (place->field->kind == RPC_KIND_INT32 || place->field->kind == RPC_KIND_INT64))
+        expect_invalid(walk, place, cJSON_CreateRaw("0.5"), "0.5");
 }
 
 static double step_of(const rpc_field *field, double number)
@@ -213,72 +281,86 @@ static cJSON *make_number(double number)
     return cJSON_CreateRaw(text);
 }
 
-static void leave_range(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void leave_range(struct walk *walk, const struct place *place)
 {
+    const rpc_field *field = place->field;
     const double min = field->range.min;
     const double max = field->range.max;
     if (!has_range(field))
         return;
     if (!isinf(min))
-        expect_invalid(walk, field, make_call_with(shape, field, make_number(min - step_of(field, min))),
-                       "below its range");
+        expect_invalid(walk, place, make_number(min - step_of(field, min)), "below its range");
     if (!isinf(max))
-        expect_invalid(walk, field, make_call_with(shape, field, make_number(max + step_of(field, max))),
-                       "above its range");
+        expect_invalid(walk, place, make_number(max + step_of(field, max)), "above its range");
 }
 
-static void leave_32_bits(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void leave_32_bits(struct walk *walk, const struct place *place)
 {
-    if (field->kind != RPC_KIND_INT32)
+    if (place->field->kind != RPC_KIND_INT32)
         return;
-    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("2147483648")), "over 32 bits");
-    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateRaw("-2147483649")), "over 32 bits");
+    expect_invalid(walk, place, cJSON_CreateRaw("2147483648"), "over 32 bits");
+    expect_invalid(walk, place, cJSON_CreateRaw("-2147483649"), "over 32 bits");
 }
 
 /* max_payload of the walk's engine is far above this. */
 enum { LENGTH_MAX = 100000 };
 
-static void leave_length(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void leave_length(struct walk *walk, const struct place *place)
 {
+    const rpc_field *field = place->field;
     if (field->kind != RPC_KIND_STRING)
         return;
     if (field->length.min)
-        expect_invalid(walk, field, make_call_with(shape, field, make_text(field->length.min - 1)),
-                       "too short");
+        expect_invalid(walk, place, make_text(field->length.min - 1), "too short");
     if (field->length.max < LENGTH_MAX)
-        expect_invalid(walk, field, make_call_with(shape, field, make_text(field->length.max + 1)),
-                       "too long");
+        expect_invalid(walk, place, make_text(field->length.max + 1), "too long");
 }
 
-static void leave_choices(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void leave_choices(struct walk *walk, const struct place *place)
 {
-    if (field->kind != RPC_KIND_CHOICE)
+    if (place->field->kind != RPC_KIND_CHOICE)
         return;
     char other[256];
-    snprintf(other, sizeof other, "%.200s-not", field->choices[0]);
-    expect_invalid(walk, field, make_call_with(shape, field, cJSON_CreateString(other)), "not a choice");
+    snprintf(other, sizeof other, "%.200s-not", place->field->choices[0]);
+    expect_invalid(walk, place, cJSON_CreateString(other), "not a choice");
 }
 
-static void leave_out(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void leave_out(struct walk *walk, const struct place *place)
 {
-    if (shape->form != RPC_FORM_OBJECT)
+    if (place->shape->form != RPC_FORM_OBJECT)
         return;
-    if (fields_may_miss(field))
-        expect_valid(walk, make_call(shape, field), "without what may miss");
+    if (fields_may_miss(place->field))
+        expect_valid(walk, make_call(place, NULL), "without what may miss");
     else
-        expect_invalid(walk, field, make_call(shape, field), "left out");
+        expect_invalid(walk, place, NULL, "left out");
+}
+
+/* More elements than these make a payload that is too large. */
+enum { ITEMS_MAX = 10000 };
+
+static void leave_items(struct walk *walk, const struct place *place)
+{
+    const rpc_field *field = place->field;
+    if (field->items.min)
+        expect_invalid(walk, place, make_array(field, field->items.min - 1), "with too few elements");
+    if (field->items.max < ITEMS_MAX)
+        expect_invalid(walk, place, make_array(field, field->items.max + 1), "with too many elements");
 }
 
 /* ---- What fits, without running the handler: at the very ends ---- */
 
-static void expect_decoded(struct walk *walk, const rpc_shape *shape, cJSON *tree, const char *what)
+static void expect_decoded(struct walk *walk, const struct place *place, cJSON *value, const char *what)
 {
     char why[FIELDS_WHY];
     struct fields fields;
     struct arena arena;
     void *out;
+    const struct place *outermost = place;
+    while (outermost->outer)
+        outermost = outermost->outer;
+    cJSON *tree = make_call(place, value);
     arena_init(&arena);
-    ck_assert_int_eq(fields_prepare(&fields, shape, why), RPC_OK);
+    ck_assert_int_eq(fields_prepare(&fields, outermost->shape, why), RPC_OK);
     if (fields_decode(&fields, tree, &arena, &out, why) != RPC_OK)
         fault(walk, "%s: %s: %s", walk->method->name, what, why);
     arena_clear(&arena);
@@ -287,49 +369,81 @@ static void expect_decoded(struct walk *walk, const rpc_shape *shape, cJSON *tre
     walk->cases++;
 }
 
-static void reach_the_ends(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void reach_the_ends(struct walk *walk, const struct place *place)
 {
-    const bool is_number = accepted_types(field->kind) == IS_NUMBER;
-    if (is_number && has_range(field) && !isinf(field->range.max))
-        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateNumber(field->range.max)),
-                       "at the end of its range");
-    if (is_number && has_range(field) && !isinf(field->range.min))
-        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateNumber(field->range.min)),
-                       "at the beginning of its range");
+    const rpc_field *field = place->field;
+    if (has_range(field) && !isinf(field->range.max))
+        expect_decoded(walk, place, cJSON_CreateNumber(field->range.max), "at the end of its range");
+    if (has_range(field) && !isinf(field->range.min))
+        expect_decoded(walk, place, cJSON_CreateNumber(field->range.min), "at the beginning of its range");
     if (field->kind == RPC_KIND_STRING && field->length.max < LENGTH_MAX)
-        expect_decoded(walk, shape, make_call_with(shape, field, make_text(field->length.max)),
-                       "at full length");
+        expect_decoded(walk, place, make_text(field->length.max), "at full length");
     for (int i = 0; field->choices && field->choices[i]; i++)
-        expect_decoded(walk, shape, make_call_with(shape, field, cJSON_CreateString(field->choices[i])),
-                       "each choice");
+        expect_decoded(walk, place, cJSON_CreateString(field->choices[i]), "each choice");
 }
 
-static void walk_field(struct walk *walk, const rpc_shape *shape, const rpc_field *field)
+static void fill_items(struct walk *walk, const struct place *place)
 {
-    walk->params++;
-    leave_out(walk, shape, field);
-    mistype(walk, shape, field);
-    leave_range(walk, shape, field);
-    leave_32_bits(walk, shape, field);
-    leave_length(walk, shape, field);
-    leave_choices(walk, shape, field);
-    reach_the_ends(walk, shape, field);
+    const rpc_field *field = place->field;
+    expect_decoded(walk, place, make_array(field, field->items.min), "with the fewest elements");
+    if (field->items.max < ITEMS_MAX)
+        expect_decoded(walk, place, make_array(field, field->items.max), "with the most elements");
+}
+
+static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct place *outer);
+
+/* One value: that of a field, or an element. */
+static void walk_one(struct walk *walk, const struct place *place)
+{
+    mistype(walk, place);
+    leave_range(walk, place);
+    leave_32_bits(walk, place);
+    leave_length(walk, place);
+    leave_choices(walk, place);
+    reach_the_ends(walk, place);
+    if (place->field->shape)
+        walk_shape(walk, place->field->shape, place);
+}
+
+static void walk_array(struct walk *walk, const struct place *place)
+{
+    struct place element = *place;
+    element.element = true;
+    mistype(walk, place);
+    leave_items(walk, place);
+    fill_items(walk, place);
+    walk_one(walk, &element);
+}
+
+static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct place *outer)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        const struct place place = {outer, shape, &shape->fields[i], false};
+        walk->params++;
+        leave_out(walk, &place);
+        if (place.field->counter)
+            walk_array(walk, &place);
+        else
+            walk_one(walk, &place);
+    }
 }
 
 /* ---- One method ---- */
 
 static void walk_docs(struct walk *walk, const rpc_shape *shape)
 {
-    for (size_t i = 0; shape && i < shape->count; i++)
-        expect_doc(walk, shape->fields[i].doc, walk->method->name, fields_name(&shape->fields[i]));
+    for (size_t i = 0; shape && i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
+        expect_doc(walk, field->doc, walk->method->name, fields_name(field));
+        walk_docs(walk, field->shape);
+    }
 }
 
 static void walk_params(struct walk *walk, const rpc_shape *shape)
 {
     const size_t cases = walk->cases;
-    for (size_t i = 0; i < shape->count; i++)
-        walk_field(walk, shape, &shape->fields[i]);
-    expect_valid(walk, make_call(shape, NULL), "with everything");
+    walk_shape(walk, shape, NULL);
+    expect_valid(walk, make_full_call(shape), "with everything");
     if (shape->count && walk->cases < cases + 2)
         fault(walk, "%s: nothing was tried", walk->method->name);
 }
@@ -436,6 +550,15 @@ static const rpc_field silent_fields[] = {RPC_INT32(struct odd, n, .name = "n")}
 static const rpc_shape odd_shape = RPC_OBJECT_SHAPE(struct odd, odd_fields);
 static const rpc_shape silent_shape = RPC_OBJECT_SHAPE(struct odd, silent_fields);
 
+struct box {
+    const struct odd *items;
+    size_t count;
+};
+
+static const rpc_field box_fields[] = {RPC_OBJECT_ARRAY(
+    struct box, items, count, struct odd, .doc = "objects", .items = {1, 2}, .shape = &silent_shape)};
+static const rpc_shape box_shape = RPC_OBJECT_SHAPE(struct box, box_fields);
+
 static rpc_status be_fine(rpc_call *caller, void *state, const void *params, void *result)
 {
     (void)caller, (void)state, (void)params, (void)result;
@@ -482,6 +605,10 @@ static const struct broken {
      "a n has no line of documentation"},
     {{.name = "m",
       .doc = "d",
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &box_shape, .run = be_fine)},
+     "a n has no line of documentation"},
+    {{.name = "m",
+      .doc = "d",
       .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = blame_the_caller)},
      "a: with everything: invalid_params: the parameters do not fit the method"},
 };
@@ -501,10 +628,31 @@ START_TEST(the_walk_notices_what_gets_through)
     static const rpc_module module = {.name = "m"};
     rig_open(&walk->rig, &module);
     walk->method = &(const rpc_method){.name = "unknown"};
-    expect_invalid(walk, odd_fields, cJSON_CreateObject(), "left out");
+    expect_invalid(walk, &(const struct place){.shape = &odd_shape, .field = odd_fields}, NULL, "left out");
     ck_assert_uint_eq(walk->faults, 1);
     expect_valid(walk, cJSON_CreateObject(), "empty");
     ck_assert_uint_eq(walk->faults, 2);
+    rig_close(&walk->rig);
+}
+END_TEST
+
+/* Each place is tried: the array, its element, the element's member. */
+START_TEST(the_walk_goes_all_the_way_down)
+{
+    static const rpc_module module = {.name = "m"};
+    const struct place array = {.shape = &box_shape, .field = box_fields};
+    const struct place element = {.shape = &box_shape, .field = box_fields, .element = true};
+    const struct place member = {.outer = &element, .shape = &silent_shape, .field = silent_fields};
+    char path[64];
+    ck_assert_str_eq(print_path(&array, path, sizeof path), "items");
+    ck_assert_str_eq(print_path(&element, path, sizeof path), "items[0]");
+    ck_assert_str_eq(print_path(&member, path, sizeof path), "items[0].n");
+    ck_assert(is_about("items[0].n is required", path) && !is_about("items[0].name is required", path));
+    rig_open(&walk->rig, &module);
+    walk->method = &(const rpc_method){.name = "unknown"};
+    walk_shape(walk, &box_shape, NULL);
+    ck_assert_uint_eq(walk->params, 2);
+    ck_assert_uint_ge(walk->faults, 20); /* nothing answers as it should */
     rig_close(&walk->rig);
 }
 END_TEST
@@ -519,4 +667,4 @@ static int count_modules(void)
 
 UNIT_MAIN("conformance", open_walk, close_walk, {the_modules_are_there, 0},
           {modules_conform, count_modules()}, {the_walk_finds_faults, UNIT_ROWS(broken)},
-          {the_walk_notices_what_gets_through, 0})
+          {the_walk_notices_what_gets_through, 0}, {the_walk_goes_all_the_way_down, 0})

@@ -233,6 +233,17 @@ static void make_payloads(void)
     "{\"text\":\"a\",\"on\":true,\"small\":1,\"large\":9007199254740993,\"ratio\":0.1,\"colour\":\"blue\"," \
     "\"shade\":\"red\",\"count\":2,\"note\":\"n\",\"any\":{\"a\":[1,12345678901234567890]},\"class\":\"c\"}"
 
+#define ALL_NESTED                                                                                        \
+    "{\"place\":{\"lat\":1,\"lon\":2,\"label\":\"a\"},\"spare\":{\"lat\":3},\"values\":[" HUNDRED_NUMBERS \
+    "],"                                                                                                  \
+    "\"tags\":[\"a\",\"b\"],\"readings\":[{\"name\":\"r\",\"value\":1,\"marks\":[1,2]},{\"name\":\"s\","  \
+    "\"value\":2}],"                                                                                      \
+    "\"shades\":[\"red\",\"blue\"],\"offset\":null,\"note\":\"n\"}"
+#define TEN_NUMBERS "1,2,3,4,5,6,7,8,9,10,"
+#define HUNDRED_NUMBERS                                                                             \
+    TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS TEN_NUMBERS \
+        TEN_NUMBERS "1,2,3,4,5,6,7,8,9,10"
+
 static const struct scenario {
     const char *method, *payload;
     const char *status; /* "": no reply in any case */
@@ -254,6 +265,9 @@ static const struct scenario {
     {"probe.fields", members, "ok", false},
     {"probe.fields", "{\"text\":\"\\u0000\"}", "invalid_params", false},
     {"probe.fields", "{\"text\":1,\"text\":2}", "invalid_params", false},
+    {"probe.nested", ALL_NESTED, "ok", false},
+    {"probe.nested", "{\"place\":{\"lat\":1},\"values\":[1],\"tags\":[1]}", "invalid_params", false},
+    {"probe.nested", "{\"place\":{\"lat\":91}}", "invalid_params", false},
     {"probe.value", "41", "ok", false},
     {"probe.options", "", "ok", false},
     {"probe.caller", "", "ok", false},
