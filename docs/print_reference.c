@@ -34,19 +34,55 @@ static void print_options(const char *owner, const rpc_shape *shape)
 
 /* ---- Shapes ---- */
 
-static void print_field(const rpc_shape *shape, const rpc_field *field)
+/* Where a member is: place.lat, sensors[].value. An element has its index left open. */
+struct path {
+    const struct path *outer; /* NULL: the member is one of the outermost */
+    const rpc_field *field;
+};
+
+static void print_path(const struct path *path)
+{
+    if (path->outer) {
+        print_path(path->outer);
+        printf("%s", path->outer->field->counter ? "[]." : ".");
+    }
+    printf("%s", fields_name(path->field));
+}
+
+static void print_member(const rpc_shape *shape, const struct path *path)
+{
+    if (shape->form == RPC_FORM_VALUE && !path->outer) {
+        printf("the value itself");
+        return;
+    }
+    printf("`");
+    print_path(path);
+    printf("`");
+}
+
+static void print_field(const rpc_shape *shape, const struct path *path)
 {
     char takes[FIELDS_WHY];
+    const rpc_field *field = path->field;
     const char *unit = field->unit ? field->unit : "";
-    printf("| %s%s%s | %s%s%s | ", shape->form == RPC_FORM_OBJECT ? "`" : "",
-           shape->form == RPC_FORM_OBJECT ? fields_name(field) : "the value itself",
-           shape->form == RPC_FORM_OBJECT ? "`" : "", fields_describe(field, takes, sizeof takes),
-           *unit ? ", in " : "", unit);
+    printf("| ");
+    print_member(shape, path);
+    printf(" | %s%s%s | %s", fields_describe(field, takes, sizeof takes), *unit ? ", in " : "", unit,
+           fields_may_miss(field) ? "no" : "yes");
     if (field->default_json)
-        printf("no, `%s`", field->default_json);
-    else
-        printf("%s", field->optional ? "no" : "yes");
+        printf(", `%s`", field->default_json);
     printf(" | %s |\n", field->doc ? field->doc : "");
+}
+
+/* The fields of a shape, and behind an object or an array of them its members. */
+static void print_fields(const rpc_shape *outermost, const rpc_shape *shape, const struct path *outer)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        const struct path path = {outer, &shape->fields[i]};
+        print_field(outermost, &path);
+        if (path.field->shape)
+            print_fields(outermost, path.field->shape, &path);
+    }
 }
 
 static void print_shape(const char *title, const rpc_shape *shape)
@@ -59,8 +95,7 @@ static void print_shape(const char *title, const rpc_shape *shape)
         return;
     }
     printf("| member | is | required | meaning |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < shape->count; i++)
-        print_field(shape, &shape->fields[i]);
+    print_fields(shape, shape, NULL);
 }
 
 /* ---- Modules ---- */

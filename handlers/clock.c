@@ -43,6 +43,7 @@ static const rpc_method methods[] = {
     {
         .name = "getTime",
         .doc = "Tells the broker's time of day.",
+        .read_only = true,
         .result = &now_shape,
         .run = get_time,
     },

@@ -25,6 +25,7 @@ static const rpc_method methods[] = {
     {
         .name = "echo",
         .doc = "Gives back its parameters, whatever JSON value they are.",
+        .read_only = true,
         .params = &anything_shape,
         .result = &anything_shape,
         .run = echo,

@@ -32,6 +32,7 @@ static const rpc_method methods[] = {
     {
         .name = "ping",
         .doc = "Answers, so that a caller knows that the way there and back works.",
+        .read_only = true,
         .result = &pong_shape,
         .event = "pong",
         .announce = RPC_UNANSWERED,

@@ -6,13 +6,12 @@
  */
 #include <mosquitto_rpc.h>
 
-#include <cjson/cJSON.h>
 #define HASH_NONFATAL_OOM 1
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-enum { ID_CHARACTERS = 64, ID_BYTES = 4 * ID_CHARACTERS + 1 };
+enum { ID_CHARACTERS = 64, ID_BYTES = 4 * ID_CHARACTERS + 1, SENSORS_MAX = 10000 };
 
 enum unit { CELSIUS, FAHRENHEIT, KELVIN };
 static const char *const units[] = {"C", "F", "K", NULL};
@@ -40,7 +39,7 @@ static const rpc_field option_fields[] = {
     RPC_INT32(
         struct options, max_sensors,
         .doc = "the most sensors that are remembered; listSensors takes some 150 bytes of max_reply for each",
-        .default_json = "400", .range = {1, 10000}),
+        .default_json = "400", .range = {1, SENSORS_MAX}),
 };
 
 static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct options, option_fields);
@@ -101,11 +100,14 @@ static const rpc_field reading_fields[] = {
 static const rpc_shape reading_shape = RPC_OBJECT_SHAPE(struct reading, reading_fields);
 
 struct list {
-    rpc_json sensors;
+    const struct reading *sensors;
+    size_t count;
 };
 
 static const rpc_field list_fields[] = {
-    RPC_JSON(struct list, sensors, .doc = "an array of what getSensor answers, one for each sensor"),
+    RPC_OBJECT_ARRAY(struct list, sensors, count, struct reading,
+                     .doc = "what getSensor answers, for each sensor, in the order of their first readings",
+                     .items = {0, SENSORS_MAX}, .shape = &reading_shape),
 };
 
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
@@ -191,31 +193,18 @@ static rpc_status get_sensor(rpc_call *call, void *state, const void *params, vo
     return RPC_OK;
 }
 
-/* NULL: no memory, or too much for a reply. */
-static cJSON *make_list(rpc_call *call, const struct sensors *sensors)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (const struct sensor *sensor = sensors->table; list && sensor; sensor = sensor->hh.next) {
-        const struct reading reading = reading_of(sensor);
-        const char *text = rpc_encode(call, &reading_shape, &reading);
-        if (text && cJSON_AddItemToArray(list, cJSON_CreateRaw(text)))
-            continue;
-        cJSON_Delete(list);
-        return NULL;
-    }
-    return list;
-}
-
 static rpc_status list_sensors(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)params;
-    struct list *answer = result;
-    cJSON *list = make_list(call, state);
-    char *text = list ? cJSON_PrintUnformatted(list) : NULL;
-    answer->sensors.text = text ? rpc_printf(call, "%s", text) : NULL;
-    cJSON_free(text);
-    cJSON_Delete(list);
-    return answer->sensors.text ? RPC_OK : RPC_INTERNAL_ERROR;
+    const struct sensors *sensors = state;
+    struct list *list = result;
+    struct reading *readings = rpc_alloc(call, HASH_COUNT(sensors->table) * sizeof *readings);
+    if (!readings)
+        return RPC_INTERNAL_ERROR;
+    for (const struct sensor *sensor = sensors->table; sensor; sensor = sensor->hh.next)
+        readings[list->count++] = reading_of(sensor);
+    list->sensors = readings;
+    return RPC_OK;
 }
 
 /* ---- The module ---- */
@@ -273,6 +262,7 @@ static const rpc_method methods[] = {
     {
         .name = "getSensor",
         .doc = "Tells the last temperature of a sensor.",
+        .read_only = true,
         .params = &which_shape,
         .result = &reading_shape,
         .errors = get_errors,
@@ -281,6 +271,7 @@ static const rpc_method methods[] = {
     {
         .name = "listSensors",
         .doc = "Tells the last temperatures of all sensors.",
+        .read_only = true,
         .result = &list_shape,
         .run = list_sensors,
     },
