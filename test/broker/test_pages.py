@@ -41,10 +41,17 @@ class Pages(BrokerTest):
                     self.assertEqual(without_times(json.loads(answer)), without_times(json.loads(shown)))
 
     def test_the_guide(self):
-        self.check_page("docs/guide.md", GUIDE_PLUGIN, 3)
+        self.check_page("docs/guide.md", GUIDE_PLUGIN, 5)
 
     def test_the_readme(self):
         self.check_page("README.md", PLUGIN, 3)
+
+    def test_the_list_of_the_guide(self):
+        broker = self.start(plugin=GUIDE_PLUGIN)
+        self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":60}'""")
+        doors = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/listDoors -e r -n"))["doors"]
+        self.assertEqual([door["door"] for door in doors if door["until"]], ["yard"])
+        self.assertEqual(len(doors), 4)
 
     def test_the_option_of_the_guide(self):
         broker = self.start(["door_longest 10s"], plugin=GUIDE_PLUGIN)
