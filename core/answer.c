@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What comes out of a call: a reply, an event, or both. It is written into the engine's scratch buffer, whose
- * size is the limit itself, and copied from there into payloads, which then belong to the host.
+ * What comes out of a call: a reply, an event, or both. The reply is written into the exchange's buffer,
+ * whose size is the limit itself, one outcome after the other if there is a batch of them. The event of a
+ * result is a part of it; what is only announced is written into the engine's scratch buffer. Both are copied
+ * into payloads, which then belong to the host.
  */
 #include "engine_private.h"
 
@@ -25,99 +27,106 @@ static void count_dropped(struct engine *engine, const char *what, const char *t
 
 /* ---- Replies ---- */
 
-/* Text before and after the body of a reply. */
-struct wrapping {
-    const char *head, *id, *middle, *tail;
-};
-
-static struct wrapping wrapping_of(const struct route *route, bool success)
+static char *copy_payload(struct engine *engine, const char *text, size_t size)
 {
-    if (!route->id_json)
-        return (struct wrapping){"", "", "", ""};
-    return (struct wrapping){"{\"request_id\":", route->id_json,
-                             success ? ",\"result\":" : ",\"error\":", "}"};
+    char *payload = engine->host.allocate(engine->host.context, size);
+    if (payload)
+        memcpy(payload, text, size);
+    return payload;
 }
 
-static size_t wrapped_size(const struct wrapping *wrapping, size_t size)
+void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
+                 size_t size)
 {
-    return strlen(wrapping->head) + strlen(wrapping->id) + strlen(wrapping->middle) + size +
-           strlen(wrapping->tail);
-}
-
-static char *put(char *out, const char *text, size_t size)
-{
-    memcpy(out, text, size);
-    return out + size;
-}
-
-static void wrap(const struct wrapping *wrapping, const char *body, size_t size, char *out)
-{
-    out = put(out, wrapping->head, strlen(wrapping->head));
-    out = put(out, wrapping->id, strlen(wrapping->id));
-    out = put(out, wrapping->middle, strlen(wrapping->middle));
-    out = put(out, body, size);
-    put(out, wrapping->tail, strlen(wrapping->tail));
-}
-
-static bool hand_over_reply(rpc_call *call, const char *status, void *payload, size_t size)
-{
-    struct engine *engine = call->engine;
-    const struct host_message *message = call->message;
     const struct host_reply reply = {
-        .client = message->client,
-        .topic = call->route.topic,
-        .payload = payload,
+        .client = &to->client,
+        .subscribed = engine->options.reply_to_subscribers,
+        .topic = to->topic,
+        .payload = copy_payload(engine, text, size),
         .size = size,
-        .qos = lower_qos(message->qos, engine->options.qos),
+        .qos = lower_qos(to->qos, engine->options.qos),
         .status = status,
-        .correlation = message->correlation,
-        .correlation_size = message->correlation_size,
+        .correlation = to->correlation,
+        .correlation_size = to->correlation_size,
         .expiry = engine->options.reply_expiry,
     };
-    return engine->host.reply(engine->host.context, &reply);
+    if (reply.payload && engine->host.reply(engine->host.context, &reply)) {
+        engine->counters.replies++;
+        return;
+    }
+    engine->host.release(engine->host.context, reply.payload);
+    count_dropped(engine, "a reply", to->topic);
 }
 
-/* Sends what scratch holds. Returns false if that is over the limit, and true even if it was dropped. */
-static bool reply(rpc_call *call, const char *status, bool success, size_t size)
+/* Whether what the call comes to is written into the reply. */
+static bool is_written(const rpc_call *call)
 {
-    struct engine *engine = call->engine;
-    const struct wrapping wrapping = wrapping_of(&call->route, success);
-    const size_t whole = wrapped_size(&wrapping, size);
-    if (whole > engine->options.max_reply)
-        return false;
-    char *payload = engine->host.allocate(engine->host.context, whole);
-    if (payload)
-        wrap(&wrapping, engine->scratch, size, payload);
-    if (payload && hand_over_reply(call, status, payload, whole)) {
-        engine->counters.replies++;
-        return true;
+    return call->asked && !call->exchange->overflowed;
+}
+
+static void write_separator(const struct exchange *exchange, struct writer *out)
+{
+    if (exchange->batch && exchange->written)
+        writer_text(out, ",");
+}
+
+/* What stands before a result or an error. */
+static void open_outcome(const rpc_call *call, struct writer *out, bool success)
+{
+    const struct exchange *exchange = call->exchange;
+    write_separator(exchange, out);
+    if (exchange->jsonrpc) {
+        writer_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+        writer_text(out, call->id_json);
+    } else if (!exchange->batch && exchange->id_json) {
+        writer_text(out, "{\"request_id\":");
+        writer_text(out, exchange->id_json);
+    } else if (exchange->batch) {
+        writer_text(out, success ? "{\"result\":" : "{\"error\":");
+        return;
+    } else {
+        return;
     }
-    engine->host.release(engine->host.context, payload);
-    count_dropped(engine, "a reply", call->route.topic);
+    writer_text(out, success ? ",\"result\":" : ",\"error\":");
+}
+
+static void close_outcome(const rpc_call *call, struct writer *out)
+{
+    const struct exchange *exchange = call->exchange;
+    if (exchange->jsonrpc || exchange->batch || exchange->id_json)
+        writer_text(out, "}");
+}
+
+/* An outcome that has been written, if it fits. Otherwise the reply is again what it was before. */
+static bool keep_outcome(rpc_call *call, struct writer before)
+{
+    struct exchange *exchange = call->exchange;
+    if (exchange->out.full) {
+        exchange->out = before;
+        return false;
+    }
+    exchange->written++;
     return true;
 }
 
 /* ---- Events ---- */
 
-/* Announces what scratch holds. */
-static bool announce(struct engine *engine, const rpc_call *call, const char *topic, bool retain, size_t size)
+static bool announce(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
+                     const char *text, size_t size)
 {
-    char *payload = engine->host.allocate(engine->host.context, size);
-    if (payload)
-        memcpy(payload, engine->scratch, size);
     const struct host_event event = {
         .client = call ? call->message->client : NULL,
         .topic = topic,
-        .payload = payload,
+        .payload = copy_payload(engine, text, size),
         .size = size,
         .qos = engine->options.qos,
         .retain = retain,
     };
-    if (payload && engine->host.announce(engine->host.context, &event)) {
+    if (event.payload && engine->host.announce(engine->host.context, &event)) {
         engine->counters.events++;
         return true;
     }
-    engine->host.release(engine->host.context, payload);
+    engine->host.release(engine->host.context, event.payload);
     count_dropped(engine, "an event", topic);
     return false;
 }
@@ -136,8 +145,9 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
         return status;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return announce(engine, call, event->topic, event->declared->retained, writer.used) ? RPC_OK
-                                                                                        : RPC_INTERNAL_ERROR;
+    return announce(engine, call, event->topic, event->declared->retained, writer.out, writer.used)
+               ? RPC_OK
+               : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Failure ---- */
@@ -151,64 +161,131 @@ static void write_member(struct writer *writer, const char *name, const char *te
     writer_string(writer, text);
 }
 
-/* The name of an unknown method is text from the wire, of any length and sort. Returns 0: it does not fit. */
-static size_t write_error(const rpc_call *call, const char *code, const char *message, enum detail detail)
+/* What is told of a failure. */
+struct telling {
+    const char *code, *message, *extra;
+    int number; /* JSON-RPC's code */
+    enum detail detail;
+};
+
+/* The name of an unknown method is text from the wire, of any length and sort. */
+static void write_error(const rpc_call *call, struct writer *out, const struct telling *telling)
 {
     char safe[TOPIC_NAME_MAX + 1];
-    struct writer writer = answer_writer(call->engine);
-    writer_text(&writer, "{");
-    write_member(&writer, "method",
-                 call->method ? call->name : text_printable(call->name, safe, sizeof safe));
-    write_member(&writer, "err", code);
-    if (detail >= WITH_MESSAGE)
-        write_member(&writer, "msg", message);
-    if (detail == WITH_EXTRA) {
-        writer_text(&writer, ",");
-        writer_text(&writer, call->failure.extra);
+    writer_text(out, "{");
+    write_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
+    write_member(out, "err", telling->code);
+    if (telling->detail >= WITH_MESSAGE)
+        write_member(out, "msg", telling->message);
+    if (telling->detail == WITH_EXTRA) {
+        writer_text(out, ",");
+        writer_text(out, telling->extra);
     }
-    writer_text(&writer, "}");
-    return writer.full ? 0 : writer.used;
+    writer_text(out, "}");
 }
 
-static const char *failure_topic(const rpc_call *call, bool *retain)
+static void write_jsonrpc_error(const rpc_call *call, struct writer *out, const struct telling *telling)
 {
-    const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
-    *retain = own && own->declared->retained;
-    return own ? own->topic : call->engine->error_topic;
+    writer_text(out, "{\"code\":");
+    writer_integer(out, telling->number);
+    writer_text(out, ",\"message\":");
+    writer_string(out, telling->detail >= WITH_MESSAGE ? telling->message : telling->code);
+    writer_text(out, ",\"data\":");
+    write_error(call, out, telling);
+    writer_text(out, "}");
 }
 
-/* Tells a failure with as much detail as fits. Returns false if nothing did. */
-static bool tell_failure(rpc_call *call, const char *code, const char *message, enum detail detail)
+/* Writes the failure into the reply. Returns whether it fits. */
+static bool reply_failure(rpc_call *call, const struct telling *telling)
 {
-    const size_t size = write_error(call, code, message, detail);
-    if (!size)
+    struct exchange *exchange = call->exchange;
+    struct writer *out = &exchange->out;
+    const struct writer before = *out;
+    open_outcome(call, out, false);
+    if (exchange->jsonrpc)
+        write_jsonrpc_error(call, out, telling);
+    else
+        write_error(call, out, telling);
+    close_outcome(call, out);
+    return keep_outcome(call, before);
+}
+
+static const struct registry_event *failure_event(const rpc_call *call)
+{
+    return call->by_handler ? call->method->error_event : NULL;
+}
+
+/* Announces the failure. Returns whether it fits. */
+static bool announce_failure(rpc_call *call, const struct telling *telling)
+{
+    struct engine *engine = call->engine;
+    const struct registry_event *own = failure_event(call);
+    struct writer writer = answer_writer(engine);
+    write_error(call, &writer, telling);
+    if (writer.full)
         return false;
-    if (call->route.topic)
-        return reply(call, code, false, size);
-    bool retain;
-    const char *topic = failure_topic(call, &retain);
-    announce(call->engine, call, topic, retain, size);
+    announce(engine, call, own ? own->topic : engine->error_topic, own && own->declared->retained, writer.out,
+             writer.used);
     return true;
 }
 
+/* Errors that nobody asked for are limited over all: whoever listens to them must not drown. */
+static bool may_announce_error(struct engine *engine)
+{
+    const uint32_t rate = engine->options.error_rate;
+    if (!rate || gate_take(&engine->errors_full_at, engine_now(engine), rate, rate, 1))
+        return true;
+    engine->counters.suppressed++;
+    return false;
+}
+
+static bool is_anybodys_business(const rpc_call *call, rpc_status status)
+{
+    if (call->asked)
+        return is_written(call);
+    if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
+        return false;
+    return may_announce_error(call->engine);
+}
+
+static struct telling telling_of(const rpc_call *call, rpc_status status)
+{
+    const struct failure *failure = &call->failure;
+    const bool noted = failure->status == status;
+    return (struct telling){
+        .code = noted ? failure->code : status_name(status),
+        .message = noted && failure->message ? failure->message : status_text(status),
+        .extra = noted && failure->extra && *failure->extra ? failure->extra : NULL,
+        .number = status_code(status),
+    };
+}
+
+static void does_not_fit(rpc_call *call, const char *code)
+{
+    call->exchange->overflowed = call->exchange->batch;
+    if (call->exchange->overflowed)
+        return;
+    call->engine->counters.dropped++;
+    engine_log(call->engine, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
+               call->name);
+}
+
+/* Tells a failure with as much detail as fits. */
 void answer_failure(rpc_call *call, rpc_status status)
 {
     if (call->method)
         call->engine->counters.errors++;
-    if (!call->route.topic && (!call->method || status == RPC_METHOD_NOT_FOUND))
+    if (!is_anybodys_business(call, status))
         return;
-    const bool noted = call->failure.status == status;
-    const char *code = noted ? call->failure.code : status_name(status);
-    const char *message = noted && call->failure.message ? call->failure.message : status_text(status);
-    for (int detail = WITH_EXTRA; detail >= CODE_ONLY; detail--) {
-        if (detail == WITH_EXTRA && !(noted && call->failure.extra && *call->failure.extra))
-            continue;
-        if (tell_failure(call, code, message, (enum detail)detail))
+    struct telling telling = telling_of(call, status);
+    if (!call->exchange->batch)
+        call->exchange->status = telling.code;
+    for (int detail = telling.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
+        telling.detail = (enum detail)detail;
+        if (call->asked ? reply_failure(call, &telling) : announce_failure(call, &telling))
             return;
     }
-    call->engine->counters.dropped++;
-    engine_log(call->engine, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
-               call->name);
+    does_not_fit(call, telling.code);
 }
 
 /* ---- Success ---- */
@@ -236,35 +313,102 @@ static rpc_status encode_result(const rpc_call *call, struct writer *writer, cha
     return RPC_OK;
 }
 
-static bool is_announced(const rpc_call *call)
+static const struct registry_event *result_event(const rpc_call *call)
 {
     const struct registry_method *method = call->method;
-    return method->event && (method->declared->announce == RPC_ALWAYS || !call->route.topic);
+    return method->declared->announce == RPC_ALWAYS || !call->asked ? method->event : NULL;
 }
 
-/*
- * The event goes out before the reply: it needs scratch as it is, and when the reply's wrapping makes it too
- * large, the error that takes its place is written over it.
- */
-static void publish_result(rpc_call *call, size_t size)
+static void announce_result(rpc_call *call, const struct registry_event *event, const char *text, size_t size)
 {
-    const struct registry_event *event = call->method->event;
-    if (is_announced(call))
-        announce(call->engine, call, event->topic, event->declared->retained, size);
-    if (call->route.topic && !reply(call, status_name(RPC_OK), true, size))
-        result_too_large(call);
+    if (event)
+        announce(call->engine, call, event->topic, event->declared->retained, text, size);
 }
 
-void answer_success(rpc_call *call)
+/* The result is only announced: nobody asked for it, or it does not fit into the reply any more. */
+static void announce_alone(rpc_call *call, const struct registry_event *event)
 {
-    if (!call->route.topic && !is_announced(call))
-        return;
     char why[FIELDS_WHY];
     struct writer writer = answer_writer(call->engine);
     if (encode_result(call, &writer, why) != RPC_OK)
         result_unfit(call, why);
-    else if (writer.full)
+    else if (!writer.full)
+        announce_result(call, event, writer.out, writer.used);
+    else if (!call->asked)
         result_too_large(call);
+}
+
+/*
+ * The event goes out before the reply does. When only the reply's wrapping makes the result too large, it is
+ * still announced. In a batch there is no error that could take the place of a result that does not fit: the
+ * next one would not fit either, and so the reply as a whole is replaced.
+ */
+static void does_not_fit_in_reply(rpc_call *call, const struct registry_event *event)
+{
+    if (event)
+        announce_alone(call, event);
+    if (call->exchange->batch)
+        call->exchange->overflowed = true;
     else
-        publish_result(call, writer.used);
+        result_too_large(call);
+}
+
+static void reply_success(rpc_call *call, const struct registry_event *event)
+{
+    char why[FIELDS_WHY];
+    struct writer *out = &call->exchange->out;
+    const struct writer before = *out;
+    open_outcome(call, out, true);
+    const size_t start = out->used;
+    if (encode_result(call, out, why) != RPC_OK) {
+        *out = before;
+        result_unfit(call, why);
+        return;
+    }
+    const size_t end = out->used;
+    close_outcome(call, out);
+    if (keep_outcome(call, before))
+        announce_result(call, event, out->out + start, end - start);
+    else
+        does_not_fit_in_reply(call, event);
+}
+
+void answer_success(rpc_call *call)
+{
+    const struct registry_event *event = result_event(call);
+    if (is_written(call))
+        reply_success(call, event);
+    else if (event)
+        announce_alone(call, event);
+}
+
+/* ---- Batches ---- */
+
+void answer_open_batch(struct exchange *exchange)
+{
+    struct writer *out = &exchange->out;
+    if (exchange->id_json) {
+        writer_text(out, "{\"request_id\":");
+        writer_text(out, exchange->id_json);
+        writer_text(out, ",\"result\":");
+    }
+    writer_text(out, "[");
+}
+
+/* JSON-RPC has no reply to a batch of notifications; a plain batch is as long as it was. */
+void answer_close_batch(struct exchange *exchange)
+{
+    struct writer *out = &exchange->out;
+    writer_text(out, exchange->id_json ? "]}" : "]");
+    if (!exchange->overflowed && !out->full) {
+        if (exchange->jsonrpc && !exchange->written)
+            out->used = 0;
+        return;
+    }
+    *out = writer_make(out->out, out->capacity);
+    exchange->batch = exchange->overflowed = false;
+    if (exchange->call.asked)
+        answer_failure(&exchange->call,
+                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %zu bytes",
+                                 exchange->engine->options.max_reply));
 }

@@ -1,51 +1,32 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The life of one call: where its reply goes, what its parameters are, the handler, the answer. The order
- * of the checks is the order in which a caller can be told: first where to reply, then what is wrong.
+ * One call: its parameters, the handler, the outcome. It is all of a message or one item of a batch; where
+ * the reply goes and whether it may be carried out has been decided before (exchange.c).
  */
 #include "engine_private.h"
 
 #include "status.h"
 #include "text.h"
-#include "topic.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/*
- * Nearly always there is one call at a time, so the last one's memory serves the next: one allocation less,
- * of a size for which the C library would tidy up its free memory each time.
- */
-static rpc_call *create(struct engine *engine, const struct host_message *message, const char *name)
+/* What stands for parameters that were left out. */
+static const cJSON no_params = {.type = cJSON_Object};
+
+rpc_call *call_begin(struct exchange *exchange, const struct registry_method *method, const char *name)
 {
-    rpc_call *call = engine->spare ? engine->spare : malloc(sizeof *call);
-    if (!call)
-        return NULL;
-    engine->spare = NULL;
+    rpc_call *call = &exchange->call;
     memset(call, 0, offsetof(rpc_call, arena));
-    arena_init(&call->arena);
-    call->engine = engine;
-    call->message = message;
-    call->name = name;
-    call->time = engine->host.wall_clock(engine->host.context);
-    return call;
-}
-
-static void destroy(rpc_call *call)
-{
-    struct engine *engine = call->engine;
-    cJSON_Delete(call->params);
     arena_clear(&call->arena);
-    free(engine->spare);
-    engine->spare = call;
-}
-
-void call_free_spare(struct engine *engine)
-{
-    free(engine->spare);
-    engine->spare = NULL;
+    call->engine = exchange->engine;
+    call->exchange = exchange;
+    call->message = exchange->message;
+    call->method = method;
+    call->name = name;
+    call->asked = exchange->to.topic != NULL;
+    call->time = exchange->time;
+    return call;
 }
 
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
@@ -58,98 +39,53 @@ rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     return status;
 }
 
-/* ---- Where the reply goes ---- */
-
-static rpc_status malformed_route(rpc_call *call, const char *what)
-{
-    call->route = (struct route){0};
-    if (call->method) /* or it was logged as unknown */
-        engine_log(call->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
-                   call->message->client->id, call->name, what);
-    return call_fail(call, RPC_INVALID_REQUEST, "the call has %s", what);
-}
-
-static bool is_allowed_response_topic(const struct engine *engine, const char *topic)
-{
-    return engine->host.topic_matches(engine->host.context, engine->options.response_topic_filter, topic);
-}
-
-static rpc_status route_by_response_topic(rpc_call *call, const char *topic)
-{
-    if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
-        return malformed_route(call, "a Response Topic that cannot be replied to");
-    if (!is_allowed_response_topic(call->engine, topic))
-        return malformed_route(call, "a Response Topic outside response_topic_filter");
-    call->route.topic = topic;
-    return RPC_OK;
-}
-
-/* The JSON text of a string, in memory of the call. NULL: no memory. */
-static const char *print_string(rpc_call *call, const char *text)
-{
-    const size_t most = 6 * strlen(text) + 2; /* every byte an escape, and the quotes */
-    char *out = arena_alloc(&call->arena, most + 1);
-    if (!out)
-        return NULL;
-    struct writer writer = writer_make(out, most);
-    writer_string(&writer, text);
-    return out;
-}
-
-/* Takes request_id out of the parameters, for the rest of them is the method's. */
-static rpc_status route_by_request_id(rpc_call *call)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(call->params, "request_id");
-    if (!cJSON_IsString(member))
-        return RPC_OK;
-    const char *id = member->valuestring;
-    if (strlen(id) > TOPIC_REPLY_MAX || !text_is_topic(id))
-        return malformed_route(call, "a request_id that cannot be part of a topic");
-    const char *topic =
-        arena_printf(&call->arena, "%s/call/%s/response/%s", call->engine->options.prefix, call->name, id);
-    const char *id_json = print_string(call, id);
-    if (!topic || !id_json)
-        return RPC_INTERNAL_ERROR;
-    if (strlen(topic) > TOPIC_MAX)
-        return malformed_route(call, "a request_id that makes the topic too long");
-    call->route = (struct route){topic, id_json};
-    cJSON_DeleteItemFromObjectCaseSensitive(call->params, "request_id");
-    return RPC_OK;
-}
-
 /* ---- What the parameters are ---- */
 
-static bool takes_bytes(const rpc_call *call)
+static rpc_status unwanted(rpc_call *call, const char *why)
 {
-    const struct fields *params = call->method ? &call->method->params : NULL;
-    return params && params->shape && params->shape->form == RPC_FORM_BYTES;
+    return call_fail(call, RPC_INVALID_PARAMS, "%s", why);
 }
 
-/* Parses the payload; nothing at all stands for {}. */
-static rpc_status parse(rpc_call *call, struct json_error *error)
+/* What is wrong with one item of a batch is no matter for the others, as far as it is known whose it is. */
+static rpc_status check_wanted(rpc_call *call)
 {
-    const struct host_message *message = call->message;
-    *error = (struct json_error){.fault = JSON_FINE};
-    call->params = message->size ? json_parse(message->payload, message->size, error) : cJSON_CreateObject();
-    if (error->fault == JSON_BROKEN)
-        return call_fail(call, RPC_PARSE_ERROR, "%s", error->why);
-    return call->params ? RPC_OK : RPC_INTERNAL_ERROR;
+    const struct json_error *parsed = &call->exchange->parsed;
+    struct json_error error;
+    if (parsed->fault != JSON_UNWANTED)
+        return RPC_OK;
+    if (!call->item)
+        return unwanted(call, parsed->why);
+    if (!json_is_wanted(call->item, &error))
+        return error.fault == JSON_NO_MEMORY ? RPC_INTERNAL_ERROR : unwanted(call, error.why);
+    return parsed->nul ? unwanted(call, "the payload has a string with U+0000") : RPC_OK;
+}
+
+static rpc_status check_undeclared(rpc_call *call, const cJSON *value)
+{
+    if (cJSON_IsObject(value))
+        return RPC_OK;
+    if (!call->exchange->jsonrpc)
+        return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
+    return value->child ? call_fail(call, RPC_INVALID_PARAMS, "the method takes no parameters") : RPC_OK;
 }
 
 static rpc_status decode(rpc_call *call, void **params)
 {
     const struct fields *fields = &call->method->params;
-    if (!fields->shape)
-        return cJSON_IsObject(call->params)
-                   ? RPC_OK
-                   : call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
+    const cJSON *value = call->params ? call->params : &no_params;
     char why[FIELDS_WHY];
-    const rpc_status status = fields_decode(fields, call->params, &call->arena, params, why);
+    if (!fields->shape)
+        return check_undeclared(call, value);
+    const bool positional = call->exchange->jsonrpc && cJSON_IsArray(value);
+    const rpc_status status =
+        (positional ? fields_decode_positional : fields_decode)(fields, value, &call->arena, params, why);
     return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
 }
 
 static rpc_status take_bytes(rpc_call *call, void **params)
 {
+    if (call->exchange->tree)
+        return call_fail(call, RPC_INVALID_PARAMS, "the method takes raw bytes, which only a plain call has");
     rpc_bytes *bytes = arena_alloc(&call->arena, sizeof *bytes);
     if (!bytes)
         return RPC_INTERNAL_ERROR;
@@ -158,35 +94,13 @@ static rpc_status take_bytes(rpc_call *call, void **params)
     return RPC_OK;
 }
 
-static rpc_status take_json(rpc_call *call, void **params)
+static rpc_status take_params(rpc_call *call, void **params)
 {
-    struct json_error error;
-    rpc_status status = parse(call, &error);
-    if (status == RPC_OK && !call->route.topic)
-        status = route_by_request_id(call);
-    if (!call->method)
-        return RPC_METHOD_NOT_FOUND;
+    const rpc_shape *shape = call->method->params.shape;
+    const rpc_status status = check_wanted(call);
     if (status != RPC_OK)
         return status;
-    if (error.fault == JSON_UNWANTED)
-        return call_fail(call, RPC_INVALID_PARAMS, "%s", error.why);
-    return decode(call, params);
-}
-
-static rpc_status prepare(rpc_call *call, void **params)
-{
-    const struct host_message *message = call->message;
-    if (message->response_topic) {
-        const rpc_status status = route_by_response_topic(call, message->response_topic);
-        if (status != RPC_OK)
-            return status;
-        if (!call->method)
-            return RPC_METHOD_NOT_FOUND;
-    }
-    if (message->size > call->engine->options.max_payload)
-        return call_fail(call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
-                         message->size, call->engine->options.max_payload);
-    return takes_bytes(call) ? take_bytes(call, params) : take_json(call, params);
+    return shape && shape->form == RPC_FORM_BYTES ? take_bytes(call, params) : decode(call, params);
 }
 
 /* ---- The handler ---- */
@@ -219,9 +133,9 @@ static rpc_status run_timed(rpc_call *call, const void *params)
     struct engine *engine = call->engine;
     if (!engine->options.slow_call)
         return run(call, params);
-    const uint64_t start = engine->host.monotonic_clock(engine->host.context);
+    const uint64_t start = engine_now(engine);
     const rpc_status status = run(call, params);
-    const uint64_t taken = engine->host.monotonic_clock(engine->host.context) - start;
+    const uint64_t taken = engine_now(engine) - start;
     if (taken > engine->options.slow_call) {
         engine->counters.slow++;
         engine_log(engine, RPC_LOG_WARNING,
@@ -233,43 +147,32 @@ static rpc_status run_timed(rpc_call *call, const void *params)
 
 /* ---- All together ---- */
 
-static void warn_of_unknown(struct engine *engine, const struct host_message *message, const char *name)
+static rpc_status warn_of_unknown(const rpc_call *call)
 {
+    struct engine *engine = call->engine;
     engine->counters.unknown++;
     engine_log(engine, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
-               message->client->id, name);
+               call->message->client->id, call->name);
+    return RPC_METHOD_NOT_FOUND;
 }
 
-static void carry_out(rpc_call *call)
+void call_refuse(rpc_call *call, rpc_status status)
+{
+    if (call->method)
+        call->engine->counters.calls++;
+    answer_failure(call, status);
+}
+
+void call_carry_out(rpc_call *call)
 {
     void *params = NULL;
-    rpc_status status = prepare(call, &params);
+    rpc_status status = call->method ? take_params(call, &params) : warn_of_unknown(call);
     if (status == RPC_OK)
         status = run_timed(call, params);
-    if (status == RPC_OK)
-        answer_success(call);
-    else
-        answer_failure(call, status);
-}
-
-enum engine_verdict call_receive(struct engine *engine, const struct host_message *message, const char *name)
-{
-    const struct registry_method *method = registry_find_method(&engine->registry, name);
-    if (!method && engine->options.forward_unknown)
-        return ENGINE_PASS;
-    if (method)
-        engine->counters.calls++;
-    else
-        warn_of_unknown(engine, message, name);
-
-    rpc_call *call = create(engine, message, name);
-    if (!call) {
-        engine->counters.dropped++;
-        engine_log(engine, RPC_LOG_ERROR, "no memory for a call");
-        return ENGINE_CONSUME;
+    if (status != RPC_OK) {
+        call_refuse(call, status);
+        return;
     }
-    call->method = method;
-    carry_out(call);
-    destroy(call);
-    return method && engine->options.forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
+    call->engine->counters.calls++;
+    answer_success(call);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The engine's beginning and end, its guards, its log and its counters. What a call goes through is in
- * call.c, what comes out of it in answer.c, what handlers see in handler.c.
+ * The engine's beginning and end, its guards, its log and its counters. What a message that calls goes
+ * through begins in exchange.c, what handlers see is in handler.c.
  */
 #include "engine_private.h"
 
@@ -15,6 +15,24 @@
 
 enum { LOG_TEXT = 512, LOG_LINE = 640 }; /* bytes; the broker itself cuts its lines at 1000 */
 
+enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
+
+/* What is known by its place in an order is only forgotten by its client, or to make room. */
+static void prepare_memory(struct engine *engine)
+{
+    const struct engine_options *options = &engine->options;
+    engine->seed = digest_seed();
+    engine->duplicates = (struct recalls){.most = options->duplicate_entries,
+                                          .most_bytes = options->duplicate_bytes,
+                                          .window = options->duplicate_window};
+    engine->ordered = engine->duplicates;
+    engine->ordered.window = UINT64_MAX;
+    engine->clients = (struct clients){.seed = engine->seed,
+                                       .redelivery_guard = options->redelivery_guard,
+                                       .duplicates = &engine->duplicates,
+                                       .ordered = &engine->ordered};
+}
+
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -25,6 +43,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc(options->max_reply);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
+    prepare_memory(engine);
     if (engine->error_topic && engine->scratch)
         return engine;
     engine_destroy(engine);
@@ -38,15 +57,58 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
     return registry_add(&engine->registry, engine, engine->options.prefix, module, module_options, why);
 }
 
+/* Explains; returns false, so that callers can return it. */
+static bool no_method(const char *name, size_t length, char why[ENGINE_WHY])
+{
+    char shown[64];
+    char safe[64];
+    snprintf(shown, sizeof shown, "%.*s", (int)length, name);
+    snprintf(why, ENGINE_WHY, "plugin_opt_jsonrpc_methods: '%s': no module has such a method",
+             text_printable(shown, safe, sizeof safe));
+    return false;
+}
+
+static struct registry_method *find_word(const struct engine *engine, const char *word, size_t length)
+{
+    struct registry_method *method;
+    HASH_FIND(hh, engine->registry.methods, word, length, method);
+    return method;
+}
+
+bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
+{
+    const char *word = engine->options.jsonrpc_methods;
+    const bool all = text_has_word(word, "*");
+    struct registry_method *method;
+    for (method = engine->registry.methods; all && method; method = method->hh.next)
+        method->open = true;
+    for (word += strspn(word, " "); *word; word += strspn(word, " ")) {
+        const size_t length = strcspn(word, " ");
+        method = find_word(engine, word, length);
+        if (method)
+            method->open = true;
+        else if (length != 1 || *word != '*')
+            return no_method(word, length, why);
+        word += length;
+    }
+    return true;
+}
+
 void engine_destroy(struct engine *engine)
 {
     if (!engine)
         return;
     registry_clear(&engine->registry);
-    call_free_spare(engine);
+    once_clear(engine);
+    exchange_free_spare(engine);
     free(engine->error_topic);
     free(engine->scratch);
     free(engine);
+}
+
+uint64_t engine_now(const struct engine *engine)
+{
+    return engine->host.monotonic_clock(engine->host.context);
 }
 
 const struct engine_counters *engine_counters(const struct engine *engine)
@@ -78,7 +140,7 @@ static void log_through(struct engine *engine, struct gate *gates, rpc_log_level
 {
     struct gate *gate = &gates[level];
     char text[LOG_TEXT];
-    if (!gate_passes(gate, engine->host.monotonic_clock(engine->host.context)))
+    if (!gate_passes(gate, engine_now(engine)))
         return;
     const uint64_t held = gate_take_held(gate);
     if (held) {
@@ -111,7 +173,8 @@ void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level
 bool engine_serves(const struct engine *engine, const char *topic)
 {
     const char *method;
-    return topic_classify(engine->options.prefix, topic, &method) != TOPIC_FOREIGN;
+    const enum topic_kind kind = topic_classify(engine->options.prefix, topic, &method);
+    return kind != TOPIC_FOREIGN && (kind != TOPIC_REPLY || engine->options.reply_to_subscribers);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
@@ -128,22 +191,39 @@ static enum engine_verdict refuse(struct engine *engine, const struct host_messa
     return ENGINE_REFUSE;
 }
 
+static bool may_call(const struct engine *engine, const struct host_client *client)
+{
+    return !client->bridge || engine->options.bridge_calls;
+}
+
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     const char *name = NULL;
-    switch (topic_classify(engine->options.prefix, message->topic, &name)) {
+    const enum topic_kind kind = topic_classify(engine->options.prefix, message->topic, &name);
+    switch (kind) {
     case TOPIC_CALL:
-        return client->bridge && !engine->options.bridge_calls ? ENGINE_PASS
-                                                               : call_receive(engine, message, name);
+    case TOPIC_REQUEST:
+    case TOPIC_BATCH:
+    case TOPIC_JSONRPC:
+        return may_call(engine, client) ? exchange_receive(engine, message, kind, name) : ENGINE_PASS;
     case TOPIC_RESPONSE:
         return client->bridge ? ENGINE_PASS : refuse(engine, message);
+    case TOPIC_REPLY:
+        return client->bridge || !engine->options.reply_to_subscribers ? ENGINE_PASS
+                                                                       : refuse(engine, message);
     case TOPIC_EVENT:
         return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_FOREIGN:
         break;
     }
     return ENGINE_PASS;
+}
+
+void engine_client_ended(struct engine *engine, const struct host_ending *ending)
+{
+    once_drop_waiting(engine, ending->connection);
+    clients_ended(&engine->clients, ending, engine_now(engine));
 }
 
 /* ---- Counters ---- */
@@ -167,14 +247,8 @@ static bool publish_counter(struct engine *engine, const char *level, uint64_t v
     return false;
 }
 
-void engine_tick(struct engine *engine)
+static void publish_counters(struct engine *engine)
 {
-    if (!engine->options.sys_interval)
-        return;
-    const uint64_t now = engine->host.monotonic_clock(engine->host.context);
-    if (now < engine->sys_due)
-        return;
-    engine->sys_due = now + engine->options.sys_interval;
     const struct engine_counters *counters = &engine->counters;
     struct engine_counters *published = &engine->published;
 #define PUBLISH(member, level, text)                                                               \
@@ -182,4 +256,18 @@ void engine_tick(struct engine *engine)
         published->member = counters->member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
+}
+
+void engine_tick(struct engine *engine)
+{
+    const uint64_t now = engine_now(engine);
+    if (now >= engine->expire_due) {
+        engine->expire_due = now + EXPIRE_INTERVAL;
+        recalls_expire(&engine->duplicates, now);
+        clients_expire(&engine->clients, now);
+    }
+    if (!engine->options.sys_interval || now < engine->sys_due)
+        return;
+    engine->sys_due = now + engine->options.sys_interval;
+    publish_counters(engine);
 }

@@ -11,14 +11,17 @@
 #include <mosquitto_rpc.h>
 
 /* The counters: X(member, level of the topic $SYS/broker/rpc/{prefix}/…, what it counts). */
-#define ENGINE_COUNTERS(X)                                                      \
-    X(calls, "calls", "calls of registered methods")                            \
-    X(errors, "errors", "calls of registered methods that ended with an error") \
-    X(unknown, "unknown", "calls of methods that nobody registered")            \
-    X(replies, "replies", "replies sent")                                       \
-    X(events, "events", "events announced, those of errors included")           \
-    X(refused, "refused", "forged events and replies that were refused")        \
-    X(dropped, "dropped", "replies and events that could not be sent")          \
+#define ENGINE_COUNTERS(X)                                                        \
+    X(calls, "calls", "calls of registered methods")                              \
+    X(errors, "errors", "calls of registered methods that ended with an error")   \
+    X(unknown, "unknown", "calls of methods that nobody registered")              \
+    X(replies, "replies", "replies sent")                                         \
+    X(events, "events", "events announced, those of errors included")             \
+    X(duplicates, "duplicates", "calls that came again and were not run again")   \
+    X(limited, "limited", "messages of clients that call too often")              \
+    X(suppressed, "suppressed", "errors that were not announced, being too many") \
+    X(refused, "refused", "forged events and replies that were refused")          \
+    X(dropped, "dropped", "replies and events that could not be sent")            \
     X(slow, "slow", "calls that took longer than slow_call")
 
 struct engine_counters {
@@ -39,8 +42,16 @@ struct engine_options {
     bool guard_events;
     const char *event_publishers; /* user names, separated by spaces */
     bool bridge_calls;
-    uint64_t slow_call;    /* nanoseconds; 0: no handler is too slow */
-    uint64_t sys_interval; /* nanoseconds; 0: no counters */
+    int max_batch;                             /* calls in a batch, at least 1 */
+    const char *jsonrpc_methods;               /* names, separated by spaces; "*" is all */
+    bool reply_to_subscribers;                 /* replies go to whoever has subscribed to their topic */
+    uint64_t duplicate_window;                 /* nanoseconds; 0: duplicates are not looked for */
+    size_t duplicate_entries, duplicate_bytes; /* at least 1 */
+    uint64_t redelivery_guard;                 /* nanoseconds; 0: there is none */
+    uint32_t rate_limit, rate_burst;           /* calls a second of one client, calls at once; 0: no limit */
+    uint32_t error_rate;                       /* announced errors a second; 0: no limit */
+    uint64_t slow_call;                        /* nanoseconds; 0: no handler is too slow */
+    uint64_t sys_interval;                     /* nanoseconds; 0: no counters */
 };
 
 /* What becomes of the message. */
@@ -68,6 +79,12 @@ struct engine *engine_create(const struct engine_options *options, const struct 
 bool engine_add_module(struct engine *engine, const rpc_module *module, const void *module_options,
                        char why[ENGINE_WHY]);
 
+/*
+ * Opens the methods of options->jsonrpc_methods at {prefix}/jsonrpc; to be called when all modules are there.
+ * Returns false, with why in one line, if one of them does not exist.
+ */
+bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
+
 /* Ends all modules and frees the engine; accepts NULL. */
 void engine_destroy(struct engine *engine);
 
@@ -77,7 +94,13 @@ bool engine_serves(const struct engine *engine, const char *topic);
 /* Handles a message whose topic the engine serves. Replies and events leave before it returns. */
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message);
 
-/* To be called now and then, about every 100 ms: publishes the counters that have changed. */
+/* A client's connection has ended; it need not be one that ever called. Nothing is sent. */
+void engine_client_ended(struct engine *engine, const struct host_ending *ending);
+
+/*
+ * To be called now and then, about every 100 ms: publishes the counters that have changed, and forgets what
+ * is too old to matter.
+ */
 void engine_tick(struct engine *engine);
 
 const struct engine_counters *engine_counters(const struct engine *engine);

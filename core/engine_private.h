@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* What the engine's own files share: engine.c, call.c, answer.c and handler.c. */
+/*
+ * What the engine's own files share. A message that calls is an exchange (exchange.c): it has a route for the
+ * reply (route.c), may be a repetition (once.c), and holds one call or a batch of them (call.c), whose
+ * outcomes become the reply and events (answer.c). handler.c is what handlers see of their call.
+ */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
 
 #include "arena.h"
+#include "clients.h"
 #include "engine.h"
 #include "gate.h"
+#include "jsonrpc.h"
 #include "registry.h"
+#include "topic.h"
 
 struct engine {
     struct engine_options options;
@@ -15,18 +22,27 @@ struct engine {
     char *error_topic; /* {prefix}/event/error */
 
     struct gate gates[RPC_LOG_ERROR + 1]; /* for its own log lines, by level */
+    uint64_t errors_full_at;              /* the token bucket of announced errors */
 
-    char *scratch;   /* max_reply bytes, where what goes out is written before it becomes a payload */
-    rpc_call *spare; /* the memory of the last call, for the next one; or NULL */
+    uint64_t seed;                      /* of digests */
+    struct recalls duplicates, ordered; /* by identity; by their place in a client's order */
+    struct clients clients;
+
+    char *scratch;          /* max_reply bytes, where an event is written before it becomes a payload */
+    char *spare_reply;      /* likewise for the next reply; NULL: in use */
+    struct exchange *spare; /* the memory of the last exchange, for the next one; or NULL */
 
     struct engine_counters counters, published; /* published: as the $SYS topics last said */
-    uint64_t sys_due;                           /* monotonic nanoseconds */
+    uint64_t sys_due, expire_due;               /* monotonic nanoseconds */
 };
 
-/* Where a caller wants its reply. */
-struct route {
-    const char *topic;   /* NULL: it wants none */
-    const char *id_json; /* the request_id as JSON text, to wrap the reply with; NULL: no wrapping */
+/* Where a reply goes. */
+struct destination {
+    struct host_client client;
+    const char *topic; /* NULL: nobody asked for one */
+    const void *correlation;
+    size_t correlation_size;
+    int qos;
 };
 
 /* Why a call failed, when there is more to say than the status. */
@@ -37,33 +53,112 @@ struct failure {
     const char *extra;   /* more members of the error object, as JSON text in memory of the call; or NULL */
 };
 
+/* One call: all of a message, or one item of a batch. */
 struct rpc_call {
     struct engine *engine;
+    struct exchange *exchange;
     const struct host_message *message;
-    const char *name;                     /* of the method, as the topic has it */
+    const char *name;                     /* of the method, as it was written */
     const struct registry_method *method; /* NULL: nobody registered it */
-    struct route route;
+    const cJSON *item;                    /* the part of the payload that is this call; NULL: all of it */
+    const cJSON *params;                  /* a value, or an array of JSON-RPC's positional parameters */
+    const char *id_json;                  /* JSON-RPC: the id as JSON text; NULL: a notification */
+    bool asked;                           /* the caller wants to know what it comes to */
+    bool by_handler;                      /* the failure is the handler's own */
     struct failure failure;
-    bool by_handler; /* the failure is the handler's own */
-    double time;     /* of its arrival, Unix seconds */
-    cJSON *params;   /* the payload's tree, or NULL */
+    double time; /* of its arrival, Unix seconds */
     void *result;
     struct arena arena; /* the last member: it is not zeroed */
 };
 
-/* call.c: runs a call from its arrival to its end. name is the topic's part behind call/. */
-enum engine_verdict call_receive(struct engine *engine, const struct host_message *message, const char *name);
+/* One message that calls. */
+struct exchange {
+    struct engine *engine;
+    const struct host_message *message;
+    enum topic_kind kind;
+    const char *name;                     /* of the method that the topic names; "" if it names none */
+    const struct registry_method *method; /* NULL: the topic names none that is registered */
+
+    struct destination to;
+    bool jsonrpc;        /* the payload is JSON-RPC, and so is the reply */
+    bool batch;          /* it is an array of calls, and so is the reply */
+    const char *id_json; /* the request_id as JSON text, to wrap the reply with; NULL: no wrapping */
+    size_t identity;     /* bytes of what the caller tells this call from its others by; 0: nothing does */
+
+    cJSON *tree;              /* the payload's, or NULL */
+    struct json_error parsed; /* what is wrong with it */
+    const cJSON *calls;       /* of a batch: the array */
+
+    struct writer out;  /* the reply, as far as it is written */
+    const char *status; /* of the reply */
+    bool overflowed;    /* the reply does not fit: what else becomes of the batch is not written any more */
+    size_t written;     /* items of a batch that are in the reply */
+
+    struct client *client;         /* the caller's record; NULL: not needed so far */
+    struct recall *recall, *noted; /* its entries among the duplicates and in the client's order; or NULL */
+    double time;
+
+    rpc_call call;      /* the one that is being carried out */
+    struct arena arena; /* the last member: it is not zeroed */
+};
+
+/* exchange.c: carries a message out. name is the topic's part that names the method. */
+enum engine_verdict exchange_receive(struct engine *engine, const struct host_message *message,
+                                     enum topic_kind kind, const char *name);
+
+/* Frees the memory that is kept for the next exchange. */
+void exchange_free_spare(struct engine *engine);
+
+/*
+ * route.c: where the reply goes, in the order in which the contract looks for it. Each returns RPC_OK;
+ * RPC_INVALID_REQUEST: there is a route but it is malformed, which is logged, and there is none now; or
+ * RPC_INTERNAL_ERROR: no memory.
+ */
+rpc_status route_by_response_topic(struct exchange *exchange);
+rpc_status route_by_request_id(struct exchange *exchange);
+rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
+
+/* A JSON-RPC id as JSON text, in memory of the arena. NULL: no memory. */
+const char *route_print_id(struct arena *arena, const cJSON *id);
+
+/*
+ * once.c: whether the message is one that was carried out before. If so it has been answered, or will be
+ * together with the first, and true is returned. If not, it is remembered, and `status` says whether it may
+ * be carried out: RPC_OK, or RPC_OVERLOADED when there is no room to promise that it will be only once.
+ */
+bool once_is_repeated(struct exchange *exchange, rpc_status *status);
+
+/* The exchange has been answered: repetitions that waited get the same. */
+void once_finish(struct exchange *exchange);
+
+/* A connection has ended: nobody waits on it any more. */
+void once_drop_waiting(struct engine *engine, const void *connection);
+
+void once_clear(struct engine *engine);
+
+/*
+ * call.c: makes the exchange's call ready for a method, or for none; what the last one allocated is freed.
+ * Then it is carried out and answered, or only answered.
+ */
+rpc_call *call_begin(struct exchange *exchange, const struct registry_method *method, const char *name);
+void call_carry_out(rpc_call *call);
+void call_refuse(rpc_call *call, rpc_status status);
 
 /* Notes why a call fails and returns status. message may be NULL: no memory for one. */
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Frees the memory that is kept for the next call. */
-void call_free_spare(struct engine *engine);
-
 /* answer.c: tells the caller and the subscribers what a call came to. */
 void answer_success(rpc_call *call);
 void answer_failure(rpc_call *call, rpc_status status);
+
+/* The reply to a batch, around those to its calls. */
+void answer_open_batch(struct exchange *exchange);
+void answer_close_batch(struct exchange *exchange);
+
+/* Sends a reply, a copy of text. */
+void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
+                 size_t size);
 
 /* A writer into scratch, which is everybody's: what it writes must be copied before anything else is called.
  */
@@ -84,5 +179,8 @@ void engine_log(struct engine *engine, rpc_log_level level, const char *format, 
     __attribute__((format(printf, 3, 4)));
 void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
                         ...) __attribute__((format(printf, 4, 5)));
+
+/* The time of the host's clock that never goes back, nanoseconds. */
+uint64_t engine_now(const struct engine *engine);
 
 #endif

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A token bucket kept as one moment, the one at which it would be full: see gate.h. */
+/* Token buckets: see gate.h. */
 #include "gate.h"
 
 static const uint64_t second = 1000000000;
 
+bool gate_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens)
+{
+    const uint64_t cost = second / rate;
+    const uint64_t since = *full_at > now ? *full_at : now;
+    if (since + cost > now + burst * cost)
+        return false;
+    *full_at = since + tokens * cost;
+    return true;
+}
+
 bool gate_passes(struct gate *gate, uint64_t now)
 {
-    const uint64_t cost = second / GATE_PER_SECOND;
-    const uint64_t full_at = gate->full_at > now ? gate->full_at : now;
-    if (full_at + cost > now + GATE_BURST * cost) {
-        gate->held++;
-        return false;
-    }
-    gate->full_at = full_at + cost;
-    return true;
+    if (gate_take(&gate->full_at, now, GATE_PER_SECOND, GATE_BURST, 1))
+        return true;
+    gate->held++;
+    return false;
 }
 
 uint64_t gate_take_held(struct gate *gate)

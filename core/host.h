@@ -10,13 +10,37 @@
 
 #include <mosquitto_rpc.h>
 
-/* A connected client, borrowed for the time of one engine_receive(). */
+/*
+ * A connected client, borrowed for the time of one engine_receive(). The engine may copy it, id and all, and
+ * use the copy until it is told of the connection's end.
+ */
 struct host_client {
-    const char *id;      /* not NULL, may be ""; UTF-8, as MQTT has it checked */
-    const char *user;    /* NULL: anonymous */
-    const char *address; /* NULL: the other end of a bridge which this broker opened */
-    int version;         /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
-    bool bridge;         /* a bridge which this broker opened: neither ACLs nor guards hold for it */
+    const char *id;         /* not NULL, may be ""; UTF-8, as MQTT has it checked */
+    const char *user;       /* NULL: anonymous */
+    const char *address;    /* NULL: the other end of a bridge which this broker opened */
+    int version;            /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
+    bool bridge;            /* a bridge which this broker opened: neither ACLs nor guards hold for it */
+    bool clean_start;       /* it asked for a new session when it connected */
+    bool mounted;           /* behind a listener that hides a part of all topics; the host's own */
+    const void *connection; /* tells it from other connections under its id; only ever compared */
+};
+
+/* How a connection ended. */
+enum host_end {
+    HOST_END_UNKNOWN,       /* the host does not know whether a session stays behind */
+    HOST_END_SESSION_OVER,  /* none does */
+    HOST_END_SESSION_WAITS, /* one does; a second end of the same connection tells that it was taken up again
+                             */
+    HOST_END_TAKEN_OVER     /* another connection under the same id took over, or took the session up */
+};
+
+struct host_ending {
+    const char *id; /* not NULL */
+    const void *connection;
+    enum host_end kind;
+    bool in_order;    /* the client took the connection down as MQTT demands, for all that the host knows */
+    bool clean_start; /* as in host_client; of HOST_END_UNKNOWN, also set on a connection that was taken over
+                       */
 };
 
 /* One incoming PUBLISH, borrowed for the time of one engine_receive(). */
@@ -34,6 +58,8 @@ struct host_message {
 /* A message to one client. All that it points at is borrowed for the time of the call, but for the payload.
  */
 struct host_reply {
+    bool subscribed; /* to whoever has subscribed to the topic, instead of to the client whether or not it has
+                      */
     const struct host_client *client;
     const char *topic;
     void *payload; /* of host->allocate() */

@@ -335,17 +335,30 @@ static bool check_members(const cJSON *object, struct json_error *error)
     return count > FEW_MEMBERS ? check_many_members(object, count, error) : check_few_members(object, error);
 }
 
-static bool check_values(const cJSON *item, struct json_error *error)
+static bool check_children(const cJSON *item, struct json_error *error);
+
+static bool check_value(const cJSON *item, struct json_error *error)
 {
-    for (; item; item = item->next) {
-        if (json_is_number(item) && !isfinite(item->valuedouble))
-            return fail(error, JSON_UNWANTED, "the payload has a number that is too large");
-        if (cJSON_IsObject(item) && !check_members(item, error))
-            return false;
-        if (!check_values(item->child, error))
+    if (json_is_number(item) && !isfinite(item->valuedouble))
+        return fail(error, JSON_UNWANTED, "the payload has a number that is too large");
+    if (cJSON_IsObject(item) && !check_members(item, error))
+        return false;
+    return check_children(item, error);
+}
+
+static bool check_children(const cJSON *item, struct json_error *error)
+{
+    for (const cJSON *child = item->child; child; child = child->next) {
+        if (!check_value(child, error))
             return false;
     }
     return true;
+}
+
+bool json_is_wanted(const cJSON *item, struct json_error *error)
+{
+    *error = (struct json_error){.fault = JSON_FINE};
+    return check_value(item, error);
 }
 
 /* Parses a text with escaped U+0000, at which cJSON would end a string: it reads U+0001 instead. */
@@ -400,9 +413,11 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error)
         fail(error, JSON_NO_MEMORY, "no memory");
         return discard(tree);
     }
-    if (!check_values(tree, error))
-        return error->fault == JSON_NO_MEMORY ? discard(tree) : tree;
-    if (scan.nul)
+    const bool wanted = check_value(tree, error);
+    if (error->fault == JSON_NO_MEMORY)
+        return discard(tree);
+    error->nul = scan.nul;
+    if (wanted && scan.nul)
         fail(error, JSON_UNWANTED, "the payload has a string with U+0000");
     return tree;
 }

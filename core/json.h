@@ -29,6 +29,7 @@ enum json_fault {
 
 struct json_error {
     enum json_fault fault;
+    bool nul;      /* a string has U+0000, which the tree no longer shows; with JSON_UNWANTED only */
     char why[200]; /* one sentence without a full stop; "" if all is fine */
 };
 
@@ -43,6 +44,12 @@ struct json_error {
 cJSON *json_parse(const char *text, size_t size, struct json_error *error);
 
 bool json_is_number(const cJSON *item);
+
+/*
+ * Whether a part of a tree is free of what makes the whole JSON_UNWANTED, but for U+0000; error says why not.
+ * Without memory, which some objects take, it is JSON_NO_MEMORY.
+ */
+bool json_is_wanted(const cJSON *item, struct json_error *error);
 
 /*
  * Whether a text is JSON, without making a tree of it; a NUL must follow its size bytes. What would make it

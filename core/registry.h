@@ -38,6 +38,7 @@ struct registry_method {
     rpc_instance *instance;
     struct fields params;
     const struct registry_event *event, *error_event; /* NULL: none */
+    bool open;                                        /* to whoever may publish to {prefix}/jsonrpc */
     UT_hash_handle hh;
 };
 

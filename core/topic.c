@@ -29,16 +29,44 @@ static bool has_level(const char *topic, const char *level)
     }
 }
 
+static bool ends_with_request(const char *name)
+{
+    const size_t length = strlen(name);
+    const size_t level = strlen(TOPIC_REQUEST_LEVEL);
+    return length > level && strcmp(name + length - level, TOPIC_REQUEST_LEVEL) == 0;
+}
+
+static enum topic_kind classify_call(const char *name)
+{
+    if (has_level(name, "response"))
+        return TOPIC_RESPONSE;
+    return ends_with_request(name) ? TOPIC_REQUEST : TOPIC_CALL;
+}
+
+static enum topic_kind classify_jsonrpc(const char *rest)
+{
+    if (!*rest)
+        return TOPIC_JSONRPC;
+    return behind_level(rest + 1, "response") ? TOPIC_RESPONSE : TOPIC_FOREIGN;
+}
+
 static enum topic_kind classify_rest(const char *rest, const char **method)
 {
     const char *behind;
     if ((behind = behind_level(rest, "call")) && *behind) {
         *method = behind + 1;
-        return has_level(*method, "response") ? TOPIC_RESPONSE : TOPIC_CALL;
+        return classify_call(*method);
+    }
+    if ((behind = behind_level(rest, "batch")) && *behind) {
+        *method = behind + 1;
+        return TOPIC_BATCH;
     }
     if (behind_level(rest, "event"))
         return TOPIC_EVENT;
-    return behind_level(rest, "jsonrpc/response") ? TOPIC_RESPONSE : TOPIC_FOREIGN;
+    if (behind_level(rest, "reply"))
+        return TOPIC_REPLY;
+    behind = behind_level(rest, "jsonrpc");
+    return behind ? classify_jsonrpc(behind) : TOPIC_FOREIGN;
 }
 
 enum topic_kind topic_classify(const char *prefix, const char *topic, const char **method)
@@ -83,7 +111,7 @@ bool topic_is_prefix(const char *prefix)
 /* Whether `inner` lies in a subtree that `outer` uses. */
 static bool lies_in(const char *outer, const char *inner)
 {
-    static const char *const used[] = {"call", "batch", "jsonrpc", "event", "dead"};
+    static const char *const used[] = {"call", "batch", "jsonrpc", "event", "reply", "dead"};
     const char *rest = behind_level(inner, outer);
     if (!rest)
         return false;

@@ -16,13 +16,20 @@ enum {
 enum topic_kind {
     TOPIC_FOREIGN,  /* nothing that the engine has to do with */
     TOPIC_CALL,     /* {prefix}/call/{method} */
+    TOPIC_REQUEST,  /* {prefix}/call/{method}/request */
+    TOPIC_BATCH,    /* {prefix}/batch/{method} */
+    TOPIC_JSONRPC,  /* {prefix}/jsonrpc */
     TOPIC_RESPONSE, /* where replies go: {prefix}/call/…/response/…, {prefix}/jsonrpc/response/… */
+    TOPIC_REPLY,    /* {prefix}/reply/…: where they go with reply_delivery subscribed */
     TOPIC_EVENT     /* {prefix}/event/… */
 };
 
+#define TOPIC_REQUEST_LEVEL "/request"
+
 /*
- * What topic is to prefix. For TOPIC_CALL *method gets the rest behind "call/", which need not be a valid
- * name. Parents of a subtree belong to it, since a subscription to a/# sees messages to a.
+ * What topic is to prefix. *method gets the part of topic that names a method: behind "call/" or "batch/",
+ * of TOPIC_REQUEST with TOPIC_REQUEST_LEVEL at its end; it need not be a valid name. Parents of a subtree
+ * belong to it, since a subscription to a/# sees messages to a.
  */
 enum topic_kind topic_classify(const char *prefix, const char *topic, const char **method);
 

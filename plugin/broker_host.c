@@ -20,17 +20,18 @@ const char *broker_host_unmount(const struct broker_host *broker_host, const cha
     return *mounted ? topic + length : topic;
 }
 
-static void read_client(struct broker_client *client, struct mosquitto *handle, bool mounted)
+static struct host_client read_client(const struct mosquitto *connection, bool mounted)
 {
-    const char *address = mosquitto_client_address(handle);
-    client->handle = handle;
-    client->mounted = mounted;
-    client->seen = (struct host_client){
-        .id = mosquitto_client_id(handle),
-        .user = mosquitto_client_username(handle),
+    const char *address = mosquitto_client_address(connection);
+    return (struct host_client){
+        .id = mosquitto_client_id(connection),
+        .user = mosquitto_client_username(connection),
         .address = address,
-        .version = mosquitto_client_protocol_version(handle),
+        .version = mosquitto_client_protocol_version(connection),
         .bridge = !address, /* every client that connected to a listener has one */
+        .clean_start = mosquitto_client_clean_session(connection),
+        .mounted = mounted,
+        .connection = connection,
     };
 }
 
@@ -54,8 +55,8 @@ void broker_message_read(struct broker_message *message, const struct mosquitto_
                          const char *topic, bool mounted)
 {
     memset(message, 0, sizeof *message);
-    read_client(&message->client, event->client, mounted);
-    message->seen.client = &message->client.seen;
+    message->client = read_client(event->client, mounted);
+    message->seen.client = &message->client;
     message->seen.topic = topic;
     message->seen.payload = event->payload ? event->payload : "";
     message->seen.size = event->payload ? event->payloadlen : 0;
@@ -71,11 +72,6 @@ void broker_message_clear(struct broker_message *message, const struct broker_ho
 }
 
 /* ---- Messages out ---- */
-
-static const struct broker_client *client_of(const struct host_client *seen)
-{
-    return (const struct broker_client *)(const void *)seen;
-}
 
 /*
  * Writes the topic with the mount point before it. Returns topic itself if there is none to write, NULL if
@@ -129,26 +125,43 @@ static int add_properties(mosquitto_property **properties, const struct host_rep
     return rc;
 }
 
+static bool publish(const char *topic, void *payload, size_t size, int qos, bool retain,
+                    mosquitto_property *properties)
+{
+    return mosquitto_broker_publish(NULL, topic, (int)size, payload, qos, retain, properties) ==
+           MOSQ_ERR_SUCCESS;
+}
+
+/* A reply to subscribers needs no outbox: nobody gets it who has not subscribed to it, and nothing of it
+ * stays. */
+static bool hand_over(struct broker_host *host, const struct host_reply *reply, const char *topic,
+                      mosquitto_property *properties)
+{
+    if (reply->subscribed)
+        return publish(topic, reply->payload, reply->size, reply->qos, false, properties);
+    return outbox_add(&host->outbox, reply->client->connection, topic, reply->payload, reply->size,
+                      reply->qos, properties);
+}
+
 static bool publish_reply(struct broker_host *host, const struct host_reply *reply, const char *topic)
 {
     mosquitto_property *properties = NULL;
-    if (add_properties(&properties, reply) == MOSQ_ERR_SUCCESS &&
-        outbox_add(&host->outbox, client_of(reply->client)->handle, topic, reply->payload, reply->size,
-                   reply->qos, properties))
+    if (add_properties(&properties, reply) == MOSQ_ERR_SUCCESS && hand_over(host, reply, topic, properties))
         return true;
     mosquitto_property_free_all(&properties);
     return false;
 }
 
+/* What goes to subscribers is below the mount point in the broker's tree of topics, on every version. */
 static bool send_reply(void *context, const struct host_reply *reply)
 {
     struct broker_host *host = context;
-    const struct broker_client *client = client_of(reply->client);
-    const bool mount = client->mounted && host->broker.cuts_mount_point;
+    const struct host_client *client = reply->client;
+    const bool mount = client->mounted && (reply->subscribed || host->broker.cuts_mount_point);
     const char *topic = mounted_topic(host, mount, reply->topic);
     const bool sent = topic && publish_reply(host, reply, topic);
     free_mounted(topic, reply->topic);
-    if (sent && !host->broker.is_2_1 && mosquitto_client_protocol(client->handle) == mp_websockets)
+    if (sent && !host->broker.is_2_1 && mosquitto_client_protocol(client->connection) == mp_websockets)
         wake_request(&host->wake);
     return sent;
 }
@@ -157,10 +170,9 @@ static bool send_reply(void *context, const struct host_reply *reply)
 static bool send_event(void *context, const struct host_event *event)
 {
     struct broker_host *host = context;
-    const bool mount = event->client && client_of(event->client)->mounted;
+    const bool mount = event->client && event->client->mounted;
     const char *topic = mounted_topic(host, mount, event->topic);
-    const bool sent = topic && mosquitto_broker_publish(NULL, topic, (int)event->size, event->payload,
-                                                        event->qos, event->retain, NULL) == MOSQ_ERR_SUCCESS;
+    const bool sent = topic && publish(topic, event->payload, event->size, event->qos, event->retain, NULL);
     free_mounted(topic, event->topic);
     return sent;
 }

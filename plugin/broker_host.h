@@ -18,17 +18,10 @@ struct broker_host {
     struct wake wake;
 };
 
-/* A client as the engine sees it, and what only this side knows of it. */
-struct broker_client {
-    struct host_client seen; /* the first member: the engine gives back its address */
-    struct mosquitto *handle;
-    bool mounted; /* behind a listener with the configured mount_point */
-};
-
 /* One message, taken apart for an engine. Borrows from the event; broker_message_clear() frees the rest. */
 struct broker_message {
     struct host_message seen;
-    struct broker_client client;
+    struct host_client client; /* its connection is the broker's own client */
     char *response_topic;
     void *correlation;
 };

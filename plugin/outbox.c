@@ -24,7 +24,7 @@ static bool publish(const char *id, const char *topic, void *payload, size_t siz
            MOSQ_ERR_SUCCESS;
 }
 
-static struct outbox_letter *write_letter(struct mosquitto *client, const char *topic)
+static struct outbox_letter *write_letter(const struct mosquitto *client, const char *topic)
 {
     const char *id = mosquitto_client_id(client);
     const size_t id_size = strlen(id) + 1;
@@ -39,7 +39,7 @@ static struct outbox_letter *write_letter(struct mosquitto *client, const char *
     return letter;
 }
 
-bool outbox_add(struct outbox *outbox, struct mosquitto *client, const char *topic, void *payload,
+bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties)
 {
     if (!outbox->open || outbox->count >= OUTBOX_MAX)

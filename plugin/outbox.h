@@ -32,7 +32,7 @@ struct outbox {
  * Publishes a reply to the client, now or with the next outbox_send(). payload is of mosquitto_malloc().
  * Returns true: payload and properties are taken; false: no memory, and they are still the caller's.
  */
-bool outbox_add(struct outbox *outbox, struct mosquitto *client, const char *topic, void *payload,
+bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties);
 
 /* Publishes what waits. */

@@ -20,7 +20,7 @@
 #include <string.h>
 
 /* The events of 2.1 that its older headers lack. */
-enum { EVENT_CLIENT_OFFLINE = 28 };
+enum { EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
 
 struct plugin {
     mosquitto_plugin_id_t *identifier;
@@ -51,7 +51,7 @@ static void consume(struct mosquitto_evt_message *event)
  */
 static int refuse(const struct broker_message *message, struct mosquitto_evt_message *event)
 {
-    if (message->seen.qos > 0 && message->client.seen.version == 5)
+    if (message->seen.qos > 0 && message->client.version == 5)
         return MOSQ_ERR_ACL_DENIED;
     consume(event);
     return MOSQ_ERR_SUCCESS;
@@ -136,15 +136,40 @@ static int on_tick(int event_number, void *event_data, void *user_data)
 /*
  * A connection has ended: DISCONNECT, and from 2.1 on CLIENT_OFFLINE where a session stays behind. It may
  * come twice, late, and for connections without an id; so only its address counts, which belongs to no other
- * client at this moment.
+ * client at this moment. Brokers before 2.1 give no reason, and mark a client as having asked for a new
+ * session when another connection takes it over.
  */
+static enum host_end kind_of_end(const struct plugin *plugin, int event_number, int reason)
+{
+    if (!plugin->host.broker.is_2_1)
+        return HOST_END_UNKNOWN;
+    if (event_number == EVENT_CLIENT_OFFLINE)
+        return HOST_END_SESSION_WAITS;
+    return reason == REASON_TAKEN_OVER ? HOST_END_TAKEN_OVER : HOST_END_SESSION_OVER;
+}
+
+static void tell_engines(const struct plugin *plugin, const struct host_ending *ending)
+{
+    for (size_t i = 0; i < plugin->engine_count; i++)
+        engine_client_ended(plugin->engines[i], ending);
+}
+
 static int on_disconnect(int event_number, void *event_data, void *user_data)
 {
-    (void)event_number;
     const struct mosquitto_evt_disconnect *event = event_data;
     struct plugin *plugin = user_data;
-    if (event->client)
-        outbox_drop(&plugin->host.outbox, event->client);
+    if (!event->client)
+        return MOSQ_ERR_SUCCESS;
+    outbox_drop(&plugin->host.outbox, event->client);
+    const struct host_ending ending = {
+        .id = mosquitto_client_id(event->client),
+        .connection = event->client,
+        .kind = kind_of_end(plugin, event_number, event->reason),
+        .in_order = plugin->host.broker.is_2_1 && event->reason == MOSQ_ERR_SUCCESS,
+        .clean_start = mosquitto_client_clean_session(event->client),
+    };
+    if (ending.id)
+        tell_engines(plugin, &ending);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -210,6 +235,15 @@ static bool register_all(struct plugin *plugin)
 
 /* ---- Beginning and end ---- */
 
+static bool open_methods(struct engine *engine)
+{
+    char why[ENGINE_WHY];
+    if (engine_open_methods(engine, why))
+        return true;
+    log_error(why);
+    return false;
+}
+
 static bool add_modules(struct plugin *plugin, struct engine *engine)
 {
     for (size_t i = 0; i < plugin->settings->module_count; i++) {
@@ -220,7 +254,7 @@ static bool add_modules(struct plugin *plugin, struct engine *engine)
         log_error(why);
         return false;
     }
-    return true;
+    return open_methods(engine);
 }
 
 static bool add_engine(struct plugin *plugin, const char *prefix)

@@ -11,15 +11,20 @@
 
 /* The options as they are decoded. */
 struct values {
-    const char *prefix, *modules, *response_topic_filter, *event_publishers, *mount_point;
-    int32_t qos, max_payload, max_reply, reply_expiry;
-    int64_t sys_interval, slow_call;
-    int unknown_methods;
-    bool forward_calls, guard_events, bridge_calls;
+    const char *prefix, *modules, *response_topic_filter, *event_publishers, *mount_point, *jsonrpc_methods;
+    int32_t qos, max_payload, max_reply, max_batch, reply_expiry;
+    int32_t duplicate_entries, duplicate_bytes;
+    int32_t rate_limit, rate_burst, error_rate;
+    int64_t duplicate_window, redelivery_guard, sys_interval, slow_call;
+    int unknown_methods, reply_delivery;
+    bool forward_calls, guard_events, bridge_calls, has_rate_burst;
 };
 
 enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
 static const char *const unknown_methods[] = {"reject", "forward", NULL};
+
+enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
+static const char *const deliveries[] = {"client", "subscribed", NULL};
 
 static const rpc_field option_fields[] = {
     RPC_STRING(struct values, prefix, .doc = "topic prefixes to serve, separated by spaces",
@@ -54,6 +59,37 @@ static const rpc_field option_fields[] = {
               .default_json = "65536", .range = {64, 16777216}),
     RPC_INT32(struct values, reply_expiry, .doc = "Message Expiry Interval of replies; 0: they never expire",
               .unit = "s", .default_json = "60", .range = {0, 86400}),
+    RPC_CHOICE(struct values, reply_delivery,
+               .doc =
+                   "whom replies go to: the client alone, whether or not it has subscribed, or whoever has "
+                   "subscribed to topics below `{prefix}/reply/{client id}/`, for an ACL to restrict",
+               .choices = deliveries, .default_json = "\"client\""),
+    RPC_INT32(struct values, max_batch, .doc = "most calls in a batch", .default_json = "100",
+              .range = {1, 10000}),
+    RPC_STRING(struct values, jsonrpc_methods,
+               .doc =
+                   "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, "
+                   "none",
+               .optional = true, .length = {1, 65535}),
+    RPC_INT64(struct values, duplicate_window,
+              .doc =
+                  "how long a call with an identity is remembered, so that it is not carried out twice; 0: "
+                  "not at all",
+              .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
+    RPC_INT32(struct values, duplicate_entries, .doc = "most calls that are remembered",
+              .default_json = "10000", .range = {1, 10000000}),
+    RPC_INT32(struct values, duplicate_bytes, .doc = "most memory for the replies to them", .unit = "bytes",
+              .default_json = "16777216", .range = {1024, 1073741824}),
+    RPC_INT64(struct values, redelivery_guard,
+              .doc = "how long before the end of a connection a QoS 2 call without an identity may have been "
+                     "made to be recognised when the client's session sends it again; 0: none is",
+              .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
+    RPC_INT32(struct values, rate_limit, .doc = "calls a second for each client; 0: no limit",
+              .default_json = "0", .range = {0, 1000000}),
+    RPC_INT32(struct values, rate_burst, .doc = "calls at once for each client; without it, twice rate_limit",
+              .optional = true, .range = {1, 2000000}, .flag = RPC_FLAG(struct values, has_rate_burst)),
+    RPC_INT32(struct values, error_rate, .doc = "announced errors a second, over all; 0: no limit",
+              .default_json = "20", .range = {0, 1000000}),
     RPC_INT64(struct values, sys_interval, .doc = "time between two publications of the counters; 0: none",
               .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
     RPC_INT64(struct values, slow_call, .doc = "a handler that takes longer is logged; 0: none is",
@@ -216,16 +252,38 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
 
 /* ---- All together ---- */
 
-static bool take_values(struct settings *settings, const struct values *values, char *why)
+/* Values that are right each and wrong together. */
+static bool check_values(const struct values *values, char *why)
 {
+    char number[16];
     if (!topic_is_filter(values->response_topic_filter))
         return options_refuse(why, "response_topic_filter", values->response_topic_filter,
                               "it takes a topic filter, in which + is a whole level and # the last one");
     if (values->mount_point && !text_is_topic(values->mount_point))
         return options_refuse(why, "mount_point", values->mount_point,
                               "it takes the beginning of a topic, without wildcards");
-    settings->mount_point = values->mount_point ? values->mount_point : "";
-    settings->engine = (struct engine_options){
+    snprintf(number, sizeof number, "%d", (int)values->rate_burst);
+    if (values->has_rate_burst && !values->rate_limit)
+        return options_refuse(why, "rate_burst", number, "it needs a rate_limit");
+    snprintf(number, sizeof number, "%d", (int)values->duplicate_bytes);
+    if (values->duplicate_window && values->duplicate_bytes < values->max_reply)
+        return options_refuse(why, "duplicate_bytes", number, "it must be at least max_reply");
+    return true;
+}
+
+static uint64_t nanoseconds(int64_t milliseconds)
+{
+    return (uint64_t)milliseconds * 1000000;
+}
+
+static const char *or_nothing(const char *text)
+{
+    return text ? text : "";
+}
+
+static struct engine_options engine_options_of(const struct values *values)
+{
+    return (struct engine_options){
         .qos = values->qos,
         .max_payload = (size_t)values->max_payload,
         .max_reply = (size_t)values->max_reply,
@@ -234,11 +292,29 @@ static bool take_values(struct settings *settings, const struct values *values, 
         .forward_unknown = values->unknown_methods == UNKNOWN_FORWARD,
         .response_topic_filter = values->response_topic_filter,
         .guard_events = values->guard_events,
-        .event_publishers = values->event_publishers ? values->event_publishers : "",
+        .event_publishers = or_nothing(values->event_publishers),
         .bridge_calls = values->bridge_calls,
-        .slow_call = (uint64_t)values->slow_call * 1000000,
-        .sys_interval = (uint64_t)values->sys_interval * 1000000,
+        .max_batch = values->max_batch,
+        .jsonrpc_methods = or_nothing(values->jsonrpc_methods),
+        .reply_to_subscribers = values->reply_delivery == DELIVERY_SUBSCRIBED,
+        .duplicate_window = nanoseconds(values->duplicate_window),
+        .duplicate_entries = (size_t)values->duplicate_entries,
+        .duplicate_bytes = (size_t)values->duplicate_bytes,
+        .redelivery_guard = nanoseconds(values->redelivery_guard),
+        .rate_limit = (uint32_t)values->rate_limit,
+        .rate_burst = (uint32_t)(values->has_rate_burst ? values->rate_burst : 2 * values->rate_limit),
+        .error_rate = (uint32_t)values->error_rate,
+        .slow_call = nanoseconds(values->slow_call),
+        .sys_interval = nanoseconds(values->sys_interval),
     };
+}
+
+static bool take_values(struct settings *settings, const struct values *values, char *why)
+{
+    if (!check_values(values, why))
+        return false;
+    settings->mount_point = or_nothing(values->mount_point);
+    settings->engine = engine_options_of(values);
     return true;
 }
 

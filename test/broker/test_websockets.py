@@ -4,7 +4,6 @@ On 2.0.x the broker looks after WebSockets only once per turn of its loop, and a
 a reply made in the middle of one lies there unless the loop is woken once more.
 """
 import itertools
-import statistics
 import time
 import unittest
 
@@ -56,7 +55,8 @@ class WebSockets(BrokerTest):
             ask(client, "echo", "1", qos=0)
             took.append(time.monotonic() - start)
             time.sleep(0.01)
-        self.assertLess(statistics.median(took), 0.060)
+        # Left lying, each would take the 100 ms of the broker's round; a busy machine delays some, but not all.
+        self.assertLess(sorted(took)[len(took) // 4], 0.060)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ void rig_init(struct rig *rig)
         .response_topic_filter = "#",
         .guard_events = true,
         .event_publishers = "",
+        .max_batch = 100,
+        .jsonrpc_methods = "",
+        .duplicate_entries = 10000,
+        .duplicate_bytes = 16777216,
     };
 }
 

@@ -7,6 +7,7 @@
 #include "fake_host.h"
 
 #define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
+#define RIG_SECOND UINT64_C(1000000000)
 
 struct rig {
     struct fake_host host;
@@ -16,7 +17,8 @@ struct rig {
     struct engine *engine;
 };
 
-/* Sets what tests may change before rig_start(): documented defaults, but no slow_call and no counters. */
+/* Sets what tests may change before rig_start(): documented defaults, but no slow_call, no
+ * error_rate, no counters, and the same call may come as often as it likes. */
 void rig_init(struct rig *rig);
 
 void rig_start(struct rig *rig);

@@ -82,7 +82,11 @@ static const struct verdict {
     {"rpc/call/count", NOBODY, NULL, ENGINE_CONSUME, 1},
     {"rpc/call/nope", ANYBODY, NULL, ENGINE_CONSUME, 0},
     {"rpc/call/", ANYBODY, NULL, ENGINE_CONSUME, 0},
-    {"rpc/call/count/request", ANYBODY, NULL, ENGINE_CONSUME, 0},
+    {"rpc/call/request", ANYBODY, NULL, ENGINE_CONSUME, 0},
+    {"rpc/call/nope/request", ANYBODY, NULL, ENGINE_CONSUME, 0},
+    {"rpc/call/nope/request", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/batch/nope", ANYBODY, NULL, ENGINE_CONSUME, 0},
+    {"rpc/batch/nope", ANYBODY, forward_unknown, ENGINE_PASS, 0},
     /* Forwarding. */
     {"rpc/call/count", ANYBODY, forward_calls, ENGINE_FORWARD, 1},
     {"rpc/call/nope", ANYBODY, forward_calls, ENGINE_CONSUME, 0},
@@ -120,8 +124,9 @@ static const struct verdict {
     /* Nobody's business here. */
     {"rpc", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/call", ANYBODY, NULL, ENGINE_PASS, 0},
-    {"rpc/batch/count", ANYBODY, NULL, ENGINE_PASS, 0},
-    {"rpc/jsonrpc", ANYBODY, NULL, ENGINE_PASS, 0},
+    {"rpc/batch", ANYBODY, NULL, ENGINE_PASS, 0},
+    {"rpc/jsonrpc/x", ANYBODY, NULL, ENGINE_PASS, 0},
+    {"rpc/reply/tester/x", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/dead/count", ANYBODY, NULL, ENGINE_PASS, 0},
     {"other/call/count", ANYBODY, NULL, ENGINE_PASS, 0},
 };
@@ -170,7 +175,11 @@ static const struct served {
     {"rpc/event/x", true},
     {"rpc/call/x/response/y", true},
     {"rpc/jsonrpc/response/y", true},
-    {"rpc/batch/x", false},
+    {"rpc/batch/x", true},
+    {"rpc/call/x/request", true},
+    {"rpc/jsonrpc", true},
+    {"rpc/jsonrpc/x", false},
+    {"rpc/reply/x/y", false},
     {"rpc", false},
     {"other/call/x", false},
     {"", false},
@@ -394,6 +403,10 @@ static void expect_counter(size_t place, const char *topic, const char *text)
     ck_assert(!event->has_client);
 }
 
+#define COUNT(member, level, text) +1
+enum { COUNTERS = ENGINE_COUNTERS(COUNT) };
+#undef COUNT
+
 START_TEST(counters_are_published)
 {
     rig.options.prefix = "prod/rpc";
@@ -401,7 +414,7 @@ START_TEST(counters_are_published)
     lab_start(&rig, &options, NULL);
     rig_tell(&rig, "nothing", "");
     engine_tick(rig.engine);
-    ck_assert_uint_eq(rig.host.events.count, 8);
+    ck_assert_uint_eq(rig.host.events.count, COUNTERS);
     size_t place = 0;
 #define EXPECT(member, level, text) \
     expect_counter(place++, "$SYS/broker/rpc/prod/rpc/" level, counters()->member ? "1" : "0");
@@ -454,7 +467,7 @@ START_TEST(counters_that_were_dropped_are_published_later)
     rig.host.no_memory = rig.host.drop = false;
     rig.host.monotonic += 10 * second;
     engine_tick(rig.engine);
-    ck_assert_uint_eq(rig.host.events.count, 8);
+    ck_assert_uint_eq(rig.host.events.count, COUNTERS);
 }
 END_TEST
 

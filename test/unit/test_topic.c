@@ -15,7 +15,7 @@ static const struct classified {
     {"rpc", "rpc/call/a/b.c", TOPIC_CALL, "a/b.c"},
     {"rpc", "rpc/call/", TOPIC_CALL, ""},
     {"rpc", "rpc/call//", TOPIC_CALL, "/"},
-    {"rpc", "rpc/call/ping/request", TOPIC_CALL, "ping/request"},
+    {"rpc", "rpc/call/ping/request", TOPIC_REQUEST, "ping/request"},
     {"rpc", "rpc/call/responses", TOPIC_CALL, "responses"},
     {"rpc", "rpc/call/ping/response/x", TOPIC_RESPONSE, NULL},
     {"rpc", "rpc/call/ping/response", TOPIC_RESPONSE, NULL},
@@ -26,7 +26,17 @@ static const struct classified {
     {"rpc", "rpc/jsonrpc/response", TOPIC_RESPONSE, NULL},
     {"rpc", "rpc/jsonrpc/response/x", TOPIC_RESPONSE, NULL},
     {"rpc", "rpc/jsonrpc/responses", TOPIC_FOREIGN, NULL},
-    {"rpc", "rpc/jsonrpc", TOPIC_FOREIGN, NULL},
+    {"rpc", "rpc/jsonrpc", TOPIC_JSONRPC, NULL},
+    {"rpc", "rpc/jsonrpc/", TOPIC_FOREIGN, NULL},
+    {"rpc", "rpc/jsonrpc/x", TOPIC_FOREIGN, NULL},
+    {"rpc", "rpc/batch/ping", TOPIC_BATCH, "ping"},
+    {"rpc", "rpc/batch/a/b", TOPIC_BATCH, "a/b"},
+    {"rpc", "rpc/batch/", TOPIC_BATCH, ""},
+    {"rpc", "rpc/batch", TOPIC_FOREIGN, NULL},
+    {"rpc", "rpc/batches/ping", TOPIC_FOREIGN, NULL},
+    {"rpc", "rpc/reply", TOPIC_REPLY, NULL},
+    {"rpc", "rpc/reply/me/x", TOPIC_REPLY, NULL},
+    {"rpc", "rpc/replies/me", TOPIC_FOREIGN, NULL},
     {"rpc", "rpc/event/pong", TOPIC_EVENT, NULL},
     {"rpc", "rpc/event/", TOPIC_EVENT, NULL},
     {"rpc", "rpc/event", TOPIC_EVENT, NULL},
@@ -52,7 +62,7 @@ START_TEST(classifies)
     const struct classified *row = &classified[_i];
     const char *method = NULL;
     ck_assert_int_eq(topic_classify(row->prefix, row->topic, &method), row->kind);
-    if (row->kind == TOPIC_CALL)
+    if (row->method)
         ck_assert_str_eq(method, row->method);
 }
 END_TEST

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Callers and their sessions: see clients.h. */
+#include "clients.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum {
+    ORDER_MAX = 128,  /* calls of one client in flight at once: MQTT clients seldom allow themselves more */
+    GONE_MAX = 10000, /* records that are kept for nothing but their token buckets */
+    EXPIRE_AT_ONCE = 1000 /* records that are looked at in one go */
+};
+
+/* ---- The table ---- */
+
+static struct digest key_of(const struct clients *clients, const char *id)
+{
+    return digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
+}
+
+static struct client *find(const struct clients *clients, const struct digest *key)
+{
+    struct client *client;
+    HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
+    return client;
+}
+
+static struct client *create(struct clients *clients, const struct digest *key)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (!client)
+        return NULL;
+    client->key = *key;
+    HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
+    if (client->hh.tbl)
+        return client;
+    free(client);
+    return NULL;
+}
+
+static void leave_gone(struct clients *clients, struct client *client)
+{
+    DL_DELETE(clients->gone, client);
+    clients->gone_count--;
+}
+
+static void destroy(struct clients *clients, struct client *client)
+{
+    if (!client->online)
+        leave_gone(clients, client);
+    HASH_DEL(clients->by_id, client);
+    free(client);
+}
+
+/* ---- What a client's session holds ---- */
+
+static void forget_bound(struct clients *clients, struct client *client)
+{
+    while (client->bound)
+        recalls_forget(clients->duplicates, client->bound);
+}
+
+/* Forgets the order's calls of earlier connections that arrived before a moment. */
+static void forget_order(struct clients *clients, struct client *client, uint64_t before)
+{
+    while (client->order && client->order->epoch != client->epoch && client->order->time < before)
+        recalls_forget(clients->ordered, client->order);
+}
+
+void clients_hold(struct client *client, struct recall *recall)
+{
+    if (recall->found_by_key) {
+        DL_APPEND2(client->bound, recall, owner_prev, owner_next);
+        return;
+    }
+    recall->epoch = client->epoch;
+    DL_APPEND2(client->order, recall, owner_prev, owner_next);
+    client->order_count++;
+}
+
+void clients_release(struct client *client, struct recall *recall)
+{
+    if (recall->found_by_key) {
+        DL_DELETE2(client->bound, recall, owner_prev, owner_next);
+        return;
+    }
+    if (client->cursor == recall)
+        client->cursor = recall->owner_next;
+    DL_DELETE2(client->order, recall, owner_prev, owner_next);
+    client->order_count--;
+}
+
+/* ---- Connections ---- */
+
+static bool is_session_taken_up(const struct client *client, const struct host_client *connected)
+{
+    if (connected->clean_start || (client->version < 5 && client->clean_start))
+        return false;
+    return client->online || client->session == CLIENTS_SESSION_KEPT;
+}
+
+static uint64_t guarded_since(const struct clients *clients, uint64_t ended)
+{
+    return ended > clients->redelivery_guard ? ended - clients->redelivery_guard : 0;
+}
+
+/*
+ * Another connection has begun. Where the end of the last one has not been told yet, this one is taking over
+ * from it: that end was now, and not in order.
+ */
+static void begin_connection(struct clients *clients, struct client *client,
+                             const struct host_client *connected, uint64_t now)
+{
+    const bool taken_up = is_session_taken_up(client, connected);
+    const uint64_t ended = client->online ? now : client->ended;
+    const bool was_cut = client->online || !client->in_order;
+    if (!taken_up)
+        forget_bound(clients, client);
+    client->epoch++;
+    client->cursor = NULL;
+    forget_order(clients, client, taken_up && was_cut ? guarded_since(clients, ended) : UINT64_MAX);
+    client->cursor = client->order;
+}
+
+static void connect(struct clients *clients, struct client *client, const struct host_client *connected)
+{
+    if (!client->online && client->connection)
+        leave_gone(clients, client);
+    client->connection = connected->connection;
+    client->version = connected->version;
+    client->clean_start = connected->clean_start;
+    client->online = true;
+}
+
+struct client *clients_meet(struct clients *clients, const struct host_client *connected, uint64_t now)
+{
+    const struct digest key = key_of(clients, connected->id);
+    struct client *client = find(clients, &key);
+    if (client && client->online && client->connection == connected->connection)
+        return client;
+    if (client)
+        begin_connection(clients, client, connected, now);
+    else
+        client = create(clients, &key);
+    if (client)
+        connect(clients, client, connected);
+    return client;
+}
+
+/*
+ * What a host means that does not know. Of an MQTT 3 client the session is what it asked for. A client of
+ * MQTT 5 that had not asked for a new session, and is marked now as if it had, was taken over; one that had
+ * asked for it may have been, and is believed to.
+ */
+static enum clients_session judge(const struct client *client, const struct host_ending *ending)
+{
+    if (client->version < 5)
+        return client->clean_start ? CLIENTS_SESSION_OVER : CLIENTS_SESSION_KEPT;
+    return ending->clean_start ? CLIENTS_SESSION_KEPT : CLIENTS_SESSION_WAITS;
+}
+
+static enum clients_session session_after(const struct client *client, const struct host_ending *ending)
+{
+    switch (ending->kind) {
+    case HOST_END_SESSION_OVER:
+        return CLIENTS_SESSION_OVER;
+    case HOST_END_SESSION_WAITS:
+        return CLIENTS_SESSION_WAITS;
+    case HOST_END_TAKEN_OVER:
+        return CLIENTS_SESSION_KEPT;
+    case HOST_END_UNKNOWN:
+        break;
+    }
+    return judge(client, ending);
+}
+
+/* Another connection under the same id, which never called, has come and gone. */
+static void end_unseen(struct client *client, const struct host_ending *ending)
+{
+    if (ending->kind == HOST_END_SESSION_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start))
+        client->session = CLIENTS_SESSION_OVER;
+}
+
+static void go_offline(struct clients *clients, struct client *client, const struct host_ending *ending,
+                       uint64_t now)
+{
+    client->online = false;
+    client->ended = now;
+    client->in_order = ending->in_order;
+    client->session = session_after(client, ending);
+    DL_APPEND(clients->gone, client);
+    clients->gone_count++;
+    if (client->session != CLIENTS_SESSION_OVER)
+        return;
+    forget_bound(clients, client);
+    client->epoch++;
+    forget_order(clients, client, UINT64_MAX);
+}
+
+void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now)
+{
+    const struct digest key = key_of(clients, ending->id);
+    struct client *client = find(clients, &key);
+    if (!client)
+        return;
+    const bool is_same = client->connection == ending->connection;
+    if (client->online && is_same)
+        go_offline(clients, client, ending, now);
+    else if (!client->online && is_same)
+        client->session = ending->kind == HOST_END_SESSION_OVER ? CLIENTS_SESSION_OVER : CLIENTS_SESSION_KEPT;
+    else if (!client->online)
+        end_unseen(client, ending);
+}
+
+/* ---- The redelivery guard ---- */
+
+void clients_end_guard(struct clients *clients, struct client *client)
+{
+    if (!client->cursor)
+        return;
+    client->cursor = NULL;
+    forget_order(clients, client, UINT64_MAX);
+}
+
+static bool equal(const struct digest *one, const struct digest *other)
+{
+    return one->halves[0] == other->halves[0] && one->halves[1] == other->halves[1];
+}
+
+/* Moves an entry to the end of the order: it belongs to this connection now, in case this one is cut, too. */
+static void arrive_again(struct client *client, struct recall *recall, uint64_t now)
+{
+    struct recall *next = recall->owner_next;
+    client->cursor = next && next->epoch != client->epoch ? next : NULL;
+    clients_release(client, recall);
+    recall->time = now;
+    clients_hold(client, recall);
+}
+
+struct recall *clients_sent_again(struct clients *clients, struct client *client, const struct digest *key,
+                                  uint64_t now)
+{
+    struct recall *recall = client->cursor;
+    while (recall && recall->epoch != client->epoch && !equal(&recall->key, key))
+        recall = recall->owner_next;
+    if (!recall || recall->epoch == client->epoch) {
+        clients_end_guard(clients, client);
+        return NULL;
+    }
+    arrive_again(client, recall, now);
+    return recall;
+}
+
+struct recall *clients_note(struct clients *clients, struct client *client, const struct digest *key,
+                            uint64_t now)
+{
+    while (client->order && client->order->finished &&
+           (client->order_count >= ORDER_MAX || now - client->order->time > clients->redelivery_guard))
+        recalls_forget(clients->ordered, client->order);
+    return client->order_count < ORDER_MAX ? recalls_enter(clients->ordered, key, false, client, now) : NULL;
+}
+
+/* ---- The end ---- */
+
+static bool matters(const struct client *client, uint64_t now)
+{
+    return client->bound || client->order || client->calls_full_at > now || client->refusals_full_at > now;
+}
+
+void clients_expire(struct clients *clients, uint64_t now)
+{
+    for (int i = 0; i < EXPIRE_AT_ONCE && clients->gone; i++) {
+        struct client *client = clients->gone;
+        const bool is_one_too_many = clients->gone_count > GONE_MAX && !client->bound && !client->order;
+        if (!matters(client, now) || is_one_too_many) {
+            destroy(clients, client);
+            continue;
+        }
+        DL_DELETE(clients->gone, client);
+        DL_APPEND(clients->gone, client);
+    }
+}
+
+void clients_clear(struct clients *clients)
+{
+    struct client *client, *next;
+    HASH_ITER(hh, clients->by_id, client, next)
+    {
+        destroy(clients, client);
+    }
+}

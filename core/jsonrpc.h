@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* JSON-RPC 2.0 as it stands in a payload (protocol, section 7): telling it apart, and taking requests apart.
+ */
+#ifndef CORE_JSONRPC_H
+#define CORE_JSONRPC_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+enum { JSONRPC_ID_MAX = 256 }; /* bytes of an id that is a string */
+
+/* One request; what it points at is part of the tree that it was read from. */
+struct jsonrpc_request {
+    const char *wrong;   /* why it is no request, in words that follow "the request"; NULL: it is one */
+    const cJSON *id;     /* a string, a number or null; NULL: it has none */
+    const char *method;  /* NULL: wrong */
+    const cJSON *params; /* an object or an array; NULL: none */
+};
+
+/* Whether a payload at a topic where parameters are expected is meant as JSON-RPC. */
+bool jsonrpc_is_meant(const cJSON *tree);
+
+/* Takes a request apart. What could be read of a wrong one is there: its id above all. */
+struct jsonrpc_request jsonrpc_read(const cJSON *item);
+
+#endif

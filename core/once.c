@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Messages that come again (protocol, section 6, and the redelivery guard): see engine_private.h. There are
+ * two ways to know one. A caller that wants to be sure gives its call an identity, and the same message
+ * within the window is the same call. A call without an identity that was sent at QoS 2 is known by its place
+ * in the client's order: after its connection was cut a client sends again what was not acknowledged, in
+ * order and before anything else, and the broker shows neither packet identifiers nor which messages are sent
+ * again.
+ *
+ * Calls at QoS 1, with an identity, or of methods that change nothing have their place in the order, too; but
+ * when they come again they are carried out, or known by their identity.
+ */
+#include "engine_private.h"
+
+#include "status.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { LASTING_IDENTITY = 16 }; /* bytes; a shorter one may be a counter that starts again */
+
+/* A caller whose call was already being carried out. */
+struct waiter {
+    struct destination to; /* what it points at is in `memory` */
+    struct waiter *prev, *next;
+    char memory[];
+};
+
+/* ---- What a message is ---- */
+
+static struct digest digest_of_message(const struct exchange *exchange, bool with_qos)
+{
+    const struct host_message *message = exchange->message;
+    const char *response_topic = message->response_topic ? message->response_topic : "";
+    const struct digest_part parts[DIGEST_PARTS] = {
+        {message->client->id, strlen(message->client->id)}, {message->topic, strlen(message->topic)},
+        {message->correlation, message->correlation_size},  {message->payload, message->size},
+        {response_topic, strlen(response_topic)},           {&message->qos, sizeof message->qos},
+    };
+    return digest_of(exchange->engine->seed, parts, with_qos ? DIGEST_PARTS : DIGEST_PARTS - 2);
+}
+
+static const struct registry_method *method_of_item(const struct exchange *exchange, const cJSON *item)
+{
+    const struct jsonrpc_request request = jsonrpc_read(item);
+    return request.method ? registry_find_method(&exchange->engine->registry, request.method) : NULL;
+}
+
+static bool changes_nothing(const struct registry_method *method)
+{
+    return !method || method->declared->read_only;
+}
+
+/* Whether running it again does no harm. */
+static bool may_run_again(const struct exchange *exchange)
+{
+    if (exchange->kind != TOPIC_JSONRPC)
+        return changes_nothing(exchange->method);
+    if (!exchange->batch)
+        return changes_nothing(exchange->call.method);
+    for (const cJSON *item = exchange->calls->child; item; item = item->next) {
+        if (!changes_nothing(method_of_item(exchange, item)))
+            return false;
+    }
+    return true;
+}
+
+static bool has_identity(const struct exchange *exchange)
+{
+    return exchange->engine->duplicates.window && exchange->to.topic && exchange->identity > 0;
+}
+
+/* ---- Answers from memory ---- */
+
+static struct waiter *make_waiter(const struct destination *to)
+{
+    const size_t id = strlen(to->client.id) + 1;
+    const size_t topic = strlen(to->topic) + 1;
+    struct waiter *waiter = malloc(sizeof *waiter + id + topic + to->correlation_size);
+    if (!waiter)
+        return NULL;
+    waiter->to = *to;
+    waiter->to.client.user = waiter->to.client.address = NULL;
+    waiter->to.client.id = memcpy(waiter->memory, to->client.id, id);
+    waiter->to.topic = memcpy(waiter->memory + id, to->topic, topic);
+    if (to->correlation)
+        waiter->to.correlation = memcpy(waiter->memory + id + topic, to->correlation, to->correlation_size);
+    return waiter;
+}
+
+/* Without memory it does not wait: it came again, and may come once more. */
+static void wait_for(struct recall *recall, const struct destination *to)
+{
+    struct waiter *waiting = recall->waiting;
+    struct waiter *waiter = to->topic ? make_waiter(to) : NULL;
+    if (!waiter)
+        return;
+    DL_APPEND(waiting, waiter);
+    recall->waiting = waiting;
+}
+
+static void answer_again(const struct exchange *exchange, struct recall *recall)
+{
+    exchange->engine->counters.duplicates++;
+    if (!recall->finished)
+        wait_for(recall, &exchange->to);
+    else if (recall->reply && exchange->to.topic)
+        answer_send(exchange->engine, &exchange->to, recall->status, recall->reply, recall->size);
+}
+
+/* ---- By identity ---- */
+
+/*
+ * A short identity belongs to the client's session, whose record is looked up first: what was bound to an
+ * earlier one is forgotten by that.
+ */
+static bool is_known_by_identity(struct exchange *exchange, rpc_status *status, uint64_t now)
+{
+    struct engine *engine = exchange->engine;
+    const struct digest key = digest_of_message(exchange, false);
+    const bool bound = exchange->identity < LASTING_IDENTITY;
+    struct client *client = bound ? clients_meet(&engine->clients, exchange->message->client, now) : NULL;
+    struct recall *recall = recalls_find(&engine->duplicates, &key, now);
+    if (recall) {
+        answer_again(exchange, recall);
+        return true;
+    }
+    exchange->recall = bound && !client ? NULL : recalls_enter(&engine->duplicates, &key, true, client, now);
+    if (!exchange->recall)
+        *status = call_fail(&exchange->call, RPC_OVERLOADED,
+                            "there is no room to keep the call from being carried out twice");
+    return false;
+}
+
+/* ---- By its place in the client's order ---- */
+
+static bool is_guarded(const struct exchange *exchange)
+{
+    return exchange->message->qos == 2 && !has_identity(exchange) && !may_run_again(exchange);
+}
+
+/* A message at QoS 0 is never sent again: whoever sends one has nothing left to repeat. */
+static void end_guard(struct engine *engine, const struct host_message *message, uint64_t now)
+{
+    if (!engine->ordered.count)
+        return;
+    struct client *client = clients_meet(&engine->clients, message->client, now);
+    if (client)
+        clients_end_guard(&engine->clients, client);
+}
+
+static bool is_known_by_order(struct exchange *exchange, uint64_t now)
+{
+    struct engine *engine = exchange->engine;
+    struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
+    if (!client)
+        return false;
+    const struct digest key = digest_of_message(exchange, true);
+    struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
+    if (!recall) {
+        exchange->noted = clients_note(&engine->clients, client, &key, now);
+        return false;
+    }
+    if (!is_guarded(exchange))
+        return false;
+    answer_again(exchange, recall);
+    return true;
+}
+
+bool once_is_repeated(struct exchange *exchange, rpc_status *status)
+{
+    struct engine *engine = exchange->engine;
+    const bool identified = has_identity(exchange) && !may_run_again(exchange);
+    const bool ordered = engine->options.redelivery_guard && exchange->message->qos > 0;
+    const bool ends_guard = engine->options.redelivery_guard && !ordered && engine->ordered.count;
+    *status = RPC_OK;
+    if (!identified && !ordered && !ends_guard)
+        return false;
+    const uint64_t now = engine_now(engine);
+    if (ends_guard)
+        end_guard(engine, exchange->message, now);
+    if (ordered && is_known_by_order(exchange, now))
+        return true;
+    return identified && is_known_by_identity(exchange, status, now);
+}
+
+/* ---- The end of the first ---- */
+
+/* Calls that were refused for the moment were not carried out: their repetition is a new attempt. */
+static bool is_worth_remembering(const struct exchange *exchange)
+{
+    return exchange->status != status_name(RPC_OVERLOADED) &&
+           exchange->status != status_name(RPC_RATE_LIMITED);
+}
+
+static void free_waiters(struct recall *recall)
+{
+    struct waiter *waiting = recall->waiting, *waiter, *next;
+    DL_FOREACH_SAFE(waiting, waiter, next)
+    {
+        free(waiter);
+    }
+    recall->waiting = NULL;
+}
+
+static void answer_waiters(const struct exchange *exchange, struct recall *recall)
+{
+    const struct waiter *waiter;
+    DL_FOREACH((const struct waiter *)recall->waiting, waiter)
+    {
+        answer_send(exchange->engine, &waiter->to, exchange->status, exchange->out.out, exchange->out.used);
+    }
+    free_waiters(recall);
+}
+
+static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
+                   bool with_reply)
+{
+    const char *reply = with_reply && exchange->to.topic ? exchange->out.out : NULL;
+    answer_waiters(exchange, recall);
+    if (!is_worth_remembering(exchange))
+        recalls_forget(recalls, recall);
+    recalls_finish(recalls, recall, exchange->status, reply, reply ? exchange->out.used : 0);
+}
+
+void once_finish(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    if (exchange->recall)
+        finish(exchange, &engine->duplicates, exchange->recall, true);
+    if (exchange->noted)
+        finish(exchange, &engine->ordered, exchange->noted, is_guarded(exchange));
+}
+
+static void drop_waiting(struct recall *recall, const void *connection)
+{
+    struct waiter *waiting = recall->waiting, *waiter, *next;
+    DL_FOREACH_SAFE(waiting, waiter, next)
+    {
+        if (connection && waiter->to.client.connection != connection)
+            continue;
+        DL_DELETE(waiting, waiter);
+        free(waiter);
+    }
+    recall->waiting = waiting;
+}
+
+void once_drop_waiting(struct engine *engine, const void *connection)
+{
+    struct recall *recall;
+    DL_FOREACH(engine->duplicates.unfinished, recall)
+    {
+        drop_waiting(recall, connection);
+    }
+    DL_FOREACH(engine->ordered.unfinished, recall)
+    {
+        drop_waiting(recall, connection);
+    }
+}
+
+void once_clear(struct engine *engine)
+{
+    once_drop_waiting(engine, NULL);
+    recalls_clear(&engine->duplicates);
+    recalls_clear(&engine->ordered);
+    clients_clear(&engine->clients);
+}
