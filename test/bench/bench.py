@@ -28,6 +28,7 @@ import argparse
 import contextlib
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -46,6 +47,23 @@ SHAPES = ((1, 1), (16, 16))
 # How many methods are registered, and how many of them called. The same ten cost the same however many
 # there are; when all of 10,000 are called in turn, none is in the processor's cache when its turn comes.
 MANY = ((10, 10), (1000, 10), (10000, 10), (10000, 10000))
+
+# What the wire contract offers beyond a plain call, each measured beside it in the same round: more lines of the
+# plugin's configuration, options of the client, and how many calls one message carries.
+PARAMS = '{"sensor_id":"temp1","value":25.5}'
+BATCH = 100
+FEATURES = {
+    "plain": ((), (), 1),
+    "without duplicate check": (("duplicate_window 0", "redelivery_guard 0"), (), 1),
+    "with rate_limit": (("rate_limit 1000000",), (), 1),
+    "JSON-RPC": ((), ("-b", '{"jsonrpc":"2.0","method":"updateSensor","params":' + PARAMS + ',"id":1}'), 1),
+    f"batch of {BATCH}": ((), ("-t", "rpc/batch/" + METHOD, "-b", "[" + ",".join([PARAMS] * BATCH) + "]"), BATCH),
+}
+
+# A population of clients, each with one call outstanding.
+POPULATION = 10000
+POPULATION_PROCESSES = 2
+POPULATION_VARIANTS = ("bare", "plugin", "plugin with rate_limit")
 
 # - max_inflight_messages: at QoS 2 a plugin answers before the handshake of the call has ended, so that
 #   a client with 16 calls outstanding has more than 16 handshakes under way, and the responder has all
@@ -96,6 +114,10 @@ class Settings:
         if arguments.no_memory:
             self.memory = ()
         self.many = () if arguments.no_many or "plugin" not in arguments.only else MANY
+        self.features = {} if arguments.no_features or "plugin" not in arguments.only else FEATURES
+        self.population = 0 if arguments.no_population or "plugin" not in arguments.only else POPULATION
+        if arguments.quick:
+            self.population = min(self.population, 100)
 
     def file(self, name):
         path = os.path.join(self.build, name)
@@ -157,13 +179,13 @@ def wait_for_port(process, port):
 
 
 @contextlib.contextmanager
-def broker(settings, plugin=None, qos=0):
-    """A broker, with a plugin or without one: yields its port and its process id."""
+def broker(settings, plugin=None, qos=0, options=()):
+    """A broker, with a plugin and its options or without one: yields its port and its process id."""
     with tempfile.TemporaryDirectory(prefix="rpc-bench-") as folder:
         port = free_port()
         log_path = os.path.join(folder, "log")
         configuration = os.path.join(folder, "mosquitto.conf")
-        write_configuration(configuration, port, settings.file(plugin) if plugin else None, qos)
+        write_configuration(configuration, port, settings.file(plugin) if plugin else None, qos, options)
         with open(log_path, "wb") as log:
             process = start(settings, "broker", [settings.mosquitto, "-c", configuration], stderr=log)
         try:
@@ -178,12 +200,13 @@ def broker(settings, plugin=None, qos=0):
             raise Failure(f"the broker with {plugin or 'no plugin'} ended with {code}")
 
 
-def write_configuration(path, port, plugin, qos):
+def write_configuration(path, port, plugin, qos, options):
     user = "root" if os.geteuid() == 0 else "mosquitto"
     with open(path, "w", encoding="utf-8") as file:
         file.write(BROKER_CONFIGURATION.format(port=port, user=user))
         if plugin:
             file.write(PLUGIN_CONFIGURATION.format(path=plugin, qos=qos))
+            file.writelines(f"plugin_opt_{option}\n" for option in options)
 
 
 @contextlib.contextmanager
@@ -200,18 +223,26 @@ def responder(settings, port, qos):
         process.stdout.close()
 
 
-def client(settings, port, *options):
-    """Runs the client and returns its figures by name."""
+def start_client(settings, port, *options):
     command = [settings.file("bench_client"), "-p", str(port), *map(str, options)]
-    process = start(settings, "client", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start(settings, "client", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def client_figures(process):
+    """Waits for a client and returns its figures by name."""
     try:
         output, errors = process.communicate()
     except BaseException:
         stop(process)
         raise
     if process.returncode:
-        raise Failure(f"{' '.join(command)}\n{errors}")
+        raise Failure(f"{' '.join(process.args)}\n{errors}")
     return {name: float(value) for name, value in (pair.split("=") for pair in output.split())}
+
+
+def client(settings, port, *options):
+    """Runs the client and returns its figures by name."""
+    return client_figures(start_client(settings, port, *options))
 
 
 # ---- Measurements -------------------------------------------------------------------------------
@@ -252,10 +283,34 @@ def measure_many(settings, many, shape):
         return measure_client(settings, port, pid, shape, options)
 
 
-def resident_kb(pid):
+def measure_feature(settings, name, shape):
+    """A plain call with something more or less, at QoS 0. Counts calls, not messages."""
+    lines, options, calls = FEATURES[name]
+    with broker(settings, PLUGINS["plugin"], options=lines) as (port, pid):
+        figures = measure_client(settings, port, pid, shape, ["-t", CALL_TOPIC, "-e", '"ok":true', *options])
+    figures["rate"] *= calls
+    figures["cpu"] /= calls
+    return figures
+
+
+def measure_population(settings, variant):
+    """So many clients, each with one call outstanding; libmosquitto takes three files for each of them."""
+    lines = ("rate_limit 1000000",) if variant.endswith("rate_limit") else ()
+    size = settings.population // POPULATION_PROCESSES
+    options = ["-c", size, "-o", 1, "-w", size, "-n", 2 * size, "-t", CALL_TOPIC, "-e", '"ok":true']
+    with broker(settings, PLUGINS[variant.split()[0]], options=lines) as (port, pid):
+        before = processor_time(pid)
+        processes = [start_client(settings, port, "-f", i * size, *options) for i in range(POPULATION_PROCESSES)]
+        all_figures = [client_figures(process) for process in processes]
+        return {"rate": sum(figures["rate"] for figures in all_figures),
+                "cpu": (processor_time(pid) - before) / (3 * size * POPULATION_PROCESSES),
+                "peak": resident_kb(pid, "VmHWM:")}
+
+
+def resident_kb(pid, name="VmRSS:"):
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
         for line in status:
-            if line.startswith("VmRSS:"):
+            if line.startswith(name):
                 return int(line.split()[1])
     raise Failure("the broker is gone")
 
@@ -285,6 +340,11 @@ def run_rounds(settings):
                     row.append(measure(settings, variant, shape, qos))
             for many in settings.many:
                 figures.setdefault((many, shape), []).append(measure_many(settings, many, shape))
+            for name in settings.features:
+                figures.setdefault((name, shape), []).append(measure_feature(settings, name, shape))
+        for variant in POPULATION_VARIANTS if settings.population else ():
+            row = figures.setdefault(("population", variant), [])
+            row.append(measure_population(settings, variant))
     return figures
 
 
@@ -367,6 +427,31 @@ def print_many(figures):
     print_table("The number of methods, QoS 0; × against the first of each group", head, rows)
 
 
+def print_features(figures):
+    for shape in SHAPES:
+        base = figures["plain", shape]
+        rows = []
+        for name in FEATURES:
+            own = figures[name, shape]
+            ratios = [ratio(own, base, figure) for figure in ("p50", "rate", "cpu")]
+            rows.append([name, *figure_cells(own), *ratios])
+        head = ("", "p50 µs", "p99 µs", "p99.9 µs", "calls/s", "broker's CPU µs a call", "p50 ×", "rate ×", "CPU ×")
+        print_table(f"Beside a plain call, QoS 0, {shape_name(shape)}; latencies are those of messages", head, rows)
+
+
+def print_population(settings, figures):
+    base = figures["population", POPULATION_VARIANTS[0]]
+    rows = []
+    for variant in POPULATION_VARIANTS:
+        own = figures["population", variant]
+        ratios = [ratio(own, base, figure) for figure in ("rate", "cpu")]
+        rows.append([variant, f"{typical(own, 'rate'):,.0f}", f"{typical(own, 'cpu'):.2f}",
+                     f"{typical(own, 'peak'):,.0f} kB", *ratios])
+    head = ("", "round trips/s", "broker's CPU µs", "the broker's most memory", "rate ×", "CPU ×")
+    print_table(f"{settings.population:,} clients, one call outstanding each, QoS 0; the CPU includes connecting",
+                head, rows)
+
+
 def print_memory(settings):
     variants = [v for v in settings.variants if v != "responder"]
     sizes = {variant: measure_memory(settings, variant) for variant in variants}
@@ -388,6 +473,10 @@ def print_tables(settings, figures):
         print_ratios(settings, figures, shape, "cpu", "The broker's processor time, less is better")
     if settings.many:
         print_many(figures)
+    if settings.features:
+        print_features(figures)
+    if settings.population:
+        print_population(settings, figures)
 
 
 def print_machine(settings):
@@ -410,12 +499,24 @@ def variant_list(text):
     return [variant for variant in VARIANTS if variant in names]
 
 
+def raise_file_limit(settings):
+    """A population needs files; without enough of them it is left out."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most != resource.RLIM_INFINITY and most < 3 * settings.population // POPULATION_PROCESSES + 1000:
+        print(f"no more than {most} open files are allowed here: {settings.population:,} clients are left out")
+        settings.population = 0
+
+
 def read_arguments():
     parser = argparse.ArgumentParser(description="Measures round trips through the plugin and beside it.")
     parser.add_argument("--quick", action="store_true", help="few calls: does it run? (measures nothing)")
     parser.add_argument("--rounds", type=int, help="how often everything is measured (15)")
     parser.add_argument("--no-memory", action="store_true", help="leave out the 1,000,000 calls")
     parser.add_argument("--no-many", action="store_true", help="leave out the 10 to 10,000 methods")
+    parser.add_argument("--no-features", action="store_true",
+                        help="leave out JSON-RPC, batches and the duplicate check")
+    parser.add_argument("--no-population", action="store_true", help="leave out the 10,000 clients")
     parser.add_argument("--cpus", choices=("apart", "one", "free"), default="apart",
                         help="where the processes run (apart)")
     parser.add_argument("--only", type=variant_list, default=list(VARIANTS), metavar="NAME,NAME",
@@ -430,6 +531,7 @@ def main():
     try:
         settings = Settings(arguments)
         print_machine(settings)
+        raise_file_limit(settings)
         print_tables(settings, run_rounds(settings))
         if settings.memory:
             print_memory(settings)

@@ -34,6 +34,7 @@ struct options {
     int port;
     int qos;
     size_t clients;
+    size_t first;       /* number of the first one */
     size_t outstanding; /* for each client */
     size_t messages;    /* measured, over all clients */
     size_t warmup;      /* answered before the measurement starts, over all clients */
@@ -214,9 +215,10 @@ static void set_up(struct mosquitto *mosq)
     mosquitto_message_v5_callback_set(mosq, on_message);
 }
 
-static int open_client(struct bench *bench, size_t number)
+static int open_client(struct bench *bench, size_t index)
 {
-    struct client *client = &bench->clients[number];
+    struct client *client = &bench->clients[index];
+    const size_t number = bench->options.first + index;
     char id[32];
     snprintf(id, sizeof(id), "bench-%zu", number);
     snprintf(client->reply_topic, sizeof(client->reply_topic), "bench/reply/%zu", number);
@@ -227,7 +229,7 @@ static int open_client(struct bench *bench, size_t number)
         return MOSQ_ERR_NOMEM;
     set_up(client->mosq);
     const int rc = mosquitto_connect(client->mosq, "127.0.0.1", bench->options.port, 60);
-    bench->sockets[number].fd = mosquitto_socket(client->mosq);
+    bench->sockets[index].fd = mosquitto_socket(client->mosq);
     return rc;
 }
 
@@ -351,6 +353,7 @@ static const char usage[] =
     "  -p PORT     of the broker, on 127.0.0.1\n"
     "  -q QOS      of requests and of the subscription (0)\n"
     "  -c CLIENTS  (1)\n"
+    "  -f NUMBER   of the first client, where other processes have the ones before it (0)\n"
     "  -o COUNT    requests outstanding for each client (1)\n"
     "  -n COUNT    requests to measure, over all clients (10000)\n"
     "  -w COUNT    requests before that, not measured (1000)\n"
@@ -382,6 +385,9 @@ static bool take_option(struct options *options, int name, const char *value)
     case 'c':
         options->clients = size_option(value);
         return true;
+    case 'f':
+        options->first = size_option(value);
+        return true;
     case 'o':
         options->outstanding = size_option(value);
         return true;
@@ -411,7 +417,7 @@ static bool take_option(struct options *options, int name, const char *value)
 static bool read_options(struct options *options, int argc, char **argv)
 {
     int name;
-    while ((name = getopt(argc, argv, "p:q:c:o:n:w:t:s:b:e:")) != -1) {
+    while ((name = getopt(argc, argv, "p:q:c:f:o:n:w:t:s:b:e:")) != -1) {
         if (!take_option(options, name, optarg))
             return false;
     }
