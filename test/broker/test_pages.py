@@ -20,6 +20,8 @@ def examples(page):
 
 def without_times(answer):
     """Times differ from run to run; that they are there does not."""
+    if not isinstance(answer, dict):
+        return answer
     return {name: "a time" if name in ("time", "until") and isinstance(value, float) else value
             for name, value in answer.items()}
 
@@ -30,8 +32,8 @@ class Pages(BrokerTest):
         words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
         return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def check_page(self, page, plugin, count):
-        broker = self.start(plugin=plugin)
+    def check_page(self, page, plugin, count, options=()):
+        broker = self.start(options, plugin=plugin)
         self.assertEqual(len(examples(page)), count)
         for command, shown in examples(page):
             with self.subTest(command=command):
@@ -45,6 +47,9 @@ class Pages(BrokerTest):
 
     def test_the_readme(self):
         self.check_page("README.md", PLUGIN, 3)
+
+    def test_the_page_on_calling(self):
+        self.check_page("docs/clients.md", PLUGIN, 3, ["jsonrpc_methods *"])
 
     def test_the_list_of_the_guide(self):
         broker = self.start(plugin=GUIDE_PLUGIN)
