@@ -15,11 +15,11 @@ struct digest {
 };
 
 struct digest_part {
-    const void *data;
-    size_t size; /* bytes */
+    const void *data; /* may be NULL if size is 0 */
+    size_t size;      /* bytes */
 };
 
-enum { DIGEST_PARTS = 6 };
+enum { DIGEST_PARTS = 8 };
 
 /* A seed that nobody can guess. */
 uint64_t digest_seed(void);

@@ -95,6 +95,7 @@ struct exchange {
     size_t written;     /* items of a batch that are in the reply */
 
     struct client *client;         /* the caller's record; NULL: not needed so far */
+    bool guarded;                  /* by its place in the client's order it is kept from running twice */
     struct recall *recall, *noted; /* its entries among the duplicates and in the client's order; or NULL */
     double time;
 

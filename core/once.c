@@ -29,16 +29,28 @@ struct waiter {
 
 /* ---- What a message is ---- */
 
-static struct digest digest_of_message(const struct exchange *exchange, bool with_qos)
+static struct digest_part part_of(const char *text)
+{
+    return text ? (struct digest_part){text, strlen(text)} : (struct digest_part){NULL, 0};
+}
+
+/* The user is a part of it: a client id may be taken by somebody else, whom the reply does not concern. */
+static struct digest digest_of_message(const struct exchange *exchange, bool in_order)
 {
     const struct host_message *message = exchange->message;
-    const char *response_topic = message->response_topic ? message->response_topic : "";
-    const struct digest_part parts[DIGEST_PARTS] = {
-        {message->client->id, strlen(message->client->id)}, {message->topic, strlen(message->topic)},
-        {message->correlation, message->correlation_size},  {message->payload, message->size},
-        {response_topic, strlen(response_topic)},           {&message->qos, sizeof message->qos},
+    const struct digest_part parts[] = {
+        part_of(message->client->id),
+        part_of(message->client->user),
+        part_of(message->topic),
+        {message->correlation, message->correlation_size},
+        {message->payload, message->size},
+        /* What a client sends again is the same in all respects; what it repeats need not be. */
+        part_of(message->response_topic),
+        {&message->qos, sizeof message->qos},
     };
-    return digest_of(exchange->engine->seed, parts, with_qos ? DIGEST_PARTS : DIGEST_PARTS - 2);
+    enum { ALL = sizeof parts / sizeof parts[0] };
+    _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
+    return digest_of(exchange->engine->seed, parts, in_order ? ALL : ALL - 2);
 }
 
 static const struct registry_method *method_of_item(const struct exchange *exchange, const cJSON *item)
@@ -135,11 +147,6 @@ static bool is_known_by_identity(struct exchange *exchange, rpc_status *status, 
 
 /* ---- By its place in the client's order ---- */
 
-static bool is_guarded(const struct exchange *exchange)
-{
-    return exchange->message->qos == 2 && !has_identity(exchange) && !may_run_again(exchange);
-}
-
 /* A message at QoS 0 is never sent again: whoever sends one has nothing left to repeat. */
 static void end_guard(struct engine *engine, const struct host_message *message, uint64_t now)
 {
@@ -162,7 +169,7 @@ static bool is_known_by_order(struct exchange *exchange, uint64_t now)
         exchange->noted = clients_note(&engine->clients, client, &key, now);
         return false;
     }
-    if (!is_guarded(exchange))
+    if (!exchange->guarded)
         return false;
     answer_again(exchange, recall);
     return true;
@@ -171,10 +178,12 @@ static bool is_known_by_order(struct exchange *exchange, uint64_t now)
 bool once_is_repeated(struct exchange *exchange, rpc_status *status)
 {
     struct engine *engine = exchange->engine;
-    const bool identified = has_identity(exchange) && !may_run_again(exchange);
+    const bool harmless = may_run_again(exchange);
+    const bool identified = has_identity(exchange) && !harmless;
     const bool ordered = engine->options.redelivery_guard && exchange->message->qos > 0;
     const bool ends_guard = engine->options.redelivery_guard && !ordered && engine->ordered.count;
     *status = RPC_OK;
+    exchange->guarded = exchange->message->qos == 2 && !identified && !harmless;
     if (!identified && !ordered && !ends_guard)
         return false;
     const uint64_t now = engine_now(engine);
@@ -230,7 +239,7 @@ void once_finish(struct exchange *exchange)
     if (exchange->recall)
         finish(exchange, &engine->duplicates, exchange->recall, true);
     if (exchange->noted)
-        finish(exchange, &engine->ordered, exchange->noted, is_guarded(exchange));
+        finish(exchange, &engine->ordered, exchange->noted, exchange->guarded);
 }
 
 static void drop_waiting(struct recall *recall, const void *connection)
