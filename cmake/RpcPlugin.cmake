@@ -2,7 +2,7 @@
 #
 # A static library out of handler modules, with the array of them (plugin/modules.h). A module's file is
 # named as the module is: sensor.c defines RPC_MODULE(sensor, ...). Modules see include/ and nothing else
-# of this tree.
+# of this tree. The module `rpc`, which describes the service, is built into core/ and comes first.
 function(rpc_add_modules target)
     cmake_parse_arguments(ARG "" "" "MODULES;DEFINITIONS" ${ARGN})
     set(declarations "")
@@ -13,9 +13,13 @@ function(rpc_add_modules target)
         if(NOT word MATCHES "^[a-z][a-z0-9]*$")
             message(FATAL_ERROR "${file}: a module and its file are named [a-z][a-z0-9]*")
         endif()
+        if(word STREQUAL "rpc")
+            message(FATAL_ERROR "${file}: the module `rpc` is built in")
+        endif()
         list(APPEND sources "${word}")
     endforeach()
     list(SORT sources)
+    list(PREPEND sources rpc)
     foreach(word IN LISTS sources)
         string(APPEND declarations "extern const rpc_module rpc_module_${word};\n")
         string(APPEND entries "    &rpc_module_${word},\n")
@@ -52,4 +56,14 @@ function(rpc_add_plugin target)
     target_link_options(${target} PRIVATE -Wl,-Bsymbolic -Wl,-z,now -Wl,-z,relro)
     target_link_libraries(${target} PRIVATE rpc_flags ${target}_modules rpc_core PkgConfig::MOSQUITTO
                           PkgConfig::CJSON m ${CMAKE_DL_LIBS})
+endfunction()
+
+# rpc_add_reference(<target> <plugin>)
+#
+# A program that describes the modules of the plugin <plugin>, which rpc_add_plugin() made:
+#
+#     <target> markdown | openrpc | asyncapi [PREFIX]
+function(rpc_add_reference target plugin)
+    add_executable(${target} $<TARGET_OBJECTS:rpc_reference_parts> $<TARGET_OBJECTS:${plugin}_modules_list>)
+    target_link_libraries(${target} PRIVATE rpc_flags ${plugin}_modules rpc_core)
 endfunction()

@@ -70,6 +70,43 @@ void writer_name(struct writer *writer, const char *name)
     writer_text(writer, ":");
 }
 
+void writer_member(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_string(writer, text);
+}
+
+void writer_member_bool(struct writer *writer, const char *name, bool value)
+{
+    writer_name(writer, name);
+    writer_text(writer, value ? "true" : "false");
+}
+
+void writer_member_integer(struct writer *writer, const char *name, int64_t number)
+{
+    writer_name(writer, name);
+    writer_integer(writer, number);
+}
+
+void writer_open_object(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_text(writer, "{");
+}
+
+void writer_open_array(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_text(writer, "[");
+}
+
+void writer_element(struct writer *writer)
+{
+    const char last = writer->used ? writer->out[writer->used - 1] : '[';
+    if (last != '[' && last != ':')
+        writer_text(writer, ",");
+}
+
 void writer_integer(struct writer *writer, int64_t number)
 {
     char digits[24];

@@ -1,193 +1,126 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Prints docs/reference.md from the tables that the plugin itself runs by: options, methods, events, errors
- * and counters. `ninja reference` writes the file, and a test fails when it is out of date.
+ * print_reference markdown | openrpc | asyncapi [PREFIX]
+ *
+ * Prints what the modules of a plugin offer, from the tables that the plugin itself runs by and with the
+ * options' defaults, without starting any of them. The manual's documents are made by it; rpc_add_reference()
+ * makes one for the modules of others.
  */
-#include "engine.h"
-#include "fields.h"
+#include "reference.h"
+
 #include "modules.h"
-#include "options.h"
+#include "openrpc.h"
 #include "settings.h"
-#include "status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* ---- Options ---- */
+/* ---- JSON for people: one member or element in a line ---- */
 
-static void print_option(const char *owner, const rpc_field *field)
+static void print_line(int depth)
 {
-    char takes[FIELDS_WHY];
-    char fallback[128];
-    options_print_default(field, fallback, sizeof fallback);
-    printf("| `plugin_opt_%s%s%s` | %s | %s%s%s | %s |\n", owner, *owner ? "_" : "", fields_name(field),
-           options_describe(field, takes, sizeof takes), *fallback ? "`" : "", *fallback ? fallback : "none",
-           *fallback ? "`" : "", field->doc);
+    printf("\n%*s", 2 * depth, "");
 }
 
-static void print_options(const char *owner, const rpc_shape *shape)
+/* Prints a string at text. Returns what stands behind it. */
+static const char *print_string(const char *text)
 {
-    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < shape->count; i++)
-        print_option(owner, &shape->fields[i]);
+    const char *end = text + 1;
+    while (*end != '"')
+        end += *end == '\\' ? 2 : 1;
+    printf("%.*s", (int)(end + 1 - text), text);
+    return end + 1;
 }
 
-/* ---- Shapes ---- */
-
-/* Where a member is: place.lat, sensors[].value. An element has its index left open. */
-struct path {
-    const struct path *outer; /* NULL: the member is one of the outermost */
-    const rpc_field *field;
-};
-
-static void print_path(const struct path *path)
+static const char *print_mark(const char *text, int *depth)
 {
-    if (path->outer) {
-        print_path(path->outer);
-        printf("%s", path->outer->field->counter ? "[]." : ".");
+    const char mark = *text;
+    if (mark == '{' || mark == '[') {
+        putchar(mark);
+        if (text[1] == mark + 2) { /* its counterpart: there is nothing in it */
+            putchar(text[1]);
+            return text + 2;
+        }
+        print_line(++*depth);
+        return text + 1;
     }
-    printf("%s", fields_name(path->field));
+    if (mark == '}' || mark == ']')
+        print_line(--*depth);
+    putchar(mark);
+    if (mark == ',')
+        print_line(*depth);
+    if (mark == ':')
+        putchar(' ');
+    return text + 1;
 }
 
-static void print_member(const rpc_shape *shape, const struct path *path)
+static void print_json(const char *text)
 {
-    if (shape->form == RPC_FORM_VALUE && !path->outer) {
-        printf("the value itself");
-        return;
-    }
-    printf("`");
-    print_path(path);
-    printf("`");
+    int depth = 0;
+    while (*text)
+        text = *text == '"' ? print_string(text) : print_mark(text, &depth);
+    putchar('\n');
 }
 
-static void print_field(const rpc_shape *shape, const struct path *path)
-{
-    char takes[FIELDS_WHY];
-    const rpc_field *field = path->field;
-    const char *unit = field->unit ? field->unit : "";
-    printf("| ");
-    print_member(shape, path);
-    printf(" | %s%s%s | %s", fields_describe(field, takes, sizeof takes), *unit ? ", in " : "", unit,
-           fields_may_miss(field) ? "no" : "yes");
-    if (field->default_json)
-        printf(", `%s`", field->default_json);
-    printf(" | %s |\n", field->doc ? field->doc : "");
-}
+/* ---- Documents ---- */
 
-/* The fields of a shape, and behind an object or an array of them its members. */
-static void print_fields(const rpc_shape *outermost, const rpc_shape *shape, const struct path *outer)
+typedef void (*document)(const struct catalogue *catalogue, struct writer *writer);
+
+/* Writes into more and more memory, until it is enough. Returns a string to be freed; NULL: no memory. */
+static char *write_document(document write, const struct catalogue *catalogue)
 {
-    for (size_t i = 0; i < shape->count; i++) {
-        const struct path path = {outer, &shape->fields[i]};
-        print_field(outermost, &path);
-        if (path.field->shape)
-            print_fields(outermost, path.field->shape, &path);
+    for (size_t capacity = 1 << 16;; capacity *= 2) {
+        char *text = calloc(1, capacity + 1);
+        struct writer writer = writer_make(text, capacity);
+        if (!text)
+            return NULL;
+        write(catalogue, &writer);
+        if (!writer.full)
+            return text;
+        free(text);
     }
 }
 
-static void print_shape(const char *title, const rpc_shape *shape)
+static int print_document(document write, const struct catalogue *catalogue)
 {
-    if (!shape)
-        return;
-    printf("\n%s:\n\n", title);
-    if (shape->form == RPC_FORM_BYTES) {
-        printf("The payload as it is: any bytes.\n");
-        return;
+    char *text = write_document(write, catalogue);
+    if (!text)
+        return EXIT_FAILURE;
+    print_json(text);
+    free(text);
+    return EXIT_SUCCESS;
+}
+
+static int print(const char *what, const struct catalogue *catalogue)
+{
+    if (strcmp(what, "openrpc") == 0)
+        return print_document(openrpc_write, catalogue);
+    if (strcmp(what, "asyncapi") == 0)
+        return print_document(asyncapi_write, catalogue);
+    if (strcmp(what, "markdown") != 0)
+        return EXIT_FAILURE;
+    markdown_print(catalogue);
+    return EXIT_SUCCESS;
+}
+
+int main(int count, char **arguments)
+{
+    char why[OPTIONS_WHY];
+    struct option_line prefix = {.name = "prefix", .value = count > 2 ? arguments[2] : "rpc"};
+    struct option_lines lines = {&prefix, 1};
+    if (count < 2 || count > 3) {
+        fprintf(stderr, "usage: %s markdown | openrpc | asyncapi [PREFIX]\n", arguments[0]);
+        return EXIT_FAILURE;
     }
-    printf("| member | is | required | meaning |\n|---|---|---|---|\n");
-    print_fields(shape, shape, NULL);
-}
-
-/* ---- Modules ---- */
-
-static void print_errors(const rpc_error *errors)
-{
-    if (!errors || !errors->code)
-        return;
-    printf("\nErrors of its own:\n\n| err | when | further members |\n|---|---|---|\n");
-    for (; errors->code; errors++) {
-        printf("| `%s` | %s | ", errors->code, errors->doc);
-        for (size_t i = 0; errors->data && i < errors->data->count; i++)
-            printf("%s`%s`", i ? ", " : "", fields_name(&errors->data->fields[i]));
-        printf(" |\n");
+    struct settings *settings = settings_create(&lines, plugin_modules, why);
+    if (!settings) {
+        fprintf(stderr, "%s\n", why);
+        return EXIT_FAILURE;
     }
-}
-
-static void print_method(const rpc_method *method)
-{
-    printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`\n", method->name, method->doc, method->name);
-    print_shape("Parameters", method->params);
-    print_shape("Result", method->result);
-    print_errors(method->errors);
-    if (method->event)
-        printf("\nAnnounced as `{prefix}/event/%s`, %s.\n", method->event,
-               method->announce == RPC_ALWAYS ? "always" : "when the caller asked for no reply");
-    if (method->error_event)
-        printf("\nErrors of its own go to `{prefix}/event/%s` when the caller asked for no reply.\n",
-               method->error_event);
-}
-
-static void print_events(const rpc_event *events)
-{
-    if (!events || !events->name)
-        return;
-    printf("\n### Events\n\n| topic | when | retained |\n|---|---|---|\n");
-    for (const rpc_event *event = events; event->name; event++)
-        printf("| `{prefix}/event/%s` | %s | %s |\n", event->name, event->doc,
-               event->retained ? "yes" : "no");
-    for (const rpc_event *event = events; event->name; event++) {
-        char title[160];
-        snprintf(title, sizeof title, "Payload of `%s`", event->name);
-        print_shape(title, event->data);
-    }
-}
-
-static void print_module(const rpc_module *module)
-{
-    printf("\n## Module %s\n\n%s\n", module->name, module->doc);
-    if (module->options) {
-        printf("\n");
-        print_options(module->name, module->options);
-    }
-    for (const rpc_method *method = module->methods; method && method->name; method++)
-        print_method(method);
-    print_events(module->events);
-}
-
-/* ---- The rest ---- */
-
-static void print_statuses(void)
-{
-    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`, and whatever "
-           "the method "
-           "adds.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
-    for (int i = RPC_OK + 1; i < RPC_STATUS_COUNT_; i++) {
-        const rpc_status status = (rpc_status)i;
-        if (status == RPC_RAISED)
-            printf("| any other | %s | %d |\n", status_text(status), status_code(status));
-        else
-            printf("| `%s` | %s | %d |\n", status_name(status), status_text(status), status_code(status));
-    }
-}
-
-static void print_counters(void)
-{
-    printf(
-        "\n## Counters\n\nRetained, below `$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
-#define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
-    ENGINE_COUNTERS(PRINT)
-#undef PRINT
-}
-
-int main(void)
-{
-    printf("# Reference\n\nPrinted from the plugin's own tables by `docs/print_reference.c`; do not edit.\n\n"
-           "## Options\n\nEach is one line `plugin_opt_NAME value` behind the `plugin` line, in the same "
-           "file.\n\n");
-    print_options("", &settings_shape);
-    print_statuses();
-    print_counters();
-    for (const rpc_module *const *module = plugin_modules; *module; module++)
-        print_module(*module);
-    return 0;
+    settings->engine.prefix = settings->prefixes[0];
+    const struct catalogue catalogue = {plugin_modules, &settings->engine};
+    const int code = print(arguments[1], &catalogue);
+    settings_destroy(settings);
+    return code;
 }

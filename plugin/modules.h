@@ -5,7 +5,7 @@
 
 #include <mosquitto_rpc.h>
 
-/* In alphabetical order, ending with NULL. */
+/* The built-in module first, then the others in alphabetical order, ending with NULL. */
 extern const rpc_module *const plugin_modules[];
 
 #endif

@@ -61,7 +61,7 @@ static struct settings *read_settings(void)
 {
     struct option_line lines[] = {
         {.name = "prefix", .value = "prod/rpc dev/rpc  test/rpc "},
-        {.name = "modules", .value = "ping echo clock sensor probe"},
+        {.name = "modules", .value = "rpc ping echo clock sensor probe"},
         {.name = "event_publishers", .value = "bob mary"},
         {.name = "response_topic_filter", .value = "reply/+/#"},
         {.name = "max_reply", .value = "128k"},
@@ -261,6 +261,10 @@ static const struct scenario {
     {"getSensor", "{\"sensor_id\":\"s2\"}", "ok", false},
     {"getSensor", "{\"sensor_id\":\"none\"}", "unknown_sensor", false},
     {"listSensors", "", "ok", false},
+    {"rpc.discover", "", "reply_too_large", false},
+    {"rpc.list", "", "ok", false},
+    {"rpc.describe", "{\"method\":\"act\"}", "ok", false},
+    {"rpc.describe", "{\"method\":\"none\"}", "unknown_method", false},
     {"probe.fields", ALL_FIELDS, "ok", false},
     {"probe.fields", members, "ok", false},
     {"probe.fields", "{\"text\":\"\\u0000\"}", "invalid_params", false},

@@ -125,6 +125,26 @@ START_TEST(what_does_not_fit_is_noticed)
 }
 END_TEST
 
+START_TEST(arrays_and_members)
+{
+    struct writer writer = fresh();
+    writer_text(&writer, "{");
+    writer_open_array(&writer, "[");
+    writer_element(&writer);
+    writer_string(&writer, "[");
+    writer_element(&writer);
+    writer_text(&writer, "[]");
+    writer_element(&writer);
+    writer_text(&writer, "{}]");
+    writer_open_object(&writer, "o");
+    writer_member(&writer, "s", "{");
+    writer_member_bool(&writer, "b", true);
+    writer_member_integer(&writer, "i", -1);
+    writer_text(&writer, "}}");
+    ck_assert_str_eq(out, "{\"[\":[\"[\",[],{}],\"o\":{\"s\":\"{\",\"b\":true,\"i\":-1}}");
+}
+END_TEST
+
 UNIT_MAIN("writer", NULL, NULL, {strings_are_escaped, UNIT_ROWS(strings)},
           {doubles_are_short_and_exact, UNIT_ROWS(numbers)}, {integers_are_exact, UNIT_ROWS(integers)},
-          {members_have_commas, 0}, {what_does_not_fit_is_noticed, 0})
+          {members_have_commas, 0}, {arrays_and_members, 0}, {what_does_not_fit_is_noticed, 0})

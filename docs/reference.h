@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The documents that only the manual needs, of the same catalogue that rpc.discover answers from. */
+#ifndef DOCS_REFERENCE_H
+#define DOCS_REFERENCE_H
+
+#include "catalogue.h"
+
+/* Prints the reference as Markdown. */
+void markdown_print(const struct catalogue *catalogue);
+
+/* Writes an AsyncAPI 3.0.0 document. */
+void asyncapi_write(const struct catalogue *catalogue, struct writer *writer);
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * core/discovery.c: what the built-in module answers about the lab's module, and what becomes of documents
+ * that are too large. That the documents are right is for test/documents to find out.
+ */
+#include "lab.h"
+#include "unit.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+extern const rpc_module rpc_module_rpc;
+
+static struct rig rig;
+static struct lab_options options;
+
+static void open_lab(void)
+{
+    rig_init(&rig);
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+}
+
+static void close_lab(void)
+{
+    rig_close(&rig);
+}
+
+/* The reply of a call that must succeed, as a tree to be freed. */
+static cJSON *result_of(const char *method, const char *payload)
+{
+    const struct fake_message *reply = rig_ask(&rig, method, payload);
+    ck_assert_str_eq(reply->status, "ok");
+    cJSON *tree = cJSON_ParseWithLength(reply->payload, reply->size);
+    ck_assert_ptr_nonnull(tree);
+    return tree;
+}
+
+static const cJSON *get(const cJSON *object, const char *name)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+    ck_assert_msg(member, "no %s", name);
+    return member;
+}
+
+/* The element of an array that has this name; NULL: none. */
+static const cJSON *find(const cJSON *array, const char *name)
+{
+    const cJSON *element;
+    cJSON_ArrayForEach(element, array)
+    {
+        if (strcmp(get(element, "name")->valuestring, name) == 0)
+            return element;
+    }
+    return NULL;
+}
+
+static void expect_json(const cJSON *tree, const char *text)
+{
+    char *printed = cJSON_PrintUnformatted(tree);
+    ck_assert_str_eq(printed, text);
+    cJSON_free(printed);
+}
+
+START_TEST(discover)
+{
+    cJSON *document = result_of("rpc.discover", "{}");
+    const cJSON *methods = get(document, "methods");
+    ck_assert_str_eq(get(document, "openrpc")->valuestring, "1.3.2");
+    ck_assert_str_eq(get(get(document, "info"), "version")->valuestring, RPC_VERSION);
+    ck_assert_str_eq(get(cJSON_GetArrayItem(methods, 0), "name")->valuestring, "act");
+    ck_assert_ptr_nonnull(find(methods, "rpc.discover"));
+    expect_json(
+        get(find(methods, "value"), "params"),
+        "[{\"name\":\"n\",\"required\":true,\"schema\":{\"description\":\"a digit\",\"type\":\"integer\","
+        "\"minimum\":0,\"maximum\":9}}]");
+    ck_assert_str_eq(get(find(methods, "value"), "paramStructure")->valuestring, "by-position");
+    expect_json(get(find(methods, "act"), "errors"),
+                "[{\"code\":-32010,\"message\":\"an error that the method declares\",\"data\":{\"err\":["
+                "\"plain\",\"trouble\"]}}]");
+    expect_json(get(find(methods, "bytes"), "x-mqtt"),
+                "{\"topic\":\"rpc/call/bytes\",\"payload\":\"bytes\",\"maxQos\":2,\"readOnly\":false}");
+    expect_json(
+        get(find(methods, "get"), "x-mqtt"),
+        "{\"topic\":\"rpc/call/get\",\"batchTopic\":\"rpc/batch/get\",\"payload\":\"object\",\"maxQos\":2,"
+        "\"readOnly\":false,\"announces\":{\"event\":\"got\",\"topic\":\"rpc/event/got\",\"when\":"
+        "\"unanswered\"}}");
+    ck_assert_int_eq(get(get(document, "x-limits"), "maxReply")->valueint, (int)rig.options.max_reply);
+    cJSON_Delete(document);
+}
+END_TEST
+
+/* An event without data of its own has that of the methods that announce it. */
+START_TEST(events)
+{
+    cJSON *document = result_of("rpc.discover", "{}");
+    const cJSON *list = get(document, "x-events");
+    const cJSON *counted = find(list, "counted");
+    expect_json(get(counted, "topic"), "\"rpc/event/counted\"");
+    expect_json(get(counted, "retained"), "false");
+    expect_json(
+        get(counted, "schema"),
+        "{\"type\":\"object\",\"properties\":{\"n\":{\"description\":\"a number\",\"type\":\"integer\","
+        "\"minimum\":-2147483648,\"maximum\":2147483647}},\"required\":[\"n\"]}");
+    const cJSON *failed = find(list, "actFailed");
+    expect_json(get(failed, "retained"), "true");
+    ck_assert_int_eq(cJSON_GetArraySize(get(get(failed, "schema"), "anyOf")), 3);
+    cJSON_Delete(document);
+}
+END_TEST
+
+START_TEST(list)
+{
+    cJSON *listed = result_of("rpc.list", "");
+    const cJSON *first = cJSON_GetArrayItem(get(listed, "events"), 0);
+    expect_json(first, "{\"name\":\"actFailed\",\"doc\":\"act has failed\"}");
+    expect_json(find(get(listed, "methods"), "act"), "{\"name\":\"act\",\"doc\":\"\"}");
+    ck_assert_ptr_nonnull(find(get(listed, "methods"), "rpc.list"));
+    cJSON_Delete(listed);
+}
+END_TEST
+
+START_TEST(describe)
+{
+    cJSON *described = result_of("rpc.describe", "{\"method\":\"act\"}");
+    ck_assert_str_eq(get(get(described, "method"), "name")->valuestring, "act");
+    ck_assert_int_eq(cJSON_GetArraySize(get(described, "events")), 1);
+    ck_assert_ptr_nonnull(find(get(described, "events"), "actFailed"));
+    cJSON_Delete(described);
+    rig_expect(&rig, "rpc.describe", "{\"method\":\"none\"}", "unknown_method",
+               "{\"method\":\"rpc.describe\",\"err\":\"unknown_method\",\"msg\":\"there is no method of this "
+               "name\"}");
+}
+END_TEST
+
+START_TEST(what_is_too_large)
+{
+    close_lab();
+    rig_init(&rig);
+    rig.options.max_reply = 64 + (size_t)_i;
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+    ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "reply_too_large");
+    ck_assert_str_eq(rig_ask(&rig, "rpc.list", "")->status, "reply_too_large");
+    ck_assert_str_eq(rig_ask(&rig, "rpc.describe", "{\"method\":\"act\"}")->status, "reply_too_large");
+}
+END_TEST
+
+/* Exactly the document fits, one byte less does not. */
+START_TEST(what_just_fits)
+{
+    const size_t size = rig_ask(&rig, "rpc.describe", "{\"method\":\"act\"}")->size;
+    for (size_t less = 0; less < 2; less++) {
+        close_lab();
+        rig_init(&rig);
+        rig.options.max_reply = size - less;
+        lab_start(&rig, &options, NULL);
+        rig_add(&rig, &rpc_module_rpc, NULL);
+        ck_assert_str_eq(rig_ask(&rig, "rpc.describe", "{\"method\":\"act\"}")->status,
+                         less ? "reply_too_large" : "ok");
+    }
+}
+END_TEST
+
+UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {events, 0}, {list, 0}, {describe, 0},
+          {what_is_too_large, 300}, {what_just_fits, 0})
