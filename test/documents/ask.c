@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * An engine with all modules, to be asked by a program in another language: each line of the input is a
+ * method's name, a tab and a payload, each line of the output the reply's status, a tab and its payload.
+ */
+#include "rig.h"
+
+#include "modules.h"
+#include "settings.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct settings *add_modules(struct rig *rig)
+{
+    char why[OPTIONS_WHY];
+    struct option_lines none = {NULL, 0};
+    struct settings *settings = settings_create(&none, plugin_modules, why);
+    ck_assert_msg(settings, "%s", why);
+    for (size_t i = 0; i < settings->module_count; i++)
+        rig_add(rig, settings->modules[i].module, settings->modules[i].options);
+    return settings;
+}
+
+static void answer(struct rig *rig, char *line)
+{
+    char *payload = strchr(line, '\t');
+    ck_assert_ptr_nonnull(payload);
+    *payload = '\0';
+    const struct fake_message *reply = rig_ask(rig, line, payload + 1);
+    printf("%s\t%.*s\n", reply->status, (int)reply->size, reply->payload);
+}
+
+static void answer_all(struct rig *rig)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    while (getline(&line, &capacity, stdin) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        answer(rig, line);
+    }
+    free(line);
+}
+
+START_TEST(lines)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    rig.options.max_payload = rig.options.max_reply = 1000000;
+    rig_start(&rig);
+    struct settings *settings = add_modules(&rig);
+    answer_all(&rig);
+    rig_close(&rig);
+    settings_destroy(settings);
+}
+END_TEST
+
+/* The fake host and the rig check what they see with Check, which wants to be asked in a test of its own. */
+int main(void)
+{
+    Suite *suite = suite_create("ask");
+    TCase *test_case = tcase_create("ask");
+    tcase_add_test(test_case, lines);
+    suite_add_tcase(suite, test_case);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_set_log(runner, "/dev/stderr");
+    srunner_run_all(runner, CK_SILENT);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""The documents are what OpenRPC and AsyncAPI say such documents are, by the schemas that they publish."""
+import copy
+import json
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+from jsonschema import Draft7Validator, RefResolver, ValidationError
+
+from documents import ROOT, reference, resolve, walk
+
+PACKAGES = Path(os.environ["RPC_PACKAGES"])
+
+
+def exported(package):
+    """What a package of npm exports as its default, which is code and has to be run."""
+    script = f"console.log(JSON.stringify(require({json.dumps(str(PACKAGES / package))}).default))"
+    return json.loads(subprocess.run(["node", "-e", script], capture_output=True, check=True, timeout=60).stdout)
+
+
+class Resolver(RefResolver):
+    """Debian 12's takes every member named $id for an address, also where a schema speaks of such a member."""
+
+    def _find_in_subschemas(self, url):
+        return None
+
+
+def openrpc_validator():
+    schema = exported("@open-rpc/meta-schema")
+    json_schema = exported("@json-schema-tools/meta-schema")
+    store = {address: json_schema for address in ("https://meta.json-schema.tools", "https://meta.json-schema.tools/")}
+    return Draft7Validator(schema, resolver=Resolver.from_schema(schema, store=store))
+
+
+def asyncapi_validator():
+    schema = json.loads((PACKAGES / "@asyncapi/specs/schemas/3.0.0-without-$id.json").read_text())
+    return Draft7Validator(schema, resolver=Resolver.from_schema(schema))
+
+
+class Format(unittest.TestCase):
+    def check(self, form, validator):
+        shipped = json.loads((ROOT / f"docs/{form}.json").read_text())
+        for document in (shipped, reference(form), reference(form, "plant/7/rpc")):
+            validator.validate(document)
+            self.check_references(document)
+        self.check_that_it_can_fail(shipped, validator)
+
+    def check_references(self, document):
+        for path, value in walk(document):
+            if path and path[-1] == "$ref":
+                with self.subTest(path=path):
+                    resolve(document, value)
+
+    def check_that_it_can_fail(self, document, validator):
+        broken = copy.deepcopy(document)
+        broken["surplus"] = 1
+        self.assertRaises(ValidationError, validator.validate, broken)
+
+    def test_openrpc(self):
+        validator = openrpc_validator()
+        self.check("openrpc", validator)
+        document = reference("openrpc")
+        document["methods"][0]["params"] = [{"name": "without a schema"}]
+        self.assertRaises(ValidationError, validator.validate, document)
+
+    def test_openrpc_beyond_its_schema(self):
+        document = reference("openrpc")
+        names = [method["name"] for method in document["methods"]]
+        self.assertEqual(len(names), len(set(names)))
+        for method in document["methods"]:
+            codes = [error["code"] for error in method.get("errors", [])]
+            self.assertEqual(len(codes), len(set(codes)))
+            required = [param["required"] for param in method["params"]]
+            self.assertTrue(method["paramStructure"] != "by-position" or required == [True])
+
+    def test_asyncapi(self):
+        validator = asyncapi_validator()
+        self.check("asyncapi", validator)
+        document = reference("asyncapi")
+        next(iter(document["operations"].values()))["action"] = "publish"
+        self.assertRaises(ValidationError, validator.validate, document)
+
+    def test_asyncapi_beyond_its_schema(self):
+        document = reference("asyncapi")
+        addresses = [channel["address"] for channel in document["channels"].values() if channel["address"]]
+        self.assertEqual(len(addresses), len(set(addresses)))
+        for operation in document["operations"].values():
+            self.assertIn(resolve(document, operation["channel"]["$ref"]), document["channels"].values())
+        for part in ("channels", "operations"):
+            for key in document[part]:
+                self.assertRegex(key, r"^[A-Za-z0-9._-]+$")
+
+
+if __name__ == "__main__":
+    unittest.main()

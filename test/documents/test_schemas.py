@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""What a schema accepts the method accepts, and what it refuses is invalid_params: over generated cases, with a
+validator that is not ours on one side and the engine on the other."""
+import json
+import math
+import random
+import unittest
+
+from jsonschema import Draft7Validator
+
+from cases import Cases
+from documents import BASE, ask, params_schema, reference, resolve, walk
+
+CASES = 600  # for each method
+SEED = 20260131
+DEPTH_MAX = 32
+WAITS = {"probe.sleep"}  # as long as its parameter says
+
+OPENRPC = reference("openrpc")
+ASYNCAPI = reference("asyncapi")
+METHODS = {method["name"]: method for method in OPENRPC["methods"]}
+
+
+def text_of(value):
+    """Its JSON text. What Python calls infinite is written as a number that is too large for a double."""
+    return json.dumps(value).replace("-Infinity", "-1e400").replace("Infinity", "1e400")
+
+
+def breaks_a_rule_of_the_text(value):
+    """Whether it is refused wherever it stands: no schema speaks of members that nobody declared."""
+    return any(len(path) > DEPTH_MAX or
+               (isinstance(inner, float) and math.isinf(inner)) or
+               (isinstance(inner, str) and "\0" in inner) or
+               (isinstance(inner, dict) and any("\0" in name for name in inner))
+               for path, inner in walk(value))
+
+
+def schemas(document):
+    """Everything in a document that stands where a schema does, by its path."""
+    return [(path, value) for path, value in walk(document) if path and path[-1] in ("schema", "payload")
+            and isinstance(value, dict)]
+
+
+class Schemas(unittest.TestCase):
+    def test_all_are_draft_7(self):
+        found = schemas(OPENRPC) + schemas(ASYNCAPI)
+        self.assertGreater(len(found), 50)
+        for path, schema in found:
+            with self.subTest(path=path):
+                Draft7Validator.check_schema(schema)
+
+    def test_no_schema_lets_a_nul_through(self):
+        strings = [value for _, value in walk([OPENRPC, ASYNCAPI]) if isinstance(value, dict) and "maxLength" in value]
+        self.assertGreater(len(strings), 10)
+        for schema in strings:
+            least = schema.get("minLength", 0)
+            Draft7Validator(schema).validate("\n" * least)
+            self.assertFalse(Draft7Validator({**schema, "maxLength": 10**9}).is_valid("x" * least + "\0"))
+            self.assertFalse(Draft7Validator({**schema, "maxLength": 10**9}).is_valid("x" * least + "\0\n"))
+
+    def test_both_documents_say_the_same(self):
+        for name, method in METHODS.items():
+            if method["x-mqtt"]["payload"] == "bytes":
+                continue
+            with self.subTest(method=name):
+                key = name.replace("-", "--").replace("/", "-.")
+                payload = resolve(ASYNCAPI, f"#/components/messages/call.{key}")["payload"]
+                composed = params_schema(method)
+                self.assertEqual({**composed, "required": payload.get("required", [])} if "properties" in composed
+                                 else composed, {"properties": {}, "required": [], **payload}
+                                 if "properties" in composed else payload)
+
+    def test_defaults_fit_their_schemas(self):
+        defaults = [value for _, value in walk(OPENRPC) if isinstance(value, dict) and "default" in value]
+        self.assertTrue(defaults)
+        for schema in defaults:
+            Draft7Validator({**BASE, **schema}).validate(schema["default"])
+
+
+class Agreement(unittest.TestCase):
+    def make_cases(self, name, schema):
+        cases = Cases(random.Random(f"{SEED} {name}"))
+        values = []
+        for number in range(CASES):
+            cases.wild = (0, 0.1, 0.3)[number % 3]
+            values.append(cases.make(schema))
+        return values
+
+    def check_reply(self, method, status, reply):
+        """What comes back fits what the document says of it."""
+        own = {error["err"]: error["schema"] for error in method.get("x-errors", [])}
+        if status == "ok":
+            Draft7Validator({**BASE, **method["result"]["schema"]}).validate(reply)
+        elif status in own:
+            Draft7Validator({**BASE, **own[status]}).validate(reply)
+        else:
+            self.assertIn(status, OPENRPC["components"]["errors"])
+
+    def check_method(self, method):
+        schema = params_schema(method)
+        validator = Draft7Validator({**BASE, **schema})
+        values = self.make_cases(method["name"], schema)
+        replies = ask([(method["name"], text_of(value)) for value in values])
+        accepted = 0
+        for value, (status, reply) in zip(values, replies):
+            expected = validator.is_valid(value) and not breaks_a_rule_of_the_text(value)
+            self.assertEqual(status not in ("invalid_params", "parse_error"), expected,
+                             f"{method['name']} {text_of(value)[:2000]}: {status} {reply}")
+            self.check_reply(method, status, reply)
+            accepted += expected
+        self.assertGreater(accepted, CASES / 10)
+        if "type" in schema:
+            self.assertGreater(CASES - accepted, CASES / 100)
+
+    def test_every_method(self):
+        checked = 0
+        for name, method in METHODS.items():
+            if method["x-mqtt"]["payload"] == "bytes" or name in WAITS:
+                continue
+            with self.subTest(method=name):
+                self.check_method(method)
+                checked += 1
+        self.assertGreater(checked, 15)
+
+    def test_the_engine_tells_the_same_document(self):
+        (status, document), = ask([("rpc.discover", "{}")])
+        self.assertEqual(status, "ok")
+        limits = document.pop("x-limits")
+        self.assertEqual(set(limits), set(OPENRPC["x-limits"]))
+        self.assertEqual(document, {name: value for name, value in OPENRPC.items() if name != "x-limits"})
+
+    def test_each_method_is_described_as_in_the_document(self):
+        replies = ask([("rpc.describe", json.dumps({"method": name})) for name in METHODS])
+        for method, (status, description) in zip(METHODS.values(), replies):
+            self.assertEqual(status, "ok")
+            self.assertEqual(description["method"], method)
+            for event in description["events"]:
+                self.assertIn(event, OPENRPC["x-events"])
+
+    def test_the_list(self):
+        (status, listed), = ask([("rpc.list", "{}")])
+        self.assertEqual(status, "ok")
+        self.assertEqual([method["name"] for method in listed["methods"]], list(METHODS))
+        self.assertEqual(["error"] + [event["name"] for event in listed["events"]],
+                         [event["name"] for event in OPENRPC["x-events"]])
+
+
+if __name__ == "__main__":
+    unittest.main()
