@@ -1,4 +1,4 @@
-"""What the pages show is what happens: the commands of README.md and docs/guide.md, and what they answer.
+"""What the pages show is what happens: the commands of README.md and of those in docs/, and what they answer.
 
 The guide's module is compiled from the page itself.
 """
@@ -14,8 +14,8 @@ GUIDE_PLUGIN = os.environ.get("RPC_GUIDE_PLUGIN") or os.path.join(os.path.dirnam
 
 
 def examples(page):
-    """The page's commands, each with the line that is shown below it, "" if none is."""
-    return re.findall(r"^    \$ (mosquitto_(?:rr|pub) .*)\n(?:    ([^$\n].*)\n)?", (ROOT / page).read_text(), re.MULTILINE)
+    """The page's commands, each with the lines that are shown below it, "" if none are."""
+    return re.findall(r"^    \$ (mosquitto_(?:rr|pub) .*)\n((?:    [^$\n].*\n)*)", (ROOT / page).read_text(), re.MULTILINE)
 
 
 def without_times(answer):
@@ -50,6 +50,14 @@ class Pages(BrokerTest):
 
     def test_the_page_on_calling(self):
         self.check_page("docs/clients.md", PLUGIN, 3, ["jsonrpc_methods *"])
+
+    def test_the_page_on_discovery(self):
+        self.check_page("docs/discovery.md", PLUGIN, 3)
+
+    def test_the_kept_document(self):
+        broker = self.start(plugin=PLUGIN)
+        document = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
+        self.assertEqual(document, json.loads((ROOT / "docs/openrpc.json").read_text()))
 
     def test_the_list_of_the_guide(self):
         broker = self.start(plugin=GUIDE_PLUGIN)
