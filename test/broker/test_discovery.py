@@ -1,0 +1,61 @@
+"""The module rpc over the wire: each prefix tells its own topics, its own limits and the modules that run in it."""
+import json
+
+from harness import PLUGIN, BrokerTest, ask, ask_by_id, error_of, main, payload_of, result_of
+from mqtt import RESPONSE_TOPIC
+
+
+class Discovery(BrokerTest):
+
+    def discover(self, *options, prefix="rpc"):
+        client = self.client(self.start(list(options), plugin=PLUGIN), 5)
+        return result_of(ask(client, "rpc.discover", prefix=prefix))
+
+    def test_each_prefix_tells_its_own_topics(self):
+        client = self.client(self.start(["prefix plant/7 rpc"], plugin=PLUGIN), 5)
+        for prefix in ("plant/7", "rpc"):
+            document = result_of(ask(client, "rpc.discover", prefix=prefix))
+            for method in document["methods"]:
+                self.assertEqual(method["x-mqtt"]["topic"], f"{prefix}/call/{method['name']}")
+            for event in document["x-events"]:
+                self.assertEqual(event["topic"], f"{prefix}/event/{event['name']}")
+
+    def test_the_topics_it_tells_are_served(self):
+        client = self.client(self.start(plugin=PLUGIN), 5)
+        for method in result_of(ask(client, "rpc.discover"))["methods"]:
+            client.publish(method["x-mqtt"]["topic"], b"[", qos=1, properties=[(RESPONSE_TOPIC, "here")])
+            self.assertEqual(payload_of(client.receive())["method"], method["name"])
+
+    def test_limits_are_those_of_the_options(self):
+        limits = self.discover("max_payload 1k", "max_reply 128k", "qos 1")["x-limits"]
+        self.assertEqual((limits["maxPayload"], limits["maxReply"], limits["maxQos"]), (1024, 131072, 1))
+
+    def test_only_modules_that_run(self):
+        document = self.discover("modules ping rpc")
+        self.assertEqual({tag["name"] for method in document["methods"] for tag in method["tags"]}, {"rpc", "ping"})
+        self.assertEqual([event["name"] for event in document["x-events"]], ["error", "pong"])
+
+    def test_switched_off(self):
+        client = self.client(self.start(["modules ping"], plugin=PLUGIN), 5)
+        for method in ("rpc.discover", "rpc.list", "rpc.describe"):
+            self.assert_error(error_of(ask(client, method)), "method_not_found")
+
+    def test_too_large(self):
+        client = self.client(self.start(["max_reply 2000"], plugin=PLUGIN), 5)
+        error = error_of(ask(client, "rpc.discover"))
+        self.assert_error(error, "reply_too_large")
+        self.assertIn("rpc.describe", error["msg"])
+        names = [method["name"] for method in result_of(ask(client, "rpc.list"))["methods"]]
+        for name in names:
+            if name not in ("updateSensor", "rpc.list"):
+                described = result_of(ask(client, "rpc.describe", json.dumps({"method": name})))
+                self.assertEqual(described["method"]["name"], name)
+
+    def test_from_mqtt_3(self):
+        client = self.client(self.start(plugin=PLUGIN), 4)
+        listed = ask_by_id(client, "rpc.list")["result"]
+        self.assertIn("ping", [method["name"] for method in listed["methods"]])
+
+
+if __name__ == "__main__":
+    main()
