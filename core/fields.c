@@ -183,10 +183,30 @@ static rpc_status check_range(const rpc_field *field, double number, struct fiel
     return in_range(field, number) ? RPC_OK : outside(field, print_number(number, text), walk);
 }
 
+/* 2 to the power of 63: the first double that an int64_t does not hold. */
+#define INT64_END 9223372036854775808.0
+
+static bool is_at_least(int64_t integer, double bound)
+{
+    return bound < -INT64_END || (bound < INT64_END && integer >= (int64_t)ceil(bound));
+}
+
+static bool is_at_most(int64_t integer, double bound)
+{
+    return bound >= INT64_END || (bound >= -INT64_END && integer <= (int64_t)floor(bound));
+}
+
+/* Compared as integers: a double of the integer could be rounded onto the bound that it is beyond. */
+static bool integer_in_range(const rpc_field *field, int64_t integer)
+{
+    return !has_range(field) ||
+           (is_at_least(integer, field->range.min) && is_at_most(integer, field->range.max));
+}
+
 static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
 {
     char text[NUMBER];
-    return in_range(field, (double)integer) ? RPC_OK : outside(field, print_integer(integer, text), walk);
+    return integer_in_range(field, integer) ? RPC_OK : outside(field, print_integer(integer, text), walk);
 }
 
 static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member,
@@ -208,9 +228,6 @@ static rpc_status encode_double(const rpc_field *field, const void *member, stru
         writer_double(walk->writer, number);
     return status;
 }
-
-/* 2 to the power of 63: the first double that an int64_t does not hold. */
-#define INT64_END 9223372036854775808.0
 
 /* A number's digits without point and leading zeros, and where the point would stand: 0.digits * 10^point. */
 struct decimal {

@@ -256,6 +256,27 @@ START_TEST(integers_of_32_bits)
 }
 END_TEST
 
+/* Their doubles are the bounds themselves, or lie on the other side of them. */
+static const rpc_field wide_fields[] = {RPC_INT64(struct long_value, n, .doc = "a number",
+                                                  .range = {-9007199254740992.0, 9223372036854774784.0})};
+static const rpc_shape wide_shape = RPC_VALUE_SHAPE(struct long_value, wide_fields);
+
+static const struct wide {
+    const char *text;
+    rpc_status status;
+} wides[] = {
+    {"-9007199254740993", RPC_INVALID_PARAMS},    {"-9007199254740992", RPC_OK},
+    {"-9223372036854775808", RPC_INVALID_PARAMS}, {"9223372036854774784", RPC_OK},
+    {"9223372036854774785", RPC_INVALID_PARAMS},  {"9223372036854775807", RPC_INVALID_PARAMS},
+};
+
+START_TEST(ranges_that_doubles_cannot_tell)
+{
+    void *out;
+    ck_assert_int_eq(decode_one(&wide_shape, wides[_i].text, &out), wides[_i].status);
+}
+END_TEST
+
 static rpc_status encode_shape(const rpc_shape *shape, const void *in, char text[512])
 {
     struct writer writer = writer_make(text, 511);
@@ -765,9 +786,9 @@ END_TEST
 
 UNIT_MAIN("fields", open_sample, close_sample, {defaults_stand_in, 0}, {given_members_win, 0},
           {raw_json_is_kept, 0}, {integers_of_64_bits, UNIT_ROWS(integers)},
-          {integers_of_32_bits, UNIT_ROWS(integers)}, {integers_come_out_exactly, UNIT_ROWS(integers)},
-          {doubles_come_back, UNIT_ROWS(doubles)}, {misfits_are_told, UNIT_ROWS(misfits)},
-          {encodes_what_is_there, 0}, {encodes_flagged_members, 0},
+          {integers_of_32_bits, UNIT_ROWS(integers)}, {ranges_that_doubles_cannot_tell, UNIT_ROWS(wides)},
+          {integers_come_out_exactly, UNIT_ROWS(integers)}, {doubles_come_back, UNIT_ROWS(doubles)},
+          {misfits_are_told, UNIT_ROWS(misfits)}, {encodes_what_is_there, 0}, {encodes_flagged_members, 0},
           {unfit_structs_are_told, UNIT_ROWS(broken)}, {flags_do_not_hide_null, 0}, {comes_round, 0},
           {values_stand_alone, 0}, {describes, UNIT_ROWS(described)},
           {describes_in_what_there_is, UNIT_ROWS(described)}, {names_and_what_may_miss, 0},
