@@ -20,13 +20,32 @@ static void write_param(const rpc_field *field, struct writer *writer)
     writer_text(writer, "}");
 }
 
+static const char *structure_of(const rpc_shape *shape)
+{
+    bool may_miss = false;
+    for (size_t i = 0; shape && i < shape->count; i++) {
+        if (may_miss && !fields_may_miss(&shape->fields[i]))
+            return "by-name";
+        may_miss = may_miss || fields_may_miss(&shape->fields[i]);
+    }
+    return shape && shape->form == RPC_FORM_VALUE ? "by-position" : "either";
+}
+
+static void write_those(const rpc_shape *shape, bool may_miss, struct writer *writer)
+{
+    for (size_t i = 0; shape && i < shape->count; i++) {
+        if (fields_may_miss(&shape->fields[i]) == may_miss)
+            write_param(&shape->fields[i], writer);
+    }
+}
+
+/* OpenRPC wants the required ones first. Where that is not their order, their places are not told. */
 static void write_params(const rpc_shape *shape, struct writer *writer)
 {
-    const bool is_value = shape && shape->form == RPC_FORM_VALUE;
-    writer_member(writer, "paramStructure", is_value ? "by-position" : "either");
+    writer_member(writer, "paramStructure", structure_of(shape));
     writer_open_array(writer, "params");
-    for (size_t i = 0; shape && i < shape->count; i++)
-        write_param(&shape->fields[i], writer);
+    write_those(shape, false, writer);
+    write_those(shape, true, writer);
     writer_text(writer, "]");
 }
 

@@ -73,7 +73,11 @@ class Format(unittest.TestCase):
             codes = [error["code"] for error in method.get("errors", [])]
             self.assertEqual(len(codes), len(set(codes)))
             required = [param["required"] for param in method["params"]]
+            self.assertEqual(required, sorted(required, reverse=True))
             self.assertTrue(method["paramStructure"] != "by-position" or required == [True])
+        structures = {method["name"]: method["paramStructure"] for method in document["methods"]}
+        self.assertEqual(structures["probe.nested"], "by-name")
+        self.assertEqual(structures["probe.fields"], "either")
 
     def test_asyncapi(self):
         validator = asyncapi_validator()
