@@ -31,7 +31,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     if(NOT result EQUAL 0)
         message(FATAL_ERROR "npm could not install the packages of ${FROM}")
     endif()
-    file(COPY_FILE ${FROM}/package-lock.json ${stamp})
+    file(WRITE ${stamp} "${wanted}")
     return()
 endif()
 
