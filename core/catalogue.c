@@ -8,13 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Until there is an option of this name, its default. */
-int64_t catalogue_max_batch(const struct catalogue *catalogue)
-{
-    (void)catalogue;
-    return 100;
-}
-
 bool catalogue_takes_bytes(const rpc_method *method)
 {
     return method->params && method->params->form == RPC_FORM_BYTES;

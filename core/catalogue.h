@@ -30,11 +30,9 @@ struct catalogue {
     X("jsonrpc", "/jsonrpc", "JSON-RPC 2.0 for the methods that the option `jsonrpc_methods` opens")       \
     X("jsonrpcResponse", "/jsonrpc/response/{token}",                                                      \
       "the reply to a call there without a Response Topic; it reaches the caller alone")                   \
+    X("reply", "/reply/{client id}/…", "all replies, with `reply_delivery subscribed`")                    \
     X("event", "/event/{event}", "an announcement; the payload is its data, nothing around it")            \
     X("error", "/event/" CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC)
-
-/* The most calls in one batch. */
-int64_t catalogue_max_batch(const struct catalogue *catalogue);
 
 /* Whether the payload of its calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);

@@ -307,7 +307,7 @@ static void open_batch(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "payload");
     writer_member(writer, "type", "array");
-    writer_member_integer(writer, "maxItems", catalogue_max_batch(catalogue));
+    writer_member_integer(writer, "maxItems", catalogue->options->max_batch);
     writer_name(writer, "items");
 }
 
@@ -372,7 +372,7 @@ static void write_jsonrpc_messages(const struct catalogue *catalogue, struct wri
     writer_text(writer,
                 "\"oneOf\":[{\"$ref\":\"#/components/schemas/request\"},{\"type\":\"array\",\"items\":{"
                 "\"$ref\":\"#/components/schemas/request\"},\"minItems\":1");
-    writer_member_integer(writer, "maxItems", catalogue_max_batch(catalogue));
+    writer_member_integer(writer, "maxItems", catalogue->options->max_batch);
     writer_text(writer, "}]}}");
     open_message(writer, "jsonrpcReply", "jsonrpc", "JSON-RPC 2.0 response or batch of them", NULL);
     writer_open_object(writer, "payload");
