@@ -61,10 +61,10 @@ static void forget_bound(struct clients *clients, struct client *client)
         recalls_forget(clients->duplicates, client->bound);
 }
 
-/* Forgets the order's calls of earlier connections that arrived before a moment. */
+/* Forgets the order's calls that arrived before a moment. */
 static void forget_order(struct clients *clients, struct client *client, uint64_t before)
 {
-    while (client->order && client->order->epoch != client->epoch && client->order->time < before)
+    while (client->order && client->order->time < before)
         recalls_forget(clients->ordered, client->order);
 }
 
@@ -74,7 +74,6 @@ void clients_hold(struct client *client, struct recall *recall)
         DL_APPEND2(client->bound, recall, owner_prev, owner_next);
         return;
     }
-    recall->epoch = client->epoch;
     DL_APPEND2(client->order, recall, owner_prev, owner_next);
     client->order_count++;
 }
@@ -106,6 +105,20 @@ static uint64_t guarded_since(const struct clients *clients, uint64_t ended)
 }
 
 /*
+ * What may come again now, the whole order, counts as arrived now: should this connection be cut as well,
+ * before it has come to all of it, the rest is no older than it is today.
+ */
+static void begin_order(struct client *client, uint64_t now)
+{
+    struct recall *recall;
+    DL_FOREACH2(client->order, recall, owner_next)
+    {
+        recall->time = now;
+    }
+    client->cursor = client->order;
+}
+
+/*
  * Another connection has begun. Where the end of the last one has not been told yet, this one is taking over
  * from it: that end was now, and not in order.
  */
@@ -117,10 +130,8 @@ static void begin_connection(struct clients *clients, struct client *client,
     const bool was_cut = client->online || !client->in_order;
     if (!taken_up)
         forget_bound(clients, client);
-    client->epoch++;
-    client->cursor = NULL;
     forget_order(clients, client, taken_up && was_cut ? guarded_since(clients, ended) : UINT64_MAX);
-    client->cursor = client->order;
+    begin_order(client, now);
 }
 
 static void connect(struct clients *clients, struct client *client, const struct host_client *connected)
@@ -128,6 +139,7 @@ static void connect(struct clients *clients, struct client *client, const struct
     if (!client->online && client->connection)
         leave_gone(clients, client);
     client->connection = connected->connection;
+    client->unseen = NULL;
     client->version = connected->version;
     client->clean_start = connected->clean_start;
     client->online = true;
@@ -175,10 +187,21 @@ static enum clients_session session_after(const struct client *client, const str
     return judge(client, ending);
 }
 
-/* Another connection under the same id, which never called, has come and gone. */
+static bool has_begun_anew(const struct host_ending *ending)
+{
+    return ending->kind == HOST_END_SESSION_OVER ||
+           (ending->kind != HOST_END_TAKEN_OVER && ending->clean_start);
+}
+
+/*
+ * Another connection under the same id, which never called, has come and gone. Told a second time, it was
+ * taken up again, and is marked for that as if it had asked for a new session.
+ */
 static void end_unseen(struct client *client, const struct host_ending *ending)
 {
-    if (ending->kind == HOST_END_SESSION_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start))
+    const bool is_second = client->unseen == ending->connection;
+    client->unseen = is_second ? NULL : ending->connection;
+    if (!is_second && has_begun_anew(ending))
         client->session = CLIENTS_SESSION_OVER;
 }
 
@@ -194,7 +217,6 @@ static void go_offline(struct clients *clients, struct client *client, const str
     if (client->session != CLIENTS_SESSION_OVER)
         return;
     forget_bound(clients, client);
-    client->epoch++;
     forget_order(clients, client, UINT64_MAX);
 }
 
@@ -215,12 +237,16 @@ void clients_ended(struct clients *clients, const struct host_ending *ending, ui
 
 /* ---- The redelivery guard ---- */
 
+/* The cursor moves on as what it stands at is forgotten. */
+static void forget_until(struct clients *clients, struct client *client, const struct recall *end)
+{
+    while (client->cursor != end)
+        recalls_forget(clients->ordered, client->cursor);
+}
+
 void clients_end_guard(struct clients *clients, struct client *client)
 {
-    if (!client->cursor)
-        return;
-    client->cursor = NULL;
-    forget_order(clients, client, UINT64_MAX);
+    forget_until(clients, client, NULL);
 }
 
 static bool equal(const struct digest *one, const struct digest *other)
@@ -228,27 +254,21 @@ static bool equal(const struct digest *one, const struct digest *other)
     return one->halves[0] == other->halves[0] && one->halves[1] == other->halves[1];
 }
 
-/* Moves an entry to the end of the order: it belongs to this connection now, in case this one is cut, too. */
-static void arrive_again(struct client *client, struct recall *recall, uint64_t now)
-{
-    struct recall *next = recall->owner_next;
-    client->cursor = next && next->epoch != client->epoch ? next : NULL;
-    clients_release(client, recall);
-    recall->time = now;
-    clients_hold(client, recall);
-}
-
+/*
+ * What comes again comes in order: what it leaves out had been acknowledged. What has come stays in its
+ * place, before the rest, in case this connection is cut, too.
+ */
 struct recall *clients_sent_again(struct clients *clients, struct client *client, const struct digest *key,
                                   uint64_t now)
 {
     struct recall *recall = client->cursor;
-    while (recall && recall->epoch != client->epoch && !equal(&recall->key, key))
+    while (recall && !equal(&recall->key, key))
         recall = recall->owner_next;
-    if (!recall || recall->epoch == client->epoch) {
-        clients_end_guard(clients, client);
+    forget_until(clients, client, recall);
+    if (!recall)
         return NULL;
-    }
-    arrive_again(client, recall, now);
+    recall->time = now;
+    client->cursor = recall->owner_next;
     return recall;
 }
 

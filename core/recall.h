@@ -26,7 +26,6 @@ struct recall {
     bool found_by_key;
     bool abandoned; /* it was unfinished when it was to be forgotten: it goes when it is finished */
     bool finished;
-    unsigned epoch;             /* in the order of its owner's calls: the connection in which it arrived */
     const char *status;         /* of the reply: "ok" or an error's code, of static storage */
     char *reply;                /* NULL: there was none */
     size_t size;                /* of the reply, bytes */
