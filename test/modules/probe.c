@@ -370,6 +370,17 @@ static rpc_status probe_count(rpc_call *call, void *state, const void *params, v
     return RPC_OK;
 }
 
+/* How often it ran so far, without counting. */
+static rpc_status probe_runs(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct probe *probe = state;
+    struct probe_runs *runs = result;
+    (void)call;
+    (void)params;
+    runs->runs = probe->runs;
+    return RPC_OK;
+}
+
 struct probe_nap {
     int32_t ms;
 };
@@ -479,6 +490,16 @@ static const rpc_method methods[] = {
      .result = &runs_shape,
      .event = "probeCounted",
      .run = probe_count},
+    {.name = "probe.recount",
+     .doc = "Counts its runs with those of probe.count, and claims to change nothing",
+     .read_only = true,
+     .result = &runs_shape,
+     .run = probe_count},
+    {.name = "probe.runs",
+     .doc = "How often the two ran",
+     .read_only = true,
+     .result = &runs_shape,
+     .run = probe_runs},
     {.name = "probe.sleep", .doc = "Blocks the broker", .params = &nap_shape, .run = probe_sleep},
     {.name = "probe.announce", .doc = "Announces two events", .params = &note_shape, .run = probe_announce},
     {.name = "probe.log", .doc = "Writes to the log", .params = &note_shape, .run = probe_log},
