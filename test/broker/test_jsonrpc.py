@@ -1,0 +1,429 @@
+"""JSON-RPC 2.0 over the wire: the topics, where replies go, ids, batches, the endpoint, and other programs.
+
+The vectors follow the examples of the specification, with the methods that the plugin has.
+"""
+import json
+import shutil
+import subprocess
+
+from harness import INSTRUMENTED, TIMEOUT, BrokerTest, ask, encode, main, payload_of, result_of
+from mqtt import CONTENT_TYPE, CORRELATION_DATA, NO_MATCHING_SUBSCRIBERS, RESPONSE_TOPIC, property_of, \
+    user_property_of
+
+
+def request(method, params=None, **members):
+    """A request; without id= it is a notification."""
+    return {"jsonrpc": "2.0", "method": method, **({} if params is None else {"params": params}), **members}
+
+
+def response(identity, result):
+    return {"jsonrpc": "2.0", "id": identity, "result": result}
+
+
+class JsonRpcTest(BrokerTest):
+
+    def send(self, client, payload, topic, qos=1, reply_to=None):
+        properties = [(RESPONSE_TOPIC, reply_to), (CORRELATION_DATA, "c")] if reply_to else []
+        return client.publish(topic, encode(payload), qos=qos, properties=properties)
+
+    def exchange(self, client, payload, topic, qos=1, reply_to=None):
+        self.send(client, payload, topic, qos, reply_to)
+        return client.receive()
+
+    def assert_failed(self, content, identity, code, err):
+        """A response that is an error."""
+        self.assertEqual(set(content), {"jsonrpc", "id", "error"}, content)
+        self.assertEqual((content["jsonrpc"], content["id"], content["error"]["code"]), ("2.0", identity, code), content)
+        self.assertEqual(set(content["error"]), {"code", "message", "data"}, content)
+        self.assert_error(content["error"]["data"], err, msg=content["error"]["message"])
+
+
+class Vectors(JsonRpcTest):
+    """What is sent, and what comes back: at the endpoint, where one payload may call anything."""
+
+    # A tuple stands for a response that is an error: its id, the code, the name.
+    PAIRS = (
+        # positional and named parameters
+        (request("probe.value", [41], id=1), response(1, 42)),
+        (request("probe.fields", ["eight"], id=2), None),
+        (request("echo", [[1, 2]], id=3), response(3, [1, 2])),
+        (request("echo", {"a": 1}, id=4), response(4, {"a": 1})),
+        (request("probe.raise", {"text": "named", "code": "probe_plain"}, id=5), (5, -32010, "probe_plain")),
+        (request("probe.raise", ["probe_plain", "positional"], id=6), (6, -32010, "probe_plain")),
+        # ids of every kind come back as they were
+        (request("echo", [0], id="text"), response("text", 0)),
+        (request("echo", [0], id=""), response("", 0)),
+        (request("echo", [0], id=None), response(None, 0)),
+        (request("echo", [0], id=-7), response(-7, 0)),
+        (request("echo", [0], id=1.5), response(1.5, 0)),
+        (request("echo", [0], id=9007199254740993), response(9007199254740993, 0)),
+        (request("echo", [0], id="ü/+#\"\\"), response("ü/+#\"\\", 0)),
+        # no such method
+        (request("foobar", id="1"), ("1", -32601, "method_not_found")),
+        (request("rpc/call/echo", [0], id=1), (1, -32601, "method_not_found")),
+        (request("", id=1), (1, -32601, "method_not_found")),
+        # invalid JSON
+        ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', (None, -32700, "parse_error")),
+        ("", (None, -32700, "parse_error")),
+        ("[1", (None, -32700, "parse_error")),
+        ('{"jsonrpc":"2.0","method":"echo","id":1} x', (None, -32700, "parse_error")),
+        # no request
+        ({"jsonrpc": "2.0", "method": 1, "params": "bar"}, (None, -32600, "invalid_request")),
+        ({"jsonrpc": "2.0", "method": 1, "id": 8}, (8, -32600, "invalid_request")),
+        ({"jsonrpc": "2.0", "id": 8}, (8, -32600, "invalid_request")),
+        ({"jsonrpc": "1.0", "method": "echo", "id": 8}, (8, -32600, "invalid_request")),
+        ({"method": "echo", "id": 8}, (8, -32600, "invalid_request")),
+        (request("echo", "bar", id=8), (8, -32600, "invalid_request")),
+        (request("echo", [0], id={}), (None, -32600, "invalid_request")),
+        (request("echo", [0], id=[]), (None, -32600, "invalid_request")),
+        (request("echo", [0], id=True), (None, -32600, "invalid_request")),
+        (request("echo", [0], id="x" * 257), (None, -32600, "invalid_request")),
+        (1, (None, -32600, "invalid_request")),
+        ("null", (None, -32600, "invalid_request")),
+        # parameters that do not fit
+        (request("probe.value", ["one"], id=1), (1, -32602, "invalid_params")),
+        (request("probe.value", [1, 2], id=1), (1, -32602, "invalid_params")),
+        (request("probe.fields", id=1), (1, -32602, "invalid_params")),
+        (request("probe.fields", {"text": "far too long"}, id=1), (1, -32602, "invalid_params")),
+        (request("probe.count", [1], id=1), (1, -32602, "invalid_params")),
+        # the handler's own errors
+        (request("probe.fail", id=1), (1, -32603, "internal_error")),
+        # batches
+        ([], (None, -32600, "invalid_request")),
+        ([1], [(None, -32600, "invalid_request")]),
+        ([1, 2, 3], 3 * [(None, -32600, "invalid_request")]),
+        ([request("echo", [1], id="1"), request("echo", [2]), request("echo", [3], id="2"), {"foo": "boo"},
+          request("foo.get", {"name": "myself"}, id="5"), request("probe.value", [8], id="9")],
+         [response("1", 1), response("2", 3), (None, -32600, "invalid_request"), ("5", -32601, "method_not_found"),
+          response("9", 9)]),
+        ([request("echo", [1]), 2], [(None, -32600, "invalid_request")]),
+        ([request("echo", [1], id=7), request("echo", [2], id=7)], [response(7, 1), response(7, 2)]),
+        ('[{"jsonrpc":"2.0","method":"echo","params":[1],"id":"1"},{"jsonrpc":"2.0","method"]',
+         (None, -32700, "parse_error")),
+        (101 * [request("echo", [1], id=7)], (None, -32600, "invalid_request")),
+    )
+
+    SILENT = (
+        request("echo", [1, 2, 3, 4, 5]),
+        request("probe.count"),
+        request("foobar"),
+        request("foobar", [1]),
+        [request("echo", [1, 2, 4]), request("foobar", [7])],
+        [request("probe.count")],
+    )
+
+    def assert_response(self, content, expected):
+        if isinstance(expected, list):
+            self.assertEqual(len(content), len(expected), content)
+            for one, wanted in zip(content, expected):
+                self.assert_response(one, wanted)
+        elif isinstance(expected, tuple):
+            self.assert_failed(content, *expected)
+        elif expected is not None:
+            self.assertEqual(content, expected)
+
+    def try_vectors(self, version):
+        """In MQTT 3 a reply without an id has no token and no topic to go to; it is not sent."""
+        broker = self.start(["jsonrpc_methods *"])
+        client, reply_to = self.client(broker, version), "reply/to/me" if version == 5 else None
+        for payload, expected in self.PAIRS:
+            with self.subTest(version=version, payload=payload):
+                if version != 5 and not self.has_token(payload):
+                    self.send(client, payload, "rpc/jsonrpc")
+                    client.expect_nothing(0.02)
+                    continue
+                reply = self.exchange(client, payload, "rpc/jsonrpc", reply_to=reply_to)
+                self.assert_response(payload_of(reply), expected)
+        for payload in self.SILENT:
+            with self.subTest(version=version, payload=payload):
+                self.send(client, payload, "rpc/jsonrpc", reply_to=reply_to)
+                client.expect_nothing(0.05)
+
+    @staticmethod
+    def has_token(payload):
+        """Whether a topic can be made of the first id."""
+        items = payload if isinstance(payload, list) else [payload]
+        ids = [item["id"] for item in items if isinstance(item, dict) and "id" in item]
+        if not ids or len(items) > 100:
+            return False
+        if isinstance(ids[0], str):
+            return len(ids[0]) <= 256 and not set(ids[0]) & set("+#")
+        return ids[0] is None or isinstance(ids[0], (int, float)) and not isinstance(ids[0], bool)
+
+    def test_mqtt_3(self):
+        self.try_vectors(4)
+
+    def test_mqtt_5(self):
+        self.try_vectors(5)
+
+    def test_at_the_topic_of_the_method(self):
+        """The same requests, as far as they name a method."""
+        broker = self.start()
+        client = self.client(broker, 5)
+        for payload, expected in self.PAIRS:
+            if not isinstance(payload, dict) or not isinstance(payload.get("method"), str):
+                continue
+            if isinstance(expected, tuple) and expected[2] == "method_not_found":
+                continue
+            if payload.get("jsonrpc") != "2.0":
+                continue
+            for topic in (f"rpc/call/{payload['method']}", f"rpc/call/{payload['method']}/request"):
+                with self.subTest(topic=topic, payload=payload):
+                    reply = self.exchange(client, payload, topic, reply_to="reply/to/me")
+                    self.assert_response(payload_of(reply), expected)
+
+
+class Topics(JsonRpcTest):
+
+    def test_tokens(self):
+        """Where a reply goes that has no Response Topic."""
+        client = self.client(self.start(["jsonrpc_methods echo"]))
+        for identity, token in (("abc", "abc"), ("a:b", "a"), ("a:b:c", "a:b"), (":x", ""), ("a:", "a"), (7, "7"),
+                                (1.5, "1.5"), (None, "null"), ("deep/er:1", "deep/er")):
+            for topic in ("rpc/call/echo", "rpc/call/echo/request", "rpc/jsonrpc"):
+                with self.subTest(identity=identity, topic=topic):
+                    reply = self.exchange(client, request("echo", [1], id=identity), topic)
+                    self.assertEqual(reply.topic, f"{topic.removesuffix('/request')}/response/{token}")
+                    self.assertEqual(payload_of(reply), response(identity, 1))
+
+    def test_tokens_that_no_topic_can_have(self):
+        broker = self.start(["jsonrpc_methods echo probe.count"])
+        client, watcher = self.client(broker), self.client(broker, 5)
+        watcher.subscribe("rpc/event/error")
+        for identity in ("a+b:1", "#", "a\u0001b", "x" * 300):
+            for topic in ("rpc/call/probe.count", "rpc/jsonrpc"):
+                with self.subTest(identity=identity, topic=topic):
+                    self.send(client, request("probe.count", id=identity), topic)
+                    client.expect_nothing(0.02)
+                    self.assert_error(watcher.receive(), "invalid_request")
+        self.assertEqual(result_of(ask(watcher, "probe.runs")), {"runs": 0})
+
+    def test_a_batch_goes_where_its_first_id_says(self):
+        client = self.client(self.start(["jsonrpc_methods *"]))
+        batch = [request("echo", [1]), request("echo", [2], id="me:1"), request("echo", [3], id="you:2")]
+        for topic in ("rpc/call/echo", "rpc/call/echo/request", "rpc/jsonrpc"):
+            with self.subTest(topic=topic):
+                reply = self.exchange(client, batch, topic)
+                self.assertEqual(reply.topic, f"{topic.removesuffix('/request')}/response/me")
+                self.assertEqual(payload_of(reply), [response("me:1", 2), response("you:2", 3)])
+
+    def test_a_response_topic_goes_first(self):
+        client = self.client(self.start(), 5)
+        reply = self.exchange(client, request("echo", [1], id="a:b"), "rpc/call/echo", reply_to="mine")
+        self.assertEqual((reply.topic, payload_of(reply)), ("mine", response("a:b", 1)))
+        self.assertEqual(property_of(reply, CORRELATION_DATA), b"c")
+        self.assertEqual(property_of(reply, CONTENT_TYPE), "application/json")
+        self.assertEqual(user_property_of(reply, "status"), "ok")
+        reply = self.exchange(client, request("probe.fail", id="a:b"), "rpc/call/probe.fail", reply_to="mine")
+        self.assertEqual(user_property_of(reply, "status"), "internal_error")
+
+    def test_which_method(self):
+        """Nothing in a payload selects another method than the topic names."""
+        broker = self.start()
+        client = self.client(broker, 5)
+        for topic in ("rpc/call/echo", "rpc/call/echo/request"):
+            for method, right in (("echo", True), ("rpc/call/echo", True), ("probe.count", False), ("Echo", False),
+                                  ("rpc/call/probe.count", False), ("call/echo", False), ("", False),
+                                  ("rpc/call/echo/request", False), ("rpc/call/echo/", False)):
+                with self.subTest(topic=topic, method=method):
+                    content = payload_of(self.exchange(client, request(method, [1], id=1), topic, reply_to="r"))
+                    if right:
+                        self.assertEqual(content, response(1, 1))
+                    else:
+                        self.assert_failed(content, 1, -32600, "invalid_request")
+        batch = [request("echo", [1], id=1), request("probe.count", id=2), request("rpc/call/echo", [3], id=3)]
+        first, second, third = payload_of(self.exchange(client, batch, "rpc/call/echo", reply_to="r"))
+        self.assertEqual((first, third), (response(1, 1), response(3, 3)))
+        self.assert_failed(second, 2, -32600, "invalid_request")
+        self.assertEqual(result_of(ask(client, "probe.runs")), {"runs": 0})
+
+    def test_names_of_several_levels(self):
+        client = self.client(self.start(["prefix site/two"]), 5)
+        for topic in ("site/two/call/probe/deep/name", "site/two/call/probe/deep/name/request"):
+            for method in ("probe/deep/name", "site/two/call/probe/deep/name"):
+                content = payload_of(self.exchange(client, request(method, id=1), topic, reply_to="r"))
+                self.assertEqual(content["result"]["method"], "probe/deep/name")
+
+    def test_at_request_everything_is_json_rpc(self):
+        client = self.client(self.start(), 5)
+        for payload in ("1", '{"a":1}', '"x"', "", "{"):
+            with self.subTest(payload=payload):
+                reply = self.exchange(client, payload, "rpc/call/echo/request", reply_to="r")
+                self.assertEqual(set(payload_of(reply)), {"jsonrpc", "id", "error"})
+
+    def test_what_is_no_json_rpc(self):
+        """At the plain topic only a payload that says so; all else are parameters."""
+        client = self.client(self.start(), 5)
+        for payload in ({"jsonrpc": "1.0"}, {"jsonrpc": 2.0}, {"method": "echo", "id": 1}, [], [1], [[request("echo")]],
+                        [1, request("echo", id=1)], "2.0"):
+            with self.subTest(payload=payload):
+                self.assertEqual(result_of(ask(client, "echo", json.dumps(payload))), payload)
+
+    def test_unknown_methods(self):
+        client = self.client(self.start(), 5)
+        for topic in ("rpc/call/nothing", "rpc/call/nothing/request"):
+            content = payload_of(self.exchange(client, request("nothing", id="1"), topic, reply_to="r"))
+            self.assert_failed(content, "1", -32601, "method_not_found")
+
+    def test_acknowledgements(self):
+        """Consumed like any call."""
+        broker = self.start(["jsonrpc_methods *"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("#")
+        for topic in ("rpc/call/echo/request", "rpc/jsonrpc", "rpc/call/echo"):
+            for qos in (0, 1, 2):
+                reason = self.send(client, request("echo", [1]), topic, qos=qos)
+                self.assertIn(reason, (0, NO_MATCHING_SUBSCRIBERS))
+        watcher.expect_nothing()
+
+
+class Endpoint(JsonRpcTest):
+    """{prefix}/jsonrpc and jsonrpc_methods."""
+
+    def call(self, client, method):
+        return payload_of(self.exchange(client, request(method, id=1), "rpc/jsonrpc", reply_to="r"))
+
+    def test_closed_by_default(self):
+        broker = self.start()
+        client = self.client(broker, 5)
+        self.assert_failed(self.call(client, "probe.count"), 1, -32601, "method_not_found")
+        self.assertEqual(result_of(ask(client, "probe.runs")), {"runs": 0})
+
+    def test_some(self):
+        broker = self.start(["jsonrpc_methods probe.count probe/deep/name"])
+        client = self.client(broker, 5)
+        self.assertEqual(self.call(client, "probe.count"), response(1, {"runs": 1}))
+        self.assertEqual(self.call(client, "probe/deep/name")["result"]["method"], "probe/deep/name")
+        for method in ("echo", "probe.runs", "probe", "probe.coun", "*"):
+            self.assert_failed(self.call(client, method), 1, -32601, "method_not_found")
+        batch = [request("probe.count", id=1), request("echo", id=2)]
+        first, second = payload_of(self.exchange(client, batch, "rpc/jsonrpc", reply_to="r"))
+        self.assertEqual(first, response(1, {"runs": 2}))
+        self.assert_failed(second, 2, -32601, "method_not_found")
+
+    def test_its_own_topics(self):
+        """Only the topic itself is an endpoint; replies cannot be forged; below it nothing is ours."""
+        broker = self.start(["jsonrpc_methods *"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/jsonrpc/#")
+        client.publish("rpc/jsonrpc/response/x", "forged", qos=1)
+        client.publish("rpc/jsonrpc/response", "forged", qos=1)
+        watcher.expect_nothing()
+        client.publish("rpc/jsonrpc/other", "seen", qos=1)
+        self.assertEqual(watcher.receive().payload, b"seen")
+
+    def test_events(self):
+        """Results are announced as for plain calls, errors when nobody asked."""
+        broker = self.start(["jsonrpc_methods *"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/event/#")
+        self.call(client, "probe.count")
+        self.send(client, request("probe.count"), "rpc/jsonrpc")
+        self.send(client, [request("probe.count"), request("probe.count", id=1)], "rpc/jsonrpc")
+        for runs in range(1, 5):
+            event = watcher.receive()
+            self.assertEqual((event.topic, payload_of(event)), ("rpc/event/probeCounted", {"runs": runs}))
+        self.send(client, request("probe.raise", {"code": "probe_plain"}), "rpc/jsonrpc")
+        event = watcher.receive()
+        self.assertEqual(event.topic, "rpc/event/probeFailed")
+        self.assert_error(event, "probe_plain", method="probe.raise")
+        self.send(client, request("probe.value", ["x"]), "rpc/jsonrpc")
+        self.assert_error(watcher.receive(), "invalid_params", method="probe.value")
+        self.send(client, request("nothing"), "rpc/jsonrpc")
+        watcher.expect_nothing()
+
+    def test_identities(self):
+        """An id of 16 bytes or more: carried out once, in a batch by the first id."""
+        broker = self.start(["jsonrpc_methods *"])
+        for version in (4, 5):
+            client, before = self.client(broker, version), self.runs(broker)
+            identity = "client:0123456789abcdef"
+            for payload in (request("probe.count", id=identity), [request("probe.count", id=identity)]):
+                first, second = (self.exchange(client, payload, "rpc/jsonrpc", reply_to="r" if version == 5 else None)
+                                 for _ in range(2))
+                self.assertEqual(first.payload, second.payload)
+            self.assertEqual(self.runs(broker) - before, 2)
+            self.send(client, request("probe.count"), "rpc/jsonrpc")
+            self.send(client, request("probe.count"), "rpc/jsonrpc")
+            self.assertEqual(self.runs(broker) - before, 4)
+
+    def runs(self, broker):
+        return result_of(ask(self.client(broker, 5), "probe.runs"))["runs"]
+
+
+class Programs(JsonRpcTest):
+    """mosquitto_rr and mosquitto_pub, as people use them from a shell."""
+
+    def run_program(self, broker, name, *arguments):
+        program = shutil.which(name)
+        self.assertTrue(program, f"{name} is needed (Debian's mosquitto-clients)")
+        return subprocess.run([program, "-h", "127.0.0.1", "-p", str(broker.port), *arguments], check=True,
+                              stdout=subprocess.PIPE, timeout=3 * TIMEOUT, text=True).stdout
+
+    def test_mosquitto_rr(self):
+        broker = self.start(["jsonrpc_methods *"])
+        payload = json.dumps(request("probe.value", [41], id=1))
+        for topic in ("rpc/jsonrpc", "rpc/call/probe.value", "rpc/call/probe.value/request"):
+            for qos in ("0", "1", "2"):
+                with self.subTest(topic=topic, qos=qos):
+                    out = self.run_program(broker, "mosquitto_rr", "-q", qos, "-t", topic, "-e", "reply/to/me", "-m",
+                                           payload, "-W", str(TIMEOUT))
+                    self.assertEqual(json.loads(out), response(1, 42))
+
+    def test_mosquitto_pub(self):
+        broker = self.start(["jsonrpc_methods *"])
+        watcher = self.client(broker)
+        watcher.subscribe("rpc/event/probeCounted")
+        for count, version in enumerate(("mqttv31", "mqttv311", "mqttv5"), start=1):
+            self.run_program(broker, "mosquitto_pub", "-V", version, "-q", "2", "-t", "rpc/jsonrpc", "-m",
+                             json.dumps(request("probe.count")))
+            self.assertEqual(payload_of(watcher.receive()), {"runs": count})
+
+
+class Hostile(JsonRpcTest):
+    """Nothing that is sent ends the connection, or goes unanswered by the next call."""
+
+    def test_the_connection_survives(self):
+        broker = self.start(["jsonrpc_methods *", "max_payload 256k"])
+        client = self.client(broker, 5)
+        payloads = [b"", b"\0", b"[", b"[" * 1000, b"{" * 1000, b"[]" * 1000, b"[" * 33 + b"]" * 33, b"\xff\xfe",
+                    b'{"jsonrpc":"2.0"', b'{"jsonrpc":"2.0","jsonrpc":"2.0","method":"echo","id":1}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":1,"id":2}', b'{"jsonrpc":"2.0","method":"ec\\u0000ho","id":1}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":1e999}', b'{"jsonrpc":"2.0","method":"echo","id":"\\u0000"}',
+                    b'{"jsonrpc":"2.0","method":"' + b"x" * 60000 + b'","id":1}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":' + b"9" * 60 + b"}",
+                    b'{"jsonrpc":"2.0","method":"echo","id":' + b"9" * 70 + b"}",
+                    b'{"jsonrpc":"2.0","method":"echo","id":"' + b"\\u00e9" * 128 + b'"}',
+                    b"[" + b",".join([b"1"] * 100) + b"]", b"[" + b",".join([b"{}"] * 50000) + b"]"]
+        for payload in payloads:
+            for topic in ("rpc/jsonrpc", "rpc/call/echo", "rpc/call/echo/request", "rpc/batch/echo"):
+                for reply_to in (None, "r"):
+                    self.send(client, payload, topic, reply_to=reply_to)
+        client.ping()
+        client.inbox.clear()
+        self.assertEqual(result_of(ask(client, "echo", "1")), 1)
+
+    def test_what_is_wrong_with_one_item_is_no_matter_for_the_others(self):
+        client = self.client(self.start(["jsonrpc_methods *"]), 5)
+        batch = ('[{"jsonrpc":"2.0","method":"echo","params":{"a":1,"a":2},"id":1},'
+                 '{"jsonrpc":"2.0","method":"echo","params":[5],"id":2}]')
+        first, second = payload_of(self.exchange(client, batch, "rpc/jsonrpc", reply_to="r"))
+        self.assert_failed(first, 1, -32602, "invalid_params")
+        self.assertEqual(second, response(2, 5))
+
+    def test_a_reply_that_does_not_fit(self):
+        client = self.client(self.start(["jsonrpc_methods *", "max_reply 4k"]), 5)
+        single = payload_of(self.exchange(client, request("probe.big", [5000], id="me"), "rpc/jsonrpc", reply_to="r"))
+        self.assert_failed(single, "me", -32005, "reply_too_large")
+        batch = [request("probe.big", [1500], id=number) for number in range(4)]
+        self.assert_failed(payload_of(self.exchange(client, batch, "rpc/jsonrpc", reply_to="r")), None, -32005,
+                           "reply_too_large")
+        count = 20 if INSTRUMENTED else 200
+        for number in range(count):
+            self.send(client, batch[0], "rpc/jsonrpc", qos=0, reply_to="r")
+        for number in range(count):
+            self.assertEqual(len(payload_of(client.receive())["result"]["text"]), 1500)
+
+
+if __name__ == "__main__":
+    main()
