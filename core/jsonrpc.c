@@ -4,6 +4,7 @@
 
 #include "json.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool is_version_2(const cJSON *item)
@@ -23,7 +24,7 @@ static bool is_id(const cJSON *id)
 {
     if (cJSON_IsString(id))
         return strlen(id->valuestring) <= JSONRPC_ID_MAX;
-    return json_is_number(id) || cJSON_IsNull(id);
+    return (json_is_number(id) && isfinite(id->valuedouble)) || cJSON_IsNull(id);
 }
 
 /* Returns what is wrong with the request, or NULL. */
