@@ -64,7 +64,8 @@ static struct exchange *create(struct engine *engine, const struct host_message 
                                         .correlation = message->correlation,
                                         .correlation_size = message->correlation_size,
                                         .qos = message->qos};
-    call_begin(exchange, exchange->method, name);
+    exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
+    call_begin(exchange, exchange->method, name)->id_json = exchange->jsonrpc ? "null" : NULL;
     return exchange;
 }
 
@@ -197,17 +198,31 @@ static rpc_status take_plain(struct exchange *exchange)
     return status;
 }
 
-/* An array, or without a Response Topic {"request_id":…,"calls":[…]}. */
+/* {"request_id":…,"calls":[…]}. What is wrong with the calls is their matter, with the members around them
+ * not.
+ */
+static rpc_status open_envelope(struct exchange *exchange, const cJSON **calls)
+{
+    struct json_error error;
+    const bool fine = json_has_members_once(exchange->tree, &error);
+    const rpc_status status = route_by_request_id(exchange);
+    if (status != RPC_OK)
+        return status;
+    exchange->call.asked = exchange->to.topic != NULL;
+    *calls = exchange->to.topic ? cJSON_GetObjectItemCaseSensitive(exchange->tree, "calls") : NULL;
+    if (error.fault == JSON_NO_MEMORY)
+        return RPC_INTERNAL_ERROR;
+    return fine ? RPC_OK : call_fail(&exchange->call, RPC_INVALID_PARAMS, "%s", error.why);
+}
+
+/* An array, or the object around one when there is no Response Topic. */
 static rpc_status take_plain_batch(struct exchange *exchange)
 {
     const cJSON *calls = exchange->tree;
-    if (cJSON_IsObject(calls) && !exchange->to.topic) {
-        const rpc_status status = route_by_request_id(exchange);
-        if (status != RPC_OK)
-            return status;
-        exchange->call.asked = exchange->to.topic != NULL;
-        calls = exchange->to.topic ? cJSON_GetObjectItemCaseSensitive(exchange->tree, "calls") : NULL;
-    }
+    const bool enveloped = cJSON_IsObject(calls) && !exchange->to.topic;
+    const rpc_status status = enveloped ? open_envelope(exchange, &calls) : RPC_OK;
+    if (status != RPC_OK)
+        return status;
     if (!cJSON_IsArray(calls))
         return malformed(exchange, "a batch is an array, or an object with request_id and calls");
     return take_batch(exchange, calls);
@@ -216,8 +231,8 @@ static rpc_status take_plain_batch(struct exchange *exchange)
 static rpc_status parse(struct exchange *exchange)
 {
     const struct host_message *message = exchange->message;
-    if (!message->size && !exchange->jsonrpc)
-        return RPC_OK; /* the same as {} */
+    if (exchange->tree || (!message->size && !exchange->jsonrpc))
+        return RPC_OK; /* it has been parsed, or is the same as {} */
     exchange->tree = json_parse(message->payload, message->size, &exchange->parsed);
     if (exchange->parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->parsed.why);
@@ -250,9 +265,6 @@ static rpc_status take_payload(struct exchange *exchange)
 
 static rpc_status take(struct exchange *exchange)
 {
-    exchange->jsonrpc = exchange->kind == TOPIC_REQUEST || exchange->kind == TOPIC_JSONRPC;
-    if (exchange->jsonrpc)
-        exchange->call.id_json = "null";
     if (exchange->message->response_topic) {
         const rpc_status status = route_by_response_topic(exchange);
         if (status != RPC_OK)
@@ -263,6 +275,31 @@ static rpc_status take(struct exchange *exchange)
 }
 
 /* ---- Whether it may be carried out ---- */
+
+static bool is_for_another(const struct exchange *exchange, const cJSON *item)
+{
+    const struct jsonrpc_request request = jsonrpc_read(item);
+    return !request.wrong && !find_open(exchange, request.method);
+}
+
+/*
+ * Whether some other server is meant: nothing in it is ours, and that is left to others. It is asked before
+ * anything else, since where they reply to is none of our business either.
+ */
+static bool is_for_others(struct exchange *exchange)
+{
+    const struct engine_options *options = &exchange->engine->options;
+    if (!options->forward_unknown || exchange->kind != TOPIC_JSONRPC ||
+        exchange->message->size > options->max_payload || parse(exchange) != RPC_OK)
+        return false;
+    if (!cJSON_IsArray(exchange->tree))
+        return is_for_another(exchange, exchange->tree);
+    for (const cJSON *item = exchange->tree->child; item; item = item->next) {
+        if (!is_for_another(exchange, item))
+            return false;
+    }
+    return exchange->tree->child != NULL;
+}
 
 static uint32_t count_calls(const struct exchange *exchange)
 {
@@ -350,21 +387,6 @@ static void finish(struct exchange *exchange)
     once_finish(exchange);
 }
 
-/* Whether some other server is meant: nothing in it is ours, and that is left to others. */
-static bool is_for_others(const struct exchange *exchange)
-{
-    if (!exchange->engine->options.forward_unknown || exchange->kind != TOPIC_JSONRPC)
-        return false;
-    if (!exchange->batch)
-        return !exchange->call.method && !exchange->call.failure.message;
-    for (const cJSON *item = exchange->calls->child; item; item = item->next) {
-        const struct jsonrpc_request request = jsonrpc_read(item);
-        if (!request.method || find_open(exchange, request.method))
-            return false;
-    }
-    return true;
-}
-
 static void handle(struct exchange *exchange, rpc_status status)
 {
     bool told = true;
@@ -400,10 +422,9 @@ static enum engine_verdict handle_named(struct engine *engine, const struct host
         engine_log(engine, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    const rpc_status status = take(exchange);
     const bool passed = is_for_others(exchange);
     if (!passed)
-        handle(exchange, status);
+        handle(exchange, take(exchange));
     const enum engine_verdict result = passed ? ENGINE_PASS : verdict(exchange);
     destroy(exchange);
     return result;

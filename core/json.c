@@ -361,6 +361,12 @@ bool json_is_wanted(const cJSON *item, struct json_error *error)
     return check_value(item, error);
 }
 
+bool json_has_members_once(const cJSON *object, struct json_error *error)
+{
+    *error = (struct json_error){.fault = JSON_FINE};
+    return check_members(object, error);
+}
+
 /* Parses a text with escaped U+0000, at which cJSON would end a string: it reads U+0001 instead. */
 static cJSON *parse_without_nul(const char *text, size_t size)
 {

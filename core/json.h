@@ -51,6 +51,9 @@ bool json_is_number(const cJSON *item);
  */
 bool json_is_wanted(const cJSON *item, struct json_error *error);
 
+/* Likewise, whether an object has no member twice, whatever its members hold. */
+bool json_has_members_once(const cJSON *object, struct json_error *error);
+
 /*
  * Whether a text is JSON, without making a tree of it; a NUL must follow its size bytes. What would make it
  * JSON_UNWANTED is not looked for. error says why not.
