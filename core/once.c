@@ -218,7 +218,9 @@ static void answer_waiters(const struct exchange *exchange, struct recall *recal
     const struct waiter *waiter;
     DL_FOREACH((const struct waiter *)recall->waiting, waiter)
     {
-        answer_send(exchange->engine, &waiter->to, exchange->status, exchange->out.out, exchange->out.used);
+        if (exchange->out.used)
+            answer_send(exchange->engine, &waiter->to, exchange->status, exchange->out.out,
+                        exchange->out.used);
     }
     free_waiters(recall);
 }
@@ -226,7 +228,8 @@ static void answer_waiters(const struct exchange *exchange, struct recall *recal
 static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
                    bool with_reply)
 {
-    const char *reply = with_reply && exchange->to.topic ? exchange->out.out : NULL;
+    const bool replied = exchange->to.topic && exchange->out.used; /* to a notification nothing is */
+    const char *reply = with_reply && replied ? exchange->out.out : NULL;
     answer_waiters(exchange, recall);
     if (!is_worth_remembering(exchange))
         recalls_forget(recalls, recall);
