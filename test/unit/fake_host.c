@@ -96,6 +96,7 @@ static bool reply(void *context, const struct host_reply *sent)
     snprintf(place->status, sizeof place->status, "%s", sent->status);
     take_correlation(place, sent);
     place->expiry = sent->expiry;
+    place->subscribed = sent->subscribed;
     return true;
 }
 

@@ -24,6 +24,7 @@ struct fake_message {
     size_t size;
     int qos;
     bool retain;
+    bool subscribed; /* the reply goes to whoever has subscribed */
     bool has_client;
     char client[FAKE_BYTES]; /* its id */
     char status[FAKE_BYTES + 1];

@@ -6,7 +6,11 @@
 
 struct state {
     const struct lab_options *options;
-    int32_t runs;
+    int32_t runs, looks;
+};
+
+struct terms {
+    int32_t minuend, subtrahend;
 };
 
 struct number {
@@ -17,6 +21,11 @@ static const rpc_field number_fields[] = {RPC_INT32(struct number, n, .doc = "a 
 static const rpc_field digit_fields[] = {RPC_INT32(struct number, n, .doc = "a digit", .range = {0, 9})};
 static const rpc_shape number_shape = RPC_OBJECT_SHAPE(struct number, number_fields);
 static const rpc_shape digit_shape = RPC_VALUE_SHAPE(struct number, digit_fields);
+static const rpc_shape difference_shape = RPC_VALUE_SHAPE(struct number, number_fields);
+static const rpc_field terms_fields[] = {
+    RPC_INT32(struct terms, minuend, .doc = "what to subtract from", .range = {-1000, 1000}),
+    RPC_INT32(struct terms, subtrahend, .doc = "what to subtract", .range = {-1000, 1000})};
+static const rpc_shape terms_shape = RPC_OBJECT_SHAPE(struct terms, terms_fields);
 static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
 
 static const rpc_field text_fields[] = {
@@ -42,6 +51,21 @@ static rpc_status count(rpc_call *call, void *state, const void *params, void *r
 {
     (void)call, (void)params;
     ((struct number *)result)->n = ++((struct state *)state)->runs;
+    return RPC_OK;
+}
+
+static rpc_status look(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)params;
+    ((struct number *)result)->n = ++((struct state *)state)->looks;
+    return RPC_OK;
+}
+
+static rpc_status subtract(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct terms *terms = params;
+    (void)call, (void)state;
+    ((struct number *)result)->n = terms->minuend - terms->subtrahend;
     return RPC_OK;
 }
 
@@ -109,6 +133,8 @@ static const rpc_method methods[] = {
     {.name = "act", .result = &text_shape, .errors = errors, .error_event = "actFailed", .run = act},
     {.name = "act.common", .result = &text_shape, .run = act},
     {.name = "count", .result = &number_shape, .event = "counted", .announce = RPC_ALWAYS, .run = count},
+    {.name = "look", .read_only = true, .result = &number_shape, .run = look},
+    {.name = "subtract", .params = &terms_shape, .result = &difference_shape, .run = subtract},
     {.name = "get", .result = &number_shape, .event = "got", .announce = RPC_UNANSWERED, .run = get},
     {.name = "nothing", .run = nothing},
     {.name = "id", .params = &id_shape, .result = &id_shape, .run = give_back},

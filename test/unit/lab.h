@@ -6,9 +6,11 @@
  *               and the event actFailed for them
  *   act.common  likewise, without an event of its own and without errors
  *   count       counts its runs: {"n":1}, always announced as counted
+ *   look        counts its runs, too, but is declared read-only
  *   get         tells the count, announced as got when unanswered
  *   nothing     has neither parameters nor result
  *   id          gives back its optional parameter request_id
+ *   subtract    minuend and subtrahend, in this order; the difference and nothing around it
  *   value       a number of 0 to 9 and nothing around it
  *   bytes       the size of its payload, which is any bytes: {"n":3}
  */

@@ -71,6 +71,16 @@ enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *
     return engine_receive(rig->engine, &message);
 }
 
+enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *payload,
+                             const char *response_topic, const char *correlation)
+{
+    struct host_message message = rig_message(rig, topic, payload);
+    message.response_topic = response_topic;
+    message.correlation = correlation;
+    message.correlation_size = correlation ? strlen(correlation) : 0;
+    return engine_receive(rig->engine, &message);
+}
+
 static const char *call_topic(const struct rig *rig, const char *method, char topic[FAKE_TOPIC])
 {
     snprintf(topic, FAKE_TOPIC, "%s/call/%s", rig->options.prefix, method);

@@ -38,6 +38,10 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
 /* Publishes to a topic. */
 enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload);
 
+/* Publishes with a Response Topic and Correlation Data, which is a string; NULL: without. */
+enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *payload,
+                             const char *response_topic, const char *correlation);
+
 /* Calls a method without asking for a reply otherwise than by the payload. */
 enum engine_verdict rig_tell(struct rig *rig, const char *method, const char *payload);
 
