@@ -68,6 +68,13 @@ static void forget_order(struct clients *clients, struct client *client, uint64_
         recalls_forget(clients->ordered, client->order);
 }
 
+static void end_session(struct clients *clients, struct client *client)
+{
+    client->session = CLIENTS_SESSION_OVER;
+    forget_bound(clients, client);
+    forget_order(clients, client, UINT64_MAX);
+}
+
 void clients_hold(struct client *client, struct recall *recall)
 {
     if (recall->found_by_key) {
@@ -130,16 +137,15 @@ static void begin_connection(struct clients *clients, struct client *client,
     const bool was_cut = client->online || !client->in_order;
     if (!taken_up)
         forget_bound(clients, client);
+    if (!client->online)
+        leave_gone(clients, client);
     forget_order(clients, client, taken_up && was_cut ? guarded_since(clients, ended) : UINT64_MAX);
     begin_order(client, now);
 }
 
-static void connect(struct clients *clients, struct client *client, const struct host_client *connected)
+static void connect(struct client *client, const struct host_client *connected)
 {
-    if (!client->online && client->connection)
-        leave_gone(clients, client);
     client->connection = connected->connection;
-    client->unseen = NULL;
     client->version = connected->version;
     client->clean_start = connected->clean_start;
     client->online = true;
@@ -156,7 +162,7 @@ struct client *clients_meet(struct clients *clients, const struct host_client *c
     else
         client = create(clients, &key);
     if (client)
-        connect(clients, client, connected);
+        connect(client, connected);
     return client;
 }
 
@@ -187,22 +193,31 @@ static enum clients_session session_after(const struct client *client, const str
     return judge(client, ending);
 }
 
-static bool has_begun_anew(const struct host_ending *ending)
+/* Of a connection whose end was told before: whether its session has been taken up meanwhile. */
+static bool tells_of_taking_up(const struct host_ending *ending)
 {
-    return ending->kind == HOST_END_SESSION_OVER ||
-           (ending->kind != HOST_END_TAKEN_OVER && ending->clean_start);
+    return ending->kind == HOST_END_TAKEN_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start);
+}
+
+/* Whether a connection that never called leaves behind the session that it took up, if it did. */
+static bool leaves_session(const struct client *client, const struct host_ending *ending)
+{
+    return client->session == CLIENTS_SESSION_KEPT && ending->kind != HOST_END_SESSION_OVER &&
+           (ending->kind == HOST_END_TAKEN_OVER || !ending->clean_start);
 }
 
 /*
- * Another connection under the same id, which never called, has come and gone. Told a second time, it was
- * taken up again, and is marked for that as if it had asked for a new session.
+ * Another connection under the same id, which never called, has come and gone; its address may be that of
+ * the last one. Whether its session is taken up will be told of it.
  */
-static void end_unseen(struct client *client, const struct host_ending *ending)
+static void end_unseen(struct clients *clients, struct client *client, const struct host_ending *ending)
 {
-    const bool is_second = client->unseen == ending->connection;
-    client->unseen = is_second ? NULL : ending->connection;
-    if (!is_second && has_begun_anew(ending))
-        client->session = CLIENTS_SESSION_OVER;
+    client->connection = ending->connection;
+    if (!leaves_session(client, ending))
+        end_session(clients, client);
+    else if (ending->kind == HOST_END_SESSION_WAITS ||
+             (ending->kind == HOST_END_UNKNOWN && client->version >= 5))
+        client->session = CLIENTS_SESSION_WAITS;
 }
 
 static void go_offline(struct clients *clients, struct client *client, const struct host_ending *ending,
@@ -214,10 +229,8 @@ static void go_offline(struct clients *clients, struct client *client, const str
     client->session = session_after(client, ending);
     DL_APPEND(clients->gone, client);
     clients->gone_count++;
-    if (client->session != CLIENTS_SESSION_OVER)
-        return;
-    forget_bound(clients, client);
-    forget_order(clients, client, UINT64_MAX);
+    if (client->session == CLIENTS_SESSION_OVER)
+        end_session(clients, client);
 }
 
 void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now)
@@ -229,10 +242,10 @@ void clients_ended(struct clients *clients, const struct host_ending *ending, ui
     const bool is_same = client->connection == ending->connection;
     if (client->online && is_same)
         go_offline(clients, client, ending, now);
-    else if (!client->online && is_same)
-        client->session = ending->kind == HOST_END_SESSION_OVER ? CLIENTS_SESSION_OVER : CLIENTS_SESSION_KEPT;
+    else if (!client->online && is_same && tells_of_taking_up(ending))
+        client->session = CLIENTS_SESSION_KEPT;
     else if (!client->online)
-        end_unseen(client, ending);
+        end_unseen(clients, client, ending);
 }
 
 /* ---- The redelivery guard ---- */

@@ -24,13 +24,12 @@ enum clients_session {
 };
 
 struct client {
-    struct digest key; /* of the id */
-    const void *connection;
+    struct digest key;      /* of the id */
+    const void *connection; /* the last one that is known: it need not have called */
     int version;
     bool online, clean_start, in_order; /* in_order: it took its last connection down as MQTT demands */
     enum clients_session session;
-    uint64_t ended;     /* when the last connection did, monotonic nanoseconds */
-    const void *unseen; /* a later connection, which never called and has ended once; NULL: none */
+    uint64_t ended; /* when the last connection did, monotonic nanoseconds */
 
     uint64_t calls_full_at, refusals_full_at; /* token buckets, see gate.h */
 
