@@ -275,11 +275,11 @@ void answer_failure(rpc_call *call, rpc_status status)
 {
     if (call->method)
         call->engine->counters.errors++;
-    if (!is_anybodys_business(call, status))
-        return;
     struct telling telling = telling_of(call, status);
     if (!call->exchange->batch)
         call->exchange->status = telling.code;
+    if (!is_anybodys_business(call, status))
+        return;
     for (int detail = telling.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
         telling.detail = (enum detail)detail;
         if (call->asked ? reply_failure(call, &telling) : announce_failure(call, &telling))

@@ -123,13 +123,16 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
 const char *route_print_id(struct arena *arena, const cJSON *id);
 
 /*
- * once.c: whether the message is one that was carried out before. If so it has been answered, or will be
- * together with the first, and true is returned. If not, it is remembered, and `status` says whether it may
- * be carried out: RPC_OK, or RPC_OVERLOADED when there is no room to promise that it will be only once.
+ * once.c: whether the message is one that was carried out before, by its place in its client's order or by
+ * its identity. If so it has been answered, or will be together with the first, and true is returned. If not,
+ * it is remembered; by its identity only if there is room to promise that it will be carried out once:
+ * `status` is RPC_OK then, else RPC_OVERLOADED. A message is asked for its place before it may be refused,
+ * since also what is refused has one.
  */
+bool once_is_sent_again(struct exchange *exchange);
 bool once_is_repeated(struct exchange *exchange, rpc_status *status);
 
-/* The exchange has been answered: repetitions that waited get the same. */
+/* The exchange has been answered, or refused in silence: repetitions that waited get the same. */
 void once_finish(struct exchange *exchange);
 
 /* A connection has ended: nobody waits on it any more. */

@@ -390,12 +390,17 @@ static void finish(struct exchange *exchange)
 static void handle(struct exchange *exchange, rpc_status status)
 {
     bool told = true;
+    if (status == RPC_OK && once_is_sent_again(exchange))
+        return;
     if (is_over_its_rate(exchange, &told))
         status = RPC_RATE_LIMITED;
     else if (status == RPC_OK && once_is_repeated(exchange, &status))
         return;
-    if (!told)
+    if (!told) {
+        exchange->status = status_name(RPC_RATE_LIMITED);
+        once_finish(exchange);
         return;
+    }
     const bool unknown_batch = exchange->batch && !exchange->jsonrpc && !exchange->method;
     if (status == RPC_OK && !unknown_batch)
         carry_out(exchange);

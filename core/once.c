@@ -157,12 +157,19 @@ static void end_guard(struct engine *engine, const struct host_message *message,
         clients_end_guard(&engine->clients, client);
 }
 
+/* Calls that were refused for the moment were not carried out: their repetition is a new attempt. */
+static bool is_refusal(const char *status)
+{
+    return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
+}
+
 static bool is_known_by_order(struct exchange *exchange, uint64_t now)
 {
     struct engine *engine = exchange->engine;
     struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
     if (!client)
         return false;
+    exchange->guarded = exchange->message->qos == 2 && !has_identity(exchange) && !may_run_again(exchange);
     const struct digest key = digest_of_message(exchange, true);
     struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
     if (!recall) {
@@ -171,37 +178,35 @@ static bool is_known_by_order(struct exchange *exchange, uint64_t now)
     }
     if (!exchange->guarded)
         return false;
+    if (recall->finished && is_refusal(recall->status)) {
+        recalls_reopen(&engine->ordered, recall);
+        exchange->noted = recall;
+        return false;
+    }
     answer_again(exchange, recall);
     return true;
 }
 
-bool once_is_repeated(struct exchange *exchange, rpc_status *status)
+bool once_is_sent_again(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    const bool harmless = may_run_again(exchange);
-    const bool identified = has_identity(exchange) && !harmless;
-    const bool ordered = engine->options.redelivery_guard && exchange->message->qos > 0;
-    const bool ends_guard = engine->options.redelivery_guard && !ordered && engine->ordered.count;
-    *status = RPC_OK;
-    exchange->guarded = exchange->message->qos == 2 && !identified && !harmless;
-    if (!identified && !ordered && !ends_guard)
+    if (!engine->options.redelivery_guard)
         return false;
-    const uint64_t now = engine_now(engine);
-    if (ends_guard)
-        end_guard(engine, exchange->message, now);
-    if (ordered && is_known_by_order(exchange, now))
-        return true;
-    return identified && is_known_by_identity(exchange, status, now);
+    if (exchange->message->qos > 0)
+        return is_known_by_order(exchange, engine_now(engine));
+    if (engine->ordered.count)
+        end_guard(engine, exchange->message, engine_now(engine));
+    return false;
+}
+
+bool once_is_repeated(struct exchange *exchange, rpc_status *status)
+{
+    *status = RPC_OK;
+    return has_identity(exchange) && !may_run_again(exchange) &&
+           is_known_by_identity(exchange, status, engine_now(exchange->engine));
 }
 
 /* ---- The end of the first ---- */
-
-/* Calls that were refused for the moment were not carried out: their repetition is a new attempt. */
-static bool is_worth_remembering(const struct exchange *exchange)
-{
-    return exchange->status != status_name(RPC_OVERLOADED) &&
-           exchange->status != status_name(RPC_RATE_LIMITED);
-}
 
 static void free_waiters(struct recall *recall)
 {
@@ -225,24 +230,31 @@ static void answer_waiters(const struct exchange *exchange, struct recall *recal
     free_waiters(recall);
 }
 
-static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
-                   bool with_reply)
+/* The reply as it is to be remembered; to a notification there is none. */
+static const char *reply_of(const struct exchange *exchange)
 {
-    const bool replied = exchange->to.topic && exchange->out.used; /* to a notification nothing is */
-    const char *reply = with_reply && replied ? exchange->out.out : NULL;
+    return exchange->to.topic && exchange->out.used ? exchange->out.out : NULL;
+}
+
+static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
+                   const char *reply)
+{
     answer_waiters(exchange, recall);
-    if (!is_worth_remembering(exchange))
-        recalls_forget(recalls, recall);
     recalls_finish(recalls, recall, exchange->status, reply, reply ? exchange->out.used : 0);
 }
 
+/* In the client's order a call keeps its place, or those behind it would not be known any more. */
 void once_finish(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
+    const bool refused = is_refusal(exchange->status);
+    if (exchange->recall && refused)
+        recalls_forget(&engine->duplicates, exchange->recall);
     if (exchange->recall)
-        finish(exchange, &engine->duplicates, exchange->recall, true);
+        finish(exchange, &engine->duplicates, exchange->recall, reply_of(exchange));
     if (exchange->noted)
-        finish(exchange, &engine->ordered, exchange->noted, exchange->guarded);
+        finish(exchange, &engine->ordered, exchange->noted,
+               !refused && exchange->guarded ? reply_of(exchange) : NULL);
 }
 
 static void drop_waiting(struct recall *recall, const void *connection)

@@ -118,6 +118,17 @@ bool recalls_finish(struct recalls *recalls, struct recall *recall, const char *
     return true;
 }
 
+void recalls_reopen(struct recalls *recalls, struct recall *recall)
+{
+    recalls->bytes -= recall->size;
+    free(recall->reply);
+    recall->reply = NULL;
+    recall->size = 0;
+    recall->finished = false;
+    DL_DELETE(recalls->finished, recall);
+    DL_APPEND(recalls->unfinished, recall);
+}
+
 void recalls_expire(struct recalls *recalls, uint64_t now)
 {
     for (int i = 0; i < EXPIRE_AT_ONCE; i++) {

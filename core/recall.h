@@ -62,6 +62,9 @@ struct recall *recalls_enter(struct recalls *recalls, const struct digest *key, 
 bool recalls_finish(struct recalls *recalls, struct recall *recall, const char *status, const char *reply,
                     size_t size);
 
+/* A finished call is being carried out after all: it is unfinished again, and without its reply. */
+void recalls_reopen(struct recalls *recalls, struct recall *recall);
+
 /* Forgets an entry, an unfinished one when it is finished: until then it is only found no more. */
 void recalls_forget(struct recalls *recalls, struct recall *recall);
 
