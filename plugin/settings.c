@@ -266,7 +266,7 @@ static bool check_values(const struct values *values, char *why)
     if (values->has_rate_burst && !values->rate_limit)
         return options_refuse(why, "rate_burst", number, "it needs a rate_limit");
     snprintf(number, sizeof number, "%d", (int)values->duplicate_bytes);
-    if (values->duplicate_window && values->duplicate_bytes < values->max_reply)
+    if ((values->duplicate_window || values->redelivery_guard) && values->duplicate_bytes < values->max_reply)
         return options_refuse(why, "duplicate_bytes", number, "it must be at least max_reply");
     return true;
 }

@@ -374,6 +374,196 @@ START_TEST(calls)
 }
 END_TEST
 
+/* ---- Whole exchanges: JSON-RPC, batches, repetitions, limits ---- */
+
+static const char text_many[] =
+    "[{\"jsonrpc\":\"2.0\",\"id\":\"a:1\",\"method\":\"subtract\",\"params\":[3,2]},"
+    "{\"jsonrpc\":\"2.0\",\"id\":2.5,\"method\":\"id\",\"params\":{}},"
+    "{\"jsonrpc\":\"2.0\",\"id\":12345678901234567890,\"method\":\"nope\"},"
+    "{\"jsonrpc\":\"2.0\",\"method\":\"subtract\"},1,"
+    "{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"act\"}]";
+
+#define ASKED "{\"jsonrpc\":\"2.0\",\"id\":\"a:1\",\"method\":\"subtract\",\"params\":[3,2]}"
+#define TERMS "{\"minuend\":3,\"subtrahend\":2}"
+#define LONG_ID "sixteen-bytes-id"
+
+/* Something that clients send, some of it more than once. */
+static const struct sending {
+    const char *topic, *payload, *response_topic, *correlation;
+    int qos, times;
+    bool reconnects; /* in between */
+    bool subscribed; /* reply_delivery */
+    uint32_t rate;   /* rate_limit */
+} sendings[] = {
+    {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = ASKED, .response_topic = "r", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = ASKED, .response_topic = "#", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = text_many, .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = text_many, .response_topic = "r", .correlation = "c", .times = 2},
+    {.topic = "rpc/jsonrpc", .payload = "[]", .response_topic = "r", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = "{", .response_topic = "r", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":\"+\",\"method\":\"id\"}", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"id\"}", .times = 1},
+    {.topic = "rpc/call/subtract/request", .payload = ASKED, .times = 1},
+    {.topic = "rpc/call/subtract", .payload = ASKED, .times = 2},
+    {.topic = "rpc/call/id", .payload = ASKED, .times = 1},
+    {.topic = "rpc/batch/subtract", .payload = "[" TERMS "," TERMS ",{},{\"a\":1,\"a\":2}]", .times = 1},
+    {.topic = "rpc/batch/subtract",
+     .payload = "[" TERMS "," TERMS ",{},{\"a\":1,\"a\":2}]",
+     .response_topic = "r",
+     .times = 1},
+    {.topic = "rpc/batch/subtract",
+     .payload = "{\"request_id\":\"x\",\"calls\":[" TERMS "," TERMS ",{}]}",
+     .times = 2},
+    {.topic = "rpc/batch/subtract", .payload = "{\"request_id\":\"x\",\"calls\":1}", .times = 1},
+    {.topic = "rpc/batch/act", .payload = "[{},{}]", .response_topic = "r", .times = 1},
+    {.topic = "rpc/batch/nope", .payload = "[{}]", .response_topic = "r", .times = 1},
+    /* Repetitions. */
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .correlation = LONG_ID,
+     .times = 3},
+    {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .correlation = "1", .times = 3},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .correlation = "1",
+     .times = 3,
+     .reconnects = true},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .qos = 2,
+     .times = 3,
+     .reconnects = true},
+    {.topic = "rpc/call/act", .payload = "", .qos = 2, .times = 3, .reconnects = true},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .correlation = LONG_ID,
+     .qos = 2,
+     .times = 3,
+     .reconnects = true},
+    {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 4, .reconnects = true},
+    /* Limits. */
+    {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 4, .rate = 1},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .correlation = LONG_ID,
+     .qos = 2,
+     .times = 4,
+     .reconnects = true,
+     .rate = 1},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "rpc/reply/tester/1",
+     .times = 1,
+     .subscribed = true},
+    {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 1, .subscribed = true},
+    {.topic = "rpc/call/id", .payload = "{\"request_id\":\"x\"}", .times = 1, .subscribed = true},
+    {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1, .subscribed = true},
+};
+
+static char contexts[2]; /* their addresses stand for connections */
+
+static void open_sending(const struct sending *sending)
+{
+    rig_init(&rig);
+    rig.client.connection = &contexts[0];
+    rig.qos = sending->qos;
+    rig.options.jsonrpc_methods = "*";
+    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.rate_limit = sending->rate;
+    rig.options.rate_burst = 2 * sending->rate;
+    rig.options.error_rate = 20;
+    rig.options.reply_to_subscribers = sending->subscribed;
+    lab_start(&rig, &lab_options, raise_trouble);
+    ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
+}
+
+static void begin_anew(void)
+{
+    const struct host_ending ending = {
+        .id = rig.client.id, .connection = rig.client.connection, .kind = HOST_END_TAKEN_OVER};
+    engine_client_ended(rig.engine, &ending);
+    rig.client.connection = rig.client.connection == &contexts[0] ? &contexts[1] : &contexts[0];
+}
+
+/* No Check in here: memory fails. Returns whether all was consumed. */
+static bool send_all(const struct sending *sending)
+{
+    bool consumed = true;
+    for (int i = 0; i < sending->times; i++) {
+        if (i && sending->reconnects)
+            begin_anew();
+        consumed &= rig_send(&rig, sending->topic, sending->payload, sending->response_topic,
+                             sending->correlation) == ENGINE_CONSUME;
+    }
+    rig.host.monotonic += RIG_SECOND;
+    engine_tick(rig.engine);
+    return consumed;
+}
+
+static bool is_said(const struct fake_box *box, const char *text)
+{
+    for (size_t i = 0; i < box->count; i++) {
+        if (strcmp(box->kept[i].text, text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is said without memory is what is said with it, or that there was none. A batch may tell of some of
+   its calls that they failed. */
+static void expect_usual(const struct fake_box *box, const struct fake_box *usual, size_t n)
+{
+    for (size_t i = 0; i < box->count; i++) {
+        const char *text = box->kept[i].text;
+        const bool failed = strstr(text, "internal_error") || strstr(text, "\"err\":\"overloaded\"");
+        ck_assert_msg(failed || is_said(usual, text), "allocation %zu failed: %s", n, text);
+    }
+}
+
+static struct rig usual;
+
+static void keep_usual(const struct sending *sending)
+{
+    open_sending(sending);
+    ck_assert(send_all(sending));
+    usual = rig;
+    for (size_t i = 0; i < FAKE_KEPT; i++) /* the texts are all that is compared */
+        usual.host.replies.kept[i].payload = usual.host.events.kept[i].payload = NULL;
+    rig_close(&rig);
+}
+
+START_TEST(exchanges)
+{
+    const struct sending *sending = &sendings[_i / UNIT_ROWS(modes)];
+    keep_usual(sending);
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        open_sending(sending);
+        failing_arm(modes[_i % UNIT_ROWS(modes)], n);
+        const bool consumed = send_all(sending);
+        failed = failing_disarm();
+        ck_assert(consumed);
+        expect_usual(&rig.host.replies, &usual.host.replies, n);
+        expect_usual(&rig.host.events, &usual.host.events, n);
+        ck_assert(failed || rig.host.replies.count == usual.host.replies.count);
+        rig.host.monotonic += 10 * RIG_SECOND;
+        fake_host_forget(&rig.host);
+        rig_send(&rig, "rpc/call/value", "7", sending->subscribed ? "rpc/reply/tester/1" : "r",
+                 "another-identity");
+        ck_assert_str_eq(rig_last(&rig.host.replies)->text, "7");
+        rig_close(&rig);
+        ck_assert_msg(!failing_live(), "allocation %zu failed, and %zu pieces leaked", n, failing_live());
+    }
+}
+END_TEST
+
 /* Guards and counters: they need memory for what they say only. */
 START_TEST(ticking_and_refusing)
 {
@@ -441,4 +631,5 @@ END_TEST
 
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
-          {ticking_and_refusing, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)})
+          {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
+          {sensors_come_all_the_same, UNIT_ROWS(modes)})

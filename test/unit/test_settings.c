@@ -11,6 +11,8 @@
 
 enum { LINES = 4 };
 
+static const uint64_t second = 1000000000;
+
 static struct settings *settings;
 static char why[OPTIONS_WHY];
 
@@ -63,6 +65,16 @@ START_TEST(defaults)
     ck_assert_uint_eq(engine->reply_expiry, 60);
     ck_assert_uint_eq(engine->sys_interval, 10000000000);
     ck_assert_uint_eq(engine->slow_call, 50000000);
+    ck_assert_int_eq(engine->max_batch, 100);
+    ck_assert_str_eq(engine->jsonrpc_methods, "");
+    ck_assert(!engine->reply_to_subscribers);
+    ck_assert_uint_eq(engine->duplicate_window, 60 * second);
+    ck_assert_uint_eq(engine->duplicate_entries, 10000);
+    ck_assert_uint_eq(engine->duplicate_bytes, 16777216);
+    ck_assert_uint_eq(engine->redelivery_guard, 10 * second);
+    ck_assert_uint_eq(engine->rate_limit, 0);
+    ck_assert_uint_eq(engine->rate_burst, 0);
+    ck_assert_uint_eq(engine->error_rate, 20);
     size_t count = 0;
     while (plugin_modules[count])
         count++;
@@ -112,6 +124,83 @@ START_TEST(each_option_is_read)
     close_settings();
     create("slow_call", "1s");
     ck_assert_uint_eq(settings->engine.slow_call, 1000000000);
+}
+END_TEST
+
+START_TEST(each_limit_is_read)
+{
+    create("max_batch", "10000");
+    ck_assert_int_eq(settings->engine.max_batch, 10000);
+    close_settings();
+    create("jsonrpc_methods", "echo  ping ");
+    ck_assert_str_eq(settings->engine.jsonrpc_methods, "echo  ping");
+    close_settings();
+    create("jsonrpc_methods", "*");
+    ck_assert_str_eq(settings->engine.jsonrpc_methods, "*");
+    close_settings();
+    create("reply_delivery", "subscribed");
+    ck_assert(settings->engine.reply_to_subscribers);
+    close_settings();
+    create("reply_delivery", "client");
+    ck_assert(!settings->engine.reply_to_subscribers);
+    close_settings();
+    create("duplicate_window", "1500ms");
+    ck_assert_uint_eq(settings->engine.duplicate_window, second * 3 / 2);
+    close_settings();
+    create("duplicate_window", "24h");
+    ck_assert_uint_eq(settings->engine.duplicate_window, 86400 * second);
+    close_settings();
+    create("duplicate_entries", "1");
+    ck_assert_uint_eq(settings->engine.duplicate_entries, 1);
+    close_settings();
+    create("duplicate_bytes", "1024m");
+    ck_assert_uint_eq(settings->engine.duplicate_bytes, 1073741824);
+    close_settings();
+    create("redelivery_guard", "0");
+    ck_assert_uint_eq(settings->engine.redelivery_guard, 0);
+    close_settings();
+    create("redelivery_guard", "1m");
+    ck_assert_uint_eq(settings->engine.redelivery_guard, 60 * second);
+    close_settings();
+    create("error_rate", "0");
+    ck_assert_uint_eq(settings->engine.error_rate, 0);
+}
+END_TEST
+
+/* The burst is twice the rate unless it is given, and may be smaller. */
+static const struct rate {
+    const char *pairs[2 * LINES];
+    uint32_t limit, burst;
+} rates[] = {
+    {{"rate_limit", "0"}, 0, 0},
+    {{"rate_limit", "1"}, 1, 2},
+    {{"rate_limit", "50"}, 50, 100},
+    {{"rate_limit", "1000000"}, 1000000, 2000000},
+    {{"rate_limit", "50", "rate_burst", "50"}, 50, 50},
+    {{"rate_burst", "1", "rate_limit", "50"}, 50, 1},
+    {{"rate_limit", "1", "rate_burst", "2000000"}, 1, 2000000},
+};
+
+START_TEST(rates_and_bursts)
+{
+    ck_assert_msg(create_with(rates[_i].pairs, plugin_modules), "%s", why);
+    ck_assert_uint_eq(settings->engine.rate_limit, rates[_i].limit);
+    ck_assert_uint_eq(settings->engine.rate_burst, rates[_i].burst);
+}
+END_TEST
+
+/* A reply that is never remembered would be no promise; without a window there is none. */
+START_TEST(replies_must_be_remembered)
+{
+    const char *const equal[2 * LINES] = {"duplicate_bytes", "64k"};
+    ck_assert_msg(create_with(equal, plugin_modules), "%s", why);
+    close_settings();
+    const char *const small[2 * LINES] = {"duplicate_bytes", "1k", "max_reply", "1k"};
+    ck_assert_msg(create_with(small, plugin_modules), "%s", why);
+    close_settings();
+    const char *const off[2 * LINES] = {"duplicate_bytes",  "1k", "duplicate_window", "0",
+                                        "redelivery_guard", "0"};
+    ck_assert_msg(create_with(off, plugin_modules), "%s", why);
 }
 END_TEST
 
@@ -196,6 +285,7 @@ END_TEST
 #define CLASH "its topics must not be those of another prefix"
 #define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
 #define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
+#define AT_LEAST "it must be at least max_reply"
 #define TWICE "the option is given twice"
 
 static const struct refused {
@@ -242,6 +332,44 @@ static const struct refused {
      "sys_interval",
      "25h",
      "it takes a duration from 0 to 24h, such as 500ms, 10s, 5m, 1h"},
+    {{"max_batch", "0"}, "max_batch", "0", "it takes a whole number from 1 to 10000"},
+    {{"max_batch", "10001"}, "max_batch", "10001", "it takes a whole number from 1 to 10000"},
+    {{"jsonrpc_methods", ""}, "jsonrpc_methods", "", "it takes a string of 1 to 65535 characters"},
+    {{"reply_delivery", "public"}, "reply_delivery", "public", "it takes one of client, subscribed"},
+    {{"duplicate_window", "25h"},
+     "duplicate_window",
+     "25h",
+     "it takes a duration from 0 to 24h, such as 500ms, 10s, 5m, 1h"},
+    {{"duplicate_window", "60"},
+     "duplicate_window",
+     "60",
+     "it takes a duration from 0 to 24h, such as 500ms, 10s, 5m, 1h"},
+    {{"duplicate_entries", "0"}, "duplicate_entries", "0", "it takes a whole number from 1 to 10000000"},
+    {{"duplicate_entries", "10000001"},
+     "duplicate_entries",
+     "10000001",
+     "it takes a whole number from 1 to 10000000"},
+    {{"duplicate_bytes", "1023"},
+     "duplicate_bytes",
+     "1023",
+     "it takes a size in bytes from 1k to 1024m, such as 1500, 64k, 16m"},
+    {{"duplicate_bytes", "63k"}, "duplicate_bytes", "64512", AT_LEAST},
+    {{"max_reply", "2m", "duplicate_bytes", "1m"}, "duplicate_bytes", "1048576", AT_LEAST},
+    {{"duplicate_window", "0", "duplicate_bytes", "63k"}, "duplicate_bytes", "64512", AT_LEAST},
+    {{"redelivery_guard", "2h"},
+     "redelivery_guard",
+     "2h",
+     "it takes a duration from 0 to 1h, such as 500ms, 10s, 5m, 1h"},
+    {{"rate_limit", "-1"}, "rate_limit", "-1", "it takes a whole number from 0 to 1000000"},
+    {{"rate_limit", "1000001"}, "rate_limit", "1000001", "it takes a whole number from 0 to 1000000"},
+    {{"rate_limit", "5", "rate_burst", "0"}, "rate_burst", "0", "it takes a whole number from 1 to 2000000"},
+    {{"rate_limit", "5", "rate_burst", "2000001"},
+     "rate_burst",
+     "2000001",
+     "it takes a whole number from 1 to 2000000"},
+    {{"rate_burst", "5"}, "rate_burst", "5", "it needs a rate_limit"},
+    {{"rate_burst", "5", "rate_limit", "0"}, "rate_burst", "5", "it needs a rate_limit"},
+    {{"error_rate", "1000001"}, "error_rate", "1000001", "it takes a whole number from 0 to 1000000"},
     {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
     {{"QOS", "1"}, "QOS", "1", UNKNOWN},
     {{"workers", "2"}, "workers", "2", UNKNOWN},
@@ -382,7 +510,8 @@ START_TEST(the_own_table)
 }
 END_TEST
 
-UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {several_prefixes, 0},
+UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {each_limit_is_read, 0},
+          {rates_and_bursts, UNIT_ROWS(rates)}, {replies_must_be_remembered, 0}, {several_prefixes, 0},
           {many_prefixes, 0}, {some_modules, 0}, {options_of_modules, 0},
           {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
           {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},
