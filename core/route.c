@@ -25,19 +25,27 @@ static bool can_be_replied_to(const char *topic)
 }
 
 /*
- * With reply_delivery subscribed: {prefix}/reply/{client id}/. The id has to be one level of a topic, or one
- * client's replies could lie below another's. NULL: it is not, or there is no memory.
+ * With reply_delivery subscribed replies go below {prefix}/reply/{client id}/. The id has to be one level of
+ * a topic, or one client's replies could lie below another's.
  */
-static const char *own_replies(struct exchange *exchange)
+static bool has_own_replies(const struct exchange *exchange)
 {
     const char *id = exchange->message->client->id;
-    if (!*id || strchr(id, '/') || !text_is_topic(id))
-        return NULL;
-    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->options.prefix, id);
+    return *id && !strchr(id, '/') && text_is_topic(id);
 }
 
+/* NULL: no memory. */
+static const char *own_replies(struct exchange *exchange)
+{
+    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->options.prefix,
+                        exchange->message->client->id);
+}
+
+/* A Response Topic is so short that the arena has room for what is not longer. */
 static bool is_own(struct exchange *exchange, const char *topic)
 {
+    if (!has_own_replies(exchange) || strlen(exchange->message->client->id) > TOPIC_REPLY_MAX)
+        return false;
     const char *own = own_replies(exchange);
     return own && strncmp(topic, own, strlen(own)) == 0;
 }
@@ -60,7 +68,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 
 /* ---- Tokens ---- */
 
-/* {prefix}/call/{method}/response/ and its likes. NULL: there is none for this client, or no memory. */
+/* {prefix}/call/{method}/response/ and its likes. NULL: no memory. */
 static const char *replies_of(struct exchange *exchange)
 {
     const char *prefix = exchange->engine->options.prefix;
@@ -73,11 +81,13 @@ static const char *replies_of(struct exchange *exchange)
 
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
+    if (exchange->engine->options.reply_to_subscribers && !has_own_replies(exchange))
+        return malformed(exchange, what);
     const char *head = replies_of(exchange);
     const char *tail = arena_copy(&exchange->arena, token, size);
-    if (!tail || (!head && !exchange->engine->options.reply_to_subscribers))
+    if (!head || !tail)
         return RPC_INTERNAL_ERROR;
-    if (!head || size > TOPIC_REPLY_MAX || !text_is_topic(tail) || strlen(head) + size > TOPIC_MAX)
+    if (size > TOPIC_REPLY_MAX || !text_is_topic(tail) || strlen(head) + size > TOPIC_MAX)
         return malformed(exchange, what);
     exchange->to.topic = arena_printf(&exchange->arena, "%s%s", head, tail);
     return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;

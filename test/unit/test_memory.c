@@ -387,12 +387,16 @@ static const char text_many[] =
 #define TERMS "{\"minuend\":3,\"subtrahend\":2}"
 #define LONG_ID "sixteen-bytes-id"
 
+static char long_id[3001];
+static char long_reply[200]; /* too short to lie below it */
+
 /* Something that clients send, some of it more than once. */
 static const struct sending {
     const char *topic, *payload, *response_topic, *correlation;
     int qos, times;
     bool reconnects; /* in between */
     bool subscribed; /* reply_delivery */
+    bool long_id;    /* of the client: more than a call has room for */
     uint32_t rate;   /* rate_limit */
 } sendings[] = {
     {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1},
@@ -464,6 +468,18 @@ static const struct sending {
     {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 1, .subscribed = true},
     {.topic = "rpc/call/id", .payload = "{\"request_id\":\"x\"}", .times = 1, .subscribed = true},
     {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1, .subscribed = true},
+    {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1, .subscribed = true, .long_id = true},
+    {.topic = "rpc/call/id",
+     .payload = "{\"request_id\":\"x\"}",
+     .times = 2,
+     .subscribed = true,
+     .long_id = true},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = long_reply,
+     .times = 1,
+     .subscribed = true,
+     .long_id = true},
 };
 
 static char contexts[2]; /* their addresses stand for connections */
@@ -472,6 +488,10 @@ static void open_sending(const struct sending *sending)
 {
     rig_init(&rig);
     rig.client.connection = &contexts[0];
+    memset(long_id, 'x', sizeof long_id - 1);
+    strcpy(long_reply, "rpc/reply/x");
+    if (sending->long_id)
+        rig.client.id = long_id;
     rig.qos = sending->qos;
     rig.options.jsonrpc_methods = "*";
     rig.options.duplicate_window = 60 * RIG_SECOND;
@@ -555,6 +575,7 @@ START_TEST(exchanges)
         ck_assert(failed || rig.host.replies.count == usual.host.replies.count);
         rig.host.monotonic += 10 * RIG_SECOND;
         fake_host_forget(&rig.host);
+        rig.client.id = "tester";
         rig_send(&rig, "rpc/call/value", "7", sending->subscribed ? "rpc/reply/tester/1" : "r",
                  "another-identity");
         ck_assert_str_eq(rig_last(&rig.host.replies)->text, "7");
