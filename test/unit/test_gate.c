@@ -56,6 +56,47 @@ START_TEST(a_slow_trickle_always_passes)
 }
 END_TEST
 
+/* How many of `tries` get `tokens` each at one moment. */
+static int take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens, int tries)
+{
+    int taken = 0;
+    for (int i = 0; i < tries; i++)
+        taken += gate_take(full_at, now, rate, burst, tokens);
+    return taken;
+}
+
+START_TEST(buckets_of_any_size)
+{
+    static const uint32_t rates[] = {1, 3, 7, 1000, 999999, 1000000};
+    for (int i = 0; i < UNIT_ROWS(rates); i++) {
+        const uint64_t start = starts[_i];
+        uint64_t full_at = 0;
+        ck_assert_int_eq(take(&full_at, start, rates[i], 5, 1, 20), 5);
+        ck_assert_int_eq(take(&full_at, start + second / rates[i] - 1, rates[i], 5, 1, 20), 0);
+        ck_assert_int_eq(take(&full_at, start + 2 * (second / rates[i]), rates[i], 5, 1, 20), 2);
+        ck_assert_int_eq(take(&full_at, start + 100 * second, rates[i], 5, 1, 20), 5);
+    }
+}
+END_TEST
+
+/* Who takes more than there is left owes it. */
+START_TEST(debts)
+{
+    uint64_t full_at = 0;
+    ck_assert(gate_take(&full_at, second, 10, 5, 4));
+    ck_assert(gate_take(&full_at, second, 10, 5, 21));
+    ck_assert(!gate_take(&full_at, second, 10, 5, 1));
+    ck_assert(!gate_take(&full_at, 3 * second, 10, 5, 1));
+    ck_assert(gate_take(&full_at, 3 * second + second / 10, 10, 5, 1));
+    ck_assert(!gate_take(&full_at, 3 * second + second / 10, 10, 5, 1));
+    /* The most that one message can owe. */
+    full_at = 0;
+    ck_assert(gate_take(&full_at, second, 1, 2, 10000));
+    ck_assert(!gate_take(&full_at, 9999 * second, 1, 2, 1));
+    ck_assert(gate_take(&full_at, 10001 * second, 1, 2, 1));
+}
+END_TEST
+
 UNIT_MAIN("gate", NULL, NULL, {lets_a_burst_through, UNIT_ROWS(starts)},
           {then_one_a_second, UNIT_ROWS(starts)}, {saves_no_more_than_a_burst, 0},
-          {a_slow_trickle_always_passes, 0})
+          {a_slow_trickle_always_passes, 0}, {buckets_of_any_size, UNIT_ROWS(starts)}, {debts, 0})

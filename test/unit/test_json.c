@@ -468,9 +468,41 @@ START_TEST(finds_a_duplicate_among_many)
 }
 END_TEST
 
+/* What is wrong with one part is no matter of the others, and of the members alone it is their names. */
+static const struct part {
+    const char *text; /* an object with a member "part" */
+    bool wanted, once, part_wanted;
+} parts[] = {
+    {"{\"part\":{}}", true, true, true},
+    {"{\"part\":{\"a\":1,\"a\":2}}", false, true, false},
+    {"{\"part\":[{\"b\":{\"a\":1,\"a\":2}}]}", false, true, false},
+    {"{\"part\":1,\"x\":1,\"x\":2}", false, false, true},
+    {"{\"part\":1e999}", false, true, false},
+    {"{\"part\":1,\"other\":1e999}", false, true, true},
+};
+
+START_TEST(parts_are_wanted_by_themselves)
+{
+    const struct part *row = &parts[_i];
+    struct json_error error;
+    cJSON *tree = json_parse(row->text, strlen(row->text), &error);
+    ck_assert_ptr_nonnull(tree);
+    ck_assert_int_eq(error.fault == JSON_FINE, row->wanted);
+    ck_assert_int_eq(json_is_wanted(tree, &error), row->wanted);
+    ck_assert_int_eq(json_has_members_once(tree, &error), row->once);
+    ck_assert_int_eq(error.fault, row->once ? JSON_FINE : JSON_UNWANTED);
+    ck_assert_int_eq(json_is_wanted(cJSON_GetObjectItemCaseSensitive(tree, "part"), &error),
+                     row->part_wanted);
+    ck_assert_int_eq(error.fault, row->part_wanted ? JSON_FINE : JSON_UNWANTED);
+    ck_assert_int_eq(error.why[0] == '\0', row->part_wanted);
+    cJSON_Delete(tree);
+}
+END_TEST
+
 UNIT_MAIN("json", NULL, NULL, {takes_json, UNIT_ROWS(valid)}, {refuses_what_is_no_json, UNIT_ROWS(broken)},
           {refuses_every_beginning, 0}, {refuses_nul_bytes, UNIT_ROWS(with_nul)},
           {explains, UNIT_ROWS(explained)}, {cuts_long_names, 0}, {reads_u0000_as_u0001, 0},
           {bounds_the_depth, UNIT_ROWS(nests)}, {depth_32_but_not_33, 0}, {depth_is_not_breadth, 0},
           {keeps_long_numbers, UNIT_ROWS(exact)}, {long_numbers_are_numbers, 0}, {refuses_endless_numbers, 0},
-          {takes_many_members, UNIT_ROWS(counts)}, {finds_a_duplicate_among_many, UNIT_ROWS(counts)})
+          {takes_many_members, UNIT_ROWS(counts)}, {finds_a_duplicate_among_many, UNIT_ROWS(counts)},
+          {parts_are_wanted_by_themselves, UNIT_ROWS(parts)})
