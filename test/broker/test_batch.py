@@ -111,7 +111,8 @@ class Limits(BatchTest):
         broker = self.start(["max_batch 3", "jsonrpc_methods *"])
         client = self.client(broker, 5)
         self.assertEqual(len(payload_of(self.batch(client, "probe.count", [{}, {}, {}]))), 3)
-        self.assert_error(error_of(self.batch(client, "probe.count", 4 * [{}])), "invalid_request", method="probe.count")
+        self.assert_error(error_of(self.batch(client, "probe.count", 4 * [{}])), "invalid_request",
+                          method="probe.count")
         requests = [{"jsonrpc": "2.0", "method": "probe.count", "id": number} for number in range(4)]
         for topic in ("rpc/jsonrpc", "rpc/call/probe.count"):
             client.publish(topic, encode(requests), qos=1, properties=[(RESPONSE_TOPIC, "r")])

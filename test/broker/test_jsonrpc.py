@@ -33,7 +33,8 @@ class JsonRpcTest(BrokerTest):
     def assert_failed(self, content, identity, code, err):
         """A response that is an error."""
         self.assertEqual(set(content), {"jsonrpc", "id", "error"}, content)
-        self.assertEqual((content["jsonrpc"], content["id"], content["error"]["code"]), ("2.0", identity, code), content)
+        found = (content["jsonrpc"], content["id"], content["error"]["code"])
+        self.assertEqual(found, ("2.0", identity, code), content)
         self.assertEqual(set(content["error"]), {"code", "message", "data"}, content)
         self.assert_error(content["error"]["data"], err, msg=content["error"]["message"])
 
@@ -388,8 +389,10 @@ class Hostile(JsonRpcTest):
         client = self.client(broker, 5)
         payloads = [b"", b"\0", b"[", b"[" * 1000, b"{" * 1000, b"[]" * 1000, b"[" * 33 + b"]" * 33, b"\xff\xfe",
                     b'{"jsonrpc":"2.0"', b'{"jsonrpc":"2.0","jsonrpc":"2.0","method":"echo","id":1}',
-                    b'{"jsonrpc":"2.0","method":"echo","id":1,"id":2}', b'{"jsonrpc":"2.0","method":"ec\\u0000ho","id":1}',
-                    b'{"jsonrpc":"2.0","method":"echo","id":1e999}', b'{"jsonrpc":"2.0","method":"echo","id":"\\u0000"}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":1,"id":2}',
+                    b'{"jsonrpc":"2.0","method":"ec\\u0000ho","id":1}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":1e999}',
+                    b'{"jsonrpc":"2.0","method":"echo","id":"\\u0000"}',
                     b'{"jsonrpc":"2.0","method":"' + b"x" * 60000 + b'","id":1}',
                     b'{"jsonrpc":"2.0","method":"echo","id":' + b"9" * 60 + b"}",
                     b'{"jsonrpc":"2.0","method":"echo","id":' + b"9" * 70 + b"}",

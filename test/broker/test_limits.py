@@ -1,9 +1,12 @@
-"""Sizes, memory, slow handlers, and the counters that tell an operator of them."""
+"""Sizes, rates, memory, slow handlers, and the counters that tell an operator of them."""
 import json
+import socket
+import struct
+import time
 
-from harness import (INSTRUMENTED, SLOW, TIMEOUT, BrokerTest, ask, ask_by_id, error_of, eventually, main,
-                     result_of)
-from mqtt import MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence
+from harness import (INSTRUMENTED, SLOW, TIMEOUT, BrokerTest, Client, ask, ask_by_id, encode, error_of,
+                     eventually, main, payload_of, result_of)
+from mqtt import CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence, user_property_of
 
 
 class Memory(BrokerTest):
@@ -42,6 +45,304 @@ class Memory(BrokerTest):
             other.publish("news", str(number), qos=1)
             self.assertEqual(small.receive().payload, str(number).encode())
         ask(small, "probe.big", {"size": 1}, qos=0, correlation=b"1", topic="r")
+
+
+class Bounds(BrokerTest):
+    """What is remembered of calls and callers has an end, however many there are."""
+
+    def resident(self, broker):
+        """The broker's resident memory, bytes."""
+        with open(f"/proc/{broker.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+    def start_quiet(self, options):
+        return self.start([*options, "sys_interval 0"], log_types=("information",), lines=["set_tcp_nodelay true"])
+
+    def call_with_identities(self, client, numbers):
+        """As many calls, all different."""
+        for start in range(numbers.start, numbers.stop, 500):
+            client.send(b"".join(
+                client.publish_packet("rpc/call/probe.count", b"{}",
+                                      entries=[(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, f"identity-{number:020d}")])
+                for number in range(start, start + 500)))
+            while len(client.inbox) < 500:
+                client.handle(client.read())
+            client.inbox.clear()
+
+    def test_identities(self):
+        """200,000 of them; no more than duplicate_entries stay."""
+        count = 20_000 if INSTRUMENTED else 200_000
+        broker = self.start_quiet(["duplicate_entries 5000"])
+        client = self.client(broker, 5)
+        self.call_with_identities(client, range(10_000))
+        before = self.resident(broker)
+        self.call_with_identities(client, range(10_000, count))
+        self.assertLess(self.resident(broker) - before, 1_000_000 * SLOW)
+        for number, again in ((count - 4_999, False), (count - 5_500, True)):
+            runs = result_of(ask(client, "probe.runs"))["runs"]
+            self.ask_numbered(client, number)
+            self.assertEqual(result_of(ask(client, "probe.runs"))["runs"] - runs, int(again))
+
+    def test_duplicate_entries(self):
+        broker = self.start_quiet(["duplicate_entries 100"])
+        client = self.client(broker, 5)
+        for first in (0, 1):
+            self.assertEqual([self.ask_numbered(client, number) for number in range(first, 100 + first)],
+                             list(range(1, 101)) if not first else [*range(2, 101), 101])
+        self.assertEqual(self.ask_numbered(client, 0), 102)  # made room for that of number 100
+
+    def ask_numbered(self, client, number):
+        """The runs that the call with this identity was answered with."""
+        reply = ask(client, "probe.count", b"{}", correlation=f"identity-{number:020d}".encode(), topic="r")
+        return result_of(reply)["runs"]
+
+    def test_duplicate_bytes(self):
+        """Replies count, and the oldest go first."""
+        broker = self.start_quiet(["duplicate_bytes 100k", "max_reply 64k"])
+        client = self.client(broker, 5)
+        self.assertEqual(self.ask_numbered(client, 1), 1)
+        for number in (2, 3):
+            ask(client, "probe.big", {"size": 60_000}, correlation=f"identity-{number:020d}".encode())
+        self.assertEqual(self.ask_numbered(client, 1), 2)
+        self.assertEqual(self.ask_numbered(client, 1), 2)
+
+    def test_clients(self):
+        """20,000 client ids, each with a call in each kind of memory, then gone."""
+        count = 4_000 if INSTRUMENTED else 20_000
+        broker = self.start_quiet(["duplicate_entries 100", "rate_limit 100"])
+        self.visit(broker, range(count // 10))
+        before = self.resident(broker)
+        self.visit(broker, range(count // 10, count))
+        self.assertLess(self.resident(broker) - before, 6_000_000 * SLOW)
+        self.assertEqual(result_of(ask(self.client(broker, 5), "echo", "1")), 1)
+
+    def visit(self, broker, numbers):
+        """Connections that call at QoS 2 without an identity and with a short one, and are reset."""
+        maker = Client(broker.port, 5)
+        calls = maker.publish_packet("rpc/call/probe.count", b"{}", qos=2, mid=1)
+        calls += maker.publish_packet("rpc/call/probe.count", b"{}", qos=1, mid=2,
+                                      entries=[(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, "short")])
+        maker.close()
+        for number in numbers:
+            maker.client_id = f"visitor-{number}"
+            with socket.create_connection(("127.0.0.1", broker.port), TIMEOUT) as visitor:
+                visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                visitor.sendall(maker._connect_packet(True, None, None, 0, ()) + calls)
+                seen = b""
+                while b"\x50\x02\x00\x01" not in seen and b"\x50\x03\x00\x01" not in seen:  # PUBREC
+                    seen += visitor.recv(4096)
+                    self.assertTrue(seen)
+
+
+class Rates(BrokerTest):
+
+    def flood(self, client, count, method="echo", batch=0):
+        """Calls at once; returns the status of each reply that came."""
+        kind, payload = ("batch", encode(batch * [1])) if batch else ("call", "1")
+        for number in range(count):
+            client.publish(f"rpc/{kind}/{method}", payload, properties=[(RESPONSE_TOPIC, "r")])
+        client.ping()
+        time.sleep(0.1)
+        client.ping()
+        statuses = [user_property_of(reply, "status") for reply in client.inbox]
+        client.inbox.clear()
+        return statuses
+
+    def test_rate_limit(self):
+        """The burst, then a few refusals, then silence; and after a while again."""
+        broker = self.start(["rate_limit 10", "rate_burst 30"])
+        client, other = self.client(broker, 5), self.client(broker, 5)
+        statuses = self.flood(client, 300)
+        self.assertIn(statuses.count("ok"), range(30, 30 + 15 * SLOW))
+        self.assertIn(statuses.count("rate_limited"), range(10, 10 + 15 * SLOW))
+        self.assertEqual(set(statuses), {"ok", "rate_limited"})
+        self.assertEqual(self.flood(other, 30), 30 * ["ok"])
+        broker.wait_log("calls more often than rate_limit allows")
+        time.sleep(1.5)
+        self.assertEqual(self.flood(client, 10), 10 * ["ok"])
+
+    def test_the_burst_is_twice_the_rate(self):
+        client = self.client(self.start(["rate_limit 20"]), 5)
+        self.assertIn(self.flood(client, 200).count("ok"), range(40, 40 + 15 * SLOW))
+
+    def test_off_by_default(self):
+        self.assertEqual(self.flood(self.client(self.start(), 5), 1000), 1000 * ["ok"])
+
+    def test_batches_count_by_the_item(self):
+        """One that goes beyond what is left is carried out, and paid for by what comes after."""
+        client = self.client(self.start(["rate_limit 1", "rate_burst 25"]), 5)
+        self.assertEqual(self.flood(client, 6, batch=10), ["ok", "ok", "ok", "rate_limited"])
+
+    def test_coming_back_is_no_way_out(self):
+        broker = self.start(["rate_limit 1", "rate_burst 10"])
+        for version, clean in ((5, True), (5, False)):
+            with self.subTest(clean=clean):
+                total = 0
+                for _ in range(5):
+                    client = self.client(broker, version, client_id=f"same-{clean}", clean=clean)
+                    total += self.flood(client, 10).count("ok")
+                    client.reset()
+                self.assertIn(total, range(10, 10 + 10 * SLOW))
+
+    def test_what_was_refused_was_not_carried_out(self):
+        """So its repetition is a new attempt."""
+        broker = self.start(["rate_limit 2", "rate_burst 2"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/event/probeCounted")
+        self.flood(client, 2)
+        how = {"correlation": b"0123456789abcdef", "topic": "r"}
+        self.assert_error(error_of(ask(client, "probe.count", **how)), "rate_limited", method="probe.count")
+        watcher.expect_nothing(0)
+        time.sleep(1.5)
+        self.assertEqual(result_of(ask(client, "probe.count", **how)), {"runs": 1})
+        self.assertEqual(payload_of(watcher.receive()), {"runs": 1})
+
+    def test_error_rate(self):
+        """Over all clients and methods; replies are not affected."""
+        broker = self.start(["error_rate 5"])
+        watcher = self.client(broker)
+        watcher.subscribe("rpc/event/#")
+        clients = [self.client(broker, version) for version in (4, 5)]
+        for number in range(100):
+            topic, payload = ("rpc/call/echo", "{") if number % 4 < 2 else ("rpc/call/probe.fail", "")
+            clients[number % 2].publish(topic, payload)
+        for client in clients:
+            client.ping()
+        watcher.ping()
+        self.assertIn(len(watcher.inbox), range(5, 5 + 10 * SLOW))
+        self.assert_error(error_of(ask(clients[1], "probe.fail")), "internal_error")
+        time.sleep(1.2)
+        watcher.ping()
+        watcher.inbox.clear()
+        clients[0].publish("rpc/call/probe.fail")
+        self.assert_error(watcher.receive(), "internal_error")
+
+    def test_error_rate_off(self):
+        broker = self.start(["error_rate 0"])
+        client, watcher = self.client(broker), self.client(broker)
+        watcher.subscribe("rpc/event/error")
+        for _ in range(200):
+            client.publish("rpc/call/echo", "{")
+        for _ in range(200):
+            self.assert_error(watcher.receive(), "parse_error")
+
+
+class Subscribed(BrokerTest):
+    """reply_delivery subscribed: replies are ordinary messages below {prefix}/reply/{client id}/."""
+
+    ACL = ("pattern read rpc/reply/%c/#\ntopic write rpc/call/#\ntopic write rpc/batch/#\ntopic write rpc/jsonrpc\n"
+           "topic read $SYS/#\ntopic read rpc/event/#\n")
+
+    def begin(self, options=(), **how):
+        return self.start(["reply_delivery subscribed", *options], acl=self.ACL, **how)
+
+    def test_callers_get_their_replies(self):
+        broker = self.begin(["jsonrpc_methods *"])
+        client = self.client(broker, 5, client_id="one")
+        client.subscribe("rpc/reply/one/#")
+        for qos in (0, 1, 2):
+            reply = ask(client, "echo", '"mine"', qos=qos, topic="rpc/reply/one/to/me")
+            self.assertEqual((result_of(reply), reply.qos), ("mine", qos))
+        for version in (3, 4):
+            old = self.client(broker, version, client_id=f"old-{version}")
+            old.subscribe(f"rpc/reply/old-{version}/#")
+            for topic, payload in (("rpc/call/echo", {"request_id": "7", "a": 1}),
+                                   ("rpc/call/echo", {"jsonrpc": "2.0", "method": "echo", "params": [1], "id": "7:8"}),
+                                   ("rpc/jsonrpc", {"jsonrpc": "2.0", "method": "echo", "params": [1], "id": "7:8"}),
+                                   ("rpc/batch/echo", {"request_id": "7", "calls": [1]})):
+                old.publish(topic, json.dumps(payload), qos=1)
+                self.assertEqual(old.receive().topic, f"rpc/reply/old-{version}/7")
+
+    def test_only_subscribers_get_them(self):
+        broker = self.begin()
+        client = self.client(broker, 5, client_id="one")
+        client.publish("rpc/call/echo", "1", qos=1, properties=[(RESPONSE_TOPIC, "rpc/reply/one/x")])
+        client.expect_nothing()
+
+    def test_others_cannot_read_them(self):
+        """The broker's read ACL, which replies to a client by its id do not pass."""
+        broker = self.begin()
+        client, spy = self.client(broker, 5, client_id="one"), self.client(broker, 5, client_id="spy")
+        client.subscribe("rpc/reply/one/#")
+        spy.subscribe("rpc/reply/#", "rpc/reply/one/#", "#", "rpc/reply/+/x", check=False)
+        ask(client, "echo", "1", topic="rpc/reply/one/x")
+        spy.expect_nothing()
+
+    def test_nobody_has_replies_sent_to_others(self):
+        broker = self.begin()
+        victim, client = self.client(broker, 5, client_id="one"), self.client(broker, 5, client_id="on")
+        watcher = self.client(broker, client_id="watcher")
+        victim.subscribe("rpc/reply/one/#")
+        watcher.subscribe("rpc/event/error")
+        for topic in ("rpc/reply/one/x", "rpc/reply/one", "rpc/reply/on", "rpc/reply/onx/y", "rpc/reply/", "rpc/reply",
+                      "reply/to/me", "rpc/event/probeCounted", "rpc/call/probe.count", "other/reply/on/x"):
+            with self.subTest(topic=topic):
+                client.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+                self.assert_error(watcher.receive(), "invalid_request", method="probe.count")
+        victim.expect_nothing()
+        client.subscribe("rpc/reply/on/#")
+        self.assertEqual(result_of(ask(client, "probe.runs", topic="rpc/reply/on/x")), {"runs": 0})
+
+    def test_client_ids_that_are_no_level(self):
+        broker = self.begin()
+        watcher = self.client(broker, client_id="watcher")
+        watcher.subscribe("rpc/event/error")
+        for client_id in ("one/two", "a+b", "#", "/"):
+            with self.subTest(client_id=client_id):
+                client = self.client(broker, 5, client_id=client_id)
+                topic = f"rpc/reply/{client_id}/x".replace("+", "p").replace("#", "h")
+                client.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+                self.assert_error(watcher.receive(), "invalid_request")
+
+    def test_nobody_forges_them(self):
+        """Also where no ACL forbids it."""
+        broker = self.start(["reply_delivery subscribed"])
+        client, forger = self.client(broker, 5, client_id="one"), self.client(broker, 5)
+        client.subscribe("rpc/reply/one/#")
+        for topic in ("rpc/reply/one/x", "rpc/reply/one", "rpc/reply"):
+            self.assertEqual(forger.publish(topic, "forged", qos=1), 0x87)
+            forger.publish(topic, "forged", qos=0, retain=True)
+        client.expect_nothing()
+
+    def test_otherwise_they_are_no_matter(self):
+        """With replies to clients, {prefix}/reply is anybody's."""
+        broker = self.start()
+        client, other = self.client(broker), self.client(broker)
+        client.subscribe("rpc/reply/#")
+        other.publish("rpc/reply/one/x", "hello", qos=1)
+        self.assertEqual(client.receive().payload, b"hello")
+
+    def test_duplicates(self):
+        broker = self.begin()
+        client = self.client(broker, 5, client_id="one")
+        client.subscribe("rpc/reply/one/#")
+        how = {"topic": "rpc/reply/one/x", "correlation": b"0123456789abcdef"}
+        replies = [ask(client, "probe.count", **how) for _ in range(2)]
+        self.assertEqual(replies[0].payload, replies[1].payload)
+
+    def test_a_caller_that_never_reads_costs_nothing(self):
+        """T7: what is sent to a client by its id and dropped stays in the broker for good."""
+        broker = self.begin(lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
+        watcher = self.client(broker, client_id="watcher")
+        watcher.subscribe("$SYS/broker/store/messages/count")
+        deaf = Client(broker.port, version=5, timeout=2 * SLOW, client_id="deaf", auto_ack=False)
+        self.addCleanup(deaf.close)
+        deaf.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.subscribe("rpc/reply/deaf/#")
+        try:
+            for number in range(1500):
+                deaf.publish("rpc/call/probe.big", '{"size":20000}', qos=number % 2, wait=False,
+                             properties=[(RESPONSE_TOPIC, "rpc/reply/deaf/x")])
+        except OSError:
+            pass  # the broker stopped reading from it, which is as good
+        other = self.client(broker, 5, client_id="other")
+        other.subscribe("rpc/reply/other/#")
+        self.assertEqual(result_of(ask(other, "echo", "1", topic="rpc/reply/other/x")), 1)
+        deaf.close()
+        time.sleep(1.1)
+        watcher.ping()
+        watcher.inbox.clear()
+        eventually(lambda: int(watcher.receive(3 * TIMEOUT).payload) < 150)
 
 
 class Sizes(BrokerTest):
@@ -89,7 +390,8 @@ class Sizes(BrokerTest):
 class Counters(BrokerTest):
     """$SYS/broker/rpc/{prefix}/…: retained, by prefix."""
 
-    NAMES = ("calls", "errors", "unknown", "replies", "events", "refused", "dropped", "slow")
+    NAMES = ("calls", "errors", "unknown", "replies", "events", "refused", "limited", "suppressed",
+             "duplicates", "dropped", "slow")
 
     def read_counters(self, client, prefix, until):
         """Takes the counters as they come, until the condition holds."""

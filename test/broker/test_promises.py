@@ -156,6 +156,7 @@ class EveryCell(PromiseTest):
                     caller = self.caller(version, qos=qos, identity=identity, session=session)
                     self.try_cell(caller, point, cut, sent_again, repeated)
                     caller.connection.disconnect()
+        self.assertNotIn("Reused message ID", self.broker.log())
 
     def test_mqtt_3(self):
         self.try_row(4)
