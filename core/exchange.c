@@ -380,33 +380,32 @@ static void fail(struct exchange *exchange, rpc_status status)
         call_carry_out(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
 }
 
-static void finish(struct exchange *exchange)
+static void answer(struct exchange *exchange, rpc_status status)
 {
-    if (exchange->to.topic && exchange->out.used)
-        answer_send(exchange->engine, &exchange->to, exchange->status, exchange->out.out, exchange->out.used);
-    once_finish(exchange);
-}
-
-static void handle(struct exchange *exchange, rpc_status status)
-{
-    bool told = true;
-    if (status == RPC_OK && once_is_sent_again(exchange))
-        return;
-    if (is_over_its_rate(exchange, &told))
-        status = RPC_RATE_LIMITED;
-    else if (status == RPC_OK && once_is_repeated(exchange, &status))
-        return;
-    if (!told) {
-        exchange->status = status_name(RPC_RATE_LIMITED);
-        once_finish(exchange);
-        return;
-    }
     const bool unknown_batch = exchange->batch && !exchange->jsonrpc && !exchange->method;
     if (status == RPC_OK && !unknown_batch)
         carry_out(exchange);
     else
         fail(exchange, status);
-    finish(exchange);
+    if (exchange->to.topic && exchange->out.used)
+        answer_send(exchange->engine, &exchange->to, exchange->status, exchange->out.out, exchange->out.used);
+}
+
+/* Whatever becomes of it after it has got its place in the client's order is the end of it there, too. */
+static void handle(struct exchange *exchange, rpc_status status)
+{
+    bool told = true;
+    if (status == RPC_OK && once_is_sent_again(exchange))
+        return;
+    const bool limited = is_over_its_rate(exchange, &told);
+    const bool repeated = !limited && status == RPC_OK && once_is_repeated(exchange, &status);
+    if (limited) {
+        status = RPC_RATE_LIMITED;
+        exchange->status = status_name(status);
+    }
+    if (told && !repeated)
+        answer(exchange, status);
+    once_finish(exchange);
 }
 
 static enum engine_verdict verdict(const struct exchange *exchange)
