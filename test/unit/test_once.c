@@ -1000,6 +1000,18 @@ START_TEST(refused_and_suppressed)
 }
 END_TEST
 
+/* Repetitions that are known by their identity have been dealt with in the order, too. */
+START_TEST(repetitions_leave_room_in_the_order)
+{
+    open_guard(NULL);
+    for (int i = 0; i < 200; i++)
+        rig_send(&rig, COUNT, "", "r", LONG_ID);
+    ck_assert(call("{}"));
+    reconnect();
+    ck_assert(!call("{}"));
+}
+END_TEST
+
 /* Other clients' orders are theirs. */
 START_TEST(orders_are_the_clients_own)
 {
@@ -1055,5 +1067,5 @@ UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_rep
           {qos_0_ends_the_guard, 0}, {the_guard_can_be_off, 0}, {the_guard_alone, 0},
           {batches_without_an_identity, 0}, {sent_again_while_the_first_runs, 0},
           {refused_calls_keep_their_place, 0}, {rate_limited_calls_keep_their_place, 0},
-          {refused_in_silence, 0}, {refused_and_suppressed, 0}, {orders_are_the_clients_own, 0},
-          {many_clients, 0})
+          {refused_in_silence, 0}, {refused_and_suppressed, 0}, {repetitions_leave_room_in_the_order, 0},
+          {orders_are_the_clients_own, 0}, {many_clients, 0})

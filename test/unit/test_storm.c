@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Everything at once, at random but the same each time: calls of all sorts from a few clients, connections
+ * that come, go and are told of in any order, calls within calls, time, ticks, a host without memory. What is
+ * looked at is that the engine's tables are sound and within their bounds after each step, and what the fake
+ * host looks at anyway.
+ */
+#include "lab.h"
+#include "unit.h"
+
+#include "engine_private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { STEPS = 20000, DEPTH = 4 };
+
+static struct rig rig;
+static struct lab_options options;
+static char contexts[6];
+static uint64_t random_state;
+static int depth;
+
+static unsigned pick(unsigned among)
+{
+    random_state = random_state * 6364136223846793005U + 1442695040888963407U;
+    return (unsigned)(random_state >> 33) % among;
+}
+
+#define PICK(list) (list)[pick(UNIT_ROWS(list))]
+
+static const char *const ids[] = {"a", "b", "c", "", "d/e", "+"};
+static const char *const topics[] = {
+    "rpc/call/act",   "rpc/call/act",         "rpc/call/count",     "rpc/call/count/request",
+    "rpc/call/look",  "rpc/call/value",       "rpc/call/subtract",  "rpc/call/nope",
+    "rpc/call/bytes", "rpc/batch/act",        "rpc/batch/count",    "rpc/batch/nope",
+    "rpc/jsonrpc",    "rpc/jsonrpc",          "rpc/call/id",        "rpc/event/x",
+    "rpc/reply/a/x",  "rpc/jsonrpc/response", "rpc/call/id/request"};
+static const char *const payloads[] = {
+    "",
+    "{}",
+    "[]",
+    "{",
+    "1",
+    "[{},{}]",
+    "[{},1,{\"a\":1,\"a\":2}]",
+    "[\"\\u0000\",{}]",
+    "{\"request_id\":\"1\"}",
+    "{\"request_id\":\"sixteen-bytes-id\"}",
+    "{\"request_id\":\"+\"}",
+    "{\"request_id\":\"1\",\"calls\":[{},{},{}]}",
+    "{\"minuend\":1,\"subtrahend\":2}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"act\",\"id\":1}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"act\",\"id\":\"a:1\"}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"act\"}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"count\",\"id\":1e999}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"count\",\"id\":\"sixteen-bytes-id\",\"params\":[]}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"subtract\",\"id\":null,\"params\":[3,4]}",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"act\",\"id\":1},{\"jsonrpc\":\"2.0\",\"method\":\"count\",\"id\":2}]",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"act\"},1,{\"jsonrpc\":\"2.0\",\"method\":\"get\",\"id\":\"#\"}]",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"nope\"}]",
+};
+static const char *const response_topics[] = {NULL, NULL, "r", "r", "s", "a/#", "rpc/reply/a/1", "$SYS"};
+static const char *const correlations[] = {NULL, NULL, "", "1", "2", "sixteen-bytes-id", "sixteen-bytes-di"};
+
+static void choose_client(void)
+{
+    rig.client.id = PICK(ids);
+    rig.client.connection = &contexts[pick(sizeof contexts)];
+    rig.client.version = (int)(3 + pick(3));
+    rig.client.clean_start = pick(4) == 0;
+    rig.client.bridge = pick(20) == 0;
+    rig.qos = (int)pick(3);
+}
+
+static void send(void)
+{
+    const struct rig before = {.client = rig.client, .qos = rig.qos};
+    choose_client();
+    const struct host_client client = rig.client; /* it is borrowed for as long as it takes */
+    struct host_message message = rig_message(&rig, PICK(topics), PICK(payloads));
+    message.client = &client;
+    message.response_topic = PICK(response_topics);
+    message.correlation = PICK(correlations);
+    message.correlation_size = message.correlation ? strlen(message.correlation) : 0;
+    engine_receive(rig.engine, &message);
+    rig.client = before.client;
+    rig.qos = before.qos;
+}
+
+static void end(void)
+{
+    static const enum host_end kinds[] = {HOST_END_UNKNOWN, HOST_END_SESSION_OVER, HOST_END_SESSION_WAITS,
+                                          HOST_END_TAKEN_OVER};
+    const struct host_ending ending = {.id = PICK(ids),
+                                       .connection = &contexts[pick(sizeof contexts)],
+                                       .kind = PICK(kinds),
+                                       .in_order = pick(2) == 0,
+                                       .clean_start = pick(2) == 0};
+    engine_client_ended(rig.engine, &ending);
+}
+
+static void do_something(void)
+{
+    const unsigned what = pick(20);
+    if (what < 12)
+        send();
+    else if (what < 16)
+        end();
+    else if (what < 17)
+        rig.host.monotonic += pick(2) ? RIG_SECOND / 10 : 10 * RIG_SECOND;
+    else if (what < 18)
+        engine_tick(rig.engine);
+    else if (what < 19)
+        rig.host.no_memory = pick(4) == 0;
+    else
+        rig.host.drop = pick(4) == 0;
+}
+
+static rpc_status act(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params;
+    for (unsigned i = pick(4); depth < DEPTH && i > 0; i--) {
+        depth++;
+        do_something();
+        depth--;
+    }
+    ((struct lab_text *)result)->text = rpc_printf(call, "%u", pick(1000));
+    return pick(4) ? RPC_OK : (rpc_status)pick(RPC_RAISED);
+}
+
+/* ---- What holds after each step ---- */
+
+static void check_recalls(const struct recalls *recalls)
+{
+    const struct recall *recall;
+    size_t finished = 0;
+    size_t unfinished = 0;
+    size_t bytes = 0;
+    DL_FOREACH(recalls->finished, recall)
+    {
+        finished++;
+        bytes += recall->size;
+        ck_assert(recall->finished && !recall->waiting);
+    }
+    DL_FOREACH(recalls->unfinished, recall)
+    {
+        unfinished++;
+    }
+    ck_assert_uint_eq(unfinished, 0); /* nothing runs between two steps */
+    ck_assert_uint_eq(recalls->count, finished);
+    ck_assert_uint_eq(recalls->bytes, bytes);
+    ck_assert_uint_le(recalls->count, recalls->most);
+    ck_assert_uint_le(recalls->bytes, recalls->most_bytes);
+}
+
+static size_t check_client(const struct client *client)
+{
+    const struct recall *recall;
+    size_t order = 0;
+    bool is_cursor_there = !client->cursor;
+    for (recall = client->order; recall; recall = recall->owner_next, order++) {
+        ck_assert_ptr_eq(recall->owner, client);
+        is_cursor_there |= recall == client->cursor;
+    }
+    for (recall = client->bound; recall; recall = recall->owner_next)
+        ck_assert(recall->owner == client && recall->found_by_key);
+    ck_assert(is_cursor_there);
+    ck_assert_uint_eq(order, client->order_count);
+    return order;
+}
+
+static void check_tables(const struct engine *engine)
+{
+    const struct client *client;
+    size_t offline = 0;
+    size_t orders = 0;
+    check_recalls(&engine->duplicates);
+    check_recalls(&engine->ordered);
+    for (client = engine->clients.by_id; client; client = client->hh.next) {
+        offline += !client->online;
+        orders += check_client(client);
+    }
+    ck_assert_uint_eq(offline, engine->clients.gone_count);
+    ck_assert_uint_eq(orders, engine->ordered.count);
+    DL_FOREACH(engine->clients.gone, client)
+    {
+        offline--;
+        ck_assert(!client->online);
+    }
+    ck_assert_uint_eq(offline, 0);
+}
+
+/* ---- The storms ---- */
+
+/* Each with other options. */
+static void start(int number)
+{
+    char why[ENGINE_WHY] = "";
+    rig_init(&rig);
+    random_state = (uint64_t)number;
+    rig.options.jsonrpc_methods = number % 3 ? "*" : "act count";
+    rig.options.forward_unknown = number % 5 == 1;
+    rig.options.bridge_calls = number % 2 == 0;
+    rig.options.max_reply = number % 4 == 3 ? 64 : 1000;
+    rig.options.max_batch = 2 + number % 3;
+    rig.options.duplicate_window = number % 7 == 6 ? 0 : 20 * RIG_SECOND;
+    rig.options.duplicate_entries = number % 2 ? 3 : 50;
+    rig.options.duplicate_bytes = number % 4 == 1 ? 200 : 10000;
+    rig.options.redelivery_guard = number % 7 == 5 ? 0 : 10 * RIG_SECOND;
+    rig.options.rate_limit = number % 3 == 2 ? 2 : 0;
+    rig.options.rate_burst = 4;
+    rig.options.error_rate = number % 2 ? 5 : 0;
+    rig.options.reply_to_subscribers = number % 6 == 4;
+    lab_start(&rig, &options, act);
+    ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
+}
+
+START_TEST(storms)
+{
+    start(_i);
+    for (int i = 0; i < STEPS; i++) {
+        do_something();
+        check_tables(rig.engine);
+        ck_assert_msg(!rig.host.fault, "step %d: %s", i, rig.host.fault);
+        if (i % 20 == 0)
+            fake_host_forget(&rig.host);
+    }
+    ck_assert_uint_gt(engine_counters(rig.engine)->calls, 100);
+    rig_close(&rig);
+}
+END_TEST
+
+UNIT_MAIN("storm", NULL, NULL, {storms, 24})
