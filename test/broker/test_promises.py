@@ -8,6 +8,8 @@ does what a client has to do, and the runs are counted.
 import itertools
 import json
 import os
+import random
+import re
 import time
 
 from harness import (SLOW, TIMEOUT, BrokerTest, ask, broker_version, eventually, has_websockets, main,
@@ -106,6 +108,14 @@ class Caller:
             self.connection.reset()
         if how == "close":
             self.connection.close()
+
+    def cut_and_seen(self, how="reset"):
+        """The same, and the broker knows that the connection has ended before another one begins."""
+        line = re.compile(rf"[Cc]lient <?{self.id}\b.*(closed its|disconnect)")
+        seen = len(line.findall(self.broker.log()))
+        self.cut(how)
+        if how != "takeover":
+            eventually(lambda: len(line.findall(self.broker.log())) > seen, pause=0.005)
 
     def answers(self, at_least=0):
         """The replies on this connection so far, with all that belongs to them."""
@@ -211,7 +221,7 @@ class Sessions(PromiseTest):
         caller.connect(**first)
         mid = caller.send()
         self.wait_for_runs(before + 1)
-        caller.cut(cut)
+        caller.cut_and_seen(cut)
         caller.connect(**second)
         caller.finish(caller.send(mid=mid))
         caller.answers()
@@ -255,7 +265,7 @@ class Sessions(PromiseTest):
                 caller.cut()
                 caller.connect(clean=True, properties=kept if version == 5 else ())
                 caller.connection.ping()
-                caller.cut()
+                caller.cut_and_seen()
                 caller.connect(clean=False)
                 caller.finish(caller.send())
                 caller.answers()
@@ -410,7 +420,7 @@ class Order(PromiseTest):
                 for _ in range(3):
                     caller.connect()
                     caller.connection.ping()
-                    caller.cut(cut)
+                    caller.cut_and_seen(cut)
                 caller.connect()
                 caller.finish(caller.send(mid=mid))
                 caller.answers()
@@ -510,6 +520,67 @@ class Order(PromiseTest):
             caller.finish(caller.send(mid=mid))
             caller.answers()
         self.assertEqual(self.runs() - before, 11)
+
+
+class Journey(PromiseTest):
+    """A client that does all that MQTT demands and calls on and on, cut wherever chance will have it. Before 2.1
+    each connection calls before it is cut; see test_connections_that_never_call."""
+
+    def test_exactly_once(self):
+        self.begin()
+        for version, seed in itertools.product((4, 5), range(15 // SLOW)):
+            with self.subTest(version=version, seed=seed):
+                before, chance = self.runs(), random.Random(seed)
+                calls = self.travel(version, chance)
+                self.assertEqual(self.runs() - before, calls)
+
+    def travel(self, version, chance):
+        """Returns how many calls were made."""
+        caller = self.caller(version)
+        caller.connect()
+        calls, unacknowledged, unreleased = 0, [], []
+        for _ in range(12):
+            for _ in range(chance.randrange(4)):
+                caller.connection.last_mid = calls + 1
+                unacknowledged.append((calls, caller.send({"n": calls})))
+                calls += 1
+            self.read_some(caller, chance, unacknowledged, unreleased)
+            if chance.random() < 0.6:
+                self.come_back(caller, chance, unacknowledged, unreleased)
+        self.come_back(caller, chance, unacknowledged, unreleased, whole=True)
+        for _, mid in unacknowledged:
+            caller.connection.wait_ack(PUBREC, mid)
+        for _, mid in unacknowledged:
+            caller.connection.release(mid)
+        caller.connection.disconnect()
+        return calls
+
+    def read_some(self, caller, chance, unacknowledged, unreleased):
+        """Some of the broker's answers, in order."""
+        for _ in range(chance.randint(0, len(unacknowledged))):
+            number, mid = unacknowledged.pop(0)
+            caller.connection.wait_ack(PUBREC, mid)
+            unreleased.append(mid)
+            if chance.random() < 0.5:
+                caller.send_release(mid)
+
+    def come_back(self, caller, chance, unacknowledged, unreleased, whole=False):
+        """Cuts the connection until one of them lasts for all that has to be sent again."""
+        while True:
+            if broker_version() < (2, 1) or chance.random() < 0.7:
+                caller.connection.ping()  # so that the broker has read what was sent
+            caller.cut(chance.choice(CUTS))
+            caller.connect()
+            lasts = whole or chance.random() < 0.5
+            least = 0 if broker_version() >= (2, 1) else min(1, len(unacknowledged))
+            for mid in unreleased:
+                caller.connection.release(mid)
+            unreleased.clear()
+            some = len(unacknowledged) if lasts else chance.randint(least, len(unacknowledged))
+            for number, mid in unacknowledged[:some]:
+                caller.send({"n": number}, mid=mid)
+            if lasts:
+                return
 
 
 class Identities(PromiseTest):
