@@ -166,6 +166,12 @@ struct client *clients_meet(struct clients *clients, const struct host_client *c
     return client;
 }
 
+struct client *clients_meet_again(struct clients *clients, const struct host_client *connected, uint64_t now)
+{
+    const struct digest key = key_of(clients, connected->id);
+    return find(clients, &key) ? clients_meet(clients, connected, now) : NULL;
+}
+
 /*
  * What a host means that does not know. Of an MQTT 3 client the session is what it asked for. A client of
  * MQTT 5 that had not asked for a new session, and is marked now as if it had, was taken over; one that had
@@ -199,11 +205,16 @@ static bool tells_of_taking_up(const struct host_ending *ending)
     return ending->kind == HOST_END_TAKEN_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start);
 }
 
-/* Whether a connection that never called leaves behind the session that it took up, if it did. */
+/*
+ * Whether a connection that never called leaves behind the session that it took up, if it did. A client that
+ * is known to keep its sessions, and whose connection is marked as if it had asked for a new one, was taken
+ * over: on a line that breaks again and again that is likelier than that it now and then does without.
+ */
 static bool leaves_session(const struct client *client, const struct host_ending *ending)
 {
+    const bool marked = ending->clean_start && (ending->kind != HOST_END_UNKNOWN || client->clean_start);
     return client->session == CLIENTS_SESSION_KEPT && ending->kind != HOST_END_SESSION_OVER &&
-           (ending->kind == HOST_END_TAKEN_OVER || !ending->clean_start);
+           (ending->kind == HOST_END_TAKEN_OVER || !marked);
 }
 
 /*
@@ -216,7 +227,7 @@ static void end_unseen(struct clients *clients, struct client *client, const str
     if (!leaves_session(client, ending))
         end_session(clients, client);
     else if (ending->kind == HOST_END_SESSION_WAITS ||
-             (ending->kind == HOST_END_UNKNOWN && client->version >= 5))
+             (ending->kind == HOST_END_UNKNOWN && client->version >= 5 && !ending->clean_start))
         client->session = CLIENTS_SESSION_WAITS;
 }
 

@@ -59,6 +59,9 @@ struct clients {
  */
 struct client *clients_meet(struct clients *clients, const struct host_client *client, uint64_t now);
 
+/* Likewise, if there is a record of it. NULL: there is none. */
+struct client *clients_meet_again(struct clients *clients, const struct host_client *client, uint64_t now);
+
 /* A connection has ended. It may be one that never called, or be told twice, or late. */
 void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now);
 

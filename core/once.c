@@ -150,9 +150,7 @@ static bool is_known_by_identity(struct exchange *exchange, rpc_status *status, 
 /* A message at QoS 0 is never sent again: whoever sends one has nothing left to repeat. */
 static void end_guard(struct engine *engine, const struct host_message *message, uint64_t now)
 {
-    if (!engine->ordered.count)
-        return;
-    struct client *client = clients_meet(&engine->clients, message->client, now);
+    struct client *client = clients_meet_again(&engine->clients, message->client, now);
     if (client)
         clients_end_guard(&engine->clients, client);
 }
@@ -257,36 +255,42 @@ void once_finish(struct exchange *exchange)
                !refused && exchange->guarded ? reply_of(exchange) : NULL);
 }
 
-static void drop_waiting(struct recall *recall, const void *connection)
+static void drop_waiting(struct recalls *recalls, const void *connection)
 {
-    struct waiter *waiting = recall->waiting, *waiter, *next;
-    DL_FOREACH_SAFE(waiting, waiter, next)
+    struct recall *recall;
+    DL_FOREACH(recalls->unfinished, recall)
     {
-        if (connection && waiter->to.client.connection != connection)
-            continue;
-        DL_DELETE(waiting, waiter);
-        free(waiter);
+        struct waiter *waiting = recall->waiting, *waiter, *next;
+        DL_FOREACH_SAFE(waiting, waiter, next)
+        {
+            if (waiter->to.client.connection != connection)
+                continue;
+            DL_DELETE(waiting, waiter);
+            free(waiter);
+        }
+        recall->waiting = waiting;
     }
-    recall->waiting = waiting;
 }
 
 void once_drop_waiting(struct engine *engine, const void *connection)
 {
+    drop_waiting(&engine->duplicates, connection);
+    drop_waiting(&engine->ordered, connection);
+}
+
+static void clear(struct recalls *recalls)
+{
     struct recall *recall;
-    DL_FOREACH(engine->duplicates.unfinished, recall)
+    DL_FOREACH(recalls->unfinished, recall)
     {
-        drop_waiting(recall, connection);
+        free_waiters(recall);
     }
-    DL_FOREACH(engine->ordered.unfinished, recall)
-    {
-        drop_waiting(recall, connection);
-    }
+    recalls_clear(recalls);
 }
 
 void once_clear(struct engine *engine)
 {
-    once_drop_waiting(engine, NULL);
-    recalls_clear(&engine->duplicates);
-    recalls_clear(&engine->ordered);
+    clear(&engine->duplicates);
+    clear(&engine->ordered);
     clients_clear(&engine->clients);
 }
