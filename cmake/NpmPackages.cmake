@@ -36,11 +36,19 @@ if(CMAKE_SCRIPT_MODE_FILE)
 endif()
 
 find_program(RPC_NPM npm)
+
+# rpc_leave_out(<what>): says that tests are left out, or stops where none may be.
+function(rpc_leave_out what)
+    if(RPC_ALL_TESTS)
+        message(FATAL_ERROR "${what} cannot run")
+    endif()
+    message(STATUS "${what} are left out")
+endfunction()
 set(RPC_NPM_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 
 function(rpc_npm_packages folder fixture)
     if(NOT RPC_NPM)
-        message(STATUS "There is no npm: tests that need the packages of ${folder} are left out")
+        rpc_leave_out("There is no npm: tests that need the packages of ${folder}")
         set(${fixture}_FOLDER "" PARENT_SCOPE)
         return()
     endif()
