@@ -7,7 +7,7 @@ plugin_opt_mount_point a caller there sees its Response Topic exactly as it gave
 import json
 
 from harness import BrokerTest, ask, ask_by_id, broker_version, error_of, main, payload_of, result_of
-from mqtt import NOT_AUTHORIZED
+from mqtt import NOT_AUTHORIZED, RESPONSE_TOPIC
 
 CUTS = broker_version() >= (2, 0, 12)
 
@@ -94,6 +94,37 @@ class WithoutTheOption(BrokerTest):
         self.assertEqual(watcher.receive().topic, "m/rpc/call/echo")
         caller.expect_nothing()
         self.assertEqual(payload_of(ask(self.client(broker, 5), "echo", "1")), 1)
+
+
+
+class Subscribed(BrokerTest):
+    """reply_delivery subscribed: replies lie below the mount point, like all that such a client subscribes to.
+    2.0.11 shows it the topics whole, as it does those of events."""
+
+    def test_replies(self):
+        broker = self.start(["mount_point m/", "reply_delivery subscribed", "jsonrpc_methods *"], mount_point="m/")
+        for version, mounted in ((4, True), (4, False), (5, True), (5, False)):
+            with self.subTest(version=version, mounted=mounted):
+                client = self.client(broker, version, port=broker.mounted_port if mounted else broker.port)
+                own = f"rpc/reply/{client.client_id}/"
+                client.subscribe(f"{own}#")
+                for topic, payload, level in (
+                    ("rpc/call/echo", '{"request_id":"7","a":1}', "7"),
+                    ("rpc/jsonrpc", '{"jsonrpc":"2.0","method":"echo","params":[1],"id":"8:9"}', "8"),
+                    ("rpc/batch/echo", '{"request_id":"9","calls":[1]}', "9"),
+                ):
+                    client.publish(topic, payload, qos=1)
+                    self.assertEqual(client.receive().topic, ("m/" if mounted and not CUTS else "") + own + level)
+                client.expect_nothing(0.05)
+
+    def test_response_topics(self):
+        broker = self.start(["mount_point m/", "reply_delivery subscribed"], mount_point="m/")
+        client = self.client(broker, 5, port=broker.mounted_port)
+        own = f"rpc/reply/{client.client_id}/mine"
+        client.subscribe(own)
+        client.publish("rpc/call/echo", "1", qos=1, properties=[(RESPONSE_TOPIC, own)])
+        reply = client.receive()
+        self.assertEqual((reply.topic, reply.payload), (own if CUTS else f"m/{own}", b"1"))
 
 
 if __name__ == "__main__":
