@@ -18,7 +18,10 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { LASTING_IDENTITY = 16 }; /* bytes; a shorter one may be a counter that starts again */
+enum {
+    LASTING_IDENTITY = 16, /* bytes; a shorter one may be a counter that starts again */
+    WAITERS_MAX = 16       /* copies of one call that wait; they are all the same client's */
+};
 
 /* A caller whose call was already being carried out. */
 struct waiter {
@@ -101,11 +104,13 @@ static struct waiter *make_waiter(const struct destination *to)
     return waiter;
 }
 
-/* Without memory it does not wait: it came again, and may come once more. */
+/* Without memory, or behind too many others, it does not wait: it came again, and may come once more. */
 static void wait_for(struct recall *recall, const struct destination *to)
 {
-    struct waiter *waiting = recall->waiting;
-    struct waiter *waiter = to->topic ? make_waiter(to) : NULL;
+    struct waiter *waiting = recall->waiting, *waiter;
+    int count;
+    DL_COUNT(waiting, waiter, count);
+    waiter = to->topic && count < WAITERS_MAX ? make_waiter(to) : NULL;
     if (!waiter)
         return;
     DL_APPEND(waiting, waiter);

@@ -448,6 +448,24 @@ START_TEST(later_ones_wait_for_the_first)
 }
 END_TEST
 
+static void come_again_and_again(void)
+{
+    for (int i = 0; i < 100; i++)
+        rig_send(&rig, "rpc/call/act", "", "again", LONG_ID);
+}
+
+/* Whoever sends one call a hundred times while it runs takes no more memory than sixteen times would. */
+START_TEST(not_too_many_wait)
+{
+    meanwhile = come_again_and_again;
+    start(let_it_happen);
+    rig_send(&rig, "rpc/call/act", "", "first", LONG_ID);
+    ck_assert_int_eq(acted, 1);
+    ck_assert_uint_eq(rig.host.replies.count, 17);
+    ck_assert_uint_eq(duplicates(), 100);
+}
+END_TEST
+
 static void come_again_and_go(void)
 {
     come_again();
@@ -1056,7 +1074,7 @@ UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_rep
           {batches_are_one_message, 0}, {notifications, 0}, {errors_are_remembered, RPC_RAISED},
           {rate_limited_calls_are_not_remembered, 0}, {short_identities_end_with_the_session, 3},
           {short_identities_live_with_the_session, 0}, {short_request_ids, 0},
-          {later_ones_wait_for_the_first, 0}, {waiting_ends_with_the_connection, 0},
+          {later_ones_wait_for_the_first, 0}, {not_too_many_wait, 0}, {waiting_ends_with_the_connection, 0},
           {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2}, {waiting_for_nothing, 0},
           {a_table_full_of_unfinished_calls, 0}, {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0},
           {bytes_are_bounded, 2}, {dropped_replies_come_later, 0}, {many_identities, 2},
