@@ -11,6 +11,7 @@ import os
 import random
 import re
 import time
+import unittest
 
 from harness import (SLOW, TIMEOUT, BrokerTest, ask, broker_version, eventually, has_websockets, main,
                      result_of)
@@ -499,6 +500,45 @@ class Order(PromiseTest):
         for number, mid in enumerate(mids):
             caller.finish(caller.send({"n": number}, mid=mid))
         self.assert_runs(caller, 100)
+
+    def test_what_the_order_cannot_tell(self):
+        """A call that looks like one before the cut, and comes first: taken for it, although it is a new one."""
+        self.begin()
+        caller, mids = self.begin_flight(2, params=lambda number: {})
+        caller.connection.wait_ack(PUBREC, mids[0])
+        caller.cut()
+        caller.connect()
+        caller.connection.release(mids[0])
+        caller.finish(caller.send({}, mid=mids[1]))
+        self.assert_runs(caller, 2)
+        caller.connection.last_mid = mids[1]
+        caller.finish(caller.send({}))
+        self.assert_runs(caller, 2)
+        caller.finish(caller.send({}))
+        self.assert_runs(caller, 3)
+
+    @unittest.expectedFailure
+    def test_a_call_that_was_refused_has_its_place(self):
+        """Not so far: one that was over the rate is not in the order; when it comes again it ends the guard."""
+        self.begin(["rate_limit 2", "rate_burst 1"])
+        before, caller = self.runs(), self.caller()
+        caller.connect()
+        mids = [caller.send({"n": 0}), caller.send({"n": 1})]
+        time.sleep(0.7)
+        mids.append(caller.send({"n": 2}))
+        caller.connection.ping()
+        self.assertEqual(self.wait_and_count(before), 2)
+        caller.cut()
+        caller.connect()
+        for number, mid in enumerate(mids):
+            time.sleep(0.7)
+            caller.finish(caller.send({"n": number}, mid=mid))
+        self.assertEqual(self.wait_and_count(before), 3)
+
+    def wait_and_count(self, before):
+        """The runs, once there is room for a call that asks for them."""
+        time.sleep(0.7)
+        return self.runs() - before
 
     def test_one_client_among_many(self):
         """The guard of one is not that of another, nor spoilt by it."""
