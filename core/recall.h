@@ -19,20 +19,23 @@
 
 struct client;
 
+enum { RECALL_SMALL = 88 }; /* bytes of a reply that its entry itself has room for */
+
 struct recall {
     struct digest key;
-    uint64_t time;        /* monotonic nanoseconds of its arrival */
-    struct client *owner; /* with whose session it is forgotten; NULL: with nobody's */
+    uint64_t time;                          /* monotonic nanoseconds of its arrival */
+    struct client *owner;                   /* with whose session it is forgotten; NULL: with nobody's */
+    struct recall *prev, *next;             /* in the table's list */
+    struct recall *owner_prev, *owner_next; /* in the owner's list */
+    UT_hash_handle hh;
     bool found_by_key;
     bool abandoned; /* it was unfinished when it was to be forgotten: it goes when it is finished */
     bool finished;
-    const char *status;         /* of the reply: "ok" or an error's code, of static storage */
-    char *reply;                /* NULL: there was none */
-    size_t size;                /* of the reply, bytes */
-    void *waiting;              /* callers that wait for the reply; the owner of the table hangs them here */
-    struct recall *prev, *next; /* in the table's list */
-    struct recall *owner_prev, *owner_next; /* in the owner's list */
-    UT_hash_handle hh;
+    void *waiting;            /* callers that wait for the reply; the owner of the table hangs them here */
+    const char *status;       /* of the reply: "ok" or an error's code, of static storage */
+    size_t size;              /* of the reply, bytes */
+    char *reply;              /* NULL: there was none */
+    char small[RECALL_SMALL]; /* where a reply is that fits; the last member: it is not zeroed */
 };
 
 struct recalls {

@@ -136,10 +136,49 @@ static void write_digits(struct writer *writer, double number)
     writer_text(writer, text);
 }
 
+/* Writes a whole number with a point before its last digits; there is at least one digit before the point. */
+static void write_scaled(struct writer *writer, int64_t scaled, int decimals)
+{
+    char text[24];
+    char *first = text + sizeof text;
+    uint64_t rest = scaled < 0 ? 0 - (uint64_t)scaled : (uint64_t)scaled;
+    for (int place = 0; place <= decimals || rest; place++) {
+        if (place == decimals)
+            *--first = '.';
+        *--first = (char)('0' + rest % 10);
+        rest /= 10;
+    }
+    if (scaled < 0)
+        *--first = '-';
+    writer_bytes(writer, first, (size_t)(text + sizeof text - first));
+}
+
+/*
+ * Writes a number of few decimals, as measured values are, without the C library's detour over all digits: if
+ * dividing a whole number by a power of ten gives the number exactly, the quotient's decimals read back as
+ * it, since both roundings are to the nearest double (IEEE 754, section 4.3). Returns false if it has more.
+ */
+static bool write_decimal(struct writer *writer, double number)
+{
+    enum { DECIMALS = 6 };
+    double power = 1;
+    for (int decimals = 1; decimals <= DECIMALS; decimals++) {
+        power *= 10;
+        const double scaled = nearbyint(number * power);
+        if (fabs(scaled) >= 1e15)
+            return false;
+        if (scaled / power == number) {
+            write_scaled(writer, (int64_t)scaled, decimals);
+            return true;
+        }
+    }
+    return false;
+}
+
 void writer_double(struct writer *writer, double number)
 {
     if (fabs(number) < 1e15 && number == trunc(number) && !(number == 0 && signbit(number)))
         writer_integer(writer, (int64_t)number);
-    else
+    else if (fabs(number) < 1e-3 || !write_decimal(writer, number))
         write_digits(writer, number);
 }

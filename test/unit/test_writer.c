@@ -5,6 +5,8 @@
 #include "writer.h"
 
 #include <float.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +127,24 @@ START_TEST(what_does_not_fit_is_noticed)
 }
 END_TEST
 
+/* Numbers of up to eight decimals come out as the C library's shortest text that reads back. */
+START_TEST(decimals_are_the_shortest)
+{
+    uint64_t random = 1;
+    for (int i = 0; i < 100000; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        const int64_t digits = (int64_t)(random >> 24) % 2000000000 - 1000000000;
+        const double number = (double)digits / pow(10, (double)(random >> 60) / 2);
+        char usual[40] = "";
+        for (int precision = 15; precision <= 17 && strtod(usual, NULL) != number; precision++)
+            snprintf(usual, sizeof usual, "%.*g", precision, number);
+        struct writer writer = fresh();
+        writer_double(&writer, number);
+        ck_assert_str_eq(out, usual);
+    }
+}
+END_TEST
+
 START_TEST(arrays_and_members)
 {
     struct writer writer = fresh();
@@ -146,5 +166,6 @@ START_TEST(arrays_and_members)
 END_TEST
 
 UNIT_MAIN("writer", NULL, NULL, {strings_are_escaped, UNIT_ROWS(strings)},
-          {doubles_are_short_and_exact, UNIT_ROWS(numbers)}, {integers_are_exact, UNIT_ROWS(integers)},
-          {members_have_commas, 0}, {arrays_and_members, 0}, {what_does_not_fit_is_noticed, 0})
+          {doubles_are_short_and_exact, UNIT_ROWS(numbers)}, {decimals_are_the_shortest, 0},
+          {integers_are_exact, UNIT_ROWS(integers)}, {members_have_commas, 0}, {arrays_and_members, 0},
+          {what_does_not_fit_is_noticed, 0})
