@@ -14,6 +14,8 @@ enum {
 
 /* ---- The table ---- */
 
+static const uint64_t soon = 30 * UINT64_C(1000000000); /* nanoseconds */
+
 static struct digest key_of(const struct clients *clients, const char *id)
 {
     return digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
@@ -106,6 +108,18 @@ static bool is_session_taken_up(const struct client *client, const struct host_c
     return client->online || client->session == CLIENTS_SESSION_KEPT;
 }
 
+/*
+ * Where the host does not tell a connection that was cut from one that was taken down, coming back soon has
+ * to do: whoever reports every minute, and disconnects in between, must not be taken for one that repeats
+ * itself.
+ */
+static bool was_cut(const struct client *client, uint64_t now)
+{
+    if (client->online)
+        return true;
+    return !client->in_order && (!client->unsure || now - client->ended <= soon);
+}
+
 static uint64_t guarded_since(const struct clients *clients, uint64_t ended)
 {
     return ended > clients->redelivery_guard ? ended - clients->redelivery_guard : 0;
@@ -123,6 +137,7 @@ static void begin_order(struct client *client, uint64_t now)
         recall->time = now;
     }
     client->cursor = client->order;
+    client->begun = now;
 }
 
 /*
@@ -134,12 +149,12 @@ static void begin_connection(struct clients *clients, struct client *client,
 {
     const bool taken_up = is_session_taken_up(client, connected);
     const uint64_t ended = client->online ? now : client->ended;
-    const bool was_cut = client->online || !client->in_order;
     if (!taken_up)
         forget_bound(clients, client);
     if (!client->online)
         leave_gone(clients, client);
-    forget_order(clients, client, taken_up && was_cut ? guarded_since(clients, ended) : UINT64_MAX);
+    forget_order(clients, client,
+                 taken_up && was_cut(client, now) ? guarded_since(clients, ended) : UINT64_MAX);
     begin_order(client, now);
 }
 
@@ -205,16 +220,11 @@ static bool tells_of_taking_up(const struct host_ending *ending)
     return ending->kind == HOST_END_TAKEN_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start);
 }
 
-/*
- * Whether a connection that never called leaves behind the session that it took up, if it did. A client that
- * is known to keep its sessions, and whose connection is marked as if it had asked for a new one, was taken
- * over: on a line that breaks again and again that is likelier than that it now and then does without.
- */
+/* Whether a connection that never called leaves behind the session that it took up, if it did. */
 static bool leaves_session(const struct client *client, const struct host_ending *ending)
 {
-    const bool marked = ending->clean_start && (ending->kind != HOST_END_UNKNOWN || client->clean_start);
     return client->session == CLIENTS_SESSION_KEPT && ending->kind != HOST_END_SESSION_OVER &&
-           (ending->kind == HOST_END_TAKEN_OVER || !marked);
+           (ending->kind == HOST_END_TAKEN_OVER || !ending->clean_start);
 }
 
 /*
@@ -237,6 +247,7 @@ static void go_offline(struct clients *clients, struct client *client, const str
     client->online = false;
     client->ended = now;
     client->in_order = ending->in_order;
+    client->unsure = ending->kind == HOST_END_UNKNOWN;
     client->session = session_after(client, ending);
     DL_APPEND(clients->gone, client);
     clients->gone_count++;
@@ -285,7 +296,7 @@ static bool equal(const struct digest *one, const struct digest *other)
 struct recall *clients_sent_again(struct clients *clients, struct client *client, const struct digest *key,
                                   uint64_t now)
 {
-    struct recall *recall = client->cursor;
+    struct recall *recall = now - client->begun <= soon ? client->cursor : NULL;
     while (recall && !equal(&recall->key, key))
         recall = recall->owner_next;
     forget_until(clients, client, recall);

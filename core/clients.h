@@ -9,6 +9,8 @@
  * when its session is taken up again, and so it is only then known that there was one.
  *
  * A record costs nothing once the client is gone: when nothing in it matters any more, it is freed.
+ *
+ * All of it runs on the broker's thread, in the engine to which the table belongs.
  */
 #ifndef CORE_CLIENTS_H
 #define CORE_CLIENTS_H
@@ -27,9 +29,11 @@ struct client {
     struct digest key;      /* of the id */
     const void *connection; /* the last one that is known: it need not have called */
     int version;
-    bool online, clean_start, in_order; /* in_order: it took its last connection down as MQTT demands */
+    bool online, clean_start;
+    bool in_order; /* it took its last connection down as MQTT demands, */
+    bool unsure;   /* which the host does not know */
     enum clients_session session;
-    uint64_t ended; /* when the last connection did, monotonic nanoseconds */
+    uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
     uint64_t calls_full_at, refusals_full_at; /* token buckets, see gate.h */
 
@@ -49,7 +53,7 @@ struct clients {
     struct recalls *duplicates, *ordered; /* where bound and order point to */
 
     struct client *by_id;
-    struct client *gone; /* those that are offline, the longest first */
+    struct client *gone; /* those that are offline, in the order in which they are looked at next */
     size_t gone_count;
 };
 

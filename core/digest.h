@@ -3,6 +3,8 @@
  * A message as 128 bits, by which it is recognised when it comes again. The hash is XXH3 (Debian:
  * libxxhash-dev), seeded at random for each engine, so that nobody outside can aim at what another
  * client's message comes to, or at one bucket of a table.
+ *
+ * Any thread may call it: it touches nothing but its arguments.
  */
 #ifndef CORE_DIGEST_H
 #define CORE_DIGEST_H

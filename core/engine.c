@@ -63,7 +63,9 @@ static bool no_method(const char *name, size_t length, char why[ENGINE_WHY])
     char shown[64];
     char safe[64];
     snprintf(shown, sizeof shown, "%.*s", (int)length, name);
-    snprintf(why, ENGINE_WHY, "plugin_opt_jsonrpc_methods: '%s': no module has such a method",
+    snprintf(why, ENGINE_WHY,
+             "plugin_opt_jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
+             "module has this one",
              text_printable(shown, safe, sizeof safe));
     return false;
 }

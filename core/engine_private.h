@@ -95,6 +95,8 @@ struct exchange {
     size_t written;     /* items of a batch that are in the reply */
 
     struct client *client;         /* the caller's record; NULL: not needed so far */
+    bool identified;               /* it has an identity that counts: */
+    struct digest key;             /* what it is known by then */
     bool guarded;                  /* by its place in the client's order it is kept from running twice */
     struct recall *recall, *noted; /* its entries among the duplicates and in the client's order; or NULL */
     double time;
@@ -123,14 +125,20 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
 const char *route_print_id(struct arena *arena, const cJSON *id);
 
 /*
- * once.c: whether the message is one that was carried out before, by its place in its client's order or by
- * its identity. If so it has been answered, or will be together with the first, and true is returned. If not,
- * it is remembered; by its identity only if there is room to promise that it will be carried out once:
- * `status` is RPC_OK then, else RPC_OVERLOADED. A message is asked for its place before it may be refused,
- * since also what is refused has one.
+ * once.c: whether the message is one that was carried out before; if so it has been answered, or will be
+ * together with the first. It is asked for its place in the client's order before anything else, since also
+ * what is refused has one; sound tells that there is nothing wrong with it so far.
  */
-bool once_is_sent_again(struct exchange *exchange);
-bool once_is_repeated(struct exchange *exchange, rpc_status *status);
+bool once_is_sent_again(struct exchange *exchange, bool sound);
+
+/* Likewise by its identity, of a sound message. */
+bool once_is_known(struct exchange *exchange);
+
+/*
+ * Enters a message that was not known by its identity, if it has one. Returns RPC_OK: it may be carried out;
+ * RPC_OVERLOADED: there is no room to promise that it will be only once.
+ */
+rpc_status once_promise(struct exchange *exchange);
 
 /* The exchange has been answered, or refused in silence: repetitions that waited get the same. */
 void once_finish(struct exchange *exchange);

@@ -93,12 +93,15 @@ void exchange_free_spare(struct engine *engine)
 static rpc_status malformed(struct exchange *exchange, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Of what is malformed as a whole nobody can tell whether it was meant to be answered: so it is, if it can.
+ */
 static rpc_status malformed(struct exchange *exchange, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     const char *why = arena_vprintf(&exchange->arena, format, arguments);
     va_end(arguments);
+    exchange->call.asked = exchange->to.topic != NULL;
     return call_fail(&exchange->call, RPC_INVALID_REQUEST, "%s", why ? why : "");
 }
 
@@ -129,6 +132,17 @@ static const struct registry_method *find_open(const struct exchange *exchange, 
     return method && method->open ? method : NULL;
 }
 
+/* An id with U+0000 cannot come back as it was: the tree has U+0001 in its place. */
+static struct jsonrpc_request read_request(const struct exchange *exchange, const cJSON *item)
+{
+    struct jsonrpc_request request = jsonrpc_read(item);
+    if (!exchange->parsed.nul || !cJSON_IsString(request.id) || !strchr(request.id->valuestring, '\x01'))
+        return request;
+    request.id = NULL;
+    request.wrong = "has an id with U+0000";
+    return request;
+}
+
 /* Makes the call that a request asks for, whatever may be wrong with it. */
 static rpc_status take_request(struct exchange *exchange, const struct jsonrpc_request *request,
                                const cJSON *item)
@@ -153,7 +167,7 @@ static rpc_status take_request(struct exchange *exchange, const struct jsonrpc_r
 
 static rpc_status take_single(struct exchange *exchange)
 {
-    const struct jsonrpc_request request = jsonrpc_read(exchange->tree);
+    const struct jsonrpc_request request = read_request(exchange, exchange->tree);
     const rpc_status taken = take_request(exchange, &request, exchange->tree);
     if (!request.id)
         return taken;
@@ -165,27 +179,41 @@ static rpc_status take_single(struct exchange *exchange)
 /* The first id of a batch says where the reply goes, and has to do for its identity. */
 static rpc_status route_batch(struct exchange *exchange)
 {
-    for (const cJSON *item = exchange->calls->child; item; item = item->next) {
-        const struct jsonrpc_request request = jsonrpc_read(item);
-        if (!request.id)
-            continue;
-        const rpc_status status = route_by_jsonrpc_id(exchange, request.id);
-        exchange->call.asked = exchange->to.topic != NULL;
-        return status;
+    const cJSON *first = NULL;
+    bool answered = false;
+    for (const cJSON *item = exchange->tree->child; item; item = item->next) {
+        const struct jsonrpc_request request = read_request(exchange, item);
+        first = first ? first : request.id;
+        answered = answered || request.id || request.wrong;
     }
-    return RPC_OK;
+    const rpc_status status = first ? route_by_jsonrpc_id(exchange, first) : RPC_OK;
+    exchange->call.asked = answered && exchange->to.topic;
+    return status;
+}
+
+static bool has_number_for_id(const cJSON *tree)
+{
+    if (!cJSON_IsArray(tree))
+        return json_is_number(cJSON_GetObjectItemCaseSensitive(tree, "id"));
+    for (const cJSON *item = tree->child; item; item = item->next) {
+        if (json_is_number(cJSON_GetObjectItemCaseSensitive(item, "id")))
+            return true;
+    }
+    return false;
 }
 
 static rpc_status take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
     exchange->call.id_json = "null";
+    if (has_number_for_id(exchange->tree) && !json_keep_spelling(exchange->tree, exchange->message->payload))
+        return RPC_INTERNAL_ERROR;
     if (!cJSON_IsArray(exchange->tree))
         return take_single(exchange);
     if (!exchange->tree->child)
         return malformed(exchange, "the batch is empty");
-    const rpc_status status = take_batch(exchange, exchange->tree);
-    return status == RPC_OK ? route_batch(exchange) : status;
+    const rpc_status status = route_batch(exchange);
+    return status == RPC_OK ? take_batch(exchange, exchange->tree) : status;
 }
 
 /* ---- Plain calls and batches ---- */
@@ -337,20 +365,27 @@ static bool is_over_its_rate(struct exchange *exchange, bool *told)
 
 /* ---- Carrying it out ---- */
 
+/* Whether nobody could tell that it was carried out: it changes nothing, and the reply has no room left. */
+static bool is_in_vain(const rpc_call *call)
+{
+    const struct registry_method *method = call->method;
+    return call->exchange->overflowed && method && method->declared->read_only && !method->event;
+}
+
 static void carry_out_item(struct exchange *exchange, const cJSON *item)
 {
     rpc_status status = RPC_OK;
     if (exchange->jsonrpc) {
-        const struct jsonrpc_request request = jsonrpc_read(item);
+        const struct jsonrpc_request request = read_request(exchange, item);
         status = take_request(exchange, &request, item);
     } else {
         rpc_call *call = call_begin(exchange, exchange->method, exchange->name);
         call->item = call->params = item;
     }
-    if (status == RPC_OK)
-        call_carry_out(&exchange->call);
-    else
+    if (status != RPC_OK)
         call_refuse(&exchange->call, status);
+    else if (!is_in_vain(&exchange->call))
+        call_carry_out(&exchange->call);
 }
 
 static void carry_out_batch(struct exchange *exchange)
@@ -391,19 +426,26 @@ static void answer(struct exchange *exchange, rpc_status status)
         answer_send(exchange->engine, &exchange->to, exchange->status, exchange->out.out, exchange->out.used);
 }
 
-/* Whatever becomes of it after it has got its place in the client's order is the end of it there, too. */
+/*
+ * A repetition is answered as the first was, also to a client over its rate; but no more often than it is
+ * told anything then. Whatever becomes of a message after it has got its place in the client's order is the
+ * end of it there, too.
+ */
 static void handle(struct exchange *exchange, rpc_status status)
 {
+    const bool sound = status == RPC_OK;
     bool told = true;
-    if (status == RPC_OK && once_is_sent_again(exchange))
+    if (once_is_sent_again(exchange, sound))
         return;
     const bool limited = is_over_its_rate(exchange, &told);
-    const bool repeated = !limited && status == RPC_OK && once_is_repeated(exchange, &status);
-    if (limited) {
+    const bool answered = told && sound && once_is_known(exchange);
+    if (limited)
         status = RPC_RATE_LIMITED;
+    else if (sound && !answered)
+        status = once_promise(exchange);
+    if (limited && !answered)
         exchange->status = status_name(status);
-    }
-    if (told && !repeated)
+    if (told && !answered)
         answer(exchange, status);
     once_finish(exchange);
 }

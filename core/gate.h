@@ -2,6 +2,8 @@
 /*
  * Lets a burst of events through and then one for each second: whatever callers can cause a log line for
  * passes one, so that they cannot fill a disk. What was held back is counted and told with the next one.
+ *
+ * A gate belongs to the thread of whoever keeps it; there are none but on the broker's.
  */
 #ifndef CORE_GATE_H
 #define CORE_GATE_H

@@ -271,21 +271,32 @@ static bool keep_literal(cJSON *item, const char *literal, size_t length)
     return true;
 }
 
-/* Gives the nodes of long numbers their literals: nodes and text are in the same order. */
-static bool keep_literals(cJSON *item, const char **text)
+/* A literal is kept where it is long or, if all spellings matter, has more than digits. */
+static bool is_kept(const char *literal, size_t length, bool all)
+{
+    return length > EXACT_DIGITS || (all && strcspn(literal, ".eE") < length);
+}
+
+/* Gives the nodes of such numbers their literals: nodes and text are in the same order. */
+static bool keep_literals(cJSON *item, const char **text, bool all)
 {
     for (; item; item = item->next) {
-        if (cJSON_IsNumber(item)) {
+        if (json_is_number(item)) {
             size_t length;
             const char *literal = next_number(*text, &length);
             *text = literal + length;
-            if (length > EXACT_DIGITS && !keep_literal(item, literal, length))
+            if (cJSON_IsNumber(item) && is_kept(literal, length, all) && !keep_literal(item, literal, length))
                 return false;
         }
-        if (!keep_literals(item->child, text))
+        if (!keep_literals(item->child, text, all))
             return false;
     }
     return true;
+}
+
+bool json_keep_spelling(cJSON *tree, const char *text)
+{
+    return keep_literals(tree, &text, true);
 }
 
 static bool is_twice(const char *name, struct json_error *error)
@@ -415,7 +426,7 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error)
     cJSON *tree =
         scan.nul ? parse_without_nul(text, size) : cJSON_ParseWithLengthOpts(text, size + 1, NULL, true);
     const char *numbers = text;
-    if (!tree || (scan.long_numbers && !keep_literals(tree, &numbers))) {
+    if (!tree || (scan.long_numbers && !keep_literals(tree, &numbers, false))) {
         fail(error, JSON_NO_MEMORY, "no memory");
         return discard(tree);
     }

@@ -34,7 +34,7 @@ static const char *read_members(const cJSON *item, struct jsonrpc_request *reque
     const cJSON *method = cJSON_GetObjectItemCaseSensitive(item, "method");
     const cJSON *params = cJSON_GetObjectItemCaseSensitive(item, "params");
     if (id && !is_id(id))
-        return "has an id that is no string of at most 256 bytes, no number and not null";
+        return "has an id that is too long, or no string, number or null";
     request->id = id;
     if (!is_version_2(item))
         return "has no member jsonrpc that is \"2.0\"";

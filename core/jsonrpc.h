@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* JSON-RPC 2.0 as it stands in a payload (protocol, section 7): telling it apart, and taking requests apart.
+/*
+ * JSON-RPC 2.0 as it stands in a payload (protocol, section 7): telling it apart, and taking requests apart.
+ *
+ * It runs on the broker's thread, for it reads trees of cJSON.
  */
 #ifndef CORE_JSONRPC_H
 #define CORE_JSONRPC_H

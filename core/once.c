@@ -83,7 +83,7 @@ static bool may_run_again(const struct exchange *exchange)
 
 static bool has_identity(const struct exchange *exchange)
 {
-    return exchange->engine->duplicates.window && exchange->to.topic && exchange->identity > 0;
+    return exchange->engine->duplicates.window && exchange->call.asked && exchange->identity > 0;
 }
 
 /* ---- Answers from memory ---- */
@@ -128,26 +128,48 @@ static void answer_again(const struct exchange *exchange, struct recall *recall)
 
 /* ---- By identity ---- */
 
+static bool is_bound(const struct exchange *exchange)
+{
+    return exchange->identity < LASTING_IDENTITY;
+}
+
 /*
  * A short identity belongs to the client's session, whose record is looked up first: what was bound to an
  * earlier one is forgotten by that.
  */
-static bool is_known_by_identity(struct exchange *exchange, rpc_status *status, uint64_t now)
+bool once_is_known(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    const struct digest key = digest_of_message(exchange, false);
-    const bool bound = exchange->identity < LASTING_IDENTITY;
-    struct client *client = bound ? clients_meet(&engine->clients, exchange->message->client, now) : NULL;
-    struct recall *recall = recalls_find(&engine->duplicates, &key, now);
-    if (recall) {
+    if (!has_identity(exchange) || may_run_again(exchange))
+        return false;
+    const uint64_t now = engine_now(engine);
+    exchange->identified = true;
+    exchange->key = digest_of_message(exchange, false);
+    if (is_bound(exchange))
+        exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
+    struct recall *recall = recalls_find(&engine->duplicates, &exchange->key, now);
+    if (recall)
         answer_again(exchange, recall);
-        return true;
-    }
-    exchange->recall = bound && !client ? NULL : recalls_enter(&engine->duplicates, &key, true, client, now);
-    if (!exchange->recall)
-        *status = call_fail(&exchange->call, RPC_OVERLOADED,
-                            "there is no room to keep the call from being carried out twice");
-    return false;
+    return recall != NULL;
+}
+
+static struct recall *enter(const struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    struct client *owner = is_bound(exchange) ? exchange->client : NULL;
+    if (is_bound(exchange) && !owner)
+        return NULL;
+    return recalls_enter(&engine->duplicates, &exchange->key, true, owner, engine_now(engine));
+}
+
+rpc_status once_promise(struct exchange *exchange)
+{
+    if (!exchange->identified)
+        return RPC_OK;
+    exchange->recall = enter(exchange);
+    return exchange->recall ? RPC_OK
+                            : call_fail(&exchange->call, RPC_OVERLOADED,
+                                        "there is no room to keep the call from being carried out twice");
 }
 
 /* ---- By its place in the client's order ---- */
@@ -166,13 +188,13 @@ static bool is_refusal(const char *status)
     return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
 }
 
-static bool is_known_by_order(struct exchange *exchange, uint64_t now)
+static bool is_known_by_order(struct exchange *exchange, bool sound, uint64_t now)
 {
     struct engine *engine = exchange->engine;
     struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
     if (!client)
         return false;
-    exchange->guarded = exchange->message->qos == 2 && !has_identity(exchange) && !may_run_again(exchange);
+    exchange->guarded = sound && exchange->message->qos == 2 && !may_run_again(exchange);
     const struct digest key = digest_of_message(exchange, true);
     struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
     if (!recall) {
@@ -190,23 +212,16 @@ static bool is_known_by_order(struct exchange *exchange, uint64_t now)
     return true;
 }
 
-bool once_is_sent_again(struct exchange *exchange)
+bool once_is_sent_again(struct exchange *exchange, bool sound)
 {
     struct engine *engine = exchange->engine;
     if (!engine->options.redelivery_guard)
         return false;
     if (exchange->message->qos > 0)
-        return is_known_by_order(exchange, engine_now(engine));
+        return is_known_by_order(exchange, sound, engine_now(engine));
     if (engine->ordered.count)
         end_guard(engine, exchange->message, engine_now(engine));
     return false;
-}
-
-bool once_is_repeated(struct exchange *exchange, rpc_status *status)
-{
-    *status = RPC_OK;
-    return has_identity(exchange) && !may_run_again(exchange) &&
-           is_known_by_identity(exchange, status, engine_now(exchange->engine));
 }
 
 /* ---- The end of the first ---- */

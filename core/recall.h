@@ -4,6 +4,8 @@
  * being run again (protocol, section 6). A call is entered when it arrives and finished when it has been
  * answered; in between the same call waits for the first. The memory is bounded: the oldest finished entries
  * make room, unfinished ones never do, since that would break a promise already given.
+ *
+ * All of it runs on the broker's thread, in the engine to which the table belongs.
  */
 #ifndef CORE_RECALL_H
 #define CORE_RECALL_H

@@ -78,8 +78,9 @@ static const rpc_field option_fields[] = {
               .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
     RPC_INT32(struct values, duplicate_entries, .doc = "most calls that are remembered",
               .default_json = "10000", .range = {1, 10000000}),
-    RPC_INT32(struct values, duplicate_bytes, .doc = "most memory for the replies to them", .unit = "bytes",
-              .default_json = "16777216", .range = {1024, 1073741824}),
+    RPC_INT32(struct values, duplicate_bytes,
+              .doc = "most memory for the replies to them; a call with a larger reply is not remembered",
+              .unit = "bytes", .default_json = "16777216", .range = {1, 1073741824}),
     RPC_INT64(struct values, redelivery_guard,
               .doc = "how long before the end of a connection a QoS 2 call without an identity may have been "
                      "made to be recognised when the client's session sends it again; 0: none is",
@@ -252,22 +253,27 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
 
 /* ---- All together ---- */
 
-/* Values that are right each and wrong together. */
-static bool check_values(const struct values *values, char *why)
+/* How an option was written; the default if it was not. */
+static const char *written(const struct option_lines *lines, const char *name)
 {
-    char number[16];
+    for (size_t i = 0; i < lines->count; i++) {
+        if (strcmp(lines->lines[i].name, name) == 0)
+            return lines->lines[i].value;
+    }
+    return "the default";
+}
+
+/* Values that are right each and wrong together. */
+static bool check_values(const struct values *values, const struct option_lines *lines, char *why)
+{
     if (!topic_is_filter(values->response_topic_filter))
         return options_refuse(why, "response_topic_filter", values->response_topic_filter,
                               "it takes a topic filter, in which + is a whole level and # the last one");
     if (values->mount_point && !text_is_topic(values->mount_point))
         return options_refuse(why, "mount_point", values->mount_point,
                               "it takes the beginning of a topic, without wildcards");
-    snprintf(number, sizeof number, "%d", (int)values->rate_burst);
     if (values->has_rate_burst && !values->rate_limit)
-        return options_refuse(why, "rate_burst", number, "it needs a rate_limit");
-    snprintf(number, sizeof number, "%d", (int)values->duplicate_bytes);
-    if ((values->duplicate_window || values->redelivery_guard) && values->duplicate_bytes < values->max_reply)
-        return options_refuse(why, "duplicate_bytes", number, "it must be at least max_reply");
+        return options_refuse(why, "rate_burst", written(lines, "rate_burst"), "it needs a rate_limit");
     return true;
 }
 
@@ -309,9 +315,10 @@ static struct engine_options engine_options_of(const struct values *values)
     };
 }
 
-static bool take_values(struct settings *settings, const struct values *values, char *why)
+static bool take_values(struct settings *settings, const struct values *values,
+                        const struct option_lines *lines, char *why)
 {
-    if (!check_values(values, why))
+    if (!check_values(values, lines, why))
         return false;
     settings->mount_point = or_nothing(values->mount_point);
     settings->engine = engine_options_of(values);
@@ -339,7 +346,7 @@ static bool read_all(struct settings *settings, struct option_lines *lines, cons
     if (!options_read("", &settings->fields, lines, &settings->arena, &out, why))
         return false;
     const struct values *values = out;
-    return take_values(settings, values, why) && read_prefixes(settings, values->prefix, why) &&
+    return take_values(settings, values, lines, why) && read_prefixes(settings, values->prefix, why) &&
            read_modules(settings, values->modules, modules, lines, why) && check_unused(lines, why);
 }
 

@@ -46,7 +46,7 @@ static void start(rpc_handler act)
 #define NO_VERSION "the request has no member jsonrpc that is \\\"2.0\\\""
 #define NO_METHOD "the request has no member method that is a string"
 #define OTHER_METHOD "the request's method is not the one that the topic names"
-#define BAD_ID "the request has an id that is no string of at most 256 bytes, no number and not null"
+#define BAD_ID "the request has an id that is too long, or no string, number or null"
 
 /* ---- The examples of the specification, section 7 ---- */
 
@@ -260,6 +260,10 @@ static const struct id {
     {"9007199254740993", "9007199254740993", NULL},
     {"123456789012345678901234567890", "123456789012345678901234567890", NULL},
     {"1.5", "1.5", NULL},
+    {"1.50", "1.50", NULL},
+    {"1.0", "1.0", NULL},
+    {"1e2", "1e2", NULL},
+    {"1E30", "1E30", NULL},
     {"0.1", "0.1", NULL},
     {"0.12345678901234567890", "0.12345678901234567890", NULL},
     {"null", "null", NULL},
@@ -362,6 +366,18 @@ START_TEST(bad_ids_are_refused)
     ck_assert_uint_eq(rig.host.events.count, 1);
     rig_expect_event(&rig, "rpc/event/error",
                      "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"" BAD_ID "\"}");
+}
+END_TEST
+
+/* It cannot come back as it was. U+0001 can. */
+START_TEST(ids_with_nul_are_refused)
+{
+    start(NULL);
+    rig_send(&rig, "rpc/jsonrpc", REQUEST("\"a\\u0000\"", "count", "[]"), "r", NULL);
+    expect_reply("r", "invalid_request", INVALID("null", "count", "the request has an id with U+0000"));
+    fake_host_forget(&rig.host);
+    rig_send(&rig, "rpc/jsonrpc", REQUEST("\"a\\u0001\"", "get", "[]"), "r", NULL);
+    ck_assert_ptr_nonnull(strstr(rig_last(&rig.host.replies)->text, "\"id\":\"a\\u0001\""));
 }
 END_TEST
 
@@ -581,6 +597,31 @@ START_TEST(max_batch)
 }
 END_TEST
 
+/* Also a batch that is too large is answered where its first id says. */
+START_TEST(max_batch_by_token)
+{
+    rig.options.max_batch = 1;
+    start(NULL);
+    rig_publish(&rig, "rpc/jsonrpc", "[" REQUEST("\"t:1\"", "count", "[]") "," NOTIFICATION("count") "]");
+    expect_reply("rpc/jsonrpc/response/t", "invalid_request",
+                 INVALID("null", "", "the batch has 2 calls, the most is 1"));
+    ck_assert_uint_eq(rig.host.events.count, 0);
+}
+END_TEST
+
+/* Whoever wants no reply is not told either that it calls too often. */
+START_TEST(notifications_over_the_rate)
+{
+    rig.options.rate_limit = 1;
+    rig.options.rate_burst = 1;
+    start(NULL);
+    for (int i = 0; i < 3; i++)
+        rig_send(&rig, "rpc/jsonrpc", "[" NOTIFICATION("count") "]", "r", NULL);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    ck_assert_uint_eq(engine_counters(rig.engine)->calls, 1);
+}
+END_TEST
+
 /* The reply as a whole is replaced, and all items run all the same. */
 START_TEST(replies_to_batches_may_be_too_large)
 {
@@ -661,7 +702,7 @@ START_TEST(unknown_words_are_refused)
     lab_start(&rig, &options, NULL);
     ck_assert(!engine_open_methods(rig.engine, why));
     ck_assert_ptr_eq(strstr(why, "plugin_opt_jsonrpc_methods: '"), why);
-    ck_assert_ptr_nonnull(strstr(why, "': no module has such a method"));
+    ck_assert_ptr_nonnull(strstr(why, "': it takes names of methods, separated by spaces, or *"));
 }
 END_TEST
 
@@ -773,10 +814,11 @@ END_TEST
 UNIT_MAIN("jsonrpc", open_rig, close_rig, {examples_at_the_endpoint, UNIT_ROWS(examples)}, {invalid_json, 0},
           {methods_and_places, UNIT_ROWS(places)}, {plain_calls_stay_plain, 0},
           {ids_come_back, UNIT_ROWS(ids)}, {tokens, 3 * UNIT_ROWS(ids)},
-          {bad_ids_are_refused, UNIT_ROWS(bad_ids)}, {the_first_id_routes_a_batch, 0},
-          {parameters, UNIT_ROWS(params)}, {no_parameters_at_all, 0}, {bytes_are_bytes, 0},
-          {codes, RPC_RAISED - 1}, {raised_errors, 0}, {payload_too_large, 0}, {notifications_announce, 0},
-          {notifications_announce_errors, 0}, {batches_announce_item_by_item, 0}, {max_batch, 0},
+          {bad_ids_are_refused, UNIT_ROWS(bad_ids)}, {ids_with_nul_are_refused, 0},
+          {the_first_id_routes_a_batch, 0}, {parameters, UNIT_ROWS(params)}, {no_parameters_at_all, 0},
+          {bytes_are_bytes, 0}, {codes, RPC_RAISED - 1}, {raised_errors, 0}, {payload_too_large, 0},
+          {notifications_announce, 0}, {notifications_announce_errors, 0}, {batches_announce_item_by_item, 0},
+          {max_batch, 0}, {max_batch_by_token, 0}, {notifications_over_the_rate, 0},
           {replies_to_batches_may_be_too_large, 0}, {the_last_byte_of_a_batch, 2},
           {only_open_methods, UNIT_ROWS(open_methods)}, {unknown_words_are_refused, 7},
           {hostile_words_are_made_printable, 0}, {methods_of_others_are_left_to_them, UNIT_ROWS(foreign)},

@@ -301,7 +301,7 @@ START_TEST(batches_are_one_message)
 }
 END_TEST
 
-/* A notification that names a Response Topic is carried out once, and answered never. */
+/* A notification asks for no reply, whatever else it names, and so each is one of its own. */
 START_TEST(notifications)
 {
     start(NULL);
@@ -310,7 +310,7 @@ START_TEST(notifications)
     for (int i = 0; i < 3; i++)
         rig_send(&rig, COUNT, "[{\"jsonrpc\":\"2.0\",\"method\":\"count\"}]", "r", LONG_ID);
     ck_assert_uint_eq(rig.host.replies.count, 0);
-    ck_assert_int_eq(runs(), 2);
+    ck_assert_int_eq(runs(), 6);
 }
 END_TEST
 
@@ -533,21 +533,6 @@ START_TEST(waiting_for_an_error)
 }
 END_TEST
 
-static void wait_for_nothing(void)
-{
-    rig_send(&rig, "rpc/call/act", "{\"jsonrpc\":\"2.0\",\"method\":\"act\"}", "r", LONG_ID);
-}
-
-START_TEST(waiting_for_nothing)
-{
-    meanwhile = wait_for_nothing;
-    start(let_it_happen);
-    wait_for_nothing();
-    ck_assert_int_eq(acted, 1);
-    ck_assert_uint_eq(rig.host.replies.count, 0);
-}
-END_TEST
-
 /* ---- Bounds ---- */
 
 static int depth;
@@ -735,6 +720,85 @@ START_TEST(the_first_mismatch_ends_the_guard)
     ck_assert(!call("{\"a\":1}"));
     ck_assert(call("{\"a\":3}"));
     ck_assert(call("{\"a\":2}"));
+}
+END_TEST
+
+/* Also one that is refused for what it is: nobody repeats anything behind a new message. */
+START_TEST(malformed_calls_end_the_guard)
+{
+    static const struct {
+        const char *topic, *payload, *response_topic;
+    } malformed[] = {{COUNT, "{not json", "r"},
+                     {COUNT, "{}", "a/#"},
+                     {"rpc/batch/count", "{}", "r"},
+                     {"rpc/jsonrpc", "[]", "r"},
+                     {"rpc/call/nope", "{", "r"}};
+    open_guard(NULL);
+    call("{\"a\":1}");
+    reconnect();
+    rig_send(&rig, malformed[_i].topic, malformed[_i].payload, malformed[_i].response_topic, NULL);
+    ck_assert(call("{\"a\":1}"));
+}
+END_TEST
+
+/* What was malformed then is so again, and does not end it. */
+START_TEST(malformed_calls_have_their_place)
+{
+    open_guard(NULL);
+    rig_send(&rig, COUNT, "{not json", "r", NULL);
+    call("{\"a\":1}");
+    reconnect();
+    rig_send(&rig, COUNT, "{not json", "r", NULL);
+    ck_assert(!call("{\"a\":1}"));
+    ck_assert_uint_eq(rig.host.replies.count, 2);
+}
+END_TEST
+
+/* An identity that others have pushed out is still known by its place. */
+START_TEST(identities_are_guarded_too)
+{
+    rig.options.duplicate_entries = 2;
+    open_guard(NULL);
+    rig_send(&rig, COUNT, "", "r", LONG_ID);
+    rig.client.id = "another";
+    for (int i = 0; i < 3; i++) {
+        char correlation[20];
+        snprintf(correlation, sizeof correlation, "another's-number-%d", i);
+        rig.qos = 0;
+        rig_send(&rig, COUNT, "", "r", correlation);
+        rig.qos = 2;
+    }
+    rig.client.id = "tester";
+    reconnect();
+    rig_send(&rig, COUNT, "", "r", LONG_ID);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->text, "{\"n\":1}");
+    ck_assert_int_eq(runs(), 4);
+}
+END_TEST
+
+/* A host that cannot tell a cut: only who is back soon is taken for one whose connection was. */
+START_TEST(back_soon_or_not_at_all)
+{
+    open_guard(NULL);
+    rig.client.version = 4;
+    call("{\"a\":1}");
+    end(rig.client.connection, HOST_END_UNKNOWN, false, false);
+    rig.host.monotonic += (_i ? 31 : 29) * RIG_SECOND;
+    rig.client.connection = &contexts[2];
+    ck_assert_int_eq(call("{\"a\":1}"), _i);
+}
+END_TEST
+
+/* Nor does anybody send again long after having come back. */
+START_TEST(sent_again_soon_or_not_at_all)
+{
+    open_guard(NULL);
+    call("{\"a\":1}");
+    call("{\"a\":2}");
+    reconnect();
+    ck_assert(!call("{\"a\":1}"));
+    rig.host.monotonic += (_i ? 31 : 29) * RIG_SECOND;
+    ck_assert_int_eq(call("{\"a\":2}"), _i);
 }
 END_TEST
 
@@ -1075,12 +1139,14 @@ UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_rep
           {rate_limited_calls_are_not_remembered, 0}, {short_identities_end_with_the_session, 3},
           {short_identities_live_with_the_session, 0}, {short_request_ids, 0},
           {later_ones_wait_for_the_first, 0}, {not_too_many_wait, 0}, {waiting_ends_with_the_connection, 0},
-          {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2}, {waiting_for_nothing, 0},
-          {a_table_full_of_unfinished_calls, 0}, {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0},
-          {bytes_are_bounded, 2}, {dropped_replies_come_later, 0}, {many_identities, 2},
-          {what_is_sent_again_in_order, 0}, {nothing_is_sent_again_on_one_connection, 0},
-          {the_first_mismatch_ends_the_guard, 0}, {what_is_sent_again_is_answered, 0}, {everything_counts, 0},
-          {others_in_between, 0}, {what_was_acknowledged_is_passed_over, 0}, {cut_twice, 0},
+          {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2}, {a_table_full_of_unfinished_calls, 0},
+          {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0}, {bytes_are_bounded, 2},
+          {dropped_replies_come_later, 0}, {many_identities, 2}, {what_is_sent_again_in_order, 0},
+          {nothing_is_sent_again_on_one_connection, 0}, {the_first_mismatch_ends_the_guard, 0},
+          {malformed_calls_end_the_guard, 5}, {malformed_calls_have_their_place, 0},
+          {identities_are_guarded_too, 0}, {back_soon_or_not_at_all, 2}, {sent_again_soon_or_not_at_all, 2},
+          {what_is_sent_again_is_answered, 0}, {everything_counts, 0}, {others_in_between, 0},
+          {what_was_acknowledged_is_passed_over, 0}, {cut_twice, 0},
           {how_connections_end, UNIT_ROWS(endings)}, {late_ends, 0}, {too_long_before_the_end, 2},
           {qos_0_ends_the_guard, 0}, {the_guard_can_be_off, 0}, {the_guard_alone, 0},
           {batches_without_an_identity, 0}, {sent_again_while_the_first_runs, 0},

@@ -189,21 +189,6 @@ START_TEST(rates_and_bursts)
 }
 END_TEST
 
-/* A reply that is never remembered would be no promise; without a window there is none. */
-START_TEST(replies_must_be_remembered)
-{
-    const char *const equal[2 * LINES] = {"duplicate_bytes", "64k"};
-    ck_assert_msg(create_with(equal, plugin_modules), "%s", why);
-    close_settings();
-    const char *const small[2 * LINES] = {"duplicate_bytes", "1k", "max_reply", "1k"};
-    ck_assert_msg(create_with(small, plugin_modules), "%s", why);
-    close_settings();
-    const char *const off[2 * LINES] = {"duplicate_bytes",  "1k", "duplicate_window", "0",
-                                        "redelivery_guard", "0"};
-    ck_assert_msg(create_with(off, plugin_modules), "%s", why);
-}
-END_TEST
-
 START_TEST(several_prefixes)
 {
     create("prefix", " prod/rpc  dev/rpc $mine ");
@@ -285,7 +270,6 @@ END_TEST
 #define CLASH "its topics must not be those of another prefix"
 #define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
 #define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
-#define AT_LEAST "it must be at least max_reply"
 #define TWICE "the option is given twice"
 
 static const struct refused {
@@ -349,13 +333,10 @@ static const struct refused {
      "duplicate_entries",
      "10000001",
      "it takes a whole number from 1 to 10000000"},
-    {{"duplicate_bytes", "1023"},
+    {{"duplicate_bytes", "0"},
      "duplicate_bytes",
-     "1023",
-     "it takes a size in bytes from 1k to 1024m, such as 1500, 64k, 16m"},
-    {{"duplicate_bytes", "63k"}, "duplicate_bytes", "64512", AT_LEAST},
-    {{"max_reply", "2m", "duplicate_bytes", "1m"}, "duplicate_bytes", "1048576", AT_LEAST},
-    {{"duplicate_window", "0", "duplicate_bytes", "63k"}, "duplicate_bytes", "64512", AT_LEAST},
+     "0",
+     "it takes a size in bytes from 1 to 1024m, such as 1500, 64k, 16m"},
     {{"redelivery_guard", "2h"},
      "redelivery_guard",
      "2h",
@@ -511,9 +492,8 @@ START_TEST(the_own_table)
 END_TEST
 
 UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {each_limit_is_read, 0},
-          {rates_and_bursts, UNIT_ROWS(rates)}, {replies_must_be_remembered, 0}, {several_prefixes, 0},
-          {many_prefixes, 0}, {some_modules, 0}, {options_of_modules, 0},
-          {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
+          {rates_and_bursts, UNIT_ROWS(rates)}, {several_prefixes, 0}, {many_prefixes, 0}, {some_modules, 0},
+          {options_of_modules, 0}, {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
           {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},
           {explanations_are_one_line, UNIT_ROWS(refused)}, {also_where_a_line_is_given_twice, 0},
           {tables_of_modules, UNIT_ROWS(tables)}, {a_fault_behind_others, 0}, {the_own_table, 0})
