@@ -123,14 +123,14 @@ static rpc_status encode_bool(const rpc_field *field, const void *member, struct
 
 /* ---- numbers ---- */
 
-static bool has_range(const rpc_field *field)
+bool fields_has_range(const rpc_field *field)
 {
     return field->range.min < field->range.max;
 }
 
 static bool in_range(const rpc_field *field, double number)
 {
-    return !has_range(field) || (number >= field->range.min && number <= field->range.max);
+    return !fields_has_range(field) || (number >= field->range.min && number <= field->range.max);
 }
 
 enum { NUMBER = 40 }; /* bytes that hold any number */
@@ -186,27 +186,40 @@ static rpc_status check_range(const rpc_field *field, double number, struct fiel
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
 #define INT64_END 9223372036854775808.0
 
-static bool is_at_least(int64_t integer, double bound)
+static struct fields_bounds bounds_of_kind(const rpc_field *field)
 {
-    return bound < -INT64_END || (bound < INT64_END && integer >= (int64_t)ceil(bound));
+    if (field->kind == RPC_KIND_INT32)
+        return (struct fields_bounds){INT32_MIN, INT32_MAX};
+    return (struct fields_bounds){INT64_MIN, INT64_MAX};
 }
 
-static bool is_at_most(int64_t integer, double bound)
+/* As integers: a double of one could be rounded onto the bound that it is beyond. */
+struct fields_bounds fields_bounds(const rpc_field *field)
 {
-    return bound >= INT64_END || (bound >= -INT64_END && integer <= (int64_t)floor(bound));
+    struct fields_bounds bounds = bounds_of_kind(field);
+    if (!fields_has_range(field))
+        return bounds;
+    const double least = ceil(field->range.min);
+    const double most = floor(field->range.max);
+    if (least >= INT64_END || most < -INT64_END)
+        return (struct fields_bounds){1, 0};
+    if (least > (double)bounds.least)
+        bounds.least = (int64_t)least;
+    if (most < INT64_END && (int64_t)most < bounds.most)
+        bounds.most = (int64_t)most;
+    return bounds;
 }
 
-/* Compared as integers: a double of the integer could be rounded onto the bound that it is beyond. */
-static bool integer_in_range(const rpc_field *field, int64_t integer)
+static bool lies_in(struct fields_bounds bounds, int64_t integer)
 {
-    return !has_range(field) ||
-           (is_at_least(integer, field->range.min) && is_at_most(integer, field->range.max));
+    return integer >= bounds.least && integer <= bounds.most;
 }
 
 static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
 {
     char text[NUMBER];
-    return integer_in_range(field, integer) ? RPC_OK : outside(field, print_integer(integer, text), walk);
+    return lies_in(fields_bounds(field), integer) ? RPC_OK
+                                                  : outside(field, print_integer(integer, text), walk);
 }
 
 static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member,
@@ -314,7 +327,7 @@ static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void 
                                struct fields_walk *walk)
 {
     int64_t integer;
-    if (!read_integer(value, &integer) || integer < INT32_MIN || integer > INT32_MAX)
+    if (!read_integer(value, &integer) || !lies_in(bounds_of_kind(field), integer))
         return must_be(walk, field);
     *(int32_t *)member = (int32_t)integer;
     return check_integer(field, integer, walk);
@@ -541,11 +554,11 @@ static void append_range(const rpc_field *field, char *out, size_t capacity)
 static void append_values(const rpc_field *field, bool many, char *out, size_t capacity)
 {
     const struct fields_kind *kind = &fields_kinds[field->kind];
-    if (has_range(field) && field->kind != RPC_KIND_DOUBLE)
+    if (fields_has_range(field) && field->kind != RPC_KIND_DOUBLE)
         append(out, capacity, "%s", many ? "whole numbers" : "a whole number");
     else
         append(out, capacity, "%s", many ? kind->many : kind->one);
-    if (has_range(field))
+    if (fields_has_range(field))
         append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
         append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);

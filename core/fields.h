@@ -65,6 +65,16 @@ const char *fields_name(const rpc_field *field);
 /* Whether a call may leave the field out. */
 bool fields_may_miss(const rpc_field *field);
 
+/* Whether the field has a range: without one a number is only bounded by its kind. */
+bool fields_has_range(const rpc_field *field);
+
+/* The integers that the field takes, one of RPC_KIND_INT32 or RPC_KIND_INT64: none if least > most. */
+struct fields_bounds {
+    int64_t least, most;
+};
+
+struct fields_bounds fields_bounds(const rpc_field *field);
+
 /*
  * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters or null", "an
  * array of 1 to 100 numbers". Cut at capacity, that of out. Returns out.

@@ -16,18 +16,13 @@ static bool leaves_trace(const rpc_field *field)
     return field->flag || field->counter || fields_kinds[field->kind].absent_by_null;
 }
 
-static bool has_range(const rpc_field *field)
-{
-    return field->range.min < field->range.max;
-}
-
 /* Whether .range is left out, or says something and of a number. */
 static bool has_fitting_bounds(const rpc_field *field)
 {
     const bool is_number =
         field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64 || field->kind == RPC_KIND_DOUBLE;
     const bool left_out = field->range.min == 0 && field->range.max == 0;
-    return left_out || (is_number && has_range(field));
+    return left_out || (is_number && fields_has_range(field));
 }
 
 static bool lies_within(const rpc_shape *shape, size_t offset, size_t size)

@@ -7,7 +7,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdint.h>
 
 static void write_type(struct writer *writer, const char *type, bool nullable)
 {
@@ -28,39 +27,12 @@ static void write_bool(const rpc_field *field, bool nullable, struct writer *wri
     write_type(writer, "boolean", nullable);
 }
 
-static bool has_range(const rpc_field *field)
+static void write_integer(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    return field->range.min < field->range.max;
-}
-
-/* 2 to the power of 63: the first double that an int64_t does not hold. */
-#define INT64_END 9223372036854775808.0
-
-static int64_t clamp(double number, int64_t least, int64_t most)
-{
-    if (number <= (double)least)
-        return least;
-    return number >= INT64_END || number >= (double)most ? most : (int64_t)number;
-}
-
-static void write_integer(const rpc_field *field, bool nullable, int64_t least, int64_t most,
-                          struct writer *writer)
-{
+    const struct fields_bounds bounds = fields_bounds(field);
     write_type(writer, "integer", nullable);
-    writer_member_integer(writer, "minimum",
-                          has_range(field) ? clamp(ceil(field->range.min), least, most) : least);
-    writer_member_integer(writer, "maximum",
-                          has_range(field) ? clamp(floor(field->range.max), least, most) : most);
-}
-
-static void write_int32(const rpc_field *field, bool nullable, struct writer *writer)
-{
-    write_integer(field, nullable, INT32_MIN, INT32_MAX, writer);
-}
-
-static void write_int64(const rpc_field *field, bool nullable, struct writer *writer)
-{
-    write_integer(field, nullable, INT64_MIN, INT64_MAX, writer);
+    writer_member_integer(writer, "minimum", bounds.least);
+    writer_member_integer(writer, "maximum", bounds.most);
 }
 
 /* JSON has numbers that no double holds, and a schema without bounds would accept them. */
@@ -68,9 +40,9 @@ static void write_double(const rpc_field *field, bool nullable, struct writer *w
 {
     write_type(writer, "number", nullable);
     writer_name(writer, "minimum");
-    writer_double(writer, has_range(field) ? fmax(field->range.min, -DBL_MAX) : -DBL_MAX);
+    writer_double(writer, fields_has_range(field) ? fmax(field->range.min, -DBL_MAX) : -DBL_MAX);
     writer_name(writer, "maximum");
-    writer_double(writer, has_range(field) ? fmin(field->range.max, DBL_MAX) : DBL_MAX);
+    writer_double(writer, fields_has_range(field) ? fmin(field->range.max, DBL_MAX) : DBL_MAX);
 }
 
 static void write_string(const rpc_field *field, bool nullable, struct writer *writer)
@@ -138,7 +110,7 @@ static void write_object(const rpc_field *field, bool nullable, struct writer *w
 }
 
 static void (*const kinds[])(const rpc_field *field, bool nullable, struct writer *writer) = {
-    [RPC_KIND_BOOL] = write_bool,     [RPC_KIND_INT32] = write_int32,   [RPC_KIND_INT64] = write_int64,
+    [RPC_KIND_BOOL] = write_bool,     [RPC_KIND_INT32] = write_integer, [RPC_KIND_INT64] = write_integer,
     [RPC_KIND_DOUBLE] = write_double, [RPC_KIND_STRING] = write_string, [RPC_KIND_CHOICE] = write_choice,
     [RPC_KIND_JSON] = write_json,     [RPC_KIND_OBJECT] = write_object,
 };
