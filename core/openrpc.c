@@ -66,19 +66,14 @@ static void write_code(rpc_status status, struct writer *writer)
     writer_member(writer, "message", status_text(status));
 }
 
-/* OpenRPC wants each code once, and every error of a method's own has the same. */
-static void write_own_code(const rpc_error *error, struct writer *writer)
+/* OpenRPC wants each code once, and every error of a method's own has the same. What they are is in x-errors:
+ * `data` would be what an error carries, which is another thing with each. */
+static void write_own_code(struct writer *writer)
 {
     writer_open_array(writer, "errors");
     writer_text(writer, "{");
     write_code(RPC_RAISED, writer);
-    writer_open_object(writer, "data");
-    writer_open_array(writer, "err");
-    for (; error->code; error++) {
-        writer_element(writer);
-        writer_string(writer, error->code);
-    }
-    writer_text(writer, "]}}]");
+    writer_text(writer, "}]");
 }
 
 static void write_error_schemas(const rpc_error *error, struct writer *writer)
@@ -101,7 +96,7 @@ static void write_errors(const rpc_error *errors, struct writer *writer)
 {
     if (!errors || !errors->code)
         return;
-    write_own_code(errors, writer);
+    write_own_code(writer);
     write_error_schemas(errors, writer);
 }
 
