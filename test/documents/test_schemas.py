@@ -9,7 +9,7 @@ import unittest
 from jsonschema import Draft7Validator
 
 from cases import Cases
-from documents import BASE, ask, params_schema, reference, resolve, walk
+from documents import BASE, ROOT, ask, params_schema, reference, resolve, walk
 
 CASES = 600  # for each method
 SEED = 20260131
@@ -69,6 +69,12 @@ class Schemas(unittest.TestCase):
                 self.assertEqual({**composed, "required": payload.get("required", [])} if "properties" in composed
                                  else composed, {"properties": {}, "required": [], **payload}
                                  if "properties" in composed else payload)
+
+    def test_the_manual_names_every_limit(self):
+        manual = (ROOT / "docs/discovery.md").read_text()
+        row, = [line for line in manual.split("\n") if line.startswith("| `x-limits`")]
+        for name in OPENRPC["x-limits"]:
+            self.assertIn(f"`{name}`", row)
 
     def test_defaults_fit_their_schemas(self):
         defaults = [value for _, value in walk(OPENRPC) if isinstance(value, dict) and "default" in value]
