@@ -3,6 +3,7 @@
 #include "catalogue.h"
 
 #include "schema.h"
+#include "text.h"
 #include "topic.h"
 
 #include <stdio.h>
@@ -11,6 +12,21 @@
 bool catalogue_takes_bytes(const rpc_method *method)
 {
     return method->params && method->params->form == RPC_FORM_BYTES;
+}
+
+bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *method)
+{
+    const char *open = catalogue->options->jsonrpc_methods;
+    return !catalogue_takes_bytes(method) && (text_has_word(open, "*") || text_has_word(open, method->name));
+}
+
+bool catalogue_is_in_force(const struct catalogue *catalogue, unsigned needs)
+{
+    const struct engine_options *options = catalogue->options;
+    unsigned given = options->reply_to_subscribers ? CATALOGUE_TO_SUBSCRIBERS : CATALOGUE_TO_CALLERS;
+    if (options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
+        given |= CATALOGUE_OPEN;
+    return (needs & ~given) == 0;
 }
 
 const char *catalogue_payload(const rpc_method *method)

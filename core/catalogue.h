@@ -19,20 +19,42 @@ struct catalogue {
 #define CATALOGUE_ERROR_EVENT "error"
 #define CATALOGUE_ERROR_DOC "an error that has no event of its own, of a call that asked for no reply"
 
-/* The topics of every method and event: X(word, what stands behind the prefix, what it is for). */
-#define CATALOGUE_TOPICS(X)                                                                                \
-    X("call", "/call/{method}", "call a method; the payload is its parameters, nothing around them")       \
-    X("request", "/call/{method}/request", "the same for clients of JSON-RPC 2.0 that add the last level") \
-    X("response", "/call/{method}/response/{token}",                                                       \
-      "the reply to a call without a Response Topic; it reaches the caller alone")                         \
-    X("batch", "/batch/{method}",                                                                          \
-      "call one method many times; the payload is an array of parameters, in order")                       \
-    X("jsonrpc", "/jsonrpc", "JSON-RPC 2.0 for the methods that the option `jsonrpc_methods` opens")       \
-    X("jsonrpcResponse", "/jsonrpc/response/{token}",                                                      \
-      "the reply to a call there without a Response Topic; it reaches the caller alone")                   \
-    X("reply", "/reply/{client id}/…", "all replies, with `reply_delivery subscribed`")                    \
-    X("event", "/event/{event}", "an announcement; the payload is its data, nothing around it")            \
-    X("error", "/event/" CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC)
+/* What the options have to say for a topic to be in force; several at once are all needed. */
+enum {
+    CATALOGUE_ALWAYS = 0,
+    CATALOGUE_TO_CALLERS = 1,     /* replies go to the caller alone */
+    CATALOGUE_TO_SUBSCRIBERS = 2, /* `reply_delivery subscribed` */
+    CATALOGUE_OPEN = 4            /* some method is open at {prefix}/jsonrpc */
+};
+
+/*
+ * The topics of every method and event: X(word, what stands behind the prefix, what must be so for it, what
+ * it is for).
+ */
+#define CATALOGUE_TOPICS(X)                                                                  \
+    X("call", "/call/{method}", CATALOGUE_ALWAYS,                                            \
+      "call a method; the payload is its parameters, nothing around them")                   \
+    X("request", "/call/{method}/request", CATALOGUE_ALWAYS,                                 \
+      "the same for clients of JSON-RPC 2.0 that add the last level")                        \
+    X("response", "/call/{method}/response/{token}", CATALOGUE_TO_CALLERS,                   \
+      "the reply to a call without a Response Topic; it reaches the caller alone")           \
+    X("batch", "/batch/{method}", CATALOGUE_ALWAYS,                                          \
+      "call one method many times; the payload is an array of parameters, in order")         \
+    X("jsonrpc", "/jsonrpc", CATALOGUE_OPEN,                                                 \
+      "JSON-RPC 2.0 for the methods that the option `jsonrpc_methods` opens")                \
+    X("jsonrpcResponse", "/jsonrpc/response/{token}", CATALOGUE_TO_CALLERS | CATALOGUE_OPEN, \
+      "the reply to a call there without a Response Topic; it reaches the caller alone")     \
+    X("reply", "/reply/{client id}/…", CATALOGUE_TO_SUBSCRIBERS,                             \
+      "all replies, with `reply_delivery subscribed`")                                       \
+    X("event", "/event/{event}", CATALOGUE_ALWAYS,                                           \
+      "an announcement; the payload is its data, nothing around it")                         \
+    X("error", "/event/" CATALOGUE_ERROR_EVENT, CATALOGUE_ALWAYS, CATALOGUE_ERROR_DOC)
+
+/* Whether a topic of CATALOGUE_TOPICS is in force, needs being what must be so for it. */
+bool catalogue_is_in_force(const struct catalogue *catalogue, unsigned needs);
+
+/* Whether the method can be called at {prefix}/jsonrpc. */
+bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *method);
 
 /* Whether the payload of its calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);

@@ -138,6 +138,8 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
     catalogue_write_topic(catalogue, writer, "topic", "/call/", method->name);
     if (!catalogue_takes_bytes(method))
         catalogue_write_topic(catalogue, writer, "batchTopic", "/batch/", method->name);
+    if (catalogue_is_open(catalogue, method))
+        catalogue_write_topic(catalogue, writer, "jsonrpcTopic", "/jsonrpc", "");
     writer_member(writer, "payload", catalogue_payload(method));
     writer_member_integer(writer, "maxQos", catalogue->options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
@@ -232,7 +234,9 @@ static void write_info(struct writer *writer)
 static void write_topics(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "x-topics");
-#define TOPIC(word, rest, text) catalogue_write_topic(catalogue, writer, word, rest, "");
+#define TOPIC(word, rest, needs, text)           \
+    if (catalogue_is_in_force(catalogue, needs)) \
+        catalogue_write_topic(catalogue, writer, word, rest, "");
     CATALOGUE_TOPICS(TOPIC)
 #undef TOPIC
     writer_text(writer, "}");

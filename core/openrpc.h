@@ -6,7 +6,7 @@
  *   x-errors  in a method: the errors it declares, each with the schema of its error object
  *   x-unit    in a schema: the unit of a number
  *   x-events  in the document: every event, with its topic and the schema of its payload
- *   x-topics  in the document: the topics that methods and events have in common
+ *   x-topics  in the document: the topics that methods and events have in common, as far as they are in force
  *   x-limits  in the document: what is refused for its size
  */
 #ifndef CORE_OPENRPC_H

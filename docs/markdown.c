@@ -180,7 +180,7 @@ static void print_counters(void)
 static void print_topics(void)
 {
     printf("## Topics\n\n| topic | meaning |\n|---|---|\n");
-#define TOPIC(word, rest, text) printf("| `{prefix}%s` | %s |\n", rest, text);
+#define TOPIC(word, rest, needs, text) printf("| `{prefix}%s` | %s |\n", rest, text);
     CATALOGUE_TOPICS(TOPIC)
 #undef TOPIC
 }

@@ -26,6 +26,30 @@ class Discovery(BrokerTest):
             client.publish(method["x-mqtt"]["topic"], b"[", qos=1, properties=[(RESPONSE_TOPIC, "here")])
             self.assertEqual(payload_of(client.receive())["method"], method["name"])
 
+    def test_topics_are_those_in_force(self):
+        topics = self.discover()["x-topics"]
+        self.assertIn("response", topics)
+        self.assertFalse({"reply", "jsonrpc", "jsonrpcResponse"} & set(topics))
+        topics = self.discover("jsonrpc_methods ping")["x-topics"]
+        self.assertTrue({"response", "jsonrpc", "jsonrpcResponse"} <= set(topics))
+
+    def test_topics_of_replies_to_subscribers(self):
+        client = self.client(self.start(["reply_delivery subscribed"], plugin=PLUGIN), 5, client_id="me")
+        client.subscribe("rpc/reply/me/#")
+        topics = result_of(ask(client, "rpc.discover", topic="rpc/reply/me/1"))["x-topics"]
+        self.assertTrue(topics["reply"].startswith("rpc/reply/"))
+        self.assertNotIn("response", topics)
+
+    def test_open_methods_are_called_where_it_says(self):
+        client = self.client(self.start(["jsonrpc_methods ping echo"], plugin=PLUGIN), 5)
+        told = {method["name"]: method["x-mqtt"].get("jsonrpcTopic")
+                for method in result_of(ask(client, "rpc.discover"))["methods"]}
+        for name, topic in told.items():
+            request = {"jsonrpc": "2.0", "id": name, "method": name, "params": [1]}
+            client.publish(topic or "rpc/jsonrpc", json.dumps(request), qos=1, properties=[(RESPONSE_TOPIC, "here")])
+            error = payload_of(client.receive()).get("error", {"code": 0})
+            self.assertEqual(error["code"] == -32601, topic is None, name)
+
     def test_limits_are_those_of_the_options(self):
         limits = self.discover("max_payload 1k", "max_reply 128k", "qos 1")["x-limits"]
         self.assertEqual((limits["maxPayload"], limits["maxReply"], limits["maxQos"]), (1024, 131072, 1))

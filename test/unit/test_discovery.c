@@ -90,6 +90,69 @@ START_TEST(discover)
 }
 END_TEST
 
+static void reopen(bool to_subscribers, const char *open)
+{
+    close_lab();
+    rig_init(&rig);
+    rig.options.reply_to_subscribers = to_subscribers;
+    rig.options.jsonrpc_methods = open;
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+}
+
+#define CALLS "\"call\":\"rpc/call/{method}\",\"request\":\"rpc/call/{method}/request\""
+#define BATCH ",\"batch\":\"rpc/batch/{method}\""
+#define RESPONSE ",\"response\":\"rpc/call/{method}/response/{token}\""
+#define JSONRPC ",\"jsonrpc\":\"rpc/jsonrpc\""
+#define JSONRPC_RESPONSE ",\"jsonrpcResponse\":\"rpc/jsonrpc/response/{token}\""
+#define REPLY ",\"reply\":\"rpc/reply/{client id}/\xE2\x80\xA6\""
+#define EVENTS ",\"event\":\"rpc/event/{event}\",\"error\":\"rpc/event/error\""
+
+static const struct topics {
+    bool to_subscribers;
+    const char *open, *json;
+} topics[] = {
+    {false, "", "{" CALLS RESPONSE BATCH EVENTS "}"},
+    {false, " ", "{" CALLS RESPONSE BATCH EVENTS "}"},
+    {false, "*", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS "}"},
+    {false, "get", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS "}"},
+    {true, "", "{" CALLS BATCH REPLY EVENTS "}"},
+    {true, " get id", "{" CALLS BATCH JSONRPC REPLY EVENTS "}"},
+};
+
+START_TEST(topics_in_force)
+{
+    reopen(topics[_i].to_subscribers, topics[_i].open);
+    rig_send(&rig, "rpc/call/rpc.discover", "", "rpc/reply/tester/1", NULL);
+    const struct fake_message *reply = rig_last(&rig.host.replies);
+    cJSON *document = cJSON_ParseWithLength(reply->payload, reply->size);
+    expect_json(get(document, "x-topics"), topics[_i].json);
+    cJSON_Delete(document);
+}
+END_TEST
+
+static const struct opening {
+    const char *open, *method;
+    bool is_open;
+} openings[] = {
+    {"", "get", false},           {"get id", "get", true}, {"get id", "act", false}, {"*", "get", true},
+    {"act.common", "act", false}, {"*", "bytes", false}, /* which JSON-RPC cannot call */
+    {"act *", "id", true},
+};
+
+START_TEST(open_methods)
+{
+    reopen(false, openings[_i].open);
+    cJSON *document = result_of("rpc.discover", "{}");
+    const cJSON *told = cJSON_GetObjectItemCaseSensitive(
+        get(find(get(document, "methods"), openings[_i].method), "x-mqtt"), "jsonrpcTopic");
+    ck_assert_int_eq(told != NULL, openings[_i].is_open);
+    if (told)
+        ck_assert_str_eq(told->valuestring, "rpc/jsonrpc");
+    cJSON_Delete(document);
+}
+END_TEST
+
 /* An event without data of its own has that of the methods that announce it. */
 START_TEST(events)
 {
@@ -162,5 +225,6 @@ START_TEST(what_just_fits)
 }
 END_TEST
 
-UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {events, 0}, {list, 0}, {describe, 0},
+UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {topics_in_force, UNIT_ROWS(topics)},
+          {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0}, {describe, 0},
           {what_is_too_large, 300}, {what_just_fits, 0})
