@@ -9,6 +9,9 @@
 #include "openrpc.h"
 #include "topic.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* ---- The catalogue of the caller's prefix ---- */
 
 static size_t count_instances(const struct registry *registry)
@@ -43,17 +46,59 @@ struct document {
     rpc_json text;
 };
 
-static rpc_status keep_document(rpc_call *call, const struct writer *writer, struct document *document)
+static rpc_status raise_too_large(rpc_call *call)
+{
+    return rpc_raise(call, "reply_too_large",
+                     "the document is over %zu bytes: rpc.list and rpc.describe tell the same in parts",
+                     call->engine->options.max_reply);
+}
+
+static rpc_status copy_document(rpc_call *call, const struct writer *writer, struct document *document)
 {
     if (writer->full)
-        return rpc_raise(call, "reply_too_large",
-                         "the document is over %zu bytes: rpc.list and rpc.describe tell the same in parts",
-                         writer->capacity);
+        return raise_too_large(call);
     document->text.text = arena_copy(&call->arena, writer->out, writer->used);
     return document->text.text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* ---- rpc.discover ---- */
+
+/*
+ * The module's state: the document, from one call to the next. To write it takes far longer than to carry out
+ * an ordinary call, and it stays the same until a module is added.
+ */
+struct kept {
+    bool made;
+    char *text;             /* NULL, if it was made: it is over max_reply */
+    size_t methods, events; /* how many there were when it was made */
+};
+
+static bool is_current(const struct kept *kept, const struct registry *registry)
+{
+    return kept->made && kept->methods == HASH_COUNT(registry->methods) &&
+           kept->events == HASH_COUNT(registry->events);
+}
+
+static void forget(void *state)
+{
+    struct kept *kept = state;
+    free(kept->text);
+    *kept = (struct kept){.made = false};
+}
+
+/* Without memory for it, nothing is kept. */
+static void keep(struct kept *kept, const struct registry *registry, const struct writer *writer)
+{
+    forget(kept);
+    char *text = writer->full ? NULL : malloc(writer->used + 1);
+    if (!text && !writer->full)
+        return;
+    if (text) {
+        memcpy(text, writer->out, writer->used);
+        text[writer->used] = '\0';
+    }
+    *kept = (struct kept){true, text, HASH_COUNT(registry->methods), HASH_COUNT(registry->events)};
+}
 
 static const rpc_field openrpc_fields[] = {
     RPC_JSON(struct document, text, .doc = "an OpenRPC 1.3.2 document"),
@@ -61,15 +106,27 @@ static const rpc_field openrpc_fields[] = {
 
 static const rpc_shape openrpc_shape = RPC_VALUE_SHAPE(struct document, openrpc_fields);
 
-static rpc_status discover(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status make_document(rpc_call *call, struct kept *kept, struct document *document)
 {
     struct catalogue catalogue;
-    (void)state, (void)params;
     if (!make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine);
     openrpc_write(&catalogue, &writer);
-    return keep_document(call, &writer, result);
+    keep(kept, &call->engine->registry, &writer);
+    return copy_document(call, &writer, document);
+}
+
+static rpc_status discover(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct kept *kept = state;
+    (void)params;
+    if (!is_current(kept, &call->engine->registry))
+        return make_document(call, state, result);
+    if (!kept->text)
+        return raise_too_large(call);
+    ((struct document *)result)->text.text = kept->text;
+    return RPC_OK;
 }
 
 /* ---- rpc.list ---- */
@@ -182,7 +239,7 @@ static rpc_status describe(rpc_call *call, void *state, const void *params, void
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine);
     write_description(&catalogue, method, &writer);
-    return keep_document(call, &writer, result);
+    return copy_document(call, &writer, result);
 }
 
 /* ---- The module ---- */
@@ -214,4 +271,5 @@ static const rpc_method methods[] = {
     {.name = NULL},
 };
 
-RPC_MODULE(rpc, .doc = "The service describes itself.", .methods = methods);
+RPC_MODULE(rpc, .doc = "The service describes itself.", .state_size = sizeof(struct kept), .methods = methods,
+           .fini = forget);

@@ -225,6 +225,100 @@ START_TEST(what_just_fits)
 }
 END_TEST
 
+/* ---- The document is made once ---- */
+
+static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+/* A module whose text changes, as that of no real one does: it shows when a document was made. */
+static char summary[2000];
+static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing},
+                                          {.name = NULL}};
+static const rpc_module late = {.name = "late", .methods = late_methods};
+static const rpc_event news[] = {{.name = "news", .doc = "d"}, {.name = NULL}};
+static const rpc_module later = {.name = "later", .events = news};
+
+static bool is_told(const char *payload, const char *text)
+{
+    const struct fake_message *reply = rig_ask(&rig, "rpc.discover", payload);
+    ck_assert_str_eq(reply->status, "ok");
+    cJSON *document = cJSON_ParseWithLength(reply->payload, reply->size);
+    char *printed = cJSON_PrintUnformatted(document);
+    const bool told = strstr(printed, text) != NULL;
+    cJSON_free(printed);
+    cJSON_Delete(document);
+    return told;
+}
+
+START_TEST(the_document_is_kept)
+{
+    strcpy(summary, "first words");
+    rig_add(&rig, &late, NULL);
+    ck_assert(is_told("", "first words"));
+    strcpy(summary, "second words");
+    ck_assert(is_told("", "first words"));
+    ck_assert(is_told("{}", "first words"));
+    rig_add(&rig, &later, NULL);
+    ck_assert(is_told("", "second words"));
+    ck_assert(is_told("", "rpc/event/news"));
+}
+END_TEST
+
+START_TEST(a_new_method_makes_it_anew)
+{
+    strcpy(summary, "first words");
+    ck_assert(!is_told("", "first words"));
+    rig_add(&rig, &late, NULL);
+    ck_assert(is_told("", "first words"));
+}
+END_TEST
+
+/* That it is too large is known the next time, too, until there is more to tell. */
+START_TEST(what_is_too_large_is_written_once)
+{
+    memset(summary, 'x', sizeof summary - 1);
+    rig_add(&rig, &late, NULL);
+    const size_t size = rig_ask(&rig, "rpc.discover", "")->size;
+    close_lab();
+    rig_init(&rig);
+    rig.options.max_reply = size - 1;
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+    rig_add(&rig, &late, NULL);
+    ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "reply_too_large");
+    strcpy(summary, "shorter");
+    ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "reply_too_large");
+    rig_add(&rig, &later, NULL);
+    ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "ok");
+}
+END_TEST
+
+/* Each item of a batch has it, and each is the whole document. */
+START_TEST(many_of_it_in_a_batch)
+{
+    const size_t size = rig_ask(&rig, "rpc.discover", "")->size;
+    close_lab();
+    rig_init(&rig);
+    rig.options.max_reply = 4 * size;
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+    rig_send(&rig, "rpc/batch/rpc.discover", "[{},{},1]", RIG_REPLY, NULL);
+    const struct fake_message *reply = rig_last(&rig.host.replies);
+    cJSON *batch = cJSON_ParseWithLength(reply->payload, reply->size);
+    ck_assert_int_eq(cJSON_GetArraySize(batch), 3);
+    const cJSON *first = get(cJSON_GetArrayItem(batch, 0), "result");
+    const cJSON *second = get(cJSON_GetArrayItem(batch, 1), "result");
+    ck_assert(cJSON_Compare(first, second, true));
+    ck_assert_ptr_nonnull(find(get(first, "methods"), "act"));
+    get(cJSON_GetArrayItem(batch, 2), "error");
+    cJSON_Delete(batch);
+}
+END_TEST
+
 UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {topics_in_force, UNIT_ROWS(topics)},
           {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0}, {describe, 0},
-          {what_is_too_large, 300}, {what_just_fits, 0})
+          {what_is_too_large, 300}, {what_just_fits, 0}, {the_document_is_kept, 0},
+          {a_new_method_makes_it_anew, 0}, {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0})
