@@ -3,6 +3,10 @@
  * The AsyncAPI 3.0.0 document: the same service as a set of channels. It is written from the side of the
  * service, which receives calls and sends replies, events and counters.
  *
+ * Whoever has no Response Topic is told at a topic that ends with the request_id, and in an object around the
+ * reply: that is a channel of its own, `response`, and two more operations on the channels of calls and
+ * batches.
+ *
  * Channels, operations and messages have keys of the form {what}.{name}. Keys of components may not hold a
  * '/', which names may: see make_key().
  */
@@ -80,20 +84,24 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     }
 }
 
+/* Where a caller without a Response Topic says what its replies are to be known by. */
+#define REQUEST_ID "$message.payload#/request_id"
+
 /* ---- Channels ---- */
 
+/* A channel at {prefix}{middle}{rest}. */
 static void open_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
-                         const char *middle, const char *name)
+                         const char *middle, const char *rest, const char *name)
 {
     open_key(writer, what, name);
-    catalogue_write_topic(catalogue, writer, "address", middle, name);
+    catalogue_write_topic(catalogue, writer, "address", middle, rest);
 }
 
 /* A channel whose messages are one, which has the channel's own key. */
 static void write_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                           const char *middle, const char *name)
 {
-    open_channel(catalogue, writer, what, middle, name);
+    open_channel(catalogue, writer, what, middle, name, name);
     writer_open_object(writer, "messages");
     write_message_ref(writer, what, what, name);
     close_objects(writer, 2);
@@ -109,13 +117,31 @@ static void open_reply_channel(struct writer *writer, const char *what, const ch
     writer_open_object(writer, "messages");
 }
 
+/* Where replies go without a Response Topic, to single calls and batches alike. */
+static void write_response_channel(const struct catalogue *catalogue, const char *name, struct writer *writer)
+{
+    char rest[TOPIC_NAME_MAX + 32];
+    snprintf(rest, sizeof rest, "%s/response/{request_id}", name);
+    open_channel(catalogue, writer, "response", "/call/", rest, name);
+    writer_member(writer, "description", "without a Response Topic; it reaches the caller alone");
+    writer_open_object(writer, "parameters");
+    writer_open_object(writer, "request_id");
+    writer_member(writer, "description", "that of the call or the batch");
+    writer_member(writer, "location", REQUEST_ID);
+    close_objects(writer, 2);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "wrappedResult", "wrappedResult", name);
+    write_message_ref(writer, "wrappedResults", "wrappedResults", name);
+    write_message_ref(writer, "wrappedError", "wrappedError", name);
+    close_objects(writer, 2);
+}
+
 static void write_method_channels(const struct catalogue *catalogue, const rpc_method *method,
                                   struct writer *writer)
 {
     const char *name = method->name;
     write_channel(catalogue, writer, "call", "/call/", name);
-    open_reply_channel(writer, "reply", name,
-                       "the Response Topic of the call, else {address of the call}/response/{request_id}");
+    open_reply_channel(writer, "reply", name, "the Response Topic of the call");
     write_message_ref(writer, "result", "result", name);
     write_message_ref(writer, "error", "error", name);
     close_objects(writer, 2);
@@ -126,6 +152,7 @@ static void write_method_channels(const struct catalogue *catalogue, const rpc_m
     write_message_ref(writer, "results", "results", name);
     write_message_ref(writer, "error", "error", name);
     close_objects(writer, 2);
+    write_response_channel(catalogue, name, writer);
 }
 
 static void write_event_channel(const struct catalogue *catalogue, const rpc_module *module,
@@ -181,15 +208,22 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 
 /* ---- Operations ---- */
 
-static void open_operation(struct writer *writer, const char *action, const char *what, const char *name,
-                           const char *doc)
+static void open_operation_at(struct writer *writer, const char *action, const char *what,
+                              const char *channel, const char *name, const char *doc)
 {
     open_key(writer, what, name);
     writer_member(writer, "action", action);
     writer_name(writer, "channel");
-    write_ref(writer, "#/channels/", what, name, "");
+    write_ref(writer, "#/channels/", channel, name, "");
     if (doc)
         writer_member(writer, "summary", doc);
+}
+
+/* An operation on the channel of the same key. */
+static void open_operation(struct writer *writer, const char *action, const char *what, const char *name,
+                           const char *doc)
+{
+    open_operation_at(writer, action, what, what, name, doc);
 }
 
 static void write_reply(struct writer *writer, const char *what, const char *name)
@@ -201,6 +235,24 @@ static void write_reply(struct writer *writer, const char *what, const char *nam
     writer_name(writer, "channel");
     write_ref(writer, "#/channels/", what, name, "");
     writer_text(writer, "}");
+}
+
+/* The same without a Response Topic; result is what a success is answered with. */
+static void write_operation_by_id(const rpc_method *method, struct writer *writer, const char *what,
+                                  const char *channel, const char *result)
+{
+    char message[64];
+    open_operation_at(writer, "receive", what, channel, method->name, method->doc);
+    writer_open_object(writer, "reply");
+    writer_name(writer, "channel");
+    write_ref(writer, "#/channels/", "response", method->name, "");
+    writer_open_array(writer, "messages");
+    snprintf(message, sizeof message, "/messages/%s", result);
+    write_ref(writer, "#/channels/", "response", method->name, message);
+    writer_element(writer);
+    write_ref(writer, "#/channels/", "response", method->name, "/messages/wrappedError");
+    writer_text(writer, "]");
+    close_objects(writer, 2);
 }
 
 static void write_method_operations(const struct catalogue *catalogue, const rpc_method *method,
@@ -216,6 +268,8 @@ static void write_method_operations(const struct catalogue *catalogue, const rpc
     open_operation(writer, "receive", "batch", method->name, method->doc);
     write_reply(writer, "batchReply", method->name);
     writer_text(writer, "}");
+    write_operation_by_id(method, writer, "callById", "call", "wrappedResult");
+    write_operation_by_id(method, writer, "batchById", "batch", "wrappedResults");
 }
 
 static void write_sent(struct writer *writer, const char *what, const char *name, const char *doc, int qos,
@@ -302,23 +356,66 @@ static void write_error_message(const rpc_method *method, struct writer *writer)
     close_objects(writer, 2);
 }
 
-/* An array of as many items as a batch may have, whose schema the caller writes. */
+/* The schema of an array of as many items as a batch may have, whose own schema the caller writes. */
 static void open_batch(const struct catalogue *catalogue, struct writer *writer)
 {
-    writer_open_object(writer, "payload");
+    writer_text(writer, "{");
     writer_member(writer, "type", "array");
     writer_member_integer(writer, "maxItems", catalogue->options->max_batch);
     writer_name(writer, "items");
+}
+
+static void write_calls(const struct catalogue *catalogue, const rpc_method *method, struct writer *writer)
+{
+    open_batch(catalogue, writer);
+    write_ref(writer, "#/components/messages/", "call", method->name, "/payload");
+    writer_text(writer, "}");
+}
+
+/* The schema of an object with a request_id and one more member, whose own schema the caller writes. */
+static void open_wrapping(struct writer *writer, const char *member)
+{
+    writer_text(writer, "{\"type\":\"object\",\"required\":[\"request_id\",");
+    writer_string(writer, member);
+    writer_text(writer, "],\"properties\":{\"request_id\":{\"type\":\"string\"}");
+    writer_name(writer, member);
+}
+
+/* Without a Response Topic. */
+static void write_wrapped(struct writer *writer, const char *what, const char *name, const char *member,
+                          const char *inner, const char *trait)
+{
+    open_message(writer, what, name, "What goes to a caller by its request_id", trait);
+    writer_open_object(writer, "correlationId");
+    writer_member(writer, "location", REQUEST_ID);
+    writer_text(writer, "}");
+    writer_name(writer, "payload");
+    open_wrapping(writer, member);
+    write_ref(writer, "#/components/messages/", inner, name, "/payload");
+    close_objects(writer, 3);
+}
+
+static void write_wrapped_messages(const char *name, struct writer *writer)
+{
+    write_wrapped(writer, "wrappedResult", name, "result", "result", SUCCESS_TRAIT);
+    write_wrapped(writer, "wrappedResults", name, "result", "results", SUCCESS_TRAIT);
+    write_wrapped(writer, "wrappedError", name, "error", "error", FAILURE_TRAIT);
 }
 
 static void write_batch_messages(const struct catalogue *catalogue, const rpc_method *method,
                                  struct writer *writer)
 {
     open_message(writer, "batch", method->name, "Many calls", CALL_TRAIT);
-    open_batch(catalogue, writer);
-    write_ref(writer, "#/components/messages/", "call", method->name, "/payload");
+    writer_open_object(writer, "payload");
+    writer_open_array(writer, "anyOf");
+    write_calls(catalogue, method, writer);
+    writer_text(writer, ",");
+    open_wrapping(writer, "calls");
+    write_calls(catalogue, method, writer);
+    writer_text(writer, "}}]");
     close_objects(writer, 2);
     open_message(writer, "results", method->name, "Their results, in the same order", SUCCESS_TRAIT);
+    writer_name(writer, "payload");
     open_batch(catalogue, writer);
     writer_text(writer, "{\"type\":\"object\",\"properties\":{\"result\":");
     write_ref(writer, "#/components/messages/", "result", method->name, "/payload");
@@ -337,8 +434,10 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     schema_write(method->result, writer);
     writer_text(writer, "}");
     write_error_message(method, writer);
-    if (!catalogue_takes_bytes(method))
-        write_batch_messages(catalogue, method, writer);
+    if (catalogue_takes_bytes(method))
+        return;
+    write_batch_messages(catalogue, method, writer);
+    write_wrapped_messages(method->name, writer);
 }
 
 static void write_event_message(const struct catalogue *catalogue, const rpc_module *module,
@@ -444,7 +543,8 @@ static void write_info(struct writer *writer)
         writer, "description",
         "Remote procedure calls over MQTT. A caller asks for a reply by a Response Topic (MQTT 5), or "
         "by a string member request_id beside its parameters: the reply is then "
-        "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}.");
+        "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. A batch is asked for in the same "
+        "two ways, the second one as {\"request_id\":…,\"calls\":[…]}.");
     writer_text(writer, "}");
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * An engine with all modules, to be asked by a program in another language: each line of the input is a
- * method's name, a tab and a payload, each line of the output the reply's status, a tab and its payload.
+ * method's name, a tab and a payload, each line of the output the reply's status, a tab and its payload. In
+ * place of a name there may be a topic, which has a '/' in front: then no Response Topic is given, and behind
+ * the reply's payload stand a tab and its topic.
  */
 #include "rig.h"
 
@@ -24,11 +26,23 @@ static struct settings *add_modules(struct rig *rig)
     return settings;
 }
 
+static void answer_at(struct rig *rig, const char *topic, const char *payload)
+{
+    fake_host_forget(&rig->host);
+    rig_publish(rig, topic, payload);
+    const struct fake_message *reply = rig_last(&rig->host.replies);
+    printf("%s\t%.*s\t%s\n", reply->status, (int)reply->size, reply->payload, reply->topic);
+}
+
 static void answer(struct rig *rig, char *line)
 {
     char *payload = strchr(line, '\t');
     ck_assert_ptr_nonnull(payload);
     *payload = '\0';
+    if (*line == '/') {
+        answer_at(rig, line + 1, payload + 1);
+        return;
+    }
     const struct fake_message *reply = rig_ask(rig, line, payload + 1);
     printf("%s\t%.*s\n", reply->status, (int)reply->size, reply->payload);
 }

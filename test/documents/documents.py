@@ -17,11 +17,23 @@ def reference(form, *arguments):
 
 def ask(calls):
     """Asks the engine, for pairs of a method and a JSON text; returns pairs of a status and a JSON value."""
+    replies = ask_lines(calls)
+    return [(status, json.loads(payload)) for status, payload in replies]
+
+
+def ask_at(calls):
+    """Likewise without Response Topics, for pairs of a topic and a JSON text; the topics of the replies come third."""
+    replies = ask_lines([("/" + topic, payload) for topic, payload in calls])
+    return [(status, json.loads(payload), topic) for status, payload, topic in replies]
+
+
+def ask_lines(calls):
+    """The columns of the replies, as texts."""
     lines = "".join(f"{method}\t{payload}\n" for method, payload in calls)
     run = subprocess.run([os.environ["RPC_ASK"]], input=lines.encode(), capture_output=True, check=True, timeout=300)
-    replies = [line.split("\t", 1) for line in run.stdout.decode().split("\n")[:-1]]
+    replies = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
     assert len(replies) == len(calls), "a call without a reply"
-    return [(status, json.loads(payload)) for status, payload in replies]
+    return replies
 
 
 def params_schema(method):

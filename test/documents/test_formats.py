@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import unittest
 from pathlib import Path
@@ -90,7 +91,14 @@ class Format(unittest.TestCase):
         document = reference("asyncapi")
         addresses = [channel["address"] for channel in document["channels"].values() if channel["address"]]
         self.assertEqual(len(addresses), len(set(addresses)))
+        for channel in document["channels"].values():
+            parameters = re.findall(r"{([^}]*)}", channel["address"] or "")
+            self.assertEqual(parameters, list(channel.get("parameters", {})))
         for operation in document["operations"].values():
+            replies = resolve(document, operation["reply"]["channel"]["$ref"]) if "reply" in operation else {}
+            self.assertFalse(replies.get("address") and "address" in operation["reply"])
+            for message in operation.get("reply", {}).get("messages", []):
+                self.assertIn(resolve(document, message["$ref"]), replies["messages"].values())
             self.assertIn(resolve(document, operation["channel"]["$ref"]), document["channels"].values())
         for part in ("channels", "operations"):
             for key in document[part]:

@@ -9,7 +9,7 @@ import unittest
 from jsonschema import Draft7Validator
 
 from cases import Cases
-from documents import BASE, ROOT, ask, params_schema, reference, resolve, walk
+from documents import BASE, ROOT, ask, ask_at, params_schema, reference, resolve, walk
 
 CASES = 600  # for each method
 SEED = 20260131
@@ -127,6 +127,42 @@ class Agreement(unittest.TestCase):
                 self.check_method(method)
                 checked += 1
         self.assertGreater(checked, 15)
+
+    def message_schema(self, key):
+        """That of a message's payload in the AsyncAPI document, whose references lead into the document."""
+        return {**BASE, "components": ASYNCAPI["components"], **ASYNCAPI["components"]["messages"][key]["payload"]}
+
+    def check_by_id(self, kind, payload, message, sends=True):
+        """A call without a Response Topic, and the kind of reply that the document promises for it."""
+        call, schema = f"{kind}.updateSensor", self.message_schema(message)
+        if sends:
+            Draft7Validator(self.message_schema(call)).validate(payload)
+        (_, reply, topic), = ask_at([(f"rpc/{kind}/updateSensor", json.dumps(payload))])
+        channel = resolve(ASYNCAPI, ASYNCAPI["operations"][f"{kind}ById.updateSensor"]["reply"]["channel"]["$ref"])
+        self.assertEqual(topic, channel["address"].replace("{request_id}", "7"))
+        self.assertIn({"$ref": f"#/components/messages/{message}"}, channel["messages"].values())
+        Draft7Validator(schema).validate(reply)
+        for other in ("wrappedResult", "wrappedError", "wrappedResults"):
+            other += ".updateSensor"
+            self.assertEqual(Draft7Validator(self.message_schema(other)).is_valid(reply), other == message, other)
+
+    def test_replies_by_id_are_as_described(self):
+        reading = {"sensor_id": "a", "value": 1}
+        self.check_by_id("call", {"request_id": "7", **reading}, "wrappedResult.updateSensor")
+        self.check_by_id("call", {"request_id": "7"}, "wrappedError.updateSensor", sends=False)
+        self.check_by_id("batch", {"request_id": "7", "calls": [reading, {}]}, "wrappedResults.updateSensor", sends=False)
+        self.check_by_id("batch", {"request_id": "7", "calls": [reading, reading]}, "wrappedResults.updateSensor")
+        self.check_by_id("batch", {"request_id": "7", "calls": []}, "wrappedResults.updateSensor")
+        self.check_by_id("batch", {"request_id": "7", "calls": [{}] * 101}, "wrappedError.updateSensor", sends=False)
+
+    def test_batches_are_as_described(self):
+        validator = Draft7Validator(self.message_schema("batch.updateSensor"))
+        reading = {"sensor_id": "a", "value": 1}
+        for fits in ([], [reading], {"request_id": "1", "calls": [reading]}):
+            self.assertTrue(validator.is_valid(fits), fits)
+        for wrong in (reading, {"calls": [reading]}, {"request_id": "1"}, {"request_id": 1, "calls": []}, [reading] * 101,
+                      {"request_id": "1", "calls": [reading] * 101}):
+            self.assertFalse(validator.is_valid(wrong), wrong)
 
     def test_the_engine_tells_the_same_document(self):
         (status, document), = ask([("rpc.discover", "{}")])
