@@ -3,6 +3,8 @@
  * What there is to describe: the modules of one prefix and the limits under which they answer. Everything
  * that describes the service reads this and the tables behind it: rpc.discover inside the broker, and the
  * program that prints the manual's reference, which starts no module.
+ *
+ * Thread: any. These functions touch nothing but their arguments.
  */
 #ifndef CORE_CATALOGUE_H
 #define CORE_CATALOGUE_H

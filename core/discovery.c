@@ -2,7 +2,7 @@
 /*
  * The built-in module `rpc`: the service describes itself. It stands first in every plugin's list of modules
  * and is a module like any other, but for where it lives: what it answers is in the registry, which is the
- * engine's and not for handlers to see.
+ * engine's and not for handlers to see. Like all handlers it runs on the broker's thread.
  */
 #include "engine_private.h"
 

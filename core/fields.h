@@ -2,6 +2,8 @@
 /*
  * What reads field tables: decoding JSON into a struct, checking, encoding a struct as JSON, and saying
  * in words what a field takes. One table, no second description anywhere.
+ *
+ * Thread: any. These functions touch nothing but their arguments.
  */
 #ifndef CORE_FIELDS_H
 #define CORE_FIELDS_H

@@ -7,7 +7,9 @@
  *   x-unit    in a schema: the unit of a number
  *   x-events  in the document: every event, with its topic and the schema of its payload
  *   x-topics  in the document: the topics that methods and events have in common, as far as they are in force
- *   x-limits  in the document: what is refused for its size
+ *   x-limits  in the document: what is refused for its size or its rate, and how long a repetition is known
+ *
+ * Thread: any. These functions touch nothing but their arguments.
  */
 #ifndef CORE_OPENRPC_H
 #define CORE_OPENRPC_H

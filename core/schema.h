@@ -4,6 +4,8 @@
  * the method accepts, what it refuses is invalid_params. Beyond any schema are only the rules that hold for
  * every payload's text, of members that nobody declared, too: no member twice, no U+0000, no number that is
  * not finite or too long, no nesting that is too deep.
+ *
+ * Thread: any. These functions touch nothing but their arguments.
  */
 #ifndef CORE_SCHEMA_H
 #define CORE_SCHEMA_H
