@@ -606,6 +606,30 @@ START_TEST(ticking_and_refusing)
 }
 END_TEST
 
+/* ---- Discovery: what it keeps of its first answer ---- */
+
+extern const rpc_module rpc_module_rpc;
+
+START_TEST(discovering_for_the_first_time)
+{
+    bool failed = true;
+    size_t answered = 0;
+    for (size_t n = 0; failed; n++) {
+        rig_init(&rig);
+        lab_start(&rig, &lab_options, run_nothing);
+        rig_add(&rig, &rpc_module_rpc, NULL);
+        failing_arm(modes[_i], n);
+        rig_send(&rig, "rpc/call/rpc.discover", "", RIG_REPLY, NULL);
+        failed = failing_disarm();
+        answered += rig.host.replies.count && strcmp(rig.host.replies.kept[0].status, "ok") == 0;
+        ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "ok");
+        rig_close(&rig);
+        expect_nothing_left();
+    }
+    ck_assert_uint_gt(answered, modes[_i] == FAILING_ONCE); /* also when it cannot be kept */
+}
+END_TEST
+
 /* ---- Sensors: each new one with all its allocations failing in turn ---- */
 
 /* Calls until no allocation fails. The first that gets as far as the table adds the sensor. */
@@ -653,4 +677,4 @@ END_TEST
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
-          {sensors_come_all_the_same, UNIT_ROWS(modes)})
+          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)})
