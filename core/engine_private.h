@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What the engine's own files share. A message that calls is an exchange (exchange.c): it has a route for the
- * reply (route.c), may be a repetition (once.c), and holds one call or a batch of them (call.c), whose
- * outcomes become the reply and events (answer.c). handler.c is what handlers see of their call.
+ * What the engine's own files share. A message that calls is an exchange (exchange.c): its payload
+ * (payload.c) is one call or a batch of them, it has a route for the reply (route.c), may be a repetition
+ * (once.c), and its calls (call.c) come to outcomes, which become the reply and events (answer.c). handler.c
+ * is what handlers see of their call, discovery.c a module that tells what there is to call.
  */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
@@ -111,6 +112,19 @@ enum engine_verdict exchange_receive(struct engine *engine, const struct host_me
 
 /* Frees the memory that is kept for the next exchange. */
 void exchange_free_spare(struct engine *engine);
+
+/*
+ * payload.c: takes the payload apart, and finds the route of the reply. The order of the checks is the order
+ * in which a caller can be told: first where to reply, then what is wrong. Returns RPC_OK, or why nothing of
+ * it can be carried out, which is noted in the exchange's call.
+ */
+rpc_status payload_take(struct exchange *exchange);
+
+/* Makes the exchange's call out of one JSON-RPC request of a batch. Returns RPC_OK, or likewise why not. */
+rpc_status payload_take_request(struct exchange *exchange, const cJSON *item);
+
+/* Whether some other server is meant, since nothing in it is ours and that is left to others. */
+bool payload_is_for_others(struct exchange *exchange);
 
 /*
  * route.c: where the reply goes, in the order in which the contract looks for it. Each returns RPC_OK;
