@@ -25,7 +25,6 @@ rpc_call *call_begin(struct exchange *exchange, const struct registry_method *me
     call->method = method;
     call->name = name;
     call->asked = exchange->to.topic != NULL;
-    call->time = exchange->time;
     return call;
 }
 
@@ -133,7 +132,7 @@ static rpc_status run_timed(rpc_call *call, const void *params)
     struct engine *engine = call->engine;
     if (!engine->options.slow_call)
         return run(call, params);
-    const uint64_t start = engine_now(engine);
+    const uint64_t start = call->item ? engine_now(engine) : exchange_now(call->exchange);
     const rpc_status status = run(call, params);
     const uint64_t taken = engine_now(engine) - start;
     if (taken > engine->options.slow_call) {

@@ -67,7 +67,6 @@ struct rpc_call {
     bool asked;                           /* the caller wants to know what it comes to */
     bool by_handler;                      /* the failure is the handler's own */
     struct failure failure;
-    double time; /* of its arrival, Unix seconds */
     void *result;
     struct arena arena; /* the last member: it is not zeroed */
 };
@@ -100,7 +99,8 @@ struct exchange {
     struct digest key;             /* what it is known by then */
     bool guarded;                  /* by its place in the client's order it is kept from running twice */
     struct recall *recall, *noted; /* its entries among the duplicates and in the client's order; or NULL */
-    double time;
+    double time;                   /* of its arrival, Unix seconds; 0: nobody has asked yet */
+    uint64_t now;                  /* likewise, monotonic nanoseconds */
 
     rpc_call call;      /* the one that is being carried out */
     struct arena arena; /* the last member: it is not zeroed */
@@ -109,6 +109,10 @@ struct exchange {
 /* exchange.c: carries a message out. name is the topic's part that names the method. */
 enum engine_verdict exchange_receive(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const char *name);
+
+/* When the message arrived, as near as matters: each look at a clock costs as much as a small piece of
+ * memory. */
+uint64_t exchange_now(struct exchange *exchange);
 
 /* Frees the memory that is kept for the next exchange. */
 void exchange_free_spare(struct engine *engine);

@@ -57,7 +57,6 @@ static struct exchange *create(struct engine *engine, const struct host_message 
     exchange->kind = kind;
     exchange->name = name;
     exchange->method = registry_find_method(&engine->registry, name);
-    exchange->time = engine->host.wall_clock(engine->host.context);
     exchange->status = status_name(RPC_OK);
     exchange->to = (struct destination){.client = *message->client,
                                         .correlation = message->correlation,
@@ -77,6 +76,13 @@ static void destroy(struct exchange *exchange)
     give_reply_buffer(engine, exchange->out.out);
     free(engine->spare);
     engine->spare = exchange;
+}
+
+uint64_t exchange_now(struct exchange *exchange)
+{
+    if (!exchange->now)
+        exchange->now = engine_now(exchange->engine);
+    return exchange->now;
 }
 
 void exchange_free_spare(struct engine *engine)
@@ -111,7 +117,7 @@ static bool is_over_its_rate(struct exchange *exchange, bool *told)
     const struct engine_options *options = &engine->options;
     if (!options->rate_limit)
         return false;
-    const uint64_t now = engine_now(engine);
+    const uint64_t now = exchange_now(exchange);
     exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
     if (!exchange->client || gate_take(&exchange->client->calls_full_at, now, options->rate_limit,
                                        options->rate_burst, count_calls(exchange)))

@@ -17,7 +17,10 @@ const char *rpc_call_method(const rpc_call *call)
 
 double rpc_call_time(const rpc_call *call)
 {
-    return call->time;
+    struct exchange *exchange = call->exchange;
+    if (exchange->time == 0)
+        exchange->time = call->engine->host.wall_clock(call->engine->host.context);
+    return exchange->time;
 }
 
 const char *rpc_caller_id(const rpc_call *call)

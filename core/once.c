@@ -142,7 +142,7 @@ bool once_is_known(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     if (!has_identity(exchange) || may_run_again(exchange))
         return false;
-    const uint64_t now = engine_now(engine);
+    const uint64_t now = exchange_now(exchange);
     exchange->identified = true;
     exchange->key = digest_of_message(exchange, false);
     if (is_bound(exchange))
@@ -153,13 +153,13 @@ bool once_is_known(struct exchange *exchange)
     return recall != NULL;
 }
 
-static struct recall *enter(const struct exchange *exchange)
+static struct recall *enter(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     struct client *owner = is_bound(exchange) ? exchange->client : NULL;
     if (is_bound(exchange) && !owner)
         return NULL;
-    return recalls_enter(&engine->duplicates, &exchange->key, true, owner, engine_now(engine));
+    return recalls_enter(&engine->duplicates, &exchange->key, true, owner, exchange_now(exchange));
 }
 
 rpc_status once_promise(struct exchange *exchange)
@@ -218,9 +218,9 @@ bool once_is_sent_again(struct exchange *exchange, bool sound)
     if (!engine->options.redelivery_guard)
         return false;
     if (exchange->message->qos > 0)
-        return is_known_by_order(exchange, sound, engine_now(engine));
+        return is_known_by_order(exchange, sound, exchange_now(exchange));
     if (engine->ordered.count)
-        end_guard(engine, exchange->message, engine_now(engine));
+        end_guard(engine, exchange->message, exchange_now(exchange));
     return false;
 }
 

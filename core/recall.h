@@ -21,7 +21,7 @@
 
 struct client;
 
-enum { RECALL_SMALL = 88 }; /* bytes of a reply that its entry itself has room for */
+enum { RECALL_SMALL = 64 }; /* bytes of a reply that its entry itself has room for */
 
 struct recall {
     struct digest key;

@@ -168,6 +168,23 @@ START_TEST(parts_are_not_run_together)
 }
 END_TEST
 
+/* A large message is told from another one by its last byte, too. */
+START_TEST(large_messages)
+{
+    char payload[4000];
+    start(NULL);
+    memset(payload, ' ', sizeof payload);
+    memcpy(payload, "{}", 2);
+    payload[sizeof payload - 1] = '\0';
+    rig_send(&rig, COUNT, payload, "r", LONG_ID);
+    rig_send(&rig, COUNT, payload, "r", LONG_ID);
+    ck_assert_int_eq(runs(), 1);
+    payload[sizeof payload - 2] = '\n';
+    rig_send(&rig, COUNT, payload, "r", LONG_ID);
+    ck_assert_int_eq(runs(), 2);
+}
+END_TEST
+
 START_TEST(the_window)
 {
     start(NULL);
@@ -1131,20 +1148,21 @@ START_TEST(many_clients)
 END_TEST
 
 UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_repetition_says_where, 0},
-          {what_is_not_the_same_runs, UNIT_ROWS(others)}, {parts_are_not_run_together, 0}, {the_window, 0},
-          {without_a_window_everything_runs, 0}, {calls_without_an_identity_run, 0},
-          {read_only_methods_run, 0}, {what_cannot_run_is_not_remembered, 0},
-          {identities_in_the_payload, UNIT_ROWS(identities)}, {null_is_no_identity, 0},
-          {batches_are_one_message, 0}, {notifications, 0}, {errors_are_remembered, RPC_RAISED},
-          {rate_limited_calls_are_not_remembered, 0}, {short_identities_end_with_the_session, 3},
-          {short_identities_live_with_the_session, 0}, {short_request_ids, 0},
-          {later_ones_wait_for_the_first, 0}, {not_too_many_wait, 0}, {waiting_ends_with_the_connection, 0},
-          {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2}, {a_table_full_of_unfinished_calls, 0},
-          {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0}, {bytes_are_bounded, 2},
-          {dropped_replies_come_later, 0}, {many_identities, 2}, {what_is_sent_again_in_order, 0},
-          {nothing_is_sent_again_on_one_connection, 0}, {the_first_mismatch_ends_the_guard, 0},
-          {malformed_calls_end_the_guard, 5}, {malformed_calls_have_their_place, 0},
-          {identities_are_guarded_too, 0}, {back_soon_or_not_at_all, 2}, {sent_again_soon_or_not_at_all, 2},
+          {what_is_not_the_same_runs, UNIT_ROWS(others)}, {parts_are_not_run_together, 0},
+          {large_messages, 0}, {the_window, 0}, {without_a_window_everything_runs, 0},
+          {calls_without_an_identity_run, 0}, {read_only_methods_run, 0},
+          {what_cannot_run_is_not_remembered, 0}, {identities_in_the_payload, UNIT_ROWS(identities)},
+          {null_is_no_identity, 0}, {batches_are_one_message, 0}, {notifications, 0},
+          {errors_are_remembered, RPC_RAISED}, {rate_limited_calls_are_not_remembered, 0},
+          {short_identities_end_with_the_session, 3}, {short_identities_live_with_the_session, 0},
+          {short_request_ids, 0}, {later_ones_wait_for_the_first, 0}, {not_too_many_wait, 0},
+          {waiting_ends_with_the_connection, 0}, {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2},
+          {a_table_full_of_unfinished_calls, 0}, {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0},
+          {bytes_are_bounded, 2}, {dropped_replies_come_later, 0}, {many_identities, 2},
+          {what_is_sent_again_in_order, 0}, {nothing_is_sent_again_on_one_connection, 0},
+          {the_first_mismatch_ends_the_guard, 0}, {malformed_calls_end_the_guard, 5},
+          {malformed_calls_have_their_place, 0}, {identities_are_guarded_too, 0},
+          {back_soon_or_not_at_all, 2}, {sent_again_soon_or_not_at_all, 2},
           {what_is_sent_again_is_answered, 0}, {everything_counts, 0}, {others_in_between, 0},
           {what_was_acknowledged_is_passed_over, 0}, {cut_twice, 0},
           {how_connections_end, UNIT_ROWS(endings)}, {late_ends, 0}, {too_long_before_the_end, 2},
