@@ -12,7 +12,7 @@ import random
 import re
 import time
 
-from harness import (SLOW, TIMEOUT, BrokerTest, ask, broker_version, eventually, has_websockets, main,
+from harness import (ROOT, SLOW, TIMEOUT, BrokerTest, ask, broker_version, eventually, has_websockets, main,
                      result_of)
 from mqtt import (CONTENT_TYPE, CORRELATION_DATA, PUBACK, PUBCOMP, PUBREC, PUBREL, RESPONSE_TOPIC, SESSION_EXPIRY,
                   packet, property_of, user_property_of)
@@ -24,11 +24,12 @@ IDENTITIES = {"none": "", "short": "counter-1", "long": "0123456789abcdef"}
 #               with DUP and the same packet id in a session that was kept, as a new message in a new one
 #   repeated    nothing is left for MQTT to do, but no reply was seen, and the application calls again in the
 #               same words
-# None: that never happens. QoS 0 is never sent again; without an identity there is nothing to repeat by.
+# None: that never happens, as QoS 0 is never sent again, or is a new call for anybody, as without an identity at
+# QoS 1 and 2. docs/clients.md has the same table for people, and a test compares them.
 PROMISES = (
     # QoS, identity, session, sent again, repeated
-    (0, "none", "clean", None, None),
-    (0, "none", "persistent", None, None),
+    (0, "none", "clean", None, 2),
+    (0, "none", "persistent", None, 2),
     (0, "short", "clean", None, 2),
     (0, "short", "persistent", None, 1),
     (0, "long", "clean", None, 1),
@@ -157,6 +158,14 @@ class EveryCell(PromiseTest):
     def test_table_is_whole(self):
         self.assertEqual([row[:3] for row in PROMISES],
                          list(itertools.product((0, 1, 2), IDENTITIES, ("clean", "persistent"))))
+
+    def test_the_manual_has_the_same_table(self):
+        rows = re.findall(r"^\| ([012]) \| (none|short|long) \| (again|once) \| (again|once) \|$",
+                          (ROOT / "docs/clients.md").read_text(), re.MULTILINE)
+        told = {(int(qos), identity, session): word for qos, identity, *words in rows
+                for session, word in zip(("clean", "persistent"), words)}
+        runs = {row[:3]: {count for count in row[3:] if count} for row in PROMISES}
+        self.assertEqual(runs, {cell: {1 if word == "once" else 2} for cell, word in told.items()})
 
     def try_row(self, version):
         self.begin()
