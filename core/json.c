@@ -443,3 +443,57 @@ bool json_is_number(const cJSON *item)
 {
     return cJSON_IsNumber(item) || cJSON_IsRaw(item);
 }
+
+/* ---- Printing ---- */
+
+/* Bytes that the members or elements, and the punctuation around them, take at most. */
+static size_t most_of_children(const cJSON *item)
+{
+    size_t most = 2;
+    for (const cJSON *child = item->child; child; child = child->next) {
+        most += json_printed_most(child) + 1;
+        if (child->string)
+            most += 6 * strlen(child->string) + 3;
+    }
+    return most;
+}
+
+size_t json_printed_most(const cJSON *item)
+{
+    enum { NUMBER_MOST = 24 }; /* -1.2345678901234567e-308 */
+    if (cJSON_IsArray(item) || cJSON_IsObject(item))
+        return most_of_children(item);
+    if (cJSON_IsString(item))
+        return 6 * strlen(item->valuestring) + 2; /* every byte an escape, and the quotes */
+    return cJSON_IsRaw(item) ? strlen(item->valuestring) : NUMBER_MOST;
+}
+
+static void print_children(const cJSON *item, struct writer *writer)
+{
+    for (const cJSON *child = item->child; child; child = child->next) {
+        if (child != item->child)
+            writer_text(writer, ",");
+        if (cJSON_IsObject(item)) {
+            writer_string(writer, child->string);
+            writer_text(writer, ":");
+        }
+        json_print(child, writer);
+    }
+}
+
+void json_print(const cJSON *item, struct writer *writer)
+{
+    if (cJSON_IsString(item)) {
+        writer_string(writer, item->valuestring);
+    } else if (cJSON_IsRaw(item)) {
+        writer_text(writer, item->valuestring);
+    } else if (cJSON_IsNumber(item)) {
+        writer_double(writer, item->valuedouble);
+    } else if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
+        writer_text(writer, cJSON_IsArray(item) ? "[" : "{");
+        print_children(item, writer);
+        writer_text(writer, cJSON_IsArray(item) ? "]" : "}");
+    } else {
+        writer_text(writer, cJSON_IsBool(item) ? cJSON_IsTrue(item) ? "true" : "false" : "null");
+    }
+}

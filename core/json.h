@@ -10,6 +10,8 @@
 #ifndef CORE_JSON_H
 #define CORE_JSON_H
 
+#include "writer.h"
+
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,5 +67,13 @@ bool json_has_members_once(const cJSON *object, struct json_error *error);
  * JSON_UNWANTED is not looked for. error says why not.
  */
 bool json_check(const char *text, size_t size, struct json_error *error);
+
+/*
+ * Prints a tree, without white space; json_printed_most() is how many bytes that takes at most. cJSON could
+ * do it, too, but prints each number twice and reads it back, which for an array of many takes the broker's
+ * thread several times as long as parsing it.
+ */
+void json_print(const cJSON *item, struct writer *writer);
+size_t json_printed_most(const cJSON *item);
 
 #endif

@@ -499,10 +499,40 @@ START_TEST(parts_are_wanted_by_themselves)
 }
 END_TEST
 
-UNIT_MAIN("json", NULL, NULL, {takes_json, UNIT_ROWS(valid)}, {refuses_what_is_no_json, UNIT_ROWS(broken)},
-          {refuses_every_beginning, 0}, {refuses_nul_bytes, UNIT_ROWS(with_nul)},
-          {explains, UNIT_ROWS(explained)}, {cuts_long_names, 0}, {reads_u0000_as_u0001, 0},
-          {bounds_the_depth, UNIT_ROWS(nests)}, {depth_32_but_not_33, 0}, {depth_is_not_breadth, 0},
-          {keeps_long_numbers, UNIT_ROWS(exact)}, {long_numbers_are_numbers, 0}, {refuses_endless_numbers, 0},
-          {takes_many_members, UNIT_ROWS(counts)}, {finds_a_duplicate_among_many, UNIT_ROWS(counts)},
+/* What is printed: as cJSON would, but for the literals that are kept, and never more than was said. */
+static const char *const printed[] = {
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "[[],{},[{}]]",
+    "[0,-1,25.5,1e+300,-1.2345678901234567e-308,0.1]",
+    "[9007199254740993,123456789012345678901234567890]",
+    "{\"a\":[1,{\"b\":false}],\"\\u0001\\n\":\"\\u0002\\\"\\\\\"}",
+    "\"\xC3\xA4/\x7F\"",
+};
+
+START_TEST(trees_are_printed)
+{
+    struct json_error error;
+    cJSON *tree = json_parse(printed[_i], strlen(printed[_i]), &error);
+    ck_assert_int_eq(error.fault, JSON_FINE);
+    char text[512] = "";
+    const size_t most = json_printed_most(tree);
+    ck_assert_uint_lt(most, sizeof text);
+    struct writer writer = writer_make(text, most);
+    json_print(tree, &writer);
+    ck_assert(!writer.full);
+    ck_assert_str_eq(text, printed[_i]);
+    cJSON_Delete(tree);
+}
+END_TEST
+
+UNIT_MAIN("json", NULL, NULL, {trees_are_printed, UNIT_ROWS(printed)}, {takes_json, UNIT_ROWS(valid)},
+          {refuses_what_is_no_json, UNIT_ROWS(broken)}, {refuses_every_beginning, 0},
+          {refuses_nul_bytes, UNIT_ROWS(with_nul)}, {explains, UNIT_ROWS(explained)}, {cuts_long_names, 0},
+          {reads_u0000_as_u0001, 0}, {bounds_the_depth, UNIT_ROWS(nests)}, {depth_32_but_not_33, 0},
+          {depth_is_not_breadth, 0}, {keeps_long_numbers, UNIT_ROWS(exact)}, {long_numbers_are_numbers, 0},
+          {refuses_endless_numbers, 0}, {takes_many_members, UNIT_ROWS(counts)},
+          {finds_a_duplicate_among_many, UNIT_ROWS(counts)},
           {parts_are_wanted_by_themselves, UNIT_ROWS(parts)})
