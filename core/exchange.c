@@ -102,13 +102,15 @@ static uint32_t count_calls(const struct exchange *exchange)
 }
 
 /*
- * A client over its rate is told so as often as it may call, and not at all beyond that: a reply to a client
- * that does not read it costs the broker memory for good.
+ * A client over its rate is told so, which is cheap, but not without end: a reply to a client that does not
+ * read it costs the broker memory for good.
  */
 static bool is_told(struct exchange *exchange, uint64_t now)
 {
-    const struct engine_options *options = &exchange->engine->options;
-    return gate_take(&exchange->client->refusals_full_at, now, options->rate_limit, options->rate_limit, 1);
+    enum { LEAST = 100, TIMES = 10 };
+    const uint32_t rate = TIMES * exchange->engine->options.rate_limit;
+    const uint32_t most = rate > LEAST ? rate : LEAST;
+    return gate_take(&exchange->client->refusals_full_at, now, most, most, 1);
 }
 
 static bool is_over_its_rate(struct exchange *exchange, bool *told)
