@@ -126,18 +126,16 @@ static uint64_t guarded_since(const struct clients *clients, uint64_t ended)
 }
 
 /*
- * What may come again now, the whole order, counts as arrived now: should this connection be cut as well,
- * before it has come to all of it, the rest is no older than it is today.
+ * What had not come again yet when a connection was cut that did not last long is no older than it was when
+ * that one began. What has come again keeps its age: it would be known for ever otherwise, and so would every
+ * new call that equals it.
  */
-static void begin_order(struct client *client, uint64_t now)
+static void renew_rest(const struct client *client, uint64_t ended)
 {
-    struct recall *recall;
-    DL_FOREACH2(client->order, recall, owner_next)
-    {
-        recall->time = now;
-    }
-    client->cursor = client->order;
-    client->begun = now;
+    if (ended - client->begun > soon)
+        return;
+    for (struct recall *recall = client->cursor; recall; recall = recall->owner_next)
+        recall->time = ended;
 }
 
 /*
@@ -153,9 +151,11 @@ static void begin_connection(struct clients *clients, struct client *client,
         forget_bound(clients, client);
     if (!client->online)
         leave_gone(clients, client);
+    renew_rest(client, ended);
     forget_order(clients, client,
                  taken_up && was_cut(client, now) ? guarded_since(clients, ended) : UINT64_MAX);
-    begin_order(client, now);
+    client->cursor = client->order;
+    client->begun = now;
 }
 
 static void connect(struct client *client, const struct host_client *connected)
@@ -302,7 +302,6 @@ struct recall *clients_sent_again(struct clients *clients, struct client *client
     forget_until(clients, client, recall);
     if (!recall)
         return NULL;
-    recall->time = now;
     client->cursor = recall->owner_next;
     return recall;
 }

@@ -143,14 +143,15 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
 const char *route_print_id(struct arena *arena, const cJSON *id);
 
 /*
- * once.c: whether the message is one that was carried out before; if so it has been answered, or will be
- * together with the first. It is asked for its place in the client's order before anything else, since also
- * what is refused has one; sound tells that there is nothing wrong with it so far.
+ * once.c: the message as it was carried out before, or is being carried out; NULL: it was not. It is looked
+ * for by its place in the client's order before anything else, since also what is refused has one; sound
+ * tells that there is nothing wrong with it so far. Then it is looked for by its identity, if it is sound.
  */
-bool once_is_sent_again(struct exchange *exchange, bool sound);
+struct recall *once_find_sent_again(struct exchange *exchange, bool sound);
+struct recall *once_find_known(struct exchange *exchange);
 
-/* Likewise by its identity, of a sound message. */
-bool once_is_known(struct exchange *exchange);
+/* Answers it as it was then, or will be. */
+void once_answer_again(const struct exchange *exchange, struct recall *recall);
 
 /*
  * Enters a message that was not known by its identity, if it has one. Returns RPC_OK: it may be carried out;

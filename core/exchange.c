@@ -176,7 +176,7 @@ static void carry_out(struct exchange *exchange)
 static void fail(struct exchange *exchange, rpc_status status)
 {
     exchange->batch = false;
-    if (exchange->method || exchange->kind == TOPIC_JSONRPC)
+    if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
         call_refuse(&exchange->call, status);
     else
         call_carry_out(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
@@ -202,17 +202,17 @@ static void handle(struct exchange *exchange, rpc_status status)
 {
     const bool sound = status == RPC_OK;
     bool told = true;
-    if (once_is_sent_again(exchange, sound))
-        return;
+    struct recall *again = once_find_sent_again(exchange, sound);
     const bool limited = is_over_its_rate(exchange, &told);
-    const bool answered = told && sound && once_is_known(exchange);
-    if (limited)
-        status = RPC_RATE_LIMITED;
-    else if (sound && !answered)
+    if (!again && sound && told)
+        again = once_find_known(exchange);
+    if (limited && !again)
+        exchange->status = status_name(status = RPC_RATE_LIMITED);
+    else if (sound && !again)
         status = once_promise(exchange);
-    if (limited && !answered)
-        exchange->status = status_name(status);
-    if (told && !answered)
+    if (told && again)
+        once_answer_again(exchange, again);
+    else if (told)
         answer(exchange, status);
     once_finish(exchange);
 }

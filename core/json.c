@@ -271,30 +271,32 @@ static bool keep_literal(cJSON *item, const char *literal, size_t length)
     return true;
 }
 
-/* A literal is kept where it is long or, if all spellings matter, has more than digits. */
-static bool is_kept(const char *literal, size_t length, bool all)
+/* A literal is kept where it is long or, of an id whose spelling matters, has more than digits. */
+static bool is_kept(const cJSON *item, const char *literal, size_t length, bool ids)
 {
-    return length > EXACT_DIGITS || (all && strcspn(literal, ".eE") < length);
+    const bool is_id = ids && item->string && strcmp(item->string, "id") == 0;
+    return length > EXACT_DIGITS || (is_id && strcspn(literal, ".eE") < length);
 }
 
 /* Gives the nodes of such numbers their literals: nodes and text are in the same order. */
-static bool keep_literals(cJSON *item, const char **text, bool all)
+static bool keep_literals(cJSON *item, const char **text, bool ids)
 {
     for (; item; item = item->next) {
         if (json_is_number(item)) {
             size_t length;
             const char *literal = next_number(*text, &length);
             *text = literal + length;
-            if (cJSON_IsNumber(item) && is_kept(literal, length, all) && !keep_literal(item, literal, length))
+            if (cJSON_IsNumber(item) && is_kept(item, literal, length, ids) &&
+                !keep_literal(item, literal, length))
                 return false;
         }
-        if (!keep_literals(item->child, text, all))
+        if (!keep_literals(item->child, text, ids))
             return false;
     }
     return true;
 }
 
-bool json_keep_spelling(cJSON *tree, const char *text)
+bool json_keep_ids(cJSON *tree, const char *text)
 {
     return keep_literals(tree, &text, true);
 }

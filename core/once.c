@@ -117,7 +117,7 @@ static void wait_for(struct recall *recall, const struct destination *to)
     recall->waiting = waiting;
 }
 
-static void answer_again(const struct exchange *exchange, struct recall *recall)
+void once_answer_again(const struct exchange *exchange, struct recall *recall)
 {
     exchange->engine->counters.duplicates++;
     if (!recall->finished)
@@ -137,20 +137,17 @@ static bool is_bound(const struct exchange *exchange)
  * A short identity belongs to the client's session, whose record is looked up first: what was bound to an
  * earlier one is forgotten by that.
  */
-bool once_is_known(struct exchange *exchange)
+struct recall *once_find_known(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     if (!has_identity(exchange) || may_run_again(exchange))
-        return false;
+        return NULL;
     const uint64_t now = exchange_now(exchange);
     exchange->identified = true;
     exchange->key = digest_of_message(exchange, false);
     if (is_bound(exchange))
         exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
-    struct recall *recall = recalls_find(&engine->duplicates, &exchange->key, now);
-    if (recall)
-        answer_again(exchange, recall);
-    return recall != NULL;
+    return recalls_find(&engine->duplicates, &exchange->key, now);
 }
 
 static struct recall *enter(struct exchange *exchange)
@@ -188,40 +185,44 @@ static bool is_refusal(const char *status)
     return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
 }
 
-static bool is_known_by_order(struct exchange *exchange, bool sound, uint64_t now)
+/* Its reply may be known by its identity only, where that was how it was answered. */
+static bool lacks_reply(const struct exchange *exchange, const struct recall *recall)
+{
+    return recall->finished && !recall->reply && has_identity(exchange);
+}
+
+static struct recall *find_in_order(struct exchange *exchange, bool sound, uint64_t now)
 {
     struct engine *engine = exchange->engine;
     struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
     if (!client)
-        return false;
+        return NULL;
     exchange->guarded = sound && exchange->message->qos == 2 && !may_run_again(exchange);
     const struct digest key = digest_of_message(exchange, true);
     struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
     if (!recall) {
         exchange->noted = clients_note(&engine->clients, client, &key, now);
-        return false;
+        return NULL;
     }
-    if (!exchange->guarded)
-        return false;
-    if (recall->finished && is_refusal(recall->status)) {
-        recalls_reopen(&engine->ordered, recall);
-        exchange->noted = recall;
-        return false;
-    }
-    answer_again(exchange, recall);
-    return true;
+    if (!exchange->guarded || lacks_reply(exchange, recall))
+        return NULL;
+    if (!recall->finished || !is_refusal(recall->status))
+        return recall;
+    recalls_reopen(&engine->ordered, recall);
+    exchange->noted = recall;
+    return NULL;
 }
 
-bool once_is_sent_again(struct exchange *exchange, bool sound)
+struct recall *once_find_sent_again(struct exchange *exchange, bool sound)
 {
     struct engine *engine = exchange->engine;
     if (!engine->options.redelivery_guard)
-        return false;
+        return NULL;
     if (exchange->message->qos > 0)
-        return is_known_by_order(exchange, sound, exchange_now(exchange));
+        return find_in_order(exchange, sound, exchange_now(exchange));
     if (engine->ordered.count)
         end_guard(engine, exchange->message, exchange_now(exchange));
-    return false;
+    return NULL;
 }
 
 /* ---- The end of the first ---- */

@@ -72,8 +72,10 @@ static rpc_status make_call(struct exchange *exchange, const struct jsonrpc_requ
     call->asked = call->asked && answered;
     call->id_json = !answered ? NULL : request->id ? route_print_id(&exchange->arena, request->id) : "null";
     call->params = request->params;
-    if (answered && !call->id_json)
+    if (answered && !call->id_json) {
+        call->id_json = "null";
         return RPC_INTERNAL_ERROR;
+    }
     if (request->wrong)
         return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request->wrong);
     if (endpoint || strcmp(request->method, exchange->name) == 0 ||
@@ -129,7 +131,7 @@ static rpc_status take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
     exchange->call.id_json = "null";
-    if (has_number_for_id(exchange->tree) && !json_keep_spelling(exchange->tree, exchange->message->payload))
+    if (has_number_for_id(exchange->tree) && !json_keep_ids(exchange->tree, exchange->message->payload))
         return RPC_INTERNAL_ERROR;
     if (!cJSON_IsArray(exchange->tree))
         return take_single(exchange);

@@ -138,7 +138,8 @@ static void fetch_ahead(const struct recalls *recalls)
 bool recalls_finish(struct recalls *recalls, struct recall *recall, const char *status, const char *reply,
                     size_t size)
 {
-    if (recall->abandoned || (reply && !keep_reply(recalls, recall, reply, size))) {
+    const bool kept = !reply || keep_reply(recalls, recall, reply, size);
+    if (recall->abandoned || (!kept && recall->found_by_key)) {
         erase(recalls, &recalls->unfinished, recall);
         return false;
     }

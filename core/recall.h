@@ -62,7 +62,8 @@ struct recall *recalls_enter(struct recalls *recalls, const struct digest *key, 
 
 /*
  * A call has been answered. The reply is copied; NULL: there was none. Returns whether the entry is kept: a
- * reply that there is no room for takes its entry with it.
+ * reply that there is no room for takes its entry with it, but for one that has its place in an order, which
+ * those behind it are known by.
  */
 bool recalls_finish(struct recalls *recalls, struct recall *recall, const char *status, const char *reply,
                     size_t size);

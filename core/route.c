@@ -137,6 +137,13 @@ const char *route_print_id(struct arena *arena, const cJSON *id)
     return arena_copy(arena, number, writer.used);
 }
 
+/* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
+static const char *without_plus(struct arena *arena, const char *number)
+{
+    const char *plus = strchr(number, '+');
+    return plus ? arena_printf(arena, "%.*s%s", (int)(plus - number), number, plus + 1) : number;
+}
+
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
     const char *text = cJSON_IsString(id) ? id->valuestring : route_print_id(&exchange->arena, id);
@@ -146,7 +153,11 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
         exchange->identity = strlen(text);
     if (exchange->to.topic)
         return RPC_OK;
-    const char *colon = strrchr(text, ':');
+    if (!cJSON_IsString(id))
+        text = without_plus(&exchange->arena, text);
+    const char *colon = text ? strrchr(text, ':') : NULL;
+    if (!text)
+        return RPC_INTERNAL_ERROR;
     return route_by_token(exchange, text, colon ? (size_t)(colon - text) : strlen(text),
                           "a JSON-RPC id whose token cannot be part of a topic");
 }

@@ -357,8 +357,8 @@ static const char *const orders[] = {
     "a...b|B",
     "a...b|ab",
     "a.b..|B",
-    "a.|.A.|.A",
-    "ab..|A.|AB", /* b is no older than at the first cut, since then it only waited */
+    "a.|.A.|.a", /* that it has come again makes it no younger */
+    "ab..|A.|ab",
     "ab.|A.|AB",
 };
 

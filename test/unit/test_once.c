@@ -819,6 +819,65 @@ START_TEST(sent_again_soon_or_not_at_all)
 }
 END_TEST
 
+/* What was only recognised is no model for what comes after: a new call that equals it runs in the end. */
+START_TEST(recognised_calls_grow_old)
+{
+    open_guard(NULL);
+    ck_assert(call("{}"));
+    for (int i = 0; i < 5; i++) {
+        rig.host.monotonic += 6 * RIG_SECOND;
+        reconnect();
+        ck_assert_int_eq(call("{}"), i == 1 || i == 3);
+    }
+}
+END_TEST
+
+/* A reply that there is no room for does not cost those behind it their place. */
+START_TEST(large_replies_keep_their_place)
+{
+    rig.options.duplicate_bytes = 20;
+    open_guard(NULL);
+    rig_send(&rig, "rpc/batch/count", "[{},{},{},{}]", "r", NULL);
+    ck_assert(call("{\"a\":1}"));
+    reconnect();
+    rig_send(&rig, "rpc/batch/count", "[{},{},{},{}]", "r", NULL);
+    ck_assert(!call("{\"a\":1}"));
+    ck_assert_int_eq(runs(), 5);
+}
+END_TEST
+
+/* One that was answered by its identity has its reply there. */
+START_TEST(known_both_ways)
+{
+    open_guard(NULL);
+    rig.qos = 1;
+    rig_send(&rig, COUNT, "", "r", LONG_ID);
+    rig.qos = 2;
+    rig_send(&rig, COUNT, "", "r", LONG_ID);
+    reconnect();
+    rig_send(&rig, COUNT, "", "r", LONG_ID);
+    ck_assert_uint_eq(rig.host.replies.count, 3);
+    ck_assert_str_eq(reply_at(2)->text, "{\"n\":1}");
+    ck_assert_int_eq(runs(), 1);
+}
+END_TEST
+
+/* Those that are known by their place are no way around the rate either. */
+START_TEST(sent_again_pays)
+{
+    rig.options.rate_limit = rig.options.rate_burst = 1;
+    open_guard(NULL);
+    call("{}");
+    for (int i = 0; i < 300; i++) {
+        reconnect();
+        rig_send(&rig, COUNT, "{}", NULL, NULL);
+    }
+    ck_assert_uint_eq(engine_counters(rig.engine)->limited, 300);
+    ck_assert_uint_eq(duplicates(), 100);
+    ck_assert_uint_eq(engine_counters(rig.engine)->calls, 1);
+}
+END_TEST
+
 /* With a reply that nothing identifies, it is answered with the first one's. */
 START_TEST(what_is_sent_again_is_answered)
 {
@@ -1076,7 +1135,9 @@ START_TEST(refused_in_silence)
         reconnect();
         rig.host.monotonic += RIG_SECOND;
         ck_assert(!call("{\"a\":1}"));
+        rig.host.monotonic += RIG_SECOND; /* what comes again takes its share of the rate */
         ck_assert_int_eq(call("{\"a\":2}"), i == 0);
+        rig.host.monotonic += i ? RIG_SECOND : 0;
         ck_assert_int_eq(call("{\"a\":3}"), i == 1);
     }
 }
@@ -1165,7 +1226,8 @@ UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_rep
           {bytes_are_bounded, 2}, {dropped_replies_come_later, 0}, {many_identities, 2},
           {what_is_sent_again_in_order, 0}, {nothing_is_sent_again_on_one_connection, 0},
           {the_first_mismatch_ends_the_guard, 0}, {malformed_calls_end_the_guard, 5},
-          {malformed_calls_have_their_place, 0}, {identities_are_guarded_too, 0},
+          {recognised_calls_grow_old, 0}, {large_replies_keep_their_place, 0}, {known_both_ways, 0},
+          {sent_again_pays, 0}, {malformed_calls_have_their_place, 0}, {identities_are_guarded_too, 0},
           {back_soon_or_not_at_all, 2}, {sent_again_soon_or_not_at_all, 2},
           {what_is_sent_again_is_answered, 0}, {everything_counts, 0}, {others_in_between, 0},
           {what_was_acknowledged_is_passed_over, 0}, {cut_twice, 0},
