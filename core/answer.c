@@ -155,12 +155,6 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
 /* How much of an error is told: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-static void write_member(struct writer *writer, const char *name, const char *text)
-{
-    writer_name(writer, name);
-    writer_string(writer, text);
-}
-
 /* What is told of a failure. */
 struct telling {
     const char *code, *message, *extra;
@@ -173,10 +167,10 @@ static void write_error(const rpc_call *call, struct writer *out, const struct t
 {
     char safe[TOPIC_NAME_MAX + 1];
     writer_text(out, "{");
-    write_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
-    write_member(out, "err", telling->code);
+    writer_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
+    writer_member(out, "err", telling->code);
     if (telling->detail >= WITH_MESSAGE)
-        write_member(out, "msg", telling->message);
+        writer_member(out, "msg", telling->message);
     if (telling->detail == WITH_EXTRA) {
         writer_text(out, ",");
         writer_text(out, telling->extra);

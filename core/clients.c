@@ -12,9 +12,9 @@ enum {
     EXPIRE_AT_ONCE = 1000 /* records that are looked at in one go */
 };
 
-/* ---- The table ---- */
-
 static const uint64_t soon = 30 * UINT64_C(1000000000); /* nanoseconds */
+
+/* ---- The table ---- */
 
 static struct digest key_of(const struct clients *clients, const char *id)
 {
@@ -126,9 +126,9 @@ static uint64_t guarded_since(const struct clients *clients, uint64_t ended)
 }
 
 /*
- * What had not come again yet when a connection was cut that did not last long is no older than it was when
- * that one began. What has come again keeps its age: it would be known for ever otherwise, and so would every
- * new call that equals it.
+ * What had not come again yet when a connection that did not last long was cut may still come, however old it
+ * is. What has come again keeps its age: it would be known for ever otherwise, and so would every new call
+ * that equals it.
  */
 static void renew_rest(const struct client *client, uint64_t ended)
 {
@@ -166,16 +166,24 @@ static void connect(struct client *client, const struct host_client *connected)
     client->online = true;
 }
 
+/* client is the record that there is already. */
+static struct client *meet_again(struct clients *clients, struct client *client,
+                                 const struct host_client *connected, uint64_t now)
+{
+    if (client->online && client->connection == connected->connection)
+        return client;
+    begin_connection(clients, client, connected, now);
+    connect(client, connected);
+    return client;
+}
+
 struct client *clients_meet(struct clients *clients, const struct host_client *connected, uint64_t now)
 {
     const struct digest key = key_of(clients, connected->id);
     struct client *client = find(clients, &key);
-    if (client && client->online && client->connection == connected->connection)
-        return client;
     if (client)
-        begin_connection(clients, client, connected, now);
-    else
-        client = create(clients, &key);
+        return meet_again(clients, client, connected, now);
+    client = create(clients, &key);
     if (client)
         connect(client, connected);
     return client;
@@ -184,7 +192,8 @@ struct client *clients_meet(struct clients *clients, const struct host_client *c
 struct client *clients_meet_again(struct clients *clients, const struct host_client *connected, uint64_t now)
 {
     const struct digest key = key_of(clients, connected->id);
-    return find(clients, &key) ? clients_meet(clients, connected, now) : NULL;
+    struct client *client = find(clients, &key);
+    return client ? meet_again(clients, client, connected, now) : NULL;
 }
 
 /*

@@ -6,7 +6,7 @@
  *
  * - A connection's end may be told after the next connection under the same id has begun to call.
  * - Some do not say whether a session stays behind. They tell the end of the same connection a second time
- * when its session is taken up again, and so it is only then known that there was one.
+ *   when its session is taken up again, and so it is only then known that there was one.
  *
  * A record costs nothing once the client is gone: when nothing in it matters any more, it is freed.
  *

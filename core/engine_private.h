@@ -139,9 +139,6 @@ rpc_status route_by_response_topic(struct exchange *exchange);
 rpc_status route_by_request_id(struct exchange *exchange);
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
 
-/* A JSON-RPC id as JSON text, in memory of the arena. NULL: no memory. */
-const char *route_print_id(struct arena *arena, const cJSON *id);
-
 /*
  * once.c: the message as it was carried out before, or is being carried out; NULL: it was not. It is looked
  * for by its place in the client's order before anything else, since also what is refused has one; sound

@@ -400,14 +400,9 @@ static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *
                               struct fields_walk *walk)
 {
     (void)field;
-    const size_t most = json_printed_most(value);
-    char *text = arena_alloc(walk->arena, most + 1);
-    if (!text)
-        return RPC_INTERNAL_ERROR;
-    struct writer writer = writer_make(text, most);
-    json_print(value, &writer);
-    ((rpc_json *)member)->text = text;
-    return RPC_OK;
+    rpc_json *json = member;
+    json->text = json_printed(value, walk->arena);
+    return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 static rpc_status encode_json(const rpc_field *field, const void *member, struct fields_walk *walk)

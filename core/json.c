@@ -499,3 +499,14 @@ void json_print(const cJSON *item, struct writer *writer)
         writer_text(writer, cJSON_IsBool(item) ? cJSON_IsTrue(item) ? "true" : "false" : "null");
     }
 }
+
+const char *json_printed(const cJSON *item, struct arena *arena)
+{
+    const size_t most = json_printed_most(item);
+    char *text = arena_alloc(arena, most + 1);
+    if (!text)
+        return NULL;
+    struct writer writer = writer_make(text, most);
+    json_print(item, &writer);
+    return text;
+}

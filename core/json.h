@@ -10,6 +10,7 @@
 #ifndef CORE_JSON_H
 #define CORE_JSON_H
 
+#include "arena.h"
 #include "writer.h"
 
 #include <cjson/cJSON.h>
@@ -75,5 +76,8 @@ bool json_check(const char *text, size_t size, struct json_error *error);
  */
 void json_print(const cJSON *item, struct writer *writer);
 size_t json_printed_most(const cJSON *item);
+
+/* Prints it into memory of the arena, with a NUL behind it. NULL: no memory. */
+const char *json_printed(const cJSON *item, struct arena *arena);
 
 #endif

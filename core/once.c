@@ -2,13 +2,12 @@
 /*
  * Messages that come again (protocol, section 6, and the redelivery guard): see engine_private.h. There are
  * two ways to know one. A caller that wants to be sure gives its call an identity, and the same message
- * within the window is the same call. A call without an identity that was sent at QoS 2 is known by its place
- * in the client's order: after its connection was cut a client sends again what was not acknowledged, in
- * order and before anything else, and the broker shows neither packet identifiers nor which messages are sent
- * again.
+ * within the window is the same call. A call that was sent at QoS 2 is also known by its place in the
+ * client's order: after its connection was cut a client sends again what was not acknowledged, in order and
+ * before anything else, and the broker shows neither packet identifiers nor which messages are sent again.
  *
- * Calls at QoS 1, with an identity, or of methods that change nothing have their place in the order, too; but
- * when they come again they are carried out, or known by their identity.
+ * Calls at QoS 1, of methods that change nothing, and those that are malformed have their place in the order,
+ * too; but when they come again they are carried out, or known by their identity.
  */
 #include "engine_private.h"
 

@@ -7,19 +7,12 @@
 
 #include <string.h>
 
-static rpc_status malformed(struct exchange *exchange, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /* Of what is malformed as a whole nobody can tell whether it was meant to be answered: so it is, if it can.
  */
-static rpc_status malformed(struct exchange *exchange, const char *format, ...)
+static rpc_call *as_a_whole(struct exchange *exchange)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    const char *why = arena_vprintf(&exchange->arena, format, arguments);
-    va_end(arguments);
     exchange->call.asked = exchange->to.topic != NULL;
-    return call_fail(&exchange->call, RPC_INVALID_REQUEST, "%s", why ? why : "");
+    return &exchange->call;
 }
 
 /* A batch that nothing is wrong with as a whole. */
@@ -28,7 +21,8 @@ static rpc_status take_batch(struct exchange *exchange, const cJSON *calls)
     const int most = exchange->engine->options.max_batch;
     const int count = cJSON_GetArraySize(calls);
     if (count > most)
-        return malformed(exchange, "the batch has %d calls, the most is %d", count, most);
+        return call_fail(as_a_whole(exchange), RPC_INVALID_REQUEST, "the batch has %d calls, the most is %d",
+                         count, most);
     exchange->batch = true;
     exchange->calls = calls;
     return RPC_OK;
@@ -70,7 +64,7 @@ static rpc_status make_call(struct exchange *exchange, const struct jsonrpc_requ
     const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
     call->asked = call->asked && answered;
-    call->id_json = !answered ? NULL : request->id ? route_print_id(&exchange->arena, request->id) : "null";
+    call->id_json = !answered ? NULL : request->id ? json_printed(request->id, &exchange->arena) : "null";
     call->params = request->params;
     if (answered && !call->id_json) {
         call->id_json = "null";
@@ -136,7 +130,7 @@ static rpc_status take_jsonrpc(struct exchange *exchange)
     if (!cJSON_IsArray(exchange->tree))
         return take_single(exchange);
     if (!exchange->tree->child)
-        return malformed(exchange, "the batch is empty");
+        return call_fail(as_a_whole(exchange), RPC_INVALID_REQUEST, "the batch is empty");
     const rpc_status status = route_batch(exchange);
     return status == RPC_OK ? take_batch(exchange, exchange->tree) : status;
 }
@@ -176,7 +170,8 @@ static rpc_status take_plain_batch(struct exchange *exchange)
     if (status != RPC_OK)
         return status;
     if (!cJSON_IsArray(calls))
-        return malformed(exchange, "a batch is an array, or an object with request_id and calls");
+        return call_fail(as_a_whole(exchange), RPC_INVALID_REQUEST,
+                         "a batch is an array, or an object with request_id and calls");
     return take_batch(exchange, calls);
 }
 

@@ -93,18 +93,6 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
     return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-/* The JSON text of a string. NULL: no memory. */
-static const char *print_string(struct arena *arena, const char *text)
-{
-    const size_t most = 6 * strlen(text) + 2; /* every byte an escape, and the quotes */
-    char *out = arena_alloc(arena, most + 1);
-    if (!out)
-        return NULL;
-    struct writer writer = writer_make(out, most);
-    writer_string(&writer, text);
-    return out;
-}
-
 /* Takes request_id out of the parameters, for the rest of them is the method's. */
 rpc_status route_by_request_id(struct exchange *exchange)
 {
@@ -117,24 +105,10 @@ rpc_status route_by_request_id(struct exchange *exchange)
         route_by_token(exchange, id, size, "a request_id that cannot be part of a topic");
     if (status != RPC_OK)
         return status;
-    exchange->id_json = print_string(&exchange->arena, id);
+    exchange->id_json = json_printed(member, &exchange->arena);
     exchange->identity = size;
     cJSON_DeleteItemFromObjectCaseSensitive(exchange->tree, "request_id");
     return exchange->id_json ? RPC_OK : RPC_INTERNAL_ERROR;
-}
-
-const char *route_print_id(struct arena *arena, const cJSON *id)
-{
-    char number[32];
-    if (cJSON_IsString(id))
-        return print_string(arena, id->valuestring);
-    if (cJSON_IsRaw(id))
-        return arena_copy(arena, id->valuestring, strlen(id->valuestring));
-    if (!cJSON_IsNumber(id))
-        return "null";
-    struct writer writer = writer_make(number, sizeof number);
-    writer_double(&writer, id->valuedouble);
-    return arena_copy(arena, number, writer.used);
 }
 
 /* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
@@ -146,18 +120,16 @@ static const char *without_plus(struct arena *arena, const char *number)
 
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
-    const char *text = cJSON_IsString(id) ? id->valuestring : route_print_id(&exchange->arena, id);
-    if (!text)
-        return RPC_INTERNAL_ERROR;
-    if (!cJSON_IsNull(id) && exchange->identity < strlen(text))
+    const bool is_string = cJSON_IsString(id);
+    const char *text = is_string ? id->valuestring : json_printed(id, &exchange->arena);
+    if (text && !cJSON_IsNull(id) && exchange->identity < strlen(text))
         exchange->identity = strlen(text);
-    if (exchange->to.topic)
+    if (text && exchange->to.topic)
         return RPC_OK;
-    if (!cJSON_IsString(id))
-        text = without_plus(&exchange->arena, text);
-    const char *colon = text ? strrchr(text, ':') : NULL;
-    if (!text)
+    const char *token = text && !is_string ? without_plus(&exchange->arena, text) : text;
+    if (!token)
         return RPC_INTERNAL_ERROR;
-    return route_by_token(exchange, text, colon ? (size_t)(colon - text) : strlen(text),
+    const char *colon = strrchr(token, ':');
+    return route_by_token(exchange, token, colon ? (size_t)(colon - token) : strlen(token),
                           "a JSON-RPC id whose token cannot be part of a topic");
 }
