@@ -253,19 +253,11 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
 
 /* ---- All together ---- */
 
-/* How an option was written; the default if it was not. */
-static const char *written(const struct option_lines *lines, const char *name)
-{
-    for (size_t i = 0; i < lines->count; i++) {
-        if (strcmp(lines->lines[i].name, name) == 0)
-            return lines->lines[i].value;
-    }
-    return "the default";
-}
-
 /* Values that are right each and wrong together. */
-static bool check_values(const struct values *values, const struct option_lines *lines, char *why)
+static bool check_values(const struct values *values, char *why)
 {
+    char burst[16];
+    snprintf(burst, sizeof burst, "%d", (int)values->rate_burst);
     if (!topic_is_filter(values->response_topic_filter))
         return options_refuse(why, "response_topic_filter", values->response_topic_filter,
                               "it takes a topic filter, in which + is a whole level and # the last one");
@@ -273,7 +265,7 @@ static bool check_values(const struct values *values, const struct option_lines 
         return options_refuse(why, "mount_point", values->mount_point,
                               "it takes the beginning of a topic, without wildcards");
     if (values->has_rate_burst && !values->rate_limit)
-        return options_refuse(why, "rate_burst", written(lines, "rate_burst"), "it needs a rate_limit");
+        return options_refuse(why, "rate_burst", burst, "it needs a rate_limit");
     return true;
 }
 
@@ -315,10 +307,9 @@ static struct engine_options engine_options_of(const struct values *values)
     };
 }
 
-static bool take_values(struct settings *settings, const struct values *values,
-                        const struct option_lines *lines, char *why)
+static bool take_values(struct settings *settings, const struct values *values, char *why)
 {
-    if (!check_values(values, lines, why))
+    if (!check_values(values, why))
         return false;
     settings->mount_point = or_nothing(values->mount_point);
     settings->engine = engine_options_of(values);
@@ -346,7 +337,7 @@ static bool read_all(struct settings *settings, struct option_lines *lines, cons
     if (!options_read("", &settings->fields, lines, &settings->arena, &out, why))
         return false;
     const struct values *values = out;
-    return take_values(settings, values, lines, why) && read_prefixes(settings, values->prefix, why) &&
+    return take_values(settings, values, why) && read_prefixes(settings, values->prefix, why) &&
            read_modules(settings, values->modules, modules, lines, why) && check_unused(lines, why);
 }
 
