@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 static int lower_qos(int one, int other)
 {
@@ -38,6 +39,8 @@ static char *copy_payload(struct engine *engine, const char *text, size_t size)
 void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
                  size_t size)
 {
+    if (engine->stopping)
+        return;
     const struct host_reply reply = {
         .client = &to->client,
         .subscribed = engine->options.reply_to_subscribers,
@@ -64,9 +67,9 @@ static bool is_written(const rpc_call *call)
     return call->asked && !call->exchange->overflowed;
 }
 
-static void write_separator(const struct exchange *exchange, struct writer *out)
+static void write_separator(const rpc_call *call, struct writer *out)
 {
-    if (exchange->batch && exchange->written)
+    if (call->exchange->batch && call->exchange->written && !call->place)
         writer_text(out, ",");
 }
 
@@ -74,7 +77,7 @@ static void write_separator(const struct exchange *exchange, struct writer *out)
 static void open_outcome(const rpc_call *call, struct writer *out, bool success)
 {
     const struct exchange *exchange = call->exchange;
-    write_separator(exchange, out);
+    write_separator(call, out);
     if (exchange->jsonrpc) {
         writer_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
         writer_text(out, call->id_json);
@@ -97,14 +100,32 @@ static void close_outcome(const rpc_call *call, struct writer *out)
         writer_text(out, "}");
 }
 
-/* An outcome that has been written, if it fits. Otherwise the reply is again what it was before. */
-static bool keep_outcome(rpc_call *call, struct writer before)
+/* Where an outcome is written: behind what is in the reply, or into scratch, to be set aside. */
+static struct writer outcome_writer(const rpc_call *call)
+{
+    return call->place ? answer_writer(call->engine) : call->exchange->out;
+}
+
+/* What is set aside counts as written: a separator and the end of the batch come to it. */
+static bool keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
+{
+    if (exchange->fragments_size + out->used + 2 > exchange->engine->options.max_reply)
+        return false;
+    place->text = arena_copy(&exchange->arena, out->out, out->used);
+    place->size = place->text ? out->used : 0;
+    exchange->fragments_size += place->size + 1;
+    return place->text;
+}
+
+/* Keeps an outcome that has been written, if it fits. The reply stays as it was if it does not. */
+static bool keep_outcome(rpc_call *call, const struct writer *out)
 {
     struct exchange *exchange = call->exchange;
-    if (exchange->out.full) {
-        exchange->out = before;
+    if (out->full)
         return false;
-    }
+    if (call->place)
+        return keep_aside(exchange, call->place, out);
+    exchange->out = *out;
     exchange->written++;
     return true;
 }
@@ -114,8 +135,10 @@ static bool keep_outcome(rpc_call *call, struct writer before)
 static bool announce(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
                      const char *text, size_t size)
 {
+    if (engine->stopping)
+        return false;
     const struct host_event event = {
-        .client = call ? call->message->client : NULL,
+        .client = call ? call->exchange->message->client : NULL,
         .topic = topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
@@ -192,16 +215,14 @@ static void write_jsonrpc_error(const rpc_call *call, struct writer *out, const 
 /* Writes the failure into the reply. Returns whether it fits. */
 static bool reply_failure(rpc_call *call, const struct telling *telling)
 {
-    struct exchange *exchange = call->exchange;
-    struct writer *out = &exchange->out;
-    const struct writer before = *out;
-    open_outcome(call, out, false);
-    if (exchange->jsonrpc)
-        write_jsonrpc_error(call, out, telling);
+    struct writer out = outcome_writer(call);
+    open_outcome(call, &out, false);
+    if (call->exchange->jsonrpc)
+        write_jsonrpc_error(call, &out, telling);
     else
-        write_error(call, out, telling);
-    close_outcome(call, out);
-    return keep_outcome(call, before);
+        write_error(call, &out, telling);
+    close_outcome(call, &out);
+    return keep_outcome(call, &out);
 }
 
 static const struct registry_event *failure_event(const rpc_call *call)
@@ -350,19 +371,17 @@ static void does_not_fit_in_reply(rpc_call *call, const struct registry_event *e
 static void reply_success(rpc_call *call, const struct registry_event *event)
 {
     char why[FIELDS_WHY];
-    struct writer *out = &call->exchange->out;
-    const struct writer before = *out;
-    open_outcome(call, out, true);
-    const size_t start = out->used;
-    if (encode_result(call, out, why) != RPC_OK) {
-        *out = before;
+    struct writer out = outcome_writer(call);
+    open_outcome(call, &out, true);
+    const size_t start = out.used;
+    if (encode_result(call, &out, why) != RPC_OK) {
         result_unfit(call, why);
         return;
     }
-    const size_t end = out->used;
-    close_outcome(call, out);
-    if (keep_outcome(call, before))
-        announce_result(call, event, out->out + start, end - start);
+    const size_t end = out.used;
+    close_outcome(call, &out);
+    if (keep_outcome(call, &out))
+        announce_result(call, event, out.out + start, end - start);
     else
         does_not_fit_in_reply(call, event);
 }
@@ -387,6 +406,41 @@ void answer_open_batch(struct exchange *exchange)
         writer_text(out, ",\"result\":");
     }
     writer_text(out, "[");
+}
+
+/* The first place takes what the reply has so far. */
+static struct fragment *add_fragment(struct exchange *exchange)
+{
+    struct fragment *fragment = arena_alloc(&exchange->arena, sizeof *fragment);
+    if (fragment)
+        DL_APPEND(exchange->fragments, fragment);
+    return fragment;
+}
+
+static bool set_head_aside(struct exchange *exchange)
+{
+    struct fragment *head = exchange->fragments ? NULL : add_fragment(exchange);
+    return exchange->fragments && (!head || keep_aside(exchange, head, &exchange->out));
+}
+
+void answer_set_aside(rpc_call *call)
+{
+    call->place = set_head_aside(call->exchange) ? add_fragment(call->exchange) : NULL;
+    if (!call->place)
+        call->exchange->overflowed = true;
+}
+
+void answer_gather(struct exchange *exchange)
+{
+    struct writer *out = &exchange->out;
+    const struct fragment *fragment = exchange->fragments;
+    *out = writer_make(out->out, out->capacity);
+    writer_bytes(out, fragment->text, fragment->size);
+    for (fragment = fragment->next; fragment; fragment = fragment->next) {
+        if (fragment->text && exchange->written++)
+            writer_text(out, ",");
+        writer_bytes(out, fragment->text, fragment->size);
+    }
 }
 
 /* JSON-RPC has no reply to a batch of notifications; a plain batch is as long as it was. */

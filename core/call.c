@@ -9,23 +9,41 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What stands for parameters that were left out. */
 static const cJSON no_params = {.type = cJSON_Object};
 
-rpc_call *call_begin(struct exchange *exchange, const struct registry_method *method, const char *name)
+rpc_call *call_begin(struct exchange *exchange, struct registry_method *method, const char *name)
 {
     rpc_call *call = &exchange->call;
     memset(call, 0, offsetof(rpc_call, arena));
     arena_clear(&call->arena);
     call->engine = exchange->engine;
     call->exchange = exchange;
-    call->message = exchange->message;
     call->method = method;
     call->name = name;
     call->asked = exchange->to.topic != NULL;
     return call;
+}
+
+rpc_call *call_move(struct exchange *exchange)
+{
+    rpc_call *moved = malloc(sizeof *moved);
+    if (!moved)
+        return NULL;
+    memcpy(moved, &exchange->call, offsetof(rpc_call, arena));
+    arena_init(&moved->arena);
+    moved->own_memory = true;
+    return moved;
+}
+
+void call_end(rpc_call *call)
+{
+    arena_clear(&call->arena);
+    if (call->own_memory)
+        free(call);
 }
 
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
@@ -88,7 +106,7 @@ static rpc_status take_bytes(rpc_call *call, void **params)
     rpc_bytes *bytes = arena_alloc(&call->arena, sizeof *bytes);
     if (!bytes)
         return RPC_INTERNAL_ERROR;
-    *bytes = (rpc_bytes){call->message->payload, call->message->size};
+    *bytes = (rpc_bytes){call->exchange->message->payload, call->exchange->message->size};
     *params = bytes;
     return RPC_OK;
 }
@@ -104,9 +122,10 @@ static rpc_status take_params(rpc_call *call, void **params)
 
 /* ---- The handler ---- */
 
-/* A status that no handler may return, or RPC_RAISED without anything raised, is the handler's fault. */
-static rpc_status check_outcome(rpc_call *call, rpc_status status)
+/* So is RPC_RAISED without anything raised, and RPC_PENDING of a call that nothing keeps open. */
+rpc_status call_check_outcome(rpc_call *call, rpc_status status)
 {
+    call->by_handler = status != RPC_OK && status != call->refusal;
     const bool known = (int)status >= RPC_OK && (int)status < RPC_STATUS_COUNT_;
     if (known && (status != RPC_RAISED || call->failure.status == RPC_RAISED))
         return status;
@@ -123,8 +142,25 @@ static rpc_status run(rpc_call *call, const void *params)
     if (shape && !call->result)
         return RPC_INTERNAL_ERROR;
     const rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
-    call->by_handler = status != RPC_OK;
-    return check_outcome(call, status);
+    if (call->task) {
+        if (status != RPC_PENDING)
+            engine_log(call->engine, RPC_LOG_ERROR,
+                       "method %s kept its call open and returned %d: the call stays open", call->name,
+                       (int)status);
+        return RPC_PENDING;
+    }
+    return call_check_outcome(call, status);
+}
+
+void call_check_time(struct engine *engine, const char *what, const char *name, uint64_t start)
+{
+    const uint64_t taken = engine_now(engine) - start;
+    if (taken <= engine->options.slow_call)
+        return;
+    engine->counters.slow++;
+    engine_log(engine, RPC_LOG_WARNING,
+               "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it", what, name,
+               taken / 1000000);
 }
 
 static rpc_status run_timed(rpc_call *call, const void *params)
@@ -134,13 +170,7 @@ static rpc_status run_timed(rpc_call *call, const void *params)
         return run(call, params);
     const uint64_t start = call->item ? engine_now(engine) : exchange_now(call->exchange);
     const rpc_status status = run(call, params);
-    const uint64_t taken = engine_now(engine) - start;
-    if (taken > engine->options.slow_call) {
-        engine->counters.slow++;
-        engine_log(engine, RPC_LOG_WARNING,
-                   "method %s took %" PRIu64 " ms, and all clients of the broker waited for it", call->name,
-                   taken / 1000000);
-    }
+    call_check_time(engine, "method", call->name, start);
     return status;
 }
 
@@ -151,7 +181,7 @@ static rpc_status warn_of_unknown(const rpc_call *call)
     struct engine *engine = call->engine;
     engine->counters.unknown++;
     engine_log(engine, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
-               call->message->client->id, call->name);
+               call->exchange->message->client->id, call->name);
     return RPC_METHOD_NOT_FOUND;
 }
 
@@ -162,16 +192,31 @@ void call_refuse(rpc_call *call, rpc_status status)
     answer_failure(call, status);
 }
 
-void call_carry_out(rpc_call *call)
+void call_finish(rpc_call *call, rpc_status status)
 {
-    void *params = NULL;
-    rpc_status status = call->method ? take_params(call, &params) : warn_of_unknown(call);
-    if (status == RPC_OK)
-        status = run_timed(call, params);
+    call->over = true;
     if (status != RPC_OK) {
         call_refuse(call, status);
         return;
     }
     call->engine->counters.calls++;
     answer_success(call);
+}
+
+static rpc_status prepare(rpc_call *call, void **params)
+{
+    if (!call->method)
+        return warn_of_unknown(call);
+    const rpc_status status = call->method->declared->done ? exchange_keep(call->exchange) : RPC_OK;
+    return status == RPC_OK ? take_params(call, params) : status;
+}
+
+void call_carry_out(rpc_call *call)
+{
+    void *params = NULL;
+    rpc_status status = prepare(call, &params);
+    if (status == RPC_OK)
+        status = run_timed(call, params);
+    if (status != RPC_PENDING)
+        call_finish(call, status);
 }

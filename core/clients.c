@@ -2,6 +2,8 @@
 /* Callers and their sessions: see clients.h. */
 #include "clients.h"
 
+#include "gate.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -196,6 +198,39 @@ struct client *clients_meet_again(struct clients *clients, const struct host_cli
     return client ? meet_again(clients, client, connected, now) : NULL;
 }
 
+/* ---- Sessions that replies go to ---- */
+
+bool clients_has_other(const struct clients *clients, const char *id, const void *connection)
+{
+    const struct digest key = key_of(clients, id);
+    const struct client *client = find(clients, &key);
+    return client && client->online && client->connection != connection;
+}
+
+/* A client without a record gets one that is offline. */
+static struct client *find_or_create_gone(struct clients *clients, const char *id)
+{
+    const struct digest key = key_of(clients, id);
+    struct client *client = find(clients, &key);
+    if (client)
+        return client;
+    client = create(clients, &key);
+    if (!client)
+        return NULL;
+    DL_APPEND(clients->gone, client);
+    clients->gone_count++;
+    return client;
+}
+
+bool clients_may_queue(struct clients *clients, const char *id, uint64_t now)
+{
+    enum { RATE = 1, BURST = 100 };
+    struct client *client = find_or_create_gone(clients, id);
+    return client && gate_take(&client->letters_full_at, now, RATE, BURST, 1);
+}
+
+/* ---- The ends of connections ---- */
+
 /*
  * What a host means that does not know. Of an MQTT 3 client the session is what it asked for. A client of
  * MQTT 5 that had not asked for a new session, and is marked now as if it had, was taken over; one that had
@@ -328,7 +363,8 @@ struct recall *clients_note(struct clients *clients, struct client *client, cons
 
 static bool matters(const struct client *client, uint64_t now)
 {
-    return client->bound || client->order || client->calls_full_at > now || client->refusals_full_at > now;
+    return client->bound || client->order || client->calls_full_at > now || client->refusals_full_at > now ||
+           client->letters_full_at > now;
 }
 
 void clients_expire(struct clients *clients, uint64_t now)

@@ -35,7 +35,7 @@ struct client {
     enum clients_session session;
     uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
-    uint64_t calls_full_at, refusals_full_at; /* token buckets, see gate.h */
+    uint64_t calls_full_at, refusals_full_at, letters_full_at; /* token buckets, see gate.h */
 
     struct recall *bound;  /* calls that are forgotten with the session */
     struct recall *order;  /* the last calls at QoS 1 and 2, in order, for the redelivery guard */
@@ -65,6 +65,15 @@ struct client *clients_meet(struct clients *clients, const struct host_client *c
 
 /* Likewise, if there is a record of it. NULL: there is none. */
 struct client *clients_meet_again(struct clients *clients, const struct host_client *client, uint64_t now);
+
+/* Whether another connection than this one is known to have the id now. */
+bool clients_has_other(const struct clients *clients, const char *id, const void *connection);
+
+/*
+ * Whether one more reply may go to the session that waits under this id: 100 at once, and one a second. What
+ * a broker cannot put into a full session it may never free.
+ */
+bool clients_may_queue(struct clients *clients, const char *id, uint64_t now);
 
 /* A connection has ended. It may be one that never called, or be told twice, or late. */
 void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now);

@@ -42,11 +42,12 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->host = *host;
     engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc(options->max_reply);
+    engine->pool = pool_create(options->workers, host->wake, host->context);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
     prepare_memory(engine);
-    if (engine->error_topic && engine->scratch)
+    if (engine->error_topic && engine->scratch && engine->pool)
         return engine;
-    engine_destroy(engine);
+    engine_destroy(engine, 0);
     return NULL;
 }
 
@@ -83,12 +84,12 @@ bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
     const bool all = text_has_word(word, "*");
     struct registry_method *method;
     for (method = engine->registry.methods; all && method; method = method->hh.next)
-        method->open = true;
+        method->at_endpoint = true;
     for (word += strspn(word, " "); *word; word += strspn(word, " ")) {
         const size_t length = strcspn(word, " ");
         method = find_word(engine, word, length);
         if (method)
-            method->open = true;
+            method->at_endpoint = true;
         else if (length != 1 || *word != '*')
             return no_method(word, length, why);
         word += length;
@@ -96,16 +97,28 @@ bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
     return true;
 }
 
-void engine_destroy(struct engine *engine)
+void engine_stop(struct engine *engine)
+{
+    if (!engine || engine->stopping)
+        return;
+    engine->stopping = true;
+    schedule_clear(engine);
+    task_stop(engine);
+}
+
+bool engine_destroy(struct engine *engine, uint64_t patience)
 {
     if (!engine)
-        return;
+        return true;
+    engine_stop(engine);
+    const bool ended = task_finish(engine, patience);
     registry_clear(&engine->registry);
     once_clear(engine);
     exchange_free_spare(engine);
     free(engine->error_topic);
     free(engine->scratch);
     free(engine);
+    return ended;
 }
 
 uint64_t engine_now(const struct engine *engine)
@@ -198,7 +211,7 @@ static bool may_call(const struct engine *engine, const struct host_client *clie
     return !client->bridge || engine->options.bridge_calls;
 }
 
-enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
+static enum engine_verdict receive(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     const char *name = NULL;
@@ -222,10 +235,23 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
     return ENGINE_PASS;
 }
 
+/* Whoever was thrown out is told when the handler that took its place has returned. */
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
+{
+    const enum engine_verdict verdict = receive(engine, message);
+    task_end_condemned(engine);
+    return verdict;
+}
+
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
 {
     once_drop_waiting(engine, ending->connection);
     clients_ended(&engine->clients, ending, engine_now(engine));
+    if (!engine->kept)
+        return;
+    exchange_caller_ended(engine, ending);
+    task_cancel_gone(engine);
+    task_end_condemned(engine);
 }
 
 /* ---- Counters ---- */
@@ -260,9 +286,32 @@ static void publish_counters(struct engine *engine)
 #undef PUBLISH
 }
 
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+static uint64_t first_due(const struct timers *timers)
+{
+    const struct timer *first = timers_first(timers);
+    return first ? first->due : UINT64_MAX;
+}
+
+/* An engine in which nothing happens has no counters to publish. */
+uint64_t engine_due(const struct engine *engine)
+{
+    const bool changed = memcmp(&engine->counters, &engine->published, sizeof engine->counters) != 0;
+    const uint64_t sys = changed && engine->options.sys_interval ? engine->sys_due : UINT64_MAX;
+    return earlier(sys, earlier(first_due(&engine->deadlines), first_due(&engine->alarms)));
+}
+
 void engine_tick(struct engine *engine)
 {
     const uint64_t now = engine_now(engine);
+    task_collect(engine);
+    task_expire(engine, now);
+    schedule_run(engine, now);
+    task_end_condemned(engine);
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;
         recalls_expire(&engine->duplicates, now);

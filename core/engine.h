@@ -11,17 +11,21 @@
 #include <mosquitto_rpc.h>
 
 /* The counters: X(member, level of the topic $SYS/broker/rpc/{prefix}/…, what it counts). */
-#define ENGINE_COUNTERS(X)                                                        \
-    X(calls, "calls", "calls of registered methods")                              \
-    X(errors, "errors", "calls of registered methods that ended with an error")   \
-    X(unknown, "unknown", "calls of methods that nobody registered")              \
-    X(replies, "replies", "replies sent")                                         \
-    X(events, "events", "events announced, those of errors included")             \
-    X(duplicates, "duplicates", "calls that came again and were not run again")   \
-    X(limited, "limited", "messages of clients that call too often")              \
-    X(suppressed, "suppressed", "errors that were not announced, being too many") \
-    X(refused, "refused", "forged events and replies that were refused")          \
-    X(dropped, "dropped", "replies and events that could not be sent")            \
+#define ENGINE_COUNTERS(X)                                                         \
+    X(calls, "calls", "calls of registered methods")                               \
+    X(errors, "errors", "calls of registered methods that ended with an error")    \
+    X(unknown, "unknown", "calls of methods that nobody registered")               \
+    X(replies, "replies", "replies sent")                                          \
+    X(events, "events", "events announced, those of errors included")              \
+    X(duplicates, "duplicates", "calls that came again and were not run again")    \
+    X(limited, "limited", "messages of clients that call too often")               \
+    X(suppressed, "suppressed", "errors that were not announced, being too many")  \
+    X(refused, "refused", "forged events and replies that were refused")           \
+    X(dropped, "dropped", "replies and events that could not be sent")             \
+    X(timeouts, "timeouts", "calls whose deadline passed")                         \
+    X(cancelled, "cancelled", "calls that were given up, their caller being gone") \
+    X(overloaded, "overloaded", "calls for which there was no place to wait")      \
+    X(late, "late", "results of work that nobody waited for any more")             \
     X(slow, "slow", "calls that took longer than slow_call")
 
 struct engine_counters {
@@ -50,6 +54,9 @@ struct engine_options {
     uint64_t redelivery_guard;                 /* nanoseconds; 0: there is none */
     uint32_t rate_limit, rate_burst;           /* calls a second of one client, calls at once; 0: no limit */
     uint32_t error_rate;                       /* announced errors a second; 0: no limit */
+    unsigned workers;                          /* threads for work, at least 1 */
+    size_t max_pending;                        /* calls that wait, at least 1 */
+    uint32_t timeout, timeout_max;             /* ms, at least 1; the most is what a caller may ask for */
     uint64_t slow_call;                        /* nanoseconds; 0: no handler is too slow */
     uint64_t sys_interval;                     /* nanoseconds; 0: no counters */
 };
@@ -85,8 +92,19 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
  */
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
 
-/* Ends all modules and frees the engine; accepts NULL. */
-void engine_destroy(struct engine *engine);
+/*
+ * Begins to end: from now on nothing leaves, calls that wait are cancelled, and work that runs is told that
+ * it is not wanted any more. Several engines are all told before the first one is destroyed, so that they end
+ * at the same time. Accepts NULL.
+ */
+void engine_stop(struct engine *engine);
+
+/*
+ * Ends all modules and frees the engine, which is stopped first if it was not; accepts NULL. Waits at most
+ * `patience` nanoseconds for work that runs. Returns true: no thread is left; false: some work has not
+ * returned, and its threads go on, with what they use. The code they run must never be unloaded then.
+ */
+bool engine_destroy(struct engine *engine, uint64_t patience);
 
 /* Whether a topic is the engine's business, a cheap question to ask of every message. */
 bool engine_serves(const struct engine *engine, const char *topic);
@@ -98,10 +116,15 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
 /*
- * To be called now and then, about every 100 ms: publishes the counters that have changed, and forgets what
- * is too old to matter.
+ * To be called soon after host->wake(), at engine_due(), and now and then: ends calls whose work has come to
+ * its end or whose deadline has passed, runs timers, publishes the counters that have changed, and forgets
+ * what is too old to matter.
  */
 void engine_tick(struct engine *engine);
+
+/* The monotonic time at which engine_tick() is to be called next, nanoseconds; UINT64_MAX: at no certain one.
+ * It may have changed after any call of the engine. */
+uint64_t engine_due(const struct engine *engine);
 
 const struct engine_counters *engine_counters(const struct engine *engine);
 

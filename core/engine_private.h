@@ -2,8 +2,9 @@
 /*
  * What the engine's own files share. A message that calls is an exchange (exchange.c): its payload
  * (payload.c) is one call or a batch of them, it has a route for the reply (route.c), may be a repetition
- * (once.c), and its calls (call.c) come to outcomes, which become the reply and events (answer.c). handler.c
- * is what handlers see of their call, discovery.c a module that tells what there is to call.
+ * (once.c), and its calls (call.c) come to outcomes, which become the reply and events (answer.c). What is
+ * not finished when its handler returns is a task (task.c); schedule.c knows what is due when. handler.c is
+ * what handlers see of their call, discovery.c a module that tells what there is to call.
  */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
@@ -13,7 +14,9 @@
 #include "engine.h"
 #include "gate.h"
 #include "jsonrpc.h"
+#include "pool.h"
 #include "registry.h"
+#include "timers.h"
 #include "topic.h"
 
 struct engine {
@@ -28,6 +31,17 @@ struct engine {
     uint64_t seed;                      /* of digests */
     struct recalls duplicates, ordered; /* by identity; by their place in a client's order */
     struct clients clients;
+
+    struct pool *pool;
+    struct task *tasks;        /* what has not ended, in the order of its beginning */
+    struct task *condemned;    /* what has been thrown out, but not been told yet */
+    size_t deferred;           /* tasks that wait for rpc_resume() */
+    size_t backgrounds;        /* tasks without a call */
+    struct exchange *kept;     /* those that outlive their message's arrival */
+    struct timers deadlines;   /* of tasks */
+    struct timers alarms;      /* of modules */
+    struct rpc_timer *running; /* the one whose handler runs now; NULL: none */
+    bool stopping;             /* nothing leaves any more */
 
     char *scratch;          /* max_reply bytes, where an event is written before it becomes a payload */
     char *spare_reply;      /* likewise for the next reply; NULL: in use */
@@ -54,18 +68,43 @@ struct failure {
     const char *extra;   /* more members of the error object, as JSON text in memory of the call; or NULL */
 };
 
+/* What an item of a batch came to, as long as some item before it is not known. */
+struct fragment {
+    const char *text; /* memory of the exchange; NULL: nothing, so far */
+    size_t size;
+    struct fragment *prev, *next;
+};
+
+/* What is not finished when its handler returns: a call that is kept open, or work without a call. */
+struct task {
+    rpc_job job; /* the first member: a job that comes back is its task's */
+    rpc_instance *instance;
+    rpc_call *call; /* NULL: work without one */
+    rpc_done done;
+    void *data;
+    bool working;          /* a worker has it or will have it; else it waits for rpc_resume() */
+    bool told;             /* the caller knows already what has become of its call, which is `how` */
+    rpc_status how;        /* RPC_OK: nothing has happened to it */
+    struct timer deadline; /* not set: it has none */
+    struct task *prev, *next;
+};
+
 /* One call: all of a message, or one item of a batch. */
 struct rpc_call {
     struct engine *engine;
     struct exchange *exchange;
-    const struct host_message *message;
-    const char *name;                     /* of the method, as it was written */
-    const struct registry_method *method; /* NULL: nobody registered it */
-    const cJSON *item;                    /* the part of the payload that is this call; NULL: all of it */
-    const cJSON *params;                  /* a value, or an array of JSON-RPC's positional parameters */
-    const char *id_json;                  /* JSON-RPC: the id as JSON text; NULL: a notification */
-    bool asked;                           /* the caller wants to know what it comes to */
-    bool by_handler;                      /* the failure is the handler's own */
+    const char *name;               /* of the method, as it was written */
+    struct registry_method *method; /* NULL: nobody registered it */
+    const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
+    const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
+    const char *id_json;            /* JSON-RPC: the id as JSON text; NULL: a notification */
+    bool asked;                     /* the caller wants to know what it comes to */
+    bool by_handler;                /* the failure is the handler's own */
+    bool own_memory;                /* it is not the exchange's own one */
+    bool over;                      /* its outcome is known: it cannot be kept open any more */
+    rpc_status refusal;     /* why it could not be kept open; RPC_OK: nobody has wanted that in vain */
+    struct task *task;      /* what keeps it open; NULL: nothing */
+    struct fragment *place; /* where its outcome goes; NULL: into the reply at once */
     struct failure failure;
     void *result;
     struct arena arena; /* the last member: it is not zeroed */
@@ -74,10 +113,10 @@ struct rpc_call {
 /* One message that calls. */
 struct exchange {
     struct engine *engine;
-    const struct host_message *message;
+    const struct host_message *message; /* the host's; a copy of it once the exchange is kept */
     enum topic_kind kind;
-    const char *name;                     /* of the method that the topic names; "" if it names none */
-    const struct registry_method *method; /* NULL: the topic names none that is registered */
+    const char *name;               /* of the method that the topic names; "" if it names none */
+    struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
     bool jsonrpc;        /* the payload is JSON-RPC, and so is the reply */
@@ -94,7 +133,20 @@ struct exchange {
     bool overflowed;    /* the reply does not fit: what else becomes of the batch is not written any more */
     size_t written;     /* items of a batch that are in the reply */
 
-    struct client *client;         /* the caller's record; NULL: not needed so far */
+    /* What may take time: */
+    bool kept;                    /* it outlives the message's arrival, in which case it is one of these: */
+    struct exchange *prev, *next; /* in engine->kept */
+    const void *connection;       /* the caller's, also when it has ended */
+    bool gone;                    /* the caller's connection has ended; */
+    bool session_waits;           /* a session waits for the reply */
+    bool unbegun;                 /* nothing of it has been carried out */
+    uint32_t timeout;             /* ms; 0: the caller has set none */
+    unsigned unknown;             /* outcomes that are not known yet, one while calls are begun included */
+    unsigned holds;               /* tasks that need it, one while its message is being received included */
+    struct fragment *fragments;   /* of a batch: what it has come to, in order; NULL: it is in the reply */
+    size_t fragments_size;        /* bytes */
+
+    struct client *client;         /* the caller's record; NULL: not needed so far, or not any more */
     bool identified;               /* it has an identity that counts: */
     struct digest key;             /* what it is known by then */
     bool guarded;                  /* by its place in the client's order it is kept from running twice */
@@ -114,8 +166,42 @@ enum engine_verdict exchange_receive(struct engine *engine, const struct host_me
  * memory. */
 uint64_t exchange_now(struct exchange *exchange);
 
+/* Likewise, Unix time in seconds. */
+double exchange_time(struct exchange *exchange);
+
 /* Frees the memory that is kept for the next exchange. */
 void exchange_free_spare(struct engine *engine);
+
+/*
+ * To be called before a handler runs that may keep its call open: from now on the exchange borrows nothing of
+ * the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR: no
+ * memory.
+ */
+rpc_status exchange_keep(struct exchange *exchange);
+
+/* The outcome of a call that was kept open is known. The last one of its exchange sends the reply. */
+void exchange_conclude(rpc_call *call, rpc_status status);
+
+/* A task needs the exchange no more. The last one frees it, calls included. */
+void exchange_release(struct exchange *exchange);
+
+/* A connection has ended: notes what that means to the exchanges of its calls. */
+void exchange_caller_ended(struct engine *engine, const struct host_ending *ending);
+
+/*
+ * task.c: ends what is over, each with its done: tasks whose work has come back, those that were thrown out,
+ * those whose deadline has passed, those whose callers have gone; and at the end all.
+ */
+void task_collect(struct engine *engine);
+void task_end_condemned(struct engine *engine);
+void task_expire(struct engine *engine, uint64_t now);
+void task_cancel_gone(struct engine *engine);
+void task_stop(struct engine *engine);
+bool task_finish(struct engine *engine, uint64_t patience);
+
+/* schedule.c: runs the handlers of timers that are due; frees them all. */
+void schedule_run(struct engine *engine, uint64_t now);
+void schedule_clear(struct engine *engine);
 
 /*
  * payload.c: takes the payload apart, and finds the route of the reply. The order of the checks is the order
@@ -168,9 +254,24 @@ void once_clear(struct engine *engine);
  * call.c: makes the exchange's call ready for a method, or for none; what the last one allocated is freed.
  * Then it is carried out and answered, or only answered.
  */
-rpc_call *call_begin(struct exchange *exchange, const struct registry_method *method, const char *name);
+rpc_call *call_begin(struct exchange *exchange, struct registry_method *method, const char *name);
 void call_carry_out(rpc_call *call);
 void call_refuse(rpc_call *call, rpc_status status);
+
+/* Answers a call that was kept open, with what its done returned or what has become of it. */
+void call_finish(rpc_call *call, rpc_status status);
+
+/* Moves the exchange's call into memory of its own, where it may stay. NULL: there is none. */
+rpc_call *call_move(struct exchange *exchange);
+
+/* Frees what the call holds, and itself if it has memory of its own. */
+void call_end(rpc_call *call);
+
+/* What a handler or done returned. What it may not return is its fault, and becomes internal_error. */
+rpc_status call_check_outcome(rpc_call *call, rpc_status status);
+
+/* Logs a function of a module that has taken too long, since start. */
+void call_check_time(struct engine *engine, const char *what, const char *name, uint64_t start);
 
 /* Notes why a call fails and returns status. message may be NULL: no memory for one. */
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
@@ -183,6 +284,13 @@ void answer_failure(rpc_call *call, rpc_status status);
 /* The reply to a batch, around those to its calls. */
 void answer_open_batch(struct exchange *exchange);
 void answer_close_batch(struct exchange *exchange);
+
+/*
+ * Gives the call a place of its own among the outcomes of its batch; answer_gather() writes all of them into
+ * the reply. Without memory for it, what becomes of the batch from now on is not written any more.
+ */
+void answer_set_aside(rpc_call *call);
+void answer_gather(struct exchange *exchange);
 
 /* Sends a reply, a copy of text. */
 void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * The life of a message that calls: what is in it (payload.c), whether it came before (once.c) and may be
- * carried out, its calls, the reply.
+ * carried out, its calls, the reply. Nearly always that life ends before engine_receive() returns; when one
+ * of its calls is kept open (task.c), the exchange is kept with it.
  */
 #include "engine_private.h"
 
@@ -9,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* ---- Memory ---- */
 
@@ -26,8 +28,25 @@ static char *take_reply_buffer(struct engine *engine)
 
 static void give_reply_buffer(struct engine *engine, char *buffer)
 {
+    if (!buffer)
+        return;
     free(engine->spare_reply);
     engine->spare_reply = buffer;
+}
+
+/* Whoever waits has no buffer. Without memory for one nothing fits into the reply. */
+static void take_up_reply(struct exchange *exchange)
+{
+    if (exchange->out.out)
+        return;
+    char *buffer = take_reply_buffer(exchange->engine);
+    exchange->out = writer_make(buffer, buffer ? exchange->engine->options.max_reply : 0);
+}
+
+static void put_down_reply(struct exchange *exchange)
+{
+    give_reply_buffer(exchange->engine, exchange->out.out);
+    exchange->out = writer_make(NULL, 0);
 }
 
 static struct exchange *allocate(struct engine *engine)
@@ -62,6 +81,7 @@ static struct exchange *create(struct engine *engine, const struct host_message 
                                         .correlation = message->correlation,
                                         .correlation_size = message->correlation_size,
                                         .qos = message->qos};
+    exchange->holds = exchange->unknown = 1;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
     call_begin(exchange, exchange->method, name)->id_json = exchange->jsonrpc ? "null" : NULL;
     return exchange;
@@ -70,12 +90,20 @@ static struct exchange *create(struct engine *engine, const struct host_message 
 static void destroy(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
+    if (exchange->kept)
+        DL_DELETE(engine->kept, exchange);
     cJSON_Delete(exchange->tree);
-    arena_clear(&exchange->call.arena);
+    call_end(&exchange->call);
     arena_clear(&exchange->arena);
     give_reply_buffer(engine, exchange->out.out);
     free(engine->spare);
     engine->spare = exchange;
+}
+
+void exchange_release(struct exchange *exchange)
+{
+    if (--exchange->holds == 0)
+        destroy(exchange);
 }
 
 uint64_t exchange_now(struct exchange *exchange)
@@ -85,12 +113,119 @@ uint64_t exchange_now(struct exchange *exchange)
     return exchange->now;
 }
 
+double exchange_time(struct exchange *exchange)
+{
+    const struct host *host = &exchange->engine->host;
+    if (exchange->time == 0)
+        exchange->time = host->wall_clock(host->context);
+    return exchange->time;
+}
+
 void exchange_free_spare(struct engine *engine)
 {
     free(engine->spare);
     free(engine->spare_reply);
     engine->spare = NULL;
     engine->spare_reply = NULL;
+}
+
+/* ---- Keeping it ---- */
+
+static bool keep_text(struct arena *arena, const char **text)
+{
+    if (*text)
+        *text = arena_copy(arena, *text, strlen(*text));
+    return true;
+}
+
+struct kept_message {
+    struct host_message message;
+    struct host_client client;
+};
+
+static bool copy_client(struct arena *arena, struct host_client *client)
+{
+    const bool user = client->user, address = client->address;
+    keep_text(arena, &client->id);
+    keep_text(arena, &client->user);
+    keep_text(arena, &client->address);
+    return client->id && (!user || client->user) && (!address || client->address);
+}
+
+/* The payload is in the tree, but for that of a method which takes raw bytes. */
+static bool copy_payload(struct exchange *exchange, struct host_message *message)
+{
+    const bool needed = !exchange->tree && message->size;
+    message->payload = needed ? arena_copy(&exchange->arena, message->payload, message->size) : "";
+    return message->payload;
+}
+
+static bool copy_message(struct exchange *exchange, struct kept_message *kept)
+{
+    struct arena *arena = &exchange->arena;
+    struct host_message *message = &kept->message;
+    const bool has_response_topic = message->response_topic;
+    const bool has_correlation = message->correlation;
+    keep_text(arena, &message->topic);
+    keep_text(arena, &message->response_topic);
+    if (has_correlation)
+        message->correlation = arena_copy(arena, message->correlation, message->correlation_size);
+    message->properties = NULL;
+    return copy_client(arena, &kept->client) && copy_payload(exchange, message) && message->topic &&
+           (!has_response_topic || message->response_topic) && (!has_correlation || message->correlation);
+}
+
+/* From here on everything is looked for in the copy. */
+static void use_copy(struct exchange *exchange, const struct kept_message *kept)
+{
+    if (exchange->to.topic == exchange->message->response_topic)
+        exchange->to.topic = kept->message.response_topic;
+    exchange->to.client = kept->client;
+    exchange->to.correlation = kept->message.correlation;
+    exchange->message = &kept->message;
+    exchange->name = exchange->method ? exchange->method->declared->name : "";
+    exchange->connection = kept->client.connection;
+    exchange->client = NULL;
+    exchange->kept = true;
+    DL_APPEND(exchange->engine->kept, exchange);
+}
+
+/* The caller's own deadline: digits and nothing else. */
+static rpc_status take_timeout(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const uint32_t most = engine->options.timeout_max;
+    char text[12];
+    if (!engine->host.user_property(engine->host.context, exchange->message, "timeout-ms", text, sizeof text))
+        return RPC_OK;
+    const size_t digits = strspn(text, "0123456789");
+    const unsigned long value = digits && !text[digits] ? strtoul(text, NULL, 10) : 0;
+    if (!value || value > most)
+        return call_fail(&exchange->call, RPC_INVALID_REQUEST,
+                         "the user property timeout-ms must be a whole number of 1 to %u", most);
+    exchange->timeout = (uint32_t)value;
+    return RPC_OK;
+}
+
+rpc_status exchange_keep(struct exchange *exchange)
+{
+    if (exchange->kept)
+        return RPC_OK;
+    const rpc_status status = take_timeout(exchange);
+    if (status != RPC_OK)
+        return status;
+    exchange_now(exchange);
+    exchange_time(exchange);
+    struct kept_message *kept = arena_alloc(&exchange->arena, sizeof *kept);
+    if (!kept)
+        return RPC_INTERNAL_ERROR;
+    kept->message = *exchange->message;
+    kept->client = *exchange->message->client;
+    kept->message.client = &kept->client;
+    if (!copy_message(exchange, kept))
+        return RPC_INTERNAL_ERROR;
+    use_copy(exchange, kept);
+    return RPC_OK;
 }
 
 /* ---- Whether it may be carried out ---- */
@@ -140,19 +275,38 @@ static bool is_in_vain(const rpc_call *call)
     return call->exchange->overflowed && method && method->declared->read_only && !method->event;
 }
 
+static rpc_status take_item(struct exchange *exchange, const cJSON *item)
+{
+    if (exchange->jsonrpc)
+        return payload_take_request(exchange, item);
+    rpc_call *call = call_begin(exchange, exchange->method, exchange->name);
+    call->item = call->params = item;
+    return RPC_OK;
+}
+
+static bool may_stay_open(const rpc_call *call)
+{
+    return call->method && call->method->declared->done;
+}
+
+/* The next items go on while one is open, in the order in which they stand. */
 static void carry_out_item(struct exchange *exchange, const cJSON *item)
 {
-    rpc_status status = RPC_OK;
-    if (exchange->jsonrpc) {
-        status = payload_take_request(exchange, item);
-    } else {
-        rpc_call *call = call_begin(exchange, exchange->method, exchange->name);
-        call->item = call->params = item;
+    rpc_call *call = &exchange->call;
+    rpc_status status = take_item(exchange, item);
+    if (status == RPC_OK && may_stay_open(call)) {
+        rpc_call *moved = call_move(exchange);
+        status = moved ? RPC_OK : RPC_INTERNAL_ERROR;
+        call = moved ? moved : call;
     }
+    if (exchange->fragments || call->own_memory)
+        answer_set_aside(call);
     if (status != RPC_OK)
-        call_refuse(&exchange->call, status);
-    else if (!is_in_vain(&exchange->call))
-        call_carry_out(&exchange->call);
+        call_refuse(call, status);
+    else if (!is_in_vain(call))
+        call_carry_out(call);
+    if (call->own_memory && !call->task)
+        call_end(call);
 }
 
 static void carry_out_batch(struct exchange *exchange)
@@ -160,6 +314,13 @@ static void carry_out_batch(struct exchange *exchange)
     answer_open_batch(exchange);
     for (const cJSON *item = exchange->calls->child; item; item = item->next)
         carry_out_item(exchange, item);
+}
+
+static void close_batch(struct exchange *exchange)
+{
+    take_up_reply(exchange);
+    if (exchange->fragments)
+        answer_gather(exchange);
     call_begin(exchange, exchange->method, exchange->name)->id_json = "null";
     answer_close_batch(exchange);
 }
@@ -189,9 +350,83 @@ static void answer(struct exchange *exchange, rpc_status status)
         carry_out(exchange);
     else
         fail(exchange, status);
-    if (exchange->to.topic && exchange->out.used)
+}
+
+/* ---- The reply ---- */
+
+/*
+ * A caller whose connection has ended may have left a session, which takes what is not QoS 0. Without its
+ * connection nobody can tell whose the client id is now, but that its session still waits; and what the
+ * broker cannot put into a full session is never freed, so that only so many replies go there.
+ */
+static bool can_be_sent(const struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const char *id = exchange->to.client.id;
+    if (!exchange->kept)
+        return true;
+    if (!exchange->gone)
+        return !clients_has_other(&engine->clients, id, exchange->connection);
+    return exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
+           clients_may_queue(&engine->clients, id, engine_now(engine));
+}
+
+static void send_reply(const struct exchange *exchange)
+{
+    if (exchange->to.topic && exchange->out.used && can_be_sent(exchange))
         answer_send(exchange->engine, &exchange->to, exchange->status, exchange->out.out, exchange->out.used);
 }
+
+/* All outcomes are known. */
+static void complete(struct exchange *exchange)
+{
+    if (exchange->batch)
+        close_batch(exchange);
+    send_reply(exchange);
+    once_finish(exchange);
+    put_down_reply(exchange);
+}
+
+/* One outcome more is known, or all calls have been begun. */
+static void settle(struct exchange *exchange)
+{
+    if (--exchange->unknown == 0)
+        complete(exchange);
+    else
+        put_down_reply(exchange);
+}
+
+void exchange_conclude(rpc_call *call, rpc_status status)
+{
+    struct exchange *exchange = call->exchange;
+    if (!exchange->batch)
+        take_up_reply(exchange);
+    call_finish(call, status);
+    settle(exchange);
+}
+
+/*
+ * The end of a connection may be told twice: the second time tells that its session was taken up, or thrown
+ * away, by another connection, which is none that the reply may go to.
+ */
+void exchange_caller_ended(struct engine *engine, const struct host_ending *ending)
+{
+    struct exchange *exchange;
+    DL_FOREACH(engine->kept, exchange)
+    {
+        const struct host_client *client = exchange->message->client;
+        if (exchange->connection != ending->connection || strcmp(client->id, ending->id) != 0)
+            continue;
+        exchange->session_waits =
+            !exchange->gone &&
+            (ending->kind == HOST_END_SESSION_WAITS ||
+             (ending->kind == HOST_END_UNKNOWN && client->version < 5 && !client->clean_start));
+        exchange->gone = true;
+        exchange->to.client.connection = NULL;
+    }
+}
+
+/* ---- All together ---- */
 
 /*
  * A repetition is answered as the first was, also to a client over its rate; but no more often than it is
@@ -210,11 +445,14 @@ static void handle(struct exchange *exchange, rpc_status status)
         exchange->status = status_name(status = RPC_RATE_LIMITED);
     else if (sound && !again)
         status = once_promise(exchange);
-    if (told && again)
-        once_answer_again(exchange, again);
-    else if (told)
-        answer(exchange, status);
-    once_finish(exchange);
+    if (!told || again) {
+        if (told)
+            once_answer_again(exchange, again);
+        once_finish(exchange);
+        return;
+    }
+    answer(exchange, status);
+    settle(exchange);
 }
 
 static enum engine_verdict verdict(const struct exchange *exchange)
@@ -239,7 +477,7 @@ static enum engine_verdict handle_named(struct engine *engine, const struct host
     if (!passed)
         handle(exchange, payload_take(exchange));
     const enum engine_verdict result = passed ? ENGINE_PASS : verdict(exchange);
-    destroy(exchange);
+    exchange_release(exchange);
     return result;
 }
 

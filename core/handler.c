@@ -17,35 +17,43 @@ const char *rpc_call_method(const rpc_call *call)
 
 double rpc_call_time(const rpc_call *call)
 {
-    struct exchange *exchange = call->exchange;
-    if (exchange->time == 0)
-        exchange->time = call->engine->host.wall_clock(call->engine->host.context);
-    return exchange->time;
+    return exchange_time(call->exchange);
 }
 
 const char *rpc_caller_id(const rpc_call *call)
 {
-    return call->message->client->id;
+    return call->exchange->message->client->id;
 }
 
 const char *rpc_caller_user(const rpc_call *call)
 {
-    return call->message->client->user;
+    return call->exchange->message->client->user;
 }
 
 const char *rpc_caller_address(const rpc_call *call)
 {
-    return call->message->client->address;
+    return call->exchange->message->client->address;
 }
 
 int rpc_caller_version(const rpc_call *call)
 {
-    return call->message->client->version;
+    return call->exchange->message->client->version;
 }
 
 rpc_instance *rpc_call_instance(const rpc_call *call)
 {
     return call->method->instance;
+}
+
+const char *rpc_prefix(const rpc_instance *instance)
+{
+    return instance->engine->options.prefix;
+}
+
+double rpc_time(const rpc_instance *instance)
+{
+    const struct host *host = &instance->engine->host;
+    return host->wall_clock(host->context);
 }
 
 void *rpc_alloc(rpc_call *call, size_t size)
@@ -141,6 +149,8 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {
     struct engine *engine = instance->engine;
+    if (engine->stopping)
+        return RPC_CANCELLED;
     const struct registry_event *found = registry_find_event(&engine->registry, event);
     if (!found || found->instance != instance || !found->declared->data) {
         engine_log(engine, RPC_LOG_ERROR, "module %s announced %.128s, which it does not declare with data",

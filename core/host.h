@@ -3,7 +3,7 @@
  * The engine's outside world, as one struct of functions. plugin/ implements it on the broker, the unit
  * tests on arrays; a worker process that is an ordinary client would be a third.
  *
- * Everything here runs on the broker's thread, and nothing here may wait.
+ * Everything here runs on the broker's thread but for wake(), and nothing here may wait.
  */
 #ifndef CORE_HOST_H
 #define CORE_HOST_H
@@ -22,7 +22,8 @@ struct host_client {
     bool bridge;            /* a bridge which this broker opened: neither ACLs nor guards hold for it */
     bool clean_start;       /* it asked for a new session when it connected */
     bool mounted;           /* behind a listener that hides a part of all topics; the host's own */
-    const void *connection; /* tells it from other connections under its id; only ever compared */
+    const void *connection; /* tells it from other connections under its id; only ever compared. In a reply:
+                               NULL: it has ended, and what waits for the reply is a session under its id */
 };
 
 /* How a connection ended. */
@@ -53,6 +54,7 @@ struct host_message {
     const char *response_topic; /* NULL: none; may be "" */
     const void *correlation;    /* NULL: none; an empty one is not NULL */
     size_t correlation_size;    /* bytes, at most 65535 */
+    const void *properties;     /* the host's own, for user_property() */
 };
 
 /* A message to one client. All that it points at is borrowed for the time of the call, but for the payload.
@@ -94,6 +96,18 @@ struct host {
      */
     bool (*reply)(void *context, const struct host_reply *reply);
     bool (*announce)(void *context, const struct host_event *event);
+
+    /*
+     * Copies the value of a message's first user property of this name, cut at size - 1 bytes and with a NUL.
+     * Returns false: there is none.
+     */
+    bool (*user_property)(void *context, const struct host_message *message, const char *name, char *value,
+                          size_t size);
+
+    /*
+     * engine_tick() is to be called soon. Called on any thread, also of several engines and threads at once.
+     */
+    void (*wake)(void *context);
 
     /* Writes a line of printable ASCII, without a newline. */
     void (*log)(void *context, rpc_log_level level, const char *line);

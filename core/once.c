@@ -184,6 +184,12 @@ static bool is_refusal(const char *status)
     return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
 }
 
+/* Likewise those that were still waiting when their time was over. */
+static bool was_not_carried_out(const struct exchange *exchange)
+{
+    return exchange->unbegun || is_refusal(exchange->status);
+}
+
 /* Its reply may be known by its identity only, where that was how it was answered. */
 static bool lacks_reply(const struct exchange *exchange, const struct recall *recall)
 {
@@ -265,7 +271,7 @@ static void finish(const struct exchange *exchange, struct recalls *recalls, str
 void once_finish(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    const bool refused = is_refusal(exchange->status);
+    const bool refused = was_not_carried_out(exchange);
     if (exchange->recall && refused)
         recalls_forget(&engine->duplicates, exchange->recall);
     if (exchange->recall)

@@ -37,10 +37,10 @@ static bool is_topic_of_method(const struct exchange *exchange, const char *meth
     return strncmp(method, topic, length) == 0 && !method[length];
 }
 
-static const struct registry_method *find_open(const struct exchange *exchange, const char *name)
+static struct registry_method *find_open(const struct exchange *exchange, const char *name)
 {
-    const struct registry_method *method = registry_find_method(&exchange->engine->registry, name);
-    return method && method->open ? method : NULL;
+    struct registry_method *method = registry_find_method(&exchange->engine->registry, name);
+    return method && method->at_endpoint ? method : NULL;
 }
 
 /* An id with U+0000 cannot come back as it was: the tree has U+0001 in its place. */

@@ -210,6 +210,8 @@ static bool add_method(struct registry *registry, rpc_instance *instance, const 
         return false;
     if (!declared->run)
         return fault(&place, "it has no handler");
+    if (declared->work && !declared->done)
+        return fault(&place, "it has work, but no done to end it");
     if (registry_find_method(registry, declared->name))
         return fault(&place, "declared twice");
 
@@ -228,7 +230,7 @@ static bool add_method(struct registry *registry, rpc_instance *instance, const 
     return no_memory(&place);
 }
 
-const struct registry_method *registry_find_method(const struct registry *registry, const char *name)
+struct registry_method *registry_find_method(const struct registry *registry, const char *name)
 {
     struct registry_method *method;
     HASH_FIND_STR(registry->methods, name, method);
@@ -295,6 +297,8 @@ bool registry_add(struct registry *registry, struct engine *engine, const char *
 
 static void free_instance(rpc_instance *instance)
 {
+    if (instance->abandoned)
+        return;
     if (instance->started && instance->module->fini)
         instance->module->fini(instance->state);
     free(instance->state);

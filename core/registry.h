@@ -23,7 +23,8 @@ struct rpc_instance {
     void *state;
     struct gate gates[RPC_LOG_ERROR + 1]; /* for the log lines of its handlers, by level */
     bool started;                         /* init was tried: fini is due */
-    struct rpc_instance *next;            /* the one that was started before it */
+    bool abandoned;            /* work that has not returned may use its state: both are left alone */
+    struct rpc_instance *next; /* the one that was started before it */
 };
 
 struct registry_event {
@@ -38,7 +39,8 @@ struct registry_method {
     rpc_instance *instance;
     struct fields params;
     const struct registry_event *event, *error_event; /* NULL: none */
-    bool open;                                        /* to whoever may publish to {prefix}/jsonrpc */
+    bool at_endpoint; /* whoever may publish to {prefix}/jsonrpc may call it */
+    size_t open;      /* calls that are kept open */
     UT_hash_handle hh;
 };
 
@@ -62,7 +64,7 @@ bool registry_add(struct registry *registry, struct engine *engine, const char *
 void registry_clear(struct registry *registry);
 
 /* NULL: there is none of this name. */
-const struct registry_method *registry_find_method(const struct registry *registry, const char *name);
+struct registry_method *registry_find_method(const struct registry *registry, const char *name);
 const struct registry_event *registry_find_event(const struct registry *registry, const char *name);
 
 /* The error that a method declares under this code; NULL: none. */

@@ -22,7 +22,8 @@
  * Rules that hold for every function here, unless it says otherwise:
  *
  * - Thread: everything runs on the one thread that also serves all clients, and so does every
- *   function that a module supplies. A handler that waits makes everybody wait.
+ *   function that a module supplies. A handler that waits makes everybody wait. The one exception is work
+ *   (rpc_work), which is there for what waits, and runs on a thread of its own kind.
  * - Ownership: a handler frees nothing. What it is given, and what it asks of rpc_alloc(), lives
  *   until the call has ended. What it must keep, it copies into its own state.
  * - Text is UTF-8, ends with a NUL and holds no other.
@@ -71,7 +72,10 @@ typedef struct rpc_instance rpc_instance;
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
-typedef enum rpc_status { RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_ } rpc_status;
+typedef enum rpc_status {
+    RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_,
+    RPC_PENDING = RPC_STATUS_COUNT_ /* no outcome yet: the call stays open, see rpc_start() and rpc_defer() */
+} rpc_status;
 #undef RPC_STATUS_ENUMERATOR_
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
@@ -243,8 +247,42 @@ typedef struct rpc_shape {
  * Returns RPC_OK: the result is the reply; what rpc_raise() returned: that error is the reply; any other
  *   rpc_status: that error with its standard text. A result that does not fit its own shape (a string
  *   too long, a number out of range) is the handler's fault: internal_error, and a line in the log.
+ *   RPC_PENDING, which rpc_start() or rpc_defer() returned: the method's done gives the outcome later.
  */
 typedef rpc_status (*rpc_handler)(rpc_call *call, void *state, const void *params, void *result);
+
+/* One piece of work, as it is being done. */
+typedef struct rpc_job rpc_job;
+
+/*
+ * Does what takes time: waits for a disk, a network, a device. data is what was given to rpc_start().
+ * Thread: a worker. It touches data and what hangs below it alone, which nothing else touches meanwhile: not
+ *   the module's state, not the call; and of all functions here it may call rpc_is_wanted() and rpc_next().
+ *   Signals are blocked. What the module keeps for its work alone (a connection to a database) is safe in a
+ *   lane, since one lane's work runs one at a time.
+ * What came of it stands in data, for done to look at. Work that never returns keeps its worker for ever.
+ */
+typedef void (*rpc_work)(rpc_job *job, void *data);
+
+/*
+ * Ends what was kept open: frees what data holds, and gives the outcome. Called exactly once for each
+ * rpc_start(), rpc_defer() and rpc_background() that returned RPC_PENDING, and never while its work runs.
+ *   call    the call, NULL for work without one; whatever the outcome, it has ended when done returns
+ *   data    what was given when it was started
+ *   how     RPC_OK: work has run to its end, or rpc_resume() was called, and the caller still waits.
+ *           RPC_TIMEOUT, RPC_CANCELLED (the caller has gone, or the service is stopping), RPC_OVERLOADED (it
+ *           waited, and had to make room for another client's call): that is what the caller has been told
+ *           or is being told now. Work may have run, or never begun: only data can tell
+ *   result  as in rpc_handler, with what the handler has already put into it; NULL for work without a call
+ * Thread: the broker's. When the service stops, work that does not return in time gets no done at all, and
+ *   its module no fini: all it uses is left as it is.
+ * Returns with RPC_OK for how what a handler returns, also RPC_PENDING, to go on with further work under the
+ *   same deadline. Otherwise, and for work without a call, what it returns does not matter.
+ */
+typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status how, void *result);
+
+/* Whose work is begun first when several wait. The others get their turn nevertheless. */
+typedef enum rpc_priority { RPC_NORMAL, RPC_HIGH, RPC_LOW } rpc_priority;
 
 /* An error that a method may raise beside the engine's own. Tables end with a NULL code. */
 typedef struct rpc_error {
@@ -281,6 +319,15 @@ typedef struct rpc_method {
     const char *error_event; /* announces errors that the handler raised, of calls that asked for no
                                 reply; one of the module's events; NULL: the common event "error" */
     rpc_handler run;
+
+    /* For methods that take time: run checks and prepares, and keeps the call open. */
+    rpc_work work; /* what rpc_start() hands to a worker; NULL: the method only defers */
+    rpc_done done; /* ends what run has kept open; NULL: run always gives the outcome itself */
+    rpc_priority priority;
+    uint32_t timeout; /* ms from the call's arrival, after which its caller is told; 0: as configured */
+    uint32_t most;    /* open calls of the method at once; more are answered with overloaded; 0: no limit
+                         but the common one */
+    bool must_finish; /* goes on when its caller has gone: what it does matters to others, too */
 } rpc_method;
 
 typedef struct rpc_module {
@@ -335,6 +382,12 @@ int rpc_caller_version(const rpc_call *call);
 /* The instance that the call runs in. */
 rpc_instance *rpc_call_instance(const rpc_call *call);
 
+/* The topic prefix that the instance serves. Instances of other prefixes must see nothing of its data. */
+const char *rpc_prefix(const rpc_instance *instance);
+
+/* What time it is: Unix time, seconds and their fraction. */
+double rpc_time(const rpc_instance *instance);
+
 /*
  * Allocates size bytes, zeroed, aligned for any type, that live until the call has ended. Size 0 gives
  * a pointer, too. Returns NULL when there is no memory: return RPC_INTERNAL_ERROR then.
@@ -374,7 +427,8 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  * read before the function returns. Beside the announcement of a result, which a handler never makes.
  * Inside a call give call, so that the announcement reaches those that see what its caller sees; else NULL.
  * Returns RPC_OK: handed over; RPC_INTERNAL_ERROR: not a declared event with a shape, data does not fit
- * the shape (both are logged), no memory; RPC_REPLY_TOO_LARGE: over the configured size.
+ * the shape (both are logged), no memory; RPC_REPLY_TOO_LARGE: over the configured size; RPC_CANCELLED: the
+ * service is stopping.
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
 
@@ -393,5 +447,75 @@ typedef enum rpc_log_level {
  * second on average, and the next one that gets through tells how many were held back.
  */
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
+
+/* ---- Work that takes time -------------------------------------------------------------------- */
+
+/*
+ * Hands the method's work to a worker, and keeps the call open until it is done; write `return rpc_start(…)`
+ * in run or done. data is the job's: usually of rpc_alloc(), and it may point at the parameters, since all
+ * that belongs to the call lives until done has run.
+ *   lane  a name, copied. Work of one lane of this instance runs one at a time, in the order in which it was
+ *         started; different lanes run side by side. A lane is a device, a database, a client: whatever must
+ *         not be used by two at once. NULL: any work may run beside it
+ * Returns RPC_PENDING: done will run. Anything else: neither work nor done will, data is still the handler's,
+ *   and the handler returns it (or something else that is not RPC_PENDING): RPC_OVERLOADED: as many calls
+ * wait as may (max_pending), or are open in the method (most); RPC_CANCELLED: the service is stopping;
+ *   RPC_INTERNAL_ERROR: no memory, no thread, or a method without work or done, which is logged.
+ */
+rpc_status rpc_start(rpc_call *call, const char *lane, void *data);
+
+/*
+ * Keeps the call open until rpc_resume(), under the same rules: write `return rpc_defer(…)`. For calls that
+ * wait for something that comes to the broker's thread: a timer, an event, another call. Returns likewise.
+ */
+rpc_status rpc_defer(rpc_call *call, void *data);
+
+/*
+ * Ends a call that rpc_defer() keeps open: its done runs before this returns, with RPC_OK. The call is gone
+ * afterwards, unless done has kept it open again. done is also what tells when it must not be resumed any
+ * more: it runs with another how when the deadline has passed or the caller has gone.
+ */
+void rpc_resume(rpc_call *call);
+
+/*
+ * Starts work without a call, at low priority and without a deadline; done gets NULL for call and result.
+ * data is the module's, and done is where it is freed. May be called from init. Returns as rpc_start() does,
+ * RPC_OVERLOADED when 256 of them have not ended.
+ */
+rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data);
+
+/*
+ * Whether anybody still waits for what the work does, for work to ask now and then: false when the call's
+ * deadline has passed, its caller has gone, or the service is stopping. Thread: the work's.
+ */
+bool rpc_is_wanted(const rpc_job *job);
+
+/*
+ * Takes over the next piece of work that waits in the lane, if it has the same work function, and returns its
+ * data; NULL: there is none. Whoever takes it over has to do it: its done runs after this work has returned,
+ * as if it had been done by itself. So what waits can be done together, as a database commits many changes
+ * at the cost of one. Thread: the work's.
+ */
+void *rpc_next(rpc_job *job);
+
+/* ---- Timers ----------------------------------------------------------------------------------- */
+
+/* One timer of an instance. */
+typedef struct rpc_timer rpc_timer;
+
+/* A timer is due. data is what was given with it. It may start and cancel timers, itself included. */
+typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *data);
+
+/*
+ * Calls a function every so many milliseconds, at least 1, for the first time after that time; its moments do
+ * not drift, and those that were missed are left out. Or once, after that time, 0 included; the timer is gone
+ * then. May be called from init. All timers end with the instance. Returns NULL: no memory, or the prefix has
+ * 10000 timers.
+ */
+rpc_timer *rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
+rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
+
+/* Ends a timer, which is gone then; accepts NULL. One that ran once must not be given any more. */
+void rpc_cancel(rpc_timer *timer);
 
 #endif

@@ -7,6 +7,7 @@
 #include "broker_host.h"
 
 #include <mqtt_protocol.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -61,6 +62,7 @@ void broker_message_read(struct broker_message *message, const struct mosquitto_
     message->seen.payload = event->payload ? event->payload : "";
     message->seen.size = event->payload ? event->payloadlen : 0;
     message->seen.qos = event->qos;
+    message->seen.properties = event->properties;
     if (event->properties)
         read_properties(message, event->properties);
 }
@@ -69,6 +71,30 @@ void broker_message_clear(struct broker_message *message, const struct broker_ho
 {
     broker_free_read(&broker_host->broker, message->response_topic);
     broker_free_read(&broker_host->broker, message->correlation);
+}
+
+static bool take_value(const char *key, const char *found, const char *name, char *value, size_t size)
+{
+    if (!key || strcmp(key, name) != 0)
+        return false;
+    snprintf(value, size, "%s", found ? found : "");
+    return true;
+}
+
+static bool read_user_property(void *context, const struct host_message *message, const char *name,
+                               char *value, size_t size)
+{
+    const struct broker_host *host = context;
+    const mosquitto_property *property = message->properties;
+    bool taken = false;
+    for (bool skip = false; property && !taken; skip = true) {
+        char *key = NULL, *found = NULL;
+        property = mosquitto_property_read_string_pair(property, MQTT_PROP_USER_PROPERTY, &key, &found, skip);
+        taken = property && take_value(key, found, name, value, size);
+        broker_free_read(&host->broker, key);
+        broker_free_read(&host->broker, found);
+    }
+    return taken;
 }
 
 /* ---- Messages out ---- */
@@ -125,20 +151,22 @@ static int add_properties(mosquitto_property **properties, const struct host_rep
     return rc;
 }
 
-static bool publish(const char *topic, void *payload, size_t size, int qos, bool retain,
+/* id is NULL to whoever has subscribed. */
+static bool publish(const char *id, const char *topic, void *payload, size_t size, int qos, bool retain,
                     mosquitto_property *properties)
 {
-    return mosquitto_broker_publish(NULL, topic, (int)size, payload, qos, retain, properties) ==
+    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, retain, properties) ==
            MOSQ_ERR_SUCCESS;
 }
 
 /* A reply to subscribers needs no outbox: nobody gets it who has not subscribed to it, and nothing of it
- * stays. */
+ * stays. Nor does one to a session without a connection, which nothing can happen to in this round. */
 static bool hand_over(struct broker_host *host, const struct host_reply *reply, const char *topic,
                       mosquitto_property *properties)
 {
-    if (reply->subscribed)
-        return publish(topic, reply->payload, reply->size, reply->qos, false, properties);
+    if (reply->subscribed || !reply->client->connection)
+        return publish(reply->subscribed ? NULL : reply->client->id, topic, reply->payload, reply->size,
+                       reply->qos, false, properties);
     return outbox_add(&host->outbox, reply->client->connection, topic, reply->payload, reply->size,
                       reply->qos, properties);
 }
@@ -161,7 +189,8 @@ static bool send_reply(void *context, const struct host_reply *reply)
     const char *topic = mounted_topic(host, mount, reply->topic);
     const bool sent = topic && publish_reply(host, reply, topic);
     free_mounted(topic, reply->topic);
-    if (sent && !host->broker.is_2_1 && mosquitto_client_protocol(client->connection) == mp_websockets)
+    if (sent && client->connection && !host->broker.is_2_1 &&
+        mosquitto_client_protocol(client->connection) == mp_websockets)
         wake_request(&host->wake);
     return sent;
 }
@@ -172,7 +201,8 @@ static bool send_event(void *context, const struct host_event *event)
     struct broker_host *host = context;
     const bool mount = event->client && event->client->mounted;
     const char *topic = mounted_topic(host, mount, event->topic);
-    const bool sent = topic && publish(topic, event->payload, event->size, event->qos, event->retain, NULL);
+    const bool sent =
+        topic && publish(NULL, topic, event->payload, event->size, event->qos, event->retain, NULL);
     free_mounted(topic, event->topic);
     return sent;
 }
@@ -200,6 +230,12 @@ static void write_log(void *context, rpc_log_level level, const char *line)
     };
     (void)context;
     mosquitto_log_printf(levels[level], "mosquitto-rpc: %s", line);
+}
+
+static void wake(void *context)
+{
+    struct broker_host *host = context;
+    wake_request(&host->wake);
 }
 
 static bool topic_matches(void *context, const char *filter, const char *topic)
@@ -234,6 +270,8 @@ struct host broker_host_functions(struct broker_host *broker_host)
         .reply = send_reply,
         .announce = send_event,
         .log = write_log,
+        .user_property = read_user_property,
+        .wake = wake,
         .topic_matches = topic_matches,
         .wall_clock = wall_clock,
         .monotonic_clock = monotonic_clock,

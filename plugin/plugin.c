@@ -299,7 +299,9 @@ static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *opt
 static void destroy(struct plugin *plugin)
 {
     for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_destroy(plugin->engines[i]);
+        engine_stop(plugin->engines[i]);
+    for (size_t i = 0; i < plugin->engine_count; i++)
+        engine_destroy(plugin->engines[i], 1000000000);
     outbox_clear(&plugin->host.outbox);
     wake_clear(&plugin->host.wake);
     settings_destroy(plugin->settings);

@@ -15,6 +15,7 @@ struct values {
     int32_t qos, max_payload, max_reply, max_batch, reply_expiry;
     int32_t duplicate_entries, duplicate_bytes;
     int32_t rate_limit, rate_burst, error_rate;
+    int32_t workers, max_pending, timeout, timeout_max;
     int64_t duplicate_window, redelivery_guard, sys_interval, slow_call;
     int unknown_methods, reply_delivery;
     bool forward_calls, guard_events, bridge_calls, has_rate_burst;
@@ -91,6 +92,17 @@ static const rpc_field option_fields[] = {
               .optional = true, .range = {1, 2000000}, .flag = RPC_FLAG(struct values, has_rate_burst)),
     RPC_INT32(struct values, error_rate, .doc = "announced errors a second, over all; 0: no limit",
               .default_json = "20", .range = {0, 1000000}),
+    RPC_INT32(struct values, workers, .doc = "threads for methods that take time", .default_json = "2",
+              .range = {1, 256}),
+    RPC_INT32(struct values, max_pending,
+              .doc = "most calls that wait, for a worker or for something to happen", .default_json = "1024",
+              .range = {1, 100000}),
+    RPC_INT32(struct values, timeout,
+              .doc = "deadline of a call that takes time, where neither method nor caller sets one",
+              .unit = "ms", .default_json = "10000", .range = {1, 86400000}),
+    RPC_INT32(struct values, timeout_max,
+              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
+              .unit = "ms", .default_json = "60000", .range = {1, 86400000}),
     RPC_INT64(struct values, sys_interval, .doc = "time between two publications of the counters; 0: none",
               .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
     RPC_INT64(struct values, slow_call, .doc = "a handler that takes longer is logged; 0: none is",
@@ -302,6 +314,10 @@ static struct engine_options engine_options_of(const struct values *values)
         .rate_limit = (uint32_t)values->rate_limit,
         .rate_burst = (uint32_t)(values->has_rate_burst ? values->rate_burst : 2 * values->rate_limit),
         .error_rate = (uint32_t)values->error_rate,
+        .workers = (unsigned)values->workers,
+        .max_pending = (size_t)values->max_pending,
+        .timeout = (uint32_t)values->timeout,
+        .timeout_max = (uint32_t)values->timeout_max,
         .slow_call = nanoseconds(values->slow_call),
         .sys_interval = nanoseconds(values->sys_interval),
     };

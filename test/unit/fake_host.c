@@ -6,9 +6,11 @@
 #include "text.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void expect(struct fake_host *fake, bool right, const char *fault)
 {
@@ -162,6 +164,24 @@ static bool topic_matches(void *context, const char *filter, const char *topic)
     return topic == NULL && (filter == NULL || strcmp(filter, "#") == 0);
 }
 
+static bool user_property(void *context, const struct host_message *message, const char *name, char *value,
+                          size_t size)
+{
+    const struct fake_host *fake = context;
+    (void)message;
+    if (!fake->property || strcmp(fake->property, name) != 0)
+        return false;
+    snprintf(value, size, "%s", fake->value);
+    return true;
+}
+
+/* On any thread. */
+static void wake(void *context)
+{
+    struct fake_host *fake = context;
+    sem_post(&fake->woken);
+}
+
 static double wall_clock(void *context)
 {
     const struct fake_host *fake = context;
@@ -181,6 +201,7 @@ static uint64_t monotonic_clock(void *context)
 void fake_host_open(struct fake_host *fake)
 {
     memset(fake, 0, sizeof *fake);
+    sem_init(&fake->woken, 0, 0);
     fake->wall = 1700000000.25;
     fake->monotonic = 1000000000;
     fake->host = (struct host){
@@ -191,9 +212,25 @@ void fake_host_open(struct fake_host *fake)
         .announce = announce,
         .log = log_line,
         .topic_matches = topic_matches,
+        .user_property = user_property,
+        .wake = wake,
         .wall_clock = wall_clock,
         .monotonic_clock = monotonic_clock,
     };
+}
+
+bool fake_host_wait(struct fake_host *fake, unsigned milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    const long fraction = until.tv_nsec + milliseconds % 1000 * 1000000L;
+    until.tv_sec += milliseconds / 1000 + fraction / 1000000000;
+    until.tv_nsec = fraction % 1000000000;
+    int result;
+    do
+        result = sem_timedwait(&fake->woken, &until);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
 }
 
 /* Whether a payload is JSON by our own strict reader. */
@@ -229,6 +266,7 @@ void fake_host_forget(struct fake_host *fake)
 void fake_host_close(struct fake_host *fake)
 {
     fake_host_forget(fake);
+    sem_destroy(&fake->woken);
     ck_assert_msg(!fake->fault, "the engine gave its host %s", fake->fault);
     ck_assert_msg(!fake->held, "%zu payloads were not given back", fake->held);
 }

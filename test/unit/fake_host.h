@@ -9,6 +9,8 @@
 
 #include "host.h"
 
+#include <semaphore.h>
+
 enum {
     FAKE_KEPT = 64,    /* messages and lines that are kept; later ones are only counted */
     FAKE_TOPIC = 1024, /* bytes of texts that are kept, with their NULs */
@@ -50,9 +52,10 @@ struct fake_host {
     /* For tests to set. */
     double wall;
     uint64_t monotonic;
-    uint64_t step;  /* what the monotonic clock moves with each look at it */
-    bool drop;      /* reply() and announce() take nothing */
-    bool no_memory; /* allocate() has none */
+    uint64_t step;                /* what the monotonic clock moves with each look at it */
+    const char *property, *value; /* the only user property of every message; NULL: none */
+    bool drop;                    /* reply() and announce() take nothing */
+    bool no_memory;               /* allocate() has none */
 
     /* For tests to read. */
     struct fake_box replies, events;
@@ -61,6 +64,7 @@ struct fake_host {
 
     size_t held;       /* payloads that are the engine's at the moment */
     const char *fault; /* the first thing that no host should see; NULL: none */
+    sem_t woken;       /* how often the engine wanted to be called */
 };
 
 void fake_host_open(struct fake_host *fake);
@@ -70,6 +74,9 @@ void fake_host_forget(struct fake_host *fake);
 
 /* Fails the test if something was wrong so far, or if the engine still holds a payload. Forgets all. */
 void fake_host_close(struct fake_host *fake);
+
+/* Waits until the engine wants to be called, at most so long. Returns whether it does. */
+bool fake_host_wait(struct fake_host *fake, unsigned milliseconds);
 
 /* Whether a line holds this text. */
 bool fake_host_logged(const struct fake_host *fake, const char *text);

@@ -11,6 +11,7 @@ void rig_init(struct rig *rig)
     fake_host_open(&rig->host);
     rig->engine = NULL;
     rig->qos = 1;
+    rig->impatient = false;
     rig->client = (struct host_client){.id = "tester", .user = "bob", .address = "192.0.2.7", .version = 5};
     rig->options = (struct engine_options){
         .prefix = "rpc",
@@ -25,6 +26,10 @@ void rig_init(struct rig *rig)
         .jsonrpc_methods = "",
         .duplicate_entries = 10000,
         .duplicate_bytes = 16777216,
+        .workers = 2,
+        .max_pending = 1024,
+        .timeout = 10000,
+        .timeout_max = 60000,
     };
 }
 
@@ -49,7 +54,7 @@ void rig_open(struct rig *rig, const rpc_module *module)
 
 void rig_close(struct rig *rig)
 {
-    engine_destroy(rig->engine);
+    ck_assert(engine_destroy(rig->engine, 20 * RIG_SECOND));
     rig->engine = NULL;
     fake_host_close(&rig->host);
 }
@@ -81,6 +86,18 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     return engine_receive(rig->engine, &message);
 }
 
+void rig_wait(struct rig *rig, size_t replies)
+{
+    while (rig->host.replies.count < replies) {
+        if (!fake_host_wait(&rig->host, rig->impatient ? 50 : 20000)) {
+            ck_assert_msg(rig->impatient, "no work came to its end");
+            ck_assert_uint_ne(engine_due(rig->engine), UINT64_MAX);
+            rig->host.monotonic = engine_due(rig->engine);
+        }
+        engine_tick(rig->engine);
+    }
+}
+
 static const char *call_topic(const struct rig *rig, const char *method, char topic[FAKE_TOPIC])
 {
     snprintf(topic, FAKE_TOPIC, "%s/call/%s", rig->options.prefix, method);
@@ -100,6 +117,7 @@ const struct fake_message *rig_ask(struct rig *rig, const char *method, const ch
     message.response_topic = RIG_REPLY;
     fake_host_forget(&rig->host);
     engine_receive(rig->engine, &message);
+    rig_wait(rig, 1);
     ck_assert_uint_eq(rig->host.replies.count, 1);
     ck_assert_str_eq(rig->host.replies.kept[0].topic, RIG_REPLY);
     ck_assert_str_eq(rig->host.replies.kept[0].client, rig->client.id);

@@ -13,7 +13,8 @@ struct rig {
     struct fake_host host;
     struct engine_options options;
     struct host_client client;
-    int qos; /* of the client's messages */
+    int qos;        /* of the client's messages */
+    bool impatient; /* when nothing happens, the clock jumps to the next deadline */
     struct engine *engine;
 };
 
@@ -31,6 +32,10 @@ void rig_open(struct rig *rig, const rpc_module *module);
 
 /* Ends the engine and checks that nothing is left. */
 void rig_close(struct rig *rig);
+
+/* Waits until there are so many replies, while workers are at work. Fails the test after 20 seconds without
+ * any result, or lets the clock jump. */
+void rig_wait(struct rig *rig, size_t replies);
 
 /* A message of the client's, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);

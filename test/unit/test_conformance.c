@@ -479,6 +479,7 @@ static size_t count_methods(const rpc_module *module)
 static void walk_module(struct walk *walk, const rpc_module *module, const void *options)
 {
     rig_init(&walk->rig);
+    walk->rig.impatient = true;
     walk->rig.options.max_payload = 1000000;
     walk->rig.options.max_reply = 1000000;
     rig_start(&walk->rig);

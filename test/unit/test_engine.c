@@ -545,7 +545,7 @@ START_TEST(an_engine_can_be_empty)
     rig_expect(&rig, "x", "", "method_not_found",
                "{\"method\":\"x\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}");
     engine_tick(rig.engine);
-    engine_destroy(NULL);
+    engine_destroy(NULL, RIG_SECOND);
 }
 END_TEST
 

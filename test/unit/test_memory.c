@@ -105,7 +105,7 @@ static bool create_engine_of(const struct settings *settings)
 {
     struct engine *engine = engine_create(&rig.options, &rig.host.host);
     const bool worked = !engine || explained(add_modules(engine, settings));
-    engine_destroy(engine);
+    engine_destroy(engine, RIG_SECOND);
     return worked && engine;
 }
 
@@ -156,7 +156,7 @@ static bool create_many(void)
 {
     struct engine *engine = engine_create(&rig.options, &rig.host.host);
     const bool worked = engine && explained(engine_add_module(engine, &many, NULL, why));
-    engine_destroy(engine);
+    engine_destroy(engine, RIG_SECOND);
     return worked;
 }
 

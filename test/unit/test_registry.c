@@ -382,7 +382,7 @@ START_TEST(ends_in_reverse)
     rig_add(&rig, &two, NULL);
     rig_add(&rig, &unseen, NULL);
     ck_assert_str_eq(history, "+1+2");
-    engine_destroy(rig.engine);
+    engine_destroy(rig.engine, RIG_SECOND);
     rig.engine = NULL;
     ck_assert_str_eq(history, "+1+2-4-2-1");
 }
@@ -397,7 +397,7 @@ START_TEST(a_failed_start_is_ended)
     ck_assert_uint_eq(rig.host.line_count, 1);
     ck_assert_str_eq(rig.host.lines[0].text, "rpc: bad: no such file: sensors.db");
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_ERROR);
-    engine_destroy(rig.engine);
+    engine_destroy(rig.engine, RIG_SECOND);
     rig.engine = NULL;
     ck_assert_str_eq(history, "+1+3-3-1");
 }
@@ -408,7 +408,7 @@ START_TEST(wrong_tables_are_never_started)
 {
     const rpc_module module = {.name = "m", METHODS(.name = ""), .init = begin_two, .fini = end_two};
     ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
-    engine_destroy(rig.engine);
+    engine_destroy(rig.engine, RIG_SECOND);
     rig.engine = NULL;
     ck_assert_str_eq(history, "");
 }

@@ -65,6 +65,10 @@ START_TEST(defaults)
     ck_assert_uint_eq(engine->reply_expiry, 60);
     ck_assert_uint_eq(engine->sys_interval, 10000000000);
     ck_assert_uint_eq(engine->slow_call, 50000000);
+    ck_assert_uint_eq(engine->workers, 2);
+    ck_assert_uint_eq(engine->max_pending, 1024);
+    ck_assert_uint_eq(engine->timeout, 10000);
+    ck_assert_uint_eq(engine->timeout_max, 60000);
     ck_assert_int_eq(engine->max_batch, 100);
     ck_assert_str_eq(engine->jsonrpc_methods, "");
     ck_assert(!engine->reply_to_subscribers);
@@ -353,7 +357,7 @@ static const struct refused {
     {{"error_rate", "1000001"}, "error_rate", "1000001", "it takes a whole number from 0 to 1000000"},
     {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
     {{"QOS", "1"}, "QOS", "1", UNKNOWN},
-    {{"workers", "2"}, "workers", "2", UNKNOWN},
+    {{"worker", "2"}, "worker", "2", UNKNOWN},
     {{"sensor_nonsense", "1"}, "sensor_nonsense", "1", UNKNOWN},
     {{"ping_x", "1"}, "ping_x", "1", UNKNOWN},
     {{"max_sensors", "1"}, "max_sensors", "1", UNKNOWN},

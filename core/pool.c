@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Worker threads: see pool.h.
+ *
+ * Idle threads sleep each on a condition of its own and lie on a stack, so that whoever has work for one
+ * takes it off and calls that one, and nobody is called twice. Only starting a job can make more ready than
+ * there are threads awake: where one that ends, or is withdrawn, lets the next of its lane be ready, that
+ * takes its place, and the thread that sees to it looks for work itself. So only pool_start() calls.
+ */
+#define HASH_NONFATAL_OOM 1
+
+#include "pool.h"
+#include "timers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <uthash.h>
+#include <utlist.h>
+
+enum { PRIORITIES = 3 };
+
+static const rpc_priority urgency[PRIORITIES] = {RPC_HIGH, RPC_NORMAL, RPC_LOW};
+
+/* How often those of a priority may be passed over while some of them are ready. */
+static const unsigned patience[PRIORITIES] = {[RPC_HIGH] = ~0U, [RPC_NORMAL] = 4, [RPC_LOW] = 16};
+
+/* A lane, while one of its jobs is ready or runs: its first, which is not in the list. */
+struct lane {
+    struct digest key;
+    rpc_job *behind;
+    UT_hash_handle hh;
+};
+
+/* What is ready of one owner and one priority, in the order of starting. */
+struct queue {
+    rpc_job *ready;
+    struct queue *prev, *next;
+};
+
+/* An owner, while some of its jobs wait. */
+struct share {
+    struct digest key;
+    rpc_job *waiting; /* all of them, the oldest first */
+    size_t count;
+    struct timer rank;
+    struct queue queues[PRIORITIES];
+    UT_hash_handle hh;
+};
+
+struct class
+{
+    struct queue *turns; /* those that are not empty; the first one is next */
+    unsigned passed;
+};
+
+struct worker {
+    struct pool *pool;
+    pthread_t thread;
+    pthread_cond_t call;
+    bool called;
+    bool busy; /* it has a job, or is telling of one */
+    bool left; /* by pool_stop(), which must not wait for it any longer */
+    struct worker *next;
+};
+
+struct pool {
+    void (*finished)(void *context);
+    void *context;
+
+    /* The broker's thread's. */
+    unsigned most, threads;
+    bool stopped, left;
+
+    _Atomic(rpc_job *) ended; /* the latest first */
+    atomic_size_t waiting;
+    atomic_uint telling; /* threads that are about to call finished(), or in it */
+
+    /* The lock's. */
+    pthread_mutex_t lock;
+    struct lane *lanes;
+    struct share *shares;
+    struct timers ranks; /* of shares: the more wait, the earlier due */
+    struct class classes[PRIORITIES];
+    uint64_t started;
+    struct worker *idle;
+    unsigned busy;
+    bool stopping, over; /* over: no thread begins anything any more */
+    pthread_cond_t quiet;
+
+    struct worker workers[];
+};
+
+/* ---- What waits ---- */
+
+static struct share *find_share(const struct pool *pool, const struct digest *owner)
+{
+    struct share *share;
+    HASH_FIND(hh, pool->shares, owner, sizeof *owner, share);
+    return share;
+}
+
+static void rank(struct pool *pool, struct share *share)
+{
+    (void)timers_set(&pool->ranks, &share->rank, UINT64_MAX - share->count); /* moves it: needs no memory */
+}
+
+static void end_share(struct pool *pool, struct share *share)
+{
+    timers_unset(&pool->ranks, &share->rank);
+    HASH_DEL(pool->shares, share);
+    free(share);
+}
+
+static struct share *open_share(struct pool *pool, const struct digest *owner)
+{
+    struct share *share = find_share(pool, owner);
+    if (share)
+        return share;
+    share = calloc(1, sizeof *share);
+    if (!share || !timers_set(&pool->ranks, &share->rank, UINT64_MAX)) {
+        free(share);
+        return NULL;
+    }
+    share->key = *owner;
+    HASH_ADD(hh, pool->shares, key, sizeof share->key, share);
+    if (share->hh.tbl)
+        return share;
+    timers_unset(&pool->ranks, &share->rank);
+    free(share);
+    return NULL;
+}
+
+static void enter_share(struct pool *pool, struct share *share, rpc_job *job)
+{
+    job->share = share;
+    DL_APPEND2(share->waiting, job, older, newer);
+    share->count++;
+    rank(pool, share);
+    atomic_fetch_add_explicit(&pool->waiting, 1, memory_order_relaxed);
+}
+
+/* The job waits no longer. */
+static void leave_share(struct pool *pool, rpc_job *job)
+{
+    struct share *share = job->share;
+    job->share = NULL;
+    DL_DELETE2(share->waiting, job, older, newer);
+    share->count--;
+    atomic_fetch_sub_explicit(&pool->waiting, 1, memory_order_relaxed);
+    if (share->count)
+        rank(pool, share);
+    else
+        end_share(pool, share);
+}
+
+/*
+ * Most are the newest. One that its lane held back has its place before newer ones: it is looked for from the
+ * front, since it was started not long after one that has run.
+ */
+static void insert_in_order(struct queue *queue, rpc_job *job)
+{
+    rpc_job *later = queue->ready;
+    if (!later || later->prev->number < job->number) {
+        DL_APPEND(queue->ready, job);
+        return;
+    }
+    while (later->number < job->number)
+        later = later->next;
+    DL_PREPEND_ELEM(queue->ready, later, job);
+}
+
+static void make_ready(struct pool *pool, rpc_job *job)
+{
+    struct queue *queue = &job->share->queues[job->priority];
+    if (!queue->ready)
+        DL_APPEND(pool->classes[job->priority].turns, queue);
+    insert_in_order(queue, job);
+    job->stage = POOL_READY;
+}
+
+static void unmake_ready(struct pool *pool, rpc_job *job)
+{
+    struct queue *queue = &job->share->queues[job->priority];
+    DL_DELETE(queue->ready, job);
+    if (!queue->ready)
+        DL_DELETE(pool->classes[job->priority].turns, queue);
+}
+
+/* ---- Lanes ---- */
+
+static struct lane *find_lane(const struct pool *pool, const struct digest *key)
+{
+    struct lane *lane;
+    HASH_FIND(hh, pool->lanes, key, sizeof *key, lane);
+    return lane;
+}
+
+static struct lane *open_lane(struct pool *pool, const struct digest *key)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return NULL;
+    lane->key = *key;
+    HASH_ADD(hh, pool->lanes, key, sizeof lane->key, lane);
+    if (lane->hh.tbl)
+        return lane;
+    free(lane);
+    return NULL;
+}
+
+/* The first one is through: the next one is ready, or the lane is at its end. */
+static void advance(struct pool *pool, struct lane *lane)
+{
+    rpc_job *next = lane->behind;
+    if (next) {
+        DL_DELETE(lane->behind, next);
+        make_ready(pool, next);
+        return;
+    }
+    HASH_DEL(pool->lanes, lane);
+    free(lane);
+}
+
+/* Puts the job into its lane, which is made if there is none. Returns false when there is no memory. */
+static bool enter_lane(struct pool *pool, rpc_job *job, const struct digest *key)
+{
+    struct lane *busy = key ? find_lane(pool, key) : NULL;
+    job->lane = busy || !key ? busy : open_lane(pool, key);
+    if (key && !job->lane)
+        return false;
+    job->stage = busy ? POOL_BEHIND : POOL_READY;
+    return true;
+}
+
+/* ---- Whose turn it is ---- */
+
+static bool is_impatient(const struct pool *pool, rpc_priority priority)
+{
+    return pool->classes[priority].turns && pool->classes[priority].passed >= patience[priority];
+}
+
+/* The least urgent that was passed over too often, else the most urgent. NULL: nothing is ready. */
+static struct class *choose(struct pool *pool)
+{
+    for (size_t i = PRIORITIES; i-- > 0;)
+        if (is_impatient(pool, urgency[i]))
+            return &pool->classes[urgency[i]];
+    for (size_t i = 0; i < PRIORITIES; i++)
+        if (pool->classes[urgency[i]].turns)
+            return &pool->classes[urgency[i]];
+    return NULL;
+}
+
+static void pass_over_others(struct pool *pool, struct class *chosen)
+{
+    for (size_t i = 0; i < PRIORITIES; i++)
+        if (pool->classes[i].turns)
+            pool->classes[i].passed++;
+    chosen->passed = 0;
+}
+
+static void end_turn(struct class *class, struct queue *queue)
+{
+    DL_DELETE(class->turns, queue);
+    DL_APPEND(class->turns, queue);
+}
+
+/* The job that runs next. NULL: none is ready. */
+static rpc_job *take(struct pool *pool)
+{
+    struct class *class = pool->over ? NULL : choose(pool);
+    if (!class)
+        return NULL;
+    pass_over_others(pool, class);
+    rpc_job *job = class->turns->ready;
+    end_turn(class, class->turns);
+    unmake_ready(pool, job);
+    leave_share(pool, job);
+    job->stage = POOL_RUNNING;
+    return job;
+}
+
+/* ---- The end of a job ---- */
+
+/* They are the broker's thread's from the moment when they are among the ended. */
+static void push_ended(struct pool *pool, rpc_job *first, rpc_job *last)
+{
+    rpc_job *before = atomic_load(&pool->ended);
+    do
+        first->next = before;
+    while (!atomic_compare_exchange_weak(&pool->ended, &before, last));
+}
+
+static void end(struct pool *pool, rpc_job *job)
+{
+    rpc_job *last = job;
+    rpc_job *taken = job->taken;
+    if (job->lane)
+        advance(pool, job->lane);
+    job->stage = POOL_ENDED;
+    while (taken) {
+        rpc_job *next = taken->next;
+        taken->stage = POOL_ENDED;
+        taken->next = last;
+        last = taken;
+        taken = next;
+    }
+    push_ended(pool, job, last);
+}
+
+rpc_job *pool_collect(struct pool *pool)
+{
+    if (!atomic_load_explicit(&pool->ended, memory_order_relaxed))
+        return NULL;
+    rpc_job *first = NULL;
+    rpc_job *job = atomic_exchange(&pool->ended, NULL);
+    while (job) {
+        rpc_job *before = job->next;
+        job->next = first;
+        first = job;
+        job = before;
+    }
+    return first;
+}
+
+/* ---- Threads ---- */
+
+static bool is_quiet(struct pool *pool)
+{
+    return !pool->busy && !atomic_load_explicit(&pool->waiting, memory_order_relaxed);
+}
+
+static void set_busy(struct worker *worker, bool busy)
+{
+    struct pool *pool = worker->pool;
+    pool->busy += (unsigned)busy - (unsigned)worker->busy;
+    worker->busy = busy;
+    if (pool->stopping && is_quiet(pool))
+        pthread_cond_signal(&pool->quiet);
+}
+
+static void sleep_until_called(struct worker *worker)
+{
+    struct pool *pool = worker->pool;
+    worker->called = false;
+    LL_PREPEND(pool->idle, worker);
+    while (!worker->called)
+        pthread_cond_wait(&worker->call, &pool->lock);
+}
+
+/* Takes one off the stack of idle threads, to be signalled. NULL: there is none. */
+static struct worker *call_one(struct pool *pool)
+{
+    struct worker *worker = pool->idle;
+    if (!worker)
+        return NULL;
+    LL_DELETE(pool->idle, worker);
+    worker->called = true;
+    return worker;
+}
+
+/* Sleeps until there is a job. NULL: there will be none any more. */
+static rpc_job *wait_for_job(struct worker *worker)
+{
+    struct pool *pool = worker->pool;
+    rpc_job *job;
+    pthread_mutex_lock(&pool->lock);
+    while (!(job = take(pool)) && !pool->over)
+        sleep_until_called(worker);
+    set_busy(worker, job != NULL);
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+/* A job's work has returned. Takes the next one under the same lock, then tells. NULL: none is ready. */
+static rpc_job *end_and_take(struct worker *worker, rpc_job *job)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->over) {
+        pthread_mutex_unlock(&pool->lock);
+        return NULL;
+    }
+    end(pool, job);
+    rpc_job *next = take(pool);
+    set_busy(worker, next != NULL);
+    atomic_fetch_add(&pool->telling, 1);
+    pthread_mutex_unlock(&pool->lock);
+    pool->finished(pool->context);
+    atomic_fetch_sub(&pool->telling, 1);
+    return next;
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    pthread_setname_np(pthread_self(), "rpc-worker");
+    rpc_job *job = wait_for_job(worker);
+    while (job) {
+        job->work(job, job->data);
+        job = end_and_take(worker, job);
+        if (!job)
+            job = wait_for_job(worker);
+    }
+    return NULL;
+}
+
+/* All signals stay with the threads that the broker has chosen for them. */
+static bool create_thread(struct worker *worker)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool worked = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return worked;
+}
+
+static bool add_thread(struct pool *pool)
+{
+    if (pool->threads == pool->most || !create_thread(&pool->workers[pool->threads]))
+        return false;
+    pool->threads++;
+    return true;
+}
+
+/* ---- Starting and withdrawing ---- */
+
+/* Returns false when there is no memory: nothing is linked then. */
+static bool enter(struct pool *pool, rpc_job *job, const struct digest *lane)
+{
+    struct share *share = open_share(pool, &job->owner);
+    if (!share)
+        return false;
+    if (!enter_lane(pool, job, lane)) {
+        if (!share->count)
+            end_share(pool, share);
+        return false;
+    }
+    enter_share(pool, share, job);
+    job->number = ++pool->started;
+    if (job->stage == POOL_READY)
+        make_ready(pool, job);
+    else
+        DL_APPEND(job->lane->behind, job);
+    return true;
+}
+
+static void prepare(struct pool *pool, rpc_job *job)
+{
+    job->pool = pool;
+    job->next = job->prev = job->older = job->newer = job->taken = NULL;
+    job->stage = 0;
+    atomic_init(&job->unwanted, false);
+}
+
+bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane)
+{
+    if (pool->stopped)
+        return false;
+    prepare(pool, job);
+    pthread_mutex_lock(&pool->lock);
+    const bool entered = enter(pool, job, lane);
+    const bool ready = entered && job->stage == POOL_READY;
+    struct worker *called = ready ? call_one(pool) : NULL;
+    pthread_mutex_unlock(&pool->lock);
+    if (called)
+        pthread_cond_signal(&called->call);
+    if (!ready || called || add_thread(pool) || pool->threads)
+        return entered;
+    pool_withdraw(pool, job); /* there is no thread that could have begun it */
+    return false;
+}
+
+static bool withdraw(struct pool *pool, rpc_job *job)
+{
+    if (job->stage != POOL_BEHIND && job->stage != POOL_READY)
+        return false;
+    if (job->stage == POOL_BEHIND)
+        DL_DELETE(job->lane->behind, job);
+    else
+        unmake_ready(pool, job);
+    if (job->stage == POOL_READY && job->lane)
+        advance(pool, job->lane);
+    leave_share(pool, job);
+    job->stage = 0;
+    return true;
+}
+
+bool pool_withdraw(struct pool *pool, rpc_job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    const bool withdrawn = withdraw(pool, job);
+    pthread_mutex_unlock(&pool->lock);
+    return withdrawn;
+}
+
+void pool_disown(rpc_job *job)
+{
+    atomic_store_explicit(&job->unwanted, true, memory_order_relaxed);
+}
+
+size_t pool_waiting(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->waiting, memory_order_relaxed);
+}
+
+static size_t count_of(const struct pool *pool, const struct digest *owner)
+{
+    const struct share *share = find_share(pool, owner);
+    return share ? share->count : 0;
+}
+
+size_t pool_waiting_of(struct pool *pool, const struct digest *owner)
+{
+    pthread_mutex_lock(&pool->lock);
+    const size_t count = count_of(pool, owner);
+    pthread_mutex_unlock(&pool->lock);
+    return count;
+}
+
+static struct share *first_share(const struct pool *pool)
+{
+    char *first = (char *)timers_first(&pool->ranks);
+    return first ? (struct share *)(void *)(first - offsetof(struct share, rank)) : NULL;
+}
+
+rpc_job *pool_greediest(struct pool *pool, const struct digest *owner)
+{
+    pthread_mutex_lock(&pool->lock);
+    const struct share *share = first_share(pool);
+    const bool is_greedy = share && share->count >= count_of(pool, owner) + 2;
+    rpc_job *newest = is_greedy ? share->waiting->older : NULL;
+    pthread_mutex_unlock(&pool->lock);
+    return newest;
+}
+
+/* ---- What work may ask ---- */
+
+static bool is_wanted(const rpc_job *job)
+{
+    return !atomic_load_explicit(&job->unwanted, memory_order_relaxed);
+}
+
+bool rpc_is_wanted(const rpc_job *job)
+{
+    if (is_wanted(job))
+        return true;
+    for (const rpc_job *taken = job->taken; taken; taken = taken->next)
+        if (is_wanted(taken))
+            return true;
+    return false;
+}
+
+static rpc_job *take_over(struct pool *pool, rpc_job *job)
+{
+    rpc_job *next = pool->over ? NULL : job->lane->behind;
+    if (!next || next->work != job->work)
+        return NULL;
+    DL_DELETE(job->lane->behind, next);
+    leave_share(pool, next);
+    next->stage = POOL_RUNNING;
+    DL_APPEND(job->taken, next);
+    return next;
+}
+
+void *rpc_next(rpc_job *job)
+{
+    if (!job->lane)
+        return NULL;
+    pthread_mutex_lock(&job->pool->lock);
+    const rpc_job *next = take_over(job->pool, job);
+    pthread_mutex_unlock(&job->pool->lock);
+    return next ? next->data : NULL;
+}
+
+/* ---- The pool's life ---- */
+
+static void init_quiet(struct pool *pool)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->quiet, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context)
+{
+    struct pool *pool = calloc(1, sizeof *pool + workers * sizeof pool->workers[0]);
+    if (!pool)
+        return NULL;
+    pool->most = workers;
+    pool->finished = finished;
+    pool->context = context;
+    pthread_mutex_init(&pool->lock, NULL);
+    init_quiet(pool);
+    for (unsigned i = 0; i < workers; i++) {
+        pool->workers[i].pool = pool;
+        pthread_cond_init(&pool->workers[i].call, NULL);
+    }
+    return pool;
+}
+
+static struct timespec moment_in(uint64_t nanoseconds)
+{
+    static const uint64_t second = 1000000000;
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    const uint64_t fraction = (uint64_t)moment.tv_nsec + nanoseconds % second;
+    moment.tv_sec += (time_t)(nanoseconds / second + fraction / second);
+    moment.tv_nsec = (long)(fraction % second);
+    return moment;
+}
+
+static void wait_until_quiet(struct pool *pool, const struct timespec *until)
+{
+    int result = 0;
+    while (!is_quiet(pool) && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&pool->quiet, &pool->lock, until);
+}
+
+/* Marks the threads that are still in work, and lets the others end. Returns whether there are any. */
+static bool end_threads(struct pool *pool)
+{
+    const bool left = pool->busy > 0;
+    pool->over = true;
+    for (unsigned i = 0; i < pool->threads; i++)
+        pool->workers[i].left = pool->workers[i].busy;
+    for (struct worker *idle = call_one(pool); idle; idle = call_one(pool))
+        pthread_cond_signal(&idle->call);
+    return left;
+}
+
+static void part_with_threads(struct pool *pool)
+{
+    for (unsigned i = 0; i < pool->threads; i++) {
+        struct worker *worker = &pool->workers[i];
+        if (worker->left)
+            pthread_detach(worker->thread);
+        else
+            pthread_join(worker->thread, NULL);
+    }
+    while (atomic_load(&pool->telling)) /* those that are left have begun to tell before it was over */
+        sched_yield();
+}
+
+bool pool_stop(struct pool *pool, uint64_t nanoseconds)
+{
+    if (pool->stopped)
+        return !pool->left;
+    const struct timespec until = moment_in(nanoseconds);
+    pool->stopped = true;
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    wait_until_quiet(pool, &until);
+    pool->left = end_threads(pool);
+    pthread_mutex_unlock(&pool->lock);
+    part_with_threads(pool);
+    return !pool->left;
+}
+
+static void free_records(struct pool *pool)
+{
+    struct lane *lane, *next_lane;
+    struct share *share, *next_share;
+    HASH_ITER(hh, pool->lanes, lane, next_lane)
+    {
+        HASH_DEL(pool->lanes, lane);
+        free(lane);
+    }
+    HASH_ITER(hh, pool->shares, share, next_share)
+    {
+        end_share(pool, share);
+    }
+    timers_clear(&pool->ranks);
+}
+
+void pool_destroy(struct pool *pool)
+{
+    if (!pool)
+        return;
+    free_records(pool);
+    for (unsigned i = 0; i < pool->most; i++)
+        pthread_cond_destroy(&pool->workers[i].call);
+    pthread_cond_destroy(&pool->quiet);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Worker threads, and the order in which they take what waits. The pool knows nothing of calls: a job is a
+ * function, its data, whose it is and how urgent; whoever starts it owns it, and collects it when it has run.
+ *
+ * Which one is next:
+ *
+ * - A lane's jobs run one at a time, in the order in which they were started, whatever their priorities.
+ *   Only the first of a lane is ready, once the one before has finished: no thread ever waits for a lane.
+ * - Of those that are ready the priority decides; one that is passed over too often has its turn all the
+ * same.
+ * - Within a priority owners take turns, and each owner's jobs go in the order in which they were started.
+ *
+ * Thread: everything here is called by one thread, the broker's, but for what says otherwise. The lock is
+ * held for moments only, never while work runs.
+ */
+#ifndef CORE_POOL_H
+#define CORE_POOL_H
+
+#include "digest.h"
+
+#include <mosquitto_rpc.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pool_stage { POOL_BEHIND = 1, POOL_READY, POOL_RUNNING, POOL_ENDED };
+
+struct pool;
+struct lane;
+struct share;
+
+struct rpc_job {
+    /* Set by whoever starts it; the pool only reads them. */
+    rpc_work work;
+    void *data;
+    rpc_priority priority;
+    struct digest owner; /* whose it is: owners take turns */
+
+    /* Links it to the one that finished after it, in what pool_collect() returns. */
+    rpc_job *next;
+
+    /* The pool's own, set when it is started. */
+    rpc_job *prev;          /* with next: in its lane behind the first, in its share, or taken over */
+    rpc_job *older, *newer; /* among all of its owner's that wait */
+    rpc_job *taken;         /* by rpc_next(), in that order; touched by its thread alone while it runs */
+    struct pool *pool;
+    struct lane *lane;   /* NULL: none */
+    struct share *share; /* its owner's; while it waits */
+    uint64_t number;     /* they are numbered as they are started */
+    enum pool_stage stage;
+    atomic_bool unwanted;
+};
+
+/*
+ * A pool of at most so many threads. None is started before there is work, and then another one whenever work
+ * is ready and no thread is idle. finished() is called with the context on worker threads, without a lock and
+ * at the same time on several of them, after something was put among the finished; it must not wait for the
+ * broker's thread. Returns NULL when there is no memory.
+ */
+struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context);
+
+/*
+ * Starts a job, whose own part need not be initialised. lane: whose it is the turn of, NULL: it needs none.
+ * The job must stay where it is until it has been withdrawn or collected. Returns false: no memory, there is
+ * no thread and none can be started, or the pool has been stopped. Nothing was started then.
+ */
+bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane);
+
+/*
+ * Withdraws a job that was started and not collected. Returns true: it had not begun and never will, it is
+ * the caller's again. False: it is running, was taken over, or has finished, and is still to be collected.
+ */
+bool pool_withdraw(struct pool *pool, rpc_job *job);
+
+/* Nobody waits any longer for a job that was started and not collected: rpc_is_wanted() tells its work. */
+void pool_disown(rpc_job *job);
+
+/*
+ * Takes all that have finished since the last time, linked by next in the order in which they finished; those
+ * that were taken over come behind the one that took them. They are the caller's again. NULL: none, which
+ * costs next to nothing to find out.
+ */
+rpc_job *pool_collect(struct pool *pool);
+
+/* How many were started and have not begun. */
+size_t pool_waiting(const struct pool *pool);
+
+/* Likewise, of one owner's. */
+size_t pool_waiting_of(struct pool *pool, const struct digest *owner);
+
+/*
+ * The newest waiting job of the owner who has most of them, if that are at least two more than this owner
+ * has; else NULL. For being thrown out in favour of this owner's when all places are taken. It may begin at
+ * any moment: pool_withdraw() has the last word.
+ */
+rpc_job *pool_greediest(struct pool *pool, const struct digest *owner);
+
+/*
+ * Stops the pool: nothing can be started any more. What waits is still done, so whoever does not want that
+ * withdraws it before. Waits until nothing waits or runs, at most so long; then ends the threads.
+ * Returns true: every thread has ended and was joined. What has finished can be collected; if there was no
+ * time at all, some may still wait, which will never begin and can be withdrawn.
+ * False: some threads are still in work. What waited will never begin and can be withdrawn. But what runs,
+ * the pool and the code itself must stay for ever: pool_destroy() must not be called. A thread whose work
+ * returns later touches only its job and the pool, and ends by itself; finished() is not called any more.
+ * Called again, it does nothing and returns the same.
+ */
+bool pool_stop(struct pool *pool, uint64_t nanoseconds);
+
+/* Frees a pool that pool_stop() has returned true for, or that has never started anything. Accepts NULL. */
+void pool_destroy(struct pool *pool);
+
+#endif

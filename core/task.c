@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What is not finished when its handler returns: calls that are kept open, for work or for something else to
+ * happen, and work without a call. The functions of mosquitto_rpc.h for it are here; their contracts stand
+ * there. A task ends exactly once, with its done: when its work has come back, when it is resumed, when its
+ * deadline has passed, when its caller has gone, when it has to make room, when the engine stops.
+ *
+ * While work runs nothing of its task may go. So a caller that must be told before, is: the exchange is
+ * concluded then, and call, memory and done wait until the work has returned.
+ */
+#include "engine_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { BACKGROUNDS_MAX = 256 };
+
+static struct engine *engine_of(const struct task *task)
+{
+    return task->instance->engine;
+}
+
+/* ---- The beginning ---- */
+
+static rpc_status fault(const rpc_call *call, const char *what)
+{
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s %s", call->name, what);
+    return RPC_INTERNAL_ERROR;
+}
+
+static bool is_full(const struct rpc_method *declared, const struct registry_method *method)
+{
+    return declared->most && method->open >= declared->most;
+}
+
+static rpc_status find_refusal(rpc_call *call)
+{
+    const rpc_method *declared = call->method->declared;
+    if (!declared->done)
+        return fault(call, "keeps its call open, and has no done to end it");
+    if (call->task)
+        return fault(call, "keeps its call open twice");
+    if (call->over || call->engine->stopping)
+        return RPC_CANCELLED;
+    if (is_full(declared, call->method))
+        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are open, and that is the most",
+                         (unsigned)declared->most);
+    return RPC_OK;
+}
+
+/* Notes that the engine and not the handler is to blame for what the handler returns now. */
+static rpc_status refuse(rpc_call *call, rpc_status status)
+{
+    call->engine->counters.overloaded += status == RPC_OVERLOADED;
+    call->refusal = status;
+    return status;
+}
+
+/* What the caller has set comes first, then what the method has, then what is configured. */
+static uint64_t deadline_of(const rpc_call *call)
+{
+    const struct exchange *exchange = call->exchange;
+    const uint32_t own = call->method->declared->timeout;
+    const uint32_t usual = own ? own : call->engine->options.timeout;
+    return exchange->now + (exchange->timeout ? exchange->timeout : usual) * UINT64_C(1000000);
+}
+
+static void enter(struct task *task)
+{
+    struct engine *engine = engine_of(task);
+    rpc_call *call = task->call;
+    DL_APPEND(engine->tasks, task);
+    if (!task->working)
+        engine->deferred++;
+    if (!call) {
+        engine->backgrounds++;
+        return;
+    }
+    call->task = task;
+    call->method->open++;
+    call->exchange->holds++;
+    call->exchange->unknown++;
+}
+
+/* The task of a call that may be kept open. NULL: no memory. */
+static struct task *make_task(rpc_call *call, void *data)
+{
+    struct task *task = arena_alloc(&call->arena, sizeof *task);
+    if (!task || !timers_set(&call->engine->deadlines, &task->deadline, deadline_of(call)))
+        return NULL;
+    task->instance = call->method->instance;
+    task->call = call;
+    task->done = call->method->declared->done;
+    task->data = data;
+    return task;
+}
+
+static struct digest digest_of_text(const struct engine *engine, const void *scope, const char *text)
+{
+    const struct digest_part parts[] = {{&scope, sizeof scope}, {text, strlen(text)}};
+    return digest_of(engine->seed, parts, 2);
+}
+
+/* ---- Places ---- */
+
+/* What has lost its place ends when the handler that got it has returned: done never runs inside a handler.
+ */
+static void condemn(struct task *task, rpc_status how)
+{
+    struct engine *engine = engine_of(task);
+    DL_DELETE(engine->tasks, task);
+    DL_APPEND(engine->condemned, task);
+    task->how = how;
+}
+
+/* When all places are taken, whoever has most of them gives one to whoever has fewer. */
+static bool has_place(struct engine *engine, const struct digest *owner)
+{
+    if (pool_waiting(engine->pool) + engine->deferred < engine->options.max_pending)
+        return true;
+    rpc_job *job = pool_greediest(engine->pool, owner);
+    if (!job || !pool_withdraw(engine->pool, job))
+        return false;
+    condemn((struct task *)job, RPC_OVERLOADED);
+    return true;
+}
+
+static rpc_status no_place(rpc_call *call)
+{
+    return refuse(call, call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
+                                  call->engine->options.max_pending));
+}
+
+/* ---- Starting ---- */
+
+static rpc_status start(struct task *task, const char *lane)
+{
+    struct engine *engine = engine_of(task);
+    const struct digest key = lane ? digest_of_text(engine, task->instance, lane) : (struct digest){{0}};
+    task->job.data = task->data;
+    task->working = true;
+    if (!pool_start(engine->pool, &task->job, lane ? &key : NULL))
+        return RPC_INTERNAL_ERROR;
+    enter(task);
+    return RPC_PENDING;
+}
+
+static rpc_status start_call(rpc_call *call, const struct digest *owner, const char *lane, void *data)
+{
+    struct task *task = make_task(call, data);
+    if (!task)
+        return refuse(call, RPC_INTERNAL_ERROR);
+    task->job.work = call->method->declared->work;
+    task->job.priority = call->method->declared->priority;
+    task->job.owner = *owner;
+    const rpc_status status = start(task, lane);
+    if (status == RPC_PENDING)
+        return status;
+    timers_unset(&call->engine->deadlines, &task->deadline);
+    return refuse(call, status);
+}
+
+rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
+{
+    struct engine *engine = call->engine;
+    if (!call->method->declared->work)
+        return fault(call, "starts work, and has none");
+    const rpc_status status = find_refusal(call);
+    if (status != RPC_OK)
+        return refuse(call, status);
+    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
+    return has_place(engine, &owner) ? start_call(call, &owner, lane, data) : no_place(call);
+}
+
+rpc_status rpc_defer(rpc_call *call, void *data)
+{
+    struct engine *engine = call->engine;
+    const rpc_status status = find_refusal(call);
+    if (status != RPC_OK)
+        return refuse(call, status);
+    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
+    if (!has_place(engine, &owner))
+        return no_place(call);
+    struct task *task = make_task(call, data);
+    if (!task)
+        return refuse(call, RPC_INTERNAL_ERROR);
+    enter(task);
+    return RPC_PENDING;
+}
+
+rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
+{
+    struct engine *engine = instance->engine;
+    if (engine->stopping)
+        return RPC_CANCELLED;
+    if (engine->backgrounds >= BACKGROUNDS_MAX)
+        return RPC_OVERLOADED;
+    struct task *task = calloc(1, sizeof *task);
+    if (!task)
+        return RPC_INTERNAL_ERROR;
+    task->instance = instance;
+    task->done = done;
+    task->data = data;
+    task->job.work = work;
+    task->job.priority = RPC_LOW;
+    const rpc_status status = start(task, lane);
+    if (status != RPC_PENDING)
+        free(task);
+    return status;
+}
+
+/* ---- The end ---- */
+
+/* How often a status that the engine itself gives was given. */
+static void count(struct engine *engine, rpc_status how)
+{
+    struct engine_counters *counters = &engine->counters;
+    counters->timeouts += how == RPC_TIMEOUT;
+    counters->cancelled += how == RPC_CANCELLED;
+    counters->overloaded += how == RPC_OVERLOADED;
+}
+
+static void leave(struct task *task)
+{
+    struct engine *engine = engine_of(task);
+    timers_unset(&engine->deadlines, &task->deadline);
+    if (!task->working)
+        engine->deferred--;
+    if (!task->call)
+        engine->backgrounds--;
+    else
+        task->call->method->open--;
+}
+
+static rpc_status run_done(const struct task *task, rpc_status how)
+{
+    struct engine *engine = engine_of(task);
+    rpc_call *call = task->call;
+    const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
+    const rpc_status status =
+        task->done(call, task->instance->state, task->data, how, call ? call->result : NULL);
+    if (engine->options.slow_call)
+        call_check_time(engine, "done of", call ? call->name : task->instance->module->name, start_time);
+    return status;
+}
+
+/* The call is told what its done came to, unless that has kept it open again. */
+static void conclude(rpc_call *call, rpc_status how, rpc_status status)
+{
+    if (call->task)
+        call->exchange->unknown--; /* the new task counts */
+    else
+        exchange_conclude(call, how == RPC_OK ? call_check_outcome(call, status) : how);
+}
+
+static void end_call(struct task *task, rpc_status how)
+{
+    rpc_call *call = task->call;
+    struct exchange *exchange = call->exchange;
+    const bool told = task->told;
+    call->task = NULL;
+    call->over = how != RPC_OK;
+    const rpc_status status = run_done(task, how);
+    if (!told) {
+        count(call->engine, how);
+        conclude(call, how, status);
+    }
+    if (call->own_memory && !call->task)
+        call_end(call);
+    exchange_release(exchange);
+}
+
+/* The task is in no list any more. Its done runs now, and it is gone afterwards. */
+static void end(struct task *task, rpc_status how)
+{
+    leave(task);
+    if (task->call) {
+        end_call(task, how);
+        return;
+    }
+    run_done(task, how);
+    free(task);
+}
+
+static void end_listed(struct task *task, rpc_status how)
+{
+    struct engine *engine = engine_of(task);
+    DL_DELETE(engine->tasks, task);
+    end(task, how);
+}
+
+void rpc_resume(rpc_call *call)
+{
+    struct task *task = call->task;
+    if (!task || task->working) {
+        fault(call, "resumes a call that it has not deferred");
+        return;
+    }
+    end_listed(task, RPC_OK);
+}
+
+/* ---- Before the end ---- */
+
+/* The caller is told now, whether or not its work can be kept from running. */
+static void give_up(struct task *task, rpc_status how)
+{
+    struct engine *engine = engine_of(task);
+    rpc_call *call = task->call;
+    if (!task->working || pool_withdraw(engine->pool, &task->job)) {
+        if (call && task->working)
+            call->exchange->unbegun = !call->exchange->batch;
+        end_listed(task, how);
+        return;
+    }
+    pool_disown(&task->job);
+    timers_unset(&engine->deadlines, &task->deadline);
+    task->how = how;
+    task->told = true;
+    if (!call)
+        return;
+    call->over = true;
+    count(engine, how);
+    exchange_conclude(call, how);
+}
+
+void task_expire(struct engine *engine, uint64_t now)
+{
+    struct timer *first;
+    while ((first = timers_first(&engine->deadlines)) && first->due <= now)
+        give_up((struct task *)(void *)((char *)first - offsetof(struct task, deadline)), RPC_TIMEOUT);
+}
+
+void task_end_condemned(struct engine *engine)
+{
+    struct task *task;
+    while ((task = engine->condemned)) {
+        DL_DELETE(engine->condemned, task);
+        if (task->call)
+            task->call->exchange->unbegun = !task->call->exchange->batch;
+        end(task, task->how);
+    }
+}
+
+static struct task *find_gone(const struct engine *engine)
+{
+    struct task *task;
+    DL_FOREACH(engine->tasks, task)
+    {
+        const rpc_call *call = task->call;
+        if (call && call->exchange->gone && !task->told && !call->method->declared->must_finish)
+            return task;
+    }
+    return NULL;
+}
+
+/* Any done may end other tasks: so one is looked for at a time. */
+void task_cancel_gone(struct engine *engine)
+{
+    struct task *task;
+    while ((task = find_gone(engine)))
+        give_up(task, RPC_CANCELLED);
+}
+
+void task_collect(struct engine *engine)
+{
+    rpc_job *job = pool_collect(engine->pool), *next;
+    for (; job; job = next) {
+        next = job->next;
+        struct task *task = (struct task *)job;
+        engine->counters.late += task->told;
+        end_listed(task, task->told ? task->how : engine->stopping ? RPC_CANCELLED : RPC_OK);
+    }
+}
+
+/* ---- The end of all ---- */
+
+static bool must_finish(const struct task *task)
+{
+    return task->working && task->call && task->call->method->declared->must_finish;
+}
+
+static struct task *find_stoppable(const struct engine *engine)
+{
+    struct task *task;
+    DL_FOREACH(engine->tasks, task)
+    {
+        if (!task->told && !must_finish(task))
+            return task;
+    }
+    return NULL;
+}
+
+/* Work that must finish goes on as long as the engine waits; all other work is given up. */
+void task_stop(struct engine *engine)
+{
+    struct task *task;
+    task_end_condemned(engine);
+    while ((task = find_stoppable(engine)))
+        give_up(task, RPC_CANCELLED);
+}
+
+/*
+ * What is left now has not begun and never will, or has not returned. What has not returned goes on with its
+ * memory and its module's, which are left to it.
+ */
+bool task_finish(struct engine *engine, uint64_t patience)
+{
+    const bool ended = !engine->pool || pool_stop(engine->pool, patience);
+    struct task *task, *next;
+    if (engine->pool)
+        task_collect(engine);
+    DL_FOREACH_SAFE(engine->tasks, task, next)
+    {
+        if (pool_withdraw(engine->pool, &task->job))
+            end_listed(task, RPC_CANCELLED);
+        else
+            task->instance->abandoned = true;
+    }
+    timers_clear(&engine->deadlines);
+    if (ended)
+        pool_destroy(engine->pool);
+    else
+        engine_log(engine, RPC_LOG_WARNING, "some work has not returned, and is left behind");
+    return ended;
+}

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * slow.c: a module that only tests load, of methods that take time. They sleep, or wait for each other, and
+ * the module counts what was begun, what came to its end and how often done ran, which must be once for each.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "mosquitto_rpc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { NAP_MAX = 3600000, NAME_MAX_LENGTH = 64 };
+
+/* What the work of all calls counts, on its threads. */
+struct counts {
+    atomic_int begun, finished, order;
+};
+
+/* A call that waits for somebody to tell it something. */
+struct waiting {
+    rpc_call *call;
+    const char *name, *told;
+    struct waiting *next;
+};
+
+struct slow {
+    rpc_instance *instance;
+    struct counts counts;
+    struct waiting *waiting;
+    rpc_timer *ticking;
+    int32_t started, dones, in_time, ticks, backgrounds;
+};
+
+static void nap(int32_t ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    while (nanosleep(&left, &left))
+        continue;
+}
+
+/* ---- Sleeping ---- */
+
+struct sleep_params {
+    int32_t ms;
+    const char *lane;
+    bool polite, fail;
+};
+
+static const rpc_field sleep_params_fields[] = {
+    RPC_INT32(struct sleep_params, ms, .doc = "How long", .unit = "ms", .default_json = "0",
+              .range = {0, NAP_MAX}),
+    RPC_STRING(struct sleep_params, lane, .doc = "In which lane", .optional = true,
+               .length = {1, NAME_MAX_LENGTH}),
+    RPC_BOOL(struct sleep_params, polite, .doc = "Wakes up when it is not wanted any more",
+             .default_json = "false"),
+    RPC_BOOL(struct sleep_params, fail, .doc = "Fails in the end", .default_json = "false"),
+};
+static const rpc_shape sleep_params_shape = RPC_OBJECT_SHAPE(struct sleep_params, sleep_params_fields);
+
+struct slept {
+    int32_t order, group;
+    bool wanted;
+};
+
+static const rpc_field slept_fields[] = {
+    RPC_INT32(struct slept, order, .doc = "Which one of all it was to begin"),
+    RPC_INT32(struct slept, group, .doc = "How many were done together"),
+    RPC_BOOL(struct slept, wanted, .doc = "Whether it was wanted to the end"),
+};
+static const rpc_shape slept_shape = RPC_OBJECT_SHAPE(struct slept, slept_fields);
+
+static const rpc_error sleep_errors[] = {{.code = "bad_dream", .doc = "It was told to fail"}, {.code = NULL}};
+
+struct sleep_job {
+    struct counts *counts;
+    const struct sleep_params *params;
+    struct slept slept;
+};
+
+static void fall_asleep(struct sleep_job *job)
+{
+    atomic_fetch_add(&job->counts->begun, 1);
+    job->slept = (struct slept){atomic_fetch_add(&job->counts->order, 1) + 1, 1, true};
+}
+
+static void wake_up(rpc_job *job, struct sleep_job *data)
+{
+    data->slept.wanted = rpc_is_wanted(job);
+    atomic_fetch_add(&data->counts->finished, 1);
+}
+
+static void sleep_work(rpc_job *job, void *data)
+{
+    struct sleep_job *own = data;
+    fall_asleep(own);
+    for (int32_t slept = 0; own->params->polite && slept < own->params->ms && rpc_is_wanted(job); slept++)
+        nap(1);
+    if (!own->params->polite)
+        nap(own->params->ms);
+    wake_up(job, own);
+}
+
+/* All that wait sleep together, as long as the first. */
+static void group_work(rpc_job *job, void *data)
+{
+    struct sleep_job *first = data, *members[100];
+    int32_t count = 0;
+    for (struct sleep_job *next = first; next; next = count < 100 ? rpc_next(job) : NULL) {
+        fall_asleep(next);
+        members[count++] = next;
+    }
+    nap(first->params->ms);
+    for (int32_t i = 0; i < count; i++) {
+        members[i]->slept.group = count;
+        wake_up(job, members[i]);
+    }
+}
+
+static rpc_status sleep_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    const struct sleep_params *given = params;
+    (void)result;
+    struct sleep_job *job = rpc_alloc(call, sizeof *job);
+    if (!job)
+        return RPC_INTERNAL_ERROR;
+    *job = (struct sleep_job){.counts = &slow->counts, .params = given};
+    const rpc_status status = rpc_start(call, given->lane, job);
+    slow->started += status == RPC_PENDING;
+    return status;
+}
+
+static rpc_status sleep_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct slow *slow = state;
+    const struct sleep_job *job = data;
+    slow->dones++;
+    slow->in_time += how == RPC_OK;
+    *(struct slept *)result = job->slept;
+    if (job->params->fail)
+        return rpc_raise(call, "bad_dream", "it slept %d ms and had a bad dream", (int)job->params->ms);
+    return RPC_OK;
+}
+
+/* Never returns; the thread has to be left behind. */
+static void forever_work(rpc_job *job, void *data)
+{
+    struct sleep_job *own = data;
+    (void)job;
+    fall_asleep(own);
+    for (;;)
+        nap(NAP_MAX);
+}
+
+static rpc_status forever_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct sleep_params *given = params;
+    if (!given->lane || strcmp(given->lane, "ever") != 0)
+        return rpc_raise(call, "bad_dream", "only the lane ever is so slow");
+    return sleep_run(call, state, params, result);
+}
+
+/* ---- Two pieces of work, one after the other ---- */
+
+static rpc_status twice_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct slow *slow = state;
+    struct sleep_job *job = data;
+    if (how != RPC_OK || job->slept.group == 2)
+        return sleep_done(call, state, data, how, result);
+    slow->dones++;
+    job->slept.group = 2;
+    const rpc_status status = rpc_start(call, NULL, job);
+    slow->started += status == RPC_PENDING;
+    return status;
+}
+
+static void twice_work(rpc_job *job, void *data)
+{
+    struct sleep_job *own = data;
+    const int32_t group = own->slept.group;
+    fall_asleep(own);
+    own->slept.group = group;
+    nap(own->params->ms);
+    wake_up(job, own);
+}
+
+/* ---- Raw bytes ---- */
+
+struct sum {
+    const rpc_bytes *bytes;
+    int32_t total;
+};
+
+static const rpc_field sum_fields[] = {RPC_INT32(struct sum, total, .doc = "The bytes, added up")};
+static const rpc_shape sum_shape = RPC_OBJECT_SHAPE(struct sum, sum_fields);
+static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
+
+static void sum_work(rpc_job *job, void *data)
+{
+    struct sum *sum = data;
+    const unsigned char *bytes = sum->bytes->data;
+    (void)job;
+    nap(20);
+    for (size_t i = 0; i < sum->bytes->size; i++)
+        sum->total += bytes[i];
+}
+
+static rpc_status sum_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    struct sum *sum = result;
+    sum->bytes = params;
+    const rpc_status status = rpc_start(call, NULL, sum);
+    slow->started += status == RPC_PENDING;
+    return status;
+}
+
+static rpc_status sum_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)call, (void)data, (void)how, (void)result;
+    ((struct slow *)state)->dones++;
+    return RPC_OK;
+}
+
+/* ---- Calls that wait for others ---- */
+
+struct name {
+    const char *name;
+};
+
+static const rpc_field name_fields[] = {
+    RPC_STRING(struct name, name, .doc = "A name that waits", .length = {1, NAME_MAX_LENGTH})};
+static const rpc_shape name_shape = RPC_OBJECT_SHAPE(struct name, name_fields);
+
+struct message {
+    const char *name, *text;
+};
+
+static const rpc_field message_fields[] = {
+    RPC_STRING(struct message, name, .doc = "Who is told", .length = {1, NAME_MAX_LENGTH}),
+    RPC_STRING(struct message, text, .doc = "What", .length = {1, 1000}),
+};
+static const rpc_shape message_shape = RPC_OBJECT_SHAPE(struct message, message_fields);
+
+struct told {
+    const char *text;
+};
+
+static const rpc_field told_fields[] = {
+    RPC_STRING(struct told, text, .doc = "What was told", .length = {1, 1000})};
+static const rpc_shape told_shape = RPC_OBJECT_SHAPE(struct told, told_fields);
+
+struct number {
+    int32_t n;
+};
+
+static const rpc_field number_fields[] = {RPC_INT32(struct number, n, .doc = "How many")};
+static const rpc_shape number_shape = RPC_OBJECT_SHAPE(struct number, number_fields);
+
+static rpc_status wait_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    (void)result;
+    struct waiting *waiting = rpc_alloc(call, sizeof *waiting);
+    const rpc_status status = waiting ? rpc_defer(call, waiting) : RPC_INTERNAL_ERROR;
+    if (status != RPC_PENDING)
+        return status;
+    *waiting = (struct waiting){call, ((const struct name *)params)->name, NULL, slow->waiting};
+    slow->waiting = waiting;
+    slow->started++;
+    return status;
+}
+
+static void forget(struct slow *slow, const struct waiting *waiting)
+{
+    struct waiting **link = &slow->waiting;
+    while (*link && *link != waiting)
+        link = &(*link)->next;
+    if (*link)
+        *link = waiting->next;
+}
+
+static rpc_status wait_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct slow *slow = state;
+    const struct waiting *waiting = data;
+    slow->dones++;
+    slow->in_time += how == RPC_OK;
+    forget(slow, waiting);
+    if (how != RPC_OK)
+        return how;
+    ((struct told *)result)->text = rpc_printf(call, "%s", waiting->told);
+    return RPC_OK;
+}
+
+static struct waiting *find(const struct slow *slow, const char *name)
+{
+    struct waiting *waiting = slow->waiting;
+    while (waiting && strcmp(waiting->name, name) != 0)
+        waiting = waiting->next;
+    return waiting;
+}
+
+static rpc_status tell_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    const struct message *message = params;
+    struct number *number = result;
+    (void)call;
+    for (struct waiting *waiting = find(slow, message->name); waiting; waiting = find(slow, message->name)) {
+        waiting->told = message->text;
+        rpc_resume(waiting->call);
+        number->n++;
+    }
+    return RPC_OK;
+}
+
+/* ---- Calls that wait for a timer ---- */
+
+static void ring(rpc_instance *instance, void *state, void *data)
+{
+    struct waiting *waiting = data;
+    (void)instance, (void)state;
+    waiting->told = "it rang";
+    rpc_resume(waiting->call);
+}
+
+struct alarm {
+    struct waiting waiting;
+    rpc_timer *timer;
+};
+
+static rpc_status alarm_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    const struct sleep_params *given = params;
+    (void)result;
+    struct alarm *alarm = rpc_alloc(call, sizeof *alarm);
+    const rpc_status status = alarm ? rpc_defer(call, alarm) : RPC_INTERNAL_ERROR;
+    if (status != RPC_PENDING)
+        return status;
+    slow->started++;
+    alarm->waiting.call = call;
+    alarm->timer = rpc_after(slow->instance, (uint32_t)given->ms, ring, &alarm->waiting);
+    return status;
+}
+
+/* The timer is gone when it has rung, and not before. */
+static rpc_status alarm_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct alarm *alarm = data;
+    if (how != RPC_OK)
+        rpc_cancel(alarm->timer);
+    return wait_done(call, state, &alarm->waiting, how, result);
+}
+
+/* ---- Timers and work without a call ---- */
+
+static void tick(rpc_instance *instance, void *state, void *data)
+{
+    (void)instance, (void)data;
+    ((struct slow *)state)->ticks++;
+}
+
+static rpc_status tick_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    const struct sleep_params *given = params;
+    (void)call, (void)result;
+    rpc_cancel(slow->ticking);
+    slow->ticking = given->ms ? rpc_every(slow->instance, (uint32_t)given->ms, tick, NULL) : NULL;
+    return RPC_OK;
+}
+
+static void background_work(rpc_job *job, void *data)
+{
+    (void)job;
+    nap(*(const int32_t *)data);
+}
+
+static rpc_status background_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)how;
+    ((struct slow *)state)->backgrounds += !call && !result;
+    free(data);
+    return RPC_OK;
+}
+
+static rpc_status background_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct slow *slow = state;
+    const struct sleep_params *given = params;
+    (void)call, (void)result;
+    int32_t *ms = malloc(sizeof *ms);
+    if (!ms)
+        return RPC_INTERNAL_ERROR;
+    *ms = given->ms;
+    const rpc_status status =
+        rpc_background(slow->instance, given->lane, background_work, background_done, ms);
+    if (status == RPC_PENDING)
+        return RPC_OK;
+    free(ms);
+    return status;
+}
+
+/* ---- What has become of all ---- */
+
+struct stats {
+    int32_t started, begun, finished, dones, in_time, ticks, backgrounds;
+};
+
+static const rpc_field stats_fields[] = {
+    RPC_INT32(struct stats, started, .doc = "Calls that were kept open"),
+    RPC_INT32(struct stats, begun, .doc = "Pieces of work that were begun"),
+    RPC_INT32(struct stats, finished, .doc = "Pieces of work that have returned"),
+    RPC_INT32(struct stats, dones, .doc = "How often done has run"),
+    RPC_INT32(struct stats, in_time, .doc = "How often it ran for a caller who waited"),
+    RPC_INT32(struct stats, ticks, .doc = "How often the timer ran"),
+    RPC_INT32(struct stats, backgrounds, .doc = "Pieces of work without a call that are done"),
+};
+static const rpc_shape stats_shape = RPC_OBJECT_SHAPE(struct stats, stats_fields);
+
+static rpc_status stats_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct slow *slow = state;
+    (void)call, (void)params;
+    *(struct stats *)result = (struct stats){
+        slow->started,
+        atomic_load(&slow->counts.begun),
+        atomic_load(&slow->counts.finished),
+        slow->dones,
+        slow->in_time,
+        slow->ticks,
+        slow->backgrounds,
+    };
+    return RPC_OK;
+}
+
+/* ---- The module ---- */
+
+static const rpc_event events[] = {
+    {.name = "slept", .doc = "Somebody has slept"},
+    {.name = "sleptBadly", .doc = "Somebody had a bad dream, and nobody waits for the answer"},
+    {.name = NULL},
+};
+
+#define SLEEPS                                                                                       \
+    .params = &sleep_params_shape, .result = &slept_shape, .errors = sleep_errors, .run = sleep_run, \
+    .done = sleep_done
+
+static const rpc_method methods[] = {
+    {.name = "slow.sleep",
+     .doc = "Sleeps",
+     .event = "slept",
+     .error_event = "sleptBadly",
+     .work = sleep_work,
+     SLEEPS},
+    {.name = "slow.group", .doc = "Sleeps with all others of its lane", .work = group_work, SLEEPS},
+    {.name = "slow.high", .doc = "Sleeps before others", .priority = RPC_HIGH, .work = sleep_work, SLEEPS},
+    {.name = "slow.low", .doc = "Sleeps after others", .priority = RPC_LOW, .work = sleep_work, SLEEPS},
+    {.name = "slow.brief", .doc = "Has 200 ms to sleep", .timeout = 200, .work = sleep_work, SLEEPS},
+    {.name = "slow.single", .doc = "Sleeps alone", .most = 1, .work = sleep_work, SLEEPS},
+    {.name = "slow.firm", .doc = "Sleeps to the end", .must_finish = true, .work = sleep_work, SLEEPS},
+    {.name = "slow.twice",
+     .doc = "Sleeps twice",
+     .params = &sleep_params_shape,
+     .result = &slept_shape,
+     .errors = sleep_errors,
+     .run = sleep_run,
+     .work = twice_work,
+     .done = twice_done},
+    {.name = "slow.forever",
+     .doc = "Never wakes up, in the lane ever",
+     .params = &sleep_params_shape,
+     .result = &slept_shape,
+     .errors = sleep_errors,
+     .run = forever_run,
+     .work = forever_work,
+     .done = sleep_done},
+    {.name = "slow.sum",
+     .doc = "Adds up any bytes",
+     .params = &bytes_shape,
+     .result = &sum_shape,
+     .run = sum_run,
+     .work = sum_work,
+     .done = sum_done},
+    {.name = "slow.wait",
+     .doc = "Waits until it is told something",
+     .params = &name_shape,
+     .result = &told_shape,
+     .run = wait_run,
+     .done = wait_done},
+    {.name = "slow.tell",
+     .doc = "Tells all that wait under a name",
+     .params = &message_shape,
+     .result = &number_shape,
+     .run = tell_run},
+    {.name = "slow.alarm",
+     .doc = "Answers after some time, without a worker",
+     .params = &sleep_params_shape,
+     .result = &told_shape,
+     .run = alarm_run,
+     .done = alarm_done},
+    {.name = "slow.tick",
+     .doc = "Starts a timer; 0 ms: ends it",
+     .params = &sleep_params_shape,
+     .run = tick_run},
+    {.name = "slow.background",
+     .doc = "Sleeps without a caller",
+     .params = &sleep_params_shape,
+     .run = background_run},
+    {.name = "slow.stats",
+     .doc = "What has become of all",
+     .read_only = true,
+     .result = &stats_shape,
+     .run = stats_run},
+    {.name = NULL},
+};
+
+static rpc_status init(rpc_instance *instance, void *state, const void *options)
+{
+    (void)options;
+    ((struct slow *)state)->instance = instance;
+    return RPC_OK;
+}
+
+RPC_MODULE(slow, .doc = "Methods that take time, for tests", .state_size = sizeof(struct slow),
+           .methods = methods, .events = events, .init = init);

@@ -1,0 +1,1028 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * core/pool.c: which job is next, who may take it back, and how the threads come and go. Nothing here is
+ * proved by waiting: work stands at gates until the test lets it go on, and the seconds that something may
+ * take are only there so that a test that fails ends.
+ */
+#include "pool.h"
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TASKS = 512, SOON = 60 /* seconds */ };
+
+static const uint64_t long_enough = SOON * UINT64_C(1000000000);
+static const uint64_t moment = 20 * UINT64_C(1000000);
+
+struct task {
+    rpc_job job;
+    int number;
+    struct gate *gate;     /* where its work waits; NULL: nowhere */
+    struct task *taken_up; /* the latest that its work has taken over */
+    bool wanted;           /* as its work has seen it last */
+};
+
+/* All of it is the lock's. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int begun[TASKS];
+    size_t begun_count, told;
+} journal;
+
+struct gate {
+    bool open;
+};
+
+static struct pool *pool;
+static struct task tasks[TASKS];
+static int collected[TASKS];
+static size_t collected_count;
+
+/* ---- The threads of the pool ---- */
+
+static bool no_threads;
+static int threads_made;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data)
+{
+    if (no_threads)
+        return EAGAIN;
+    threads_made++;
+    return __real_pthread_create(thread, how, run, data);
+}
+
+/* Reads a file of /proc about one thread of this process. Returns false if the thread is gone. */
+static bool read_about(const char *thread, const char *file, char *text, size_t size)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/proc/self/task/%s/%s", thread, file);
+    FILE *stream = fopen(path, "r");
+    if (!stream)
+        return false;
+    const size_t length = fread(text, 1, size - 1, stream);
+    fclose(stream);
+    text[length] = '\0';
+    return length > 0;
+}
+
+/* Calls look() for the status of each thread of the pool. Returns how many times it returned true. */
+static int count_workers(bool (*look)(const char *status))
+{
+    int count = 0;
+    char status[4096];
+    DIR *threads = opendir("/proc/self/task");
+    for (struct dirent *thread = readdir(threads); thread; thread = readdir(threads))
+        if (thread->d_name[0] != '.' && read_about(thread->d_name, "status", status, sizeof status) &&
+            strstr(status, "Name:\trpc-worker\n") && look(status))
+            count++;
+    closedir(threads);
+    return count;
+}
+
+static bool is_any(const char *status)
+{
+    (void)status;
+    return true;
+}
+
+static bool is_asleep(const char *status)
+{
+    return strstr(status, "State:\tS") != NULL;
+}
+
+static bool is_deaf(const char *status)
+{
+    unsigned long long blocked = 0;
+    const char *line = strstr(status, "SigBlk:\t");
+    if (!line || sscanf(line, "SigBlk:\t%llx", &blocked) != 1)
+        return false;
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        const bool is_ours = number < 32 || number >= SIGRTMIN;
+        if (is_ours && number != SIGKILL && number != SIGSTOP && !(blocked >> (number - 1) & 1))
+            return false;
+    }
+    return true;
+}
+
+/* Until so many threads are as they should be. One that has ended can be seen for a moment longer. */
+static void wait_for_workers(bool (*look)(const char *status), int count)
+{
+    const time_t end = time(NULL) + SOON;
+    while (count_workers(look) != count) {
+        ck_assert_int_lt(time(NULL), end);
+        sched_yield();
+    }
+}
+
+/* ---- Work ---- */
+
+static void begin(struct task *task)
+{
+    pthread_mutex_lock(&journal.lock);
+    journal.begun[journal.begun_count++] = task->number;
+    pthread_cond_broadcast(&journal.changed);
+    while (task->gate && !task->gate->open)
+        pthread_cond_wait(&journal.changed, &journal.lock);
+    pthread_mutex_unlock(&journal.lock);
+}
+
+static void note(rpc_job *job, void *data)
+{
+    (void)job;
+    begin(data);
+}
+
+static void report(struct task *task, struct task *taken_up, bool wanted)
+{
+    pthread_mutex_lock(&journal.lock);
+    task->taken_up = taken_up;
+    task->wanted = wanted;
+    pthread_mutex_unlock(&journal.lock);
+}
+
+/* Takes over all that it can get. */
+static void gather(rpc_job *job, void *data)
+{
+    struct task *latest = NULL;
+    begin(data);
+    for (struct task *next = rpc_next(job); next; next = rpc_next(job)) {
+        latest = next;
+        begin(next);
+    }
+    report(data, latest, rpc_is_wanted(job));
+}
+
+/* Takes over one, and only then stands at its gate. */
+static void gather_one(rpc_job *job, void *data)
+{
+    struct task *taken_up = rpc_next(job);
+    begin(data);
+    report(data, taken_up, rpc_is_wanted(job));
+}
+
+static void tell(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&journal.lock);
+    journal.told++;
+    pthread_cond_broadcast(&journal.changed);
+    pthread_mutex_unlock(&journal.lock);
+}
+
+/* Until a counter of the journal has come so far. */
+static void wait_until(const size_t *counter, size_t count)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += SOON;
+    int result = 0;
+    pthread_mutex_lock(&journal.lock);
+    while (*counter < count && !result)
+        result = pthread_cond_timedwait(&journal.changed, &journal.lock, &end);
+    pthread_mutex_unlock(&journal.lock);
+    ck_assert_int_eq(result, 0);
+}
+
+static void wait_for_begun(size_t count)
+{
+    wait_until(&journal.begun_count, count);
+}
+
+static size_t begun_count(void)
+{
+    pthread_mutex_lock(&journal.lock);
+    const size_t count = journal.begun_count;
+    pthread_mutex_unlock(&journal.lock);
+    return count;
+}
+
+static size_t told(void)
+{
+    pthread_mutex_lock(&journal.lock);
+    const size_t count = journal.told;
+    pthread_mutex_unlock(&journal.lock);
+    return count;
+}
+
+static void open_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&journal.lock);
+    gate->open = true;
+    pthread_cond_broadcast(&journal.changed);
+    pthread_mutex_unlock(&journal.lock);
+}
+
+/* ---- The test's side ---- */
+
+static struct digest key_of(int number)
+{
+    return (struct digest){{(uint64_t)number, 7}};
+}
+
+static struct task *task_of(rpc_job *job)
+{
+    return job->data;
+}
+
+/* Task `number` of an owner, in a lane (0: none). */
+static bool try_to_start(int number, int owner, int lane, rpc_priority priority, rpc_work work)
+{
+    struct task *task = &tasks[number];
+    const struct digest key = key_of(lane);
+    task->number = number;
+    task->job.work = work;
+    task->job.data = task;
+    task->job.priority = priority;
+    task->job.owner = key_of(owner);
+    return pool_start(pool, &task->job, lane ? &key : NULL);
+}
+
+static void start(int number, int owner, int lane, rpc_priority priority)
+{
+    ck_assert(try_to_start(number, owner, lane, priority, note));
+}
+
+static void start_with(int number, int lane, rpc_work work)
+{
+    ck_assert(try_to_start(number, 1, lane, RPC_NORMAL, work));
+}
+
+/* Begins a task that stands at the gate, and holds one thread. */
+static void hold(int number, int lane, struct gate *gate)
+{
+    const size_t before = begun_count();
+    tasks[number].gate = gate;
+    start(number, 99, lane, RPC_HIGH);
+    wait_for_begun(before + 1);
+}
+
+static bool withdraw(int number)
+{
+    return pool_withdraw(pool, &tasks[number].job);
+}
+
+static void collect(void)
+{
+    for (rpc_job *job = pool_collect(pool); job; job = job->next)
+        collected[collected_count++] = task_of(job)->number;
+}
+
+/* Until so many have finished and have been collected. */
+static void wait_for_collected(size_t count)
+{
+    while (collected_count < count) {
+        const size_t before = told();
+        collect();
+        if (collected_count < count)
+            wait_until(&journal.told, before + 1);
+    }
+    ck_assert_uint_eq(collected_count, count);
+}
+
+static void expect(const char *what, const int *seen, size_t seen_count, const int *numbers, size_t count)
+{
+    ck_assert_msg(seen_count == count, "%s: %zu and not %zu", what, seen_count, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(seen[i] == numbers[i], "%s, at %zu: %d and not %d", what, i, seen[i], numbers[i]);
+}
+
+#define EXPECT_BEGUN(...)                                                     \
+    expect("begun", journal.begun, begun_count(), (const int[]){__VA_ARGS__}, \
+           sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+#define EXPECT_COLLECTED(...)                                                   \
+    expect("collected", collected, collected_count, (const int[]){__VA_ARGS__}, \
+           sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
+
+static void open_pool(unsigned workers)
+{
+    pool = pool_create(workers, tell, NULL);
+    ck_assert_ptr_nonnull(pool);
+}
+
+static void open_journal(void)
+{
+    pthread_mutex_init(&journal.lock, NULL);
+    pthread_cond_init(&journal.changed, NULL);
+}
+
+/* Ends the pool of a test, which has released all that it held. */
+static void close_pool(void)
+{
+    ck_assert(pool_stop(pool, long_enough));
+    ck_assert_uint_eq(pool_waiting(pool), 0);
+    wait_for_workers(is_any, 0);
+    pool_destroy(pool);
+}
+
+/* ---- One job ---- */
+
+static void see_thread(rpc_job *job, void *data)
+{
+    *(pthread_t *)job->data = pthread_self();
+    (void)data;
+}
+
+START_TEST(work_runs_on_another_thread)
+{
+    pthread_t thread = pthread_self();
+    rpc_job job = {.work = see_thread, .data = &thread};
+    open_pool(1);
+    ck_assert_ptr_null(pool_collect(pool));
+    ck_assert(pool_start(pool, &job, NULL));
+    wait_until(&journal.told, 1);
+    ck_assert(!pthread_equal(thread, pthread_self()));
+    ck_assert_ptr_eq(pool_collect(pool), &job);
+    ck_assert_ptr_null(job.next);
+    ck_assert_ptr_null(pool_collect(pool));
+    close_pool();
+}
+END_TEST
+
+START_TEST(they_are_collected_as_they_finish)
+{
+    struct gate gates[3] = {{false}};
+    open_pool(3);
+    for (int i = 0; i < 3; i++)
+        hold(i, 0, &gates[i]);
+    static const int order[] = {1, 2, 0};
+    for (size_t i = 0; i < 3; i++) {
+        open_gate(&gates[order[i]]);
+        wait_until(&journal.told, i + 1);
+    }
+    collect();
+    EXPECT_COLLECTED(1, 2, 0);
+    close_pool();
+}
+END_TEST
+
+START_TEST(a_job_can_be_used_again)
+{
+    open_pool(1);
+    for (size_t i = 0; i < 3; i++) {
+        start(0, 1, 1, RPC_NORMAL);
+        wait_for_collected(i + 1);
+    }
+    EXPECT_BEGUN(0, 0, 0);
+    close_pool();
+}
+END_TEST
+
+/* ---- Lanes ---- */
+
+static atomic_int inside, crowded;
+
+static void alone(rpc_job *job, void *data)
+{
+    (void)job;
+    if (atomic_fetch_add(&inside, 1))
+        atomic_fetch_add(&crowded, 1);
+    begin(data);
+    atomic_fetch_sub(&inside, 1);
+}
+
+START_TEST(a_lane_goes_one_by_one_in_order)
+{
+    enum { COUNT = 300 };
+    open_pool(4);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert(try_to_start(i, i % 7, 1, (rpc_priority)(i % 3), alone));
+    wait_for_collected(COUNT);
+    ck_assert_int_eq(atomic_load(&crowded), 0);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(journal.begun[i], i);
+        ck_assert_int_eq(collected[i], i);
+    }
+    close_pool();
+}
+END_TEST
+
+START_TEST(lanes_go_side_by_side)
+{
+    struct gate gate = {false};
+    open_pool(3);
+    hold(0, 1, &gate);
+    hold(1, 2, &gate);
+    hold(2, 0, &gate); /* all three are between begin and end now */
+    open_gate(&gate);
+    wait_for_collected(3);
+    close_pool();
+}
+END_TEST
+
+START_TEST(a_lane_holds_no_thread_idle)
+{
+    struct gate gate = {false};
+    open_pool(2);
+    hold(0, 1, &gate);
+    for (int i = 1; i < 6; i++)
+        start(i, 1, 1, RPC_HIGH);
+    start(6, 1, 0, RPC_LOW);
+    start(7, 1, 2, RPC_LOW);
+    start(8, 1, 2, RPC_LOW);
+    wait_for_collected(3);
+    EXPECT_BEGUN(0, 6, 7, 8);
+    ck_assert_uint_eq(pool_waiting(pool), 5);
+    open_gate(&gate);
+    wait_for_collected(9);
+    EXPECT_BEGUN(0, 6, 7, 8, 1, 2, 3, 4, 5);
+    close_pool();
+}
+END_TEST
+
+/* ---- Turns ---- */
+
+START_TEST(priorities)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    start(1, 1, 0, RPC_LOW);
+    start(2, 1, 0, RPC_NORMAL);
+    start(3, 1, 0, RPC_HIGH);
+    start(4, 2, 0, RPC_HIGH);
+    start(5, 2, 0, RPC_NORMAL);
+    open_gate(&gate);
+    wait_for_collected(6);
+    EXPECT_BEGUN(0, 3, 4, 2, 5, 1);
+    close_pool();
+}
+END_TEST
+
+/* How many others were between each of a range of tasks and the one before it in the range, at most. */
+static int longest_wait(int from, int to)
+{
+    int longest = 0, passed = 0;
+    for (size_t i = 1, left = (size_t)(to - from); left; i++) {
+        const bool is_one = journal.begun[i] >= from && journal.begun[i] < to;
+        passed = is_one ? 0 : passed + 1;
+        left -= is_one;
+        longest = passed > longest ? passed : longest;
+    }
+    return longest;
+}
+
+START_TEST(nobody_starves)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    for (int i = 1; i <= 6; i++)
+        start(i, 1, 0, RPC_LOW);
+    for (int i = 7; i <= 36; i++)
+        start(i, 2, 0, RPC_NORMAL);
+    for (int i = 37; i <= 236; i++)
+        start(i, 3, 0, RPC_HIGH);
+    open_gate(&gate);
+    wait_for_collected(237);
+    ck_assert_int_eq(longest_wait(1, 7), 16);
+    ck_assert_int_ge(longest_wait(7, 37), 4);
+    ck_assert_int_le(longest_wait(7, 37), 5); /* where the lowest had its turn, too */
+    for (int i = 1; i <= 4; i++)
+        ck_assert_int_eq(journal.begun[i], 36 + i);
+    close_pool();
+}
+END_TEST
+
+START_TEST(owners_take_turns)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    for (int i = 1; i <= 5; i++)
+        start(i, 1, 0, RPC_NORMAL);
+    start(6, 2, 0, RPC_NORMAL);
+    start(7, 2, 0, RPC_NORMAL);
+    start(8, 3, 0, RPC_NORMAL);
+    open_gate(&gate);
+    wait_for_collected(9);
+    EXPECT_BEGUN(0, 1, 6, 8, 2, 7, 3, 4, 5);
+    close_pool();
+}
+END_TEST
+
+/* What a lane held back is as old as it was. */
+START_TEST(an_owner_keeps_its_order)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    static const int lanes[] = {1, 1, 0, 2, 1, 2, 0, 0, 2, 1};
+    for (int i = 0; i < 10; i++)
+        start(1 + i, 1, lanes[i], RPC_NORMAL);
+    open_gate(&gate);
+    wait_for_collected(11);
+    EXPECT_BEGUN(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+    close_pool();
+}
+END_TEST
+
+/* ---- Withdrawing ---- */
+
+START_TEST(withdrawn_before_while_and_after)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    start(1, 1, 0, RPC_NORMAL);
+    start(2, 1, 0, RPC_NORMAL);
+    ck_assert(!withdraw(0));
+    ck_assert(withdraw(1));
+    ck_assert(!withdraw(1));
+    ck_assert_uint_eq(pool_waiting(pool), 1);
+    open_gate(&gate);
+    wait_until(&journal.told, 2);
+    ck_assert(!withdraw(2));
+    collect();
+    EXPECT_BEGUN(0, 2);
+    EXPECT_COLLECTED(0, 2);
+    close_pool();
+}
+END_TEST
+
+/* In a lane: its first while it is ready, one behind it, and the last. */
+START_TEST(withdrawn_from_a_lane)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    for (int i = 1; i <= 5; i++)
+        start(i, i % 2, 1, RPC_NORMAL);
+    start(6, 1, 2, RPC_NORMAL);
+    ck_assert(withdraw(1));
+    ck_assert(withdraw(3));
+    ck_assert(withdraw(5));
+    ck_assert(withdraw(6));
+    start(1, 1, 2, RPC_NORMAL);
+    open_gate(&gate);
+    wait_for_collected(4);
+    EXPECT_BEGUN(0, 2, 1, 4);
+    close_pool();
+}
+END_TEST
+
+START_TEST(nothing_is_left_of_all_that_is_withdrawn)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 3, &gate);
+    for (int i = 1; i < 200; i++)
+        start(i, i % 11, i % 5, (rpc_priority)(i % 3));
+    ck_assert_uint_eq(pool_waiting(pool), 199);
+    for (int i = 1; i < 200; i++)
+        ck_assert(withdraw(i * 37 % 199 + 1));
+    ck_assert_uint_eq(pool_waiting(pool), 0);
+    open_gate(&gate);
+    wait_for_collected(1);
+    close_pool();
+}
+END_TEST
+
+/* ---- One work for many ---- */
+
+START_TEST(work_takes_over_what_waits_in_its_lane)
+{
+    struct gate gate = {false}, inner = {false};
+    open_pool(2);
+    hold(0, 1, &gate);
+    start_with(1, 1, gather);
+    for (int i = 2; i <= 5; i++)
+        ck_assert(try_to_start(i, i, 1, (rpc_priority)(i % 3), gather));
+    start_with(6, 1, note); /* other work ends it */
+    start_with(7, 1, gather);
+    start_with(8, 2, note);
+    wait_for_begun(2); /* another lane goes on as ever */
+    ck_assert(withdraw(3));
+    tasks[4].gate = &inner;
+    open_gate(&gate);
+    wait_for_begun(5);
+    EXPECT_BEGUN(0, 8, 1, 2, 4);
+    ck_assert(!withdraw(1));
+    ck_assert(!withdraw(2)); /* taken over: it counts as running */
+    ck_assert(!withdraw(4));
+    ck_assert_uint_eq(pool_waiting(pool), 3);
+    wait_for_collected(2); /* nothing is finished before what has taken it over */
+    open_gate(&inner);
+    wait_for_collected(8);
+    EXPECT_BEGUN(0, 8, 1, 2, 4, 5, 6, 7);
+    ck_assert_int_eq(collected[2], 1);
+    ck_assert_int_eq(collected[3], 2);
+    ck_assert_int_eq(collected[4], 4);
+    ck_assert_int_eq(collected[5], 5);
+    ck_assert_int_eq(collected[6], 6);
+    ck_assert_int_eq(collected[7], 7);
+    close_pool();
+}
+END_TEST
+
+START_TEST(without_a_lane_nothing_is_taken_over)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    start_with(1, 0, gather);
+    start_with(2, 0, gather);
+    start_with(3, 1, gather);
+    start_with(4, 2, gather);
+    open_gate(&gate);
+    wait_for_collected(5);
+    for (int i = 1; i <= 4; i++)
+        ck_assert_ptr_null(tasks[i].taken_up);
+    close_pool();
+}
+END_TEST
+
+/* Bit 0: the job itself is disowned; bit 1: the one that it has taken over. */
+START_TEST(wanted_while_anybody_waits)
+{
+    struct gate gate = {false}, inner = {false};
+    open_pool(1);
+    hold(0, 1, &gate);
+    start_with(1, 1, gather_one);
+    start_with(2, 1, gather_one);
+    tasks[1].gate = &inner;
+    if (_i & 2)
+        pool_disown(&tasks[2].job); /* before it begins */
+    open_gate(&gate);
+    wait_for_begun(2);
+    if (_i & 1)
+        pool_disown(&tasks[1].job); /* while it runs */
+    open_gate(&inner);
+    wait_for_collected(3);
+    ck_assert_ptr_eq(tasks[1].taken_up, &tasks[2]);
+    ck_assert_int_eq(tasks[1].wanted, _i != 3);
+    close_pool();
+}
+END_TEST
+
+/* ---- Who has most ---- */
+
+static rpc_job *greediest(int owner)
+{
+    const struct digest key = key_of(owner);
+    return pool_greediest(pool, &key);
+}
+
+static size_t waiting_of(int owner)
+{
+    const struct digest key = key_of(owner);
+    return pool_waiting_of(pool, &key);
+}
+
+START_TEST(the_greediest_gives_its_newest)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    ck_assert_ptr_null(greediest(1));
+    hold(0, 1, &gate);
+    ck_assert_ptr_null(greediest(1)); /* what runs does not count */
+    start(1, 1, 1, RPC_NORMAL);
+    ck_assert_ptr_null(greediest(2));
+    start(2, 1, 0, RPC_HIGH);
+    ck_assert_ptr_eq(greediest(2), &tasks[2].job);
+    ck_assert_ptr_null(greediest(1));
+    start(3, 2, 0, RPC_LOW);
+    ck_assert_ptr_null(greediest(2)); /* one more is not enough */
+    ck_assert_ptr_eq(greediest(3), &tasks[2].job);
+    start(4, 2, 1, RPC_LOW);
+    start(5, 2, 1, RPC_LOW);
+    ck_assert_ptr_eq(greediest(3), &tasks[5].job);
+    ck_assert_uint_eq(waiting_of(1), 2);
+    ck_assert_uint_eq(waiting_of(2), 3);
+    ck_assert_uint_eq(waiting_of(3), 0);
+    ck_assert(withdraw(5));
+    ck_assert(withdraw(3));
+    ck_assert_ptr_eq(greediest(3), &tasks[2].job);
+    ck_assert_uint_eq(waiting_of(2), 1);
+    open_gate(&gate);
+    wait_for_collected(4);
+    ck_assert_ptr_null(greediest(3));
+    ck_assert_uint_eq(waiting_of(1), 0);
+    close_pool();
+}
+END_TEST
+
+/* ---- Threads ---- */
+
+START_TEST(threads_come_with_work)
+{
+    struct gate gate = {false};
+    open_pool(3);
+    ck_assert_int_eq(threads_made, 0);
+    for (size_t i = 0; i < 5; i++) {
+        start(0, 1, 1, RPC_NORMAL);
+        wait_for_collected(i + 1);
+        wait_for_workers(is_asleep, 1); /* it does for the next one */
+    }
+    hold(1, 1, &gate);
+    start(2, 1, 1, RPC_NORMAL); /* not ready: for this none is started */
+    ck_assert_int_eq(threads_made, 1);
+    for (int i = 3; i <= 5; i++) {
+        tasks[i].gate = &gate;
+        start(i, 1, 0, RPC_NORMAL);
+    }
+    wait_for_begun(8);
+    ck_assert_int_eq(threads_made, 3);
+    wait_for_workers(is_deaf, 3);
+    open_gate(&gate);
+    wait_for_collected(10);
+    close_pool();
+}
+END_TEST
+
+START_TEST(the_starter_keeps_its_signals)
+{
+    sigset_t before, after;
+    sigemptyset(&before);
+    sigaddset(&before, SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    open_pool(1);
+    start(0, 1, 0, RPC_NORMAL);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    for (int number = 1; number < SIGRTMAX; number++)
+        ck_assert_int_eq(sigismember(&after, number), sigismember(&before, number));
+    close_pool();
+}
+END_TEST
+
+START_TEST(without_a_thread_nothing_starts)
+{
+    open_pool(2);
+    no_threads = true;
+    ck_assert(!try_to_start(0, 1, 1, RPC_NORMAL, note));
+    ck_assert(!try_to_start(1, 1, 0, RPC_NORMAL, note));
+    ck_assert_uint_eq(pool_waiting(pool), 0);
+    ck_assert_uint_eq(waiting_of(1), 0);
+    no_threads = false;
+    start(0, 1, 1, RPC_NORMAL);
+    wait_for_collected(1);
+    close_pool();
+}
+END_TEST
+
+START_TEST(one_thread_does_for_those_that_do_not_come)
+{
+    struct gate gate = {false};
+    open_pool(2);
+    hold(0, 0, &gate);
+    no_threads = true;
+    start(1, 1, 0, RPC_NORMAL);
+    ck_assert_uint_eq(pool_waiting(pool), 1);
+    open_gate(&gate);
+    wait_for_collected(2);
+    close_pool();
+}
+END_TEST
+
+/* ---- The end ---- */
+
+START_TEST(never_started)
+{
+    open_pool(4);
+    ck_assert(pool_stop(pool, 0));
+    ck_assert(!try_to_start(0, 1, 0, RPC_NORMAL, note));
+    pool_destroy(pool);
+    open_pool(4);
+    pool_destroy(pool);
+    pool_destroy(NULL);
+}
+END_TEST
+
+START_TEST(stopped_while_idle)
+{
+    open_pool(2);
+    start(0, 1, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_NORMAL);
+    wait_for_collected(2);
+    ck_assert(pool_stop(pool, long_enough));
+    wait_for_workers(is_any, 0);
+    ck_assert(!try_to_start(2, 1, 0, RPC_NORMAL, note));
+    ck_assert_uint_eq(pool_waiting(pool), 0);
+    ck_assert(pool_stop(pool, 0));
+    pool_destroy(pool);
+}
+END_TEST
+
+static void *open_after_a_while(void *gate)
+{
+    const struct timespec while_ = {.tv_nsec = 50000000};
+    nanosleep(&while_, NULL);
+    open_gate(gate);
+    return NULL;
+}
+
+/* What waits is still done. */
+START_TEST(stopped_while_work_ends_in_time)
+{
+    struct gate gate = {false};
+    pthread_t opener;
+    open_pool(2);
+    hold(0, 1, &gate);
+    hold(1, 2, &gate);
+    for (int i = 2; i < 20; i++)
+        start(i, i, 1 + i % 3, (rpc_priority)(i % 3));
+    ck_assert_int_eq(pthread_create(&opener, NULL, open_after_a_while, &gate), 0);
+    ck_assert(pool_stop(pool, long_enough));
+    wait_for_workers(is_any, 0);
+    ck_assert_uint_eq(told(), 20); /* and nothing is told any more */
+    collect();
+    ck_assert_uint_eq(collected_count, 20);
+    pthread_join(opener, NULL);
+    pool_destroy(pool);
+}
+END_TEST
+
+/* The pool stays: LeakSanitizer finds it here. */
+START_TEST(stopped_while_work_never_ends)
+{
+    struct gate gate = {false};
+    open_pool(3);
+    start(5, 1, 0, RPC_NORMAL);
+    wait_for_collected(1);
+    tasks[0].gate = &gate;
+    start_with(0, 1, gather);
+    wait_for_begun(2);
+    hold(1, 2, &gate);
+    start_with(2, 1, gather);
+    start_with(3, 1, gather);
+    start_with(4, 2, note);
+    ck_assert(!pool_stop(pool, moment));
+    ck_assert(!pool_stop(pool, long_enough));
+    wait_for_workers(is_any, 2); /* the third had nothing to do */
+    ck_assert(!try_to_start(6, 1, 0, RPC_NORMAL, note));
+    ck_assert(!withdraw(0));
+    ck_assert(!withdraw(1));
+    ck_assert(withdraw(3));
+    ck_assert(withdraw(4));
+    pool_disown(&tasks[0].job);
+    open_gate(&gate);
+    wait_for_workers(is_any, 0);
+    ck_assert_uint_eq(told(), 1);
+    ck_assert_ptr_null(tasks[0].taken_up);
+    ck_assert(!tasks[0].wanted);
+    ck_assert(withdraw(2));
+    ck_assert_ptr_null(pool_collect(pool));
+    EXPECT_BEGUN(5, 0, 1);
+}
+END_TEST
+
+/* It is told of what has finished before, and no thread is in finished() when pool_stop() has returned. */
+START_TEST(what_had_finished_is_collected_all_the_same)
+{
+    struct gate gate = {false};
+    open_pool(2);
+    hold(0, 0, &gate);
+    start(1, 1, 0, RPC_NORMAL);
+    wait_until(&journal.told, 1);
+    ck_assert(!pool_stop(pool, 0));
+    collect();
+    EXPECT_COLLECTED(1);
+    open_gate(&gate);
+    wait_for_workers(is_any, 0);
+    ck_assert_uint_eq(told(), 1);
+}
+END_TEST
+
+/* ---- All at once ---- */
+
+enum { JOBS = 20000, LANES = 9, OWNERS = 7, WORKERS = 4 };
+
+enum fate { NOT_STARTED, STARTED, WITHDRAWN, FINISHED };
+
+static struct {
+    struct stress {
+        rpc_job job;
+        int lane;
+        int runs; /* touched by its work alone */
+        enum fate fate;
+    } jobs[JOBS];
+    atomic_int inside[LANES], crowded, disordered, finished;
+    struct stress *last[LANES]; /* touched by the lane's work alone */
+} stress;
+
+static void run_one(struct stress *one)
+{
+    one->runs++;
+    if (!one->lane)
+        return;
+    if (stress.last[one->lane] > one)
+        atomic_fetch_add(&stress.disordered, 1);
+    stress.last[one->lane] = one;
+}
+
+static void run_alone(rpc_job *job, void *data)
+{
+    struct stress *one = data;
+    const bool is_alone = !atomic_fetch_add(&stress.inside[one->lane], 1);
+    if (one->lane && !is_alone)
+        atomic_fetch_add(&stress.crowded, 1);
+    run_one(one);
+    if ((one - stress.jobs) % 5 == 0)
+        for (struct stress *next = rpc_next(job); next && rpc_is_wanted(job); next = rpc_next(job))
+            run_one(next);
+    atomic_fetch_sub(&stress.inside[one->lane], 1);
+}
+
+static void count_finished(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&stress.finished, 1);
+}
+
+static void collect_stress(void)
+{
+    for (rpc_job *job = pool_collect(pool); job; job = job->next) {
+        struct stress *one = job->data;
+        ck_assert_int_eq(one->fate, STARTED);
+        one->fate = FINISHED;
+    }
+}
+
+static uint32_t draw(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+static void start_stress(struct stress *one, uint32_t *state)
+{
+    one->lane = (int)(draw(state) % LANES);
+    one->job.work = run_alone;
+    one->job.data = one;
+    one->job.priority = (rpc_priority)(draw(state) % 3);
+    one->job.owner = key_of((int)(draw(state) % OWNERS));
+    const struct digest lane = key_of(one->lane);
+    ck_assert(pool_start(pool, &one->job, one->lane ? &lane : NULL));
+    one->fate = STARTED;
+}
+
+/* Any of the last that were started, in whatever state it is. */
+static void withdraw_stress(int newest, uint32_t *state)
+{
+    struct stress *one = &stress.jobs[newest - (int)(draw(state) % 100) % (newest + 1)];
+    if (one->fate != STARTED)
+        return;
+    pool_disown(&one->job);
+    if (pool_withdraw(pool, &one->job))
+        one->fate = WITHDRAWN;
+}
+
+static void throw_out_greediest(uint32_t *state)
+{
+    const struct digest owner = key_of((int)(draw(state) % OWNERS));
+    rpc_job *job = pool_greediest(pool, &owner);
+    if (job && pool_withdraw(pool, job))
+        ((struct stress *)job->data)->fate = WITHDRAWN;
+}
+
+START_TEST(each_is_finished_or_withdrawn)
+{
+    uint32_t state = (uint32_t)_i;
+    pool = pool_create(WORKERS, count_finished, NULL);
+    for (int i = 0; i < JOBS; i++) {
+        start_stress(&stress.jobs[i], &state);
+        if (draw(&state) % 4 == 0)
+            withdraw_stress(i, &state);
+        if (draw(&state) % 64 == 0)
+            throw_out_greediest(&state);
+        if (draw(&state) % 16 == 0)
+            collect_stress();
+        while (pool_waiting(pool) > 300)
+            sched_yield();
+    }
+    ck_assert(pool_stop(pool, long_enough));
+    collect_stress();
+    for (int i = 0; i < JOBS; i++) {
+        ck_assert_int_ge(stress.jobs[i].fate, WITHDRAWN);
+        ck_assert_int_eq(stress.jobs[i].runs, stress.jobs[i].fate == FINISHED);
+    }
+    ck_assert_int_eq(atomic_load(&stress.crowded), 0);
+    ck_assert_int_eq(atomic_load(&stress.disordered), 0);
+    ck_assert_int_gt(atomic_load(&stress.finished), 0);
+    pool_destroy(pool);
+}
+END_TEST
+
+UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
+          {they_are_collected_as_they_finish, 0}, {a_job_can_be_used_again, 0},
+          {a_lane_goes_one_by_one_in_order, 0}, {lanes_go_side_by_side, 0}, {a_lane_holds_no_thread_idle, 0},
+          {priorities, 0}, {nobody_starves, 0}, {owners_take_turns, 0}, {an_owner_keeps_its_order, 0},
+          {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
+          {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
+          {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4},
+          {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0},
+          {the_starter_keeps_its_signals, 0}, {without_a_thread_nothing_starts, 0},
+          {one_thread_does_for_those_that_do_not_come, 0}, {never_started, 0}, {stopped_while_idle, 0},
+          {stopped_while_work_ends_in_time, 0}, {stopped_while_work_never_ends, 0},
+          {what_had_finished_is_collected_all_the_same, 0}, {each_is_finished_or_withdrawn, 5})
