@@ -180,6 +180,15 @@ static bool publish_reply(struct broker_host *host, const struct host_reply *rep
     return false;
 }
 
+/* What is published in a TICK of 2.1, and what goes to WebSockets before, leaves a round later than the rest.
+ */
+static void see_it_off(struct broker_host *host, const struct mosquitto *connection)
+{
+    const bool web = connection && mosquitto_client_protocol(connection) == mp_websockets;
+    if (host->broker.is_2_1 ? host->ticking : web)
+        wake_request(&host->wake);
+}
+
 /* What goes to subscribers is below the mount point in the broker's tree of topics, on every version. */
 static bool send_reply(void *context, const struct host_reply *reply)
 {
@@ -189,9 +198,8 @@ static bool send_reply(void *context, const struct host_reply *reply)
     const char *topic = mounted_topic(host, mount, reply->topic);
     const bool sent = topic && publish_reply(host, reply, topic);
     free_mounted(topic, reply->topic);
-    if (sent && client->connection && !host->broker.is_2_1 &&
-        mosquitto_client_protocol(client->connection) == mp_websockets)
-        wake_request(&host->wake);
+    if (sent)
+        see_it_off(host, client->connection);
     return sent;
 }
 
@@ -204,6 +212,8 @@ static bool send_event(void *context, const struct host_event *event)
     const bool sent =
         topic && publish(NULL, topic, event->payload, event->size, event->qos, event->retain, NULL);
     free_mounted(topic, event->topic);
+    if (sent)
+        see_it_off(host, NULL);
     return sent;
 }
 
@@ -253,12 +263,17 @@ static double wall_clock(void *context)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static uint64_t monotonic_clock(void *context)
+uint64_t broker_host_now(void)
 {
-    (void)context;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t monotonic_clock(void *context)
+{
+    (void)context;
+    return broker_host_now();
 }
 
 struct host broker_host_functions(struct broker_host *broker_host)

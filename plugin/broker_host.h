@@ -16,6 +16,7 @@ struct broker_host {
     const char *mount_point; /* "": none */
     struct outbox outbox;
     struct wake wake;
+    bool ticking; /* what is published now may leave only with the round after the next */
 };
 
 /* One message, taken apart for an engine. Borrows from the event; broker_message_clear() frees the rest. */
@@ -28,6 +29,9 @@ struct broker_message {
 
 /* The host functions of this host. */
 struct host broker_host_functions(struct broker_host *broker_host);
+
+/* CLOCK_MONOTONIC, nanoseconds. */
+uint64_t broker_host_now(void);
 
 /* The topic without the mount point, which *mounted tells was there. */
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);

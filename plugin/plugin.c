@@ -12,6 +12,7 @@
 #include "modules.h"
 #include "settings.h"
 
+#include <dlfcn.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -89,17 +90,26 @@ static struct engine *find_engine(const struct plugin *plugin, const char *topic
     return NULL;
 }
 
-static void tick_engines(const struct plugin *plugin)
+/* The engines are called again when the first of them wants to be: TICK is no clock. */
+static void set_alarm(struct plugin *plugin)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < plugin->engine_count; i++) {
+        const uint64_t due = engine_due(plugin->engines[i]);
+        first = due < first ? due : first;
+    }
+    wake_at(&plugin->host.wake, first);
+}
+
+static void tick_engines(struct plugin *plugin)
 {
     for (size_t i = 0; i < plugin->engine_count; i++)
         engine_tick(plugin->engines[i]);
+    set_alarm(plugin);
 }
 
-static int on_message(int event_number, void *event_data, void *user_data)
+static int handle_message(struct plugin *plugin, struct mosquitto_evt_message *event)
 {
-    (void)event_number;
-    struct mosquitto_evt_message *event = event_data;
-    struct plugin *plugin = user_data;
     if (!event->client || !event->topic)
         return MOSQ_ERR_SUCCESS;
     bool mounted;
@@ -112,24 +122,48 @@ static int on_message(int event_number, void *event_data, void *user_data)
             event); /* a plugin before this one has thrown the client out: it has no id left to reply to */
         return MOSQ_ERR_SUCCESS;
     }
-    const int rc = receive(plugin, engine, event, topic, mounted);
-    if (!plugin->ticks) /* before 2.0.15 there are none with per_listener_settings */
+    return receive(plugin, engine, event, topic, mounted);
+}
+
+/* Before 2.0.15 there are no ticks with per_listener_settings; a loop that is too busy to be interrupted in
+   its wait (safepoint.h) brings messages instead. */
+static int on_message(int event_number, void *event_data, void *user_data)
+{
+    (void)event_number;
+    struct plugin *plugin = user_data;
+    const int rc = handle_message(plugin, event_data);
+    if (plugin->ticks)
+        set_alarm(plugin);
+    else
         tick_engines(plugin);
     return rc;
 }
 
 /* ---- Other events ---- */
 
-/* Before 2.1 a tick ends each round of the loop; from 2.1 on it comes before the waiting. */
+/* Where the broker sends no TICK, this is called instead when the loop was woken (wake.h). */
+static void collect(void *context)
+{
+    tick_engines(context);
+}
+
+/*
+ * Before 2.1 a tick ends each round of the loop, and what is published now leaves at the top of the next: so
+ * what the engines have to say comes first, and the outbox sends it along with the replies of the round.
+ * From 2.1 on the tick comes between that moment and the waiting; there the outbox is never open, and what
+ * is published needs a round of its own.
+ */
 static int on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
+    plugin->ticks = true;
+    wake_tick(&plugin->host.wake);
+    plugin->host.ticking = true;
+    tick_engines(plugin);
+    plugin->host.ticking = false;
     outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
-    wake_tick(&plugin->host.wake);
-    plugin->ticks = true;
-    tick_engines(plugin);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -148,10 +182,14 @@ static enum host_end kind_of_end(const struct plugin *plugin, int event_number, 
     return reason == REASON_TAKEN_OVER ? HOST_END_TAKEN_OVER : HOST_END_SESSION_OVER;
 }
 
-static void tell_engines(const struct plugin *plugin, const struct host_ending *ending)
+/* The broker may be in the middle of handing out what plugins have published, too late for more of it. */
+static void tell_engines(struct plugin *plugin, const struct host_ending *ending)
 {
+    plugin->host.ticking = true;
     for (size_t i = 0; i < plugin->engine_count; i++)
         engine_client_ended(plugin->engines[i], ending);
+    plugin->host.ticking = false;
+    set_alarm(plugin);
 }
 
 static int on_disconnect(int event_number, void *event_data, void *user_data)
@@ -295,16 +333,42 @@ static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *opt
     return plugin->settings != NULL;
 }
 
+/* What threads still run must never be unloaded. */
+static void stay_loaded(void)
+{
+    Dl_info own;
+    if (dladdr(registrations, &own))
+        (void)dlopen(own.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
+}
+
+/*
+ * Work that does not return does not keep the broker from ending. Its threads go on with what they use, and
+ * the options are among it.
+ */
+static bool destroy_engines(struct plugin *plugin)
+{
+    enum { PATIENCE = 5 }; /* seconds, for all of them */
+    bool ended = true;
+    const uint64_t until = broker_host_now() + PATIENCE * UINT64_C(1000000000);
+    for (size_t i = 0; i < plugin->engine_count; i++)
+        engine_stop(plugin->engines[i]);
+    for (size_t i = 0; i < plugin->engine_count; i++) {
+        const uint64_t now = broker_host_now();
+        ended = engine_destroy(plugin->engines[i], now < until ? until - now : 0) && ended;
+    }
+    return ended;
+}
+
 /* Accepts a plugin that was not made to the end, except for its callbacks. */
 static void destroy(struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_stop(plugin->engines[i]);
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_destroy(plugin->engines[i], 1000000000);
+    const bool ended = destroy_engines(plugin);
     outbox_clear(&plugin->host.outbox);
     wake_clear(&plugin->host.wake);
-    settings_destroy(plugin->settings);
+    if (ended)
+        settings_destroy(plugin->settings);
+    else
+        stay_loaded();
     free(plugin);
 }
 
@@ -347,11 +411,15 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         return MOSQ_ERR_NOMEM;
     plugin->identifier = identifier;
     plugin->host.broker = broker_detect();
+    if (!wake_open(&plugin->host.wake, collect, plugin))
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
+                                               "with; late results wait for its next round");
     if (!read_settings(plugin, options, option_count) || !add_engines(plugin) || !register_all(plugin)) {
         destroy(plugin);
         return MOSQ_ERR_INVAL;
     }
     log_start(plugin);
+    set_alarm(plugin);
     *user_data = plugin;
     return MOSQ_ERR_SUCCESS;
 }

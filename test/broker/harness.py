@@ -10,6 +10,8 @@ The environment says what is tested; without it, a build in ./build and the brok
     RPC_PLUGIN         the plugin as it is shipped
     RPC_TEST_PLUGIN    the plugin with the modules of test/modules as well
     RPC_SECOND_PLUGIN  another plugin, second_plugin.c
+    RPC_WAKE_PROBE     a plugin that has nothing but the waking of the loop, wake_probe.c
+    RPC_SLOW_EPOLL     a library to preload into the broker of some tests, slow_epoll.c
     RPC_MOSQUITTO      the broker
     RPC_PRELOAD        a library to preload into the broker, such as libasan.so
     RPC_VALGRIND       if set, the broker runs under valgrind
@@ -37,6 +39,8 @@ ROOT = pathlib.Path(os.environ.get("RPC_ROOT") or pathlib.Path(__file__).resolve
 PLUGIN = os.environ.get("RPC_PLUGIN") or str(ROOT / "build" / "mosquitto_rpc.so")
 TEST_PLUGIN = os.environ.get("RPC_TEST_PLUGIN") or str(ROOT / "build" / "mosquitto_rpc_test.so")
 SECOND_PLUGIN = os.environ.get("RPC_SECOND_PLUGIN") or str(ROOT / "build" / "mosquitto_second.so")
+WAKE_PROBE = os.environ.get("RPC_WAKE_PROBE") or str(ROOT / "build" / "mosquitto_wake_probe.so")
+SLOW_EPOLL = os.environ.get("RPC_SLOW_EPOLL") or str(ROOT / "build" / "libslow_epoll.so")
 MOSQUITTO = os.environ.get("RPC_MOSQUITTO") or shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 PRELOAD = os.environ.get("RPC_PRELOAD")
 VALGRIND = os.environ.get("RPC_VALGRIND")
@@ -115,12 +119,14 @@ class Broker:
                  {directory}, and {second_port} for a listener of their own: see .second_port
     websockets, unix, mount_point   adds such a listener: see .websockets_port, .unix_path, .mounted_port
     users, acl   a dictionary of passwords, the text of an ACL file
+    preload      a library that the broker is to have before all others, but for RPC_PRELOAD
     """
 
     def __init__(self, options=(), plugin=TEST_PLUGIN, plugins=None, first=(), lines=(), websockets=False,
                  unix=False, mount_point=None, users=None, acl=None, anonymous=True, persistence=False,
-                 log=("stderr",), log_types=("all",), arguments=()):
+                 log=("stderr",), log_types=("all",), arguments=(), preload=None):
         self.plugins = [(plugin, options)] if plugins is None else plugins
+        self.preload = preload
         self.first, self.lines, self.log_destinations, self.log_types = first, lines, log, log_types
         self.websockets, self.unix, self.mount_point = websockets, unix, mount_point
         self.anonymous, self.persistence, self.arguments = anonymous, persistence, list(arguments)
@@ -190,11 +196,11 @@ class Broker:
                        f"--log-file={self.directory}/valgrind.%p", *command]
         return command
 
-    @staticmethod
-    def environment():
+    def environment(self):
         environment = dict(os.environ)
-        if PRELOAD:
-            environment["LD_PRELOAD"] = PRELOAD
+        preload = [library for library in (PRELOAD, self.preload) if library]
+        if preload:
+            environment["LD_PRELOAD"] = ":".join(preload)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         return environment

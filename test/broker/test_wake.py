@@ -1,0 +1,244 @@
+"""Waking the broker's loop: T11 to T13 of what there is to wake it for, with a plugin that does nothing else.
+
+Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits that nobody names are far
+from what is measured and near enough to what an unwoken loop would take.
+"""
+import contextlib
+import pathlib
+import re
+import statistics
+import threading
+import time
+import unittest
+
+from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, broker_version, eventually,
+                     has_websockets, main)
+from mqtt import Closed
+
+NATURAL = 100  # ms: what the loop waits if nobody wakes it, or longer
+DEADLINE = 50 * SLOW  # ms: within this time of its moment an alarm has to be seen
+PER_LISTENER = ["per_listener_settings true"]
+
+
+def percentile(values, part):
+    return sorted(values)[min(int(len(values) * part), len(values) - 1)]
+
+
+class Traffic:
+    """Clients that publish without pause what does not concern the plugin."""
+
+    def __init__(self, clients):
+        self.stopping = False
+        self.threads = [threading.Thread(target=self._publish, args=(client,)) for client in clients]
+
+    def _publish(self, client):
+        with contextlib.suppress(Closed, OSError):
+            while not self.stopping:
+                client.publish("other/topic", b"x" * 100)
+                client.ping()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join()
+
+
+class WakeTest(BrokerTest):
+
+    def start_probe(self, options=(), first=(), lines=(), **how):
+        """Without set_tcp_nodelay the client's delayed acknowledgements would hold results back, up to 40 ms."""
+        return self.start(plugins=[(WAKE_PROBE, options)], first=["set_tcp_nodelay true", *first],
+                          lines=["sys_interval 0", *lines], **how)
+
+    def run_threads(self, broker, count, pause=2000, threads=1, **how):
+        """Results of threads; returns how long, in ms, each took until collected, and until received here."""
+        client = self.client(broker, 4, **how)
+        client.subscribe("wake/result")
+        for _ in range(threads):
+            client.publish("wake/run", f"{count} {pause}")
+        collected, received = [], []
+        for _ in range(count * threads):
+            made, taken = (int(number) for number in client.receive().payload.split())
+            received.append((time.monotonic_ns() - made) / 1e6)
+            collected.append((taken - made) / 1e6)
+        print(f"    collected p50 {percentile(collected, .5):.3f} p99 {percentile(collected, .99):.3f} "
+              f"max {max(collected):.3f} ms; received p50 {percentile(received, .5):.3f} "
+              f"p99 {percentile(received, .99):.3f} max {max(received):.3f} ms")
+        return received
+
+    def check(self, received):
+        """T11. Unwoken, hardly any would be below 20 ms; a busy machine delays some."""
+        self.assertLess(statistics.median(received), 20 * SLOW)
+        if not INSTRUMENTED:
+            self.assertLess(percentile(received, .99), 20)
+
+
+class Results(WakeTest):
+
+    def test_idle(self):
+        self.check(self.run_threads(self.start_probe(), 600))
+
+    def test_seldom(self):
+        """The loop has come to rest in between."""
+        self.check(self.run_threads(self.start_probe(), 100, pause=20000))
+
+    def test_many_threads(self):
+        self.check(self.run_threads(self.start_probe(), 300, threads=8, pause=1000))
+
+    def test_loaded(self):
+        broker = self.start_probe()
+        with Traffic([self.client(broker) for _ in range(3)]):
+            self.check(self.run_threads(broker, 600))
+
+    def check_lost(self, **how):
+        """
+        A wake-up that was lost would take the loop's natural time, or for ever. The same holds for SIGTERM,
+        about which the broker does nothing: it must not come just after the client's end.
+        """
+        broker = self.start_probe(preload=SLOW_EPOLL, **how)
+        self.addCleanup(time.sleep, 0.2)
+        received = self.run_threads(broker, 600)
+        self.check(received)
+        lost = sum(took >= NATURAL - 10 for took in received)
+        self.assertLessEqual(lost, 600 // 20 if INSTRUMENTED else 0)
+
+    def test_none_is_lost(self):
+        self.check_lost()
+
+    def test_per_listener_settings(self):
+        self.check(self.run_threads(self.start_probe(first=PER_LISTENER), 600))
+
+    def test_per_listener_settings_loaded(self):
+        broker = self.start_probe(first=PER_LISTENER)
+        with Traffic([self.client(broker) for _ in range(3)]):
+            self.check(self.run_threads(broker, 600))
+
+    def test_per_listener_settings_none_is_lost(self):
+        self.check_lost(first=PER_LISTENER)
+
+
+@unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
+class WebSockets(WakeTest):
+
+    def check_settings(self, first):
+        broker = self.start_probe(["websockets true"], websockets=True, first=first)
+        self.check(self.run_threads(broker, 300, port=broker.websockets_port, websocket=True))
+
+    def test_one_setting(self):
+        self.check_settings([])
+
+    @unittest.skipIf(broker_version() < (2, 0, 15), "the probe belongs to one listener only, and none ticks")
+    def test_per_listener_settings(self):
+        self.check_settings(PER_LISTENER)
+
+
+class Alarms(WakeTest):
+    """T12."""
+
+    def lateness(self, client, delay):
+        """How late, in ms, an alarm in that many ms was received here."""
+        client.publish("wake/alarm", str(delay * 1000))
+        due, _ = (int(number) for number in client.receive().payload.split())
+        return (time.monotonic_ns() - due) / 1e6
+
+    def check_alarms(self, traffic=None, **how):
+        broker = self.start_probe(**how)
+        self.addCleanup(time.sleep, 0.2)  # see check_lost()
+        client, other = self.client(broker), self.client(broker)
+        client.subscribe("wake/alarmed")
+        late = []
+        for number in range(10):
+            timer = threading.Timer((90 + number) / 1000, other.publish, ("other", "x"))
+            if traffic:
+                timer.start()
+            late.append(self.lateness(client, 100 + number))
+            timer.cancel()
+        print(f"    late p50 {percentile(late, .5):.3f} max {max(late):.3f} ms")
+        self.assertGreater(min(late), 0)
+        self.assertLess(statistics.median(late), DEADLINE)
+
+    def test_idle(self):
+        self.check_alarms()
+
+    def test_traffic_just_before(self):
+        self.check_alarms(traffic=True)
+
+    def test_slow_epoll(self):
+        self.check_alarms(preload=SLOW_EPOLL)
+
+    def test_per_listener_settings(self):
+        self.check_alarms(first=PER_LISTENER)
+        self.check_alarms(first=PER_LISTENER, traffic=True)
+        self.check_alarms(first=PER_LISTENER, preload=SLOW_EPOLL)
+
+    def check_alone(self, **how):
+        """Nobody ever connects."""
+        broker = self.start_probe(["alarm 3000000"], **how)
+        late = int(broker.wait_log(r"probe: alarm after (\d+) us")[1]) / 1000
+        print(f"    late {late:.3f} ms")
+        self.assertLess(late, DEADLINE)
+
+    def test_no_clients(self):
+        self.check_alone()
+
+    def test_no_clients_with_per_listener_settings(self):
+        self.check_alone(first=PER_LISTENER)
+
+
+class Quiet(WakeTest):
+
+    @staticmethod
+    def switches(broker):
+        """How often the loop has gone to sleep, which it does after every signal."""
+        status = pathlib.Path(f"/proc/{broker.process.pid}/status").read_text()
+        return int(re.search(r"(?m)^voluntary_ctxt_switches:\s*(\d+)", status)[1])
+
+    def check_rest(self, **how):
+        """Two seconds have 20 rounds of 100 ms; signals that go on would make thousands of them."""
+        broker = self.start_probe(**how)
+        self.run_threads(broker, 20)
+        time.sleep(0.1)
+        before = self.switches(broker)
+        time.sleep(2)
+        self.assertLess(self.switches(broker) - before, 100)
+
+    @unittest.skipIf(INSTRUMENTED, "counts what the instrument does, too")
+    def test_no_signals_while_nothing_is_pending(self):
+        self.check_rest()
+        self.check_rest(first=PER_LISTENER)
+
+
+class End(WakeTest):
+    """T13."""
+
+    def check_end(self, broker):
+        began = time.monotonic()
+        broker.stop()
+        self.assertLess(time.monotonic() - began, 5 * SLOW)
+        self.assertRegex(broker.log(), r"probe: signal \d+ is as before")
+
+    def test_idle(self):
+        self.check_end(self.start_probe())
+        self.check_end(self.start_probe(first=PER_LISTENER))
+
+    def test_with_an_alarm_ahead(self):
+        self.check_end(self.start_probe(["alarm 60000000"]))
+
+    def test_busy(self):
+        for first in ([], PER_LISTENER):
+            broker = self.start_probe(first=first)
+            client = self.client(broker)
+            for _ in range(8):
+                client.publish("wake/run", "1000000 100")
+            eventually(lambda: client.ping() or True)
+            time.sleep(0.2)
+            self.check_end(broker)
+
+
+if __name__ == "__main__":
+    main()
