@@ -93,7 +93,7 @@ struct task {
 struct rpc_call {
     struct engine *engine;
     struct exchange *exchange;
-    const char *name;               /* of the method, as it was written */
+    const char *name;               /* of the method, or what was written in its place */
     struct registry_method *method; /* NULL: nobody registered it */
     const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
     const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */

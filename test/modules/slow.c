@@ -38,7 +38,7 @@ struct slow {
 static void nap(int32_t ms)
 {
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    while (nanosleep(&left, &left))
+    while (ms && nanosleep(&left, &left))
         continue;
 }
 
