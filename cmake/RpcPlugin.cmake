@@ -3,11 +3,17 @@
 # A static library out of handler modules, with the array of them (plugin/modules.h). A module's file is
 # named as the module is: sensor.c defines RPC_MODULE(sensor, ...). Modules see include/ and nothing else
 # of this tree. The module `rpc`, which describes the service, is built into core/ and comes first.
+#
+# A module that is more than a file has companions in a folder of its name beside it, sensor/*.c, which are
+# compiled with it and are no modules. What it has to be linked with is the target rpc_needs_sensor, if there
+# is one when this is called.
 function(rpc_add_modules target)
     cmake_parse_arguments(ARG "" "" "MODULES;DEFINITIONS" ${ARGN})
     set(declarations "")
     set(entries "")
-    set(sources "")
+    set(words "")
+    set(companions "")
+    set(needs "")
     foreach(file IN LISTS ARG_MODULES)
         get_filename_component(word ${file} NAME_WE)
         if(NOT word MATCHES "^[a-z][a-z0-9]*$")
@@ -16,11 +22,18 @@ function(rpc_add_modules target)
         if(word STREQUAL "rpc")
             message(FATAL_ERROR "${file}: the module `rpc` is built in")
         endif()
-        list(APPEND sources "${word}")
+        list(APPEND words ${word})
+        get_filename_component(folder ${file} ABSOLUTE)
+        get_filename_component(folder ${folder} DIRECTORY)
+        file(GLOB found CONFIGURE_DEPENDS ${folder}/${word}/*.c)
+        list(APPEND companions ${found})
+        if(TARGET rpc_needs_${word})
+            list(APPEND needs rpc_needs_${word})
+        endif()
     endforeach()
-    list(SORT sources)
-    list(PREPEND sources rpc)
-    foreach(word IN LISTS sources)
+    list(SORT words)
+    list(PREPEND words rpc)
+    foreach(word IN LISTS words)
         string(APPEND declarations "extern const rpc_module rpc_module_${word};\n")
         string(APPEND entries "    &rpc_module_${word},\n")
     endforeach()
@@ -35,10 +48,10 @@ const rpc_module *const plugin_modules[] = {
 };
 " @ONLY)
 
-    add_library(${target} STATIC ${ARG_MODULES})
+    add_library(${target} STATIC ${ARG_MODULES} ${companions})
     target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/include)
     target_compile_definitions(${target} PRIVATE ${ARG_DEFINITIONS})
-    target_link_libraries(${target} PRIVATE rpc_flags PkgConfig::CJSON m)
+    target_link_libraries(${target} PRIVATE rpc_flags PkgConfig::CJSON m ${needs})
     add_library(${target}_list OBJECT ${list})
     target_include_directories(${target}_list PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/plugin)
     target_link_libraries(${target}_list PRIVATE rpc_flags)

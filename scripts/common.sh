@@ -30,7 +30,7 @@ install_packages() {
 
 # What building the plugin takes.
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config mosquitto mosquitto-dev libmosquitto-dev
-    mosquitto-clients libcjson-dev uthash-dev libxxhash-dev)
+    mosquitto-clients libcjson-dev uthash-dev libxxhash-dev libsqlite3-dev)
 
 # find_mosquitto: where the broker is, which Debian keeps off the PATH of ordinary users.
 find_mosquitto() {
