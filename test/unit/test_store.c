@@ -1,0 +1,970 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * handlers/sensor/store.c: readings that come back, limits, and databases with which something is wrong. Each
+ * test has a folder of its own. What others do to a file is done by a second connection, or to the file
+ * itself.
+ */
+#include "sensor/store.h"
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PATH = 128, BUSY_MS = 50 };
+
+static char folder[PATH / 2], path[PATH], wal[PATH], shared[PATH];
+static struct store *store;
+static struct store_failure failure;
+
+/* ---- The folder ---- */
+
+static char *in_folder(char *out, const char *name)
+{
+    snprintf(out, PATH, "%s/%s", folder, name);
+    return out;
+}
+
+static void make_folder(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/rpc-store-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    in_folder(path, "sensors.db");
+    in_folder(wal, "sensors.db-wal");
+    in_folder(shared, "sensors.db-shm");
+    store = store_new(path, "rpc", BUSY_MS);
+    ck_assert_ptr_nonnull(store);
+}
+
+static void remove_folder(void)
+{
+    store_close(store);
+    DIR *entries = opendir(folder);
+    ck_assert_ptr_nonnull(entries);
+    char name[PATH + 256];
+    for (const struct dirent *entry; (entry = readdir(entries));) {
+        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
+        unlink(name);
+    }
+    closedir(entries);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static void reopen(void)
+{
+    store_close(store);
+    store = store_new(path, "rpc", BUSY_MS);
+}
+
+/* A whole file, for comparison and for repair. */
+struct contents {
+    char bytes[1 << 18];
+    size_t size;
+};
+
+static void read_file(const char *name, struct contents *contents)
+{
+    FILE *file = fopen(name, "rb");
+    ck_assert_ptr_nonnull(file);
+    contents->size = fread(contents->bytes, 1, sizeof contents->bytes, file);
+    ck_assert_uint_lt(contents->size, sizeof contents->bytes);
+    fclose(file);
+}
+
+static void write_file(const char *name, const void *bytes, size_t size)
+{
+    FILE *file = fopen(name, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void check_unchanged(const char *name, const struct contents *before)
+{
+    static struct contents now;
+    read_file(name, &now);
+    ck_assert_uint_eq(now.size, before->size);
+    ck_assert_mem_eq(now.bytes, before->bytes, now.size);
+}
+
+/* ---- Somebody else ---- */
+
+static sqlite3 *other(const char *name, const char *sql)
+{
+    sqlite3 *database;
+    ck_assert_int_eq(sqlite3_open(name, &database), SQLITE_OK);
+    sqlite3_busy_timeout(database, 10000);
+    if (sqlite3_exec(database, sql, NULL, NULL, NULL) != SQLITE_OK)
+        ck_abort_msg("%s: %s", sql, sqlite3_errmsg(database));
+    return database;
+}
+
+static void by_other(const char *name, const char *sql)
+{
+    ck_assert_int_eq(sqlite3_close(other(name, sql)), SQLITE_OK);
+}
+
+/* The number or word that a query tells. */
+static const char *asked(const char *sql)
+{
+    static char answer[64];
+    sqlite3 *database = other(path, "");
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return answer;
+}
+
+/* ---- Readings ---- */
+
+static struct store_reading reading(const char *sensor, double value, double time)
+{
+    return (struct store_reading){.sensor = sensor, .size = strlen(sensor), .value = value, .time = time};
+}
+
+static bool add(struct store *to, const char *sensor, double value, double time)
+{
+    const struct store_reading given = reading(sensor, value, time);
+    return store_add(to, &given, &failure);
+}
+
+static void succeed(bool ok)
+{
+    if (!ok)
+        ck_abort_msg("%s: %s", store_cause_name(failure.cause), failure.why);
+}
+
+static bool save(struct store *to, const char *sensor, double value, double time)
+{
+    return store_begin(to, &failure) && add(to, sensor, value, time) && store_commit(to, &failure);
+}
+
+/* Readings with the values and times first, first + 1, ... */
+static void save_many(struct store *to, const char *sensor, int first, int count)
+{
+    succeed(store_begin(to, &failure));
+    for (int i = first; i < first + count; i++)
+        succeed(add(to, sensor, i, i));
+    succeed(store_commit(to, &failure));
+}
+
+#define CHECK_FAILED(call, expected)                                                   \
+    do {                                                                               \
+        memset(&failure, 0, sizeof failure);                                           \
+        ck_assert(!(call));                                                            \
+        ck_assert_str_eq(store_cause_name(failure.cause), store_cause_name(expected)); \
+        ck_assert_uint_gt(strlen(failure.why), 0);                                     \
+    } while (0)
+
+/* Opens the database as soon as it is tried again. */
+static void recover(void)
+{
+    for (int tries = 0; tries < 600 && !store_open(store, &failure); tries++)
+        usleep(100000);
+    succeed(store_open(store, &failure));
+}
+
+struct seen {
+    char text[512];
+    int most;
+};
+
+static bool see(void *data, const struct store_reading *last)
+{
+    struct seen *seen = data;
+    const size_t used = strlen(seen->text);
+    snprintf(seen->text + used, sizeof seen->text - used, "%.*s=%g/%d@%g ", (int)last->size, last->sensor,
+             last->value, last->unit, last->time);
+    return --seen->most != 0;
+}
+
+/* "name=value/unit@time " of each sensor. */
+static const char *loaded(struct store *from)
+{
+    static struct seen seen;
+    seen = (struct seen){.most = 100};
+    succeed(store_load(from, see, &seen, &failure));
+    return seen.text;
+}
+
+enum { POINTS = 2000 };
+
+/* The values of the history: "1 2 3", and "+ " before it if there are more. */
+static const char *history(struct store *from, const char *sensor, double first, double last, size_t limit)
+{
+    static char text[8 * POINTS];
+    static struct store_point points[POINTS];
+    const struct store_query query = {sensor, strlen(sensor), first, last, limit};
+    struct store_answer answer = {.points = points};
+    succeed(store_history(from, &query, &answer, &failure));
+    int used = snprintf(text, sizeof text, "%s", answer.more ? "+ " : "");
+    for (size_t i = 0; i < answer.count; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%g", i ? " " : "", points[i].value);
+    return text;
+}
+
+static const char *all_of(struct store *from, const char *sensor)
+{
+    return history(from, sensor, -INFINITY, INFINITY, POINTS);
+}
+
+static bool fails_to_look(struct store *from)
+{
+    struct store_point point;
+    const struct store_query query = {"a", 1, 0, 10, 1};
+    struct store_answer answer = {.points = &point, .count = 5, .more = true};
+    const bool ok = store_history(from, &query, &answer, &failure);
+    ck_assert(!answer.more);
+    ck_assert(ok || answer.count == 0);
+    return ok;
+}
+
+/* ---- What is kept ---- */
+
+START_TEST(readings_come_back)
+{
+    succeed(store_open(store, &failure));
+    ck_assert_str_eq(loaded(store), "");
+    succeed(store_begin(store, &failure));
+    const struct store_reading first = {"b", 1, 25.5, 1795253475.25, 2};
+    succeed(store_add(store, &first, &failure));
+    succeed(add(store, "a", -0.1, 2));
+    succeed(store_commit(store, &failure));
+    succeed(save(store, "c", 3, 4));
+    succeed(save(store, "a", 5, 1));
+    ck_assert_str_eq(loaded(store), "b=25.5/2@1.79525e+09 a=5/0@1 c=3/0@4 ");
+    reopen();
+    ck_assert_str_eq(loaded(store), "b=25.5/2@1.79525e+09 a=5/0@1 c=3/0@4 ");
+    ck_assert_str_eq(all_of(store, "a"), "5 -0.1");
+
+    struct store_point point;
+    const struct store_query query = {"b", 1, 1795253475.25, 1795253475.25, 1};
+    struct store_answer answer = {.points = &point};
+    succeed(store_history(store, &query, &answer, &failure));
+    ck_assert_uint_eq(answer.count, 1);
+    ck_assert(point.value == 25.5 && point.time == 1795253475.25 && point.unit == 2);
+}
+END_TEST
+
+START_TEST(names_are_what_they_are)
+{
+    const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0},
+                                          {"abc", 1, 2, 2, 0},
+                                          {"'; DROP TABLE sensors", 21, 3, 3, 0},
+                                          {"\xc3\xa4", 2, 4, 4, 0}};
+    succeed(store_begin(store, &failure));
+    for (size_t i = 0; i < 4; i++)
+        succeed(store_add(store, &names[i], &failure));
+    succeed(store_commit(store, &failure));
+    ck_assert_str_eq(asked("SELECT count(*) FROM sensors"), "4");
+    ck_assert_str_eq(asked("SELECT length(CAST(name AS BLOB)) FROM sensors WHERE value = 1"), "3");
+    ck_assert_str_eq(all_of(store, "a"), "2");
+    ck_assert_str_eq(all_of(store, "abc"), "");
+    ck_assert_str_eq(all_of(store, "'; DROP TABLE sensors"), "3");
+    ck_assert_str_eq(all_of(store, "\xc3\xa4"), "4");
+}
+END_TEST
+
+START_TEST(loading_stops_when_told)
+{
+    succeed(save(store, "a", 1, 1));
+    succeed(save(store, "b", 2, 2));
+    struct seen seen = {.most = 1};
+    succeed(store_load(store, see, &seen, &failure));
+    ck_assert_str_eq(seen.text, "a=1/0@1 ");
+    succeed(save(store, "c", 3, 3));
+}
+END_TEST
+
+START_TEST(history_has_limits)
+{
+    ck_assert_str_eq(all_of(store, "a"), "");
+    save_many(store, "a", 1, 10);
+    save_many(store, "b", 100, 3);
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3 4 5 6 7 8 9 10");
+    ck_assert_str_eq(history(store, "a", 3, 5, 10), "3 4 5");
+    ck_assert_str_eq(history(store, "a", 3, 5, 3), "3 4 5");
+    ck_assert_str_eq(history(store, "a", 3, 5, 2), "+ 4 5");
+    ck_assert_str_eq(history(store, "a", 3, 5, 0), "+ ");
+    ck_assert_str_eq(history(store, "a", 20, 30, 0), "");
+    ck_assert_str_eq(history(store, "a", 5, 3, 10), "");
+    ck_assert_str_eq(history(store, "a", -INFINITY, INFINITY, 1), "+ 10");
+    ck_assert_str_eq(history(store, "c", -INFINITY, INFINITY, 1), "");
+}
+END_TEST
+
+START_TEST(the_same_time_keeps_the_order)
+{
+    for (int i = 1; i <= 5; i++)
+        succeed(save(store, "a", i, 7));
+    succeed(save(store, "a", 6, 3));
+    ck_assert_str_eq(all_of(store, "a"), "6 1 2 3 4 5");
+    ck_assert_str_eq(history(store, "a", 0, 10, 2), "+ 4 5");
+}
+END_TEST
+
+START_TEST(prefixes_share_nothing)
+{
+    struct store *second = store_new(path, "prod/rpc", BUSY_MS);
+    save_many(store, "a", 1, 3);
+    save_many(second, "a", 11, 3);
+    succeed(save(second, "b", 21, 1));
+    ck_assert_str_eq(loaded(store), "a=3/0@3 ");
+    ck_assert_str_eq(loaded(second), "a=13/0@13 b=21/0@1 ");
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3");
+    ck_assert_str_eq(all_of(store, "b"), "");
+
+    bool more;
+    const struct store_limits all = {.oldest = INFINITY, .keep = 1, .rows = 100};
+    succeed(store_prune(store, &all, &more, &failure));
+    ck_assert_str_eq(loaded(store), "");
+    ck_assert_str_eq(loaded(second), "a=13/0@13 b=21/0@1 ");
+    ck_assert_str_eq(all_of(second, "a"), "11 12 13");
+    store_close(second);
+}
+END_TEST
+
+START_TEST(in_memory)
+{
+    struct store *first = store_new(":memory:", "rpc", BUSY_MS);
+    struct store *second = store_new(":memory:", "rpc", BUSY_MS);
+    save_many(first, "a", 1, 3);
+    ck_assert_str_eq(loaded(first), "a=3/0@3 ");
+    ck_assert_str_eq(all_of(first, "a"), "1 2 3");
+    ck_assert_str_eq(loaded(second), "");
+    store_close(first);
+    store_close(second);
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+/* What SQLite would take for more than a name. */
+START_TEST(paths_are_names)
+{
+    static const char *const names[] = {"file:a.db?mode=memory", ":memory:x"};
+    ck_assert_int_eq(chdir(folder), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct store *named = store_new(names[i], "rpc", BUSY_MS);
+        succeed(save(named, "a", 1, 1));
+        ck_assert_int_eq(access(names[i], F_OK), 0);
+        store_close(named);
+    }
+    struct store *nameless = store_new("", "rpc", BUSY_MS);
+    CHECK_FAILED(store_open(nameless, &failure), STORE_CANNOT_OPEN);
+    store_close(nameless);
+    ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+START_TEST(the_file_is_ours_and_has_a_log)
+{
+    succeed(save(store, "a", 1, 1));
+    ck_assert_str_eq(asked("PRAGMA journal_mode"), "wal");
+    ck_assert_str_eq(asked("PRAGMA application_id"), "1919968115");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "2");
+}
+END_TEST
+
+START_TEST(closing)
+{
+    store_close(NULL);
+    store_close(store_new(path, "rpc", 0)); /* never opened */
+    ck_assert_int_ne(access(path, F_OK), 0);
+
+    struct store *nowhere = store_new("/nowhere/at/all.db", "rpc", 0);
+    CHECK_FAILED(store_open(nowhere, &failure), STORE_CANNOT_OPEN);
+    ck_assert_ptr_nonnull(strstr(failure.why, "No such file"));
+    ck_assert(!store_open(nowhere, NULL));
+    store_close(nowhere);
+
+    struct store *half = store_new(path, "rpc", 0);
+    succeed(store_begin(half, &failure) && add(half, "a", 1, 1));
+    store_close(half);
+    ck_assert_str_eq(loaded(store), "");
+}
+END_TEST
+
+/* ---- Groups ---- */
+
+START_TEST(groups_are_whole)
+{
+    succeed(store_begin(store, &failure) && add(store, "a", 1, 1));
+    store_rollback(store);
+    ck_assert_str_eq(loaded(store), "");
+    store_rollback(store);
+    CHECK_FAILED(add(store, "a", 2, 2), STORE_FAILED);
+    CHECK_FAILED(store_commit(store, &failure), STORE_FAILED);
+
+    succeed(store_begin(store, &failure) && add(store, "a", 3, 3));
+    succeed(store_begin(store, &failure) && add(store, "b", 4, 4));
+    succeed(store_commit(store, &failure));
+    ck_assert_str_eq(loaded(store), "b=4/0@4 ");
+    succeed(store_begin(store, &failure) && store_commit(store, &failure));
+}
+END_TEST
+
+/* One reading that cannot be stored: none of the group is, and all hear the same. */
+START_TEST(one_failure_is_everybodys)
+{
+    succeed(save(store, "a", 1, 1));
+    by_other(path, "CREATE TRIGGER no BEFORE INSERT ON readings WHEN new.value = 66"
+                   " BEGIN SELECT raise(ABORT, 'not this one'); END");
+    succeed(store_begin(store, &failure) && add(store, "a", 2, 2));
+    CHECK_FAILED(add(store, "b", 66, 3), STORE_FAILED);
+    ck_assert_str_eq(failure.why, "not this one");
+    CHECK_FAILED(add(store, "a", 4, 4), STORE_FAILED);
+    ck_assert_str_eq(failure.why, "not this one");
+    CHECK_FAILED(store_commit(store, &failure), STORE_FAILED);
+    ck_assert_str_eq(failure.why, "not this one");
+    ck_assert_str_eq(loaded(store), "a=1/0@1 ");
+    succeed(save(store, "a", 5, 5));
+    ck_assert_str_eq(all_of(store, "a"), "1 5");
+}
+END_TEST
+
+/* Stores, tells by a byte what has been stored, and goes on until it is killed. */
+static void store_for_ever(int told)
+{
+    struct store *own = store_new(path, "rpc", 10000);
+    for (int i = 0;; i++) {
+        if (!save(own, "a", i, i) || write(told, "", 1) != 1)
+            _exit(1);
+    }
+}
+
+static int kill_after(int answers)
+{
+    int ends[2], count = 0;
+    char byte;
+    ck_assert_int_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        store_for_ever(ends[1]);
+    close(ends[1]);
+    while (count < answers && read(ends[0], &byte, 1) == 1)
+        count++;
+    kill(child, SIGKILL);
+    while (read(ends[0], &byte, 1) == 1)
+        count++;
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert_int_ge(count, answers);
+    return count;
+}
+
+START_TEST(what_was_answered_survives_a_kill)
+{
+    int answered = 0;
+    for (int round = 1; round <= 20; round++) {
+        answered += kill_after(round);
+        reopen();
+        succeed(store_open(store, &failure));
+        ck_assert_int_ge(atoi(asked("SELECT count(*) FROM readings")), answered);
+        ck_assert_str_eq(asked("SELECT kept - (SELECT count(*) FROM readings) FROM sensors"), "0");
+    }
+    ck_assert_str_eq(asked("PRAGMA integrity_check"), "ok");
+}
+END_TEST
+
+/* ---- Databases with which something is wrong ---- */
+
+START_TEST(locked)
+{
+    succeed(save(store, "a", 1, 1));
+    sqlite3 *holder = other(path, "BEGIN IMMEDIATE");
+    CHECK_FAILED(store_begin(store, &failure), STORE_LOCKED);
+    CHECK_FAILED(add(store, "a", 2, 2), STORE_LOCKED);
+    CHECK_FAILED(store_commit(store, &failure), STORE_LOCKED);
+    ck_assert_str_eq(failure.why, "database is locked");
+    bool more = true;
+    const struct store_limits limits = {.oldest = 0, .keep = 1, .rows = 1};
+    CHECK_FAILED(store_prune(store, &limits, &more, &failure), STORE_LOCKED);
+    ck_assert(!more);
+    ck_assert_str_eq(loaded(store), "a=1/0@1 "); /* readers are not kept waiting */
+    sqlite3_close(holder);
+    succeed(save(store, "a", 3, 3));
+    ck_assert_str_eq(all_of(store, "a"), "1 3");
+}
+END_TEST
+
+/* Opening that takes its time is not tried again at once, but in a while. */
+START_TEST(locked_when_it_is_opened)
+{
+    succeed(save(store, "a", 1, 1));
+    store_close(store);
+    sqlite3 *holder = other(path, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    store = store_new(path, "rpc", 300);
+    CHECK_FAILED(store_open(store, &failure), STORE_LOCKED);
+    sqlite3_close(holder);
+    CHECK_FAILED(store_begin(store, &failure), STORE_LOCKED);
+    CHECK_FAILED(store_commit(store, &failure), STORE_LOCKED);
+    CHECK_FAILED(fails_to_look(store), STORE_LOCKED);
+    recover();
+    ck_assert_str_eq(loaded(store), "a=1/0@1 ");
+}
+END_TEST
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Stores a group for which there is not the room of a log of before. */
+static bool save_too_many(void)
+{
+    bool ok = store_begin(store, &failure);
+    for (int i = 0; ok && i < 10000; i++)
+        ok = add(store, "a", 4 + i, 4 + i);
+    return store_commit(store, &failure) && ok;
+}
+
+/* No file may grow any more: as on a full disk. */
+START_TEST(full)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    save_many(store, "a", 1, 3);
+    struct stat file;
+    ck_assert_int_eq(stat(wal, &file), 0);
+    limit_files((rlim_t)file.st_size);
+    CHECK_FAILED(save_too_many(), STORE_FULL);
+    CHECK_FAILED(save_too_many(), STORE_FULL);
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3");
+    limit_files(RLIM_INFINITY);
+    recover();
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3");
+    succeed(save(store, "a", 6, 6));
+    reopen();
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3 6");
+    ck_assert_str_eq(loaded(store), "a=6/0@6 ");
+}
+END_TEST
+
+START_TEST(full_when_it_is_made)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(1000);
+    CHECK_FAILED(store_open(store, &failure), STORE_FULL);
+    limit_files(RLIM_INFINITY);
+    recover();
+    succeed(save(store, "a", 1, 1));
+}
+END_TEST
+
+/* A database that is closed, with 1000 readings, and its bytes. */
+static void fill(struct contents *contents)
+{
+    save_many(store, "a", 1, 1000);
+    reopen();
+    read_file(path, contents);
+    ck_assert_uint_gt(contents->size, 5 * 4096);
+}
+
+/* From where on bytes are overwritten: the header; all but the first page, which says what is where. */
+static const size_t damages[] = {0, 4096};
+
+START_TEST(corrupt)
+{
+    static struct contents whole, damaged;
+    fill(&whole);
+    damaged = whole;
+    memset(damaged.bytes + damages[_i], 0xa5, damages[_i] ? damaged.size - damages[_i] : 100);
+    write_file(path, damaged.bytes, damaged.size);
+
+    struct seen seen = {.most = 100};
+    CHECK_FAILED(store_load(store, see, &seen, &failure), STORE_CORRUPT);
+    CHECK_FAILED(save(store, "a", 2000, 2000), STORE_CORRUPT);
+    CHECK_FAILED(fails_to_look(store), STORE_CORRUPT);
+    bool more;
+    const struct store_limits limits = {.oldest = 0, .keep = 1, .rows = 1};
+    CHECK_FAILED(store_prune(store, &limits, &more, &failure), STORE_CORRUPT);
+    check_unchanged(path, &damaged);
+
+    write_file(path, whole.bytes, whole.size); /* in place: only a new connection sees it */
+    recover();
+    succeed(save(store, "a", 2000, 2000));
+    ck_assert_str_eq(history(store, "a", 999, 3000, 10), "999 1000 2000");
+}
+END_TEST
+
+/* What the file says of itself goes to the log. */
+START_TEST(reasons_are_printable)
+{
+    succeed(save(store, "a", 1, 1));
+    reopen();
+    by_other(path,
+             "PRAGMA writable_schema = ON;"
+             "UPDATE sqlite_master SET name = char(27, 10, 228) || hex(zeroblob(200)), sql = 'CREATE TABLE '"
+             " WHERE name = 'readings_by_time'");
+    CHECK_FAILED(store_open(store, &failure), STORE_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(failure.why, "(??"));
+    ck_assert_uint_eq(strlen(failure.why), STORE_WHY_BYTES - 1);
+    for (const char *c = failure.why; *c; c++)
+        ck_assert(*c >= ' ' && *c <= '~');
+}
+END_TEST
+
+/* root may write whatever the modes of a file are, so root becomes nobody for a while. */
+static bool give_up_root(void)
+{
+    if (geteuid() != 0)
+        return true;
+    if (seteuid(65534) != 0)
+        return false;
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak sanitizer has to look at us yet */
+    return true;
+}
+
+static void be_root_again(void)
+{
+    if (getuid() == 0)
+        ck_assert_int_eq(seteuid(0), 0);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+/* The modes of the folder: without the permission to make files in it, nothing can be read either. */
+static const mode_t folder_modes[] = {0777, 0555};
+
+START_TEST(read_only)
+{
+    succeed(save(store, "a", 1, 1));
+    reopen();
+    ck_assert_int_eq(chmod(path, 0444), 0);
+    ck_assert_int_eq(chmod(folder, folder_modes[_i]), 0);
+    if (!give_up_root()) {
+        printf("read_only is left out: root cannot become anybody else here\n");
+        return;
+    }
+    if (folder_modes[_i] == 0777)
+        ck_assert_str_eq(loaded(store), "a=1/0@1 ");
+    CHECK_FAILED(store_begin(store, &failure), STORE_READ_ONLY);
+    CHECK_FAILED(store_commit(store, &failure), STORE_READ_ONLY);
+    be_root_again();
+    ck_assert_int_eq(chmod(folder, 0700), 0);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    unlink(wal); /* they are nobody's */
+    unlink(shared);
+    recover();
+    succeed(save(store, "a", 2, 2));
+    ck_assert_str_eq(all_of(store, "a"), "1 2");
+}
+END_TEST
+
+START_TEST(no_database)
+{
+    static const char *const texts[] = {"xy", "# sensors\ntemp1 = 25.5\n"};
+    static struct contents before;
+    memset(before.bytes, 'x', before.size = 10000);
+    memcpy(before.bytes, texts[_i % 2], strlen(texts[_i % 2]));
+    if (_i < 2)
+        before.size = strlen(texts[_i]);
+    write_file(path, before.bytes, before.size);
+    CHECK_FAILED(store_open(store, &failure), STORE_CORRUPT);
+    CHECK_FAILED(save(store, "a", 1, 1), STORE_CORRUPT);
+    check_unchanged(path, &before);
+}
+END_TEST
+
+START_TEST(an_empty_file_is_filled)
+{
+    write_file(path, "", 0);
+    succeed(save(store, "a", 1, 1));
+    ck_assert_str_eq(loaded(store), "a=1/0@1 ");
+}
+END_TEST
+
+static const struct {
+    const char *sql;
+    enum store_cause cause;
+} strangers[] = {
+    {"CREATE TABLE sensors (id)", STORE_FOREIGN},
+    {"CREATE TABLE t (id); PRAGMA user_version = 2", STORE_FOREIGN},
+    {"PRAGMA application_id = 1", STORE_FOREIGN},
+    {"PRAGMA application_id = 1; CREATE TABLE t (id)", STORE_FOREIGN},
+    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 3", STORE_NEWER},
+    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 1000; CREATE TABLE t (id)", STORE_NEWER},
+};
+
+START_TEST(somebody_elses)
+{
+    static struct contents before;
+    by_other(path, strangers[_i].sql);
+    read_file(path, &before);
+    CHECK_FAILED(store_open(store, &failure), strangers[_i].cause);
+    CHECK_FAILED(save(store, "a", 1, 1), strangers[_i].cause);
+    check_unchanged(path, &before);
+    ck_assert_int_ne(access(wal, F_OK), 0);
+}
+END_TEST
+
+/* ---- Earlier versions ---- */
+
+/* Version 1 as it was: this does not change with the code. */
+static const char version_1[] =
+    "PRAGMA application_id = 1919968115; PRAGMA user_version = 1;"
+    "CREATE TABLE sensors (id INTEGER PRIMARY KEY AUTOINCREMENT, prefix TEXT NOT NULL, name TEXT NOT NULL,"
+    " value REAL NOT NULL, unit INTEGER NOT NULL, time REAL NOT NULL,"
+    " kept INTEGER NOT NULL DEFAULT 0, UNIQUE (prefix, name));"
+    "CREATE TABLE readings (id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, time REAL NOT NULL,"
+    " value REAL NOT NULL, unit INTEGER NOT NULL);"
+    "CREATE TRIGGER reading_came AFTER INSERT ON readings BEGIN"
+    " UPDATE sensors SET kept = kept + 1 WHERE id = new.sensor; END;"
+    "CREATE TRIGGER reading_went AFTER DELETE ON readings BEGIN"
+    " UPDATE sensors SET kept = kept - 1 WHERE id = old.sensor; END;"
+    "INSERT INTO sensors (prefix, name, value, unit, time) VALUES ('rpc', 'a', 2, 1, 20), ('x', 'a', 9, 0, "
+    "9);"
+    "INSERT INTO readings (sensor, time, value, unit) VALUES (1, 10, 1, 0), (1, 20, 2, 1), (2, 9, 9, 0);";
+
+START_TEST(version_1_is_brought_up_to_date)
+{
+    by_other(path, version_1);
+    ck_assert_str_eq(loaded(store), "a=2/1@20 ");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "2");
+    ck_assert_str_eq(asked("SELECT count(*) FROM sqlite_master WHERE name = 'readings_by_time'"), "1");
+    succeed(save(store, "a", 3, 30));
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3");
+    ck_assert_str_eq(asked("SELECT group_concat(kept) FROM sensors"), "3,1");
+}
+END_TEST
+
+/* A new file and an old one that was brought up to date are the same. */
+START_TEST(all_versions_end_alike)
+{
+    static char fresh[64];
+    static const char shape[] = "SELECT hex(sum(length(sql))) FROM (SELECT replace(sql, ' ', '') AS sql FROM "
+                                "sqlite_master ORDER BY name)";
+    succeed(store_open(store, &failure));
+    snprintf(fresh, sizeof fresh, "%s", asked(shape));
+    store_close(store);
+    unlink(path);
+    by_other(path, version_1);
+    store = store_new(path, "rpc", BUSY_MS);
+    succeed(store_open(store, &failure));
+    ck_assert_str_eq(asked(shape), fresh);
+}
+END_TEST
+
+START_TEST(a_step_is_taken_whole)
+{
+    by_other(path, version_1);
+    by_other(path, "CREATE TABLE readings_by_time (id)"); /* the name that the step needs */
+    CHECK_FAILED(store_open(store, &failure), STORE_FAILED);
+    ck_assert_str_eq(asked("PRAGMA user_version"), "1");
+    by_other(path, "DROP TABLE readings_by_time");
+    recover();
+    ck_assert_str_eq(loaded(store), "a=2/1@20 ");
+}
+END_TEST
+
+/* ---- Files that change places ---- */
+
+static void unlink_it(void)
+{
+    ck_assert_int_eq(unlink(path), 0);
+}
+
+static void move_it_away(void)
+{
+    char away[PATH];
+    ck_assert_int_eq(rename(path, in_folder(away, "away.db")), 0);
+}
+
+static void unlink_all(void)
+{
+    unlink(wal);
+    unlink(shared);
+    unlink_it();
+}
+
+static void put_another_there(void)
+{
+    char another[PATH];
+    struct store *made = store_new(in_folder(another, "another.db"), "rpc", BUSY_MS);
+    succeed(save(made, "new", 1, 1));
+    store_close(made);
+    ck_assert_int_eq(rename(another, path), 0);
+}
+
+static const struct {
+    void (*happens)(void);
+    const char *loaded;
+} replacements[] = {{unlink_it, ""}, {move_it_away, ""}, {unlink_all, ""}, {put_another_there, "new=1/0@1 "}};
+
+/* Two stores are in the file: neither stores into one that is gone, nor spoils the other's. */
+START_TEST(replaced)
+{
+    struct store *second = store_new(path, "second", BUSY_MS);
+    save_many(store, "a", 1, 100);
+    save_many(second, "a", 1, 100);
+    replacements[_i].happens();
+    ck_assert_str_eq(loaded(store), replacements[_i].loaded);
+    save_many(store, "b", 1, 100);
+    save_many(second, "c", 1, 50);
+    save_many(store, "b", 101, 1);
+    save_many(second, "c", 51, 1);
+    store_close(second);
+    reopen();
+    ck_assert_ptr_nonnull(strstr(loaded(store), "b=101/0@101 "));
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings WHERE sensor <> 0"), _i == 3 ? "153" : "152");
+    ck_assert_str_eq(asked("PRAGMA integrity_check"), "ok");
+}
+END_TEST
+
+/* One that was moved has all that was stored in it. */
+START_TEST(moved_away_whole)
+{
+    save_many(store, "a", 1, 3);
+    move_it_away();
+    succeed(save(store, "a", 4, 4));
+    char away[PATH];
+    struct store *old = store_new(in_folder(away, "away.db"), "rpc", BUSY_MS);
+    ck_assert_str_eq(all_of(old, "a"), "1 2 3");
+    store_close(old);
+}
+END_TEST
+
+START_TEST(replaced_within_a_group)
+{
+    succeed(save(store, "a", 1, 1));
+    succeed(store_begin(store, &failure) && add(store, "a", 2, 2));
+    unlink_it();
+    CHECK_FAILED(store_commit(store, &failure), STORE_REPLACED);
+    succeed(save(store, "a", 3, 3));
+    reopen();
+    ck_assert_str_eq(all_of(store, "a"), "3");
+}
+END_TEST
+
+/* Nothing but the log is deleted, and then the process is killed. */
+START_TEST(the_log_is_deleted)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool ok = save(store, "a", 1, 1) && unlink(wal) == 0 && save(store, "a", 2, 2);
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_str_eq(all_of(store, "a"), "1 2");
+}
+END_TEST
+
+/* ---- Pruning ---- */
+
+/* Prunes to the end, and returns in how many calls. */
+static int prune(double oldest, int64_t keep, int64_t rows)
+{
+    const struct store_limits limits = {oldest, keep, rows};
+    bool more = true;
+    int calls = 0;
+    for (; more; calls++) {
+        const int before = atoi(asked("SELECT count(*) FROM readings"));
+        succeed(store_prune(store, &limits, &more, &failure));
+        ck_assert_int_le(before - atoi(asked("SELECT count(*) FROM readings")), rows);
+        ck_assert_int_lt(calls, 1000);
+    }
+    return calls;
+}
+
+START_TEST(pruning_by_age)
+{
+    save_many(store, "a", 1, 10);
+    save_many(store, "b", 1, 3);
+    save_many(store, "c", 5, 3);
+    prune(5, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "5 6 7 8 9 10");
+    ck_assert_str_eq(loaded(store), "a=10/0@10 c=7/0@7 ");
+    ck_assert_str_eq(all_of(store, "c"), "5 6 7");
+    save_many(store, "b", 20, 1); /* it is a new one */
+    ck_assert_str_eq(loaded(store), "a=10/0@10 c=7/0@7 b=20/0@20 ");
+    ck_assert_str_eq(all_of(store, "b"), "20");
+}
+END_TEST
+
+START_TEST(pruning_by_count)
+{
+    save_many(store, "a", 1, 10);
+    save_many(store, "b", 1, 3);
+    prune(-INFINITY, 4, 100);
+    ck_assert_str_eq(all_of(store, "a"), "7 8 9 10");
+    ck_assert_str_eq(all_of(store, "b"), "1 2 3");
+    prune(9, 3, 100);
+    ck_assert_str_eq(all_of(store, "a"), "9 10");
+    ck_assert_str_eq(loaded(store), "a=10/0@10 ");
+    ck_assert_int_eq(prune(-INFINITY, 10, 100), 1);
+}
+END_TEST
+
+/* The last reading went back in time: its sensor stays for as long as it has others. */
+START_TEST(pruning_where_time_went_back)
+{
+    save_many(store, "a", 10, 3);
+    succeed(save(store, "a", 1, 1));
+    prune(5, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "a=1/0@1 ");
+    ck_assert_str_eq(all_of(store, "a"), "10 11 12");
+    prune(20, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "");
+}
+END_TEST
+
+/* However little one call may do, all of it is done in the end. */
+static const int64_t bounds[] = {1, 2, 3, 7, 1000};
+
+START_TEST(pruning_is_bounded)
+{
+    char name[8];
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        save_many(store, name, 10 * i, 10);
+    }
+    const int calls = prune(45, 4, bounds[_i]);
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "32");
+    ck_assert_str_eq(asked("SELECT group_concat(name) FROM (SELECT name FROM sensors ORDER BY id)"),
+                     "s4,s5,s6,s7,s8,s9,s10,s11");
+    ck_assert_str_eq(asked("SELECT count(*) FROM sensors WHERE kept <> 4"), "0");
+    ck_assert_int_ge(calls, (int)(88 / bounds[_i]));
+    ck_assert_int_le(calls, (int)(100 / bounds[_i] + 2));
+}
+END_TEST
+
+/* A key is not given out twice, so that nobody finds another's history. */
+START_TEST(keys_are_not_used_again)
+{
+    succeed(save(store, "a", 1, 1));
+    prune(5, INT64_MAX, 10);
+    succeed(save(store, "b", 6, 6));
+    ck_assert_str_eq(asked("SELECT id FROM sensors"), "2");
+}
+END_TEST
+
+UNIT_MAIN("store", make_folder, remove_folder, {readings_come_back, 0}, {names_are_what_they_are, 0},
+          {loading_stops_when_told, 0}, {history_has_limits, 0}, {the_same_time_keeps_the_order, 0},
+          {prefixes_share_nothing, 0}, {in_memory, 0}, {paths_are_names, 0},
+          {the_file_is_ours_and_has_a_log, 0}, {closing, 0}, {groups_are_whole, 0},
+          {one_failure_is_everybodys, 0}, {what_was_answered_survives_a_kill, 0}, {locked, 0},
+          {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)},
+          {reasons_are_printable, 0}, {read_only, UNIT_ROWS(folder_modes)}, {no_database, 3},
+          {an_empty_file_is_filled, 0}, {somebody_elses, UNIT_ROWS(strangers)},
+          {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
+          {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
+          {the_log_is_deleted, 0}, {pruning_by_age, 0}, {pruning_by_count, 0},
+          {pruning_where_time_went_back, 0}, {pruning_is_bounded, UNIT_ROWS(bounds)},
+          {keys_are_not_used_again, 0})
