@@ -79,7 +79,7 @@ static const char *const statements[STATEMENTS] = {
                    " (SELECT id FROM readings WHERE sensor = ?1 AND time < ?2 ORDER BY time, id LIMIT ?3)",
     [DELETE_EXCESS] = "DELETE FROM readings WHERE id IN"
                       " (SELECT id FROM readings WHERE sensor = ?1 ORDER BY time, id LIMIT ?3)",
-    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND time < ?2 AND kept = 0",
+    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND time < ?2",
 };
 
 /* Which file it was. */
@@ -178,7 +178,7 @@ static bool is_no_room(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-static enum store_cause cause_of(const struct store *store, int code, int error)
+static enum store_cause cause_of(int code, int error)
 {
     switch (code) {
     case SQLITE_BUSY:
@@ -193,8 +193,7 @@ static enum store_cause cause_of(const struct store *store, int code, int error)
     case SQLITE_READONLY:
         return STORE_READ_ONLY;
     case SQLITE_CANTOPEN:
-        /* What it needs beside a file that may be read alone, and cannot make. */
-        return sqlite3_db_readonly(store->database, "main") == 1 ? STORE_READ_ONLY : STORE_CANNOT_OPEN;
+        return STORE_CANNOT_OPEN;
     case SQLITE_IOERR:
         return is_no_room(error) ? STORE_FULL : error == EROFS ? STORE_READ_ONLY : STORE_IO;
     case SQLITE_NOMEM:
@@ -218,7 +217,7 @@ static bool fail(struct store *store)
     const int code = sqlite3_errcode(store->database) & 0xff;
     const int error = system_error(store->database, code);
     char buffer[64];
-    failure->cause = cause_of(store, code, error);
+    failure->cause = cause_of(code, error);
     if (error)
         snprintf(failure->why, sizeof failure->why, "%s (%s)", sqlite3_errmsg(store->database),
                  strerror_r(error, buffer, sizeof buffer));
