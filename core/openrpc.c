@@ -143,6 +143,9 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
     writer_member(writer, "payload", catalogue_payload(method));
     writer_member_integer(writer, "maxQos", catalogue->options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
+    if (method->done)
+        writer_member_integer(writer, "timeoutMs",
+                              method->timeout ? method->timeout : catalogue->options->timeout);
     write_announced(catalogue, method, writer);
     writer_text(writer, "}");
 }
@@ -258,6 +261,8 @@ static void write_limits(const struct catalogue *catalogue, struct writer *write
     writer_member_integer(writer, "maxDepth", JSON_DEPTH_MAX);
     writer_member_integer(writer, "maxNumber", JSON_NUMBER_MAX);
     writer_member_integer(writer, "maxQos", options->qos);
+    writer_member_integer(writer, "timeoutMaxMs", options->timeout_max);
+    writer_member_integer(writer, "maxPending", (int64_t)options->max_pending);
     writer_member_integer(writer, "rateLimit", options->rate_limit);
     writer_member_integer(writer, "rateBurst", options->rate_burst);
     writer_member_integer(writer, "duplicateWindowMs", milliseconds(options->duplicate_window));

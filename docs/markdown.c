@@ -110,10 +110,22 @@ static void print_errors(const rpc_error *errors)
     }
 }
 
+static void print_deadline(const rpc_method *method)
+{
+    if (!method->done)
+        return;
+    if (method->timeout)
+        printf("\nTakes time; the deadline is %u ms", (unsigned)method->timeout);
+    else
+        printf("\nTakes time; the deadline is the option `timeout`");
+    printf("%s.\n", method->must_finish ? ", and it goes on when its caller has gone" : "");
+}
+
 static void print_method(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
            method->read_only ? ". Read-only: a call that comes again runs again." : "");
+    print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
     print_errors(method->errors);

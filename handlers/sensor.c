@@ -1,50 +1,96 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Temperature sensors: the last reading of each, in memory. Devices report with updateSensor, everybody else
- * asks or listens to sensorUpdated. How many sensors there may be is bounded, since a device that makes up
- * its id anew with each reading must not fill the gateway's memory.
+ * Temperature sensors. Devices report with updateSensor, which answers when the reading is in the database;
+ * everybody else asks, or listens to sensorUpdated and to the average that is told every so often.
+ *
+ * The database (sensor/store.h) is used by workers alone, each of its two connections in a lane of its own:
+ * one writes, and commits what waits as one group, the other reads the history meanwhile. The last readings
+ * are also in memory (sensor/table.h), which is the broker's thread's.
  */
-#include <mosquitto_rpc.h>
+#include "sensor/store.h"
+#include "sensor/table.h"
 
-#define HASH_NONFATAL_OOM 1
+#include <math.h>
+#include <mosquitto_rpc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
-enum { ID_CHARACTERS = 64, ID_BYTES = 4 * ID_CHARACTERS + 1, SENSORS_MAX = 10000 };
+enum {
+    BUSY_MS = 2000,     /* to wait for others that have the database locked */
+    GROUP_MAX = 256,    /* readings in one transaction */
+    HISTORY_MAX = 1000, /* readings in one answer */
+    PRUNE_MS = 60000,   /* between two looks at what is too old */
+    PRUNE_ROWS = 2000,  /* readings that are deleted in one go, while others wait */
+    RELOAD_MS = 5000,   /* between two attempts to read what could not be read at the start */
+    DAY = 86400
+};
 
-enum unit { CELSIUS, FAHRENHEIT, KELVIN };
-static const char *const units[] = {"C", "F", "K", NULL};
-static const double absolute_zero[] = {-273.15, -459.67, 0};
+/* The order is what the database has kept. */
+static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K", [UNITS] = NULL};
+static const double absolute_zero[] = {[CELSIUS] = -273.15, [FAHRENHEIT] = -459.67, [KELVIN] = 0};
 
-struct sensor {
-    char id[ID_BYTES];
-    double value, time;
-    enum unit unit;
-    UT_hash_handle hh;
+struct options {
+    const char *db;
+    int32_t max_sensors, interval, window, keep_count;
+    int64_t keep_age;
+};
+
+/* Work without a call that there is at most one of at a time; its data lies in the state. */
+struct loading {
+    struct store *store;
+    struct store_reading *readings; /* of malloc(), their texts too */
+    size_t count, room, most;
+    bool more; /* than there is room for */
+    bool loaded;
+    struct store_failure failure;
+};
+
+struct pruning {
+    struct store *store;
+    struct store_limits limits;
+    bool pruned, more;
+    struct store_failure failure;
 };
 
 struct sensors {
-    struct sensor *table; /* in the order of their first readings */
-    unsigned most;
+    rpc_instance *instance;
+    const struct options *options;
+    struct table table;
+    struct store *store, *history; /* the same one for a database in memory, which has but one connection */
+    bool loaded;                   /* what the database knew is in the table */
+    bool pruning_runs;
+    bool averaged; /* the last average told was that of some sensors */
+    struct loading loading;
+    struct pruning pruning;
 };
 
-/* ---- Shapes ---- */
-
-struct options {
-    int32_t max_sensors;
-};
+/* ---- Options ---- */
 
 static const rpc_field option_fields[] = {
+    RPC_STRING(struct options, db,
+               .doc = "file of the database; `:memory:` keeps nothing beyond the broker's end",
+               .default_json = "\"sensors.db\"", .length = {1, 4096}),
     RPC_INT32(
         struct options, max_sensors,
         .doc = "the most sensors that are remembered; listSensors takes some 150 bytes of max_reply for each",
         .default_json = "400", .range = {1, SENSORS_MAX}),
+    RPC_INT32(struct options, interval, .doc = "time between two announcements of the average; 0: none",
+              .unit = "s", .default_json = "60", .range = {0, DAY}),
+    RPC_INT32(struct options, window,
+              .doc = "how long ago a sensor may have reported to count in the average", .unit = "s",
+              .default_json = "300", .range = {1, 30 * DAY}),
+    RPC_INT64(struct options, keep_age,
+              .doc = "how long readings are kept, and sensors that report no more; 0: for ever", .unit = "s",
+              .default_json = "2592000", .range = {0, INT64_C(3153600000)}),
+    RPC_INT32(struct options, keep_count, .doc = "how many readings are kept of each sensor",
+              .default_json = "10000", .range = {1, 100000000}),
 };
 
 static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct options, option_fields);
 
-#define SENSOR_ID(type) RPC_STRING(type, sensor_id, .doc = "the sensor", .length = {1, ID_CHARACTERS})
+/* ---- Shapes ---- */
+
+#define SENSOR_ID(type) RPC_STRING(type, sensor_id, .doc = "the sensor", .length = {1, SENSOR_CHARACTERS})
 
 struct update {
     const char *sensor_id;
@@ -112,29 +158,129 @@ static const rpc_field list_fields[] = {
 
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
 
-/* ---- The table ---- */
+struct failed {
+    const char *cause;
+};
 
-static struct sensor *find(const struct sensors *sensors, const char *id)
+static const rpc_field failed_fields[] = {
+    RPC_STRING(
+        struct failed, cause,
+        .doc = "locked, full, corrupt, read_only, cannot_open, foreign, newer, replaced, io, no_memory or "
+               "failed",
+        .length = {1, 16}),
+};
+
+static const rpc_shape failed_shape = RPC_OBJECT_SHAPE(struct failed, failed_fields);
+
+struct history_params {
+    const char *sensor_id;
+    double from, to;
+    int32_t limit;
+    bool has_from, has_to;
+};
+
+static const rpc_field history_params_fields[] = {
+    SENSOR_ID(struct history_params),
+    RPC_DOUBLE(struct history_params, from, .doc = "no readings before this, Unix time", .unit = "s",
+               .optional = true, .flag = RPC_FLAG(struct history_params, has_from)),
+    RPC_DOUBLE(struct history_params, to, .doc = "no readings after this, Unix time", .unit = "s",
+               .optional = true, .flag = RPC_FLAG(struct history_params, has_to)),
+    RPC_INT32(struct history_params, limit, .doc = "the newest so many of them", .default_json = "100",
+              .range = {1, HISTORY_MAX}),
+};
+
+static const rpc_shape history_params_shape = RPC_OBJECT_SHAPE(struct history_params, history_params_fields);
+
+struct point {
+    double time, value;
+    enum unit unit;
+};
+
+static const rpc_field point_fields[] = {
+    RPC_DOUBLE(struct point, time, .doc = "when it was reported, Unix time", .unit = "s"),
+    RPC_DOUBLE(struct point, value, .doc = "the temperature"),
+    RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
+};
+
+static const rpc_shape point_shape = RPC_OBJECT_SHAPE(struct point, point_fields);
+
+struct history {
+    const char *sensor_id;
+    const struct point *readings;
+    size_t count;
+    bool more;
+};
+
+static const rpc_field history_fields[] = {
+    SENSOR_ID(struct history),
+    RPC_OBJECT_ARRAY(struct history, readings, count, struct point, .doc = "the readings, the oldest first",
+                     .items = {0, HISTORY_MAX}, .shape = &point_shape),
+    RPC_BOOL(struct history, more, .doc = "there are older ones within the time that was asked for"),
+};
+
+static const rpc_shape history_shape = RPC_OBJECT_SHAPE(struct history, history_fields);
+
+struct average {
+    double temp;
+    bool has_temp;
+    const char *unit, *source;
+    int32_t sensors;
+};
+
+static const rpc_field average_fields[] = {
+    RPC_DOUBLE(struct average, temp, .doc = "the average; null: no sensor reports any more", .nullable = true,
+               .flag = RPC_FLAG(struct average, has_temp)),
+    RPC_STRING(struct average, unit, .doc = "always C", .length = {1, 1}),
+    RPC_STRING(struct average, source, .doc = "always all_sensors", .length = {1, 32}),
+    RPC_INT32(struct average, sensors, .doc = "how many sensors it is the average of"),
+};
+
+static const rpc_shape average_shape = RPC_OBJECT_SHAPE(struct average, average_fields);
+
+/* ---- What went wrong with the database ---- */
+
+static rpc_status raise_failure(rpc_call *call, const struct store_failure *failure, const char *what)
 {
-    struct sensor *sensor;
-    HASH_FIND_STR(sensors->table, id, sensor);
-    return sensor;
+    const struct failed failed = {store_cause_name(failure->cause)};
+    return rpc_raise_with(call, "storage_failed", &failed, "%s: %s", what, failure->why);
 }
 
-static struct sensor *add(struct sensors *sensors, const char *id)
+static void log_failure(const struct sensors *sensors, const struct store_failure *failure, const char *what)
 {
-    struct sensor *sensor = calloc(1, sizeof *sensor);
-    if (!sensor)
-        return NULL;
-    memcpy(sensor->id, id, strlen(id) + 1);
-    HASH_ADD_STR(sensors->table, id, sensor);
-    if (sensor->hh.tbl)
-        return sensor;
-    free(sensor);
-    return NULL;
+    rpc_log(sensors->instance, RPC_LOG_ERROR, "%s in %s: %s", what, sensors->options->db, failure->why);
 }
 
 /* ---- updateSensor ---- */
+
+struct report {
+    struct store *store;
+    struct store_reading reading;
+    struct sensor *sensor;
+    struct report *before; /* in its group */
+    bool stored;
+    struct store_failure failure;
+};
+
+/* All that wait are stored in one transaction: a disk takes as long for one as for all of them. */
+static void store_reports(rpc_job *job, void *data)
+{
+    struct report *last = NULL, *report = data;
+    struct store *store = report->store;
+    struct store_failure failure;
+    store_begin(store, &failure);
+    for (int count = 1; report; count++) {
+        store_add(store, &report->reading, &failure);
+        report->before = last;
+        last = report;
+        report = count < GROUP_MAX ? rpc_next(job) : NULL;
+    }
+    const bool stored = store_commit(store, &failure);
+    for (; last; last = last->before) {
+        last->stored = stored;
+        if (!stored)
+            last->failure = failure;
+    }
+}
 
 static rpc_status check_value(rpc_call *call, const struct update *given)
 {
@@ -148,30 +294,59 @@ static rpc_status check_value(rpc_call *call, const struct update *given)
 static rpc_status refuse_new(rpc_call *call, const struct sensors *sensors, const struct update *given)
 {
     const struct which which = {given->sensor_id};
-    return rpc_raise_with(call, "too_many_sensors", &which, "%u sensors are known, and that is the most",
-                          sensors->most);
+    return rpc_raise_with(call, "too_many_sensors", &which, "%zu sensors are known, and that is the most",
+                          sensors->table.most);
+}
+
+static rpc_status start_report(rpc_call *call, struct sensors *sensors, const struct update *given,
+                               struct sensor *sensor)
+{
+    struct report *report = rpc_alloc(call, sizeof *report);
+    if (!report)
+        return RPC_INTERNAL_ERROR;
+    *report = (struct report){
+        .store = sensors->store,
+        .sensor = sensor,
+        .reading = {given->sensor_id, strlen(given->sensor_id), given->value, rpc_call_time(call),
+                    (int)given->unit},
+    };
+    return rpc_start(call, "writing", report);
 }
 
 static rpc_status update_sensor(rpc_call *call, void *state, const void *params, void *result)
 {
     struct sensors *sensors = state;
     const struct update *given = params;
-    struct updated *updated = result;
-    const rpc_status status = check_value(call, given);
+    (void)result;
+    rpc_status status = check_value(call, given);
     if (status != RPC_OK)
         return status;
+    bool full;
+    struct sensor *sensor = table_expect(&sensors->table, given->sensor_id, &full);
+    if (!sensor)
+        return full ? refuse_new(call, sensors, given) : RPC_INTERNAL_ERROR;
+    status = start_report(call, sensors, given, sensor);
+    if (status != RPC_PENDING)
+        table_give_up(&sensors->table, sensor);
+    return status;
+}
 
-    struct sensor *sensor = find(sensors, given->sensor_id);
-    if (!sensor && HASH_COUNT(sensors->table) >= sensors->most)
-        return refuse_new(call, sensors, given);
-    if (!sensor)
-        sensor = add(sensors, given->sensor_id);
-    if (!sensor)
-        return RPC_INTERNAL_ERROR;
-    sensor->value = given->value;
-    sensor->unit = given->unit;
-    sensor->time = rpc_call_time(call);
-    *updated = (struct updated){given->sensor_id, given->value, true};
+/* A reading that was stored is the sensor's last one, also when its sender does not wait any more. */
+static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct sensors *sensors = state;
+    const struct report *report = data;
+    const struct store_reading *reading = &report->reading;
+    struct updated *updated = result;
+    if (report->stored)
+        table_take(&sensors->table, report->sensor, reading->value, (enum unit)reading->unit, reading->time);
+    else
+        table_give_up(&sensors->table, report->sensor);
+    if (report->failure.why[0])
+        log_failure(sensors, &report->failure, "a reading was not stored");
+    if (!report->stored)
+        return how == RPC_OK ? raise_failure(call, &report->failure, "the reading was not stored") : how;
+    *updated = (struct updated){reading->sensor, reading->value, true};
     return RPC_OK;
 }
 
@@ -182,14 +357,22 @@ static struct reading reading_of(const struct sensor *sensor)
     return (struct reading){sensor->id, sensor->value, sensor->unit, sensor->time};
 }
 
+static rpc_status raise_unknown(rpc_call *call, const struct sensors *sensors, const char *id)
+{
+    const struct which which = {id};
+    if (!sensors->loaded)
+        return raise_failure(call, &sensors->loading.failure, "the sensors could not be read so far");
+    return rpc_raise_with(call, "unknown_sensor", &which, "no reading of this sensor has arrived");
+}
+
 static rpc_status get_sensor(rpc_call *call, void *state, const void *params, void *result)
 {
+    const struct sensors *sensors = state;
     const struct which *given = params;
-    struct reading *reading = result;
-    const struct sensor *sensor = find(state, given->sensor_id);
+    const struct sensor *sensor = table_find(&sensors->table, given->sensor_id);
     if (!sensor)
-        return rpc_raise_with(call, "unknown_sensor", given, "no reading of this sensor has arrived");
-    *reading = reading_of(sensor);
+        return raise_unknown(call, sensors, given->sensor_id);
+    *(struct reading *)result = reading_of(sensor);
     return RPC_OK;
 }
 
@@ -198,59 +381,331 @@ static rpc_status list_sensors(rpc_call *call, void *state, const void *params, 
     (void)params;
     const struct sensors *sensors = state;
     struct list *list = result;
-    struct reading *readings = rpc_alloc(call, HASH_COUNT(sensors->table) * sizeof *readings);
+    if (!sensors->loaded)
+        return raise_failure(call, &sensors->loading.failure, "the sensors could not be read so far");
+    struct reading *readings = rpc_alloc(call, sensors->table.known * sizeof *readings);
     if (!readings)
         return RPC_INTERNAL_ERROR;
-    for (const struct sensor *sensor = sensors->table; sensor; sensor = sensor->hh.next)
-        readings[list->count++] = reading_of(sensor);
+    for (const struct sensor *sensor = sensors->table.sensors; sensor; sensor = sensor->hh.next) {
+        if (sensor->known)
+            readings[list->count++] = reading_of(sensor);
+    }
     list->sensors = readings;
     return RPC_OK;
 }
 
+/* ---- sensorHistory ---- */
+
+struct question {
+    struct store *store;
+    struct store_query query;
+    struct store_answer answer;
+    bool answered;
+    struct store_failure failure;
+};
+
+static void look_up(rpc_job *job, void *data)
+{
+    struct question *question = data;
+    if (rpc_is_wanted(job))
+        question->answered =
+            store_history(question->store, &question->query, &question->answer, &question->failure);
+}
+
+static struct store_query query_of(const struct history_params *given)
+{
+    return (struct store_query){
+        .sensor = given->sensor_id,
+        .size = strlen(given->sensor_id),
+        .from = given->has_from ? given->from : -INFINITY,
+        .to = given->has_to ? given->to : INFINITY,
+        .limit = (size_t)given->limit,
+    };
+}
+
+static rpc_status sensor_history(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct sensors *sensors = state;
+    const struct history_params *given = params;
+    (void)result;
+    if (!table_find(&sensors->table, given->sensor_id))
+        return raise_unknown(call, sensors, given->sensor_id);
+    struct question *question = rpc_alloc(call, sizeof *question);
+    struct store_point *points = rpc_alloc(call, (size_t)given->limit * sizeof *points);
+    if (!question || !points)
+        return RPC_INTERNAL_ERROR;
+    question->store = sensors->history;
+    question->query = query_of(given);
+    question->answer.points = points;
+    return rpc_start(call, sensors->history == sensors->store ? "writing" : "reading", question);
+}
+
+/* A unit that this version does not know is none that it has written. */
+static struct point point_of(const struct store_point *stored)
+{
+    const bool known = stored->unit >= 0 && stored->unit < UNITS;
+    return (struct point){stored->time, stored->value, known ? (enum unit)stored->unit : CELSIUS};
+}
+
+static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    const struct question *question = data;
+    struct history *history = result;
+    if (how != RPC_OK)
+        return how;
+    if (!question->answered) {
+        log_failure(state, &question->failure, "readings could not be looked up");
+        return raise_failure(call, &question->failure, "the readings could not be looked up");
+    }
+    struct point *points = rpc_alloc(call, question->answer.count * sizeof *points);
+    if (!points)
+        return RPC_INTERNAL_ERROR;
+    for (size_t i = 0; i < question->answer.count; i++)
+        points[i] = point_of(&question->answer.points[i]);
+    *history =
+        (struct history){question->query.sensor, points, question->answer.count, question->answer.more};
+    return RPC_OK;
+}
+
+/* ---- The average ---- */
+
+/* That no sensor reports any more is told once, so that the retained average is not taken for a new one. */
+static void tell_average(rpc_instance *instance, void *state, void *data)
+{
+    struct sensors *sensors = state;
+    size_t count;
+    (void)data;
+    const double oldest = rpc_time(instance) - sensors->options->window;
+    const double temp = table_average(&sensors->table, oldest, &count);
+    const struct average average = {temp, count > 0, "C", "all_sensors", (int32_t)count};
+    if (count || sensors->averaged)
+        rpc_announce(instance, NULL, "temperature", &average);
+    sensors->averaged = count > 0;
+}
+
+/* ---- What the database knew before ---- */
+
+static bool grow(struct loading *loading)
+{
+    if (loading->count < loading->room)
+        return true;
+    const size_t room = loading->room ? 2 * loading->room : 64;
+    struct store_reading *readings = realloc(loading->readings, room * sizeof *readings);
+    if (!readings)
+        return false;
+    loading->readings = readings;
+    loading->room = room;
+    return true;
+}
+
+static bool load_one(void *data, const struct store_reading *last)
+{
+    struct loading *loading = data;
+    loading->more = loading->count == loading->most;
+    char *id = loading->more || last->size >= SENSOR_BYTES || !grow(loading) ? NULL : malloc(last->size + 1);
+    if (!id)
+        return false;
+    memcpy(id, last->sensor, last->size);
+    id[last->size] = '\0';
+    loading->readings[loading->count] = *last;
+    loading->readings[loading->count++].sensor = id;
+    return true;
+}
+
+static void load(rpc_job *job, void *data)
+{
+    struct loading *loading = data;
+    (void)job;
+    loading->loaded = store_load(loading->store, load_one, loading, &loading->failure);
+}
+
+static void free_loaded(struct loading *loading)
+{
+    for (size_t i = 0; i < loading->count; i++)
+        free((char *)(uintptr_t)loading->readings[i].sensor);
+    free(loading->readings);
+    loading->readings = NULL;
+    loading->count = loading->room = 0;
+}
+
+/* What has been reported since is newer. */
+static void take_loaded(struct sensors *sensors, const struct store_reading *reading)
+{
+    bool full;
+    const bool known = reading->unit >= 0 && reading->unit < UNITS;
+    if (!known || table_find(&sensors->table, reading->sensor))
+        return;
+    struct sensor *sensor = table_expect(&sensors->table, reading->sensor, &full);
+    if (sensor)
+        table_take(&sensors->table, sensor, reading->value, (enum unit)reading->unit, reading->time);
+}
+
+static rpc_status end_load(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct sensors *sensors = state;
+    struct loading *loading = data;
+    (void)call, (void)result;
+    sensors->loaded = loading->loaded;
+    if (!loading->loaded && how == RPC_OK)
+        log_failure(sensors, &loading->failure, "the sensors could not be read");
+    if (loading->more)
+        rpc_log(sensors->instance, RPC_LOG_WARNING,
+                "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
+                loading->most);
+    for (size_t i = 0; loading->loaded && i < loading->count; i++)
+        take_loaded(sensors, &loading->readings[i]);
+    free_loaded(loading);
+    return RPC_OK;
+}
+
+static void load_later(rpc_instance *instance, void *state, void *data);
+
+static void load_again(struct sensors *sensors)
+{
+    if (!sensors->loaded)
+        rpc_after(sensors->instance, RELOAD_MS, load_later, NULL);
+}
+
+static rpc_status end_load_again(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    end_load(call, state, data, how, result);
+    load_again(state);
+    return RPC_OK;
+}
+
+static void load_later(rpc_instance *instance, void *state, void *data)
+{
+    struct sensors *sensors = state;
+    (void)data;
+    if (rpc_background(instance, "writing", load, end_load_again, &sensors->loading) != RPC_PENDING)
+        load_again(sensors);
+}
+
+/* ---- What is too old ---- */
+
+static void prune(rpc_job *job, void *data)
+{
+    struct pruning *pruning = data;
+    (void)job;
+    pruning->pruned = store_prune(pruning->store, &pruning->limits, &pruning->more, &pruning->failure);
+}
+
+static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status how, void *result);
+
+static void start_pruning(struct sensors *sensors)
+{
+    sensors->pruning_runs =
+        rpc_background(sensors->instance, "writing", prune, end_prune, &sensors->pruning) == RPC_PENDING;
+}
+
+/* Others have their turn between two goes. */
+static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct sensors *sensors = state;
+    const struct pruning *pruning = data;
+    (void)call, (void)result;
+    sensors->pruning_runs = false;
+    if (how != RPC_OK)
+        return how;
+    if (!pruning->pruned)
+        log_failure(sensors, &pruning->failure, "old readings could not be deleted");
+    else if (pruning->more)
+        start_pruning(sensors);
+    else
+        table_forget(&sensors->table, pruning->limits.oldest);
+    return RPC_OK;
+}
+
+static void prune_now(rpc_instance *instance, void *state, void *data)
+{
+    struct sensors *sensors = state;
+    const int64_t age = sensors->options->keep_age;
+    (void)data;
+    if (sensors->pruning_runs || !sensors->loaded)
+        return;
+    sensors->pruning.limits = (struct store_limits){
+        .oldest = age ? rpc_time(instance) - (double)age : -INFINITY,
+        .keep = sensors->options->keep_count,
+        .rows = PRUNE_ROWS,
+    };
+    start_pruning(sensors);
+}
+
 /* ---- The module ---- */
 
+static bool open_stores(struct sensors *sensors)
+{
+    const char *path = sensors->options->db, *prefix = rpc_prefix(sensors->instance);
+    sensors->store = store_new(path, prefix, BUSY_MS);
+    sensors->history = strcmp(path, ":memory:") == 0 ? sensors->store : store_new(path, prefix, BUSY_MS);
+    sensors->loading.store = sensors->pruning.store = sensors->store;
+    sensors->loading.most = sensors->table.most;
+    return sensors->store && sensors->history;
+}
+
+/* A database that cannot be used is no reason to stop the broker: callers are told, and it may be mended. */
 static rpc_status init(rpc_instance *instance, void *state, const void *options)
 {
-    (void)instance;
     struct sensors *sensors = state;
-    sensors->most = (unsigned)((const struct options *)options)->max_sensors;
-    return RPC_OK;
+    sensors->instance = instance;
+    sensors->options = options;
+    sensors->table.most = (size_t)sensors->options->max_sensors;
+    if (!open_stores(sensors))
+        return RPC_INTERNAL_ERROR;
+    load(NULL, &sensors->loading);
+    end_load_again(NULL, sensors, &sensors->loading, RPC_OK, NULL);
+    const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
+    const bool tells = !interval || rpc_every(instance, interval, tell_average, NULL);
+    return tells && rpc_every(instance, PRUNE_MS, prune_now, NULL) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 static void fini(void *state)
 {
     struct sensors *sensors = state;
-    struct sensor *sensor, *next;
-    HASH_ITER(hh, sensors->table, sensor, next)
-    {
-        HASH_DEL(sensors->table, sensor);
-        free(sensor);
-    }
+    if (sensors->history != sensors->store)
+        store_close(sensors->history);
+    store_close(sensors->store);
+    free_loaded(&sensors->loading);
+    table_clear(&sensors->table);
 }
 
 static const rpc_event events[] = {
     {.name = "sensorUpdated", .doc = "a sensor has reported a temperature"},
     {.name = "sensorUpdateFailed", .doc = "a reading was refused, and its sender had asked for no reply"},
+    {.name = "temperature",
+     .doc = "the average of the sensors that have reported lately, every sensor_interval",
+     .data = &average_shape,
+     .retained = true},
     {.name = NULL},
 };
+
+#define STORAGE_FAILED                                                                   \
+    {                                                                                    \
+        .code = "storage_failed", .doc = "the database could not be used; msg says why", \
+        .data = &failed_shape                                                            \
+    }
 
 static const rpc_error update_errors[] = {
     {.code = "out_of_range", .doc = "the temperature is below absolute zero", .data = &which_shape},
     {.code = "too_many_sensors",
      .doc = "the sensor is new, and no more are remembered",
      .data = &which_shape},
+    STORAGE_FAILED,
     {.code = NULL},
 };
 
 static const rpc_error get_errors[] = {
     {.code = "unknown_sensor", .doc = "the sensor has not reported anything", .data = &which_shape},
+    STORAGE_FAILED,
     {.code = NULL},
 };
+
+static const rpc_error list_errors[] = {STORAGE_FAILED, {.code = NULL}};
 
 static const rpc_method methods[] = {
     {
         .name = "updateSensor",
-        .doc = "Reports a temperature.",
+        .doc = "Reports a temperature; answers when it is in the database.",
         .params = &update_shape,
         .result = &updated_shape,
         .errors = update_errors,
@@ -258,6 +713,9 @@ static const rpc_method methods[] = {
         .announce = RPC_ALWAYS,
         .error_event = "sensorUpdateFailed",
         .run = update_sensor,
+        .work = store_reports,
+        .done = end_update,
+        .must_finish = true,
     },
     {
         .name = "getSensor",
@@ -273,11 +731,23 @@ static const rpc_method methods[] = {
         .doc = "Tells the last temperatures of all sensors.",
         .read_only = true,
         .result = &list_shape,
+        .errors = list_errors,
         .run = list_sensors,
+    },
+    {
+        .name = "sensorHistory",
+        .doc = "Tells the temperatures that a sensor has reported.",
+        .read_only = true,
+        .params = &history_params_shape,
+        .result = &history_shape,
+        .errors = get_errors,
+        .run = sensor_history,
+        .work = look_up,
+        .done = end_history,
     },
     {.name = NULL},
 };
 
-RPC_MODULE(sensor, .doc = "Temperature sensors and their last readings.",
+RPC_MODULE(sensor, .doc = "Temperature sensors, their last readings and the ones before.",
            .state_size = sizeof(struct sensors), .options = &options_shape, .methods = methods,
            .events = events, .init = init, .fini = fini);

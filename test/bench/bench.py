@@ -187,7 +187,8 @@ def broker(settings, plugin=None, qos=0, options=()):
         configuration = os.path.join(folder, "mosquitto.conf")
         write_configuration(configuration, port, settings.file(plugin) if plugin else None, qos, options)
         with open(log_path, "wb") as log:
-            process = start(settings, "broker", [settings.mosquitto, "-c", configuration], stderr=log)
+            process = start(settings, "broker", [settings.mosquitto, "-c", configuration], stderr=log,
+                            cwd=folder)
         try:
             wait_for_port(process, port)
             yield port, process.pid

@@ -212,7 +212,7 @@ class Broker:
         self.config_path.write_text(self.config())
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.environment())
+                                            cwd=self.directory, env=self.environment())
         return self
 
     def start(self):

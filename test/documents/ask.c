@@ -7,29 +7,16 @@
  */
 #include "rig.h"
 
-#include "modules.h"
-#include "settings.h"
-
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct settings *add_modules(struct rig *rig)
-{
-    char why[OPTIONS_WHY];
-    struct option_lines none = {NULL, 0};
-    struct settings *settings = settings_create(&none, plugin_modules, why);
-    ck_assert_msg(settings, "%s", why);
-    for (size_t i = 0; i < settings->module_count; i++)
-        rig_add(rig, settings->modules[i].module, settings->modules[i].options);
-    return settings;
-}
-
 static void answer_at(struct rig *rig, const char *topic, const char *payload)
 {
     fake_host_forget(&rig->host);
     rig_publish(rig, topic, payload);
+    rig_wait(rig, 1);
     const struct fake_message *reply = rig_last(&rig->host.replies);
     printf("%s\t%.*s\t%s\n", reply->status, (int)reply->size, reply->payload, reply->topic);
 }
@@ -62,9 +49,11 @@ START_TEST(lines)
 {
     static struct rig rig;
     rig_init(&rig);
+    rig.impatient = true;
     rig.options.max_payload = rig.options.max_reply = 1000000;
     rig_start(&rig);
-    struct settings *settings = add_modules(&rig);
+    struct settings *settings = rig_settings(NULL, 0);
+    rig_add_modules(&rig, settings);
     answer_all(&rig);
     rig_close(&rig);
     settings_destroy(settings);

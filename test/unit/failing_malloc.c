@@ -3,6 +3,7 @@
 #include "failing_malloc.h"
 
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -17,8 +18,12 @@ void __wrap_free(void *memory);
 
 enum { PLACES = 1 << 14 }; /* more than twice as many as pieces are ever alive */
 
+/* Workers free what the armed thread has allocated. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct {
     bool armed, failed;
+    pthread_t thread; /* the one that armed it */
     enum failing_mode mode;
     size_t left; /* allocations that still succeed */
     size_t live;
@@ -30,16 +35,23 @@ static size_t place_of(const void *piece)
     return (uintptr_t)piece / 16 * 0x9E3779B1U % PLACES;
 }
 
+static bool is_armed(void)
+{
+    return state.armed && pthread_equal(state.thread, pthread_self());
+}
+
 static void *remember(void *piece)
 {
-    if (!piece || !state.armed)
+    if (!piece || !is_armed())
         return piece;
+    pthread_mutex_lock(&lock);
     size_t place = place_of(piece);
     while (state.pieces[place])
         place = (place + 1) % PLACES;
     state.pieces[place] = piece;
     if (++state.live > PLACES / 2)
         abort();
+    pthread_mutex_unlock(&lock);
     return piece;
 }
 
@@ -58,19 +70,21 @@ static void clear_place(size_t hole)
 
 static void forget(const void *piece)
 {
+    pthread_mutex_lock(&lock);
     size_t place = place_of(piece);
     while (state.pieces[place] && state.pieces[place] != piece)
         place = (place + 1) % PLACES;
-    if (!piece || !state.pieces[place])
-        return;
-    clear_place(place);
-    state.live--;
+    if (piece && state.pieces[place]) {
+        clear_place(place);
+        state.live--;
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 /* Whether the allocation that is asked for now is to fail. */
 static bool fails(void)
 {
-    if (!state.armed)
+    if (!is_armed())
         return false;
     if (state.left) {
         state.left--;
@@ -114,6 +128,7 @@ void failing_install(void)
 
 void failing_arm(enum failing_mode mode, size_t n)
 {
+    state.thread = pthread_self();
     state.armed = true;
     state.failed = false;
     state.mode = mode;

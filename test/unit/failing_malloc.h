@@ -2,8 +2,8 @@
 /*
  * An allocator that fails on request. The linker puts it in the place of malloc() and its relatives for the
  * objects of this tree, and cJSON is told to use it. Check is linked statically and comes here, too: nothing
- * of Check may be called between failing_arm() and failing_disarm(), and only what is allocated in between
- * counts.
+ * of Check may be called between failing_arm() and failing_disarm(), and only what is allocated in between,
+ * on the same thread, fails or counts.
  */
 #ifndef FAILING_MALLOC_H
 #define FAILING_MALLOC_H

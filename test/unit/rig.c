@@ -2,6 +2,9 @@
 /* An engine on a fake host: see rig.h. */
 #include "rig.h"
 
+#include "engine_private.h"
+#include "modules.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +87,34 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     message.correlation = correlation;
     message.correlation_size = correlation ? strlen(correlation) : 0;
     return engine_receive(rig->engine, &message);
+}
+
+struct settings *rig_settings(const struct option_line *lines, size_t count)
+{
+    enum { MOST = 8 };
+    char why[OPTIONS_WHY] = "";
+    struct option_line all[MOST + 1] = {{.name = "sensor_db", .value = ":memory:"}};
+    ck_assert_uint_le(count, MOST);
+    if (count)
+        memcpy(all + 1, lines, count * sizeof *lines);
+    struct option_lines read = {all, count + 1};
+    struct settings *settings = settings_create(&read, plugin_modules, why);
+    ck_assert_msg(settings, "%s", why);
+    return settings;
+}
+
+void rig_add_modules(struct rig *rig, const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->module_count; i++)
+        rig_add(rig, settings->modules[i].module, settings->modules[i].options);
+}
+
+void rig_settle(struct rig *rig)
+{
+    while (rig->engine->tasks) {
+        ck_assert_msg(fake_host_wait(&rig->host, 20000), "no work came to its end");
+        engine_tick(rig->engine);
+    }
 }
 
 void rig_wait(struct rig *rig, size_t replies)

@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "fake_host.h"
+#include "settings.h"
 
 #define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
 #define RIG_SECOND UINT64_C(1000000000)
@@ -32,6 +33,18 @@ void rig_open(struct rig *rig, const rpc_module *module);
 
 /* Ends the engine and checks that nothing is left. */
 void rig_close(struct rig *rig);
+
+/*
+ * The settings that these lines and the plugin's defaults make, but that sensors are kept in memory; at most
+ * eight lines. They must be right. The rest is the caller's, with settings_destroy() at the end.
+ */
+struct settings *rig_settings(const struct option_line *lines, size_t count);
+
+/* Adds all modules of the settings. */
+void rig_add_modules(struct rig *rig, const struct settings *settings);
+
+/* Waits until no call is open. Fails the test if nothing happens for 20 seconds. */
+void rig_settle(struct rig *rig);
 
 /* Waits until there are so many replies, while workers are at work. Fails the test after 20 seconds without
  * any result, or lets the clock jump. */

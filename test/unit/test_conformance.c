@@ -514,10 +514,7 @@ static void close_walk(void)
 
 START_TEST(modules_conform)
 {
-    char why[OPTIONS_WHY];
-    struct option_lines none = {NULL, 0};
-    struct settings *settings = settings_create(&none, plugin_modules, why);
-    ck_assert_msg(settings, "%s", why);
+    struct settings *settings = rig_settings(NULL, 0);
     ck_assert_ptr_eq(settings->modules[_i].module, plugin_modules[_i]);
     walk->method = &(const rpc_method){.name = plugin_modules[_i]->name};
     walk_module(walk, plugin_modules[_i], settings->modules[_i].options);
@@ -530,7 +527,7 @@ END_TEST
 /* Those that must be among them, or the walk goes nowhere. */
 START_TEST(the_modules_are_there)
 {
-    static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor"};
+    static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor", "slow"};
     for (int i = 0; i < UNIT_ROWS(names); i++) {
         int found = 0;
         for (int j = 0; plugin_modules[j]; j++)

@@ -13,23 +13,21 @@
 static struct rig rig;
 static struct settings *settings;
 
-static void add_modules(void)
-{
-    for (size_t i = 0; i < settings->module_count; i++)
-        rig_add(&rig, settings->modules[i].module, settings->modules[i].options);
-}
-
 /* All modules, with room for three sensors. */
 static void open_rig(void)
 {
-    char why[OPTIONS_WHY];
-    struct option_line line = {.name = "sensor_max_sensors", .value = "3"};
-    struct option_lines lines = {&line, 1};
-    settings = settings_create(&lines, plugin_modules, why);
-    ck_assert_msg(settings, "%s", why);
+    const struct option_line line = {.name = "sensor_max_sensors", .value = "3"};
+    settings = rig_settings(&line, 1);
     rig_init(&rig);
     rig_start(&rig);
-    add_modules();
+    rig_add_modules(&rig, settings);
+}
+
+/* Calls without asking for a reply, and waits for what comes of it. */
+static void tell(const char *method, const char *payload)
+{
+    rig_tell(&rig, method, payload);
+    rig_settle(&rig);
 }
 
 static void close_rig(void)
@@ -165,7 +163,7 @@ START_TEST(update_sensor_announces)
     const char *topic = strcmp(row->status, "ok") == 0             ? "rpc/event/sensorUpdated"
                         : strcmp(row->status, "out_of_range") == 0 ? "rpc/event/sensorUpdateFailed"
                                                                    : "rpc/event/error";
-    rig_tell(&rig, "updateSensor", row->payload);
+    tell("updateSensor", row->payload);
     ck_assert_uint_eq(rig.host.events.count, 1);
     rig_expect_event(&rig, topic, row->text);
     ck_assert_uint_eq(rig.host.replies.count, 0);
@@ -175,10 +173,10 @@ END_TEST
 /* What was refused is not remembered. */
 START_TEST(refused_readings_leave_no_trace)
 {
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
+    tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
     rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"t\",\"value\":20}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
+    tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":20}");
+    tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"t\"}", "ok",
                "{\"sensor_id\":\"t\",\"value\":20,\"unit\":\"C\",\"time\":1700000000.25}");
 }
@@ -189,9 +187,9 @@ END_TEST
 START_TEST(the_last_reading_is_told)
 {
     rig.host.wall = 100.5;
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"K\"}");
+    tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"K\"}");
     rig.host.wall = 200;
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"F\"}");
+    tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"F\"}");
     rig.host.wall = 300;
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"F\",\"time\":200}");
@@ -213,9 +211,9 @@ END_TEST
 START_TEST(sensors_are_listed_in_order)
 {
     rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"b\",\"value\":1}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\"}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"b\",\"value\":3}");
+    tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":1}");
+    tell("updateSensor", "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\"}");
+    tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":3}");
     rig_expect(&rig, "listSensors", "", "ok",
                "{\"sensors\":[{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"C\",\"time\":1700000000.25},"
                "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\",\"time\":1700000000.25}]}");
@@ -227,7 +225,7 @@ END_TEST
 START_TEST(lists_are_exact)
 {
     rig.host.wall = 1700000000.1234567;
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"a\",\"value\":0.30000000000000004}");
+    tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":0.30000000000000004}");
     const char *const reading =
         "{\"sensor_id\":\"a\",\"value\":0.30000000000000004,\"unit\":\"C\",\"time\":1700000000.1234567}";
     char list[256];
@@ -244,11 +242,11 @@ START_TEST(sensors_are_bounded)
     static const char error[] =
         "{\"method\":\"updateSensor\",\"err\":\"too_many_sensors\",\"msg\":\"3 sensors are "
         "known, and that is the most\",\"sensor_id\":\"4\"}";
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"1\",\"value\":1}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"2\",\"value\":1}");
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"3\",\"value\":1}");
+    tell("updateSensor", "{\"sensor_id\":\"1\",\"value\":1}");
+    tell("updateSensor", "{\"sensor_id\":\"2\",\"value\":1}");
+    tell("updateSensor", "{\"sensor_id\":\"3\",\"value\":1}");
     rig_expect(&rig, "updateSensor", "{\"sensor_id\":\"4\",\"value\":1}", "too_many_sensors", error);
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"4\",\"value\":1}");
+    tell("updateSensor", "{\"sensor_id\":\"4\",\"value\":1}");
     rig_expect_event(&rig, "rpc/event/sensorUpdateFailed", error);
     rig_expect(&rig, "updateSensor", "{\"sensor_id\":\"3\",\"value\":2}", "ok",
                "{\"sensor_id\":\"3\",\"value\":2,\"ok\":true}");
@@ -281,9 +279,8 @@ START_TEST(prefixes_have_their_own_sensors)
     rig_init(&dev);
     dev.options.prefix = "dev/rpc";
     rig_start(&dev);
-    for (size_t i = 0; i < settings->module_count; i++)
-        rig_add(&dev, settings->modules[i].module, settings->modules[i].options);
-    rig_tell(&rig, "updateSensor", "{\"sensor_id\":\"a\",\"value\":1}");
+    rig_add_modules(&dev, settings);
+    tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1}");
     rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
     rig_close(&dev);
 }

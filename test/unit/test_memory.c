@@ -66,6 +66,7 @@ static struct settings *read_settings(void)
         {.name = "response_topic_filter", .value = "reply/+/#"},
         {.name = "max_reply", .value = "128k"},
         {.name = "sensor_max_sensors", .value = "7"},
+        {.name = "sensor_db", .value = ":memory:"},
         {.name = "probe_label", .value = "word"},
         {.name = "probe_room", .value = "1k"},
     };
@@ -333,6 +334,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
         failing_arm(mode, n);
         const enum engine_verdict verdict = engine_receive(rig.engine, &message);
         failed = failing_disarm();
+        rig_settle(&rig);
         ck_assert_int_eq(verdict, ENGINE_CONSUME);
         expect_truth(scenario, usual, n);
         fake_host_forget(&rig.host);
@@ -347,6 +349,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
 static void call_as_usual(const struct scenario *scenario, enum way way, char usual[FAKE_TEXT])
 {
     engine_receive(rig.engine, &message);
+    rig_settle(&rig);
     usual[0] = '\0';
     if (way == BY_TOPIC) {
         const struct fake_message *reply = rig_last(&rig.host.replies);
@@ -641,7 +644,10 @@ END_TEST
 
 /* ---- Sensors: each new one with all its allocations failing in turn ---- */
 
-/* Calls until no allocation fails. The first that gets as far as the table adds the sensor. */
+/*
+ * Calls until no allocation of the broker's thread fails. The first that gets as far as the database adds the
+ * sensor.
+ */
 static void report_sensor(int number, enum failing_mode mode)
 {
     char payload[64];
@@ -651,6 +657,7 @@ static void report_sensor(int number, enum failing_mode mode)
         failing_arm(mode, n);
         rig_tell(&rig, "updateSensor", payload);
         failed = failing_disarm();
+        rig_settle(&rig);
         fake_host_forget(&rig.host);
     }
 }
@@ -666,19 +673,19 @@ static void expect_sensor(int number)
     rig_expect(&rig, "getSensor", payload, "ok", text);
 }
 
-extern const rpc_module rpc_module_sensor;
-
 START_TEST(sensors_come_all_the_same)
 {
-    const int32_t most = MANY; /* the module's options have this one member */
+    const struct option_line line = {.name = "modules", .value = "sensor"};
+    settings = rig_settings(&line, 1);
     rig_init(&rig);
     rig_start(&rig);
-    rig_add(&rig, &rpc_module_sensor, &most);
+    rig_add_modules(&rig, settings);
     for (int i = 0; i < MANY; i++)
         report_sensor(i, modes[_i]);
     for (int i = 0; i < MANY; i++)
         expect_sensor(i);
     rig_close(&rig);
+    settings_destroy(settings);
     expect_nothing_left();
 }
 END_TEST
