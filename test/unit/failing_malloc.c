@@ -18,9 +18,10 @@ void __wrap_free(void *memory);
 
 enum { PLACES = 1 << 14 }; /* more than twice as many as pieces are ever alive */
 
-/* Workers free what the armed thread has allocated. */
+/* Worker threads free memory, too. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* The lock's. */
 static struct {
     bool armed, failed;
     pthread_t thread; /* the one that armed it */
@@ -40,17 +41,21 @@ static bool is_armed(void)
     return state.armed && pthread_equal(state.thread, pthread_self());
 }
 
-static void *remember(void *piece)
+static void enter(void *piece)
 {
-    if (!piece || !is_armed())
-        return piece;
-    pthread_mutex_lock(&lock);
     size_t place = place_of(piece);
     while (state.pieces[place])
         place = (place + 1) % PLACES;
     state.pieces[place] = piece;
     if (++state.live > PLACES / 2)
         abort();
+}
+
+static void *remember(void *piece)
+{
+    pthread_mutex_lock(&lock);
+    if (piece && is_armed())
+        enter(piece);
     pthread_mutex_unlock(&lock);
     return piece;
 }
@@ -68,21 +73,26 @@ static void clear_place(size_t hole)
     state.pieces[hole] = NULL;
 }
 
-static void forget(const void *piece)
+static void leave(const void *piece)
 {
-    pthread_mutex_lock(&lock);
     size_t place = place_of(piece);
     while (state.pieces[place] && state.pieces[place] != piece)
         place = (place + 1) % PLACES;
-    if (piece && state.pieces[place]) {
-        clear_place(place);
-        state.live--;
-    }
+    if (!state.pieces[place])
+        return;
+    clear_place(place);
+    state.live--;
+}
+
+static void forget(const void *piece)
+{
+    pthread_mutex_lock(&lock);
+    if (piece)
+        leave(piece);
     pthread_mutex_unlock(&lock);
 }
 
-/* Whether the allocation that is asked for now is to fail. */
-static bool fails(void)
+static bool is_turn_to_fail(void)
 {
     if (!is_armed())
         return false;
@@ -94,6 +104,15 @@ static bool fails(void)
         return false;
     state.failed = true;
     return true;
+}
+
+/* Whether the allocation that is asked for now is to fail. */
+static bool fails(void)
+{
+    pthread_mutex_lock(&lock);
+    const bool failing = is_turn_to_fail();
+    pthread_mutex_unlock(&lock);
+    return failing;
 }
 
 void *__wrap_malloc(size_t size)
@@ -128,20 +147,28 @@ void failing_install(void)
 
 void failing_arm(enum failing_mode mode, size_t n)
 {
+    pthread_mutex_lock(&lock);
     state.thread = pthread_self();
     state.armed = true;
     state.failed = false;
     state.mode = mode;
     state.left = n;
+    pthread_mutex_unlock(&lock);
 }
 
 bool failing_disarm(void)
 {
+    pthread_mutex_lock(&lock);
     state.armed = false;
-    return state.failed;
+    const bool failed = state.failed;
+    pthread_mutex_unlock(&lock);
+    return failed;
 }
 
 size_t failing_live(void)
 {
-    return state.live;
+    pthread_mutex_lock(&lock);
+    const size_t live = state.live;
+    pthread_mutex_unlock(&lock);
+    return live;
 }

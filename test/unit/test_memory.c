@@ -9,8 +9,11 @@
 
 #include "failing_malloc.h"
 #include "modules.h"
+#include "pool.h"
 #include "settings.h"
+#include "timers.h"
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -690,7 +693,105 @@ START_TEST(sensors_come_all_the_same)
 }
 END_TEST
 
+/* ---- Workers and timers ---- */
+
+enum { JOBS = 12 };
+
+static struct {
+    struct pool *pool;
+    sem_t begun, gate;
+    rpc_job held, jobs[JOBS];
+    bool wrong;
+} work;
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+static void wait_at_gate(rpc_job *job, void *data)
+{
+    (void)job;
+    (void)data;
+    sem_post(&work.begun);
+    while (sem_wait(&work.gate))
+        continue;
+}
+
+static bool create_pool(void)
+{
+    struct pool *pool = pool_create(4, ignore, NULL);
+    pool_destroy(pool);
+    return pool != NULL;
+}
+
+static bool start_job(int i)
+{
+    const struct digest lane = {{(uint64_t)i % 4, 1}};
+    work.jobs[i] = (rpc_job){.work = wait_at_gate, .owner = {{(uint64_t)i % 5, 2}}};
+    return pool_start(work.pool, &work.jobs[i], i % 4 ? &lane : NULL);
+}
+
+/* The only thread is held, so that all wait until they are withdrawn again. */
+static bool start_jobs(void)
+{
+    bool started[JOBS];
+    size_t count = 0;
+    for (int i = 0; i < JOBS; i++)
+        count += started[i] = start_job(i);
+    work.wrong |= pool_waiting(work.pool) != count;
+    for (int i = 0; i < JOBS; i++)
+        work.wrong |= started[i] && !pool_withdraw(work.pool, &work.jobs[i]);
+    return count == JOBS;
+}
+
+START_TEST(starting_work)
+{
+    sem_init(&work.begun, 0, 0);
+    sem_init(&work.gate, 0, 0);
+    work.held.work = wait_at_gate;
+    work.pool = pool_create(1, ignore, NULL);
+    ck_assert(pool_start(work.pool, &work.held, NULL));
+    while (sem_wait(&work.begun))
+        continue;
+    sweep("a pool", modes[_i], create_pool);
+    sweep("work", modes[_i], start_jobs);
+    ck_assert(!work.wrong);
+    sem_post(&work.gate);
+    ck_assert(pool_stop(work.pool, 60 * UINT64_C(1000000000)));
+    pool_destroy(work.pool);
+    expect_nothing_left();
+}
+END_TEST
+
+/* Those that could be set come in order. */
+static bool set_timers(void)
+{
+    struct timers timers = {0};
+    struct timer some[100] = {{0}};
+    uint64_t last = 0;
+    size_t count = 0;
+    for (uint64_t i = 0; i < 100; i++)
+        count += timers_set(&timers, &some[i], i * 37 % 100);
+    work.wrong |= timers.count != count;
+    for (struct timer *first = timers_first(&timers); first; first = timers_first(&timers)) {
+        work.wrong |= first->due < last;
+        last = first->due;
+        timers_unset(&timers, first);
+    }
+    timers_clear(&timers);
+    return count == 100;
+}
+
+START_TEST(setting_timers)
+{
+    sweep("timers", modes[_i], set_timers);
+    ck_assert(!work.wrong);
+}
+END_TEST
+
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
-          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)})
+          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)},
+          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)})
