@@ -50,10 +50,12 @@ static size_t collected_count;
 /* ---- The threads of the pool ---- */
 
 static bool no_threads;
-static int threads_made;
+static int threads_made, threads_joined;
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
+int __real_pthread_join(pthread_t thread, void **result);
+int __wrap_pthread_join(pthread_t thread, void **result);
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data)
 {
@@ -61,6 +63,12 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*
         return EAGAIN;
     threads_made++;
     return __real_pthread_create(thread, how, run, data);
+}
+
+int __wrap_pthread_join(pthread_t thread, void **result)
+{
+    threads_joined++;
+    return __real_pthread_join(thread, result);
 }
 
 /* Reads a file of /proc about one thread of this process. Returns false if the thread is gone. */
@@ -322,6 +330,7 @@ static void close_pool(void)
 {
     ck_assert(pool_stop(pool, long_enough));
     ck_assert_uint_eq(pool_waiting(pool), 0);
+    ck_assert_int_eq(threads_joined, threads_made);
     wait_for_workers(is_any, 0);
     pool_destroy(pool);
 }
@@ -616,6 +625,8 @@ START_TEST(work_takes_over_what_waits_in_its_lane)
     open_gate(&inner);
     wait_for_collected(8);
     EXPECT_BEGUN(0, 8, 1, 2, 4, 5, 6, 7);
+    ck_assert_ptr_eq(tasks[1].taken_up, &tasks[5]);
+    ck_assert_ptr_null(tasks[7].taken_up);
     ck_assert_int_eq(collected[2], 1);
     ck_assert_int_eq(collected[3], 2);
     ck_assert_int_eq(collected[4], 4);
@@ -822,7 +833,7 @@ static void *open_after_a_while(void *gate)
     return NULL;
 }
 
-/* What waits is still done. */
+/* What waits, in the second row, is still done. */
 START_TEST(stopped_while_work_ends_in_time)
 {
     struct gate gate = {false};
@@ -830,14 +841,16 @@ START_TEST(stopped_while_work_ends_in_time)
     open_pool(2);
     hold(0, 1, &gate);
     hold(1, 2, &gate);
-    for (int i = 2; i < 20; i++)
+    const size_t count = _i ? 20 : 2;
+    for (int i = 2; i < (int)count; i++)
         start(i, i, 1 + i % 3, (rpc_priority)(i % 3));
     ck_assert_int_eq(pthread_create(&opener, NULL, open_after_a_while, &gate), 0);
     ck_assert(pool_stop(pool, long_enough));
     wait_for_workers(is_any, 0);
-    ck_assert_uint_eq(told(), 20); /* and nothing is told any more */
+    ck_assert_int_eq(threads_joined, 2);
+    ck_assert_uint_eq(told(), count); /* and nothing is told any more */
     collect();
-    ck_assert_uint_eq(collected_count, 20);
+    ck_assert_uint_eq(collected_count, count);
     pthread_join(opener, NULL);
     pool_destroy(pool);
 }
@@ -874,6 +887,23 @@ START_TEST(stopped_while_work_never_ends)
     ck_assert(withdraw(2));
     ck_assert_ptr_null(pool_collect(pool));
     EXPECT_BEGUN(5, 0, 1);
+}
+END_TEST
+
+START_TEST(what_waits_then_never_begins)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 1, &gate);
+    start(1, 1, 0, RPC_NORMAL);
+    start(2, 1, 1, RPC_NORMAL);
+    ck_assert(!pool_stop(pool, moment));
+    open_gate(&gate);
+    wait_for_workers(is_any, 0);
+    ck_assert_uint_eq(pool_waiting(pool), 2);
+    ck_assert(withdraw(1));
+    ck_assert(withdraw(2));
+    EXPECT_BEGUN(0);
 }
 END_TEST
 
@@ -1024,5 +1054,6 @@ UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0},
           {the_starter_keeps_its_signals, 0}, {without_a_thread_nothing_starts, 0},
           {one_thread_does_for_those_that_do_not_come, 0}, {never_started, 0}, {stopped_while_idle, 0},
-          {stopped_while_work_ends_in_time, 0}, {stopped_while_work_never_ends, 0},
-          {what_had_finished_is_collected_all_the_same, 0}, {each_is_finished_or_withdrawn, 5})
+          {stopped_while_work_ends_in_time, 2}, {stopped_while_work_never_ends, 0},
+          {what_waits_then_never_begins, 0}, {what_had_finished_is_collected_all_the_same, 0},
+          {each_is_finished_or_withdrawn, 5})

@@ -114,6 +114,22 @@ START_TEST(any_can_be_taken_out)
 }
 END_TEST
 
+/* The last one takes the place of the one that is taken out, below one that it comes before. */
+START_TEST(what_takes_a_place_can_rise)
+{
+    static const uint64_t dues[] = {1, 100, 2, 110, 120, 3};
+    for (int i = 0; i < 6; i++)
+        set(i, dues[i]);
+    timers_unset(&timers, &some[3]);
+    expect_next(0);
+    expect_next(2);
+    expect_next(5);
+    expect_next(1);
+    expect_next(4);
+    expect_none();
+}
+END_TEST
+
 START_TEST(what_is_cleared_can_be_set_again)
 {
     set(0, 1);
@@ -161,4 +177,5 @@ END_TEST
 
 UNIT_MAIN("timers", open_timers, close_timers, {none_at_first, 0}, {the_smallest_due_comes_first, 0},
           {equal_ones_come_as_they_were_set, 0}, {one_that_is_set_moves, 0}, {any_can_be_taken_out, 0},
-          {what_is_cleared_can_be_set_again, 0}, {as_if_all_were_looked_at, 0})
+          {what_takes_a_place_can_rise, 0}, {what_is_cleared_can_be_set_again, 0},
+          {as_if_all_were_looked_at, 0})
