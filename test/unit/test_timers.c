@@ -121,11 +121,13 @@ START_TEST(what_takes_a_place_can_rise)
     for (int i = 0; i < 6; i++)
         set(i, dues[i]);
     timers_unset(&timers, &some[3]);
+    set(6, 130);
     expect_next(0);
     expect_next(2);
     expect_next(5);
     expect_next(1);
     expect_next(4);
+    expect_next(6);
     expect_none();
 }
 END_TEST
