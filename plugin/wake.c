@@ -13,7 +13,7 @@
 
 enum {
     SECOND = 1000000000,
-    AGAIN_NS = 30000,   /* from a TICK to the next wait, with some replies to write in between */
+    AGAIN_NS = 40000,   /* from a TICK to the next wait, with some replies to write in between */
     PERIOD_NS = 300000, /* short beside 100 ms, long beside the broker's own work of a round */
     PATIENCE = 128,     /* signals in a row; from then on they become rarer */
     UNTICKED_NS = 1000000
@@ -156,11 +156,17 @@ static void slow_down(struct wake *wake)
     start_kicking(wake, period, period);
 }
 
-/* In place of a TICK. */
+/*
+ * In place of a TICK. Two signals may come in one and the same wait; so that the loop has gone round is only
+ * believed of the second in a row that finds nothing requested.
+ */
 static void meet(struct wake *wake)
 {
+    const bool requested = atomic_exchange(&wake->requested, false);
+    const bool rest = !requested && wake->resting;
     wake->met = true;
-    go_round(wake, atomic_exchange(&wake->requested, false));
+    wake->resting = !requested;
+    go_round(wake, !rest);
     wake->collect(wake->context);
 }
 

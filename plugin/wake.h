@@ -63,7 +63,8 @@ struct wake {
     atomic_uint signals;       /* since the loop was last seen to go round */
     _Atomic uint64_t alarm_at; /* when the alarm's signal comes at the latest */
     struct safepoint safepoint;
-    bool met; /* the loop was met in its wait, where it needed no TICK; only the handler uses this */
+    bool met;     /* the loop was interrupted in its wait, by which it can do without TICK */
+    bool resting; /* and when that last happened, nothing was requested */
     void (*collect)(void *context);
     void *context;
 };

@@ -11,12 +11,12 @@ import threading
 import time
 import unittest
 
-from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, broker_version, eventually,
-                     has_websockets, main)
+from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, eventually, has_websockets, main)
 from mqtt import Closed
 
 NATURAL = 100  # ms: what the loop waits if nobody wakes it, or longer
 DEADLINE = 50 * SLOW  # ms: within this time of its moment an alarm has to be seen
+ATTEMPTS = 3
 PER_LISTENER = ["per_listener_settings true"]
 
 
@@ -72,28 +72,38 @@ class WakeTest(BrokerTest):
         return received
 
     def check(self, received):
-        """T11. Unwoken, hardly any would be below 20 ms; a busy machine delays some."""
-        self.assertLess(statistics.median(received), 20 * SLOW)
-        if not INSTRUMENTED:
-            self.assertLess(percentile(received, .99), 20)
+        """T11. Unwoken, hardly any would be below 20 ms; under an instrument some are not."""
+        self.assertLess(percentile(received, .5 if INSTRUMENTED else .99), 20 * SLOW)
+
+    def check_some_run(self, run):
+        """A busy machine delays some in a run and none in the next; what is wrong with us is so in each."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self.check(run())
+            except AssertionError:
+                if attempt == ATTEMPTS - 1:
+                    raise
 
 
 class Results(WakeTest):
 
     def test_idle(self):
-        self.check(self.run_threads(self.start_probe(), 600))
+        broker = self.start_probe()
+        self.check_some_run(lambda: self.run_threads(broker, 600))
 
     def test_seldom(self):
         """The loop has come to rest in between."""
-        self.check(self.run_threads(self.start_probe(), 100, pause=20000))
+        broker = self.start_probe()
+        self.check_some_run(lambda: self.run_threads(broker, 100, pause=20000))
 
     def test_many_threads(self):
-        self.check(self.run_threads(self.start_probe(), 300, threads=8, pause=1000))
+        broker = self.start_probe()
+        self.check_some_run(lambda: self.run_threads(broker, 300, threads=8, pause=1000))
 
     def test_loaded(self):
         broker = self.start_probe()
         with Traffic([self.client(broker) for _ in range(3)]):
-            self.check(self.run_threads(broker, 600))
+            self.check_some_run(lambda: self.run_threads(broker, 600))
 
     def check_lost(self, **how):
         """
@@ -102,21 +112,24 @@ class Results(WakeTest):
         """
         broker = self.start_probe(preload=SLOW_EPOLL, **how)
         self.addCleanup(time.sleep, 0.2)
-        received = self.run_threads(broker, 600)
-        self.check(received)
+        self.check_some_run(lambda: self.none_lost(self.run_threads(broker, 600)))
+
+    def none_lost(self, received):
         lost = sum(took >= NATURAL - 10 for took in received)
-        self.assertLessEqual(lost, 600 // 20 if INSTRUMENTED else 0)
+        self.assertLessEqual(lost, len(received) // 20 if INSTRUMENTED else 0)
+        return received
 
     def test_none_is_lost(self):
         self.check_lost()
 
     def test_per_listener_settings(self):
-        self.check(self.run_threads(self.start_probe(first=PER_LISTENER), 600))
+        broker = self.start_probe(first=PER_LISTENER)
+        self.check_some_run(lambda: self.run_threads(broker, 600))
 
     def test_per_listener_settings_loaded(self):
         broker = self.start_probe(first=PER_LISTENER)
         with Traffic([self.client(broker) for _ in range(3)]):
-            self.check(self.run_threads(broker, 600))
+            self.check_some_run(lambda: self.run_threads(broker, 600))
 
     def test_per_listener_settings_none_is_lost(self):
         self.check_lost(first=PER_LISTENER)
@@ -125,14 +138,16 @@ class Results(WakeTest):
 @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
 class WebSockets(WakeTest):
 
+    LISTENER = ["listener {second_port} 127.0.0.1", "protocol websockets", "allow_anonymous true",
+                f"plugin {WAKE_PROBE}", "plugin_opt_websockets true"]
+
     def check_settings(self, first):
-        broker = self.start_probe(["websockets true"], websockets=True, first=first)
-        self.check(self.run_threads(broker, 300, port=broker.websockets_port, websocket=True))
+        broker = self.start(plugins=[], first=["set_tcp_nodelay true", *first], lines=self.LISTENER)
+        self.check_some_run(lambda: self.run_threads(broker, 300, port=broker.second_port, websocket=True))
 
     def test_one_setting(self):
         self.check_settings([])
 
-    @unittest.skipIf(broker_version() < (2, 0, 15), "the probe belongs to one listener only, and none ticks")
     def test_per_listener_settings(self):
         self.check_settings(PER_LISTENER)
 

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS = 8, PAYLOAD = 64, US = 1000 };
+enum { THREADS = 32, PAYLOAD = 64, US = 1000 };
 
 struct runner {
     struct probe *probe;

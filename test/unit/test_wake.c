@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * plugin/wake.c and safepoint.c with a loop that is like the brokers': it waits for descriptors, and ticks
+ * before the wait, after it, or never. Real brokers are woken in test/broker/test_wake.py; here every race
+ * gets more chances than there, under the sanitizers as well.
+ */
+#include "unit.h"
+
+#include "wake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { EVENTS = 1000, WAIT_MS = 100, THREADS = 3, RESULTS = 3000, MS = 1000000 };
+
+enum kind { TICK_BEFORE, TICK_AFTER, NO_TICK, KINDS };
+
+static struct epoll_event events[EVENTS]; /* as the broker's: in the program's data */
+static struct epoll_event others[EVENTS];
+static struct wake wake;
+static int descriptor, timeouts;
+static unsigned collections;
+static atomic_uint made, threads_running;
+static unsigned collected;
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
+}
+
+/* May be called by the signal's handler. */
+static void collect(void *context)
+{
+    if (context != &wake)
+        abort();
+    collections++;
+    collected = atomic_load(&made);
+}
+
+static void open_wake(void)
+{
+    descriptor = epoll_create1(0);
+    ck_assert(wake_open(&wake, collect, &wake));
+}
+
+static void close_wake(void)
+{
+    wake_clear(&wake);
+    wake_clear(&wake);
+    close(descriptor);
+}
+
+static void tick(void)
+{
+    wake_tick(&wake);
+    collect(&wake);
+}
+
+/* Returns whether the wait ended by itself. */
+static bool go_round(enum kind kind, int timeout)
+{
+    if (kind == TICK_BEFORE)
+        tick();
+    const int count = epoll_wait(descriptor, events, EVENTS, timeout);
+    const int error = errno;
+    ck_assert(count == 0 || (count == -1 && error == EINTR));
+    if (kind == TICK_AFTER)
+        tick();
+    return count == 0;
+}
+
+/* Runs f(context) on another thread, where all signals are blocked. */
+static pthread_t start(void *(*f)(void *context), void *context)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ck_assert_int_eq(pthread_create(&thread, NULL, f, context), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return thread;
+}
+
+static void *request_once(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&made, 1);
+    wake_request(&wake);
+    return NULL;
+}
+
+static void *request_often(void *context)
+{
+    unsigned seed = (unsigned)(uintptr_t)context;
+    for (int i = 0; i < RESULTS; i++) {
+        request_once(NULL);
+        const struct timespec pause = {0, rand_r(&seed) % 200000};
+        nanosleep(&pause, NULL);
+    }
+    atomic_fetch_sub(&threads_running, 1);
+    return NULL;
+}
+
+/* A wait that ends by itself while there is something to collect was not woken. A thread may be suspended
+   between having a result and asking; that is rare. */
+START_TEST(no_request_is_lost)
+{
+    const enum kind kind = (enum kind)_i;
+    pthread_t threads[THREADS];
+    atomic_store(&threads_running, THREADS);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        threads[i] = start(request_often, (void *)i);
+    while (atomic_load(&threads_running) || collected != atomic_load(&made)) {
+        const bool ended = go_round(kind, WAIT_MS);
+        timeouts += ended && collected != atomic_load(&made);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(collected, THREADS * RESULTS);
+    ck_assert_int_lt(timeouts, 20);
+}
+END_TEST
+
+/* After the wait in which, or before which, was collected, there is another that is cut short. Then there is
+   rest. */
+START_TEST(a_request_is_worth_two_rounds)
+{
+    const enum kind kind = (enum kind)_i;
+    go_round(kind, 0);
+    pthread_join(start(request_once, NULL), NULL);
+    int rounds = 0;
+    while (!go_round(kind, WAIT_MS))
+        rounds++;
+    ck_assert_uint_eq(collected, 1);
+    ck_assert_int_ge(rounds, kind == TICK_BEFORE ? 1 : 2);
+    ck_assert_int_lt(rounds, 10);
+}
+END_TEST
+
+START_TEST(the_loop_itself_can_ask)
+{
+    const enum kind kind = (enum kind)_i;
+    go_round(kind, 0);
+    wake_request(&wake);
+    ck_assert(!go_round(kind, WAIT_MS));
+    while (!go_round(kind, WAIT_MS))
+        continue;
+}
+END_TEST
+
+START_TEST(an_alarm_is_a_request)
+{
+    const enum kind kind = (enum kind)_i;
+    go_round(kind, 0);
+    const uint64_t when = now() + 20 * MS;
+    wake_at(&wake, when);
+    const unsigned before = collections;
+    while (collections == before || now() < when)
+        ck_assert(!go_round(kind, 100));
+    ck_assert_uint_ge(now(), when);
+    while (!go_round(kind, WAIT_MS))
+        continue;
+    ck_assert(atomic_load(&wake.alarm_at) == UINT64_MAX);
+}
+END_TEST
+
+START_TEST(alarms_of_the_past_go_off_at_once)
+{
+    go_round(TICK_AFTER, 0);
+    wake_at(&wake, 1);
+    ck_assert(atomic_load(&wake.requested));
+    ck_assert(!go_round(TICK_AFTER, WAIT_MS));
+}
+END_TEST
+
+/* What is left as it is needs no call of the kernel. */
+START_TEST(only_an_earlier_alarm_is_set)
+{
+    const uint64_t hour = UINT64_C(3600) * 1000 * MS;
+    const uint64_t when = now() + hour;
+    wake_at(&wake, 0);
+    wake_at(&wake, UINT64_MAX);
+    ck_assert(atomic_load(&wake.alarm_at) == UINT64_MAX);
+    wake_at(&wake, when);
+    wake_at(&wake, when + hour);
+    wake_at(&wake, 0);
+    wake_at(&wake, UINT64_MAX);
+    ck_assert(atomic_load(&wake.alarm_at) == when);
+    struct itimerspec left;
+    timer_gettime(wake.alarm.timer, &left);
+    ck_assert_int_le(left.it_value.tv_sec, 3600);
+    wake_at(&wake, when - hour / 2);
+    timer_gettime(wake.alarm.timer, &left);
+    ck_assert_int_le(left.it_value.tv_sec, 1800);
+}
+END_TEST
+
+/* At 300 us each there would be 1600 of them. */
+START_TEST(a_busy_loop_gets_few_signals)
+{
+    go_round(TICK_AFTER, 0);
+    const uint64_t end = now() + 500 * MS;
+    pthread_join(start(request_once, NULL), NULL);
+    while (now() < end)
+        continue;
+    ck_assert_uint_gt(atomic_load(&wake.signals), 1);
+    ck_assert_uint_lt(atomic_load(&wake.signals), 400);
+    tick();
+    ck_assert_uint_lt(atomic_load(&wake.signals), 100);
+    ck_assert(!go_round(TICK_AFTER, WAIT_MS));
+}
+END_TEST
+
+START_TEST(errno_is_kept)
+{
+    const uint64_t end = now() + 10000 * (uint64_t)MS;
+    pthread_join(start(request_once, NULL), NULL);
+    errno = ENOTTY;
+    while (atomic_load(&wake.signals) < 3 && now() < end)
+        ck_assert_int_eq(errno, ENOTTY);
+    ck_assert_uint_ge(atomic_load(&wake.signals), 3);
+}
+END_TEST
+
+/* ---- The safe point ---- */
+
+static void wait_elsewhere(struct epoll_event *array, int count, int timeout)
+{
+    pthread_join(start(request_once, NULL), NULL);
+    for (int i = 0; i < 5; i++)
+        epoll_wait(descriptor, array, count, timeout);
+}
+
+START_TEST(only_the_wait_of_the_loop_is_safe)
+{
+    struct epoll_event *far = calloc(EVENTS, sizeof *far);
+    wait_elsewhere(events, EVENTS - 1, WAIT_MS);
+    wait_elsewhere(events, EVENTS, WAIT_MS + 1);
+    wait_elsewhere(far, EVENTS, WAIT_MS);
+    const struct timespec pause = {0, 5 * MS};
+    nanosleep(&pause, NULL);
+    ck_assert_uint_eq(collections, 0);
+    wait_elsewhere(others, EVENTS, WAIT_MS); /* which array of the program it is, nobody knows */
+    ck_assert_uint_gt(collections, 0);
+    free(far);
+}
+END_TEST
+
+START_TEST(no_safe_point_once_there_was_a_tick)
+{
+    go_round(TICK_AFTER, 0);
+    const unsigned before = collections;
+    wait_elsewhere(events, EVENTS, WAIT_MS);
+    ck_assert_uint_eq(collections, before);
+}
+END_TEST
+
+/* ---- Beginning and end ---- */
+
+static void *handler_of(int number)
+{
+    struct sigaction action;
+    ck_assert_int_eq(sigaction(number, NULL, &action), 0);
+    return (void *)(uintptr_t)action.sa_handler;
+}
+
+START_TEST(what_was_taken_is_given_back)
+{
+    const int number = wake.signal;
+    ck_assert_int_eq(number, SIGRTMAX);
+    ck_assert_ptr_ne(handler_of(number), (void *)(uintptr_t)SIG_DFL);
+    pthread_join(start(request_once, NULL), NULL);
+    wake_clear(&wake);
+    ck_assert_ptr_eq(handler_of(number), (void *)(uintptr_t)SIG_DFL);
+    const struct timespec pause = {0, 5 * MS};
+    nanosleep(&pause, NULL); /* a signal that still came would end the process */
+}
+END_TEST
+
+START_TEST(two_take_different_signals)
+{
+    struct wake second;
+    ck_assert(wake_open(&second, collect, &wake));
+    ck_assert_int_ne(second.signal, wake.signal);
+    wake_clear(&second);
+}
+END_TEST
+
+START_TEST(without_a_free_signal_there_is_none)
+{
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+        if (number != wake.signal)
+            signal(number, SIG_IGN);
+    struct wake second;
+    ck_assert(!wake_open(&second, collect, &wake));
+    wake_request(&second);
+    wake_at(&second, 1);
+    ck_assert(!wake_tick(&second));
+    wake_clear(&second);
+}
+END_TEST
+
+START_TEST(all_zero_is_closed)
+{
+    struct wake closed;
+    memset(&closed, 0, sizeof closed);
+    wake_request(&closed);
+    wake_at(&closed, 1);
+    ck_assert(!wake_tick(&closed));
+    wake_clear(&closed);
+}
+END_TEST
+
+UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request_is_worth_two_rounds, KINDS},
+          {the_loop_itself_can_ask, KINDS}, {an_alarm_is_a_request, KINDS},
+          {alarms_of_the_past_go_off_at_once, 0}, {only_an_earlier_alarm_is_set, 0},
+          {a_busy_loop_gets_few_signals, 0}, {errno_is_kept, 0}, {only_the_wait_of_the_loop_is_safe, 0},
+          {no_safe_point_once_there_was_a_tick, 0}, {what_was_taken_is_given_back, 0},
+          {two_take_different_signals, 0}, {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})
