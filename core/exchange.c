@@ -190,7 +190,7 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
     DL_APPEND(exchange->engine->kept, exchange);
 }
 
-/* The caller's own deadline: digits and nothing else. */
+/* The caller's own deadline: digits and nothing else, and no more of them than are looked at. */
 static rpc_status take_timeout(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
@@ -199,7 +199,8 @@ static rpc_status take_timeout(struct exchange *exchange)
     if (!engine->host.user_property(engine->host.context, exchange->message, "timeout-ms", text, sizeof text))
         return RPC_OK;
     const size_t digits = strspn(text, "0123456789");
-    const unsigned long value = digits && !text[digits] ? strtoul(text, NULL, 10) : 0;
+    const bool whole = digits && !text[digits] && digits < sizeof text - 1;
+    const unsigned long value = whole ? strtoul(text, NULL, 10) : 0;
     if (!value || value > most)
         return call_fail(&exchange->call, RPC_INVALID_REQUEST,
                          "the user property timeout-ms must be a whole number of 1 to %u", most);

@@ -71,6 +71,7 @@ static void take_head(struct fake_host *fake, struct fake_message *place, const 
     snprintf(place->topic, sizeof place->topic, "%s", topic);
     snprintf(place->client, sizeof place->client, "%s", client ? client->id : "");
     place->has_client = client != NULL;
+    place->connection = client ? client->connection : NULL;
     place->qos = qos;
 }
 

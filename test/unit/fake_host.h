@@ -28,6 +28,7 @@ struct fake_message {
     bool retain;
     bool subscribed; /* the reply goes to whoever has subscribed */
     bool has_client;
+    const void *connection;  /* of the client; only ever compared */
     char client[FAKE_BYTES]; /* its id */
     char status[FAKE_BYTES + 1];
     bool has_correlation;
