@@ -141,7 +141,9 @@ static rpc_status run(rpc_call *call, const void *params)
     call->result = shape ? arena_alloc(&call->arena, shape->size) : NULL;
     if (shape && !call->result)
         return RPC_INTERNAL_ERROR;
+    call->busy = true;
     const rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
+    call->busy = false;
     if (call->task) {
         if (status != RPC_PENDING)
             engine_log(call->engine, RPC_LOG_ERROR,

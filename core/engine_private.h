@@ -102,6 +102,7 @@ struct rpc_call {
     bool by_handler;                /* the failure is the handler's own */
     bool own_memory;                /* it is not the exchange's own one */
     bool over;                      /* its outcome is known: it cannot be kept open any more */
+    bool busy;                      /* its handler or its done runs: it must not end below that */
     rpc_status refusal;     /* why it could not be kept open; RPC_OK: nobody has wanted that in vain */
     struct task *task;      /* what keeps it open; NULL: nothing */
     struct fragment *place; /* where its outcome goes; NULL: into the reply at once */

@@ -233,13 +233,21 @@ static void leave(struct task *task)
         task->call->method->open--;
 }
 
+static void set_busy(rpc_call *call, bool busy)
+{
+    if (call)
+        call->busy = busy;
+}
+
 static rpc_status run_done(const struct task *task, rpc_status how)
 {
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
     const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
+    set_busy(call, true);
     const rpc_status status =
         task->done(call, task->instance->state, task->data, how, call ? call->result : NULL);
+    set_busy(call, false);
     if (engine->options.slow_call)
         call_check_time(engine, "done of", call ? call->name : task->instance->module->name, start_time);
     return status;
@@ -293,11 +301,12 @@ static void end_listed(struct task *task, rpc_status how)
 void rpc_resume(rpc_call *call)
 {
     struct task *task = call->task;
-    if (!task || task->working) {
+    if (!task || task->working)
         fault(call, "resumes a call that it has not deferred");
-        return;
-    }
-    end_listed(task, RPC_OK);
+    else if (call->busy)
+        fault(call, "resumes a call whose handler has not returned");
+    else
+        end_listed(task, RPC_OK);
 }
 
 /* ---- Before the end ---- */

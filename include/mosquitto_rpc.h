@@ -473,7 +473,8 @@ rpc_status rpc_defer(rpc_call *call, void *data);
 /*
  * Ends a call that rpc_defer() keeps open: its done runs before this returns, with RPC_OK. The call is gone
  * afterwards, unless done has kept it open again. done is also what tells when it must not be resumed any
- * more: it runs with another how when the deadline has passed or the caller has gone.
+ * more: it runs with another how when the deadline has passed or the caller has gone. A call cannot be resumed
+ * by its own run or done, before that has returned: this is logged, and the call stays open.
  */
 void rpc_resume(rpc_call *call);
 
