@@ -187,6 +187,7 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
     exchange->connection = kept->client.connection;
     exchange->client = NULL;
     exchange->kept = true;
+    clients_meet(&exchange->engine->clients, &kept->client, exchange->now);
     DL_APPEND(exchange->engine->kept, exchange);
 }
 
@@ -366,10 +367,10 @@ static bool can_be_sent(const struct exchange *exchange)
     const char *id = exchange->to.client.id;
     if (!exchange->kept)
         return true;
-    if (!exchange->gone)
-        return !clients_has_other(&engine->clients, id, exchange->connection);
-    return exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
-           clients_may_queue(&engine->clients, id, engine_now(engine));
+    if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->connection))
+        return false;
+    return !exchange->gone || (exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
+                               clients_may_queue(&engine->clients, id, engine_now(engine)));
 }
 
 static void send_reply(const struct exchange *exchange)
@@ -429,6 +430,14 @@ void exchange_caller_ended(struct engine *engine, const struct host_ending *endi
 
 /* ---- All together ---- */
 
+/* Whoever has a client's id now must not get replies to calls of a connection that had it before. */
+static void note_connection(const struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    if (engine->kept)
+        clients_meet_again(&engine->clients, exchange->message->client, engine_now(engine));
+}
+
 /*
  * A repetition is answered as the first was, also to a client over its rate; but no more often than it is
  * told anything then. Whatever becomes of a message after it has got its place in the client's order is the
@@ -438,6 +447,7 @@ static void handle(struct exchange *exchange, rpc_status status)
 {
     const bool sound = status == RPC_OK;
     bool told = true;
+    note_connection(exchange);
     struct recall *again = once_find_sent_again(exchange, sound);
     const bool limited = is_over_its_rate(exchange, &told);
     if (!again && sound && told)
