@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* A module for tests of calls that take time: see works.h. */
+#include "works.h"
+
+#include "engine_private.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct works_slot works_slots[WORKS_SLOTS];
+struct works_hooks works_hooks;
+
+/* What a call keeps for its work and its done. */
+struct piece {
+    struct works_slot *slot;
+    const struct works_params *params;
+    const rpc_bytes *bytes;
+    const char *id, *user, *address, *lane; /* as they were when the call arrived */
+    int32_t n;
+    int version;
+    double time;
+    int32_t sum;
+    bool worked, ended;
+};
+
+/* ---- Shapes ---- */
+
+static const rpc_field params_fields[] = {
+    RPC_INT32(struct works_params, n, .doc = "the slot", .default_json = "0", .range = {0, WORKS_SLOTS - 1}),
+    RPC_STRING(struct works_params, lane, .doc = "the lane", .optional = true, .length = {1, 40}),
+    RPC_BOOL(struct works_params, fail, .doc = "whether it fails", .default_json = "false")};
+static const rpc_shape params_shape = RPC_OBJECT_SHAPE(struct works_params, params_fields);
+
+static const rpc_field result_fields[] = {
+    RPC_INT32(struct works_result, n, .doc = "the slot"),
+    RPC_STRING(struct works_result, by, .doc = "who wrote this", .optional = true, .length = {0, 100000})};
+static const rpc_shape result_shape = RPC_OBJECT_SHAPE(struct works_result, result_fields);
+
+static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
+
+static const rpc_error errors[] = {{.code = "plain", .doc = "an error"}, {.code = NULL}};
+
+/* ---- What all do ---- */
+
+static const char *copy(rpc_call *call, const char *text)
+{
+    return text ? rpc_printf(call, "%s", text) : NULL;
+}
+
+/* NULL: no memory. */
+static struct piece *make_piece(rpc_call *call, int n)
+{
+    struct piece *piece = rpc_alloc(call, sizeof *piece);
+    if (!piece)
+        return NULL;
+    piece->slot = &works_slots[n];
+    piece->n = n;
+    piece->id = copy(call, rpc_caller_id(call));
+    piece->user = copy(call, rpc_caller_user(call));
+    piece->address = copy(call, rpc_caller_address(call));
+    piece->version = rpc_caller_version(call);
+    piece->time = rpc_call_time(call);
+    return piece->id && piece->user && piece->address ? piece : NULL;
+}
+
+/* Without a piece there was no memory. */
+static rpc_status keep_open(rpc_call *call, struct piece *piece, const char *lane)
+{
+    if (!piece)
+        return RPC_INTERNAL_ERROR;
+    const rpc_status status =
+        call->method->declared->work ? rpc_start(call, lane, piece) : rpc_defer(call, piece);
+    if (status != RPC_PENDING)
+        return status;
+    piece->slot->kept++;
+    piece->slot->call = call;
+    return status;
+}
+
+static rpc_status run(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct works_params *given = params;
+    struct piece *piece = make_piece(call, given->n);
+    (void)state;
+    works_slots[given->n].runs++;
+    *(struct works_result *)result = (struct works_result){given->n, "run"};
+    if (!piece)
+        return RPC_INTERNAL_ERROR;
+    piece->params = given;
+    piece->lane = copy(call, given->lane);
+    return keep_open(call, piece, given->lane);
+}
+
+static void pass_gate(struct works_slot *slot)
+{
+    sem_post(&slot->begun);
+    while (slot->shut && sem_wait(&slot->go) != 0 && errno == EINTR)
+        continue;
+}
+
+static void work(rpc_job *job, void *data)
+{
+    struct piece *piece = data;
+    struct works_slot *slot = piece->slot;
+    atomic_fetch_add(&slot->running, 1);
+    pass_gate(slot);
+    for (size_t i = 0; piece->bytes && i < piece->bytes->size; i++)
+        piece->sum += ((const unsigned char *)piece->bytes->data)[i];
+    piece->worked = true;
+    atomic_store(&slot->wanted, rpc_is_wanted(job));
+    atomic_fetch_add(&slot->works, 1);
+    atomic_fetch_sub(&slot->running, 1);
+}
+
+static void expect_same(const char *now, const char *before)
+{
+    ck_assert_int_eq(now != NULL, before != NULL);
+    ck_assert_int_eq(now ? strcmp(now, before) : 0, 0);
+}
+
+/* All that the call has lent. No Check unless something is wrong: memory may fail. */
+static void check_loans(const rpc_call *call, const struct piece *piece)
+{
+    if (piece->ended || rpc_caller_version(call) != piece->version || rpc_call_time(call) != piece->time)
+        ck_abort_msg("done runs twice, or for another call");
+    if (strcmp(rpc_caller_id(call), piece->id) || strcmp(rpc_caller_user(call), piece->user) ||
+        strcmp(rpc_caller_address(call), piece->address))
+        ck_abort_msg("the caller is another one");
+    if (piece->params &&
+        (piece->params->n != piece->n || (piece->params->lane != NULL) != (piece->lane != NULL)))
+        ck_abort_msg("the parameters are others");
+    if (piece->lane)
+        expect_same(piece->params->lane, piece->lane);
+}
+
+static void note_done(const rpc_call *call, struct piece *piece, rpc_status how)
+{
+    struct works_slot *slot = piece->slot;
+    check_loans(call, piece);
+    piece->ended = true;
+    slot->dones++;
+    slot->how = how;
+    if (slot->call == call)
+        slot->call = NULL;
+}
+
+static rpc_status done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct piece *piece = data;
+    (void)state;
+    note_done(call, piece, how);
+    if (how == RPC_OK && call->method->declared->work && !piece->worked)
+        ck_abort_msg("done was told that the work was done");
+    *(struct works_result *)result = (struct works_result){piece->n, piece->worked ? "work" : "done"};
+    return piece->params->fail ? rpc_raise(call, "plain", "slot %d", piece->n) : RPC_OK;
+}
+
+/* ---- The others ---- */
+
+static rpc_status now(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct works_params *given = params;
+    (void)state;
+    works_slots[given->n].runs++;
+    *(struct works_result *)result = (struct works_result){given->n, "now"};
+    return given->fail ? rpc_raise(call, "plain", "slot %d", given->n) : RPC_OK;
+}
+
+static rpc_status tell(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct works_params *given = params;
+    rpc_call *waiting = works_slots[given->n].call;
+    (void)state;
+    *(struct works_result *)result = (struct works_result){given->n, waiting ? "tell" : NULL};
+    if (!waiting)
+        return rpc_raise(call, "plain", "nobody waits");
+    rpc_resume(waiting);
+    return RPC_OK;
+}
+
+static rpc_status bytes_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct piece *piece = make_piece(call, WORKS_BYTES);
+    (void)state, (void)result;
+    works_slots[WORKS_BYTES].runs++;
+    if (piece)
+        piece->bytes = params;
+    return keep_open(call, piece, NULL);
+}
+
+static rpc_status bytes_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct piece *piece = data;
+    (void)state;
+    note_done(call, piece, how);
+    *(struct works_result *)result = (struct works_result){piece->sum, NULL};
+    return RPC_OK;
+}
+
+static rpc_status act_run(rpc_call *call, void *state, const void *params, void *result)
+{
+    return works_hooks.run(call, state, params, result);
+}
+
+static void act_work(rpc_job *job, void *data)
+{
+    if (works_hooks.work)
+        works_hooks.work(job, data);
+}
+
+static rpc_status act_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    return works_hooks.done(call, state, data, how, result);
+}
+
+/* ---- The module ---- */
+
+static const rpc_event events[] = {
+    {.name = "worked", .doc = "work is done", .data = &result_shape},
+    {.name = "workFailed", .doc = "work has failed"},
+    {.name = NULL},
+};
+
+#define SHAPES .params = &params_shape, .result = &result_shape, .errors = errors
+#define WORKS SHAPES, .run = run, .work = work, .done = done
+#define ACTS SHAPES, .run = act_run
+
+static const rpc_method methods[] = {
+    {.name = "work", .event = "worked", .error_event = "workFailed", WORKS},
+    {.name = "work.single", .most = 2, WORKS},
+    {.name = "work.firm", .must_finish = true, WORKS},
+    {.name = "work.brief", .timeout = 200, WORKS},
+    {.name = "wait", SHAPES, .run = run, .done = done},
+    {.name = "wait.firm", .must_finish = true, SHAPES, .run = run, .done = done},
+    {.name = "now", .event = "worked", SHAPES, .run = now},
+    {.name = "tell", SHAPES, .run = tell},
+    {.name = "bytes",
+     .params = &bytes_shape,
+     .result = &result_shape,
+     .run = bytes_run,
+     .work = work,
+     .done = bytes_done},
+    {.name = "act", ACTS, .work = act_work, .done = act_done},
+    {.name = "half", ACTS, .done = act_done},
+    {.name = "bare", ACTS},
+    {.name = NULL},
+};
+
+const rpc_module works = {
+    .name = "works", .doc = "what tests of calls that take time need", .methods = methods, .events = events};
+
+/* ---- For tests ---- */
+
+void works_init(struct rig *rig)
+{
+    rig_init(rig);
+    rig->options.jsonrpc_methods = "*";
+    rig->client.connection = rig;
+    for (int n = 0; n < WORKS_SLOTS; n++) {
+        struct works_slot *slot = &works_slots[n];
+        memset(slot, 0, sizeof *slot);
+        sem_init(&slot->begun, 0, 0);
+        sem_init(&slot->go, 0, 0);
+    }
+}
+
+void works_open(struct rig *rig)
+{
+    char why[ENGINE_WHY] = "";
+    rig_start(rig);
+    rig_add(rig, &works, NULL);
+    ck_assert_msg(engine_open_methods(rig->engine, why), "%s", why);
+}
+
+static void wait_and_tick(struct rig *rig)
+{
+    ck_assert_msg(fake_host_wait(&rig->host, WORKS_PATIENCE), "no work came to its end");
+    engine_tick(rig->engine);
+}
+
+static struct task *find_working(const struct engine *engine)
+{
+    struct task *task = engine->tasks;
+    while (task && !task->working)
+        task = task->next;
+    return task;
+}
+
+void works_finish(struct rig *rig)
+{
+    for (int n = 0; n < WORKS_SLOTS; n++)
+        for (int i = 0; i < 100; i++)
+            sem_post(&works_slots[n].go);
+    for (int n = 0; n < WORKS_SLOTS; n++)
+        if (works_slots[n].call && !works_slots[n].call->task->working)
+            rpc_resume(works_slots[n].call);
+    engine_tick(rig->engine);
+    while (find_working(rig->engine))
+        wait_and_tick(rig);
+}
+
+static void expect_nothing_open(const struct engine *engine)
+{
+    const struct registry_method *method = engine->registry.methods;
+    ck_assert_ptr_null(engine->tasks);
+    ck_assert_ptr_null(engine->condemned);
+    ck_assert_ptr_null(engine->kept);
+    ck_assert_uint_eq(engine->deferred, 0);
+    ck_assert_uint_eq(engine->backgrounds, 0);
+    ck_assert_uint_eq(engine->deadlines.count, 0);
+    for (; method; method = method->hh.next)
+        ck_assert_uint_eq(method->open, 0);
+}
+
+void works_close(struct rig *rig)
+{
+    works_finish(rig);
+    expect_nothing_open(rig->engine);
+    for (int n = 0; n < WORKS_SLOTS; n++)
+        ck_assert_int_eq(works_slots[n].kept, works_slots[n].dones);
+    rig_close(rig);
+}
+
+/* ---- Messages that do not last ---- */
+
+enum { LOANS = 8 };
+
+struct loans {
+    char *memory[LOANS];
+    size_t sizes[LOANS];
+    int count;
+};
+
+static void *lend(struct loans *loans, const void *text, size_t size)
+{
+    if (!text)
+        return NULL;
+    char *memory = malloc(size + 1);
+    if (!memory)
+        abort();
+    memcpy(memory, text, size);
+    memory[size] = '\0';
+    loans->sizes[loans->count] = size + 1;
+    return loans->memory[loans->count++] = memory;
+}
+
+static char *lend_text(struct loans *loans, const char *text)
+{
+    return lend(loans, text, text ? strlen(text) : 0);
+}
+
+static void take_back(struct loans *loans)
+{
+    for (int i = 0; i < loans->count; i++) {
+        memset(loans->memory[i], 'X', loans->sizes[i]);
+        free(loans->memory[i]);
+    }
+}
+
+void works_send(struct rig *rig, const char *topic, const char *payload, const char *response_topic,
+                const char *correlation)
+{
+    struct loans loans = {.count = 0};
+    struct host_client client = rig->client;
+    client.id = lend_text(&loans, client.id);
+    client.user = lend_text(&loans, client.user);
+    client.address = lend_text(&loans, client.address);
+    struct host_message message = rig_message(rig, lend_text(&loans, topic), lend_text(&loans, payload));
+    message.client = &client;
+    message.response_topic = lend_text(&loans, response_topic);
+    message.correlation = lend_text(&loans, correlation);
+    message.correlation_size = correlation ? strlen(correlation) : 0;
+    if (engine_receive(rig->engine, &message) != ENGINE_CONSUME)
+        abort();
+    memset(&client, 'X', sizeof client);
+    memset(&message, 'X', sizeof message);
+    take_back(&loans);
+}
+
+void works_call(struct rig *rig, const char *method, int n)
+{
+    char topic[64];
+    char payload[32];
+    snprintf(topic, sizeof topic, "rpc/call/%s", method);
+    snprintf(payload, sizeof payload, "{\"n\":%d}", n);
+    works_send(rig, topic, payload, "r", NULL);
+}
+
+/* ---- What happens when ---- */
+
+void works_wait_begun(int n)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WORKS_PATIENCE / 1000;
+    int result;
+    do
+        result = sem_timedwait(&works_slots[n].begun, &until);
+    while (result != 0 && errno == EINTR);
+    ck_assert_msg(result == 0, "the work of slot %d has not begun", n);
+}
+
+void works_begin(struct rig *rig, const char *method, int n)
+{
+    works_slots[n].shut = true;
+    works_call(rig, method, n);
+    works_wait_begun(n);
+}
+
+void works_wait_done(struct rig *rig, int n, int dones)
+{
+    while (works_slots[n].dones < dones)
+        wait_and_tick(rig);
+    ck_assert_int_eq(works_slots[n].dones, dones);
+}
+
+void works_let_go(struct rig *rig, int n)
+{
+    sem_post(&works_slots[n].go);
+    works_wait_done(rig, n, works_slots[n].dones + 1);
+}
+
+void works_pass(struct rig *rig, uint64_t milliseconds)
+{
+    rig->host.monotonic += milliseconds * (RIG_SECOND / 1000);
+    engine_tick(rig->engine);
+}
+
+void works_end_client(struct rig *rig, enum host_end kind)
+{
+    const struct host_ending ending = {
+        .id = rig->client.id, .connection = rig->client.connection, .kind = kind};
+    engine_client_ended(rig->engine, &ending);
+}
+
+void works_expect(const struct rig *rig, size_t count, const char *status, const char *text)
+{
+    ck_assert_uint_eq(rig->host.replies.count, count);
+    ck_assert_str_eq(rig_last(&rig->host.replies)->text, text);
+    ck_assert_str_eq(rig_last(&rig->host.replies)->status, status);
+}
