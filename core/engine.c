@@ -102,7 +102,6 @@ void engine_stop(struct engine *engine)
     if (!engine || engine->stopping)
         return;
     engine->stopping = true;
-    schedule_clear(engine);
     task_stop(engine);
 }
 
@@ -113,6 +112,7 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     engine_stop(engine);
     const bool ended = task_finish(engine, patience);
     registry_clear(&engine->registry);
+    schedule_clear(engine);
     once_clear(engine);
     exchange_free_spare(engine);
     free(engine->error_topic);
@@ -302,7 +302,8 @@ uint64_t engine_due(const struct engine *engine)
 {
     const bool changed = memcmp(&engine->counters, &engine->published, sizeof engine->counters) != 0;
     const uint64_t sys = changed && engine->options.sys_interval ? engine->sys_due : UINT64_MAX;
-    return earlier(sys, earlier(first_due(&engine->deadlines), first_due(&engine->alarms)));
+    const uint64_t alarm = engine->stopping ? UINT64_MAX : first_due(&engine->alarms);
+    return earlier(sys, earlier(first_due(&engine->deadlines), alarm));
 }
 
 void engine_tick(struct engine *engine)

@@ -87,10 +87,11 @@ static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
     free(timer);
 }
 
+/* When the engine stops timers do not run any more, but are still there: done and fini may cancel them. */
 void schedule_run(struct engine *engine, uint64_t now)
 {
     struct timer *first;
-    while ((first = timers_first(&engine->alarms)) && first->due <= now)
+    while (!engine->stopping && (first = timers_first(&engine->alarms)) && first->due <= now)
         run(engine, (rpc_timer *)first, now);
 }
 
