@@ -101,6 +101,7 @@ struct rpc_call {
     bool asked;                     /* the caller wants to know what it comes to */
     bool by_handler;                /* the failure is the handler's own */
     bool own_memory;                /* it is not the exchange's own one */
+    bool begun;                     /* something of it has been done outside its handler */
     bool over;                      /* its outcome is known: it cannot be kept open any more */
     bool busy;                      /* its handler or its done runs: it must not end below that */
     rpc_status refusal;     /* why it could not be kept open; RPC_OK: nobody has wanted that in vain */

@@ -268,6 +268,7 @@ static void end_call(struct task *task, rpc_status how)
     struct exchange *exchange = call->exchange;
     const bool told = task->told;
     call->task = NULL;
+    call->begun |= how == RPC_OK;
     call->over = how != RPC_OK;
     const rpc_status status = run_done(task, how);
     if (!told) {
@@ -311,6 +312,12 @@ void rpc_resume(rpc_call *call)
 
 /* ---- Before the end ---- */
 
+/* Its work never begins. Whether it was the call's first is for those who ask whether it may run again. */
+static void note_unbegun(const rpc_call *call)
+{
+    call->exchange->unbegun = !call->exchange->batch && !call->begun;
+}
+
 /* The caller is told now, whether or not its work can be kept from running. */
 static void give_up(struct task *task, rpc_status how)
 {
@@ -318,7 +325,7 @@ static void give_up(struct task *task, rpc_status how)
     rpc_call *call = task->call;
     if (!task->working || pool_withdraw(engine->pool, &task->job)) {
         if (call && task->working)
-            call->exchange->unbegun = !call->exchange->batch;
+            note_unbegun(call);
         end_listed(task, how);
         return;
     }
@@ -346,7 +353,7 @@ void task_end_condemned(struct engine *engine)
     while ((task = engine->condemned)) {
         DL_DELETE(engine->condemned, task);
         if (task->call)
-            task->call->exchange->unbegun = !task->call->exchange->batch;
+            note_unbegun(task->call);
         end(task, task->how);
     }
 }
