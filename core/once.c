@@ -211,7 +211,7 @@ static struct recall *find_in_order(struct exchange *exchange, bool sound, uint6
     }
     if (!exchange->guarded || lacks_reply(exchange, recall))
         return NULL;
-    if (!recall->finished || !is_refusal(recall->status))
+    if (!recall->finished || recall->status)
         return recall;
     recalls_reopen(&engine->ordered, recall);
     exchange->noted = recall;
@@ -260,11 +260,13 @@ static const char *reply_of(const struct exchange *exchange)
     return exchange->to.topic && exchange->out.used ? exchange->out.out : NULL;
 }
 
+/* Without a status it was not carried out. */
 static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
                    const char *reply)
 {
+    const char *status = was_not_carried_out(exchange) ? NULL : exchange->status;
     answer_waiters(exchange, recall);
-    recalls_finish(recalls, recall, exchange->status, reply, reply ? exchange->out.used : 0);
+    recalls_finish(recalls, recall, status, reply, reply ? exchange->out.used : 0);
 }
 
 /* In the client's order a call keeps its place, or those behind it would not be known any more. */

@@ -34,7 +34,8 @@ struct recall {
     bool abandoned; /* it was unfinished when it was to be forgotten: it goes when it is finished */
     bool finished;
     void *waiting;            /* callers that wait for the reply; the owner of the table hangs them here */
-    const char *status;       /* of the reply: "ok" or an error's code, of static storage */
+    const char *status;       /* of the reply: "ok" or an error's code, of static storage; NULL: it was not
+                                 carried out, and may be when it comes again */
     size_t size;              /* of the reply, bytes */
     char *reply;              /* NULL: there was none */
     char small[RECALL_SMALL]; /* where a reply is that fits; the last member: it is not zeroed */
