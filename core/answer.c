@@ -106,14 +106,14 @@ static struct writer outcome_writer(const rpc_call *call)
     return call->place ? answer_writer(call->engine) : call->exchange->out;
 }
 
-/* What is set aside counts as written: a separator and the end of the batch come to it. */
+/* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
 static bool keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
 {
-    if (exchange->fragments_size + out->used + 2 > exchange->engine->options.max_reply)
+    if (exchange->fragments_size + out->used > exchange->engine->options.max_reply)
         return false;
     place->text = arena_copy(&exchange->arena, out->out, out->used);
     place->size = place->text ? out->used : 0;
-    exchange->fragments_size += place->size + 1;
+    exchange->fragments_size += place->size;
     return place->text;
 }
 
