@@ -433,11 +433,12 @@ void answer_set_aside(rpc_call *call)
 void answer_gather(struct exchange *exchange)
 {
     struct writer *out = &exchange->out;
-    const struct fragment *fragment = exchange->fragments;
+    const struct fragment *head = exchange->fragments, *fragment;
     *out = writer_make(out->out, out->capacity);
-    writer_bytes(out, fragment->text, fragment->size);
-    for (fragment = fragment->next; fragment; fragment = fragment->next) {
-        if (fragment->text && exchange->written++)
+    for (fragment = head; fragment; fragment = fragment->next) {
+        if (!fragment->text)
+            continue;
+        if (fragment != head && exchange->written++)
             writer_text(out, ",");
         writer_bytes(out, fragment->text, fragment->size);
     }
