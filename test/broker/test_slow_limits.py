@@ -1,0 +1,309 @@
+"""Calls that take too long, are too many, or come again: deadlines, overload, duplicates of open calls."""
+import json
+import time
+
+from harness import SLOW, ask_by_id, main, new_identity, payload_of
+from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, USER_PROPERTY, Silence, property_of
+from slow_calls import AT_ONCE, Range, SlowTest
+
+
+class Deadlines(SlowTest):
+
+    def check_timeout(self, client, seconds, *args, **how):
+        """At once when the time is over, and not before."""
+        status, content, took = self.timed(client, *args, **how)
+        self.assertEqual(status, "timeout")
+        self.assert_error(content, "timeout", method=args[0])
+        self.assertGreaterEqual(took, seconds - 0.001)
+        self.assertLess(took, seconds + AT_ONCE)
+
+    def test_who_sets_them(self):
+        """The caller before the method before the configuration."""
+        client = self.client(self.start(["timeout 300ms", "workers 16"]), 5)
+        long = {"ms": 5000, "polite": True}
+        self.check_timeout(client, 0.3, "slow.sleep", long)
+        self.check_timeout(client, 0.2, "slow.brief", long)
+        self.check_timeout(client, 0.1, "slow.sleep", long, timeout=100)
+        self.check_timeout(client, 0.1, "slow.brief", long, timeout=100)
+        self.check_timeout(client, 0.6, "slow.brief", long, timeout=600)
+        self.check_timeout(client, 0.3, "slow.wait", {"name": "nobody"})
+        self.check_timeout(client, 0.1, "slow.wait", {"name": "nobody"}, timeout=100)
+        self.check_timeout(client, 0.3, "slow.alarm", long)
+        self.assertEqual(self.outcome(client, "slow.brief", {"ms": 400}, timeout=60000)[0], "ok")
+
+    def test_by_request_id(self):
+        client = self.client(self.start(["timeout 300ms"]), 4)
+        began = time.monotonic()
+        self.assert_error(ask_by_id(client, "slow.sleep", {"ms": 5000, "polite": True})["error"], "timeout", method="slow.sleep")
+        self.assertIn(time.monotonic() - began, Range(0.3, 0.3 + AT_ONCE))
+
+    def test_malformed(self):
+        """Not executed, and told why; what takes no time does not look at it."""
+        broker = self.start(["timeout_max 30s"])
+        client = self.client(broker, 5)
+        for value in ("", "0", "-1", "+5", "1.5", "1e3", " 5", "5 ", "abc", "30001", "0x10", "4294967297",
+                      "99999999999", "9" * 100, "1" * 65000):
+            for params in ({"ms": 1}, {"name": "x"}):
+                with self.subTest(value=value[:20]):
+                    method = "slow.sleep" if "ms" in params else "slow.wait"
+                    status, content = self.outcome(client, method, params, timeout=value)
+                    self.assertEqual(status, "invalid_request")
+                    self.assert_error(content, "invalid_request", method=method)
+                    self.assertRegex(content["msg"], "timeout-ms.*30000")
+        for value in (1000, 30000, "0030000"):
+            self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 1}, timeout=value)[0], "ok")
+        self.assertEqual(self.outcome(client, "echo", 1, timeout="abc"), ("ok", 1))
+        self.assertEqual(self.stats(broker)["started"], 3)
+        status, content = self.outcome(client, "slow.sleep", 3 * [{"ms": 1}], timeout="x", kind="batch")
+        self.assertEqual((status, [item["error"]["err"] for item in content]), ("ok", 3 * ["invalid_request"]))
+
+    def test_others_properties(self):
+        """Case and company of other properties, and one that is given twice."""
+        client = self.client(self.start(["workers 4"]), 5)
+        for entries, expected in (([("Timeout-Ms", "x"), ("timeout", "x"), ("", "")], "ok"),
+                                  ([("a", "b"), ("timeout-ms", "100"), ("timeout-ms", "x")], "timeout"),
+                                  ([("timeout-ms", "x"), ("timeout-ms", "100")], "invalid_request")):
+            client.publish("rpc/call/slow.sleep", '{"ms":1000}', qos=1, properties=[
+                (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, new_identity()),
+                *((USER_PROPERTY, entry) for entry in entries)])
+            self.assertEqual(self.reply(client)[1], expected)
+
+    def test_late_results(self):
+        """Thrown away and counted; what comes after is as it should be."""
+        broker = self.start(["timeout 150ms", "workers 4", "sys_interval 1s"])
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/event/slept")
+        for _ in range(4):
+            self.call(client, "slow.sleep", {"ms": 700})
+        self.assertEqual({status for status, _ in self.replies(client, 4).values()}, {"timeout"})
+        self.assertEqual(self.stats(broker)["finished"], 0)
+        self.wait_for_stats(broker, started=4, begun=4, finished=4, dones=4, in_time=0)
+        client.expect_nothing(0.1)
+        watcher.expect_nothing(0.1)
+        self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 1})[0], "ok")
+        self.counter(broker, "late", 4)
+        self.counter(broker, "timeouts", 4)
+
+    def test_what_still_waits_is_never_begun(self):
+        broker = self.start(["timeout 300ms", "workers 1", "sys_interval 1s"])
+        client = self.client(broker, 5)
+        for _ in range(5):
+            self.call(client, "slow.sleep", {"ms": 1000})
+        self.assertEqual({status for status, _ in self.replies(client, 5).values()}, {"timeout"})
+        self.wait_for_stats(broker, started=5, begun=1, finished=1, dones=5)
+        self.counter(broker, "timeouts", 5)
+        self.counter(broker, "late", 1)
+
+    def test_work_can_ask(self):
+        """Polite work ends when it is not wanted any more, and its thread is free again."""
+        broker = self.start(["timeout 200ms", "workers 1"])
+        client = self.client(broker, 5)
+        self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 60000, "polite": True})[0], "timeout")
+        self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 1}, timeout=5000)[0], "ok")
+        self.wait_for_stats(broker, started=2, begun=2, finished=2, dones=2, in_time=1)
+
+    def test_work_that_never_returns(self):
+        """Costs its thread, and nothing else."""
+        broker = self.start(["timeout 200ms", "workers 2"])
+        client = self.client(broker, 5)
+        self.assertEqual(self.outcome(client, "slow.forever", {"lane": "ever"})[0], "timeout")
+        self.assertEqual(self.outcome(client, "slow.forever", {"lane": "ever"})[0], "timeout")
+        for _ in range(5):
+            self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 10}, timeout=5000)[0], "ok")
+
+
+class Overload(SlowTest):
+
+    def test_max_pending(self):
+        """Told at once; what has its place is carried out."""
+        broker = self.start(["max_pending 10", "workers 1", "sys_interval 1s"])
+        client = self.client(broker, 5)
+        self.call(client, "slow.sleep", {"ms": 1500, "lane": "a"})
+        self.wait_for_stats(broker, begun=1)
+        waiting = [self.call(client, "slow.sleep", {"ms": 1}) for _ in range(10)]
+        began = time.monotonic()
+        beyond = [self.call(client, "slow.sleep", {"ms": 1}) for _ in range(10)]
+        found = self.replies(client, 10)
+        self.assertLess(time.monotonic() - began, AT_ONCE)
+        self.assertEqual(list(found), beyond)
+        for status, content in found.values():
+            self.assertEqual(status, "overloaded")
+            self.assert_error(content, "overloaded", method="slow.sleep")
+        found = self.replies(client, 11)
+        self.assertEqual({status for status, _ in found.values()}, {"ok"})
+        self.assertLessEqual(set(waiting), set(found))
+        self.wait_for_stats(broker, started=11, begun=11, dones=11, in_time=11)
+        self.counter(broker, "overloaded", 10)
+
+    def test_batches(self):
+        """Each item for itself."""
+        client = self.client(self.start(["max_pending 3", "workers 1"]), 5)
+        status, content = self.outcome(client, "slow.sleep", 20 * [{"ms": 100}], kind="batch")
+        self.assertEqual(status, "ok")
+        outcomes = ["ok" if "result" in item else item["error"]["err"] for item in content]
+        self.assertIn(outcomes.count("ok"), (3, 4))  # the first one's thread may not have begun yet
+        self.assertEqual(set(outcomes), {"ok", "overloaded"})
+
+    def test_refused_calls_may_come_again(self):
+        """They were not carried out: the same call is a new attempt."""
+        broker = self.start(["workers 2"])
+        client = self.client(broker, 5)
+        first = self.call(client, "slow.single", {"ms": 500})
+        identity = self.call(client, "slow.single", {"ms": 1})
+        found = self.replies(client, 2)
+        self.assertEqual((found[first][0], found[identity][0]), ("ok", "overloaded"))
+        self.call(client, "slow.single", {"ms": 1}, identity=identity)
+        self.assertEqual(self.reply(client)[:2], (identity, "ok"))
+
+    def test_a_methods_own_limit(self):
+        broker = self.start(["workers 4", "sys_interval 1s"])
+        client, other = self.client(broker, 5), self.client(broker, 5)
+        first = self.call(client, "slow.single", {"ms": 1000})
+        for caller in (client, other):
+            status, content, took = self.timed(caller, "slow.single", {"ms": 1})
+            self.assertEqual(status, "overloaded")
+            self.assertRegex(content["msg"], "^1 calls")
+            self.assertLess(took, AT_ONCE)
+        self.assertEqual(self.outcome(other, "slow.sleep", {"ms": 1})[0], "ok")
+        self.assertEqual(self.reply(client)[:2], (first, "ok"))
+        self.assertEqual(self.outcome(other, "slow.single", {"ms": 1})[0], "ok")
+        self.counter(broker, "overloaded", 2)
+
+    def test_a_late_call_keeps_its_place(self):
+        """A method's calls count as long as their work runs."""
+        client = self.client(self.start(["timeout 100ms", "workers 4"]), 5)
+        self.assertEqual(self.outcome(client, "slow.single", {"ms": 1000})[0], "timeout")
+        self.assertEqual(self.outcome(client, "slow.single", {"ms": 1})[0], "overloaded")
+        time.sleep(1.2 * SLOW)
+        self.assertEqual(self.outcome(client, "slow.single", {"ms": 1})[0], "ok")
+
+    def test_deferred_calls_count(self):
+        client = self.client(self.start(["max_pending 5"]), 5)
+        waiting = [self.call(client, "slow.wait", {"name": "a"}) for _ in range(5)]
+        for method, params in (("slow.wait", {"name": "a"}), ("slow.alarm", {"ms": 1})):
+            self.assertEqual(self.outcome(client, method, params)[0], "overloaded")
+        self.call(client, "slow.tell", {"name": "a", "text": "x"})
+        found = self.replies(client, 6)
+        self.assertEqual([found[identity] for identity in waiting], 5 * [("ok", {"text": "x"})])
+
+    def test_nobody_keeps_others_out(self):
+        """A client that has taken all places gives them to others, one by one, until it has no more than they."""
+        broker = self.start(["max_pending 20", "workers 1", "sys_interval 1s"])
+        greedy, modest = self.client(broker, 5), self.client(broker, 5)
+        self.call(greedy, "slow.sleep", {"ms": 1500})
+        self.wait_for_stats(broker, begun=1)
+        waiting = [self.call(greedy, "slow.sleep", {"ms": 20}) for _ in range(20)]
+        self.assertEqual(self.outcome(greedy, "slow.sleep", {"ms": 20})[0], "overloaded")
+        mine = [self.call(modest, "slow.sleep", {"ms": 20}) for _ in range(5)]
+        found = self.replies(greedy, 5)
+        self.assertEqual(list(found), list(reversed(waiting[15:])))
+        self.assertEqual({status for status, _ in found.values()}, {"overloaded"})
+        found = self.replies(modest, 5)
+        self.assertEqual(list(found), mine)
+        self.assertEqual({status for status, _ in found.values()}, {"ok"})
+        self.assertLess(max(content["order"] for _, content in found.values()), 14)  # by turns with the other's
+        found = self.replies(greedy, 16)
+        self.assertEqual({status for status, _ in found.values()}, {"ok"})
+        self.wait_for_stats(broker, started=26, begun=21, dones=26, in_time=21)
+        self.counter(broker, "overloaded", 6)
+
+    def test_one_for_each_of_many(self):
+        """Everybody has the same: the next one is refused."""
+        broker = self.start(["max_pending 10", "workers 1"])
+        blocker = self.client(broker, 5)
+        self.call(blocker, "slow.sleep", {"ms": 1000})
+        self.wait_for_stats(broker, begun=1)
+        clients = [self.client(broker, 5) for _ in range(10)]
+        for client in clients:
+            self.call(client, "slow.sleep", {"ms": 1})
+        self.assertEqual(self.outcome(self.client(broker, 5), "slow.sleep")[0], "overloaded")
+        self.assertEqual([self.reply(client)[1] for client in clients], 10 * ["ok"])
+
+
+class Duplicates(SlowTest):
+    """A repetition of a call that is still open waits for it, and gets the same reply."""
+
+    IDENTITY = "0123456789abcdef"
+
+    def setUp(self):
+        self.running = self.start(["workers 4", "sys_interval 1s"])
+
+    def test_all_get_the_same(self):
+        client = self.client(self.running, 5)
+        for method, params in (("slow.sleep", {"ms": 500}), ("slow.alarm", {"ms": 500})):
+            with self.subTest(method=method):
+                before = self.stats(self.running)["started"]
+                identity = new_identity()
+                for qos in (0, 1, 2, 1):
+                    self.call(client, method, params, qos=qos, identity=identity)
+                client.expect_nothing(0)
+                messages = [client.receive() for _ in range(4)]
+                self.assertEqual({property_of(message, CORRELATION_DATA) for message in messages}, {identity.encode()})
+                self.assertEqual(len({message.payload for message in messages}), 1)
+                self.assertEqual(self.stats(self.running)["started"], before + 1)
+                self.call(client, method, params, identity=identity)
+                self.assertEqual(client.receive().payload, messages[0].payload)
+        self.counter(self.running, "duplicates", 8)
+
+    def test_by_request_id(self):
+        client = self.client(self.running, 4)
+        for _ in range(3):
+            client.publish("rpc/call/slow.sleep", json.dumps({"ms": 300, "request_id": self.IDENTITY}), qos=1)
+        self.assertEqual(len({client.receive().payload for _ in range(3)}), 1)
+        self.wait_for_stats(self.running, started=1, begun=1, dones=1)
+
+    def test_batch(self):
+        client = self.client(self.running, 5)
+        for _ in range(2):
+            self.call(client, "slow.sleep", 3 * [{"ms": 200}], identity=self.IDENTITY, kind="batch")
+        first, second = client.receive(), client.receive()
+        self.assertEqual(first.payload, second.payload)
+        self.wait_for_stats(self.running, started=3, begun=3)
+
+    def test_timeouts_too(self):
+        client = self.client(self.running, 5)
+        for _ in range(2):
+            self.call(client, "slow.brief", {"ms": 1000}, identity=self.IDENTITY)
+        messages = [client.receive() for _ in range(2)]
+        self.assertEqual([payload_of(message)["err"] for message in messages], 2 * ["timeout"])
+        self.wait_for_stats(self.running, started=1)
+
+    def test_other_callers_are_no_repetition(self):
+        clients = [self.client(self.running, 5) for _ in range(3)]
+        for client in clients:
+            self.call(client, "slow.sleep", {"ms": 200}, identity=self.IDENTITY)
+        self.assertEqual({self.reply(client)[2]["order"] for client in clients}, {1, 2, 3})
+
+    def test_from_a_new_connection(self):
+        """The caller was cut off from work that goes on, comes back and asks again."""
+        for clean in (True, False):
+            for cut in ("reset", "disconnect", "takeover"):
+                with self.subTest(clean=clean, cut=cut):
+                    identity, name = new_identity(), f"again-{cut}-{clean}"
+                    before = self.stats(self.running)
+                    old = self.client(self.running, 5, client_id=name, clean=clean)
+                    self.call(old, "slow.firm", {"ms": 800}, identity=identity)
+                    self.wait_for_stats(self.running, started=before["started"] + 1)
+                    if cut != "takeover":
+                        getattr(old, cut)()
+                    new = self.client(self.running, 5, client_id=name, clean=clean)
+                    self.call(new, "slow.firm", {"ms": 800}, identity=identity)
+                    self.assertEqual(self.reply(new)[:2], (identity, "ok"))
+                    new.expect_nothing(0.1)
+                    self.assertEqual(self.stats(self.running)["begun"], before["begun"] + 1)
+                    new.disconnect()
+
+    def test_a_waiting_repetition_of_one_that_has_gone(self):
+        """It is not answered, and costs nothing."""
+        old = self.client(self.running, 5, client_id="gone")
+        for _ in range(3):
+            self.call(old, "slow.firm", {"ms": 500}, identity=self.IDENTITY)
+        old.reset()
+        stranger = self.client(self.running, 5, client_id="gone")
+        self.wait_for_stats(self.running, started=1, dones=1)
+        with self.assertRaises(Silence):
+            stranger.receive(0.3)
+
+
+if __name__ == "__main__":
+    main()
