@@ -236,13 +236,13 @@ START_TEST(some_modules)
 }
 END_TEST
 
-/* The first member of sensor's options is max_sensors. */
+/* The first member of sensor's options is db. */
 START_TEST(options_of_modules)
 {
-    create("sensor_max_sensors", "12");
+    create("sensor_db", "other.db");
     for (size_t i = 0; i < settings->module_count; i++) {
         if (strcmp(settings->modules[i].module->name, "sensor") == 0)
-            ck_assert_int_eq(*(const int32_t *)settings->modules[i].options, 12);
+            ck_assert_str_eq(*(const char *const *)settings->modules[i].options, "other.db");
     }
 }
 END_TEST
