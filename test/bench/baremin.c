@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
-#define CALL_TOPIC "rpc/call/updateSensor"
+#define CALL_TOPIC "rpc/call/report"
 
 /* Publishes a copy of text; client NULL: to whoever subscribed. The properties are consumed. */
 static void publish(const char *client, const char *topic, const char *text, int qos,

@@ -39,10 +39,10 @@ import time
 from statistics import median, quantiles
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-METHOD = "updateSensor"
+METHOD = "report"
 CALL_TOPIC = "rpc/call/" + METHOD
 VARIANTS = ("floor", "responder", "bare", "plugin")
-PLUGINS = {"bare": "bench_bare.so", "plugin": "mosquitto_rpc.so"}
+PLUGINS = {"bare": "bench_bare.so", "plugin": "mosquitto_rpc_bench.so"}
 SHAPES = ((1, 1), (16, 16))
 # How many methods are registered, and how many of them called. The same ten cost the same however many
 # there are; when all of 10,000 are called in turn, none is in the processor's cache when its turn comes.
@@ -56,9 +56,22 @@ FEATURES = {
     "plain": ((), (), 1),
     "without duplicate check": (("duplicate_window 0", "redelivery_guard 0"), (), 1),
     "with rate_limit": (("rate_limit 1000000",), (), 1),
-    "JSON-RPC": ((), ("-b", '{"jsonrpc":"2.0","method":"updateSensor","params":' + PARAMS + ',"id":1}'), 1),
+    "JSON-RPC": ((), ("-b", '{"jsonrpc":"2.0","method":"report","params":' + PARAMS + ',"id":1}'), 1),
     f"batch of {BATCH}": ((), ("-t", "rpc/batch/" + METHOD, "-b", "[" + ",".join([PARAMS] * BATCH) + "]"), BATCH),
 }
+
+# What a worker adds to a call, and what many slow calls do to others: the method, what else runs meanwhile as
+# options of a second client, and how many places there are for calls that wait.
+SLEEPERS = ("-c", 100, "-o", 1, "-t", "rpc/call/by.worker", "-b", '{"ms":20}')
+TRAFFIC = ("-c", 1, "-o", 1)
+WORK = {
+    "at once": ("at.once", ()),
+    "by a worker": ("by.worker", ()),
+    "at once, traffic of others": ("at.once", TRAFFIC),
+    "by a worker, traffic of others": ("by.worker", TRAFFIC),
+    "at once, 100 clients with calls of 20 ms": ("at.once", SLEEPERS),
+}
+WORK_BASE = {"by a worker, traffic of others": "at once, traffic of others"}  # for the others it is the first
 
 # A population of clients, each with one call outstanding.
 POPULATION = 10000
@@ -115,6 +128,7 @@ class Settings:
             self.memory = ()
         self.many = () if arguments.no_many or "plugin" not in arguments.only else MANY
         self.features = {} if arguments.no_features or "plugin" not in arguments.only else FEATURES
+        self.work = {} if arguments.no_work or "plugin" not in arguments.only else WORK
         self.population = 0 if arguments.no_population or "plugin" not in arguments.only else POPULATION
         if arguments.quick:
             self.population = min(self.population, 100)
@@ -294,6 +308,28 @@ def measure_feature(settings, name, shape):
     return figures
 
 
+@contextlib.contextmanager
+def others(settings, port, options):
+    """A second client that does not stop by itself."""
+    process = start_client(settings, port, "-f", 1000, "-w", 0, "-n", 100000000, *options) if options else None
+    try:
+        time.sleep(0.2 if process else 0)
+        yield
+        if process and process.poll() is not None:
+            raise Failure(f"the other client has ended: {process.stderr.read()}")
+    finally:
+        if process:
+            process.kill()
+            process.communicate()
+
+
+def measure_work(settings, name):
+    """One client with one call outstanding, QoS 0."""
+    method, options = WORK[name]
+    with broker(settings, PLUGINS["plugin"]) as (port, pid), others(settings, port, options):
+        return measure_client(settings, port, pid, (1, 1), ["-t", "rpc/call/" + method, "-b", "{}", "-e", '"ok":true'])
+
+
 def measure_population(settings, variant):
     """So many clients, each with one call outstanding; libmosquitto takes three files for each of them."""
     lines = ("rate_limit 1000000",) if variant.endswith("rate_limit") else ()
@@ -343,6 +379,8 @@ def run_rounds(settings):
                 figures.setdefault((many, shape), []).append(measure_many(settings, many, shape))
             for name in settings.features:
                 figures.setdefault((name, shape), []).append(measure_feature(settings, name, shape))
+        for name in settings.work:
+            figures.setdefault(("work", name), []).append(measure_work(settings, name))
         for variant in POPULATION_VARIANTS if settings.population else ():
             row = figures.setdefault(("population", variant), [])
             row.append(measure_population(settings, variant))
@@ -440,6 +478,15 @@ def print_features(figures):
         print_table(f"Beside a plain call, QoS 0, {shape_name(shape)}; latencies are those of messages", head, rows)
 
 
+def print_work(figures):
+    rows = []
+    for name in WORK:
+        own, base = figures["work", name], figures["work", WORK_BASE.get(name, next(iter(WORK)))]
+        rows.append([name, *figure_cells(own)[:4], *(ratio(own, base, figure) for figure in ("p50", "p99", "p999"))])
+    head = ("", *FIGURE_HEAD[:4], "p50 ×", "p99 ×", "p99.9 ×")
+    print_table("Work on a worker, QoS 0, 1 client × 1 outstanding; × against at once", head, rows)
+
+
 def print_population(settings, figures):
     base = figures["population", POPULATION_VARIANTS[0]]
     rows = []
@@ -476,6 +523,8 @@ def print_tables(settings, figures):
         print_many(figures)
     if settings.features:
         print_features(figures)
+    if settings.work:
+        print_work(figures)
     if settings.population:
         print_population(settings, figures)
 
@@ -517,6 +566,7 @@ def read_arguments():
     parser.add_argument("--no-many", action="store_true", help="leave out the 10 to 10,000 methods")
     parser.add_argument("--no-features", action="store_true",
                         help="leave out JSON-RPC, batches and the duplicate check")
+    parser.add_argument("--no-work", action="store_true", help="leave out the calls that take time")
     parser.add_argument("--no-population", action="store_true", help="leave out the 10,000 clients")
     parser.add_argument("--cpus", choices=("apart", "one", "free"), default="apart",
                         help="where the processes run (apart)")

@@ -2,7 +2,7 @@
 /*
  * bench_responder: what people use today instead of a plugin.
  *
- * An ordinary client on libmosquitto that subscribes to the calls of updateSensor, answers each on its
+ * An ordinary client on libmosquitto that subscribes to the calls of report, answers each on its
  * Response Topic with its Correlation Data, and announces the result. It runs on the library's own
  * loop, as its documentation advises. It is given the same favours as the benchmark's client
  * (TCP_NODELAY, a receive maximum that never makes a call wait), so that it loses no time that is not

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * work.h: what the benchmark's references do with one call of updateSensor.
+ * work.h: what the benchmark's references do with one call of report.
  *
  * The responder (an ordinary client) and the bare plugin are measured against the product's own method
  * of that name. Both link this one function, so that they differ in nothing but where they run.
@@ -11,8 +11,8 @@
 #include <mosquitto.h>
 #include <stddef.h>
 
-/* Where the references announce a success, as the product announces rpc/event/sensorUpdated. */
-#define WORK_EVENT_TOPIC "bench/event/sensorUpdated"
+/* Where the references announce a success, as the product announces rpc/event/reported. */
+#define WORK_EVENT_TOPIC "bench/event/reported"
 
 /*
  * Answers {"sensor_id":"temp1","value":25.5} with {"sensor_id":"temp1","value":25.5,"ok":true}.

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * report.c: what the benchmark calls. `report` is the whole way of an ordinary call: parameters of several
+ * kinds, an error of its own that it may raise, a look-up by name, a result that is announced. The other two
+ * are alike but for where they run: at.once answers on the broker's thread, by.worker hands nothing to do to
+ * a worker, or to sleep.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#define HASH_NONFATAL_OOM 1
+#include <mosquitto_rpc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+
+enum { ID_BYTES = 257, MOST = 10000 };
+
+static const char *const units[] = {"C", "F", "K", NULL};
+
+struct sensor {
+    char id[ID_BYTES];
+    double value, time;
+    UT_hash_handle hh;
+};
+
+struct sensors {
+    struct sensor *table;
+};
+
+/* ---- report ---- */
+
+struct reading {
+    const char *sensor_id;
+    double value;
+    int unit;
+};
+
+static const rpc_field reading_fields[] = {
+    RPC_STRING(struct reading, sensor_id, .doc = "the sensor", .length = {1, 64}),
+    RPC_DOUBLE(struct reading, value, .doc = "the temperature"),
+    RPC_CHOICE(struct reading, unit, .doc = "its unit", .choices = units, .default_json = "\"C\""),
+};
+static const rpc_shape reading_shape = RPC_OBJECT_SHAPE(struct reading, reading_fields);
+
+struct reported {
+    const char *sensor_id;
+    double value;
+    bool ok;
+};
+
+static const rpc_field reported_fields[] = {
+    RPC_STRING(struct reported, sensor_id, .doc = "the sensor", .length = {1, 64}),
+    RPC_DOUBLE(struct reported, value, .doc = "the temperature"),
+    RPC_BOOL(struct reported, ok, .doc = "always true"),
+};
+static const rpc_shape reported_shape = RPC_OBJECT_SHAPE(struct reported, reported_fields);
+
+static struct sensor *find_or_add(struct sensors *sensors, const char *id)
+{
+    struct sensor *sensor;
+    HASH_FIND_STR(sensors->table, id, sensor);
+    if (sensor || HASH_COUNT(sensors->table) >= MOST)
+        return sensor;
+    sensor = calloc(1, sizeof *sensor);
+    if (!sensor)
+        return NULL;
+    memcpy(sensor->id, id, strlen(id) + 1);
+    HASH_ADD_STR(sensors->table, id, sensor);
+    if (sensor->hh.tbl)
+        return sensor;
+    free(sensor);
+    return NULL;
+}
+
+static rpc_status report(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct reading *given = params;
+    if (given->value < -273.15)
+        return rpc_raise(call, "out_of_range", "%.15g is below absolute zero", given->value);
+    struct sensor *sensor = find_or_add(state, given->sensor_id);
+    if (!sensor)
+        return RPC_INTERNAL_ERROR;
+    sensor->value = given->value;
+    sensor->time = rpc_call_time(call);
+    *(struct reported *)result = (struct reported){given->sensor_id, given->value, true};
+    return RPC_OK;
+}
+
+/* ---- at.once, by.worker ---- */
+
+struct errand {
+    int32_t ms;
+};
+
+static const rpc_field errand_fields[] = {
+    RPC_INT32(struct errand, ms, .doc = "how long to sleep", .unit = "ms", .default_json = "0",
+              .range = {0, 10000}),
+};
+static const rpc_shape errand_shape = RPC_OBJECT_SHAPE(struct errand, errand_fields);
+
+struct done {
+    bool ok;
+};
+
+static const rpc_field done_fields[] = {RPC_BOOL(struct done, ok, .doc = "always true")};
+static const rpc_shape done_shape = RPC_OBJECT_SHAPE(struct done, done_fields);
+
+static rpc_status at_once(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params;
+    ((struct done *)result)->ok = true;
+    return RPC_OK;
+}
+
+static void run_errand(rpc_job *job, void *data)
+{
+    const struct errand *errand = *(const struct errand **)data;
+    const struct timespec nap = {errand->ms / 1000, errand->ms % 1000 * 1000000L};
+    (void)job;
+    if (errand->ms)
+        nanosleep(&nap, NULL);
+}
+
+static rpc_status by_worker(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)result;
+    const struct errand **errand = rpc_alloc(call, sizeof *errand);
+    if (!errand)
+        return RPC_INTERNAL_ERROR;
+    *errand = params;
+    return rpc_start(call, NULL, errand);
+}
+
+static rpc_status errand_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)call, (void)state, (void)data, (void)how;
+    ((struct done *)result)->ok = true;
+    return RPC_OK;
+}
+
+/* ---- The module ---- */
+
+static void fini(void *state)
+{
+    struct sensors *sensors = state;
+    struct sensor *sensor, *next;
+    HASH_ITER(hh, sensors->table, sensor, next)
+    {
+        HASH_DEL(sensors->table, sensor);
+        free(sensor);
+    }
+}
+
+static const rpc_event events[] = {{.name = "reported", .doc = "follows every report"}, {.name = NULL}};
+
+static const rpc_error errors[] = {{.code = "out_of_range", .doc = "below absolute zero"}, {.code = NULL}};
+
+static const rpc_method methods[] = {
+    {.name = "report",
+     .doc = "Notes a temperature.",
+     .params = &reading_shape,
+     .result = &reported_shape,
+     .errors = errors,
+     .event = "reported",
+     .run = report},
+    {.name = "at.once",
+     .doc = "Answers at once.",
+     .params = &errand_shape,
+     .result = &done_shape,
+     .run = at_once},
+    {.name = "by.worker",
+     .doc = "Answers when a worker has returned.",
+     .params = &errand_shape,
+     .result = &done_shape,
+     .run = by_worker,
+     .work = run_errand,
+     .done = errand_done},
+    {.name = NULL},
+};
+
+RPC_MODULE(report, .doc = "What the benchmark calls.", .state_size = sizeof(struct sensors),
+           .methods = methods, .events = events, .fini = fini);
