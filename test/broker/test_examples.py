@@ -9,7 +9,7 @@ from harness import PLUGIN, ROOT, BrokerTest, ask, main, result_of
 from mqtt import NOT_AUTHORIZED
 
 PLACES = ("1883", "/etc/mosquitto/rpc.passwd", "/etc/mosquitto/rpc.acl",
-          "/usr/lib/x86_64-linux-gnu/mosquitto_rpc.so")
+          "/usr/lib/x86_64-linux-gnu/mosquitto_rpc.so", "/var/lib/mosquitto/")
 USERS = {"device": "d", "thermometer": "t", "stranger": "s"}
 
 
@@ -19,7 +19,8 @@ class ExampleBroker(harness.Broker):
     def config(self):
         text = (ROOT / "mosquitto.conf.example").read_text()
         settings = [line for line in text.splitlines() if line and not line.startswith("#")]
-        for place, here in zip(PLACES, (str(self.port), str(self.password_path), str(self.acl_path), PLUGIN)):
+        for place, here in zip(PLACES, (str(self.port), str(self.password_path), str(self.acl_path), PLUGIN,
+                                       f"{self.directory}/")):
             assert sum(place in line for line in settings) == 1, place
             settings = [line.replace(place, here) for line in settings]
         return "\n".join([*settings, "user root", "log_type all"]) + "\n"

@@ -15,7 +15,7 @@ GUIDE_PLUGIN = os.environ.get("RPC_GUIDE_PLUGIN") or os.path.join(os.path.dirnam
 
 def examples(page):
     """The page's commands, each with the lines that are shown below it, "" if none are."""
-    return re.findall(r"^    \$ (mosquitto_(?:rr|pub) .*)\n((?:    [^$\n].*\n)*)", (ROOT / page).read_text(), re.MULTILINE)
+    return re.findall(r"^ {4,6}\$ (mosquitto_(?:rr|pub) .*)\n((?: {4,6}[^$\n].*\n)*)", (ROOT / page).read_text(), re.MULTILINE)
 
 
 def without_times(answer):
@@ -43,13 +43,13 @@ class Pages(BrokerTest):
                     self.assertEqual(without_times(json.loads(answer)), without_times(json.loads(shown)))
 
     def test_the_guide(self):
-        self.check_page("docs/guide.md", GUIDE_PLUGIN, 5)
+        self.check_page("docs/guide.md", GUIDE_PLUGIN, 8)
 
     def test_the_readme(self):
         self.check_page("README.md", PLUGIN, 3)
 
     def test_the_page_on_calling(self):
-        self.check_page("docs/clients.md", PLUGIN, 3, ["jsonrpc_methods *"])
+        self.check_page("docs/clients.md", PLUGIN, 4, ["jsonrpc_methods *"])
 
     def test_the_page_on_discovery(self):
         self.check_page("docs/discovery.md", PLUGIN, 3)
