@@ -6,7 +6,9 @@
  */
 #include "lab.h"
 #include "unit.h"
+#include "works.h"
 
+#include "engine_private.h"
 #include "failing_malloc.h"
 #include "modules.h"
 #include "pool.h"
@@ -600,6 +602,222 @@ START_TEST(exchanges)
 }
 END_TEST
 
+/* ---- Calls that take time ---- */
+
+static int backgrounds;
+
+static void tell_one(void)
+{
+    rig_send(&rig, "rpc/call/tell", "{\"n\":1}", "r", NULL);
+}
+
+static void pass_time(void)
+{
+    rig.host.monotonic += 20 * RIG_SECOND;
+    engine_tick(rig.engine);
+}
+
+static void lose_client(void)
+{
+    works_end_client(&rig, HOST_END_SESSION_WAITS);
+}
+
+static void lose_client_and_tell(void)
+{
+    lose_client();
+    if (works_slots[1].call)
+        rpc_resume(works_slots[1].call);
+}
+
+/* Another client needs a place. */
+static void crowd(void)
+{
+    rig.client.id = "other";
+    rig_send(&rig, "rpc/call/work", "{\"n\":2}", "r", NULL);
+    rig.client.id = "tester";
+}
+
+static void stop_all(void)
+{
+    engine_stop(rig.engine);
+}
+
+static void do_nothing(rpc_job *job, void *data)
+{
+    (void)job, (void)data;
+}
+
+static rpc_status background_is_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)call, (void)state, (void)data, (void)how, (void)result;
+    backgrounds--;
+    return RPC_OK;
+}
+
+static void work_in_background(void)
+{
+    rpc_instance *instance = rig.engine->registry.instances;
+    for (int i = 0; i < 3; i++)
+        backgrounds +=
+            rpc_background(instance, i ? "a" : NULL, do_nothing, background_is_done, NULL) == RPC_PENDING;
+}
+
+static void let_time_pass(rpc_instance *instance, void *state, void *data)
+{
+    (void)state;
+    if (data)
+        rpc_after(instance, 5, let_time_pass, NULL);
+}
+
+static void start_timers(void)
+{
+    rpc_instance *instance = rig.engine->registry.instances;
+    rpc_timer *timers[20];
+    for (int i = 0; i < 20; i++)
+        timers[i] = rpc_every(instance, 10, let_time_pass, &rig);
+    rpc_after(instance, 10, let_time_pass, &rig);
+    pass_time();
+    for (int i = 0; i < 20; i++)
+        rpc_cancel(timers[i]);
+    pass_time();
+}
+
+/*
+ * Something that clients send to methods that take time, and how it goes on. No Check in here until it is
+ * over: memory fails.
+ */
+static const struct slow_sending {
+    const char *topic, *payload, *response_topic, *correlation;
+    int times;
+    void (*then)(void);
+    uint32_t most; /* max_pending; 0: as usual */
+} slow_sendings[] = {
+    {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 1},
+    {.topic = "rpc/call/work", .payload = "{\"n\":1,\"lane\":\"a\"}", .response_topic = "r", .times = 3},
+    {.topic = "rpc/call/work", .payload = "{\"n\":1,\"fail\":true}", .response_topic = "r", .times = 1},
+    {.topic = "rpc/call/work", .payload = "{\"n\":1,\"request_id\":\"x\"}", .times = 1},
+    {.topic = "rpc/call/work", .payload = "{\"n\":1}", .times = 2},
+    {.topic = "rpc/call/bytes", .payload = "abc", .response_topic = "r", .times = 1},
+    {.topic = "rpc/jsonrpc",
+     .payload = "{\"jsonrpc\":\"2.0\",\"method\":\"work\",\"id\":1,\"params\":[1]}",
+     .times = 1},
+    {.topic = "rpc/batch/work",
+     .payload = "[{\"n\":1},{\"n\":2},{\"n\":99}]",
+     .response_topic = "r",
+     .times = 1},
+    {.topic = "rpc/batch/work",
+     .payload = "{\"request_id\":\"x\",\"calls\":[{\"n\":1},{\"n\":2,\"fail\":true}]}",
+     .times = 1},
+    {.topic = "rpc/jsonrpc",
+     .payload = "[{\"jsonrpc\":\"2.0\",\"method\":\"now\",\"id\":1,\"params\":[3]},{\"jsonrpc\":\"2.0\","
+                "\"method\":\"work\",\"id\":2,\"params\":[1]},{\"jsonrpc\":\"2.0\",\"method\":\"wait\","
+                "\"params\":[2]},{\"jsonrpc\":\"2.0\",\"method\":\"tell\",\"id\":3,\"params\":[2]}]",
+     .response_topic = "r",
+     .times = 1},
+    {.topic = "rpc/call/work",
+     .payload = "{\"n\":1}",
+     .response_topic = "r",
+     .correlation = LONG_ID,
+     .times = 3},
+    {.topic = "rpc/call/wait", .payload = "{\"n\":1}", .response_topic = "r", .times = 1, .then = tell_one},
+    {.topic = "rpc/call/wait", .payload = "{\"n\":1}", .response_topic = "r", .times = 1, .then = pass_time},
+    {.topic = "rpc/call/wait",
+     .payload = "{\"n\":1}",
+     .response_topic = "r",
+     .times = 1,
+     .then = lose_client},
+    {.topic = "rpc/call/wait.firm",
+     .payload = "{\"n\":1}",
+     .response_topic = "r",
+     .times = 1,
+     .then = lose_client_and_tell},
+    {.topic = "rpc/batch/wait",
+     .payload = "[{\"n\":1},{\"n\":2}]",
+     .response_topic = "r",
+     .times = 1,
+     .then = pass_time},
+    {.topic = "rpc/call/work",
+     .payload = "{\"n\":1}",
+     .response_topic = "r",
+     .times = 3,
+     .then = crowd,
+     .most = 2},
+    {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 3, .then = stop_all},
+    {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = work_in_background},
+    {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = start_timers},
+};
+
+static void open_slow(const struct slow_sending *sending)
+{
+    works_init(&rig);
+    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.workers = 1;
+    rig.options.max_pending = sending->most ? sending->most : 1024;
+    works_open(&rig);
+    backgrounds = 0;
+}
+
+/* Waits until all that works has come to its end. What is deferred is resumed. */
+static void end_slow(void)
+{
+    struct task *task;
+    while ((task = rig.engine->tasks)) {
+        if (!task->working)
+            rpc_resume(task->call);
+        else if (!fake_host_wait(&rig.host, WORKS_PATIENCE))
+            return;
+        engine_tick(rig.engine);
+    }
+}
+
+static void send_slow(const struct slow_sending *sending)
+{
+    for (int i = 0; i < sending->times; i++)
+        rig_send(&rig, sending->topic, sending->payload, sending->response_topic, sending->correlation);
+    if (sending->then)
+        sending->then();
+    end_slow();
+}
+
+static void expect_once(size_t n)
+{
+    for (int i = 0; i < WORKS_SLOTS; i++)
+        ck_assert_msg(works_slots[i].kept == works_slots[i].dones,
+                      "allocation %zu failed: slot %d was kept open %d times and done %d times", n, i,
+                      works_slots[i].kept, works_slots[i].dones);
+    ck_assert_int_eq(backgrounds, 0);
+}
+
+/* The thread is started before, since its memory is the C library's matter. */
+START_TEST(calls_that_take_time)
+{
+    const struct slow_sending *sending = &slow_sendings[_i / UNIT_ROWS(modes)];
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        open_slow(sending);
+        works_call(&rig, "work.firm", 5);
+        works_wait_done(&rig, 5, 1);
+        fake_host_forget(&rig.host);
+        failing_arm(modes[_i % UNIT_ROWS(modes)], n);
+        send_slow(sending);
+        failed = failing_disarm();
+        ck_assert_ptr_null(rig.engine->tasks);
+        ck_assert_ptr_null(rig.engine->kept);
+        expect_once(n);
+        if (!rig.engine->stopping) {
+            fake_host_forget(&rig.host);
+            works_call(&rig, "work.firm", 6);
+            rig_wait(&rig, 1);
+            works_expect(&rig, 1, "ok", "{\"n\":6,\"by\":\"work\"}");
+        }
+        rig_close(&rig);
+        expect_once(n);
+        ck_assert_msg(!failing_live(), "allocation %zu failed, and %zu pieces leaked", n, failing_live());
+    }
+}
+END_TEST
+
 /* Guards and counters: they need memory for what they say only. */
 START_TEST(ticking_and_refusing)
 {
@@ -792,6 +1010,8 @@ END_TEST
 
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
-          {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
-          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_come_all_the_same, UNIT_ROWS(modes)},
-          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)})
+          {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
+          {calls_that_take_time, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
+          {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
+          {sensors_come_all_the_same, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
+          {setting_timers, UNIT_ROWS(modes)})
