@@ -102,6 +102,7 @@ class SlowTest(BrokerTest):
     def stats(self, broker, prefix="rpc"):
         """What slow.stats says, asked for by a client that nothing else is sent to."""
         client = self.client(broker)
+        client.subscribe(f"{prefix}/reply/{client.client_id}/#")
         client.publish(f"{prefix}/call/slow.stats", '{"request_id":"s"}', qos=0)
         found = payload_of(client.receive())["result"]
         client.disconnect()
