@@ -1,7 +1,7 @@
 """Calls that take time: nobody but their callers notices, in whatever form they come.
 
-Of deadlines and overload tells test_slow_limits.py, of callers that go away and brokers that stop
-test_slow_ends.py, of times test_slow_latency.py.
+Of deadlines and overload tells test_slow_limits.py, of callers that go away test_slow_ends.py, of brokers that
+stop test_slow_stop.py, of times test_slow_latency.py.
 """
 import json
 import time
