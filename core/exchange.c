@@ -420,10 +420,9 @@ void exchange_caller_ended(struct engine *engine, const struct host_ending *endi
         if (exchange->connection != ending->connection || strcmp(client->id, ending->id) != 0)
             continue;
         exchange->session_waits =
-            !exchange->gone &&
-            (ending->kind == HOST_END_SESSION_WAITS ||
-             (ending->kind == HOST_END_UNKNOWN && client->version < 5 && !client->clean_start &&
-              !ending->clean_start));
+            !exchange->gone && (ending->kind == HOST_END_SESSION_WAITS ||
+                                (ending->kind == HOST_END_UNKNOWN && client->version < 5 &&
+                                 !client->clean_start && !ending->clean_start));
         exchange->gone = true;
         exchange->to.client.connection = NULL;
     }

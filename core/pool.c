@@ -72,7 +72,7 @@ struct pool {
     void *context;
 
     /* The broker's thread's. */
-    unsigned most, threads;
+    unsigned threads;
     bool stopped, left;
 
     _Atomic(rpc_job *) ended; /* the latest first */
@@ -87,7 +87,8 @@ struct pool {
     struct class classes[PRIORITIES];
     uint64_t started;
     struct worker *idle;
-    unsigned busy;
+    unsigned usual; /* threads that may be busy, but for those that are replaced */
+    unsigned busy, replaced;
     bool stopping, over; /* over: no thread begins anything any more */
     pthread_cond_t quiet;
 
@@ -269,10 +270,23 @@ static void end_turn(struct class *class, struct queue *queue)
     DL_APPEND(class->turns, queue);
 }
 
-/* The job that runs next. NULL: none is ready. */
-static rpc_job *take(struct pool *pool)
+static unsigned spares(const struct pool *pool)
 {
-    struct class *class = pool->over ? NULL : choose(pool);
+    return pool->replaced < POOL_SPARES ? pool->replaced : POOL_SPARES;
+}
+
+/* Whoever finds no place need not be called later: those who are busy take what is ready when they end. */
+static bool has_place(const struct worker *worker)
+{
+    const struct pool *pool = worker->pool;
+    return pool->busy - (unsigned)worker->busy < pool->usual + spares(pool);
+}
+
+/* The job that runs next. NULL: none is ready, or enough threads are busy. */
+static rpc_job *take(struct worker *worker)
+{
+    struct pool *pool = worker->pool;
+    struct class *class = pool->over || !has_place(worker) ? NULL : choose(pool);
     if (!class)
         return NULL;
     pass_over_others(pool, class);
@@ -281,6 +295,7 @@ static rpc_job *take(struct pool *pool)
     unmake_ready(pool, job);
     leave_share(pool, job);
     job->stage = POOL_RUNNING;
+    job->leader = job;
     return job;
 }
 
@@ -301,6 +316,7 @@ static void end(struct pool *pool, rpc_job *job)
     rpc_job *taken = job->taken;
     if (job->lane)
         advance(pool, job->lane);
+    pool->replaced -= job->replaced;
     job->stage = POOL_ENDED;
     while (taken) {
         rpc_job *next = taken->next;
@@ -369,7 +385,7 @@ static rpc_job *wait_for_job(struct worker *worker)
     struct pool *pool = worker->pool;
     rpc_job *job;
     pthread_mutex_lock(&pool->lock);
-    while (!(job = take(pool)) && !pool->over)
+    while (!(job = take(worker)) && !pool->over)
         sleep_until_called(worker);
     set_busy(worker, job != NULL);
     pthread_mutex_unlock(&pool->lock);
@@ -386,7 +402,7 @@ static rpc_job *end_and_take(struct worker *worker, rpc_job *job)
         return NULL;
     }
     end(pool, job);
-    rpc_job *next = take(pool);
+    rpc_job *next = take(worker);
     set_busy(worker, next != NULL);
     atomic_fetch_add(&pool->telling, 1);
     pthread_mutex_unlock(&pool->lock);
@@ -420,9 +436,9 @@ static bool create_thread(struct worker *worker)
     return worked;
 }
 
-static bool add_thread(struct pool *pool)
+static bool add_thread(struct pool *pool, unsigned most)
 {
-    if (pool->threads == pool->most || !create_thread(&pool->workers[pool->threads]))
+    if (pool->threads >= most || !create_thread(&pool->workers[pool->threads]))
         return false;
     pool->threads++;
     return true;
@@ -455,6 +471,8 @@ static void prepare(struct pool *pool, rpc_job *job)
     job->pool = pool;
     job->next = job->prev = job->older = job->newer = job->taken = NULL;
     job->stage = 0;
+    job->leader = NULL;
+    job->replaced = false;
     atomic_init(&job->unwanted, false);
 }
 
@@ -467,10 +485,11 @@ bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane)
     const bool entered = enter(pool, job, lane);
     const bool ready = entered && job->stage == POOL_READY;
     struct worker *called = ready ? call_one(pool) : NULL;
+    const unsigned most = pool->usual + spares(pool);
     pthread_mutex_unlock(&pool->lock);
     if (called)
         pthread_cond_signal(&called->call);
-    if (!ready || called || add_thread(pool) || pool->threads)
+    if (!ready || called || add_thread(pool, most) || pool->threads)
         return entered;
     pool_withdraw(pool, job); /* there is no thread that could have begun it */
     return false;
@@ -497,6 +516,28 @@ bool pool_withdraw(struct pool *pool, rpc_job *job)
     const bool withdrawn = withdraw(pool, job);
     pthread_mutex_unlock(&pool->lock);
     return withdrawn;
+}
+
+static bool replace(struct pool *pool, rpc_job *job)
+{
+    if (job->stage != POOL_RUNNING || job->leader->replaced)
+        return false;
+    job->leader->replaced = true;
+    pool->replaced++;
+    return choose(pool) != NULL;
+}
+
+void pool_replace(struct pool *pool, rpc_job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    const bool waited_for = replace(pool, job);
+    struct worker *called = waited_for ? call_one(pool) : NULL;
+    const unsigned most = pool->usual + spares(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (called)
+        pthread_cond_signal(&called->call);
+    else if (waited_for)
+        add_thread(pool, most);
 }
 
 void pool_disown(rpc_job *job)
@@ -564,6 +605,7 @@ static rpc_job *take_over(struct pool *pool, rpc_job *job)
     DL_DELETE(job->lane->behind, next);
     leave_share(pool, next);
     next->stage = POOL_RUNNING;
+    next->leader = job;
     DL_APPEND(job->taken, next);
     return next;
 }
@@ -591,15 +633,16 @@ static void init_quiet(struct pool *pool)
 
 struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context)
 {
-    struct pool *pool = calloc(1, sizeof *pool + workers * sizeof pool->workers[0]);
+    const unsigned most = workers + POOL_SPARES;
+    struct pool *pool = calloc(1, sizeof *pool + most * sizeof pool->workers[0]);
     if (!pool)
         return NULL;
-    pool->most = workers;
+    pool->usual = workers;
     pool->finished = finished;
     pool->context = context;
     pthread_mutex_init(&pool->lock, NULL);
     init_quiet(pool);
-    for (unsigned i = 0; i < workers; i++) {
+    for (unsigned i = 0; i < most; i++) {
         pool->workers[i].pool = pool;
         pthread_cond_init(&pool->workers[i].call, NULL);
     }
@@ -685,7 +728,7 @@ void pool_destroy(struct pool *pool)
     if (!pool)
         return;
     free_records(pool);
-    for (unsigned i = 0; i < pool->most; i++)
+    for (unsigned i = 0; i < pool->usual + POOL_SPARES; i++)
         pthread_cond_destroy(&pool->workers[i].call);
     pthread_cond_destroy(&pool->quiet);
     pthread_mutex_destroy(&pool->lock);

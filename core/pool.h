@@ -46,6 +46,8 @@ struct rpc_job {
     rpc_job *prev;          /* with next: in its lane behind the first, in its share, or taken over */
     rpc_job *older, *newer; /* among all of its owner's that wait */
     rpc_job *taken;         /* by rpc_next(), in that order; touched by its thread alone while it runs */
+    rpc_job *leader;        /* while it runs: the one whose work does it; itself, or what has taken it over */
+    bool replaced;          /* its thread does not count, since it is not known to come back */
     struct pool *pool;
     struct lane *lane;   /* NULL: none */
     struct share *share; /* its owner's; while it waits */
@@ -77,6 +79,14 @@ bool pool_withdraw(struct pool *pool, rpc_job *job);
 
 /* Nobody waits any longer for a job that was started and not collected: rpc_is_wanted() tells its work. */
 void pool_disown(rpc_job *job);
+
+/*
+ * A job runs for longer than anybody will wait: another thread takes the place of its own, which does not
+ * count among the threads of the pool until it comes back. There are at most POOL_SPARES more threads that
+ * way; what hangs beyond that keeps its place. A job that does not run is left as it is.
+ */
+enum { POOL_SPARES = 16 };
+void pool_replace(struct pool *pool, rpc_job *job);
 
 /*
  * Takes all that have finished since the last time, linked by next in the order in which they finished; those

@@ -330,6 +330,7 @@ static void give_up(struct task *task, rpc_status how)
         return;
     }
     pool_disown(&task->job);
+    pool_replace(engine->pool, &task->job);
     timers_unset(&engine->deadlines, &task->deadline);
     task->how = how;
     task->told = true;

@@ -260,7 +260,8 @@ typedef struct rpc_job rpc_job;
  *   the module's state, not the call; and of all functions here it may call rpc_is_wanted() and rpc_next().
  *   Signals are blocked. What the module keeps for its work alone (a connection to a database) is safe in a
  *   lane, since one lane's work runs one at a time.
- * What came of it stands in data, for done to look at. Work that never returns keeps its worker for ever.
+ * What came of it stands in data, for done to look at. Work that nobody waits for any more does not
+ *   count among the configured workers, for up to 16 at a time; but it keeps its thread until it returns.
  */
 typedef void (*rpc_work)(rpc_job *job, void *data);
 
@@ -473,8 +474,8 @@ rpc_status rpc_defer(rpc_call *call, void *data);
 /*
  * Ends a call that rpc_defer() keeps open: its done runs before this returns, with RPC_OK. The call is gone
  * afterwards, unless done has kept it open again. done is also what tells when it must not be resumed any
- * more: it runs with another how when the deadline has passed or the caller has gone. A call cannot be resumed
- * by its own run or done, before that has returned: this is logged, and the call stays open.
+ * more: it runs with another how when the deadline has passed or the caller has gone. A call cannot be
+ * resumed by its own run or done, before that has returned: this is logged, and the call stays open.
  */
 void rpc_resume(rpc_call *call);
 

@@ -752,6 +752,79 @@ START_TEST(threads_come_with_work)
 }
 END_TEST
 
+static void replace(int number)
+{
+    pool_replace(pool, &tasks[number].job);
+}
+
+/* Another thread does for the one that hangs; when that comes back, there is again but one at a time. */
+START_TEST(what_hangs_is_replaced)
+{
+    struct gate hanging = {false}, gate = {false};
+    open_pool(1);
+    hold(0, 1, &hanging);
+    start(1, 1, 0, RPC_NORMAL);
+    replace(1); /* it does not run */
+    ck_assert_int_eq(threads_made, 1);
+    replace(0);
+    replace(0); /* once is enough */
+    wait_for_collected(1);
+    start(2, 1, 1, RPC_NORMAL); /* its lane still waits for the one that hangs */
+    hold(3, 0, &gate);
+    start(4, 1, 0, RPC_NORMAL);
+    open_gate(&hanging);
+    wait_for_collected(2);
+    wait_for_workers(is_asleep, 2); /* one is held, and the one that came back has no place */
+    EXPECT_BEGUN(0, 1, 3);
+    ck_assert_int_eq(threads_made, 2);
+    open_gate(&gate);
+    wait_for_collected(5);
+    EXPECT_COLLECTED(1, 0, 3, 2, 4);
+    close_pool();
+}
+END_TEST
+
+/* Jobs that one has taken over hang with it, on one thread. */
+START_TEST(a_group_that_hangs_is_one)
+{
+    struct gate first = {false}, gate = {false};
+    open_pool(1);
+    hold(0, 1, &first);
+    tasks[1].gate = &gate;
+    start_with(1, 1, gather_one);
+    start_with(2, 1, gather_one);
+    open_gate(&first);
+    wait_for_begun(2);
+    replace(2);
+    replace(1);
+    hold(3, 0, &gate);
+    start(4, 1, 0, RPC_NORMAL);
+    ck_assert_int_eq(threads_made, 2);
+    open_gate(&gate);
+    wait_for_collected(5);
+    close_pool();
+}
+END_TEST
+
+START_TEST(only_so_many_are_replaced)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    for (int i = 0; i <= POOL_SPARES; i++) {
+        hold(i, 0, &gate);
+        replace(i);
+    }
+    start(100, 1, 0, RPC_NORMAL);
+    replace(0);
+    ck_assert_int_eq(threads_made, 1 + POOL_SPARES);
+    wait_for_workers(is_asleep, 1 + POOL_SPARES);
+    ck_assert_uint_eq(pool_waiting(pool), 1);
+    open_gate(&gate);
+    wait_for_collected(2 + POOL_SPARES);
+    close_pool();
+}
+END_TEST
+
 START_TEST(the_starter_keeps_its_signals)
 {
     sigset_t before, after;
@@ -1051,9 +1124,9 @@ UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
           {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4},
-          {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0},
-          {the_starter_keeps_its_signals, 0}, {without_a_thread_nothing_starts, 0},
-          {one_thread_does_for_those_that_do_not_come, 0}, {never_started, 0}, {stopped_while_idle, 0},
-          {stopped_while_work_ends_in_time, 2}, {stopped_while_work_never_ends, 0},
-          {what_waits_then_never_begins, 0}, {what_had_finished_is_collected_all_the_same, 0},
-          {each_is_finished_or_withdrawn, 5})
+          {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0}, {what_hangs_is_replaced, 0},
+          {a_group_that_hangs_is_one, 0}, {only_so_many_are_replaced, 0}, {the_starter_keeps_its_signals, 0},
+          {without_a_thread_nothing_starts, 0}, {one_thread_does_for_those_that_do_not_come, 0},
+          {never_started, 0}, {stopped_while_idle, 0}, {stopped_while_work_ends_in_time, 2},
+          {stopped_while_work_never_ends, 0}, {what_waits_then_never_begins, 0},
+          {what_had_finished_is_collected_all_the_same, 0}, {each_is_finished_or_withdrawn, 5})
