@@ -8,12 +8,9 @@ import time
 
 from harness import SLOW, TIMEOUT, BrokerTest, encode, eventually, new_identity, payload_of
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, USER_PROPERTY, property_of, user_property_of
+from test_wake import percentile
 
 AT_ONCE = 1.0 * SLOW  # seconds: not the whole of what was waited for, also on a busy machine
-
-
-def percentile(values, part):
-    return sorted(values)[min(int(len(values) * part), len(values) - 1)]
 
 
 class Range:
