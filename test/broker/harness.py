@@ -69,6 +69,7 @@ def has_websockets():
     broker = Broker(plugins=[], websockets=True)
     try:
         broker.start()
+        Client(broker.port, timeout=TIMEOUT).disconnect()  # SIGTERM is lost on a broker that has only just begun
         broker.stop()
         return True
     except BrokerExited:

@@ -47,7 +47,10 @@ class Stop(SlowTest):
         return broker
 
     def test_idle(self):
-        self.ends([self.start(), self.start(lines=["sys_interval 0"])], 0, 1)
+        brokers = [self.start(), self.start(lines=["sys_interval 0"])]
+        for broker in brokers:
+            self.client(broker).disconnect()
+        self.ends(brokers, 0, 1)
 
     def test_after_calls(self):
         broker = self.start(["workers 4"])
