@@ -233,7 +233,9 @@ class Daemon(BrokerTest):
         broker.process = None
         broker.wait_log(r"version \S+ running", 3 * TIMEOUT)
         pid = self.daemon_of(broker)
-        self.assertEqual(result_of(ask(self.client(broker, 5), "echo", "1")), 1)
+        client = self.client(broker, 5)
+        self.assertEqual(result_of(ask(client, "echo", "1")), 1)
+        self.assertTrue(result_of(ask(client, "slow.sleep", {"ms": 100}))["wanted"])
         os.kill(pid, signal.SIGTERM)
         broker.wait_log("terminating")
         eventually(lambda: self.ended(pid))

@@ -3,12 +3,13 @@
 Of deadlines and overload tells test_slow_limits.py, of callers that go away test_slow_ends.py, of brokers that
 stop test_slow_stop.py, of times test_slow_latency.py.
 """
+import contextlib
 import json
 import time
 import unittest
 
-from harness import TIMEOUT, SLOW, ask_by_id, encode, has_websockets, main, payload_of
-from mqtt import RESPONSE_TOPIC
+from harness import INSTRUMENTED, SLOW, TIMEOUT, ask_by_id, encode, has_websockets, main, payload_of
+from mqtt import RESPONSE_TOPIC, Silence
 from slow_calls import AT_ONCE, Range, SlowTest, show
 
 
@@ -420,6 +421,52 @@ class Places(SlowTest):
         self.assertEqual({status for status, _ in self.replies(client, 4).values()}, {"ok", "overloaded"})
         self.assertEqual(self.stats(broker, "dev/rpc")["started"], 1)
         self.assert_settled(broker, "prod/rpc")
+
+
+class Company(SlowTest):
+    """What else the broker is doing meanwhile."""
+
+    def test_memory_limit(self):
+        """T6: ten thousand calls upset neither the broker's count of its memory nor those who come next."""
+        broker = self.start(["workers 4"], lines=["memory_limit 50000000", "sys_interval 1"],
+                            log_types=("notice", "information"))
+        client = self.client(broker)  # with MQTT 5, some brokers themselves count wrong in the other direction
+        count = 1_000 if INSTRUMENTED else 10_000
+        for number in range(count):
+            client.publish("rpc/call/slow.sleep", f'{{"request_id":"{number}","ms":0}}')
+            if number % 100 == 99:
+                while len(client.inbox) < 100:
+                    client.handle(client.read())
+                client.inbox.clear()
+        watcher = self.client(broker, 4)
+        watcher.subscribe("$SYS/broker/heap/current")
+        self.assertIn("result", ask_by_id(client, "slow.sleep"))
+        with contextlib.suppress(Silence):  # a broker that does not count its memory, or whose figure stays the same
+            for _ in range(2):
+                self.assertIn(int(watcher.receive(3 * SLOW).payload), range(1, 2**26))
+        self.assert_settled(broker)
+        self.assertGreaterEqual(self.stats(broker)["in_time"], count)
+
+    def test_log_as_messages(self):
+        """T25: lines of the log are publications; those about work must not come from its threads."""
+        broker = self.start(["workers 4", "timeout 100ms", "slow_call 1ms"], log=["stderr", "topic"])
+        watcher, client, other = self.client(broker, 4), self.client(broker, 5), self.client(broker, 5)
+        watcher.subscribe("$SYS/broker/log/#")
+        for number in range(400):
+            self.call(client, "slow.sleep", {"ms": 150 if number % 50 == 0 else 0}, qos=0)
+            if number % 3 == 0:
+                other.publish("rpc/call/nothing", "{")
+            if number % 20 == 0:
+                self.outcome(other, "probe.log", {"text": f"line {number}"})
+        found = self.replies(client, 400)
+        self.assertLessEqual({status for status, _ in found.values()}, {"ok", "timeout"})
+        watcher.inbox.clear()
+        time.sleep(2)  # lines beyond some a second are held back
+        self.outcome(other, "probe.log", {"text": "the last one"})
+        message = watcher.receive()
+        while b"probe says the last one" not in message.payload:
+            message = watcher.receive()
+        self.assert_settled(broker)
 
 
 class Many(SlowTest):
