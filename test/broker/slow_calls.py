@@ -2,6 +2,7 @@
 
 The methods are those of test/modules/slow.c.
 """
+import json
 import pathlib
 import re
 import time
@@ -49,6 +50,11 @@ def threads(pid):
 
 def workers(pid):
     return [text for name, text in threads(pid) if name == "rpc-worker"]
+
+
+def with_id(params):
+    """The payload of a call with a request_id that no other has."""
+    return json.dumps({**params, "request_id": new_identity()})
 
 
 class SlowTest(BrokerTest):

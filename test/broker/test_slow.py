@@ -5,6 +5,7 @@ stop test_slow_stop.py, of times test_slow_latency.py.
 """
 import contextlib
 import json
+import signal
 import time
 import unittest
 
@@ -446,6 +447,20 @@ class Company(SlowTest):
                 self.assertIn(int(watcher.receive(3 * SLOW).payload), range(1, 2**26))
         self.assert_settled(broker)
         self.assertGreaterEqual(self.stats(broker)["in_time"], count)
+
+    def test_reload(self):
+        """Debian's logrotate sends SIGHUP every day."""
+        broker = self.start(["workers 2"])
+        client, other = self.client(broker, 5), self.client(broker, 5)
+        for _ in range(4):
+            self.call(client, "slow.sleep", {"ms": 200})
+        waiting = self.call(client, "slow.wait", {"name": "a"})
+        broker.signal(signal.SIGHUP)
+        broker.wait_log("Reloading config")
+        self.assertEqual(self.outcome(other, "slow.tell", {"name": "a", "text": "x"}), ("ok", {"n": 1}))
+        found = self.replies(client, 5)
+        self.assertEqual(found[waiting], ("ok", {"text": "x"}))
+        self.assertEqual({status for status, _ in found.values()}, {"ok"})
 
     def test_log_as_messages(self):
         """T25: lines of the log are publications; those about work must not come from its threads."""

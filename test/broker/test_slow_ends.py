@@ -1,16 +1,14 @@
 """The end of a caller's connection while its call is open.
 
-T7 of what brokers do to a plugin. Whoever vanishes has his call given up, unless the method must finish; the
-reply reaches a session that waits, but nobody else, and nothing of it stays behind in the broker.
+Whoever vanishes has his call given up, unless the method must finish; the reply reaches a session that waits, but
+nobody else. What stays behind in the broker is the matter of test_slow_vanishing.py.
 """
 import itertools
-import socket
-import struct
-import time
+import unittest
 
-from harness import INSTRUMENTED, SLOW, TIMEOUT, Client, broker_version, eventually, main, new_identity, payload_of
-from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, SESSION_EXPIRY
-from slow_calls import SlowTest, resident
+from harness import broker_version, has_websockets, main, payload_of
+from mqtt import SESSION_EXPIRY
+from slow_calls import SlowTest, with_id
 
 
 class Gone(SlowTest):
@@ -28,12 +26,8 @@ class Gone(SlowTest):
     WAYS = tuple(itertools.product((4, 5), (True, False), (0, 1, 2), ("disconnect", "reset", "close", "takeover")))
 
     def call_by_id(self, client, method, params, qos):
-        client.publish(f"rpc/call/{method}", self.with_id(params), qos=qos)
+        client.publish(f"rpc/call/{method}", with_id(params), qos=qos)
         client.ping()
-
-    @staticmethod
-    def with_id(params):
-        return str({**params, "request_id": new_identity()}).replace("'", '"').replace("True", "true")
 
     def test_running_work_is_given_up(self):
         """It is told so, and its thread is free again."""
@@ -139,6 +133,26 @@ class Gone(SlowTest):
             self.assertFalse(other.inbox)
             self.assertEqual(ask_quickly(other), {})
 
+    @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
+    def test_over_websockets(self):
+        """Where the end of a connection may be told after the next one's first message."""
+        broker = self.start(["workers 16", "timeout 60s"], websockets=True)
+        others, count = [], 0
+        for how, clean in itertools.product(("disconnect", "reset", "takeover"), (True, False)):
+            count += 1
+            caller = self.client(broker, 5, port=broker.websockets_port, websocket=True, client_id=f"id-{count}",
+                                 clean=clean)
+            self.call(caller, "slow.firm", {"ms": 500})
+            self.call(caller, "slow.sleep", {"ms": 60000, "polite": True})
+            if how != "takeover":
+                getattr(caller, how)()
+            others.append(self.client(broker, 5, client_id=f"id-{count}", clean=clean))
+            self.assertEqual(ask_quickly(others[-1]), {})
+        self.wait_for_stats(broker, started=2 * count, dones=2 * count, in_time=count)
+        for other in others:
+            other.ping()
+            self.assertFalse(other.inbox)
+
     def test_session_that_expires(self):
         """MQTT 5: nothing waits for the reply, and nothing is sent."""
         broker = self.start(["workers 2"])
@@ -152,117 +166,6 @@ class Gone(SlowTest):
 def ask_quickly(client):
     client.publish("rpc/call/echo", '{"request_id":"q"}', qos=1)
     return payload_of(client.receive())["result"]
-
-
-class Vanishing(SlowTest):
-    """T7: ten thousand callers that vanish while their work runs leave nothing behind."""
-
-    COUNT = 1_000 if INSTRUMENTED else 10_000
-    CALLS = (("slow.sleep", {"ms": 300, "polite": True}), ("slow.firm", {"ms": 2}), ("slow.wait", {"name": "a"}),
-             ("slow.sleep", {"ms": 1}), ("slow.alarm", {"ms": 100000}), ("slow.group", {"ms": 1, "lane": "g"}))
-
-    def start_counted(self, options=(), **how):
-        return self.start(["workers 4", "timeout 30s", "duplicate_entries 100", *options], lines=["sys_interval 1"],
-                          log_types=("information",), **how)
-
-    def stored(self, broker):
-        """How many messages the broker stores, when that has come to rest."""
-        time.sleep(2.5)
-        return self.retained(broker, "$SYS/broker/store/messages/count")
-
-    def visit(self, broker, number, version, clean, qos, reset=True):
-        """One connection that calls, sees its call accepted, and is gone. Without version: it only throws a session away."""
-        maker = self.maker(broker, version)
-        maker.client_id = f"visitor-{number % 500}"
-        sent = maker._connect_packet(clean, None, None, 0, ())
-        end = b"\x20\x02" if version < 5 else b"\x20"
-        if not (clean and qos is None):
-            method, params = self.CALLS[number % len(self.CALLS)]
-            entries = [(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, new_identity())] if version == 5 else []
-            sent += maker.publish_packet(f"rpc/call/{method}", Gone.with_id(params), qos=qos, mid=1, entries=entries)
-            sent += b"\xc0\x00"
-            end = b"\xd0\x00"
-        with socket.create_connection(("127.0.0.1", broker.port), TIMEOUT) as visitor:
-            if reset:
-                visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            visitor.sendall(sent)
-            seen = b""
-            while end not in seen:
-                content = visitor.recv(4096)
-                self.assertTrue(content)
-                seen += content
-
-    def maker(self, broker, version):
-        made = self.__dict__.setdefault("makers", {})
-        if version not in made:
-            made[version] = self.client(broker, version)
-        return made[version]
-
-    def check_flat(self, broker, visit, growth):
-        """The first tenth fills what is kept and bounded."""
-        for number in range(self.COUNT // 10):
-            visit(number)
-        eventually(lambda: self.stats(broker)["started"] == self.stats(broker)["dones"])
-        stored, memory = self.stored(broker), resident(broker)
-        began = time.monotonic()
-        for number in range(self.COUNT // 10, self.COUNT):
-            visit(number)
-        took = time.monotonic() - began
-        eventually(lambda: self.stats(broker)["started"] == self.stats(broker)["dones"])
-        stored_then, memory_then = self.stored(broker), resident(broker)
-        print(f"    stored {stored} then {stored_then}, resident {memory >> 10} then {memory_then >> 10} kB, "
-              f"{self.COUNT} callers in {took:.1f} s", flush=True)
-        self.assertLess(stored_then - stored, 50)
-        if not INSTRUMENTED:
-            self.assertLess(memory_then - memory, growth)
-        self.assert_quick(self.client(broker, 5))
-
-    def test_without_sessions(self):
-        broker = self.start_counted()
-        self.check_flat(broker, lambda number: self.visit(broker, number, 4 + number % 2, True, number // 2 % 2,
-                                                          reset=number % 5), 2_000_000)
-
-    def test_with_sessions_at_qos_0(self):
-        """What is sent to a session then is never freed: nothing may be."""
-        broker = self.start_counted()
-        self.check_flat(broker, lambda number: self.visit(broker, number, 4 + number % 2, False, 0), 2_000_000)
-
-    def test_with_sessions_at_qos_1(self):
-        """Replies wait in the session until somebody throws it away."""
-        broker = self.start_counted()
-
-        def visit(number):
-            self.visit(broker, number, 4 + number % 2, False, 1)
-            if number % 10 == 9:
-                for earlier in range(number - 9, number + 1):
-                    self.visit(broker, earlier, 4, True, None)
-        self.check_flat(broker, visit, 3_000_000)
-
-    def test_caller_that_never_reads(self):
-        """With replies to subscribers, what it does not take is thrown away; others are served in any case."""
-        for options, is_flat in ((["reply_delivery subscribed"], True), ([], False)):
-            with self.subTest(options=options):
-                broker = self.start(["workers 4", "max_pending 200", *options],
-                                    lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
-                before = self.stored(broker)
-                deaf = Client(broker.port, 5, client_id="deaf", timeout=2 * SLOW)
-                self.addCleanup(deaf.close)
-                deaf.subscribe("rpc/reply/deaf/#")
-                for number in range(400):
-                    self.call(deaf, "slow.sleep", {"ms": 1}, qos=0, identity=(f"{number}-" * 20000)[:60000],
-                              topic="rpc/reply/deaf/x")
-                    time.sleep(0.002)
-                other = self.client(broker, 5)
-                if is_flat:
-                    other.subscribe(f"rpc/reply/{other.client_id}/#")
-                    status, _ = self.outcome(other, "slow.sleep", {"ms": 1}, topic=f"rpc/reply/{other.client_id}/x")
-                else:
-                    status, _ = self.outcome(other, "slow.sleep", {"ms": 1})
-                self.assertEqual(status, "ok")
-                self.assert_settled(broker)
-                if is_flat:
-                    self.assertLess(self.stored(broker) - before, 100)
-                deaf.reset()
 
 
 if __name__ == "__main__":

@@ -293,6 +293,23 @@ class Duplicates(SlowTest):
                     self.assertEqual(self.stats(self.running)["begun"], before["begun"] + 1)
                     new.disconnect()
 
+    def test_of_a_call_that_was_given_up(self):
+        """What had begun is not carried out again, what had not is."""
+        running, waiting = new_identity(), new_identity()
+        params = {"ms": 30000, "polite": True, "lane": "a"}
+        old = self.client(self.running, 5, client_id="again")
+        for identity in (running, waiting):
+            self.call(old, "slow.sleep", {**params, "ms": 30000 if identity == running else 1}, identity=identity)
+        self.wait_for_stats(self.running, begun=1)
+        old.reset()
+        self.wait_for_stats(self.running, started=2, begun=1, dones=2)
+        new = self.client(self.running, 5, client_id="again")
+        self.call(new, "slow.sleep", params, identity=running)
+        self.assertEqual(self.reply(new)[:2], (running, "cancelled"))
+        self.call(new, "slow.sleep", {**params, "ms": 1}, identity=waiting)
+        self.assertEqual(self.reply(new)[:2], (waiting, "ok"))
+        self.wait_for_stats(self.running, started=3, begun=2, dones=3)
+
     def test_a_waiting_repetition_of_one_that_has_gone(self):
         """It is not answered, and costs nothing."""
         old = self.client(self.running, 5, client_id="gone")

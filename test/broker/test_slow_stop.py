@@ -10,6 +10,7 @@ from harness import SLOW, TIMEOUT, eventually, main
 from slow_calls import SlowTest, workers
 
 STUCK = "some work has not returned"
+PER_LISTENER = ["per_listener_settings true"]
 BOUND = 5  # seconds that the plugin waits for work when it stops
 
 
@@ -30,13 +31,13 @@ class Stop(SlowTest):
             self.assertEqual(STUCK in broker.log(), stuck, broker.log()[-2000:])
         print(f"    ended after {took:.2f} s", flush=True)
 
-    def busy(self, calls, options=("workers 2",), prefix="rpc", begun=0):
+    def busy(self, calls, options=("workers 2",), begun=0, **how):
         """A broker with these calls under way."""
-        broker = self.start(["timeout 60s", *options])
+        broker = self.start(["timeout 60s", *options], **how)
         client = self.client(broker, 5)
         for method, params in calls:
-            self.call(client, method, params, prefix=prefix)
-        self.wait_for_stats(broker, prefix=prefix, begun=begun)
+            self.call(client, method, params)
+        self.wait_for_stats(broker, begun=begun)
         return broker
 
     def background(self):
@@ -79,6 +80,7 @@ class Stop(SlowTest):
             self.busy([("slow.alarm", {"ms": 60000})]),
             self.busy([("slow.tick", {"ms": 1}), ("slow.alarm", {"ms": 60000})]),
             self.busy([("slow.tick", {"ms": 50000}), *(5 * [polite]), *(5 * [waiting])], begun=2),
+            self.busy([("slow.tick", {"ms": 1}), *(5 * [polite]), *(5 * [waiting])], begun=2, first=PER_LISTENER),
         ], 0, 1)
 
     def test_work_that_ends_in_time(self):
@@ -107,6 +109,7 @@ class Stop(SlowTest):
         self.ends([
             late, two,
             self.busy([forever], begun=1),
+            self.busy([forever], begun=1, first=PER_LISTENER),
             self.busy(2 * [long], begun=2),
             self.busy([long, *(20 * [("slow.sleep", {"ms": 60000})]), ("slow.wait", {"name": "a"})], begun=2),
             self.busy([("slow.firm", {"ms": 60000}), *(5 * [("slow.firm", {"ms": 1})])], ["workers 1"], begun=1),
