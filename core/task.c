@@ -114,13 +114,21 @@ static void condemn(struct task *task, rpc_status how)
     task->how = how;
 }
 
+/* Work without a call takes no place, and has a limit of its own. */
+static size_t count_places(const struct engine *engine)
+{
+    const struct digest nobody = {{0}};
+    const size_t waiting = pool_waiting(engine->pool); /* first: meanwhile it can only become less */
+    return engine->deferred + waiting - (engine->backgrounds ? pool_waiting_of(engine->pool, &nobody) : 0);
+}
+
 /* When all places are taken, whoever has most of them gives one to whoever has fewer. */
 static bool has_place(struct engine *engine, const struct digest *owner)
 {
-    if (pool_waiting(engine->pool) + engine->deferred < engine->options.max_pending)
+    if (count_places(engine) < engine->options.max_pending)
         return true;
     rpc_job *job = pool_greediest(engine->pool, owner);
-    if (!job || !pool_withdraw(engine->pool, job))
+    if (!job || !((struct task *)job)->call || !pool_withdraw(engine->pool, job))
         return false;
     condemn((struct task *)job, RPC_OVERLOADED);
     return true;

@@ -919,6 +919,29 @@ START_TEST(so_much_in_the_background)
 }
 END_TEST
 
+/* It takes no place of a call, and no call takes one of it. */
+START_TEST(background_has_no_place)
+{
+    sem_init(&gate, 0, 0);
+    rig.options.max_pending = 1;
+    open_busy();
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(rpc_background(instance_of_works(), "a", wait_at_gate, count_background, &gate),
+                         RPC_PENDING);
+    works_call(&rig, "work", 1);
+    ck_assert_int_eq(slots[1].kept, 1);
+    works_call(&rig, "work", 2);
+    works_expect(&rig, 1, "overloaded",
+                 WORKS_ERROR("work", "overloaded", "1 calls wait, and that is the most"));
+    ck_assert_int_eq(dones, 0);
+    for (int i = 0; i < 5; i++)
+        sem_post(&gate);
+    works_let_go(&rig, 0);
+    wait_for_dones(5);
+    ck_assert_int_eq(last_how, RPC_OK);
+}
+END_TEST
+
 /* ---- Lanes ---- */
 
 START_TEST(one_lane_one_at_a_time)
@@ -1001,5 +1024,5 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {no_replies_at_qos_0, 0}, {sessions_that_are_taken_up, UNIT_ROWS(ends)},
           {ids_that_are_taken_over, 3}, {replies_to_sessions_are_bounded, 0}, {the_most_of_a_method, 0},
           {so_many_may_wait, 0}, {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0},
-          {so_much_in_the_background, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
-          {lanes_of_two_modules, 0})
+          {so_much_in_the_background, 0}, {background_has_no_place, 0}, {one_lane_one_at_a_time, 0},
+          {lanes_are_an_instances, 0}, {lanes_of_two_modules, 0})
