@@ -27,6 +27,11 @@ static void close_rig(void)
     rig_close(&rig);
 }
 
+static void do_nothing(rpc_job *job, void *data)
+{
+    (void)job, (void)data;
+}
+
 static rpc_status run(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)call, (void)state, (void)params, (void)result;
@@ -110,6 +115,8 @@ static const struct wrong {
     {{.name = "m", METHODS(.name = "fine")}, "module m: method fine: declared twice"},
     /* What methods are made of. */
     {{.name = "m", .methods = without_handler}, "module m: method a: it has no handler"},
+    {{.name = "m", METHODS(.name = "a", .work = do_nothing)},
+     "module m: method a: it has work, but no done to end it"},
     {{.name = "m", METHODS(.name = "a", .params = &wrong_shape)},
      "module m: method a: its parameters: " WRONG},
     {{.name = "m", METHODS(.name = "a", .result = &wrong_shape)}, "module m: method a: its result: " WRONG},
