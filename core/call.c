@@ -209,7 +209,7 @@ static rpc_status prepare(rpc_call *call, void **params)
 {
     if (!call->method)
         return warn_of_unknown(call);
-    const rpc_status status = call->method->declared->done ? exchange_keep(call->exchange) : RPC_OK;
+    const rpc_status status = call->method->declared->done ? exchange_keep(call) : RPC_OK;
     return status == RPC_OK ? take_params(call, params) : status;
 }
 

@@ -175,11 +175,11 @@ double exchange_time(struct exchange *exchange);
 void exchange_free_spare(struct engine *engine);
 
 /*
- * To be called before a handler runs that may keep its call open: from now on the exchange borrows nothing of
- * the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR: no
- * memory.
+ * To be called before a handler runs that may keep its call open: from now on the call's exchange borrows
+ * nothing of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed;
+ * RPC_INTERNAL_ERROR: no memory.
  */
-rpc_status exchange_keep(struct exchange *exchange);
+rpc_status exchange_keep(rpc_call *call);
 
 /* The outcome of a call that was kept open is known. The last one of its exchange sends the reply. */
 void exchange_conclude(rpc_call *call, rpc_status status);

@@ -131,11 +131,11 @@ void exchange_free_spare(struct engine *engine)
 
 /* ---- Keeping it ---- */
 
-static bool keep_text(struct arena *arena, const char **text)
+/* NULL stays what it is, and is what the copy becomes without memory. */
+static void keep_text(struct arena *arena, const char **text)
 {
     if (*text)
         *text = arena_copy(arena, *text, strlen(*text));
-    return true;
 }
 
 struct kept_message {
@@ -192,9 +192,10 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
 }
 
 /* The caller's own deadline: digits and nothing else, and no more of them than are looked at. */
-static rpc_status take_timeout(struct exchange *exchange)
+static rpc_status take_timeout(rpc_call *call)
 {
-    struct engine *engine = exchange->engine;
+    struct engine *engine = call->engine;
+    struct exchange *exchange = call->exchange;
     const uint32_t most = engine->options.timeout_max;
     char text[12];
     if (!engine->host.user_property(engine->host.context, exchange->message, "timeout-ms", text, sizeof text))
@@ -203,17 +204,18 @@ static rpc_status take_timeout(struct exchange *exchange)
     const bool whole = digits && !text[digits] && digits < sizeof text - 1;
     const unsigned long value = whole ? strtoul(text, NULL, 10) : 0;
     if (!value || value > most)
-        return call_fail(&exchange->call, RPC_INVALID_REQUEST,
+        return call_fail(call, RPC_INVALID_REQUEST,
                          "the user property timeout-ms must be a whole number of 1 to %u", most);
     exchange->timeout = (uint32_t)value;
     return RPC_OK;
 }
 
-rpc_status exchange_keep(struct exchange *exchange)
+rpc_status exchange_keep(rpc_call *call)
 {
+    struct exchange *exchange = call->exchange;
     if (exchange->kept)
         return RPC_OK;
-    const rpc_status status = take_timeout(exchange);
+    const rpc_status status = take_timeout(call);
     if (status != RPC_OK)
         return status;
     exchange_now(exchange);

@@ -235,6 +235,7 @@ START_TEST(a_timeout_that_is_none)
     works_send(&rig, "rpc/jsonrpc", "[" REQUEST("1", "work", 1) "," REQUEST("2", "now", 9) "]", "r", NULL);
     ck_assert_uint_eq(rig.host.replies.count, 1);
     ck_assert_ptr_nonnull(strstr(rig.host.replies.kept[0].text, "\"err\":\"invalid_request\""));
+    ck_assert_ptr_nonnull(strstr(rig.host.replies.kept[0].text, "timeout-ms must be a whole number"));
     ck_assert_ptr_nonnull(strstr(rig.host.replies.kept[0].text, RESPONSE("2", SAID(9))));
     ck_assert_int_eq(slots[1].runs, 0);
 }

@@ -570,6 +570,25 @@ START_TEST(a_deadline_while_running)
 END_TEST
 
 /* What is there when it is looked at counts. */
+/* Once nobody waits for it any more, work that hangs keeps nobody else from a worker. */
+START_TEST(what_hangs_holds_nobody_up)
+{
+    rig.options.workers = 1;
+    works_open(&rig);
+    shut(1, 1);
+    works_call(&rig, "work.brief", 1);
+    works_wait_begun(1);
+    works_pass(&rig, 201);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "timeout");
+    works_call(&rig, "work", 2);
+    works_wait_done(&rig, 2, 1);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+    ck_assert_int_eq(slots[1].dones, 0);
+    works_let_go(&rig, 1);
+    works_wait_done(&rig, 1, 1);
+}
+END_TEST
+
 START_TEST(a_result_in_the_same_tick)
 {
     works_open(&rig);
@@ -1017,12 +1036,13 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {another_call_resumes, 0}, {a_timer_resumes, 0}, {what_works_cannot_be_resumed, 0},
           {a_call_cannot_resume_itself, 4}, {when_the_deadline_is, UNIT_ROWS(deadlines)},
           {deadlines_that_are_none, UNIT_ROWS(malformed)}, {other_properties_do_not_matter, 0},
-          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {a_result_in_the_same_tick, 0},
-          {the_next_deadline_is_told, 0}, {gone_while_waiting, UNIT_ROWS(ends)},
-          {gone_while_running, UNIT_ROWS(ends)}, {gone_while_deferred, UNIT_ROWS(ends)}, {others_that_go, 0},
-          {what_must_finish_goes_on, 0}, {replies_to_those_who_went, UNIT_ROWS(gones)},
-          {no_replies_at_qos_0, 0}, {sessions_that_are_taken_up, UNIT_ROWS(ends)},
-          {ids_that_are_taken_over, 3}, {replies_to_sessions_are_bounded, 0}, {the_most_of_a_method, 0},
-          {so_many_may_wait, 0}, {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0},
-          {so_much_in_the_background, 0}, {background_has_no_place, 0}, {one_lane_one_at_a_time, 0},
-          {lanes_are_an_instances, 0}, {lanes_of_two_modules, 0})
+          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {what_hangs_holds_nobody_up, 0},
+          {a_result_in_the_same_tick, 0}, {the_next_deadline_is_told, 0},
+          {gone_while_waiting, UNIT_ROWS(ends)}, {gone_while_running, UNIT_ROWS(ends)},
+          {gone_while_deferred, UNIT_ROWS(ends)}, {others_that_go, 0}, {what_must_finish_goes_on, 0},
+          {replies_to_those_who_went, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},
+          {sessions_that_are_taken_up, UNIT_ROWS(ends)}, {ids_that_are_taken_over, 3},
+          {replies_to_sessions_are_bounded, 0}, {the_most_of_a_method, 0}, {so_many_may_wait, 0},
+          {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0}, {so_much_in_the_background, 0},
+          {background_has_no_place, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
+          {lanes_of_two_modules, 0})
