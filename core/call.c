@@ -134,6 +134,15 @@ rpc_status call_check_outcome(rpc_call *call, rpc_status status)
     return RPC_INTERNAL_ERROR;
 }
 
+bool call_stays_open(const rpc_call *call, rpc_status returned)
+{
+    if (call->task && returned != RPC_PENDING)
+        engine_log(call->engine, RPC_LOG_ERROR,
+                   "method %s kept its call open and returned %d: the call stays open", call->name,
+                   (int)returned);
+    return call->task != NULL;
+}
+
 static rpc_status run(rpc_call *call, const void *params)
 {
     const struct registry_method *method = call->method;
@@ -144,14 +153,7 @@ static rpc_status run(rpc_call *call, const void *params)
     call->busy = true;
     const rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
     call->busy = false;
-    if (call->task) {
-        if (status != RPC_PENDING)
-            engine_log(call->engine, RPC_LOG_ERROR,
-                       "method %s kept its call open and returned %d: the call stays open", call->name,
-                       (int)status);
-        return RPC_PENDING;
-    }
-    return call_check_outcome(call, status);
+    return call_stays_open(call, status) ? RPC_PENDING : call_check_outcome(call, status);
 }
 
 void call_check_time(struct engine *engine, const char *what, const char *name, uint64_t start)

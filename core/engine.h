@@ -112,7 +112,10 @@ bool engine_serves(const struct engine *engine, const char *topic);
 /* Handles a message whose topic the engine serves. Replies and events leave before it returns. */
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message);
 
-/* A client's connection has ended; it need not be one that ever called. Nothing is sent. */
+/*
+ * A client's connection has ended; it need not be one that ever called. Its calls are cancelled, which may
+ * send replies to its session and whatever the modules announce.
+ */
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
 /*

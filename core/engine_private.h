@@ -269,6 +269,9 @@ rpc_call *call_move(struct exchange *exchange);
 /* Frees what the call holds, and itself if it has memory of its own. */
 void call_end(rpc_call *call);
 
+/* Whether the call has been kept open, which a handler or done that returned anything else is blamed for. */
+bool call_stays_open(const rpc_call *call, rpc_status returned);
+
 /* What a handler or done returned. What it may not return is its fault, and becomes internal_error. */
 rpc_status call_check_outcome(rpc_call *call, rpc_status status);
 

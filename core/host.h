@@ -83,6 +83,7 @@ struct host_event {
     bool retain;
 };
 
+/* None of these functions calls the engine back. */
 struct host {
     void *context; /* given back as the first argument; the host's own */
 

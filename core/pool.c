@@ -104,9 +104,15 @@ static struct share *find_share(const struct pool *pool, const struct digest *ow
     return share;
 }
 
+static bool is_nobody(const struct share *share)
+{
+    return !share->key.halves[0] && !share->key.halves[1];
+}
+
 static void rank(struct pool *pool, struct share *share)
 {
-    (void)timers_set(&pool->ranks, &share->rank, UINT64_MAX - share->count); /* moves it: needs no memory */
+    const size_t greed = is_nobody(share) ? 0 : share->count;
+    (void)timers_set(&pool->ranks, &share->rank, UINT64_MAX - greed); /* moves it: needs no memory */
 }
 
 static void end_share(struct pool *pool, struct share *share)
@@ -574,7 +580,7 @@ rpc_job *pool_greediest(struct pool *pool, const struct digest *owner)
 {
     pthread_mutex_lock(&pool->lock);
     const struct share *share = first_share(pool);
-    const bool is_greedy = share && share->count >= count_of(pool, owner) + 2;
+    const bool is_greedy = share && !is_nobody(share) && share->count >= count_of(pool, owner) + 2;
     rpc_job *newest = is_greedy ? share->waiting->older : NULL;
     pthread_mutex_unlock(&pool->lock);
     return newest;

@@ -37,7 +37,7 @@ struct rpc_job {
     rpc_work work;
     void *data;
     rpc_priority priority;
-    struct digest owner; /* whose it is: owners take turns */
+    struct digest owner; /* whose it is: owners take turns; all zero: nobody's, and never thrown out */
 
     /* Links it to the one that finished after it, in what pool_collect() returns. */
     rpc_job *next;

@@ -128,7 +128,7 @@ static bool has_place(struct engine *engine, const struct digest *owner)
     if (count_places(engine) < engine->options.max_pending)
         return true;
     rpc_job *job = pool_greediest(engine->pool, owner);
-    if (!job || !((struct task *)job)->call || !pool_withdraw(engine->pool, job))
+    if (!job || !pool_withdraw(engine->pool, job))
         return false;
     condemn((struct task *)job, RPC_OVERLOADED);
     return true;
@@ -193,6 +193,7 @@ rpc_status rpc_defer(rpc_call *call, void *data)
     struct task *task = make_task(call, data);
     if (!task)
         return refuse(call, RPC_INTERNAL_ERROR);
+    task->job.owner = owner;
     enter(task);
     return RPC_PENDING;
 }
@@ -264,7 +265,7 @@ static rpc_status run_done(const struct task *task, rpc_status how)
 /* The call is told what its done came to, unless that has kept it open again. */
 static void conclude(rpc_call *call, rpc_status how, rpc_status status)
 {
-    if (call->task)
+    if (call_stays_open(call, status))
         call->exchange->unknown--; /* the new task counts */
     else
         exchange_conclude(call, how == RPC_OK ? call_check_outcome(call, status) : how);
@@ -393,7 +394,7 @@ void task_collect(struct engine *engine)
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;
-        engine->counters.late += task->told;
+        engine->counters.late += task->told && task->call;
         end_listed(task, task->told ? task->how : engine->stopping ? RPC_CANCELLED : RPC_OK);
     }
 }
