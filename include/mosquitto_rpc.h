@@ -496,7 +496,8 @@ bool rpc_is_wanted(const rpc_job *job);
  * Takes over the next piece of work that waits in the lane, if it has the same work function, and returns its
  * data; NULL: there is none. Whoever takes it over has to do it: its done runs after this work has returned,
  * as if it had been done by itself. So what waits can be done together, as a database commits many changes
- * at the cost of one. Thread: the work's.
+ * at the cost of one. In such a lane no data may be NULL, which nobody could tell from none. Thread: the
+ * work's.
  */
 void *rpc_next(rpc_job *job);
 
