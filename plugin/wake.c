@@ -78,6 +78,7 @@ void wake_request(struct wake *wake)
 {
     if (!wake->open || atomic_exchange(&wake->requested, true))
         return;
+    atomic_store(&wake->lull, false);
     if (on_loop(wake))
         request_on_loop(wake);
     else
@@ -113,9 +114,9 @@ static void go_round(struct wake *wake, bool requested)
     const bool patient = atomic_exchange(&wake->signals, 0) >= PATIENCE;
     if (!atomic_load(&wake->armed))
         return;
-    if (!requested)
+    if (!requested && atomic_load(&wake->lull))
         disarm(wake);
-    else if (patient)
+    else if (requested && patient)
         start_kicking(wake, AGAIN_NS, PERIOD_NS);
 }
 
@@ -187,6 +188,8 @@ static void handle(int number, siginfo_t *info, void *context)
     if (info->si_code == SI_TIMER || (info->si_code == SI_QUEUE && info->si_pid == getpid())) {
         if (timer == &timer->wake->alarm)
             ring(timer->wake);
+        else if (info->si_code == SI_TIMER)
+            atomic_store(&timer->wake->lull, true);
         take_signal(timer->wake, context);
     }
     errno = error;

@@ -20,10 +20,12 @@
  * - Whoever has something to collect first stores it and then sets `requested`; the loop clears `requested`
  *   in wake_tick() and collects afterwards. So what is not collected now finds `requested` cleared, sets it,
  *   and sees to it that signals come.
- * - They come while `armed`. Only the loop disarms, in a round in which nothing was requested: it clears
- *   `armed`, stops the timer, and then looks at `requested` once more. The requester does it the other way
- *   round: `requested`, then `armed`. One of the two sees what the other has done; if both do, the timer is
- *   started twice, which does no harm, and a start that was undone by the stop is made up for by the loop.
+ * - They come while `armed`. Only the loop disarms, in a round in which nothing was requested, and not before
+ *   a whole period has passed without requests (`lull`), so that many of them do not start and stop the timer
+ *   each time: it clears `armed`, stops the timer, and then looks at `requested` once more. The requester
+ * does it the other way round: `requested`, then `armed`. One of the two sees what the other has done; if
+ * both do, the timer is started twice, which does no harm, and a start that was undone by the stop is made up
+ * for by the loop.
  * - The alarm's signal makes a request like any other. It may come between any two instructions of the
  *   loop's thread: see wake_at() in wake.c.
  * - If the loop does not go round for long, the timer becomes slower, so that a busy loop is not drowned.
@@ -59,6 +61,7 @@ struct wake {
     struct sigaction before;
     struct wake_timer kick, alarm;
     atomic_bool requested, armed;
+    atomic_bool lull;          /* a whole period has passed since the last request */
     atomic_bool ticked;        /* a TICK was seen */
     atomic_uint signals;       /* since the loop was last seen to go round */
     _Atomic uint64_t alarm_at; /* when the alarm's signal comes at the latest */

@@ -170,6 +170,7 @@ START_TEST(a_request_while_the_loop_comes_to_rest)
 {
     request_elsewhere();
     tick();
+    go_round(NO_TICK, WAIT_MS); /* a period without requests */
     before_stopping = request_elsewhere;
     tick();
     ck_assert(!before_stopping);
