@@ -349,8 +349,8 @@ class Deferred(SlowTest):
     def test_told_in_the_same_batch(self):
         """A call ends another one of its own message while that is still being carried out."""
         client = self.client(self.start(["jsonrpc_methods *"]), 5)
-        requests = [("slow.wait", {"name": "a"}), ("slow.tell", {"name": "a", "text": "x"}), ("slow.wait", {"name": "c"}),
-                    ("slow.tell", {"name": "c", "text": "y"})]
+        requests = [("slow.wait", {"name": "a"}), ("slow.tell", {"name": "a", "text": "x"}),
+                    ("slow.wait", {"name": "c"}), ("slow.tell", {"name": "c", "text": "y"})]
         client.publish("rpc/jsonrpc", encode([{"jsonrpc": "2.0", "method": method, "params": params, "id": number}
                                               for number, (method, params) in enumerate(requests)]),
                        qos=1, properties=[(RESPONSE_TOPIC, "r")])

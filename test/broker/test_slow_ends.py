@@ -91,7 +91,7 @@ class Gone(SlowTest):
             self.assertFalse(successor.inbox)
 
     def test_the_session_gets_the_reply(self):
-        """At QoS 1 and 2, when it is taken up after the reply was made; of MQTT 5 sessions older brokers tell nothing."""
+        """At QoS 1 and 2, if it is taken up after the reply. Of MQTT 5 sessions older brokers tell nothing."""
         broker = self.start(["workers 4"])
         versions = (4, 5) if broker_version() >= (2, 1) else (4,)
         for version, qos, method in itertools.product(versions, (0, 1, 2), ("slow.firm", "slow.sleep")):
@@ -115,7 +115,7 @@ class Gone(SlowTest):
                     back.disconnect()
 
     def test_nobody_else_gets_the_reply(self):
-        """Another connection has the id when the reply is made, whatever it asked for, and however the first one went."""
+        """Another connection has the id when the reply is made, whatever kind it is, however the first one went."""
         broker = self.start(["workers 16", "timeout 60s"])
         others, count = [], 0
         for version, clean, how, theirs, kind in itertools.product(
