@@ -41,6 +41,7 @@ struct loading {
     struct store_reading *readings; /* of malloc(), their texts too */
     size_t count, room, most;
     bool more; /* than there is room for */
+    bool no_memory;
     bool loaded;
     struct store_failure failure;
 };
@@ -59,7 +60,8 @@ struct sensors {
     struct store *store, *history; /* the same one for a database in memory, which has but one connection */
     bool loaded;                   /* what the database knew is in the table */
     bool pruning_runs;
-    bool averaged; /* the last average told was that of some sensors */
+    struct store_failure why_not; /* not loaded */
+    bool averaged;                /* the last average told was that of some sensors, or may have been */
     struct loading loading;
     struct pruning pruning;
 };
@@ -361,7 +363,7 @@ static rpc_status raise_unknown(rpc_call *call, const struct sensors *sensors, c
 {
     const struct which which = {id};
     if (!sensors->loaded)
-        return raise_failure(call, &sensors->loading.failure, "the sensors could not be read so far");
+        return raise_failure(call, &sensors->why_not, "the sensors could not be read so far");
     return rpc_raise_with(call, "unknown_sensor", &which, "no reading of this sensor has arrived");
 }
 
@@ -382,7 +384,7 @@ static rpc_status list_sensors(rpc_call *call, void *state, const void *params, 
     const struct sensors *sensors = state;
     struct list *list = result;
     if (!sensors->loaded)
-        return raise_failure(call, &sensors->loading.failure, "the sensors could not be read so far");
+        return raise_failure(call, &sensors->why_not, "the sensors could not be read so far");
     struct reading *readings = rpc_alloc(call, sensors->table.known * sizeof *readings);
     if (!readings)
         return RPC_INTERNAL_ERROR;
@@ -469,7 +471,10 @@ static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_statu
 
 /* ---- The average ---- */
 
-/* That no sensor reports any more is told once, so that the retained average is not taken for a new one. */
+/*
+ * That no sensor reports any more is told once, so that the retained average is not taken for a new one. It
+ * may be that of an earlier broker, which has stored its retained messages.
+ */
 static void tell_average(rpc_instance *instance, void *state, void *data)
 {
     struct sensors *sensors = state;
@@ -498,11 +503,16 @@ static bool grow(struct loading *loading)
     return true;
 }
 
-static bool load_one(void *data, const struct store_reading *last)
+/* Others may have written into the file, too. */
+static bool is_ours(const struct store_reading *last)
 {
-    struct loading *loading = data;
-    loading->more = loading->count == loading->most;
-    char *id = loading->more || last->size >= SENSOR_BYTES || !grow(loading) ? NULL : malloc(last->size + 1);
+    return last->size && last->size < SENSOR_BYTES && !memchr(last->sensor, '\0', last->size) &&
+           last->unit >= 0 && last->unit < UNITS;
+}
+
+static bool copy_one(struct loading *loading, const struct store_reading *last)
+{
+    char *id = grow(loading) ? malloc(last->size + 1) : NULL;
     if (!id)
         return false;
     memcpy(id, last->sensor, last->size);
@@ -512,11 +522,26 @@ static bool load_one(void *data, const struct store_reading *last)
     return true;
 }
 
+static bool load_one(void *data, const struct store_reading *last)
+{
+    struct loading *loading = data;
+    if (!is_ours(last))
+        return true;
+    loading->more = loading->count == loading->most;
+    loading->no_memory = !loading->more && !copy_one(loading, last);
+    return !loading->more && !loading->no_memory;
+}
+
 static void load(rpc_job *job, void *data)
 {
     struct loading *loading = data;
     (void)job;
+    loading->more = loading->no_memory = false;
     loading->loaded = store_load(loading->store, load_one, loading, &loading->failure);
+    if (!loading->loaded || !loading->no_memory)
+        return;
+    loading->loaded = false;
+    loading->failure = (struct store_failure){STORE_NO_MEMORY, "out of memory"};
 }
 
 static void free_loaded(struct loading *loading)
@@ -532,8 +557,7 @@ static void free_loaded(struct loading *loading)
 static void take_loaded(struct sensors *sensors, const struct store_reading *reading)
 {
     bool full;
-    const bool known = reading->unit >= 0 && reading->unit < UNITS;
-    if (!known || table_find(&sensors->table, reading->sensor))
+    if (table_find(&sensors->table, reading->sensor))
         return;
     struct sensor *sensor = table_expect(&sensors->table, reading->sensor, &full);
     if (sensor)
@@ -546,9 +570,10 @@ static rpc_status end_load(rpc_call *call, void *state, void *data, rpc_status h
     struct loading *loading = data;
     (void)call, (void)result;
     sensors->loaded = loading->loaded;
+    sensors->why_not = loading->failure;
     if (!loading->loaded && how == RPC_OK)
         log_failure(sensors, &loading->failure, "the sensors could not be read");
-    if (loading->more)
+    if (loading->loaded && loading->more)
         rpc_log(sensors->instance, RPC_LOG_WARNING,
                 "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
                 loading->most);
@@ -649,6 +674,7 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
     struct sensors *sensors = state;
     sensors->instance = instance;
     sensors->options = options;
+    sensors->averaged = true;
     sensors->table.most = (size_t)sensors->options->max_sensors;
     if (!open_stores(sensors))
         return RPC_INTERNAL_ERROR;
