@@ -89,15 +89,26 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     return engine_receive(rig->engine, &message);
 }
 
+static bool gives_a_database(const struct option_line *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(lines[i].name, "sensor_db") == 0)
+            return true;
+    }
+    return false;
+}
+
 struct settings *rig_settings(const struct option_line *lines, size_t count)
 {
     enum { MOST = 8 };
     char why[OPTIONS_WHY] = "";
-    struct option_line all[MOST + 1] = {{.name = "sensor_db", .value = ":memory:"}};
+    struct option_line all[MOST + 1] = {{.name = NULL}};
     ck_assert_uint_le(count, MOST);
-    if (count)
-        memcpy(all + 1, lines, count * sizeof *lines);
-    struct option_lines read = {all, count + 1};
+    for (size_t i = 0; i < count; i++)
+        all[i] = lines[i];
+    if (!gives_a_database(lines, count))
+        all[count++] = (struct option_line){.name = "sensor_db", .value = ":memory:"};
+    struct option_lines read = {all, count};
     struct settings *settings = settings_create(&read, plugin_modules, why);
     ck_assert_msg(settings, "%s", why);
     return settings;

@@ -35,8 +35,9 @@ void rig_open(struct rig *rig, const rpc_module *module);
 void rig_close(struct rig *rig);
 
 /*
- * The settings that these lines and the plugin's defaults make, but that sensors are kept in memory; at most
- * eight lines. They must be right. The rest is the caller's, with settings_destroy() at the end.
+ * The settings that these lines and the plugin's defaults make, but that sensors are kept in memory unless a
+ * line says where; at most eight lines. They must be right. The rest is the caller's, with settings_destroy()
+ * at the end.
  */
 struct settings *rig_settings(const struct option_line *lines, size_t count);
 
