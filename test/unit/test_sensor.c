@@ -542,6 +542,23 @@ START_TEST(loading_late)
 }
 END_TEST
 
+/* What a worker finds out meanwhile is nothing that those who ask look at, as the thread sanitizer can tell.
+ */
+START_TEST(asking_while_it_is_tried_again)
+{
+    set_option("sensor_db", "/nowhere/at/all/sensors.db");
+    open_rig();
+    for (int i = 0; i < 50; i++) {
+        rig.host.monotonic += 5 * RIG_SECOND;
+        engine_tick(rig.engine);
+        ck_assert_str_eq(rig_ask(&rig, "listSensors", "")->status, "storage_failed");
+        ck_assert(strstr(rig_last(&rig.host.replies)->text, "\"cause\":\"cannot_open\""));
+        rig_settle(&rig);
+    }
+    close_rig();
+}
+END_TEST
+
 START_TEST(prefixes_in_one_file)
 {
     static struct rig dev;
@@ -655,6 +672,6 @@ UNIT_MAIN("sensor", make_folder, remove_folder, {histories_have_limits, UNIT_ROW
           {so_many_readings_are_kept, 0}, {readings_and_sensors_grow_old, 0}, {much_is_deleted_in_the_end, 0},
           {places_of_old_sensors_are_given_out_again, 0}, {many_new_sensors_at_once, 0},
           {failures_give_their_places_back, 0}, {sensors_come_back, 0}, {more_than_there_may_be, 0},
-          {rows_of_others, 0}, {loading_late, 0}, {prefixes_in_one_file, 0}, {events_come_in_order, 0},
-          {a_reading_may_be_stored_too_late, 0}, {a_reading_may_never_be_stored, 0},
-          {stopping_while_locked, 0})
+          {rows_of_others, 0}, {loading_late, 0}, {asking_while_it_is_tried_again, 0},
+          {prefixes_in_one_file, 0}, {events_come_in_order, 0}, {a_reading_may_be_stored_too_late, 0},
+          {a_reading_may_never_be_stored, 0}, {stopping_while_locked, 0})
