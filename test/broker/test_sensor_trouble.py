@@ -179,10 +179,13 @@ class Place(Trouble):
         self.path.rmdir()
         self.assert_mended()
 
-    def test_a_device(self):
-        self.run_broker("/dev/null")
-        self.assert_failed(self.update(), "io", "cannot_open", "failed", "locked", "full", "corrupt", "read_only")
-        self.assert_others_served()
+    def test_a_pipe(self):
+        """Nobody waits for somebody who writes into it."""
+        os.mkfifo(self.path)
+        self.run_broker()
+        self.assert_told("io", "cannot_open", "locked")
+        self.path.unlink()
+        self.assert_mended()
 
     def test_the_folder_goes_and_comes_back(self):
         self.run_broker()
