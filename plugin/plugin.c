@@ -58,6 +58,17 @@ static int refuse(const struct broker_message *message, struct mosquitto_evt_mes
     return MOSQ_ERR_SUCCESS;
 }
 
+/* The engines are called again when the first of them wants to be: TICK is no clock. */
+static void set_alarm(struct plugin *plugin)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < plugin->engine_count; i++) {
+        const uint64_t due = engine_due(plugin->engines[i]);
+        first = due < first ? due : first;
+    }
+    wake_at(&plugin->host.wake, first);
+}
+
 static int receive(struct plugin *plugin, struct engine *engine, struct mosquitto_evt_message *event,
                    const char *topic, bool mounted)
 {
@@ -78,6 +89,7 @@ static int receive(struct plugin *plugin, struct engine *engine, struct mosquitt
         break;
     }
     broker_message_clear(&message, &plugin->host);
+    set_alarm(plugin);
     return rc;
 }
 
@@ -88,17 +100,6 @@ static struct engine *find_engine(const struct plugin *plugin, const char *topic
             return plugin->engines[i];
     }
     return NULL;
-}
-
-/* The engines are called again when the first of them wants to be: TICK is no clock. */
-static void set_alarm(struct plugin *plugin)
-{
-    uint64_t first = UINT64_MAX;
-    for (size_t i = 0; i < plugin->engine_count; i++) {
-        const uint64_t due = engine_due(plugin->engines[i]);
-        first = due < first ? due : first;
-    }
-    wake_at(&plugin->host.wake, first);
 }
 
 static void tick_engines(struct plugin *plugin)
@@ -132,9 +133,7 @@ static int on_message(int event_number, void *event_data, void *user_data)
     (void)event_number;
     struct plugin *plugin = user_data;
     const int rc = handle_message(plugin, event_data);
-    if (plugin->ticks)
-        set_alarm(plugin);
-    else
+    if (!plugin->ticks)
         tick_engines(plugin);
     return rc;
 }
