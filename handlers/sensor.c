@@ -161,15 +161,11 @@ static const rpc_field list_fields[] = {
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
 
 struct failed {
-    const char *cause;
+    enum store_cause cause;
 };
 
 static const rpc_field failed_fields[] = {
-    RPC_STRING(
-        struct failed, cause,
-        .doc = "locked, full, corrupt, read_only, cannot_open, foreign, newer, replaced, io, no_memory or "
-               "failed",
-        .length = {1, 16}),
+    RPC_CHOICE(struct failed, cause, .doc = "what is wrong with the database", .choices = store_cause_names),
 };
 
 static const rpc_shape failed_shape = RPC_OBJECT_SHAPE(struct failed, failed_fields);
@@ -243,7 +239,7 @@ static const rpc_shape average_shape = RPC_OBJECT_SHAPE(struct average, average_
 
 static rpc_status raise_failure(rpc_call *call, const struct store_failure *failure, const char *what)
 {
-    const struct failed failed = {store_cause_name(failure->cause)};
+    const struct failed failed = {failure->cause};
     return rpc_raise_with(call, "storage_failed", &failed, "%s: %s", what, failure->why);
 }
 

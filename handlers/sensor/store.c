@@ -112,7 +112,7 @@ struct store {
 
 /* ---- Failures ---- */
 
-static const char *const cause_names[STORE_CAUSES] = {
+const char *const store_cause_names[STORE_CAUSES + 1] = {
     [STORE_LOCKED] = "locked",
     [STORE_FULL] = "full",
     [STORE_CORRUPT] = "corrupt",
@@ -125,11 +125,6 @@ static const char *const cause_names[STORE_CAUSES] = {
     [STORE_NO_MEMORY] = "no_memory",
     [STORE_FAILED] = "failed",
 };
-
-const char *store_cause_name(enum store_cause cause)
-{
-    return cause_names[cause];
-}
 
 /* SQLite quotes names out of the file, which may be anything. */
 static void make_printable(char *text)

@@ -6,9 +6,9 @@
  *
  * Threads. A store may be used from one thread after the other, but never from two at once; whoever uses it
  * sees to that, and that what one thread did is seen by the next: a lane does both. Two stores share nothing,
- * also when they are in the same file. Every function but store_new() and store_cause_name() may block: for
- * the disk, and for as long as busy_ms while somebody else has the database locked. They belong on a worker,
- * or on the broker's thread while it starts or stops.
+ * also when they are in the same file. Every function but store_new() may block: for the disk, and for as long
+ * as busy_ms while somebody else has the database locked. They belong on a worker, or on the broker's thread
+ * while it starts or stops.
  *
  * Ownership. A store copies path and prefix. Of everything else that it is given it keeps no pointer beyond
  * the call, and what it hands out is the caller's memory, but for what store_load() shows.
@@ -43,8 +43,8 @@ enum store_cause {
     STORE_CAUSES
 };
 
-/* The name of a cause: "locked", "read_only", ... Of static storage, and the same for ever. Any thread. */
-const char *store_cause_name(enum store_cause cause);
+/* Their names, "locked", "read_only" and so on, the same for ever; ends with NULL. */
+extern const char *const store_cause_names[STORE_CAUSES + 1];
 
 enum { STORE_WHY_BYTES = 160 };
 
