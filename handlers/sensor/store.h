@@ -6,9 +6,9 @@
  *
  * Threads. A store may be used from one thread after the other, but never from two at once; whoever uses it
  * sees to that, and that what one thread did is seen by the next: a lane does both. Two stores share nothing,
- * also when they are in the same file. Every function but store_new() may block: for the disk, and for as long
- * as busy_ms while somebody else has the database locked. They belong on a worker, or on the broker's thread
- * while it starts or stops.
+ * also when they are in the same file. Every function but store_new() may block: for the disk, and for as
+ * long as busy_ms while somebody else has the database locked. They belong on a worker, or on the broker's
+ * thread while it starts or stops.
  *
  * Ownership. A store copies path and prefix. Of everything else that it is given it keeps no pointer beyond
  * the call, and what it hands out is the caller's memory, but for what store_load() shows.
