@@ -258,7 +258,7 @@ class Storing(Sensors):
             if log[at + 8:at + 16] != salt:
                 break
             count += int.from_bytes(log[at + 4:at + 8], "big") != 0
-        self.assertLess(len(log), 1000 * size, "the log may have begun anew")
+        self.assertLess(len(log), 1000 * size, "the log is so long that it may have begun anew")
         return count
 
     def test_callers_that_are_gone(self):
