@@ -203,7 +203,8 @@ class Survives(BrokerTest):
         self.assertGreaterEqual(found["value"], last)
         history = self.history(client, sensor, since - CLOCKS)
         values = [value for _, value in history]
-        self.assertEqual(sorted(set(missing) - set(values)), [], f"{sensor.name} has lost readings in round {self.round}")
+        self.assertEqual(sorted(set(missing) - set(values)), [],
+                         f"{sensor.name} has lost readings in round {self.round}")
         self.assertEqual(values, sorted(set(values)), "readings came twice, or in another order")
         for moment, value in history:
             self.assertGreaterEqual(moment, sensor.sent[value] - CLOCKS)
