@@ -25,12 +25,15 @@ enum { PRIORITIES = 3 };
 
 static const rpc_priority urgency[PRIORITIES] = {RPC_HIGH, RPC_NORMAL, RPC_LOW};
 
+static const int weight[PRIORITIES] = {[RPC_LOW] = 0, [RPC_NORMAL] = 1, [RPC_HIGH] = 2};
+
 /* How often those of a priority may be passed over while some of them are ready. */
 static const unsigned patience[PRIORITIES] = {[RPC_HIGH] = ~0U, [RPC_NORMAL] = 4, [RPC_LOW] = 16};
 
 /* A lane, while one of its jobs is ready or runs: its first, which is not in the list. */
 struct lane {
     struct digest key;
+    rpc_job *first;
     rpc_job *behind;
     UT_hash_handle hh;
 };
@@ -182,19 +185,19 @@ static void insert_in_order(struct queue *queue, rpc_job *job)
 
 static void make_ready(struct pool *pool, rpc_job *job)
 {
-    struct queue *queue = &job->share->queues[job->priority];
+    struct queue *queue = &job->share->queues[job->raised];
     if (!queue->ready)
-        DL_APPEND(pool->classes[job->priority].turns, queue);
+        DL_APPEND(pool->classes[job->raised].turns, queue);
     insert_in_order(queue, job);
     job->stage = POOL_READY;
 }
 
 static void unmake_ready(struct pool *pool, rpc_job *job)
 {
-    struct queue *queue = &job->share->queues[job->priority];
+    struct queue *queue = &job->share->queues[job->raised];
     DL_DELETE(queue->ready, job);
     if (!queue->ready)
-        DL_DELETE(pool->classes[job->priority].turns, queue);
+        DL_DELETE(pool->classes[job->raised].turns, queue);
 }
 
 /* ---- Lanes ---- */
@@ -223,6 +226,7 @@ static struct lane *open_lane(struct pool *pool, const struct digest *key)
 static void advance(struct pool *pool, struct lane *lane)
 {
     rpc_job *next = lane->behind;
+    lane->first = next;
     if (next) {
         DL_DELETE(lane->behind, next);
         make_ready(pool, next);
@@ -240,7 +244,34 @@ static bool enter_lane(struct pool *pool, rpc_job *job, const struct digest *key
     if (key && !job->lane)
         return false;
     job->stage = busy ? POOL_BEHIND : POOL_READY;
+    if (key && !busy)
+        job->lane->first = job;
     return true;
+}
+
+static bool raise_to(rpc_job *job, rpc_priority priority)
+{
+    if (weight[job->raised] >= weight[priority])
+        return false;
+    job->raised = priority;
+    return true;
+}
+
+/*
+ * Else what is urgent would wait as long as what is not. Whoever is urgent enough has raised those before it
+ * already, so that each of them is looked at here but a few times in its life.
+ */
+static void raise_those_before(struct pool *pool, const rpc_job *job)
+{
+    rpc_job *first = job->lane->first;
+    for (const rpc_job *at = job; at != job->lane->behind; at = at->prev)
+        if (!raise_to(at->prev, job->raised))
+            return;
+    if (first->stage != POOL_READY || weight[first->raised] >= weight[job->raised])
+        return;
+    unmake_ready(pool, first);
+    raise_to(first, job->raised);
+    make_ready(pool, first);
 }
 
 /* ---- Whose turn it is ---- */
@@ -465,10 +496,12 @@ static bool enter(struct pool *pool, rpc_job *job, const struct digest *lane)
     }
     enter_share(pool, share, job);
     job->number = ++pool->started;
-    if (job->stage == POOL_READY)
+    if (job->stage == POOL_READY) {
         make_ready(pool, job);
-    else
-        DL_APPEND(job->lane->behind, job);
+        return true;
+    }
+    DL_APPEND(job->lane->behind, job);
+    raise_those_before(pool, job);
     return true;
 }
 
@@ -479,6 +512,7 @@ static void prepare(struct pool *pool, rpc_job *job)
     job->stage = 0;
     job->leader = NULL;
     job->replaced = false;
+    job->raised = job->priority;
     atomic_init(&job->unwanted, false);
 }
 

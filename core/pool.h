@@ -8,7 +8,7 @@
  * - A lane's jobs run one at a time, in the order in which they were started, whatever their priorities.
  *   Only the first of a lane is ready, once the one before has finished: no thread ever waits for a lane.
  * - Of those that are ready the priority decides; one that is passed over too often has its turn all the
- * same.
+ *   same. One that others wait for in its lane is as urgent as the most urgent of them.
  * - Within a priority owners take turns, and each owner's jobs go in the order in which they were started.
  *
  * Thread: everything here is called by one thread, the broker's, but for what says otherwise. The lock is
@@ -52,6 +52,7 @@ struct rpc_job {
     struct lane *lane;   /* NULL: none */
     struct share *share; /* its owner's; while it waits */
     uint64_t number;     /* they are numbered as they are started */
+    rpc_priority raised; /* its own priority, or that of one behind it */
     enum pool_stage stage;
     atomic_bool unwanted;
 };

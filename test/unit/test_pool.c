@@ -469,6 +469,45 @@ START_TEST(priorities)
 }
 END_TEST
 
+/* What is urgent does not wait as long as what is not, only because that was first in its lane. */
+START_TEST(those_who_wait_in_a_lane_lend_their_priority)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 0, &gate);
+    start(1, 1, 7, RPC_LOW);
+    start(2, 1, 7, RPC_LOW);
+    start(3, 1, 7, RPC_LOW);
+    start(4, 2, 0, RPC_NORMAL);
+    start(5, 2, 0, RPC_NORMAL);
+    start(6, 2, 0, RPC_NORMAL);
+    start(7, 2, 0, RPC_NORMAL);
+    start(8, 3, 7, RPC_HIGH);
+    start(9, 1, 7, RPC_LOW);
+    open_gate(&gate);
+    wait_for_collected(10);
+    EXPECT_BEGUN(0, 1, 2, 3, 8, 4, 5, 6, 7, 9);
+    close_pool();
+}
+END_TEST
+
+/* Also when the first one runs already. */
+START_TEST(those_behind_one_that_runs_lend_their_priority)
+{
+    struct gate gate = {false};
+    open_pool(1);
+    hold(0, 7, &gate);
+    start(1, 1, 7, RPC_LOW);
+    start(2, 2, 0, RPC_NORMAL);
+    start(3, 2, 0, RPC_NORMAL);
+    start(4, 1, 7, RPC_HIGH);
+    open_gate(&gate);
+    wait_for_collected(5);
+    EXPECT_BEGUN(0, 1, 4, 2, 3);
+    close_pool();
+}
+END_TEST
+
 /* How many others were between each of a range of tasks and the one before it in the range, at most. */
 static int longest_wait(int from, int to)
 {
@@ -1120,8 +1159,9 @@ END_TEST
 UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {they_are_collected_as_they_finish, 0}, {a_job_can_be_used_again, 0},
           {a_lane_goes_one_by_one_in_order, 0}, {lanes_go_side_by_side, 0}, {a_lane_holds_no_thread_idle, 0},
-          {priorities, 0}, {nobody_starves, 0}, {owners_take_turns, 0}, {an_owner_keeps_its_order, 0},
-          {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
+          {priorities, 0}, {those_who_wait_in_a_lane_lend_their_priority, 0},
+          {those_behind_one_that_runs_lend_their_priority, 0}, {nobody_starves, 0}, {owners_take_turns, 0},
+          {an_owner_keeps_its_order, 0}, {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
           {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4},
           {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0}, {what_hangs_is_replaced, 0},
