@@ -60,9 +60,19 @@ static void write_raised(const rpc_method *method, struct writer *writer)
     schema_write_engine_error(writer);
 }
 
+/* The data that is not the same as the result of a method that announces it. NULL: there is none. */
+static const rpc_shape *find_own_data(const rpc_module *module, const rpc_event *event)
+{
+    for (const rpc_method *method = module->methods; method && method->name; method++) {
+        if (is_named(event, method->event) && method->result == event->data)
+            return NULL;
+    }
+    return event->data;
+}
+
 static size_t count_schemas(const rpc_module *module, const rpc_event *event)
 {
-    size_t count = event->data ? 1 : 0;
+    size_t count = find_own_data(module, event) ? 1 : 0;
     for (const rpc_method *method = module->methods; method && method->name; method++) {
         count += is_named(event, method->event);
         count += is_named(event, method->error_event) ? count_errors(method) + 1 : 0;
@@ -73,9 +83,10 @@ static size_t count_schemas(const rpc_module *module, const rpc_event *event)
 /* Writes all of them, as elements. */
 static void write_schemas(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
-    if (event->data) {
+    const rpc_shape *data = find_own_data(module, event);
+    if (data) {
         writer_element(writer);
-        schema_write(event->data, writer);
+        schema_write(data, writer);
     }
     for (const rpc_method *method = module->methods; method && method->name; method++) {
         if (is_named(event, method->event)) {

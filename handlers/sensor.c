@@ -19,7 +19,7 @@ enum {
     BUSY_MS = 2000,     /* to wait for others that have the database locked */
     GROUP_MAX = 256,    /* readings in one transaction */
     HISTORY_MAX = 1000, /* readings in one answer */
-    PRUNE_MS = 60000,   /* between two looks at what is too old */
+    PRUNE_S = 60,       /* between two looks at what is too old, or a tenth of keep_age if that is less */
     PRUNE_ROWS = 2000,  /* readings that are deleted in one go, while others wait */
     RELOAD_MS = 5000,   /* between two attempts to read what could not be read at the start */
     DAY = 86400
@@ -329,7 +329,8 @@ static rpc_status update_sensor(rpc_call *call, void *state, const void *params,
     return status;
 }
 
-/* A reading that was stored is the sensor's last one, also when its sender does not wait any more. */
+/* A reading that was stored is the sensor's last one, and news, also when its sender does not wait any more.
+ */
 static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status how, void *result)
 {
     struct sensors *sensors = state;
@@ -345,6 +346,8 @@ static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status
     if (!report->stored)
         return how == RPC_OK ? raise_failure(call, &report->failure, "the reading was not stored") : how;
     *updated = (struct updated){reading->sensor, reading->value, true};
+    if (how != RPC_OK)
+        rpc_announce(sensors->instance, call, "sensorUpdated", updated);
     return RPC_OK;
 }
 
@@ -652,6 +655,13 @@ static void prune_now(rpc_instance *instance, void *state, void *data)
     start_pruning(sensors);
 }
 
+static uint32_t prune_interval(const struct sensors *sensors)
+{
+    const int64_t tenth = sensors->options->keep_age / 10;
+    const int64_t seconds = tenth == 0 && sensors->options->keep_age ? 1 : tenth;
+    return 1000 * (uint32_t)(seconds && seconds < PRUNE_S ? seconds : PRUNE_S);
+}
+
 /* ---- The module ---- */
 
 static bool open_stores(struct sensors *sensors)
@@ -678,7 +688,8 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
     end_load_again(NULL, sensors, &sensors->loading, RPC_OK, NULL);
     const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
     const bool tells = !interval || rpc_every(instance, interval, tell_average, NULL);
-    return tells && rpc_every(instance, PRUNE_MS, prune_now, NULL) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return tells && rpc_every(instance, prune_interval(sensors), prune_now, NULL) ? RPC_OK
+                                                                                  : RPC_INTERNAL_ERROR;
 }
 
 static void fini(void *state)
@@ -692,7 +703,7 @@ static void fini(void *state)
 }
 
 static const rpc_event events[] = {
-    {.name = "sensorUpdated", .doc = "a sensor has reported a temperature"},
+    {.name = "sensorUpdated", .doc = "a sensor has reported a temperature", .data = &updated_shape},
     {.name = "sensorUpdateFailed", .doc = "a reading was refused, and its sender had asked for no reply"},
     {.name = "temperature",
      .doc = "the average of the sensors that have reported lately, every sensor_interval",

@@ -621,8 +621,10 @@ START_TEST(a_reading_may_be_stored_too_late)
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "timeout");
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
+    ck_assert_uint_eq(rig.host.events.count, 0);
     sqlite3_close(lock);
     rig_settle(&rig);
+    rig_expect_event(&rig, "rpc/event/sensorUpdated", "{\"sensor_id\":\"a\",\"value\":2,\"ok\":true}");
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"C\",\"time\":1700000002}");
     ck_assert_int_eq(count_rows("readings"), 2);
