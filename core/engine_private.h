@@ -3,8 +3,9 @@
  * What the engine's own files share. A message that calls is an exchange (exchange.c): its payload
  * (payload.c) is one call or a batch of them, it has a route for the reply (route.c), may be a repetition
  * (once.c), and its calls (call.c) come to outcomes, which become the reply and events (answer.c). What is
- * not finished when its handler returns is a task (task.c); schedule.c knows what is due when. handler.c is
- * what handlers see of their call, discovery.c a module that tells what there is to call.
+ * not finished when its handler returns is a task (task.c), which needs a place while it waits (places.c);
+ * schedule.c knows what is due when. handler.c is what handlers see of their call, discovery.c a module that
+ * tells what there is to call.
  */
 #ifndef CORE_ENGINE_PRIVATE_H
 #define CORE_ENGINE_PRIVATE_H
@@ -14,6 +15,7 @@
 #include "engine.h"
 #include "gate.h"
 #include "jsonrpc.h"
+#include "places.h"
 #include "pool.h"
 #include "registry.h"
 #include "timers.h"
@@ -35,7 +37,7 @@ struct engine {
     struct pool *pool;
     struct task *tasks;        /* what has not ended, in the order of its beginning */
     struct task *condemned;    /* what has been thrown out, but not been told yet */
-    size_t deferred;           /* tasks that wait for rpc_resume() */
+    struct places places;      /* of calls that wait; what a worker has begun may still be among them */
     size_t backgrounds;        /* tasks without a call */
     struct exchange *kept;     /* those that outlive their message's arrival */
     struct timers deadlines;   /* of tasks */
@@ -85,8 +87,13 @@ struct task {
     bool working;          /* a worker has it or will have it; else it waits for rpc_resume() */
     bool told;             /* the caller knows already what has become of its call, which is `how` */
     rpc_status how;        /* RPC_OK: nothing has happened to it */
+    bool condemned;        /* it has lost its place, and is among engine->condemned */
     struct timer deadline; /* not set: it has none */
     struct task *prev, *next;
+
+    /* places.c's own: */
+    struct holder *holder;      /* NULL: it has no place */
+    struct task *older, *newer; /* among its holder's */
 };
 
 /* One call: all of a message, or one item of a batch. */

@@ -10,7 +10,6 @@
 #define HASH_NONFATAL_OOM 1
 
 #include "pool.h"
-#include "timers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -47,9 +46,7 @@ struct queue {
 /* An owner, while some of its jobs wait. */
 struct share {
     struct digest key;
-    rpc_job *waiting; /* all of them, the oldest first */
     size_t count;
-    struct timer rank;
     struct queue queues[PRIORITIES];
     UT_hash_handle hh;
 };
@@ -78,7 +75,7 @@ struct pool {
     unsigned threads;
     bool stopped, left;
 
-    _Atomic(rpc_job *) ended; /* the latest first */
+    _Atomic(rpc_job *) begun, ended; /* the latest first */
     atomic_size_t waiting;
     atomic_uint telling; /* threads that are about to call finished(), or in it */
 
@@ -86,7 +83,6 @@ struct pool {
     pthread_mutex_t lock;
     struct lane *lanes;
     struct share *shares;
-    struct timers ranks; /* of shares: the more wait, the earlier due */
     struct class classes[PRIORITIES];
     uint64_t started;
     struct worker *idle;
@@ -107,20 +103,8 @@ static struct share *find_share(const struct pool *pool, const struct digest *ow
     return share;
 }
 
-static bool is_nobody(const struct share *share)
-{
-    return !share->key.halves[0] && !share->key.halves[1];
-}
-
-static void rank(struct pool *pool, struct share *share)
-{
-    const size_t greed = is_nobody(share) ? 0 : share->count;
-    (void)timers_set(&pool->ranks, &share->rank, UINT64_MAX - greed); /* moves it: needs no memory */
-}
-
 static void end_share(struct pool *pool, struct share *share)
 {
-    timers_unset(&pool->ranks, &share->rank);
     HASH_DEL(pool->shares, share);
     free(share);
 }
@@ -131,15 +115,12 @@ static struct share *open_share(struct pool *pool, const struct digest *owner)
     if (share)
         return share;
     share = calloc(1, sizeof *share);
-    if (!share || !timers_set(&pool->ranks, &share->rank, UINT64_MAX)) {
-        free(share);
+    if (!share)
         return NULL;
-    }
     share->key = *owner;
     HASH_ADD(hh, pool->shares, key, sizeof share->key, share);
     if (share->hh.tbl)
         return share;
-    timers_unset(&pool->ranks, &share->rank);
     free(share);
     return NULL;
 }
@@ -147,9 +128,7 @@ static struct share *open_share(struct pool *pool, const struct digest *owner)
 static void enter_share(struct pool *pool, struct share *share, rpc_job *job)
 {
     job->share = share;
-    DL_APPEND2(share->waiting, job, older, newer);
     share->count++;
-    rank(pool, share);
     atomic_fetch_add_explicit(&pool->waiting, 1, memory_order_relaxed);
 }
 
@@ -158,12 +137,8 @@ static void leave_share(struct pool *pool, rpc_job *job)
 {
     struct share *share = job->share;
     job->share = NULL;
-    DL_DELETE2(share->waiting, job, older, newer);
-    share->count--;
     atomic_fetch_sub_explicit(&pool->waiting, 1, memory_order_relaxed);
-    if (share->count)
-        rank(pool, share);
-    else
+    if (!--share->count)
         end_share(pool, share);
 }
 
@@ -319,6 +294,17 @@ static bool has_place(const struct worker *worker)
     return pool->busy - (unsigned)worker->busy < pool->usual + spares(pool);
 }
 
+/* It waits no longer, and leader's work does it. The broker's thread may look at it from now on. */
+static void begin(struct pool *pool, rpc_job *job, rpc_job *leader)
+{
+    leave_share(pool, job);
+    job->stage = POOL_RUNNING;
+    job->leader = leader;
+    job->begun = atomic_load(&pool->begun);
+    while (!atomic_compare_exchange_weak(&pool->begun, &job->begun, job))
+        continue;
+}
+
 /* The job that runs next. NULL: none is ready, or enough threads are busy. */
 static rpc_job *take(struct worker *worker)
 {
@@ -330,9 +316,7 @@ static rpc_job *take(struct worker *worker)
     rpc_job *job = class->turns->ready;
     end_turn(class, class->turns);
     unmake_ready(pool, job);
-    leave_share(pool, job);
-    job->stage = POOL_RUNNING;
-    job->leader = job;
+    begin(pool, job, job);
     return job;
 }
 
@@ -363,6 +347,11 @@ static void end(struct pool *pool, rpc_job *job)
         taken = next;
     }
     push_ended(pool, job, last);
+}
+
+rpc_job *pool_take_begun(struct pool *pool)
+{
+    return atomic_exchange(&pool->begun, NULL);
 }
 
 rpc_job *pool_collect(struct pool *pool)
@@ -508,7 +497,7 @@ static bool enter(struct pool *pool, rpc_job *job, const struct digest *lane)
 static void prepare(struct pool *pool, rpc_job *job)
 {
     job->pool = pool;
-    job->next = job->prev = job->older = job->newer = job->taken = NULL;
+    job->next = job->prev = job->begun = job->taken = NULL;
     job->stage = 0;
     job->leader = NULL;
     job->replaced = false;
@@ -590,36 +579,6 @@ size_t pool_waiting(const struct pool *pool)
     return atomic_load_explicit(&pool->waiting, memory_order_relaxed);
 }
 
-static size_t count_of(const struct pool *pool, const struct digest *owner)
-{
-    const struct share *share = find_share(pool, owner);
-    return share ? share->count : 0;
-}
-
-size_t pool_waiting_of(struct pool *pool, const struct digest *owner)
-{
-    pthread_mutex_lock(&pool->lock);
-    const size_t count = count_of(pool, owner);
-    pthread_mutex_unlock(&pool->lock);
-    return count;
-}
-
-static struct share *first_share(const struct pool *pool)
-{
-    char *first = (char *)timers_first(&pool->ranks);
-    return first ? (struct share *)(void *)(first - offsetof(struct share, rank)) : NULL;
-}
-
-rpc_job *pool_greediest(struct pool *pool, const struct digest *owner)
-{
-    pthread_mutex_lock(&pool->lock);
-    const struct share *share = first_share(pool);
-    const bool is_greedy = share && !is_nobody(share) && share->count >= count_of(pool, owner) + 2;
-    rpc_job *newest = is_greedy ? share->waiting->older : NULL;
-    pthread_mutex_unlock(&pool->lock);
-    return newest;
-}
-
 /* ---- What work may ask ---- */
 
 static bool is_wanted(const rpc_job *job)
@@ -643,9 +602,7 @@ static rpc_job *take_over(struct pool *pool, rpc_job *job)
     if (!next || next->work != job->work)
         return NULL;
     DL_DELETE(job->lane->behind, next);
-    leave_share(pool, next);
-    next->stage = POOL_RUNNING;
-    next->leader = job;
+    begin(pool, next, job);
     DL_APPEND(job->taken, next);
     return next;
 }
@@ -760,7 +717,6 @@ static void free_records(struct pool *pool)
     {
         end_share(pool, share);
     }
-    timers_clear(&pool->ranks);
 }
 
 void pool_destroy(struct pool *pool)

@@ -37,17 +37,19 @@ struct rpc_job {
     rpc_work work;
     void *data;
     rpc_priority priority;
-    struct digest owner; /* whose it is: owners take turns; all zero: nobody's, and never thrown out */
+    struct digest owner; /* whose it is: owners take turns */
 
     /* Links it to the one that finished after it, in what pool_collect() returns. */
     rpc_job *next;
 
+    /* Likewise to one that began before it, in what pool_take_begun() returns. */
+    rpc_job *begun;
+
     /* The pool's own, set when it is started. */
-    rpc_job *prev;          /* with next: in its lane behind the first, in its share, or taken over */
-    rpc_job *older, *newer; /* among all of its owner's that wait */
-    rpc_job *taken;         /* by rpc_next(), in that order; touched by its thread alone while it runs */
-    rpc_job *leader;        /* while it runs: the one whose work does it; itself, or what has taken it over */
-    bool replaced;          /* its thread does not count, since it is not known to come back */
+    rpc_job *prev;   /* with next: in its lane behind the first, in its share, or taken over */
+    rpc_job *taken;  /* by rpc_next(), in that order; touched by its thread alone while it runs */
+    rpc_job *leader; /* while it runs: the one whose work does it; itself, or what has taken it over */
+    bool replaced;   /* its thread does not count, since it is not known to come back */
     struct pool *pool;
     struct lane *lane;   /* NULL: none */
     struct share *share; /* its owner's; while it waits */
@@ -96,18 +98,14 @@ void pool_replace(struct pool *pool, rpc_job *job);
  */
 rpc_job *pool_collect(struct pool *pool);
 
+/*
+ * Takes all that have begun, or were taken over, since the last time, linked by begun. What pool_collect()
+ * has returned must stay where it is until this has been called, since it is among them. NULL: none.
+ */
+rpc_job *pool_take_begun(struct pool *pool);
+
 /* How many were started and have not begun. */
 size_t pool_waiting(const struct pool *pool);
-
-/* Likewise, of one owner's. */
-size_t pool_waiting_of(struct pool *pool, const struct digest *owner);
-
-/*
- * The newest waiting job of the owner who has most of them, if that are at least two more than this owner
- * has; else NULL. For being thrown out in favour of this owner's when all places are taken. It may begin at
- * any moment: pool_withdraw() has the last word.
- */
-rpc_job *pool_greediest(struct pool *pool, const struct digest *owner);
 
 /*
  * Stops the pool: nothing can be started any more. What waits is still done, so whoever does not want that

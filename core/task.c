@@ -71,8 +71,6 @@ static void enter(struct task *task)
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
     DL_APPEND(engine->tasks, task);
-    if (!task->working)
-        engine->deferred++;
     if (!call) {
         engine->backgrounds++;
         return;
@@ -83,17 +81,31 @@ static void enter(struct task *task)
     call->exchange->unknown++;
 }
 
-/* The task of a call that may be kept open. NULL: no memory. */
-static struct task *make_task(rpc_call *call, void *data)
+/* Its place and its deadline, as far as it has them. */
+static void give_back(struct task *task)
 {
+    struct engine *engine = engine_of(task);
+    timers_unset(&engine->deadlines, &task->deadline);
+    places_leave(&engine->places, task);
+}
+
+/* The task of a call that may be kept open. NULL: no memory. */
+static struct task *make_task(rpc_call *call, const struct digest *owner, void *data)
+{
+    struct engine *engine = call->engine;
     struct task *task = arena_alloc(&call->arena, sizeof *task);
-    if (!task || !timers_set(&call->engine->deadlines, &task->deadline, deadline_of(call)))
+    if (!task)
         return NULL;
     task->instance = call->method->instance;
     task->call = call;
     task->done = call->method->declared->done;
     task->data = data;
-    return task;
+    task->job.owner = *owner;
+    if (places_enter(&engine->places, task) &&
+        timers_set(&engine->deadlines, &task->deadline, deadline_of(call)))
+        return task;
+    give_back(task);
+    return NULL;
 }
 
 static struct digest digest_of_text(const struct engine *engine, const void *scope, const char *text)
@@ -109,35 +121,45 @@ static struct digest digest_of_text(const struct engine *engine, const void *sco
 static void condemn(struct task *task, rpc_status how)
 {
     struct engine *engine = engine_of(task);
+    give_back(task);
     DL_DELETE(engine->tasks, task);
     DL_APPEND(engine->condemned, task);
+    task->condemned = true;
     task->how = how;
 }
 
-/* Work without a call takes no place, and has a limit of its own. */
-static size_t count_places(const struct engine *engine)
+/* What a worker has begun does not wait any more. */
+static void free_places(struct engine *engine)
 {
-    const struct digest nobody = {{0}};
-    const size_t waiting = pool_waiting(engine->pool); /* first: meanwhile it can only become less */
-    return engine->deferred + waiting - (engine->backgrounds ? pool_waiting_of(engine->pool, &nobody) : 0);
+    for (rpc_job *job = pool_take_begun(engine->pool); job; job = job->begun)
+        places_leave(&engine->places, (struct task *)job);
 }
 
-/* When all places are taken, whoever has most of them gives one to whoever has fewer. */
-static bool has_place(struct engine *engine, const struct digest *owner)
+static bool is_crowded(const struct engine *engine)
 {
-    if (count_places(engine) < engine->options.max_pending)
-        return true;
-    rpc_job *job = pool_greediest(engine->pool, owner);
-    if (!job || !pool_withdraw(engine->pool, job))
+    return engine->places.count >= engine->options.max_pending;
+}
+
+/* Whoever has most of the places gives one to whoever has fewer. */
+static bool make_place(struct engine *engine, const struct digest *owner)
+{
+    struct task *task = places_greediest(&engine->places, owner);
+    if (!task)
         return false;
-    condemn((struct task *)job, RPC_OVERLOADED);
+    if (!task->working || pool_withdraw(engine->pool, &task->job))
+        condemn(task, RPC_OVERLOADED);
+    else
+        places_leave(&engine->places, task); /* it has begun just now */
     return true;
 }
 
-static rpc_status no_place(rpc_call *call)
+/* What has begun is only looked for where it matters: it makes the count smaller, never larger. */
+static bool has_place(struct engine *engine, const struct digest *owner)
 {
-    return refuse(call, call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
-                                  call->engine->options.max_pending));
+    if (!is_crowded(engine))
+        return true;
+    free_places(engine);
+    return !is_crowded(engine) || make_place(engine, owner);
 }
 
 /* ---- Starting ---- */
@@ -154,50 +176,50 @@ static rpc_status start(struct task *task, const char *lane)
     return RPC_PENDING;
 }
 
-static rpc_status start_call(rpc_call *call, const struct digest *owner, const char *lane, void *data)
+/* The task of a call that has found a place. Returns RPC_OK, or why there is none. */
+static rpc_status keep_open(rpc_call *call, void *data, struct task **task)
 {
-    struct task *task = make_task(call, data);
-    if (!task)
-        return refuse(call, RPC_INTERNAL_ERROR);
-    task->job.work = call->method->declared->work;
-    task->job.priority = call->method->declared->priority;
-    task->job.owner = *owner;
-    const rpc_status status = start(task, lane);
-    if (status == RPC_PENDING)
+    struct engine *engine = call->engine;
+    const rpc_status status = find_refusal(call);
+    if (status != RPC_OK)
         return status;
-    timers_unset(&call->engine->deadlines, &task->deadline);
-    return refuse(call, status);
+    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
+    if (!has_place(engine, &owner))
+        return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
+                         engine->options.max_pending);
+    *task = make_task(call, &owner, data);
+    return *task ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
 {
-    struct engine *engine = call->engine;
-    if (!call->method->declared->work)
+    const rpc_method *declared = call->method->declared;
+    struct task *task;
+    if (!declared->work)
         return fault(call, "starts work, and has none");
-    const rpc_status status = find_refusal(call);
+    rpc_status status = keep_open(call, data, &task);
     if (status != RPC_OK)
         return refuse(call, status);
-    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
-    return has_place(engine, &owner) ? start_call(call, &owner, lane, data) : no_place(call);
+    task->job.work = declared->work;
+    task->job.priority = declared->priority;
+    status = start(task, lane);
+    if (status == RPC_PENDING)
+        return status;
+    give_back(task);
+    return refuse(call, status);
 }
 
 rpc_status rpc_defer(rpc_call *call, void *data)
 {
-    struct engine *engine = call->engine;
-    const rpc_status status = find_refusal(call);
+    struct task *task;
+    const rpc_status status = keep_open(call, data, &task);
     if (status != RPC_OK)
         return refuse(call, status);
-    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
-    if (!has_place(engine, &owner))
-        return no_place(call);
-    struct task *task = make_task(call, data);
-    if (!task)
-        return refuse(call, RPC_INTERNAL_ERROR);
-    task->job.owner = owner;
     enter(task);
     return RPC_PENDING;
 }
 
+/* It takes no place of a call, and has a limit of its own. */
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
 {
     struct engine *engine = instance->engine;
@@ -233,9 +255,11 @@ static void count(struct engine *engine, rpc_status how)
 static void leave(struct task *task)
 {
     struct engine *engine = engine_of(task);
-    timers_unset(&engine->deadlines, &task->deadline);
-    if (!task->working)
-        engine->deferred--;
+    give_back(task);
+    if (task->condemned)
+        DL_DELETE(engine->condemned, task);
+    else
+        DL_DELETE(engine->tasks, task);
     if (!task->call)
         engine->backgrounds--;
     else
@@ -289,7 +313,7 @@ static void end_call(struct task *task, rpc_status how)
     exchange_release(exchange);
 }
 
-/* The task is in no list any more. Its done runs now, and it is gone afterwards. */
+/* Its done runs now, and it is gone afterwards. */
 static void end(struct task *task, rpc_status how)
 {
     leave(task);
@@ -301,13 +325,7 @@ static void end(struct task *task, rpc_status how)
     free(task);
 }
 
-static void end_listed(struct task *task, rpc_status how)
-{
-    struct engine *engine = engine_of(task);
-    DL_DELETE(engine->tasks, task);
-    end(task, how);
-}
-
+/* One that has lost its place, but has not been told so yet, has come to its end in time all the same. */
 void rpc_resume(rpc_call *call)
 {
     struct task *task = call->task;
@@ -316,15 +334,20 @@ void rpc_resume(rpc_call *call)
     else if (call->busy)
         fault(call, "resumes a call whose handler has not returned");
     else
-        end_listed(task, RPC_OK);
+        end(task, RPC_OK);
 }
 
 /* ---- Before the end ---- */
 
-/* Its work never begins. Whether it was the call's first is for those who ask whether it may run again. */
-static void note_unbegun(const rpc_call *call)
+/*
+ * For those who ask whether it may run again: its work never begins, and it would have been the call's first.
+ * What a call waits for that was deferred may have been begun by its handler.
+ */
+static void note_unbegun(const struct task *task)
 {
-    call->exchange->unbegun = !call->exchange->batch && !call->begun;
+    const rpc_call *call = task->call;
+    if (call)
+        call->exchange->unbegun = task->working && !call->exchange->batch && !call->begun;
 }
 
 /* The caller is told now, whether or not its work can be kept from running. */
@@ -333,9 +356,8 @@ static void give_up(struct task *task, rpc_status how)
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
     if (!task->working || pool_withdraw(engine->pool, &task->job)) {
-        if (call && task->working)
-            note_unbegun(call);
-        end_listed(task, how);
+        note_unbegun(task);
+        end(task, how);
         return;
     }
     pool_disown(&task->job);
@@ -361,9 +383,7 @@ void task_end_condemned(struct engine *engine)
 {
     struct task *task;
     while ((task = engine->condemned)) {
-        DL_DELETE(engine->condemned, task);
-        if (task->call)
-            note_unbegun(task->call);
+        note_unbegun(task);
         end(task, task->how);
     }
 }
@@ -391,11 +411,13 @@ void task_cancel_gone(struct engine *engine)
 void task_collect(struct engine *engine)
 {
     rpc_job *job = pool_collect(engine->pool), *next;
+    if (job)
+        free_places(engine);
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;
         engine->counters.late += task->told && task->call;
-        end_listed(task, task->told ? task->how : engine->stopping ? RPC_CANCELLED : RPC_OK);
+        end(task, task->told ? task->how : engine->stopping ? RPC_CANCELLED : RPC_OK);
     }
 }
 
@@ -439,11 +461,12 @@ bool task_finish(struct engine *engine, uint64_t patience)
     DL_FOREACH_SAFE(engine->tasks, task, next)
     {
         if (pool_withdraw(engine->pool, &task->job))
-            end_listed(task, RPC_CANCELLED);
+            end(task, RPC_CANCELLED);
         else
             task->instance->abandoned = true;
     }
     timers_clear(&engine->deadlines);
+    places_clear(&engine->places);
     if (ended)
         pool_destroy(engine->pool);
     else

@@ -272,8 +272,9 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  *   data    what was given when it was started
  *   how     RPC_OK: work has run to its end, or rpc_resume() was called, and the caller still waits.
  *           RPC_TIMEOUT, RPC_CANCELLED (the caller has gone, or the service is stopping), RPC_OVERLOADED (it
- *           waited, and had to make room for another client's call): that is what the caller has been told
- *           or is being told now. Work may have run, or never begun: only data can tell
+ *           waited, for a worker or for rpc_resume(), and had to make room for another client's call): that
+ *           is what the caller has been told or is being told now. Work may have run, or never begun: only
+ *           data can tell
  *   result  as in rpc_handler, with what the handler has already put into it; NULL for work without a call
  * Thread: the broker's. When the service stops, work that does not return in time gets no done at all, and
  *   its module no fini: all it uses is left as it is.
@@ -474,8 +475,9 @@ rpc_status rpc_defer(rpc_call *call, void *data);
 /*
  * Ends a call that rpc_defer() keeps open: its done runs before this returns, with RPC_OK. The call is gone
  * afterwards, unless done has kept it open again. done is also what tells when it must not be resumed any
- * more: it runs with another how when the deadline has passed or the caller has gone. A call cannot be
- * resumed by its own run or done, before that has returned: this is logged, and the call stays open.
+ * more: it runs with another how when the deadline has passed, the caller has gone, or the call had to make
+ * room. A call cannot be resumed by its own run or done, before that has returned: this is logged, and the
+ * call stays open.
  */
 void rpc_resume(rpc_call *call);
 

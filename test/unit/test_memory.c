@@ -629,11 +629,12 @@ static void lose_client_and_tell(void)
         rpc_resume(works_slots[1].call);
 }
 
-/* Another client needs a place. */
+/* Another client needs two places. */
 static void crowd(void)
 {
     rig.client.id = "other";
     rig_send(&rig, "rpc/call/work", "{\"n\":2}", "r", NULL);
+    rig_send(&rig, "rpc/call/wait", "{\"n\":2}", "r", NULL);
     rig.client.id = "tester";
 }
 
@@ -742,6 +743,12 @@ static const struct slow_sending {
      .times = 3,
      .then = crowd,
      .most = 2},
+    {.topic = "rpc/call/wait",
+     .payload = "{\"n\":1}",
+     .response_topic = "r",
+     .times = 4,
+     .then = crowd,
+     .most = 4},
     {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 3, .then = stop_all},
     {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = work_in_background},
     {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = start_timers},
@@ -1008,10 +1015,38 @@ START_TEST(setting_timers)
 }
 END_TEST
 
+/* Whoever has got a place is found, gives it back, and leaves nothing behind. */
+static bool take_places(void)
+{
+    const struct digest nobody = {{0}};
+    struct places places = {0};
+    struct task some[100] = {{.data = NULL}};
+    size_t count = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        some[i].job.owner = (struct digest){{1 + i * i % 30, 3}};
+        count += places_enter(&places, &some[i]);
+        work.wrong |= places.count != count;
+    }
+    for (struct task *task; (task = places_greediest(&places, &nobody));)
+        places_leave(&places, task);
+    for (size_t i = 0; i < 100; i++)
+        places_leave(&places, &some[i]);
+    work.wrong |= places.count || places.holders;
+    places_clear(&places);
+    return count == 100;
+}
+
+START_TEST(taking_places)
+{
+    sweep("places", modes[_i], take_places);
+    ck_assert(!work.wrong);
+}
+END_TEST
+
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {calls_that_take_time, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
           {sensors_come_all_the_same, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)})
+          {setting_timers, UNIT_ROWS(modes)}, {taking_places, UNIT_ROWS(modes)})

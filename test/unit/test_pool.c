@@ -46,6 +46,7 @@ static struct pool *pool;
 static struct task tasks[TASKS];
 static int collected[TASKS];
 static size_t collected_count;
+static int taken[TASKS];
 
 /* ---- The threads of the pool ---- */
 
@@ -281,9 +282,20 @@ static bool withdraw(int number)
     return pool_withdraw(pool, &tasks[number].job);
 }
 
+/* Notes those that have begun since the last time, the latest first. Returns how many they are. */
+static size_t take_begun(void)
+{
+    size_t count = 0;
+    for (rpc_job *job = pool_take_begun(pool); job; job = job->begun)
+        taken[count++] = task_of(job)->number;
+    return count;
+}
+
 static void collect(void)
 {
-    for (rpc_job *job = pool_collect(pool); job; job = job->next)
+    rpc_job *job = pool_collect(pool);
+    take_begun();
+    for (; job; job = job->next)
         collected[collected_count++] = task_of(job)->number;
 }
 
@@ -716,49 +728,33 @@ START_TEST(wanted_while_anybody_waits)
 }
 END_TEST
 
-/* ---- Who has most ---- */
+/* ---- What has begun ---- */
 
-static rpc_job *greediest(int owner)
-{
-    const struct digest key = key_of(owner);
-    return pool_greediest(pool, &key);
-}
-
-static size_t waiting_of(int owner)
-{
-    const struct digest key = key_of(owner);
-    return pool_waiting_of(pool, &key);
-}
-
-START_TEST(the_greediest_gives_its_newest)
+START_TEST(what_has_begun)
 {
     struct gate gate = {false};
     open_pool(1);
-    ck_assert_ptr_null(greediest(1));
-    hold(0, 1, &gate);
-    ck_assert_ptr_null(greediest(1)); /* what runs does not count */
-    start(1, 1, 1, RPC_NORMAL);
-    ck_assert_ptr_null(greediest(2));
-    start(2, 1, 0, RPC_HIGH);
-    ck_assert_ptr_eq(greediest(2), &tasks[2].job);
-    ck_assert_ptr_null(greediest(1));
-    start(3, 2, 0, RPC_LOW);
-    ck_assert_ptr_null(greediest(2)); /* one more is not enough */
-    ck_assert_ptr_eq(greediest(3), &tasks[2].job);
-    start(4, 2, 1, RPC_LOW);
-    start(5, 2, 1, RPC_LOW);
-    ck_assert_ptr_eq(greediest(3), &tasks[5].job);
-    ck_assert_uint_eq(waiting_of(1), 2);
-    ck_assert_uint_eq(waiting_of(2), 3);
-    ck_assert_uint_eq(waiting_of(3), 0);
-    ck_assert(withdraw(5));
-    ck_assert(withdraw(3));
-    ck_assert_ptr_eq(greediest(3), &tasks[2].job);
-    ck_assert_uint_eq(waiting_of(2), 1);
+    ck_assert_ptr_null(pool_take_begun(pool));
+    tasks[0].gate = &gate;
+    start_with(0, 1, gather);
+    wait_for_begun(1);
+    start_with(1, 1, gather);
+    start_with(2, 1, gather);
+    start_with(3, 0, note);
+    start_with(4, 0, note);
+    ck_assert_uint_eq(take_begun(), 1);
+    ck_assert_int_eq(taken[0], 0);
+    ck_assert(withdraw(4));
+    ck_assert_ptr_null(pool_take_begun(pool));
     open_gate(&gate);
+    wait_until(&journal.told, 2);
+    ck_assert_uint_eq(take_begun(), 3); /* two were taken over */
+    ck_assert_int_eq(taken[0], 3);
+    ck_assert_int_eq(taken[1], 2);
+    ck_assert_int_eq(taken[2], 1);
+    ck_assert_uint_eq(pool_waiting(pool), 0);
     wait_for_collected(4);
-    ck_assert_ptr_null(greediest(3));
-    ck_assert_uint_eq(waiting_of(1), 0);
+    ck_assert_ptr_null(pool_take_begun(pool));
     close_pool();
 }
 END_TEST
@@ -886,7 +882,6 @@ START_TEST(without_a_thread_nothing_starts)
     ck_assert(!try_to_start(0, 1, 1, RPC_NORMAL, note));
     ck_assert(!try_to_start(1, 1, 0, RPC_NORMAL, note));
     ck_assert_uint_eq(pool_waiting(pool), 0);
-    ck_assert_uint_eq(waiting_of(1), 0);
     no_threads = false;
     start(0, 1, 1, RPC_NORMAL);
     wait_for_collected(1);
@@ -1048,6 +1043,7 @@ static struct {
         int lane;
         int runs; /* touched by its work alone */
         enum fate fate;
+        bool begun; /* as pool_take_begun() has told */
     } jobs[JOBS];
     atomic_int inside[LANES], crowded, disordered, finished;
     struct stress *last[LANES]; /* touched by the lane's work alone */
@@ -1082,11 +1078,23 @@ static void count_finished(void *context)
     atomic_fetch_add(&stress.finished, 1);
 }
 
+static void note_begun(void)
+{
+    for (rpc_job *job = pool_take_begun(pool); job; job = job->begun) {
+        struct stress *one = job->data;
+        ck_assert(one->fate == STARTED && !one->begun);
+        one->begun = true;
+    }
+}
+
+/* All that have finished are known to have begun. */
 static void collect_stress(void)
 {
-    for (rpc_job *job = pool_collect(pool); job; job = job->next) {
+    rpc_job *job = pool_collect(pool);
+    note_begun();
+    for (; job; job = job->next) {
         struct stress *one = job->data;
-        ck_assert_int_eq(one->fate, STARTED);
+        ck_assert(one->fate == STARTED && one->begun);
         one->fate = FINISHED;
     }
 }
@@ -1120,14 +1128,6 @@ static void withdraw_stress(int newest, uint32_t *state)
         one->fate = WITHDRAWN;
 }
 
-static void throw_out_greediest(uint32_t *state)
-{
-    const struct digest owner = key_of((int)(draw(state) % OWNERS));
-    rpc_job *job = pool_greediest(pool, &owner);
-    if (job && pool_withdraw(pool, job))
-        ((struct stress *)job->data)->fate = WITHDRAWN;
-}
-
 START_TEST(each_is_finished_or_withdrawn)
 {
     uint32_t state = (uint32_t)_i;
@@ -1137,7 +1137,7 @@ START_TEST(each_is_finished_or_withdrawn)
         if (draw(&state) % 4 == 0)
             withdraw_stress(i, &state);
         if (draw(&state) % 64 == 0)
-            throw_out_greediest(&state);
+            note_begun();
         if (draw(&state) % 16 == 0)
             collect_stress();
         while (pool_waiting(pool) > 300)
@@ -1148,6 +1148,7 @@ START_TEST(each_is_finished_or_withdrawn)
     for (int i = 0; i < JOBS; i++) {
         ck_assert_int_ge(stress.jobs[i].fate, WITHDRAWN);
         ck_assert_int_eq(stress.jobs[i].runs, stress.jobs[i].fate == FINISHED);
+        ck_assert_int_eq(stress.jobs[i].begun, stress.jobs[i].fate == FINISHED);
     }
     ck_assert_int_eq(atomic_load(&stress.crowded), 0);
     ck_assert_int_eq(atomic_load(&stress.disordered), 0);
@@ -1163,9 +1164,9 @@ UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {those_behind_one_that_runs_lend_their_priority, 0}, {nobody_starves, 0}, {owners_take_turns, 0},
           {an_owner_keeps_its_order, 0}, {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
-          {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4},
-          {the_greediest_gives_its_newest, 0}, {threads_come_with_work, 0}, {what_hangs_is_replaced, 0},
-          {a_group_that_hangs_is_one, 0}, {only_so_many_are_replaced, 0}, {the_starter_keeps_its_signals, 0},
+          {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4}, {what_has_begun, 0},
+          {threads_come_with_work, 0}, {what_hangs_is_replaced, 0}, {a_group_that_hangs_is_one, 0},
+          {only_so_many_are_replaced, 0}, {the_starter_keeps_its_signals, 0},
           {without_a_thread_nothing_starts, 0}, {one_thread_does_for_those_that_do_not_come, 0},
           {never_started, 0}, {stopped_while_idle, 0}, {stopped_while_work_ends_in_time, 2},
           {stopped_while_work_never_ends, 0}, {what_waits_then_never_begins, 0},

@@ -893,6 +893,163 @@ START_TEST(room_is_made_by_a_done)
 }
 END_TEST
 
+/* All places are taken by calls that no worker has: their owner makes room all the same. */
+START_TEST(whoever_defers_makes_room)
+{
+    rig.options.max_pending = 6;
+    open_busy();
+    for (int n = 1; n <= 6; n++) /* nobody else wants them */
+        works_call(&rig, "wait", n);
+    works_call(&rig, "wait", 7);
+    works_expect(&rig, 1, "overloaded",
+                 WORKS_ERROR("wait", "overloaded", "6 calls wait, and that is the most"));
+    be_client("other", &contexts[1]);
+    static const char *const methods[] = {"wait", "work", "wait"};
+    for (int i = 0; i < 3; i++) {
+        works_call(&rig, methods[i], 11 + i);
+        works_expect(&rig, 2 + (size_t)i, "overloaded",
+                     WORKS_ERROR("wait", "overloaded", "too many calls are waiting"));
+        ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
+        ck_assert_int_eq(slots[6 - i].how, RPC_OVERLOADED);
+        ck_assert_int_eq(slots[6 - i].dones, 1);
+    }
+    works_call(&rig, "work", 14); /* both have as many now */
+    ck_assert_str_eq(rig_last(&rig.host.replies)->client, "other");
+    ck_assert_uint_eq(counters()->overloaded, 5);
+    for (int n = 1; n <= 3; n++)
+        ck_assert_ptr_nonnull(slots[n].call);
+    works_let_go(&rig, 0);
+    works_wait_done(&rig, 12, 1);
+    ck_assert_int_eq(slots[12].how, RPC_OK);
+}
+END_TEST
+
+/* The newest goes first, whether or not a worker is to have it. */
+START_TEST(all_sorts_make_room)
+{
+    static const char *const methods[] = {"wait", "work", "wait", "work", "wait.firm", "work.firm"};
+    rig.options.max_pending = 6;
+    open_busy();
+    for (int n = 1; n <= 6; n++)
+        works_call(&rig, methods[n - 1], n);
+    be_client("other", &contexts[1]);
+    for (int n = 6; n > 3; n--) {
+        works_call(&rig, n % 2 ? "work" : "wait", 10 + n);
+        ck_assert_int_eq(slots[n].how, RPC_OVERLOADED);
+        ck_assert_int_eq(slots[n].dones, 1);
+        ck_assert_int_eq(slots[n - 1].dones, 0);
+    }
+    ck_assert_uint_eq(rig.engine->places.count, 6);
+    works_let_go(&rig, 0);
+    works_finish(&rig);
+    ck_assert_int_eq(atomic_load(&slots[4].works) + atomic_load(&slots[6].works), 0);
+}
+END_TEST
+
+START_TEST(equals_keep_their_places)
+{
+    rig.options.max_pending = 4;
+    works_open(&rig);
+    for (int n = 1; n <= 4; n++) {
+        be_client(n % 2 ? "tester" : "other", &contexts[n % 2]);
+        works_call(&rig, "wait", n);
+    }
+    for (int n = 5; n <= 6; n++) {
+        be_client(n % 2 ? "tester" : "other", &contexts[n % 2]);
+        works_call(&rig, "wait", n);
+        works_expect(&rig, (size_t)n - 4, "overloaded",
+                     WORKS_ERROR("wait", "overloaded", "4 calls wait, and that is the most"));
+    }
+    for (int n = 1; n <= 4; n++)
+        ck_assert_int_eq(slots[n].dones, 0);
+    be_client("third", &contexts[2]);
+    works_call(&rig, "wait", 7); /* who has none gets one of those who have two, */
+    works_call(&rig, "wait", 8); /* and no second one */
+    ck_assert_int_eq(slots[7].kept, 1);
+    ck_assert_int_eq(slots[8].kept, 0);
+}
+END_TEST
+
+/* What runs takes no place, neither of all nor of its owner's; nor does what has been thrown out of it. */
+START_TEST(what_runs_has_no_place)
+{
+    rig.options.max_pending = 2;
+    rig.options.workers = 3;
+    works_open(&rig);
+    for (int n = 0; n < 3; n++)
+        works_begin(&rig, "work", n);
+    be_client("other", &contexts[1]);
+    works_call(&rig, "wait", 11);
+    works_call(&rig, "wait", 12);
+    be_client("tester", &contexts[0]);
+    works_call(&rig, "work", 4);
+    ck_assert_int_eq(slots[12].how, RPC_OVERLOADED);
+    works_pass(&rig, 10000); /* all have been told, but three still run */
+    works_call(&rig, "wait", 5);
+    works_call(&rig, "wait", 6);
+    ck_assert_int_eq(slots[5].kept + slots[6].kept, 2);
+}
+END_TEST
+
+static rpc_call *victim;
+
+static rpc_status displaces_and_resumes(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    const rpc_status status = rpc_defer(call, call);
+    ck_assert_int_eq(slots[2].dones, 0); /* it has lost its place, and does not know */
+    rpc_resume(victim);
+    ck_assert_int_eq(slots[2].dones, 1);
+    return status;
+}
+
+/* Until it has been told it is a call like any other, that what it waits for may come to. */
+START_TEST(resumed_just_in_time)
+{
+    rig.options.max_pending = 2;
+    open_with(displaces_and_resumes, done_with);
+    works_call(&rig, "wait", 1);
+    works_call(&rig, "wait", 2);
+    victim = slots[2].call;
+    be_client("other", &contexts[1]);
+    works_call(&rig, "half", 0);
+    works_expect(&rig, 1, "ok", "{\"n\":2,\"by\":\"done\"}");
+    ck_assert_int_eq(slots[2].how, RPC_OK);
+    ck_assert_int_eq(slots[1].dones, 0);
+    ck_assert_uint_eq(counters()->overloaded, 0);
+    ck_assert_uint_eq(rig.engine->places.count, 2);
+    works_pass(&rig, 10000);
+    ck_assert_int_eq(dones, 1);
+}
+END_TEST
+
+/* Its deadline has passed when it loses its place, but nobody has looked. */
+START_TEST(thrown_out_at_its_deadline)
+{
+    rig.options.max_pending = 3;
+    links = 1;
+    links_defer = true;
+    open_with(starts, done_goes_on);
+    be_client("other", &contexts[1]);
+    set_timeout("60000");
+    works_call(&rig, "act", 0);
+    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* it is not collected */
+    be_client("tester", &contexts[0]);
+    set_timeout("5000");
+    for (int n = 1; n <= 3; n++)
+        works_call(&rig, "wait", n);
+    works_pass(&rig, 5000);
+    slots[0].call = NULL;
+    ck_assert_int_eq(slots[3].how, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[2].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[1].how, RPC_TIMEOUT);
+    ck_assert_uint_eq(rig.host.replies.count, 3);
+    ck_assert_uint_eq(rig.engine->places.count, 1);
+    works_pass(&rig, 55000);
+    ck_assert_int_eq(dones, 3); /* one is counted twice */
+}
+END_TEST
+
 /* ---- Work without a call ---- */
 
 static rpc_instance *instance_of_works(void)
@@ -1041,6 +1198,8 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {replies_to_those_who_went, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},
           {sessions_that_are_taken_up, UNIT_ROWS(ends)}, {ids_that_are_taken_over, 3},
           {replies_to_sessions_are_bounded, 0}, {the_most_of_a_method, 0}, {so_many_may_wait, 0},
-          {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0}, {so_much_in_the_background, 0},
+          {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0}, {whoever_defers_makes_room, 0},
+          {all_sorts_make_room, 0}, {equals_keep_their_places, 0}, {what_runs_has_no_place, 0},
+          {resumed_just_in_time, 0}, {thrown_out_at_its_deadline, 0}, {so_much_in_the_background, 0},
           {background_has_no_place, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
           {lanes_of_two_modules, 0})

@@ -212,18 +212,24 @@ static void check_tasks(const struct engine *engine)
 {
     const struct task *task;
     size_t deferred = 0;
+    size_t placed = 0;
     size_t without_call = 0;
     size_t set = 0;
     DL_FOREACH(engine->tasks, task)
     {
         deferred += !task->working;
+        placed += task->holder != NULL;
+        ck_assert(task->working || task->holder);
+        ck_assert(task->call || !task->holder);
+        ck_assert(!task->condemned);
         without_call += !task->call;
         set += task->deadline.place != 0;
         ck_assert(!task->call || (task->call->task == task && task->call->exchange->kept));
         ck_assert_int_eq(task->deadline.place != 0, task->call && !task->told);
     }
     ck_assert_ptr_null(engine->condemned);
-    ck_assert_uint_eq(deferred, engine->deferred);
+    ck_assert_uint_eq(placed, engine->places.count);
+    ck_assert_uint_le(placed, engine->options.max_pending);
     ck_assert_uint_eq(without_call, engine->backgrounds);
     ck_assert_uint_eq(set, engine->deadlines.count);
     ck_assert_uint_le(deferred + pool_waiting(engine->pool), engine->options.max_pending + without_call);
