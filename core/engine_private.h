@@ -148,7 +148,8 @@ struct exchange {
     const void *connection;       /* the caller's, also when it has ended */
     bool gone;                    /* the caller's connection has ended; */
     bool session_waits;           /* a session waits for the reply */
-    bool unbegun;                 /* nothing of it has been carried out */
+    bool unbegun;                 /* nothing of it has been carried out; */
+    bool begun;                   /* something has, though it was refused afterwards */
     uint32_t timeout;             /* ms; 0: the caller has set none */
     unsigned unknown;             /* outcomes that are not known yet, one while calls are begun included */
     unsigned holds;               /* tasks that need it, one while its message is being received included */

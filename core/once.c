@@ -184,10 +184,10 @@ static bool is_refusal(const char *status)
     return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
 }
 
-/* Likewise those that were still waiting when their time was over. */
+/* Likewise those that were still waiting when their time was over; but not those that had begun before. */
 static bool was_not_carried_out(const struct exchange *exchange)
 {
-    return exchange->unbegun || is_refusal(exchange->status);
+    return exchange->unbegun || (!exchange->begun && is_refusal(exchange->status));
 }
 
 /* Its reply may be known by its identity only, where that was how it was answered. */

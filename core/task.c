@@ -384,6 +384,7 @@ void task_end_condemned(struct engine *engine)
     struct task *task;
     while ((task = engine->condemned)) {
         note_unbegun(task);
+        task->call->exchange->begun = !task->call->exchange->unbegun;
         end(task, task->how);
     }
 }

@@ -41,15 +41,35 @@ static void send(const char *method)
     works_send(&rig, method, N1, "r", LONG_ID);
 }
 
-/* The worker has its hands full with somebody else's work, which goes on. */
+static void be_other(void)
+{
+    rig.client = (struct host_client){
+        .id = "other", .user = "u", .address = "a", .version = 5, .connection = &contexts[2]};
+}
+
+static void be_tester(void)
+{
+    rig.client = (struct host_client){
+        .id = "tester", .user = "bob", .address = "a", .version = 5, .connection = &contexts[0]};
+}
+
+/* The worker has its hands full with somebody else's work, which goes on for longer than others wait. */
 static void open_busy(void)
 {
     works_open(&rig);
-    rig.client = (struct host_client){
-        .id = "other", .user = "u", .address = "a", .version = 5, .connection = &contexts[2]};
+    be_other();
+    rig.host.property = "timeout-ms";
+    rig.host.value = "60000";
     works_begin(&rig, "work", 0);
-    rig.client = (struct host_client){
-        .id = "tester", .user = "bob", .address = "a", .version = 5, .connection = &contexts[0]};
+    rig.host.property = NULL;
+    be_tester();
+}
+
+/* Another call of the client waits already, so that the next one takes the last place. */
+static void take_a_place(void)
+{
+    rig.engine->options.max_pending = 2;
+    works_call(&rig, "wait", 3);
 }
 
 /* The connection is cut, and the session taken up by another one. */
@@ -165,19 +185,37 @@ END_TEST
 /* ---- After it has come to nothing ---- */
 
 /* How it may come to nothing: its deadline, its caller, another client's call. */
-enum { BY_DEADLINE, BY_CALLER, CAUSES };
+enum { BY_DEADLINE, BY_CALLER, BY_ANOTHER, CAUSES };
+
+/* Another client takes the place of what came last, and does not keep it. */
+static void lose_place(void)
+{
+    be_other();
+    works_call(&rig, "wait", 4);
+    works_end_client(&rig, HOST_END_SESSION_OVER);
+    be_tester();
+}
 
 static void give_up(int cause)
 {
     if (cause == BY_DEADLINE)
         works_pass(&rig, 10000);
-    else
+    else if (cause == BY_CALLER)
         reconnect();
+    else
+        lose_place();
 }
+
+#define CAUSE_TEXTS(method)                                                           \
+    {"timeout", WORKS_TIMEOUT(method)}, {"cancelled", WORKS_CANCELLED(method)},       \
+    {                                                                                 \
+        "overloaded", WORKS_ERROR(method, "overloaded", "too many calls are waiting") \
+    }
 
 START_TEST(what_never_began_may_run)
 {
     open_busy();
+    take_a_place();
     send("rpc/call/work");
     give_up(_i);
     ck_assert_int_eq(slots[1].dones, 1);
@@ -190,6 +228,7 @@ START_TEST(what_never_began_may_run)
 }
 END_TEST
 
+/* It is not thrown out any more. */
 START_TEST(what_had_begun_may_not)
 {
     works_open(&rig);
@@ -209,10 +248,14 @@ END_TEST
 /* What a call waits for may have been begun by its handler. */
 START_TEST(what_was_deferred_may_not)
 {
+    static const char *const because[CAUSES][2] = {CAUSE_TEXTS("wait")};
     works_open(&rig);
+    take_a_place();
     send("rpc/call/wait");
     give_up(_i);
+    fake_host_forget(&rig.host);
     send("rpc/call/wait");
+    works_expect(&rig, 1, because[_i][0], because[_i][1]);
     ck_assert_int_eq(slots[1].runs, 1);
     ck_assert_int_eq(slots[1].dones, 1);
 }
@@ -239,18 +282,21 @@ static rpc_status start_second(rpc_call *call, void *state, void *data, rpc_stat
 /* The second piece never began, but the first did. */
 START_TEST(what_had_begun_and_went_on_may_not)
 {
+    static const char *const because[CAUSES][2] = {CAUSE_TEXTS("act")};
     works_hooks = (struct works_hooks){.run = start_first, .done = start_second};
     works_open(&rig);
+    take_a_place();
     send("rpc/call/act");
     ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* the first piece is done, but not collected */
+    be_other();
     works_begin(&rig, "work.firm", 2);
+    be_tester();
     engine_tick(rig.engine);
     ck_assert_int_eq(stages, 1);
     give_up(_i);
     fake_host_forget(&rig.host);
     send("rpc/call/act");
-    works_expect(&rig, 1, _i == BY_DEADLINE ? "timeout" : "cancelled",
-                 _i == BY_DEADLINE ? WORKS_TIMEOUT("act") : WORKS_CANCELLED("act"));
+    works_expect(&rig, 1, because[_i][0], because[_i][1]);
     ck_assert_int_eq(runs, 1);
 }
 END_TEST
@@ -331,6 +377,7 @@ END_TEST
 START_TEST(batches_that_came_to_nothing)
 {
     open_busy();
+    take_a_place();
     works_send(&rig, "rpc/batch/work", "[{\"n\":1}]", "r", LONG_ID);
     give_up(_i);
     fake_host_forget(&rig.host);
@@ -342,7 +389,7 @@ END_TEST
 
 UNIT_MAIN("open_once", open_rig, close_rig, {repetitions_wait, UNIT_ROWS(ways)}, {failures_are_repeated, 0},
           {those_who_wait_may_go, 0}, {those_who_come_back, 0}, {short_identities_of_open_calls, 0},
-          {what_never_began_may_run, CAUSES}, {what_had_begun_may_not, CAUSES},
+          {what_never_began_may_run, CAUSES}, {what_had_begun_may_not, BY_ANOTHER},
           {what_was_deferred_may_not, CAUSES}, {what_had_begun_and_went_on_may_not, CAUSES},
           {sent_again_while_open, 0}, {sent_again_though_it_had_begun, 0},
           {sent_again_after_it_never_began, 0}, {batches_that_come_again, 0},
