@@ -39,6 +39,7 @@ struct engine {
     struct task *condemned;    /* what has been thrown out, but not been told yet */
     struct places places;      /* of calls that wait; what a worker has begun may still be among them */
     size_t backgrounds;        /* tasks without a call */
+    bool hanging;              /* some task hangs */
     struct exchange *kept;     /* those that outlive their message's arrival */
     struct timers deadlines;   /* of tasks */
     struct timers alarms;      /* of modules */
@@ -85,6 +86,7 @@ struct task {
     rpc_done done;
     void *data;
     bool working;          /* a worker has it or will have it; else it waits for rpc_resume() */
+    bool hangs;            /* its work goes on for nobody, and nobody has taken its thread's place yet */
     bool told;             /* the caller knows already what has become of its call, which is `how` */
     rpc_status how;        /* RPC_OK: nothing has happened to it */
     bool condemned;        /* it has lost its place, and is among engine->condemned */

@@ -361,7 +361,7 @@ static void give_up(struct task *task, rpc_status how)
         return;
     }
     pool_disown(&task->job);
-    pool_replace(engine->pool, &task->job);
+    task->hangs = engine->hanging = true;
     timers_unset(&engine->deadlines, &task->deadline);
     task->how = how;
     task->told = true;
@@ -372,11 +372,30 @@ static void give_up(struct task *task, rpc_status how)
     exchange_conclude(call, how);
 }
 
+/*
+ * Other threads take the places of those that are still at work for nobody. Not before all are given up that
+ * are to be: else those threads might begin what is given up next.
+ */
+static void replace_hanging(struct engine *engine)
+{
+    struct task *task;
+    if (!engine->hanging)
+        return;
+    engine->hanging = false;
+    DL_FOREACH(engine->tasks, task)
+    {
+        if (task->hangs)
+            pool_replace(engine->pool, &task->job);
+        task->hangs = false;
+    }
+}
+
 void task_expire(struct engine *engine, uint64_t now)
 {
     struct timer *first;
     while ((first = timers_first(&engine->deadlines)) && first->due <= now)
         give_up((struct task *)(void *)((char *)first - offsetof(struct task, deadline)), RPC_TIMEOUT);
+    replace_hanging(engine);
 }
 
 void task_end_condemned(struct engine *engine)
@@ -407,6 +426,7 @@ void task_cancel_gone(struct engine *engine)
     struct task *task;
     while ((task = find_gone(engine)))
         give_up(task, RPC_CANCELLED);
+    replace_hanging(engine);
 }
 
 void task_collect(struct engine *engine)
@@ -447,6 +467,7 @@ void task_stop(struct engine *engine)
     task_end_condemned(engine);
     while ((task = find_stoppable(engine)))
         give_up(task, RPC_CANCELLED);
+    replace_hanging(engine);
 }
 
 /*
