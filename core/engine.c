@@ -247,10 +247,10 @@ void engine_client_ended(struct engine *engine, const struct host_ending *ending
 {
     once_drop_waiting(engine, ending->connection);
     clients_ended(&engine->clients, ending, engine_now(engine));
-    if (!engine->kept)
+    if (!engine->callers)
         return;
     exchange_caller_ended(engine, ending);
-    task_cancel_gone(engine);
+    task_cancel_gone(engine, ending->connection);
     task_end_condemned(engine);
 }
 

@@ -11,6 +11,7 @@
 #define CORE_ENGINE_PRIVATE_H
 
 #include "arena.h"
+#include "callers.h"
 #include "clients.h"
 #include "engine.h"
 #include "gate.h"
@@ -40,7 +41,7 @@ struct engine {
     struct places places;      /* of calls that wait; what a worker has begun may still be among them */
     size_t backgrounds;        /* tasks without a call */
     bool hanging;              /* some task hangs */
-    struct exchange *kept;     /* those that outlive their message's arrival */
+    struct caller *callers;    /* the connections for which something is open */
     struct timers deadlines;   /* of tasks */
     struct timers alarms;      /* of modules */
     struct rpc_timer *running; /* the one whose handler runs now; NULL: none */
@@ -92,6 +93,7 @@ struct task {
     bool condemned;        /* it has lost its place, and is among engine->condemned */
     struct timer deadline; /* not set: it has none */
     struct task *prev, *next;
+    struct task *item_before, *item_after; /* among its exchange's */
 
     /* places.c's own: */
     struct holder *holder;      /* NULL: it has no place */
@@ -146,8 +148,9 @@ struct exchange {
 
     /* What may take time: */
     bool kept;                    /* it outlives the message's arrival, in which case it is one of these: */
-    struct exchange *prev, *next; /* in engine->kept */
-    const void *connection;       /* the caller's, also when it has ended */
+    struct caller *caller;        /* its connection's, also when that has ended */
+    struct exchange *prev, *next; /* among its caller's */
+    struct task *tasks;           /* its calls that are open */
     bool gone;                    /* the caller's connection has ended; */
     bool session_waits;           /* a session waits for the reply */
     bool unbegun;                 /* nothing of it has been carried out; */
@@ -197,7 +200,7 @@ void exchange_conclude(rpc_call *call, rpc_status status);
 /* A task needs the exchange no more. The last one frees it, calls included. */
 void exchange_release(struct exchange *exchange);
 
-/* A connection has ended: notes what that means to the exchanges of its calls. */
+/* A connection has ended: notes what that means to the exchanges of its calls that are open. */
 void exchange_caller_ended(struct engine *engine, const struct host_ending *ending);
 
 /*
@@ -207,7 +210,7 @@ void exchange_caller_ended(struct engine *engine, const struct host_ending *endi
 void task_collect(struct engine *engine);
 void task_end_condemned(struct engine *engine);
 void task_expire(struct engine *engine, uint64_t now);
-void task_cancel_gone(struct engine *engine);
+void task_cancel_gone(struct engine *engine, const void *connection);
 void task_stop(struct engine *engine);
 bool task_finish(struct engine *engine, uint64_t patience);
 

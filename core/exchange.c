@@ -87,11 +87,17 @@ static struct exchange *create(struct engine *engine, const struct host_message 
     return exchange;
 }
 
+static void leave_caller(struct exchange *exchange)
+{
+    DL_DELETE(exchange->caller->exchanges, exchange);
+    callers_settle(exchange->caller);
+}
+
 static void destroy(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     if (exchange->kept)
-        DL_DELETE(engine->kept, exchange);
+        leave_caller(exchange);
     cJSON_Delete(exchange->tree);
     call_end(&exchange->call);
     arena_clear(&exchange->arena);
@@ -184,11 +190,10 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
     exchange->to.correlation = kept->message.correlation;
     exchange->message = &kept->message;
     exchange->name = exchange->method ? exchange->method->declared->name : "";
-    exchange->connection = kept->client.connection;
     exchange->client = NULL;
     exchange->kept = true;
     clients_meet(&exchange->engine->clients, &kept->client, exchange->now);
-    DL_APPEND(exchange->engine->kept, exchange);
+    DL_APPEND(exchange->caller->exchanges, exchange);
 }
 
 /* The caller's own deadline: digits and nothing else, and no more of them than are looked at. */
@@ -227,6 +232,9 @@ rpc_status exchange_keep(rpc_call *call)
     kept->client = *exchange->message->client;
     kept->message.client = &kept->client;
     if (!copy_message(exchange, kept))
+        return RPC_INTERNAL_ERROR;
+    exchange->caller = callers_meet(&call->engine->callers, kept->client.connection);
+    if (!exchange->caller)
         return RPC_INTERNAL_ERROR;
     use_copy(exchange, kept);
     return RPC_OK;
@@ -369,7 +377,7 @@ static bool can_be_sent(const struct exchange *exchange)
     const char *id = exchange->to.client.id;
     if (!exchange->kept)
         return true;
-    if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->connection))
+    if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->caller->connection))
         return false;
     return !exchange->gone || (exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
                                clients_may_queue(&engine->clients, id, engine_now(engine)));
@@ -415,11 +423,12 @@ void exchange_conclude(rpc_call *call, rpc_status status)
  */
 void exchange_caller_ended(struct engine *engine, const struct host_ending *ending)
 {
+    const struct caller *caller = callers_find(&engine->callers, ending->connection);
     struct exchange *exchange;
-    DL_FOREACH(engine->kept, exchange)
+    DL_FOREACH(caller ? caller->exchanges : NULL, exchange)
     {
         const struct host_client *client = exchange->message->client;
-        if (exchange->connection != ending->connection || strcmp(client->id, ending->id) != 0)
+        if (strcmp(client->id, ending->id) != 0)
             continue;
         exchange->session_waits =
             !exchange->gone && (ending->kind == HOST_END_SESSION_WAITS ||
@@ -436,7 +445,7 @@ void exchange_caller_ended(struct engine *engine, const struct host_ending *endi
 static void note_connection(const struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    if (engine->kept)
+    if (engine->callers)
         clients_meet_again(&engine->clients, exchange->message->client, engine_now(engine));
 }
 

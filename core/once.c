@@ -25,7 +25,10 @@ enum {
 /* A caller whose call was already being carried out. */
 struct waiter {
     struct destination to; /* what it points at is in `memory` */
-    struct waiter *prev, *next;
+    struct recall *recall;
+    struct waiter *prev, *next; /* among those that wait for the same */
+    struct caller *caller;
+    struct waiter *caller_prev, *caller_next; /* among its caller's */
     char memory[];
 };
 
@@ -103,24 +106,45 @@ static struct waiter *make_waiter(const struct destination *to)
     return waiter;
 }
 
+static void enter_waiter(struct waiter *waiter, struct recall *recall, struct caller *caller)
+{
+    struct waiter *waiting = recall->waiting;
+    waiter->recall = recall;
+    waiter->caller = caller;
+    DL_APPEND(waiting, waiter);
+    recall->waiting = waiting;
+    DL_APPEND2(caller->waiters, waiter, caller_prev, caller_next);
+}
+
+static void free_waiter(struct waiter *waiter)
+{
+    struct waiter *waiting = waiter->recall->waiting;
+    DL_DELETE(waiting, waiter);
+    waiter->recall->waiting = waiting;
+    DL_DELETE2(waiter->caller->waiters, waiter, caller_prev, caller_next);
+    callers_settle(waiter->caller);
+    free(waiter);
+}
+
 /* Without memory, or behind too many others, it does not wait: it came again, and may come once more. */
-static void wait_for(struct recall *recall, const struct destination *to)
+static void wait_for(struct engine *engine, struct recall *recall, const struct destination *to)
 {
     struct waiter *waiting = recall->waiting, *waiter;
     int count;
     DL_COUNT(waiting, waiter, count);
     waiter = to->topic && count < WAITERS_MAX ? make_waiter(to) : NULL;
-    if (!waiter)
-        return;
-    DL_APPEND(waiting, waiter);
-    recall->waiting = waiting;
+    struct caller *caller = waiter ? callers_meet(&engine->callers, to->client.connection) : NULL;
+    if (caller)
+        enter_waiter(waiter, recall, caller);
+    else
+        free(waiter);
 }
 
 void once_answer_again(const struct exchange *exchange, struct recall *recall)
 {
     exchange->engine->counters.duplicates++;
     if (!recall->finished)
-        wait_for(recall, &exchange->to);
+        wait_for(exchange->engine, recall, &exchange->to);
     else if (recall->reply && exchange->to.topic)
         answer_send(exchange->engine, &exchange->to, recall->status, recall->reply, recall->size);
 }
@@ -234,12 +258,8 @@ struct recall *once_find_sent_again(struct exchange *exchange, bool sound)
 
 static void free_waiters(struct recall *recall)
 {
-    struct waiter *waiting = recall->waiting, *waiter, *next;
-    DL_FOREACH_SAFE(waiting, waiter, next)
-    {
-        free(waiter);
-    }
-    recall->waiting = NULL;
+    while (recall->waiting)
+        free_waiter(recall->waiting);
 }
 
 static void answer_waiters(const struct exchange *exchange, struct recall *recall)
@@ -283,27 +303,11 @@ void once_finish(struct exchange *exchange)
                !refused && exchange->guarded ? reply_of(exchange) : NULL);
 }
 
-static void drop_waiting(struct recalls *recalls, const void *connection)
-{
-    struct recall *recall;
-    DL_FOREACH(recalls->unfinished, recall)
-    {
-        struct waiter *waiting = recall->waiting, *waiter, *next;
-        DL_FOREACH_SAFE(waiting, waiter, next)
-        {
-            if (waiter->to.client.connection != connection)
-                continue;
-            DL_DELETE(waiting, waiter);
-            free(waiter);
-        }
-        recall->waiting = waiting;
-    }
-}
-
 void once_drop_waiting(struct engine *engine, const void *connection)
 {
-    drop_waiting(&engine->duplicates, connection);
-    drop_waiting(&engine->ordered, connection);
+    const struct caller *caller;
+    while ((caller = callers_find(&engine->callers, connection)) && caller->waiters)
+        free_waiter(caller->waiters);
 }
 
 static void clear(struct recalls *recalls)

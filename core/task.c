@@ -77,6 +77,7 @@ static void enter(struct task *task)
     }
     call->task = task;
     call->method->open++;
+    DL_APPEND2(call->exchange->tasks, task, item_before, item_after);
     call->exchange->holds++;
     call->exchange->unknown++;
 }
@@ -260,10 +261,12 @@ static void leave(struct task *task)
         DL_DELETE(engine->condemned, task);
     else
         DL_DELETE(engine->tasks, task);
-    if (!task->call)
+    if (!task->call) {
         engine->backgrounds--;
-    else
-        task->call->method->open--;
+        return;
+    }
+    task->call->method->open--;
+    DL_DELETE2(task->call->exchange->tasks, task, item_before, item_after);
 }
 
 static void set_busy(rpc_call *call, bool busy)
@@ -408,23 +411,34 @@ void task_end_condemned(struct engine *engine)
     }
 }
 
-static struct task *find_gone(const struct engine *engine)
+static bool goes_with_its_caller(const struct task *task)
 {
-    struct task *task;
-    DL_FOREACH(engine->tasks, task)
-    {
-        const rpc_call *call = task->call;
-        if (call && call->exchange->gone && !task->told && !call->method->declared->must_finish)
-            return task;
-    }
-    return NULL;
+    return !task->told && !task->condemned && !task->call->method->declared->must_finish;
+}
+
+static struct task *find_item(const struct exchange *exchange)
+{
+    struct task *task = exchange->gone ? exchange->tasks : NULL;
+    while (task && !goes_with_its_caller(task))
+        task = task->item_after;
+    return task;
+}
+
+static struct task *find_gone(const struct engine *engine, const void *connection)
+{
+    const struct caller *caller = callers_find(&engine->callers, connection);
+    struct task *found = NULL;
+    for (struct exchange *exchange = caller ? caller->exchanges : NULL; exchange && !found;
+         exchange = exchange->next)
+        found = find_item(exchange);
+    return found;
 }
 
 /* Any done may end other tasks: so one is looked for at a time. */
-void task_cancel_gone(struct engine *engine)
+void task_cancel_gone(struct engine *engine, const void *connection)
 {
     struct task *task;
-    while ((task = find_gone(engine)))
+    while ((task = find_gone(engine, connection)))
         give_up(task, RPC_CANCELLED);
     replace_hanging(engine);
 }

@@ -810,7 +810,7 @@ START_TEST(calls_that_take_time)
         send_slow(sending);
         failed = failing_disarm();
         ck_assert_ptr_null(rig.engine->tasks);
-        ck_assert_ptr_null(rig.engine->kept);
+        ck_assert_ptr_null(rig.engine->callers);
         expect_once(n);
         if (!rig.engine->stopping) {
             fake_host_forget(&rig.host);

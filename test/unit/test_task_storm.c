@@ -237,6 +237,7 @@ static void check_tasks(const struct engine *engine)
 
 static void check_exchanges(const struct engine *engine)
 {
+    const struct caller *caller;
     const struct exchange *exchange;
     const struct task *task;
     size_t holds = 0;
@@ -244,12 +245,16 @@ static void check_exchanges(const struct engine *engine)
     {
         holds += task->call != NULL;
     }
-    DL_FOREACH(engine->kept, exchange)
-    {
-        ck_assert_uint_gt(exchange->holds, 0);
-        ck_assert_uint_le(exchange->unknown, exchange->holds);
-        ck_assert_ptr_null(exchange->out.out);
-        holds -= exchange->holds;
+    for (caller = engine->callers; caller; caller = caller->hh.next) {
+        ck_assert(caller->exchanges || caller->waiters);
+        DL_FOREACH((const struct exchange *)caller->exchanges, exchange)
+        {
+            ck_assert_ptr_eq(exchange->caller, caller);
+            ck_assert_uint_gt(exchange->holds, 0);
+            ck_assert_uint_le(exchange->unknown, exchange->holds);
+            ck_assert_ptr_null(exchange->out.out);
+            holds -= exchange->holds;
+        }
     }
     ck_assert_uint_eq(holds, 0);
 }
@@ -282,7 +287,7 @@ static void end(int number)
         sched_yield();
     }
     if (number % 2)
-        ck_assert_ptr_null(rig.engine->kept);
+        ck_assert_ptr_null(rig.engine->callers);
     rig_close(&rig);
     ck_assert_int_eq(started, dones);
     ck_assert_int_eq(backgrounds, 0);

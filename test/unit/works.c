@@ -302,7 +302,7 @@ static void expect_nothing_open(const struct engine *engine)
     const struct registry_method *method = engine->registry.methods;
     ck_assert_ptr_null(engine->tasks);
     ck_assert_ptr_null(engine->condemned);
-    ck_assert_ptr_null(engine->kept);
+    ck_assert_ptr_null(engine->callers);
     ck_assert_uint_eq(engine->places.count, 0);
     ck_assert_ptr_null(engine->places.holders);
     ck_assert_uint_eq(engine->backgrounds, 0);
