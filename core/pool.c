@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -60,8 +61,7 @@ struct class
 struct worker {
     struct pool *pool;
     pthread_t thread;
-    pthread_cond_t call;
-    bool called;
+    sem_t call;
     bool busy; /* it has a job, or is telling of one */
     bool left; /* by pool_stop(), which must not wait for it any longer */
     struct worker *next;
@@ -388,10 +388,11 @@ static void set_busy(struct worker *worker, bool busy)
 static void sleep_until_called(struct worker *worker)
 {
     struct pool *pool = worker->pool;
-    worker->called = false;
     LL_PREPEND(pool->idle, worker);
-    while (!worker->called)
-        pthread_cond_wait(&worker->call, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    while (sem_wait(&worker->call) != 0)
+        continue;
+    pthread_mutex_lock(&pool->lock);
 }
 
 /* Takes one off the stack of idle threads, to be signalled. NULL: there is none. */
@@ -401,7 +402,6 @@ static struct worker *call_one(struct pool *pool)
     if (!worker)
         return NULL;
     LL_DELETE(pool->idle, worker);
-    worker->called = true;
     return worker;
 }
 
@@ -517,7 +517,7 @@ bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane)
     const unsigned most = pool->usual + spares(pool);
     pthread_mutex_unlock(&pool->lock);
     if (called)
-        pthread_cond_signal(&called->call);
+        sem_post(&called->call);
     if (!ready || called || add_thread(pool, most) || pool->threads)
         return entered;
     pool_withdraw(pool, job); /* there is no thread that could have begun it */
@@ -564,7 +564,7 @@ void pool_replace(struct pool *pool, rpc_job *job)
     const unsigned most = pool->usual + spares(pool);
     pthread_mutex_unlock(&pool->lock);
     if (called)
-        pthread_cond_signal(&called->call);
+        sem_post(&called->call);
     else if (waited_for)
         add_thread(pool, most);
 }
@@ -641,7 +641,7 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
     init_quiet(pool);
     for (unsigned i = 0; i < most; i++) {
         pool->workers[i].pool = pool;
-        pthread_cond_init(&pool->workers[i].call, NULL);
+        sem_init(&pool->workers[i].call, 0, 0);
     }
     return pool;
 }
@@ -672,7 +672,7 @@ static bool end_threads(struct pool *pool)
     for (unsigned i = 0; i < pool->threads; i++)
         pool->workers[i].left = pool->workers[i].busy;
     for (struct worker *idle = call_one(pool); idle; idle = call_one(pool))
-        pthread_cond_signal(&idle->call);
+        sem_post(&idle->call);
     return left;
 }
 
@@ -725,7 +725,7 @@ void pool_destroy(struct pool *pool)
         return;
     free_records(pool);
     for (unsigned i = 0; i < pool->usual + POOL_SPARES; i++)
-        pthread_cond_destroy(&pool->workers[i].call);
+        sem_destroy(&pool->workers[i].call);
     pthread_cond_destroy(&pool->quiet);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
