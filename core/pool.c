@@ -40,14 +40,17 @@ struct lane {
 
 /* What is ready of one owner and one priority, in the order of starting. */
 struct queue {
+    struct share *share;
     rpc_job *ready;
     struct queue *prev, *next;
 };
 
-/* An owner, while some of its jobs wait. */
+/* An owner, while some of its jobs wait or run. */
 struct share {
     struct digest key;
-    size_t count;
+    size_t waiting;
+    unsigned busy,
+        replaced; /* threads that are at work for it; those of them whose place others have taken */
     struct queue queues[PRIORITIES];
     UT_hash_handle hh;
 };
@@ -103,8 +106,10 @@ static struct share *find_share(const struct pool *pool, const struct digest *ow
     return share;
 }
 
-static void end_share(struct pool *pool, struct share *share)
+static void settle_share(struct pool *pool, struct share *share)
 {
+    if (share->waiting || share->busy)
+        return;
     HASH_DEL(pool->shares, share);
     free(share);
 }
@@ -118,6 +123,8 @@ static struct share *open_share(struct pool *pool, const struct digest *owner)
     if (!share)
         return NULL;
     share->key = *owner;
+    for (size_t i = 0; i < PRIORITIES; i++)
+        share->queues[i].share = share;
     HASH_ADD(hh, pool->shares, key, sizeof share->key, share);
     if (share->hh.tbl)
         return share;
@@ -128,18 +135,15 @@ static struct share *open_share(struct pool *pool, const struct digest *owner)
 static void enter_share(struct pool *pool, struct share *share, rpc_job *job)
 {
     job->share = share;
-    share->count++;
+    share->waiting++;
     atomic_fetch_add_explicit(&pool->waiting, 1, memory_order_relaxed);
 }
 
-/* The job waits no longer. */
+/* The job waits no longer. What is done for its owner from now on, or not at all, is the caller's matter. */
 static void leave_share(struct pool *pool, rpc_job *job)
 {
-    struct share *share = job->share;
-    job->share = NULL;
     atomic_fetch_sub_explicit(&pool->waiting, 1, memory_order_relaxed);
-    if (!--share->count)
-        end_share(pool, share);
+    job->share->waiting--;
 }
 
 /*
@@ -251,29 +255,53 @@ static void raise_those_before(struct pool *pool, const rpc_job *job)
 
 /* ---- Whose turn it is ---- */
 
-static bool is_impatient(const struct pool *pool, rpc_priority priority)
+/*
+ * Threads that take the places of hanging ones are for others, too: whoever has work that hangs gets a part
+ * of them, or one burst of such work would have them all.
+ */
+static bool may_begin(const struct pool *pool, const struct share *share)
 {
-    return pool->classes[priority].turns && pool->classes[priority].passed >= patience[priority];
+    return !share->replaced || share->busy < pool->usual + POOL_SHARE;
 }
 
-/* The least urgent that was passed over too often, else the most urgent. NULL: nothing is ready. */
-static struct class *choose(struct pool *pool)
+/* Whose turn it is within a priority. NULL: nobody's. */
+static struct queue *next_turn(const struct pool *pool, rpc_priority priority)
 {
-    for (size_t i = PRIORITIES; i-- > 0;)
-        if (is_impatient(pool, urgency[i]))
-            return &pool->classes[urgency[i]];
-    for (size_t i = 0; i < PRIORITIES; i++)
-        if (pool->classes[urgency[i]].turns)
-            return &pool->classes[urgency[i]];
+    struct queue *queue;
+    DL_FOREACH(pool->classes[priority].turns, queue)
+    {
+        if (may_begin(pool, queue->share))
+            return queue;
+    }
     return NULL;
 }
 
-static void pass_over_others(struct pool *pool, struct class *chosen)
+static bool is_impatient(const struct pool *pool, rpc_priority priority)
+{
+    return pool->classes[priority].passed >= patience[priority];
+}
+
+/* The least urgent that was passed over too often, else the most urgent. NULL: nothing is ready. */
+static struct queue *choose(const struct pool *pool, rpc_priority *priority)
+{
+    struct queue *queue = NULL;
+    for (size_t i = PRIORITIES; i-- > 0 && !queue;) {
+        *priority = urgency[i];
+        queue = is_impatient(pool, urgency[i]) ? next_turn(pool, urgency[i]) : NULL;
+    }
+    for (size_t i = 0; i < PRIORITIES && !queue; i++) {
+        *priority = urgency[i];
+        queue = next_turn(pool, urgency[i]);
+    }
+    return queue;
+}
+
+static void pass_over_others(struct pool *pool, rpc_priority chosen)
 {
     for (size_t i = 0; i < PRIORITIES; i++)
         if (pool->classes[i].turns)
             pool->classes[i].passed++;
-    chosen->passed = 0;
+    pool->classes[chosen].passed = 0;
 }
 
 static void end_turn(struct class *class, struct queue *queue)
@@ -309,13 +337,15 @@ static void begin(struct pool *pool, rpc_job *job, rpc_job *leader)
 static rpc_job *take(struct worker *worker)
 {
     struct pool *pool = worker->pool;
-    struct class *class = pool->over || !has_place(worker) ? NULL : choose(pool);
-    if (!class)
+    rpc_priority priority;
+    struct queue *queue = pool->over || !has_place(worker) ? NULL : choose(pool, &priority);
+    if (!queue)
         return NULL;
-    pass_over_others(pool, class);
-    rpc_job *job = class->turns->ready;
-    end_turn(class, class->turns);
+    pass_over_others(pool, priority);
+    rpc_job *job = queue->ready;
+    end_turn(&pool->classes[priority], queue);
     unmake_ready(pool, job);
+    job->share->busy++;
     begin(pool, job, job);
     return job;
 }
@@ -338,6 +368,9 @@ static void end(struct pool *pool, rpc_job *job)
     if (job->lane)
         advance(pool, job->lane);
     pool->replaced -= job->replaced;
+    job->share->replaced -= job->replaced;
+    job->share->busy--;
+    settle_share(pool, job->share);
     job->stage = POOL_ENDED;
     while (taken) {
         rpc_job *next = taken->next;
@@ -479,8 +512,7 @@ static bool enter(struct pool *pool, rpc_job *job, const struct digest *lane)
     if (!share)
         return false;
     if (!enter_lane(pool, job, lane)) {
-        if (!share->count)
-            end_share(pool, share);
+        settle_share(pool, share);
         return false;
     }
     enter_share(pool, share, job);
@@ -535,6 +567,7 @@ static bool withdraw(struct pool *pool, rpc_job *job)
     if (job->stage == POOL_READY && job->lane)
         advance(pool, job->lane);
     leave_share(pool, job);
+    settle_share(pool, job->share);
     job->stage = 0;
     return true;
 }
@@ -547,13 +580,16 @@ bool pool_withdraw(struct pool *pool, rpc_job *job)
     return withdrawn;
 }
 
+/* Others may still want what a job does for them, whose work it has taken over. */
 static bool replace(struct pool *pool, rpc_job *job)
 {
-    if (job->stage != POOL_RUNNING || job->leader->replaced)
+    rpc_priority priority;
+    if (job->stage != POOL_RUNNING || job->leader->replaced || rpc_is_wanted(job->leader))
         return false;
     job->leader->replaced = true;
+    job->leader->share->replaced++;
     pool->replaced++;
-    return choose(pool) != NULL;
+    return choose(pool, &priority) != NULL;
 }
 
 void pool_replace(struct pool *pool, rpc_job *job)
@@ -603,6 +639,7 @@ static rpc_job *take_over(struct pool *pool, rpc_job *job)
         return NULL;
     DL_DELETE(job->lane->behind, next);
     begin(pool, next, job);
+    settle_share(pool, next->share);
     DL_APPEND(job->taken, next);
     return next;
 }
@@ -715,7 +752,8 @@ static void free_records(struct pool *pool)
     }
     HASH_ITER(hh, pool->shares, share, next_share)
     {
-        end_share(pool, share);
+        share->waiting = share->busy = 0;
+        settle_share(pool, share);
     }
 }
 

@@ -52,7 +52,7 @@ struct rpc_job {
     bool replaced;   /* its thread does not count, since it is not known to come back */
     struct pool *pool;
     struct lane *lane;   /* NULL: none */
-    struct share *share; /* its owner's; while it waits */
+    struct share *share; /* its owner's; while it waits, and while its work runs */
     uint64_t number;     /* they are numbered as they are started */
     rpc_priority raised; /* its own priority, or that of one behind it */
     enum pool_stage stage;
@@ -84,11 +84,13 @@ bool pool_withdraw(struct pool *pool, rpc_job *job);
 void pool_disown(rpc_job *job);
 
 /*
- * A job runs for longer than anybody will wait: another thread takes the place of its own, which does not
- * count among the threads of the pool until it comes back. There are at most POOL_SPARES more threads that
- * way; what hangs beyond that keeps its place. A job that does not run is left as it is.
+ * Nobody waits any longer for a job that runs, nor for any of those that it does with it: another thread
+ * takes the place of its own, which does not count among the threads of the pool until it comes back. There
+ * are at most POOL_SPARES more threads that way; what hangs beyond that keeps its place. An owner with such a
+ * job has at most POOL_SHARE more threads at work than the pool usually has. A job that does not run, or is
+ * wanted, is left as it is.
  */
-enum { POOL_SPARES = 16 };
+enum { POOL_SPARES = 16, POOL_SHARE = 4 };
 void pool_replace(struct pool *pool, rpc_job *job);
 
 /*

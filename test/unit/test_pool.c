@@ -789,6 +789,7 @@ END_TEST
 
 static void replace(int number)
 {
+    pool_disown(&tasks[number].job);
     pool_replace(pool, &tasks[number].job);
 }
 
@@ -805,7 +806,9 @@ START_TEST(what_hangs_is_replaced)
     replace(0); /* once is enough */
     wait_for_collected(1);
     start(2, 1, 1, RPC_NORMAL); /* its lane still waits for the one that hangs */
-    hold(3, 0, &gate);
+    tasks[3].gate = &gate;
+    start(3, 1, 0, RPC_NORMAL);
+    wait_for_begun(3);
     start(4, 1, 0, RPC_NORMAL);
     open_gate(&hanging);
     wait_for_collected(2);
@@ -831,12 +834,40 @@ START_TEST(a_group_that_hangs_is_one)
     open_gate(&first);
     wait_for_begun(2);
     replace(2);
+    start(5, 2, 0, RPC_NORMAL);
+    ck_assert_int_eq(threads_made, 1); /* somebody still waits for the other one */
     replace(1);
+    wait_for_begun(3);
     hold(3, 0, &gate);
     start(4, 1, 0, RPC_NORMAL);
     ck_assert_int_eq(threads_made, 2);
     open_gate(&gate);
-    wait_for_collected(5);
+    wait_for_collected(6);
+    close_pool();
+}
+END_TEST
+
+/* Whoever's work hangs has some more threads than usual; the others are for others. */
+START_TEST(spares_are_for_others)
+{
+    struct gate hanging = {false}, gate = {false};
+    enum { HUNG = 2 + POOL_SHARE };
+    open_pool(2);
+    for (int i = 0; i < HUNG; i++) {
+        hold(i, 0, &hanging);
+        replace(i);
+    }
+    ck_assert(try_to_start(HUNG, 99, 0, RPC_HIGH, note));
+    tasks[HUNG + 1].gate = &gate;
+    start(HUNG + 1, 1, 0, RPC_LOW);
+    wait_for_begun(HUNG + 1);
+    wait_for_workers(is_asleep, threads_made);
+    ck_assert_int_eq(journal.begun[HUNG], HUNG + 1);
+    ck_assert_uint_eq(pool_waiting(pool), 1);
+    open_gate(&hanging);
+    wait_for_begun(HUNG + 2);
+    open_gate(&gate);
+    wait_for_collected(HUNG + 2);
     close_pool();
 }
 END_TEST
@@ -846,7 +877,10 @@ START_TEST(only_so_many_are_replaced)
     struct gate gate = {false};
     open_pool(1);
     for (int i = 0; i <= POOL_SPARES; i++) {
-        hold(i, 0, &gate);
+        const size_t before = begun_count();
+        tasks[i].gate = &gate;
+        start(i, i + 1, 0, RPC_NORMAL);
+        wait_for_begun(before + 1);
         replace(i);
     }
     start(100, 1, 0, RPC_NORMAL);
@@ -1166,7 +1200,7 @@ UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
           {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4}, {what_has_begun, 0},
           {threads_come_with_work, 0}, {what_hangs_is_replaced, 0}, {a_group_that_hangs_is_one, 0},
-          {only_so_many_are_replaced, 0}, {the_starter_keeps_its_signals, 0},
+          {spares_are_for_others, 0}, {only_so_many_are_replaced, 0}, {the_starter_keeps_its_signals, 0},
           {without_a_thread_nothing_starts, 0}, {one_thread_does_for_those_that_do_not_come, 0},
           {never_started, 0}, {stopped_while_idle, 0}, {stopped_while_work_ends_in_time, 2},
           {stopped_while_work_never_ends, 0}, {what_waits_then_never_begins, 0},
