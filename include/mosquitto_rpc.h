@@ -460,8 +460,9 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
  *         started; different lanes run side by side. A lane is a device, a database, a client: whatever must
  *         not be used by two at once. NULL: any work may run beside it
  * Returns RPC_PENDING: done will run. Anything else: neither work nor done will, data is still the handler's,
- *   and the handler returns it (or something else that is not RPC_PENDING): RPC_OVERLOADED: as many calls
- * wait as may (max_pending), or are open in the method (most); RPC_CANCELLED: the service is stopping;
+ *   and the handler returns it (or something else that is not RPC_PENDING).
+ *   RPC_OVERLOADED: max_pending calls wait, or as many of the method are open as it allows (most);
+ *   RPC_CANCELLED: the service is stopping;
  *   RPC_INTERNAL_ERROR: no memory, no thread, or a method without work or done, which is logged.
  */
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data);
@@ -514,8 +515,8 @@ typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *dat
 /*
  * Calls a function every so many milliseconds, at least 1, for the first time after that time; its moments do
  * not drift, and those that were missed are left out. Or once, after that time, 0 included; the timer is gone
- * then. May be called from init. All timers end with the instance. Returns NULL: no memory, or the prefix has
- * 10000 timers.
+ * then. May be called from init. All timers end with the instance. Returns NULL: no memory, the prefix has
+ * 10000 timers, or the service is stopping.
  */
 rpc_timer *rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
 rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);

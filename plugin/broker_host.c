@@ -151,22 +151,14 @@ static int add_properties(mosquitto_property **properties, const struct host_rep
     return rc;
 }
 
-/* id is NULL to whoever has subscribed. */
-static bool publish(const char *id, const char *topic, void *payload, size_t size, int qos, bool retain,
-                    mosquitto_property *properties)
-{
-    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, retain, properties) ==
-           MOSQ_ERR_SUCCESS;
-}
-
 /* A reply to subscribers needs no outbox: nobody gets it who has not subscribed to it, and nothing of it
  * stays. Nor does one to a session without a connection, which nothing can happen to in this round. */
 static bool hand_over(struct broker_host *host, const struct host_reply *reply, const char *topic,
                       mosquitto_property *properties)
 {
     if (reply->subscribed || !reply->client->connection)
-        return publish(reply->subscribed ? NULL : reply->client->id, topic, reply->payload, reply->size,
-                       reply->qos, false, properties);
+        return outbox_publish(reply->subscribed ? NULL : reply->client->id, topic, reply->payload,
+                              reply->size, reply->qos, false, properties);
     return outbox_add(&host->outbox, reply->client->connection, topic, reply->payload, reply->size,
                       reply->qos, properties);
 }
@@ -210,7 +202,7 @@ static bool send_event(void *context, const struct host_event *event)
     const bool mount = event->client && event->client->mounted;
     const char *topic = mounted_topic(host, mount, event->topic);
     const bool sent =
-        topic && publish(NULL, topic, event->payload, event->size, event->qos, event->retain, NULL);
+        topic && outbox_publish(NULL, topic, event->payload, event->size, event->qos, event->retain, NULL);
     free_mounted(topic, event->topic);
     if (sent)
         see_it_off(host, NULL);

@@ -17,10 +17,10 @@ struct outbox_letter {
     char id[];
 };
 
-static bool publish(const char *id, const char *topic, void *payload, size_t size, int qos,
+bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos, bool retain,
                     mosquitto_property *properties)
 {
-    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, false, properties) ==
+    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, retain, properties) ==
            MOSQ_ERR_SUCCESS;
 }
 
@@ -43,7 +43,7 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
                 size_t size, int qos, mosquitto_property *properties)
 {
     if (!outbox->open || outbox->count >= OUTBOX_MAX)
-        return publish(mosquitto_client_id(client), topic, payload, size, qos, properties);
+        return outbox_publish(mosquitto_client_id(client), topic, payload, size, qos, false, properties);
     struct outbox_letter *letter = write_letter(client, topic);
     if (!letter)
         return false;
@@ -75,8 +75,8 @@ void outbox_send(struct outbox *outbox)
     DL_FOREACH_SAFE(outbox->letters, letter, next)
     {
         take_out(outbox, letter);
-        if (publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
-                    letter->properties))
+        if (outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos, false,
+                           letter->properties))
             free(letter);
         else
             throw_away(letter);

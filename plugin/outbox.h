@@ -35,6 +35,10 @@ struct outbox {
 bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties);
 
+/* Publishes at once, to the client with this id or, if it is NULL, to whoever has subscribed. Likewise. */
+bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos, bool retain,
+                    mosquitto_property *properties);
+
 /* Publishes what waits. */
 void outbox_send(struct outbox *outbox);
 

@@ -1,7 +1,7 @@
 """How soon calls that take time are answered when it is time: T11 and T12 of what brokers do to a plugin.
 
-What is measured is printed. Limits are far from that, and near enough to what a loop would take that nobody
-wakes: 100 ms, or as long as nothing else happens.
+What is measured is printed. A busy machine may delay some answers by any time, so that limits are for the median: half
+of what a loop may take that nobody wakes, which is 100 ms, or as long as nothing else happens.
 """
 import statistics
 import threading
@@ -11,6 +11,8 @@ import unittest
 from harness import INSTRUMENTED, SLOW, SLOW_EPOLL, has_websockets, main
 from slow_calls import SlowTest, percentile, show
 from test_wake import Traffic
+
+IN_TIME = 0.050 * SLOW  # T12's limit
 
 PER_LISTENER = ["per_listener_settings true"]
 
@@ -47,7 +49,7 @@ class Deadlines(LatencyTest):
                     timer.join()
             show(f"deadline of {method} late by", late)
             self.assertGreaterEqual(min(late), -0.001)
-            self.assertLess(statistics.median(late), 0.5 * SLOW)
+            self.assertLess(statistics.median(late), IN_TIME)
             self.assertLess(max(late), 3 * SLOW)
 
     def test_idle(self):
@@ -80,7 +82,7 @@ class Deadlines(LatencyTest):
             late.append(time.monotonic() - due.pop(identity))
         show("200 deadlines late by", late)
         self.assertGreaterEqual(min(late), -0.001)
-        self.assertLess(statistics.median(late), 0.5 * SLOW)
+        self.assertLess(statistics.median(late), IN_TIME)
 
     @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
     def test_websockets(self):
@@ -88,7 +90,7 @@ class Deadlines(LatencyTest):
         client = self.client(broker, 5, port=broker.websockets_port, websocket=True)
         late = [self.lateness(client, 100 + number, "slow.wait", {"name": "nobody"}) for number in range(8)]
         show("deadline late by", late)
-        self.assertLess(statistics.median(late), 0.060 * SLOW)
+        self.assertLess(statistics.median(late), IN_TIME)
 
     def test_alarms(self):
         """Timers of modules come as exactly."""
@@ -100,7 +102,7 @@ class Deadlines(LatencyTest):
             late.append(took - (100 + number) / 1000)
         show("alarm late by", late)
         self.assertGreaterEqual(min(late), -0.001)
-        self.assertLess(statistics.median(late), 0.5 * SLOW)
+        self.assertLess(statistics.median(late), IN_TIME)
 
 
 class Results(LatencyTest):
@@ -121,7 +123,7 @@ class Results(LatencyTest):
         worked = self.measure(client, count, pause=pause)
         show("inline", inline)
         show("worker", worked)
-        self.assertLess(statistics.median(worked), 0.040 * SLOW)
+        self.assertLess(statistics.median(worked), 0.020 * SLOW)
         if not INSTRUMENTED:
             self.assertLess(percentile(worked, .95), 0.090)
 
