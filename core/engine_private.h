@@ -81,11 +81,10 @@ struct fragment {
 
 /* What is not finished when its handler returns: a call that is kept open, or work without a call. */
 struct task {
-    rpc_job job; /* the first member: a job that comes back is its task's */
+    rpc_job job; /* the first member: a job that comes back is its task's; its data is what done gets */
     rpc_instance *instance;
     rpc_call *call; /* NULL: work without one */
     rpc_done done;
-    void *data;
     bool working;          /* a worker has it or will have it; else it waits for rpc_resume() */
     bool hangs;            /* its work goes on for nobody, and nobody has taken its thread's place yet */
     bool told;             /* the caller knows already what has become of its call, which is `how` */

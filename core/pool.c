@@ -2,10 +2,11 @@
 /*
  * Worker threads: see pool.h.
  *
- * Idle threads sleep each on a condition of its own and lie on a stack, so that whoever has work for one
- * takes it off and calls that one, and nobody is called twice. Only starting a job can make more ready than
- * there are threads awake: where one that ends, or is withdrawn, lets the next of its lane be ready, that
- * takes its place, and the thread that sees to it looks for work itself. So only pool_start() calls.
+ * Idle threads sleep each on a semaphore of its own and lie on a stack, so that whoever has work for one
+ * takes it off and calls that one, and nobody is called twice. Only starting a job, and replacing one that
+ * hangs, can make more ready than there are threads awake: where one that ends, or is withdrawn, lets the
+ * next of its lane be ready, that takes its place, and the thread that sees to it looks for work itself. So
+ * only pool_start() and pool_replace() call.
  */
 #define HASH_NONFATAL_OOM 1
 

@@ -10,7 +10,8 @@
 enum { TIMERS_MAX = 10000, NANOSECONDS = 1000000 /* in a millisecond */ };
 
 struct rpc_timer {
-    struct timer timer; /* the first member: the heap's entries are these; it is not set while it runs */
+    struct timer
+        timer; /* the first member: the heap's entries are these; unset while it runs for the last time */
     rpc_instance *instance;
     rpc_timer_handler handler;
     void *data;

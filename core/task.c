@@ -100,7 +100,7 @@ static struct task *make_task(rpc_call *call, const struct digest *owner, void *
     task->instance = call->method->instance;
     task->call = call;
     task->done = call->method->declared->done;
-    task->data = data;
+    task->job.data = data;
     task->job.owner = *owner;
     if (places_enter(&engine->places, task) &&
         timers_set(&engine->deadlines, &task->deadline, deadline_of(call)))
@@ -169,7 +169,6 @@ static rpc_status start(struct task *task, const char *lane)
 {
     struct engine *engine = engine_of(task);
     const struct digest key = lane ? digest_of_text(engine, task->instance, lane) : (struct digest){{0}};
-    task->job.data = task->data;
     task->working = true;
     if (!pool_start(engine->pool, &task->job, lane ? &key : NULL))
         return RPC_INTERNAL_ERROR;
@@ -233,7 +232,7 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
         return RPC_INTERNAL_ERROR;
     task->instance = instance;
     task->done = done;
-    task->data = data;
+    task->job.data = data;
     task->job.work = work;
     task->job.priority = RPC_LOW;
     const rpc_status status = start(task, lane);
@@ -282,7 +281,7 @@ static rpc_status run_done(const struct task *task, rpc_status how)
     const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
     set_busy(call, true);
     const rpc_status status =
-        task->done(call, task->instance->state, task->data, how, call ? call->result : NULL);
+        task->done(call, task->instance->state, task->job.data, how, call ? call->result : NULL);
     set_busy(call, false);
     if (engine->options.slow_call)
         call_check_time(engine, "done of", call ? call->name : task->instance->module->name, start_time);

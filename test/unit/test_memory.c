@@ -1020,7 +1020,7 @@ static bool take_places(void)
 {
     const struct digest nobody = {{0}};
     struct places places = {0};
-    struct task some[100] = {{.data = NULL}};
+    struct task some[100] = {{.call = NULL}};
     size_t count = 0;
     for (uint64_t i = 0; i < 100; i++) {
         some[i].job.owner = (struct digest){{1 + i * i % 30, 3}};
