@@ -3,10 +3,10 @@
  * The engine's beginning and end, its guards, its log and its counters. What a message that calls goes
  * through begins in exchange.c, what handlers see is in handler.c.
  */
-#include "engine_private.h"
+#include "call/engine_private.h"
 
-#include "text.h"
-#include "topic.h"
+#include "base/text.h"
+#include "call/topic.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -12,8 +12,8 @@
  */
 #include "reference.h"
 
-#include "schema.h"
-#include "topic.h"
+#include "shape/schema.h"
+#include "call/topic.h"
 
 #include <stdio.h>
 

@@ -2,10 +2,10 @@
 /* The reference for people: topics, options, errors, counters, and what each module has. */
 #include "reference.h"
 
-#include "fields.h"
-#include "options.h"
+#include "shape/fields.h"
+#include "shape/options.h"
 #include "settings.h"
-#include "status.h"
+#include "base/status.h"
 
 #include <stdio.h>
 #include <string.h>

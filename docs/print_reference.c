@@ -9,7 +9,7 @@
 #include "reference.h"
 
 #include "modules.h"
-#include "openrpc.h"
+#include "describe/openrpc.h"
 #include "settings.h"
 
 #include <stdio.h>

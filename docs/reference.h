@@ -3,7 +3,7 @@
 #ifndef DOCS_REFERENCE_H
 #define DOCS_REFERENCE_H
 
-#include "catalogue.h"
+#include "describe/catalogue.h"
 
 /* Prints the reference as Markdown. */
 void markdown_print(const struct catalogue *catalogue);

@@ -2,7 +2,7 @@
 /* Prefixes noted in the environment: see claims.h. A list of words, the first is the process's id. */
 #include "claims.h"
 
-#include "text.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /* The options: see settings.h. The table below is the only place where they are listed. */
 #include "settings.h"
 
-#include "text.h"
-#include "topic.h"
+#include "base/text.h"
+#include "call/topic.h"
 
 #include <stdio.h>
 #include <stdlib.h>

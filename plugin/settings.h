@@ -7,7 +7,7 @@
 #define PLUGIN_SETTINGS_H
 
 #include "engine.h"
-#include "options.h"
+#include "shape/options.h"
 
 #include <mosquitto_rpc.h>
 

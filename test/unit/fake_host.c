@@ -2,8 +2,8 @@
 /* A host on arrays: see fake_host.h. */
 #include "fake_host.h"
 
-#include "json.h"
-#include "text.h"
+#include "shape/json.h"
+#include "base/text.h"
 
 #include <check.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /* An engine on a fake host: see rig.h. */
 #include "rig.h"
 
-#include "engine_private.h"
+#include "call/engine_private.h"
 #include "modules.h"
 
 #include <check.h>

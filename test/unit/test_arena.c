@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/arena.c: pieces that are aligned, zeroed, apart from each other and freed together. */
+/* core/base/arena.c: pieces that are aligned, zeroed, apart from each other and freed together. */
 #include "unit.h"
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <stdalign.h>
 #include <stdbool.h>

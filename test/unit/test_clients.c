@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/clients.c: which calls are still remembered when a client comes again, in all the orders in which
- * brokers tell of connections and their ends; which calls are taken for ones that were sent again; and what a
- * client costs.
+ * core/dedup/clients.c: which calls are still remembered when a client comes again, in all the orders in
+ * which brokers tell of connections and their ends; which calls are taken for ones that were sent again; and
+ * what a client costs.
  */
-#include "clients.h"
+#include "dedup/clients.h"
 #include "unit.h"
 
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "rig.h"
 #include "unit.h"
 
-#include "fields.h"
+#include "shape/fields.h"
 #include "modules.h"
 #include "settings.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/discovery.c: what the built-in module answers about the lab's module, and what becomes of documents
- * that are too large. That the documents are right is for test/documents to find out.
+ * core/describe/discovery.c: what the built-in module answers about the lab's module, and what becomes of
+ * documents that are too large. That the documents are right is for test/documents to find out.
  */
 #include "lab.h"
 #include "unit.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/fields.c: one struct with a member of every kind is decoded, encoded and described; whatever does not
- * fit is told in words that are compared letter by letter, since callers read them. Then tables that are
- * wrong.
+ * core/shape/fields.c: one struct with a member of every kind is decoded, encoded and described; whatever
+ * does not fit is told in words that are compared letter by letter, since callers read them. Then tables that
+ * are wrong.
  */
 #include "unit.h"
 
-#include "fields.h"
-#include "json.h"
+#include "shape/fields.h"
+#include "shape/json.h"
 
 #include <math.h>
 #include <stdio.h>

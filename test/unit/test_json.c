@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/json.c: what RFC 8259 and the wire contract let in, what they do not, and numbers that stay exact. */
+/* core/shape/json.c: what RFC 8259 and the wire contract let in, what they do not, and numbers that stay
+ * exact. */
 #include "unit.h"
 
-#include "json.h"
+#include "shape/json.h"
 
 #include <math.h>
 #include <stdio.h>

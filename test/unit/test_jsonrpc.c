@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/jsonrpc.c and what exchange.c, route.c and answer.c make of it (protocol, section 7): the examples of
- * the JSON-RPC 2.0 specification on our topics, ids and tokens, the spellings of a method, the error codes,
- * batches, notifications and which methods are open.
+ * core/call/jsonrpc.c and what exchange.c, route.c and answer.c make of it (protocol, section 7): the
+ * examples of the JSON-RPC 2.0 specification on our topics, ids and tokens, the spellings of a method, the
+ * error codes, batches, notifications and which methods are open.
  */
 #include "lab.h"
 #include "unit.h"
 
-#include "status.h"
+#include "base/status.h"
 
 #include <stdio.h>
 #include <string.h>

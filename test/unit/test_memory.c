@@ -8,12 +8,12 @@
 #include "unit.h"
 #include "works.h"
 
-#include "engine_private.h"
+#include "call/engine_private.h"
 #include "failing_malloc.h"
 #include "modules.h"
-#include "pool.h"
+#include "work/pool.h"
 #include "settings.h"
-#include "timers.h"
+#include "base/heap.h"
 
 #include <semaphore.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/fields.c and core/fields_check.c: objects in objects, arrays, null. Beside what is decoded and
- * encoded, each way of being wrong is compared letter by letter with its path, since callers read it.
+ * core/shape/fields.c and core/shape/fields_check.c: objects in objects, arrays, null. Beside what is decoded
+ * and encoded, each way of being wrong is compared letter by letter with its path, since callers read it.
  */
 #include "unit.h"
 
-#include "fields.h"
-#include "options.h"
-#include "text.h"
+#include "shape/fields.h"
+#include "shape/options.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>

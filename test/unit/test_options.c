@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/options.c: configuration lines read through a field table, and the words in which a faulty one is
- * told. */
+/* core/shape/options.c: configuration lines read through a field table, and the words in which a faulty one
+ * is told. */
 #include "unit.h"
 
-#include "options.h"
+#include "shape/options.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/pool.c: which job is next, who may take it back, and how the threads come and go. Nothing here is
+ * core/work/pool.c: which job is next, who may take it back, and how the threads come and go. Nothing here is
  * proved by waiting: work stands at gates until the test lets it go on, and the seconds that something may
  * take are only there so that a test that fails ends.
  */
-#include "pool.h"
+#include "work/pool.h"
 #include "unit.h"
 
 #include <dirent.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/registry.c: every fault of a module's tables stops the start, and the explanation says where it is;
- * what is right is found again by its name; modules begin in order and end in the reverse one.
+ * core/call/registry.c: every fault of a module's tables stops the start, and the explanation says where it
+ * is; what is right is found again by its name; modules begin in order and end in the reverse one.
  */
 #include "rig.h"
 #include "unit.h"
 
-#include "registry.h"
+#include "call/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>

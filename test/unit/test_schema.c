@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/schema.c: the text of each kind of field's schema, which test/documents holds against the engine, and
- * the corners that no field of a real module has.
+ * core/shape/schema.c: the text of each kind of field's schema, which test/documents holds against the
+ * engine, and the corners that no field of a real module has.
  */
-#include "schema.h"
+#include "shape/schema.h"
 #include "unit.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
  * are waited for in truth. What its methods answer in general is in test_handlers.c, what its files endure in
  * test_store.c.
  */
-#include "engine_private.h"
+#include "call/engine_private.h"
 #include "rig.h"
 #include "unit.h"
 

@@ -8,7 +8,7 @@
 #include "lab.h"
 #include "unit.h"
 
-#include "engine_private.h"
+#include "call/engine_private.h"
 
 #include <stdio.h>
 #include <string.h>

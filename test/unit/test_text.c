@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/text.c: UTF-8, topics, cutting, text for logs, lists of words. */
+/* core/base/text.c: UTF-8, topics, cutting, text for logs, lists of words. */
 #include "unit.h"
 
-#include "status.h"
-#include "text.h"
+#include "base/status.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -208,7 +208,7 @@ START_TEST(finds_words)
 }
 END_TEST
 
-/* ---- core/status.c ---- */
+/* ---- core/base/status.c ---- */
 
 START_TEST(looks_statuses_up)
 {

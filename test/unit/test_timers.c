@@ -1,183 +1,368 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/timers.c: the heap gives what is due first, in every order of setting, moving and taking out. */
-#include "timers.h"
+/* core/work/timers.c in an engine: the timers of modules. */
 #include "unit.h"
+#include "works.h"
+
+#include "call/engine_private.h"
 
 #include <string.h>
 
-enum { MANY = 200, ROUNDS = 20000 };
+enum { MOST = 10000 };
 
-static struct timers timers;
-static struct timer some[MANY];
+static struct rig rig;
+static rpc_instance *instance;
+static int beats, others;
+static rpc_timer *timer, *other;
 
-static void open_timers(void)
+static void open_rig(void)
 {
-    memset(&timers, 0, sizeof timers);
-    memset(some, 0, sizeof some);
+    works_init(&rig);
 }
 
-static void close_timers(void)
+static void close_rig(void)
 {
-    timers_clear(&timers);
-    ck_assert_ptr_null(timers.heap);
-    ck_assert_ptr_null(timers_first(&timers));
+    works_close(&rig);
 }
 
-static void set(int which, uint64_t due)
+static void open_works(void)
 {
-    ck_assert(timers_set(&timers, &some[which], due));
+    works_open(&rig);
+    instance = rig.engine->registry.instances;
 }
 
-static void expect_next(int which)
+static void beat(rpc_instance *given, void *state, void *data)
 {
-    struct timer *first = timers_first(&timers);
-    ck_assert_ptr_eq(first, &some[which]);
-    timers_unset(&timers, first);
-    ck_assert_uint_eq(first->place, 0);
+    ck_assert_ptr_eq(given, instance);
+    ck_assert(!state && data == &rig);
+    beats++;
 }
 
-static void expect_none(void)
+static void count_other(rpc_instance *given, void *state, void *data)
 {
-    ck_assert_ptr_null(timers_first(&timers));
+    (void)given, (void)state, (void)data;
+    others++;
 }
 
-START_TEST(none_at_first)
-{
-    expect_none();
-    timers_unset(&timers, &some[0]);
-    expect_none();
-}
-END_TEST
+/* ---- When ---- */
 
-START_TEST(the_smallest_due_comes_first)
+START_TEST(every_so_often)
 {
-    set(0, 30);
-    set(1, 10);
-    set(2, UINT64_MAX);
-    set(3, 0);
-    set(4, 20);
-    ck_assert_uint_eq(timers_first(&timers)->due, 0);
-    expect_next(3);
-    expect_next(1);
-    expect_next(4);
-    expect_next(0);
-    expect_next(2);
-    expect_none();
-}
-END_TEST
-
-START_TEST(equal_ones_come_as_they_were_set)
-{
-    for (int i = 0; i < MANY; i++)
-        set((i * 7) % MANY, 5);
-    for (int i = 0; i < MANY; i++)
-        expect_next((i * 7) % MANY);
-    expect_none();
-}
-END_TEST
-
-START_TEST(one_that_is_set_moves)
-{
-    for (int i = 0; i < 10; i++)
-        set(i, 10 + (uint64_t)i);
-    set(9, 0);
-    set(0, 100);
-    set(5, 15);
-    set(3, 14); /* behind the other one of this due */
-    expect_next(9);
-    expect_next(1);
-    expect_next(2);
-    expect_next(4);
-    expect_next(3);
-    timers_unset(&timers, &some[7]);
-    timers_unset(&timers, &some[7]);
-    expect_next(5);
-    expect_next(6);
-    expect_next(8);
-    expect_next(0);
-    expect_none();
-}
-END_TEST
-
-/* What is left out of the middle leaves the others in order, whatever takes its place. */
-START_TEST(any_can_be_taken_out)
-{
-    for (int out = 0; out < 30; out++) {
-        for (int i = 0; i < 30; i++)
-            set(i, (uint64_t)(i * 17 % 30)); /* 17 and 23 undo each other */
-        timers_unset(&timers, &some[out]);
-        for (int due = 0; due < 30; due++)
-            if (due != out * 17 % 30)
-                expect_next(due * 23 % 30);
-        expect_none();
+    open_works();
+    const uint64_t start = rig.host.monotonic;
+    timer = rpc_every(instance, 100, beat, &rig);
+    ck_assert_ptr_nonnull(timer);
+    const uint64_t first = engine_due(rig.engine);
+    ck_assert_uint_ge(first, start + 100 * UINT64_C(1000000));
+    ck_assert_uint_le(first, start + 100 * UINT64_C(1000000) + 1000);
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_uint_eq(engine_due(rig.engine), first + (uint64_t)i * 100 * UINT64_C(1000000));
+        rig.host.monotonic = engine_due(rig.engine) + (uint64_t)i % 100 * 1000000; /* always late */
+        engine_tick(rig.engine);
+        ck_assert_int_eq(beats, i + 1);
+        engine_tick(rig.engine);
+        ck_assert_int_eq(beats, i + 1);
     }
+    rpc_cancel(timer);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+    works_pass(&rig, 1000);
+    ck_assert_int_eq(beats, 1000);
 }
 END_TEST
 
-/* The last one takes the place of the one that is taken out, below one that it comes before. */
-START_TEST(what_takes_a_place_can_rise)
+START_TEST(missed_moments_are_left_out)
 {
-    static const uint64_t dues[] = {1, 100, 2, 110, 120, 3};
-    for (int i = 0; i < 6; i++)
-        set(i, dues[i]);
-    timers_unset(&timers, &some[3]);
-    set(6, 130);
-    expect_next(0);
-    expect_next(2);
-    expect_next(5);
-    expect_next(1);
-    expect_next(4);
-    expect_next(6);
-    expect_none();
+    open_works();
+    timer = rpc_every(instance, 100, beat, &rig);
+    const uint64_t first = engine_due(rig.engine);
+    works_pass(&rig, 100000);
+    ck_assert_int_eq(beats, 1);
+    ck_assert_uint_gt(engine_due(rig.engine), rig.host.monotonic);
+    ck_assert_uint_eq((engine_due(rig.engine) - first) % 100000000, 0);
+    ck_assert_uint_le(engine_due(rig.engine), rig.host.monotonic + 100000000);
 }
 END_TEST
 
-START_TEST(what_is_cleared_can_be_set_again)
+START_TEST(no_time_is_a_millisecond)
 {
-    set(0, 1);
-    set(1, 2);
-    timers_clear(&timers);
-    ck_assert_uint_eq(some[0].place, 0);
-    ck_assert_uint_eq(some[1].place, 0);
-    set(1, 2);
-    expect_next(1);
-    expect_none();
+    open_works();
+    timer = rpc_every(instance, 0, beat, &rig);
+    engine_tick(rig.engine);
+    ck_assert_int_eq(beats, 0);
+    works_pass(&rig, 2);
+    ck_assert_int_eq(beats, 1);
 }
 END_TEST
 
-static uint32_t draw(uint32_t *state)
+START_TEST(once_after_a_while)
 {
-    *state = *state * 1664525 + 1013904223;
-    return *state >> 8;
+    static const uint32_t times[] = {0, 1, 1000, UINT32_MAX};
+    open_works();
+    const uint64_t due = rig.host.monotonic + times[_i] * UINT64_C(1000000);
+    ck_assert_ptr_nonnull(rpc_after(instance, times[_i], beat, &rig));
+    ck_assert_uint_ge(engine_due(rig.engine), due);
+    rig.host.monotonic = due - (due > rig.host.monotonic);
+    engine_tick(rig.engine);
+    ck_assert_int_eq(beats, 0);
+    rig.host.monotonic = engine_due(rig.engine);
+    engine_tick(rig.engine);
+    ck_assert_int_eq(beats, 1);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+    works_pass(&rig, UINT32_MAX);
+    ck_assert_int_eq(beats, 1);
+}
+END_TEST
+
+static char order[8];
+
+static void note(rpc_instance *given, void *state, void *data)
+{
+    (void)given, (void)state;
+    strcat(order, data);
 }
 
-static const struct timer *first_by_search(void)
+START_TEST(the_earlier_one_first)
 {
-    const struct timer *first = NULL;
-    for (int i = 0; i < MANY; i++) {
-        const struct timer *timer = &some[i];
-        if (timer->place &&
-            (!first || timer->due < first->due || (timer->due == first->due && timer->order < first->order)))
-            first = timer;
+    static char names[][2] = {"a", "b", "c", "d"};
+    open_works();
+    rpc_after(instance, 30, note, names[0]);
+    rpc_after(instance, 10, note, names[1]);
+    rpc_after(instance, 20, note, names[2]);
+    rpc_after(instance, 10, note, names[3]);
+    works_pass(&rig, 100);
+    ck_assert_str_eq(order, "bdca");
+}
+END_TEST
+
+/* ---- Timers that start and cancel timers ---- */
+
+static void cancel_itself(rpc_instance *given, void *state, void *data)
+{
+    beat(given, state, data);
+    rpc_cancel(timer);
+}
+
+START_TEST(a_timer_may_cancel_itself)
+{
+    open_works();
+    timer = _i ? rpc_after(instance, 10, cancel_itself, &rig) : rpc_every(instance, 10, cancel_itself, &rig);
+    works_pass(&rig, 100);
+    works_pass(&rig, 100);
+    ck_assert_int_eq(beats, 1);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+}
+END_TEST
+
+static void cancel_other(rpc_instance *given, void *state, void *data)
+{
+    beat(given, state, data);
+    rpc_cancel(other);
+    other = NULL;
+}
+
+/* Also one that is due in the same round. */
+START_TEST(a_timer_may_cancel_another)
+{
+    open_works();
+    timer = rpc_after(instance, 10, cancel_other, &rig);
+    other = _i ? rpc_after(instance, 10, count_other, NULL) : rpc_every(instance, 11, count_other, NULL);
+    works_pass(&rig, 100);
+    ck_assert_int_eq(beats, 1);
+    ck_assert_int_eq(others, 0);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+}
+END_TEST
+
+static void start_anew(rpc_instance *given, void *state, void *data)
+{
+    beat(given, state, data);
+    timer = rpc_after(given, 0, start_anew, data);
+}
+
+/* It runs in each round once, or nobody else would ever run again. */
+START_TEST(a_timer_that_starts_itself_anew)
+{
+    open_works();
+    rig.host.step = _i ? 1000 : 0; /* the clock moves, or it stands still */
+    timer = rpc_after(instance, 0, start_anew, &rig);
+    for (int i = 1; i <= 5; i++) {
+        works_pass(&rig, 1);
+        ck_assert_int_eq(beats, i);
     }
-    return first;
-}
-
-START_TEST(as_if_all_were_looked_at)
-{
-    uint32_t state = 1;
-    for (int i = 0; i < ROUNDS; i++) {
-        const int which = (int)(draw(&state) % MANY);
-        if (draw(&state) % 3)
-            set(which, draw(&state) % 100);
-        else
-            timers_unset(&timers, &some[which]);
-        ck_assert_ptr_eq(timers_first(&timers), first_by_search());
-    }
+    rpc_cancel(timer);
 }
 END_TEST
 
-UNIT_MAIN("timers", open_timers, close_timers, {none_at_first, 0}, {the_smallest_due_comes_first, 0},
-          {equal_ones_come_as_they_were_set, 0}, {one_that_is_set_moves, 0}, {any_can_be_taken_out, 0},
-          {what_takes_a_place_can_rise, 0}, {what_is_cleared_can_be_set_again, 0},
-          {as_if_all_were_looked_at, 0})
+static void cancel_and_start(rpc_instance *given, void *state, void *data)
+{
+    cancel_itself(given, state, data);
+    timer = rpc_every(given, 50, beat, data);
+}
+
+START_TEST(a_timer_that_replaces_itself)
+{
+    open_works();
+    timer = rpc_every(instance, 10, cancel_and_start, &rig);
+    works_pass(&rig, 11);
+    ck_assert_int_eq(beats, 1);
+    works_pass(&rig, 49);
+    ck_assert_int_eq(beats, 1);
+    works_pass(&rig, 2);
+    ck_assert_int_eq(beats, 2);
+    rpc_cancel(timer);
+}
+END_TEST
+
+START_TEST(nothing_may_be_cancelled)
+{
+    open_works();
+    rpc_cancel(NULL);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+}
+END_TEST
+
+/* ---- Beginning and end ---- */
+
+static rpc_status start_in_init(rpc_instance *given, void *state, const void *options)
+{
+    (void)state, (void)options;
+    instance = given;
+    timer = rpc_every(given, 100, beat, &rig);
+    return timer ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* They end with the instance. */
+START_TEST(timers_of_init)
+{
+    static const rpc_module early = {.name = "early", .init = start_in_init};
+    rig_start(&rig);
+    rig_add(&rig, &early, NULL);
+    works_pass(&rig, 101);
+    ck_assert_int_eq(beats, 1);
+    engine_stop(rig.engine);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+    works_pass(&rig, 1000);
+    ck_assert_int_eq(beats, 1);
+    ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
+}
+END_TEST
+
+static rpc_status start_and_fail(rpc_instance *given, void *state, const void *options)
+{
+    start_in_init(given, state, options);
+    return RPC_INTERNAL_ERROR;
+}
+
+START_TEST(timers_of_an_init_that_failed)
+{
+    static const rpc_module early = {.name = "early", .init = start_and_fail};
+    char why[ENGINE_WHY];
+    rig_start(&rig);
+    ck_assert(!engine_add_module(rig.engine, &early, NULL, why));
+}
+END_TEST
+
+static void cancel_in_fini(void *state)
+{
+    (void)state;
+    rpc_cancel(timer);
+}
+
+/* Neither a done nor a fini has to know that all timers end now. */
+START_TEST(fini_may_cancel)
+{
+    static const rpc_module late = {.name = "late", .init = start_in_init, .fini = cancel_in_fini};
+    rig_start(&rig);
+    rig_add(&rig, &late, NULL);
+}
+END_TEST
+
+static void resume(rpc_instance *given, void *state, void *data)
+{
+    (void)given, (void)state;
+    rpc_resume(data);
+}
+
+static rpc_status wait_for_timer(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    const rpc_status status = rpc_defer(call, NULL);
+    timer = rpc_after(rpc_call_instance(call), 1000, resume, call);
+    return status;
+}
+
+static rpc_status cancel_timer(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)call, (void)state, (void)data, (void)result;
+    beats++;
+    if (how != RPC_OK)
+        rpc_cancel(timer);
+    return how;
+}
+
+START_TEST(done_may_cancel)
+{
+    works_hooks = (struct works_hooks){.run = wait_for_timer, .done = cancel_timer};
+    works_open(&rig);
+    works_call(&rig, "half", 0);
+    if (_i == 0)
+        engine_stop(rig.engine);
+    else if (_i == 1)
+        works_end_client(&rig, HOST_END_SESSION_OVER);
+    else
+        works_pass(&rig, 10000); /* both at once: the deadline is the first */
+    ck_assert_int_eq(beats, 1);
+    ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(so_many_and_no_more)
+{
+    static rpc_timer *all[MOST];
+    open_works();
+    for (int i = 0; i < MOST; i++) {
+        all[i] = i % 2 ? rpc_every(instance, 1000, beat, &rig) : rpc_after(instance, 1000, beat, &rig);
+        ck_assert_ptr_nonnull(all[i]);
+    }
+    ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
+    ck_assert_ptr_null(rpc_every(instance, 1, beat, &rig));
+    rpc_cancel(all[1]);
+    ck_assert_ptr_nonnull(rpc_after(instance, 0, beat, &rig));
+    ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
+    works_pass(&rig, 1001);
+    ck_assert_int_eq(beats, MOST);
+    for (int i = 0; i < MOST / 2 + 1; i++)
+        ck_assert_ptr_nonnull(rpc_after(instance, 1000, beat, &rig));
+    ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
+}
+END_TEST
+
+static rpc_status take_a_second(void)
+{
+    rig.host.monotonic += RIG_SECOND;
+    return RPC_OK;
+}
+
+static void beat_slowly(rpc_instance *given, void *state, void *data)
+{
+    beat(given, state, data);
+    take_a_second();
+}
+
+START_TEST(slow_timers_are_told)
+{
+    rig.options.slow_call = RIG_SECOND / 2;
+    open_works();
+    timer = rpc_every(instance, 100, beat_slowly, &rig);
+    works_pass(&rig, 101);
+    ck_assert_int_eq(beats, 1);
+    ck_assert(fake_host_logged(&rig.host, "a timer of works took 1000 ms"));
+    ck_assert_uint_eq(engine_counters(rig.engine)->slow, 1);
+}
+END_TEST
+
+UNIT_MAIN("schedule", open_rig, close_rig, {every_so_often, 0}, {missed_moments_are_left_out, 0},
+          {no_time_is_a_millisecond, 0}, {once_after_a_while, 4}, {the_earlier_one_first, 0},
+          {a_timer_may_cancel_itself, 2}, {a_timer_may_cancel_another, 2},
+          {a_timer_that_starts_itself_anew, 2}, {a_timer_that_replaces_itself, 0},
+          {nothing_may_be_cancelled, 0}, {timers_of_init, 0}, {timers_of_an_init_that_failed, 0},
+          {fini_may_cancel, 0}, {done_may_cancel, 3}, {so_many_and_no_more, 0}, {slow_timers_are_told, 0})

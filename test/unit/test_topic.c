@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/topic.c: whose a topic is, which names and prefixes can be, which prefixes can live together. */
+/* core/call/topic.c: whose a topic is, which names and prefixes can be, which prefixes can live together. */
 #include "unit.h"
 
-#include "topic.h"
+#include "call/topic.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* JSON into a buffer of fixed size: what is written, and that nothing is written behind its end. */
-#include "json.h"
+#include "shape/json.h"
 #include "unit.h"
-#include "writer.h"
+#include "shape/writer.h"
 
 #include <float.h>
 #include <math.h>

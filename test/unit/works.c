@@ -2,7 +2,7 @@
 /* A module for tests of calls that take time: see works.h. */
 #include "works.h"
 
-#include "engine_private.h"
+#include "call/engine_private.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Digests of messages: see digest.h. */
+#include "base/digest.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { FEW_BYTES = 480 };
+
+uint64_t digest_seed(void)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed)
+        return seed;
+    /* A machine that has only just been switched on: the clock has to do. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return XXH3_64bits(&now, sizeof now);
+}
+
+/* Few bytes are laid side by side, each part behind its size, and hashed at once. */
+static size_t lay_out(const struct digest_part *parts, size_t count, char *out)
+{
+    char *end = out;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t size = (uint32_t)parts[i].size;
+        memcpy(end, &size, sizeof size);
+        end += sizeof size;
+        if (size)
+            memcpy(end, parts[i].data, size);
+        end += size;
+    }
+    return (size_t)(end - out);
+}
+
+/* Of more, the parts are hashed one by one, and then their hashes. */
+static XXH128_hash_t hash_one_by_one(uint64_t seed, const struct digest_part *parts, size_t count)
+{
+    struct {
+        XXH128_hash_t hash;
+        uint64_t size;
+        uint64_t unused;
+    } inner[DIGEST_PARTS];
+    memset(inner, 0, sizeof inner);
+    for (size_t i = 0; i < count; i++) {
+        inner[i].hash = XXH3_128bits_withSeed(parts[i].data, parts[i].size, seed);
+        inner[i].size = parts[i].size;
+    }
+    return XXH3_128bits_withSeed(inner, count * sizeof inner[0], seed);
+}
+
+struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
+{
+    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)];
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].size;
+    const XXH128_hash_t hash = total <= FEW_BYTES
+                                   ? XXH3_128bits_withSeed(few, lay_out(parts, count, few), seed)
+                                   : hash_one_by_one(seed, parts, count);
+    return (struct digest){{hash.low64, hash.high64}};
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Hostile text: see text.h. */
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How long a character is that begins with this byte; 0: none does. */
+static size_t sequence_length(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xC2 && first <= 0xDF)
+        return 2;
+    if ((first & 0xF0) == 0xE0)
+        return 3;
+    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+}
+
+size_t text_decode(const char *text, size_t size, uint32_t *character)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *byte = (const unsigned char *)text;
+    const size_t length = size ? sequence_length(byte[0]) : 0;
+    if (length <= 1) {
+        if (length)
+            *character = byte[0];
+        return length;
+    }
+    if (length > size)
+        return 0;
+
+    uint32_t value = byte[0] & (0xFFU >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((byte[i] & 0xC0) != 0x80)
+            return 0;
+        value = value << 6 | (byte[i] & 0x3FU);
+    }
+    if (value < smallest[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF))
+        return 0;
+    *character = value;
+    return length;
+}
+
+bool text_is_utf8(const char *text, size_t *characters)
+{
+    const char *end = text + strlen(text);
+    *characters = 0;
+    while (text < end) {
+        uint32_t character;
+        const size_t length = text_decode(text, (size_t)(end - text), &character);
+        if (!length)
+            return false;
+        text += length;
+        ++*characters;
+    }
+    return true;
+}
+
+static bool fits_topic(uint32_t character)
+{
+    if (character < 0x20 || (character >= 0x7F && character <= 0x9F))
+        return false;
+    if ((character >= 0xFDD0 && character <= 0xFDEF) || (character & 0xFFFE) == 0xFFFE)
+        return false;
+    return character != '+' && character != '#';
+}
+
+bool text_is_topic(const char *text)
+{
+    const char *end = text + strlen(text);
+    while (text < end) {
+        uint32_t character;
+        const size_t length = text_decode(text, (size_t)(end - text), &character);
+        if (!length || !fits_topic(character))
+            return false;
+        text += length;
+    }
+    return true;
+}
+
+size_t text_cut(const char *text, size_t limit)
+{
+    const size_t length = strlen(text);
+    if (length <= limit)
+        return length;
+    while (limit && ((unsigned char)text[limit] & 0xC0) == 0x80)
+        limit--;
+    return limit;
+}
+
+static bool is_printable(char c)
+{
+    return c >= ' ' && c <= '~' && c != '\\';
+}
+
+const char *text_printable(const char *text, char *out, size_t capacity)
+{
+    size_t used = 0;
+    size_t cut = 0; /* where "..." still fits */
+    for (; *text; text++) {
+        const size_t needed = is_printable(*text) ? 1 : 4;
+        if (used + sizeof "..." <= capacity)
+            cut = used;
+        if (used + needed >= capacity) {
+            memcpy(out + cut, "...", sizeof "...");
+            return out;
+        }
+        if (needed == 1)
+            out[used] = *text;
+        else
+            snprintf(out + used, 5, "\\x%02X", (unsigned)(unsigned char)*text);
+        used += needed;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+bool text_has_word(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    for (list += strspn(list, " "); *list; list += strspn(list, " ")) {
+        const size_t listed = strcspn(list, " ");
+        if (listed == length && memcmp(list, word, length) == 0)
+            return true;
+        list += listed;
+    }
+    return false;
+}

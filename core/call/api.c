@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The functions of mosquitto_rpc.h: what a handler may ask and do. Their contracts stand there. */
+#include "call/engine_private.h"
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MESSAGE_MAX = 512 }; /* bytes of an error's message */
+
+const char *rpc_call_method(const rpc_call *call)
+{
+    return call->method->declared->name;
+}
+
+double rpc_call_time(const rpc_call *call)
+{
+    return exchange_time(call->exchange);
+}
+
+const char *rpc_caller_id(const rpc_call *call)
+{
+    return call->exchange->message->client->id;
+}
+
+const char *rpc_caller_user(const rpc_call *call)
+{
+    return call->exchange->message->client->user;
+}
+
+const char *rpc_caller_address(const rpc_call *call)
+{
+    return call->exchange->message->client->address;
+}
+
+int rpc_caller_version(const rpc_call *call)
+{
+    return call->exchange->message->client->version;
+}
+
+rpc_instance *rpc_call_instance(const rpc_call *call)
+{
+    return call->method->instance;
+}
+
+const char *rpc_prefix(const rpc_instance *instance)
+{
+    return instance->engine->options.prefix;
+}
+
+double rpc_time(const rpc_instance *instance)
+{
+    const struct host *host = &instance->engine->host;
+    return host->wall_clock(host->context);
+}
+
+void *rpc_alloc(rpc_call *call, size_t size)
+{
+    return arena_alloc(&call->arena, size);
+}
+
+char *rpc_printf(rpc_call *call, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = arena_vprintf(&call->arena, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+/* ---- Raising ---- */
+
+static rpc_status handler_fault(const rpc_call *call, const char *code, const char *why)
+{
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
+    return RPC_INTERNAL_ERROR;
+}
+
+typedef rpc_status (*encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
+                              char why[FIELDS_WHY]);
+
+/* JSON text in memory of the call. NULL: data does not fit, is over the limit, or no memory. */
+static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape *shape, const void *data)
+{
+    char why[FIELDS_WHY];
+    struct writer writer = answer_writer(call->engine);
+    if (encode_shape(shape, data, &writer, why) == RPC_OK)
+        return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
+    engine_log(call->engine, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name, why);
+    return NULL;
+}
+
+const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
+{
+    return encode(call, fields_encode, shape, data);
+}
+
+/* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
+static const char *make_message(rpc_call *call, const char *format, va_list arguments)
+{
+    char *message = arena_vprintf(&call->arena, format, arguments);
+    if (!message)
+        return NULL;
+    message[text_cut(message, MESSAGE_MAX)] = '\0';
+    size_t characters;
+    if (text_is_utf8(message, &characters))
+        return message;
+    char *safe = arena_alloc(&call->arena, MESSAGE_MAX);
+    return safe ? text_printable(message, safe, MESSAGE_MAX) : NULL;
+}
+
+static rpc_status raise_error(rpc_call *call, const char *code, const void *data, const char *format,
+                              va_list arguments)
+{
+    const rpc_error *declared = registry_find_error(call->method->declared, code);
+    const rpc_status status = declared ? RPC_RAISED : status_find(code);
+    if (status == RPC_RAISED && !declared)
+        return handler_fault(call, code, "the method declares no such error");
+    if (data && (!declared || !declared->data))
+        return handler_fault(call, code, "the error declares no data");
+    const char *message = make_message(call, format, arguments);
+    const char *extra = data ? encode(call, fields_encode_members, declared->data, data) : NULL;
+    call->failure = (struct failure){status, declared ? declared->code : status_name(status), message, extra};
+    return status;
+}
+
+rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const rpc_status status = raise_error(call, code, NULL, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const rpc_status status = raise_error(call, code, data, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+/* ---- Announcing and logging ---- */
+
+rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
+{
+    struct engine *engine = instance->engine;
+    if (engine->stopping)
+        return RPC_CANCELLED;
+    const struct registry_event *found = registry_find_event(&engine->registry, event);
+    if (!found || found->instance != instance || !found->declared->data) {
+        engine_log(engine, RPC_LOG_ERROR, "module %s announced %.128s, which it does not declare with data",
+                   instance->module->name, event);
+        return RPC_INTERNAL_ERROR;
+    }
+    char why[FIELDS_WHY];
+    const rpc_status status = answer_announce(engine, call, found, data, why);
+    if (status != RPC_INVALID_PARAMS)
+        return status;
+    engine_log(engine, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
+               instance->module->name, event, why);
+    return RPC_INTERNAL_ERROR;
+}
+
+void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    engine_log_through(instance->engine, instance->gates, level, "%s: %s", instance->module->name, text);
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Modules, methods and events: see registry.h. A table that is wrong must be found when the broker starts
+ * and not by the first caller, so everything that can be checked is checked here.
+ */
+#include "call/registry.h"
+
+#include "base/status.h"
+#include "call/topic.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ERROR_CODE_MAX = 64 };
+
+/* Where a fault was found, for the explanation. */
+struct place {
+    const char *module;
+    const char *kind; /* "method", "event", … */
+    const char *name;
+    char *why;
+};
+
+static bool fault(const struct place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Explains; returns false, so that callers can return it. */
+static bool fault(const struct place *place, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int used =
+        snprintf(place->why, REGISTRY_WHY, "module %s: %s %s: ", place->module, place->kind, place->name);
+    if (used > 0 && used < REGISTRY_WHY)
+        vsnprintf(place->why + used, REGISTRY_WHY - (size_t)used, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool no_memory(const struct place *place)
+{
+    return fault(place, "no memory");
+}
+
+/* Checks a shape that is only ever encoded. */
+static bool check_output(const struct place *place, const rpc_shape *shape, const char *role)
+{
+    char why[FIELDS_WHY];
+    struct fields fields;
+    if (shape && shape->form == RPC_FORM_BYTES)
+        return fault(place, "its %s cannot be raw bytes", role);
+    const rpc_status status = fields_prepare(&fields, shape, why);
+    fields_release(&fields);
+    if (status == RPC_INVALID_PARAMS)
+        return fault(place, "its %s: %s", role, why);
+    return status == RPC_OK || no_memory(place);
+}
+
+static bool check_name(const struct place *place)
+{
+    return topic_is_name(place->name) ||
+           fault(place,
+                 "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at "
+                 "most %d bytes",
+                 TOPIC_NAME_MAX);
+}
+
+/* ---- Errors ---- */
+
+static bool is_code(const char *code)
+{
+    const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return length && !code[length] && length <= ERROR_CODE_MAX;
+}
+
+static bool check_error_members(const struct place *place, const rpc_error *error)
+{
+    static const char *const taken[] = {"method", "err", "msg"};
+    if (error->data->form != RPC_FORM_OBJECT)
+        return fault(place, "the data of error %s is no object", error->code);
+    for (size_t i = 0; i < error->data->count; i++) {
+        for (size_t j = 0; j < sizeof taken / sizeof taken[0]; j++) {
+            if (strcmp(fields_name(&error->data->fields[i]), taken[j]) == 0)
+                return fault(place, "the data of error %s redefines the member %s", error->code, taken[j]);
+        }
+    }
+    return true;
+}
+
+static bool check_error(const struct place *place, const rpc_error *error)
+{
+    if (!is_code(error->code) || strcmp(error->code, "ok") == 0 || strcmp(error->code, "raised") == 0 ||
+        status_find(error->code) != RPC_RAISED)
+        return fault(place, "%s is no code for an error of its own", error->code);
+    if (!error->data)
+        return true;
+    return check_output(place, error->data, "error data") && check_error_members(place, error);
+}
+
+static bool check_errors(const struct place *place, const rpc_method *method)
+{
+    for (const rpc_error *error = method->errors; error && error->code; error++) {
+        if (!check_error(place, error))
+            return false;
+        if (registry_find_error(method, error->code) != error)
+            return fault(place, "the error %s is declared twice", error->code);
+    }
+    return true;
+}
+
+const rpc_error *registry_find_error(const rpc_method *method, const char *code)
+{
+    for (const rpc_error *error = method->errors; error && error->code; error++) {
+        if (strcmp(error->code, code) == 0)
+            return error;
+    }
+    return NULL;
+}
+
+/* ---- Events ---- */
+
+static void free_event(struct registry_event *event)
+{
+    free(event->topic);
+    free(event);
+}
+
+static bool insert_event(struct registry *registry, struct registry_event *event)
+{
+    const char *name = event->declared->name;
+    HASH_ADD_KEYPTR(hh, registry->events, name, strlen(name), event);
+    return event->hh.tbl != NULL;
+}
+
+static bool add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
+                      const rpc_event *declared, char *why)
+{
+    const struct place place = {instance->module->name, "event", declared->name, why};
+    if (!check_name(&place) || !check_output(&place, declared->data, "data"))
+        return false;
+    if (strcmp(declared->name, "error") == 0)
+        return fault(&place, "the name belongs to the engine");
+    if (registry_find_event(registry, declared->name))
+        return fault(&place, "declared twice");
+
+    struct registry_event *event = calloc(1, sizeof *event);
+    if (!event)
+        return no_memory(&place);
+    event->declared = declared;
+    event->instance = instance;
+    event->topic = topic_of_event(prefix, declared->name);
+    if (event->topic && insert_event(registry, event))
+        return true;
+    free_event(event);
+    return no_memory(&place);
+}
+
+const struct registry_event *registry_find_event(const struct registry *registry, const char *name)
+{
+    struct registry_event *event;
+    HASH_FIND_STR(registry->events, name, event);
+    return event;
+}
+
+/* ---- Methods ---- */
+
+static void free_method(struct registry_method *method)
+{
+    fields_release(&method->params);
+    free(method);
+}
+
+/* Finds the event that a method names; NULL is none. */
+static bool resolve_event(const struct registry *registry, const struct place *place,
+                          const rpc_instance *instance, const char *name, const struct registry_event **out)
+{
+    *out = name ? registry_find_event(registry, name) : NULL;
+    if (!name || (*out && (*out)->instance == instance))
+        return true;
+    return fault(place, "it announces %s, which the module does not declare", name);
+}
+
+static bool fill_method(const struct registry *registry, const struct place *place,
+                        struct registry_method *method)
+{
+    const rpc_method *declared = method->declared;
+    char why[FIELDS_WHY];
+    const rpc_status status = fields_prepare(&method->params, declared->params, why);
+    if (status == RPC_INVALID_PARAMS)
+        return fault(place, "its parameters: %s", why);
+    if (status != RPC_OK)
+        return no_memory(place);
+    return resolve_event(registry, place, method->instance, declared->event, &method->event) &&
+           resolve_event(registry, place, method->instance, declared->error_event, &method->error_event);
+}
+
+static bool insert_method(struct registry *registry, struct registry_method *method)
+{
+    const char *name = method->declared->name;
+    HASH_ADD_KEYPTR(hh, registry->methods, name, strlen(name), method);
+    return method->hh.tbl != NULL;
+}
+
+static bool add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
+                       char *why)
+{
+    const struct place place = {instance->module->name, "method", declared->name, why};
+    if (!check_name(&place) || !check_output(&place, declared->result, "result") ||
+        !check_errors(&place, declared))
+        return false;
+    if (!declared->run)
+        return fault(&place, "it has no handler");
+    if (declared->work && !declared->done)
+        return fault(&place, "it has work, but no done to end it");
+    if (registry_find_method(registry, declared->name))
+        return fault(&place, "declared twice");
+
+    struct registry_method *method = calloc(1, sizeof *method);
+    if (!method)
+        return no_memory(&place);
+    method->declared = declared;
+    method->instance = instance;
+    if (!fill_method(registry, &place, method)) {
+        free_method(method);
+        return false;
+    }
+    if (insert_method(registry, method))
+        return true;
+    free_method(method);
+    return no_memory(&place);
+}
+
+struct registry_method *registry_find_method(const struct registry *registry, const char *name)
+{
+    struct registry_method *method;
+    HASH_FIND_STR(registry->methods, name, method);
+    return method;
+}
+
+/* ---- Instances ---- */
+
+static rpc_instance *add_instance(struct registry *registry, struct engine *engine, const rpc_module *module)
+{
+    rpc_instance *instance = calloc(1, sizeof *instance);
+    if (!instance)
+        return NULL;
+    instance->state = module->state_size ? calloc(1, module->state_size) : NULL;
+    if (module->state_size && !instance->state) {
+        free(instance);
+        return NULL;
+    }
+    instance->engine = engine;
+    instance->module = module;
+    instance->next = registry->instances;
+    registry->instances = instance;
+    return instance;
+}
+
+static bool add_tables(struct registry *registry, rpc_instance *instance, const char *prefix, char *why)
+{
+    const rpc_module *module = instance->module;
+    for (const rpc_event *event = module->events; event && event->name; event++) {
+        if (!add_event(registry, instance, prefix, event, why))
+            return false;
+    }
+    for (const rpc_method *method = module->methods; method && method->name; method++) {
+        if (!add_method(registry, instance, method, why))
+            return false;
+    }
+    return true;
+}
+
+static bool check_module_name(const struct place *place)
+{
+    const char *name = place->module;
+    const size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789");
+    return (*name >= 'a' && *name <= 'z' && !name[length]) ||
+           fault(place, "a module's name is [a-z][a-z0-9]*");
+}
+
+bool registry_add(struct registry *registry, struct engine *engine, const char *prefix,
+                  const rpc_module *module, const void *options, char why[REGISTRY_WHY])
+{
+    const struct place place = {module->name, "prefix", prefix, why};
+    if (!check_module_name(&place))
+        return false;
+    rpc_instance *instance = add_instance(registry, engine, module);
+    if (!instance)
+        return no_memory(&place);
+    if (!add_tables(registry, instance, prefix, why))
+        return false;
+    instance->started = true;
+    if (module->init && module->init(instance, instance->state, options) != RPC_OK)
+        return fault(&place, "it could not be started");
+    return true;
+}
+
+static void free_instance(rpc_instance *instance)
+{
+    if (instance->abandoned)
+        return;
+    if (instance->started && instance->module->fini)
+        instance->module->fini(instance->state);
+    free(instance->state);
+    free(instance);
+}
+
+void registry_clear(struct registry *registry)
+{
+    while (registry->instances) {
+        rpc_instance *instance = registry->instances;
+        registry->instances = instance->next;
+        free_instance(instance);
+    }
+    struct registry_method *method, *next_method;
+    HASH_ITER(hh, registry->methods, method, next_method)
+    {
+        HASH_DEL(registry->methods, method);
+        free_method(method);
+    }
+    struct registry_event *event, *next_event;
+    HASH_ITER(hh, registry->events, event, next_event)
+    {
+        HASH_DEL(registry->events, event);
+        free_event(event);
+    }
+}

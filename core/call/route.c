@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Where the reply to a message goes (protocol, section 3): see engine_private.h. */
+#include "call/engine_private.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+static rpc_status malformed(struct exchange *exchange, const char *what)
+{
+    exchange->to.topic = NULL;
+    exchange->id_json = NULL;
+    if (exchange->method || exchange->kind == TOPIC_JSONRPC) /* or it was logged as unknown */
+        engine_log(exchange->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
+                   exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
+                   what);
+    return call_fail(&exchange->call, RPC_INVALID_REQUEST, "the call has %s", what);
+}
+
+/* ---- Response Topics ---- */
+
+static bool can_be_replied_to(const char *topic)
+{
+    return *topic && *topic != '$' && strlen(topic) <= TOPIC_REPLY_MAX && text_is_topic(topic);
+}
+
+/*
+ * With reply_delivery subscribed replies go below {prefix}/reply/{client id}/. The id has to be one level of
+ * a topic, or one client's replies could lie below another's.
+ */
+static bool has_own_replies(const struct exchange *exchange)
+{
+    const char *id = exchange->message->client->id;
+    return *id && !strchr(id, '/') && text_is_topic(id);
+}
+
+/* NULL: no memory. */
+static const char *own_replies(struct exchange *exchange)
+{
+    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->options.prefix,
+                        exchange->message->client->id);
+}
+
+/* A Response Topic is so short that the arena has room for what is not longer. */
+static bool is_own(struct exchange *exchange, const char *topic)
+{
+    if (!has_own_replies(exchange) || strlen(exchange->message->client->id) > TOPIC_REPLY_MAX)
+        return false;
+    const char *own = own_replies(exchange);
+    return own && strncmp(topic, own, strlen(own)) == 0;
+}
+
+rpc_status route_by_response_topic(struct exchange *exchange)
+{
+    const struct host_message *message = exchange->message;
+    const struct engine *engine = exchange->engine;
+    const char *topic = message->response_topic;
+    if (!can_be_replied_to(topic))
+        return malformed(exchange, "a Response Topic that cannot be replied to");
+    if (!engine->host.topic_matches(engine->host.context, engine->options.response_topic_filter, topic))
+        return malformed(exchange, "a Response Topic outside response_topic_filter");
+    if (engine->options.reply_to_subscribers && !is_own(exchange, topic))
+        return malformed(exchange, "a Response Topic that is not below the client's own reply topic");
+    exchange->to.topic = topic;
+    exchange->identity = message->correlation_size;
+    return RPC_OK;
+}
+
+/* ---- Tokens ---- */
+
+/* {prefix}/call/{method}/response/ and its likes. NULL: no memory. */
+static const char *replies_of(struct exchange *exchange)
+{
+    const char *prefix = exchange->engine->options.prefix;
+    if (exchange->engine->options.reply_to_subscribers)
+        return own_replies(exchange);
+    if (exchange->kind == TOPIC_JSONRPC)
+        return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
+    return arena_printf(&exchange->arena, "%s/call/%s/response/", prefix, exchange->name);
+}
+
+static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
+{
+    if (exchange->engine->options.reply_to_subscribers && !has_own_replies(exchange))
+        return malformed(exchange, what);
+    const char *head = replies_of(exchange);
+    const char *tail = arena_copy(&exchange->arena, token, size);
+    if (!head || !tail)
+        return RPC_INTERNAL_ERROR;
+    if (size > TOPIC_REPLY_MAX || !text_is_topic(tail) || strlen(head) + size > TOPIC_MAX)
+        return malformed(exchange, what);
+    exchange->to.topic = arena_printf(&exchange->arena, "%s%s", head, tail);
+    return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* Takes request_id out of the parameters, for the rest of them is the method's. */
+rpc_status route_by_request_id(struct exchange *exchange)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(exchange->tree, "request_id");
+    if (!cJSON_IsString(member))
+        return RPC_OK;
+    const char *id = member->valuestring;
+    const size_t size = strlen(id);
+    const rpc_status status =
+        route_by_token(exchange, id, size, "a request_id that cannot be part of a topic");
+    if (status != RPC_OK)
+        return status;
+    exchange->id_json = json_printed(member, &exchange->arena);
+    exchange->identity = size;
+    cJSON_DeleteItemFromObjectCaseSensitive(exchange->tree, "request_id");
+    return exchange->id_json ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
+static const char *without_plus(struct arena *arena, const char *number)
+{
+    const char *plus = strchr(number, '+');
+    return plus ? arena_printf(arena, "%.*s%s", (int)(plus - number), number, plus + 1) : number;
+}
+
+rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
+{
+    const bool is_string = cJSON_IsString(id);
+    const char *text = is_string ? id->valuestring : json_printed(id, &exchange->arena);
+    if (text && !cJSON_IsNull(id) && exchange->identity < strlen(text))
+        exchange->identity = strlen(text);
+    if (text && exchange->to.topic)
+        return RPC_OK;
+    const char *token = text && !is_string ? without_plus(&exchange->arena, text) : text;
+    if (!token)
+        return RPC_INTERNAL_ERROR;
+    const char *colon = strrchr(token, ':');
+    return route_by_token(exchange, token, colon ? (size_t)(colon - token) : strlen(token),
+                          "a JSON-RPC id whose token cannot be part of a topic");
+}

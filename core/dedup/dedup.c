@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Messages that come again (protocol, section 6, and the redelivery guard): see engine_private.h. There are
+ * two ways to know one. A caller that wants to be sure gives its call an identity, and the same message
+ * within the window is the same call. A call that was sent at QoS 2 is also known by its place in the
+ * client's order: after its connection was cut a client sends again what was not acknowledged, in order and
+ * before anything else, and the broker shows neither packet identifiers nor which messages are sent again.
+ *
+ * Calls at QoS 1, of methods that change nothing, and those that are malformed have their place in the order,
+ * too; but when they come again they are carried out, or known by their identity.
+ */
+#include "call/engine_private.h"
+
+#include "base/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum {
+    LASTING_IDENTITY = 16, /* bytes; a shorter one may be a counter that starts again */
+    WAITERS_MAX = 16       /* copies of one call that wait; they are all the same client's */
+};
+
+/* A caller whose call was already being carried out. */
+struct waiter {
+    struct destination to; /* what it points at is in `memory` */
+    struct recall *recall;
+    struct waiter *prev, *next; /* among those that wait for the same */
+    struct caller *caller;
+    struct waiter *caller_prev, *caller_next; /* among its caller's */
+    char memory[];
+};
+
+/* ---- What a message is ---- */
+
+static struct digest_part part_of(const char *text)
+{
+    return text ? (struct digest_part){text, strlen(text)} : (struct digest_part){NULL, 0};
+}
+
+/* The user is a part of it: a client id may be taken by somebody else, whom the reply does not concern. */
+static struct digest digest_of_message(const struct exchange *exchange, bool in_order)
+{
+    const struct host_message *message = exchange->message;
+    const struct digest_part parts[] = {
+        part_of(message->client->id),
+        part_of(message->client->user),
+        part_of(message->topic),
+        {message->correlation, message->correlation_size},
+        {message->payload, message->size},
+        /* What a client sends again is the same in all respects; what it repeats need not be. */
+        part_of(message->response_topic),
+        {&message->qos, sizeof message->qos},
+    };
+    enum { ALL = sizeof parts / sizeof parts[0] };
+    _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
+    return digest_of(exchange->engine->seed, parts, in_order ? ALL : ALL - 2);
+}
+
+static const struct registry_method *method_of_item(const struct exchange *exchange, const cJSON *item)
+{
+    const struct jsonrpc_request request = jsonrpc_read(item);
+    return request.method ? registry_find_method(&exchange->engine->registry, request.method) : NULL;
+}
+
+static bool changes_nothing(const struct registry_method *method)
+{
+    return !method || method->declared->read_only;
+}
+
+/* Whether running it again does no harm. */
+static bool may_run_again(const struct exchange *exchange)
+{
+    if (exchange->kind != TOPIC_JSONRPC)
+        return changes_nothing(exchange->method);
+    if (!exchange->batch)
+        return changes_nothing(exchange->call.method);
+    for (const cJSON *item = exchange->calls->child; item; item = item->next) {
+        if (!changes_nothing(method_of_item(exchange, item)))
+            return false;
+    }
+    return true;
+}
+
+static bool has_identity(const struct exchange *exchange)
+{
+    return exchange->engine->duplicates.window && exchange->call.asked && exchange->identity > 0;
+}
+
+/* ---- Answers from memory ---- */
+
+static struct waiter *make_waiter(const struct destination *to)
+{
+    const size_t id = strlen(to->client.id) + 1;
+    const size_t topic = strlen(to->topic) + 1;
+    struct waiter *waiter = malloc(sizeof *waiter + id + topic + to->correlation_size);
+    if (!waiter)
+        return NULL;
+    waiter->to = *to;
+    waiter->to.client.user = waiter->to.client.address = NULL;
+    waiter->to.client.id = memcpy(waiter->memory, to->client.id, id);
+    waiter->to.topic = memcpy(waiter->memory + id, to->topic, topic);
+    if (to->correlation)
+        waiter->to.correlation = memcpy(waiter->memory + id + topic, to->correlation, to->correlation_size);
+    return waiter;
+}
+
+static void enter_waiter(struct waiter *waiter, struct recall *recall, struct caller *caller)
+{
+    struct waiter *waiting = recall->waiting;
+    waiter->recall = recall;
+    waiter->caller = caller;
+    DL_APPEND(waiting, waiter);
+    recall->waiting = waiting;
+    DL_APPEND2(caller->waiters, waiter, caller_prev, caller_next);
+}
+
+static void free_waiter(struct waiter *waiter)
+{
+    struct waiter *waiting = waiter->recall->waiting;
+    DL_DELETE(waiting, waiter);
+    waiter->recall->waiting = waiting;
+    DL_DELETE2(waiter->caller->waiters, waiter, caller_prev, caller_next);
+    callers_settle(waiter->caller);
+    free(waiter);
+}
+
+/* Without memory, or behind too many others, it does not wait: it came again, and may come once more. */
+static void wait_for(struct engine *engine, struct recall *recall, const struct destination *to)
+{
+    struct waiter *waiting = recall->waiting, *waiter;
+    int count;
+    DL_COUNT(waiting, waiter, count);
+    waiter = to->topic && count < WAITERS_MAX ? make_waiter(to) : NULL;
+    struct caller *caller = waiter ? callers_meet(&engine->callers, to->client.connection) : NULL;
+    if (caller)
+        enter_waiter(waiter, recall, caller);
+    else
+        free(waiter);
+}
+
+void once_answer_again(const struct exchange *exchange, struct recall *recall)
+{
+    exchange->engine->counters.duplicates++;
+    if (!recall->finished)
+        wait_for(exchange->engine, recall, &exchange->to);
+    else if (recall->reply && exchange->to.topic)
+        answer_send(exchange->engine, &exchange->to, recall->status, recall->reply, recall->size);
+}
+
+/* ---- By identity ---- */
+
+static bool is_bound(const struct exchange *exchange)
+{
+    return exchange->identity < LASTING_IDENTITY;
+}
+
+/*
+ * A short identity belongs to the client's session, whose record is looked up first: what was bound to an
+ * earlier one is forgotten by that.
+ */
+struct recall *once_find_known(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    if (!has_identity(exchange) || may_run_again(exchange))
+        return NULL;
+    const uint64_t now = exchange_now(exchange);
+    exchange->identified = true;
+    exchange->key = digest_of_message(exchange, false);
+    if (is_bound(exchange))
+        exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
+    return recalls_find(&engine->duplicates, &exchange->key, now);
+}
+
+static struct recall *enter(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    struct client *owner = is_bound(exchange) ? exchange->client : NULL;
+    if (is_bound(exchange) && !owner)
+        return NULL;
+    return recalls_enter(&engine->duplicates, &exchange->key, true, owner, exchange_now(exchange));
+}
+
+rpc_status once_promise(struct exchange *exchange)
+{
+    if (!exchange->identified)
+        return RPC_OK;
+    exchange->recall = enter(exchange);
+    return exchange->recall ? RPC_OK
+                            : call_fail(&exchange->call, RPC_OVERLOADED,
+                                        "there is no room to keep the call from being carried out twice");
+}
+
+/* ---- By its place in the client's order ---- */
+
+/* A message at QoS 0 is never sent again: whoever sends one has nothing left to repeat. */
+static void end_guard(struct engine *engine, const struct host_message *message, uint64_t now)
+{
+    struct client *client = clients_meet_again(&engine->clients, message->client, now);
+    if (client)
+        clients_end_guard(&engine->clients, client);
+}
+
+/* Calls that were refused for the moment were not carried out: their repetition is a new attempt. */
+static bool is_refusal(const char *status)
+{
+    return status == status_name(RPC_OVERLOADED) || status == status_name(RPC_RATE_LIMITED);
+}
+
+/* Likewise those that were still waiting when their time was over; but not those that had begun before. */
+static bool was_not_carried_out(const struct exchange *exchange)
+{
+    return exchange->unbegun || (!exchange->begun && is_refusal(exchange->status));
+}
+
+/* Its reply may be known by its identity only, where that was how it was answered. */
+static bool lacks_reply(const struct exchange *exchange, const struct recall *recall)
+{
+    return recall->finished && !recall->reply && has_identity(exchange);
+}
+
+static struct recall *find_in_order(struct exchange *exchange, bool sound, uint64_t now)
+{
+    struct engine *engine = exchange->engine;
+    struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
+    if (!client)
+        return NULL;
+    exchange->guarded = sound && exchange->message->qos == 2 && !may_run_again(exchange);
+    const struct digest key = digest_of_message(exchange, true);
+    struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
+    if (!recall) {
+        exchange->noted = clients_note(&engine->clients, client, &key, now);
+        return NULL;
+    }
+    if (!exchange->guarded || lacks_reply(exchange, recall))
+        return NULL;
+    if (!recall->finished || recall->status)
+        return recall;
+    recalls_reopen(&engine->ordered, recall);
+    exchange->noted = recall;
+    return NULL;
+}
+
+struct recall *once_find_sent_again(struct exchange *exchange, bool sound)
+{
+    struct engine *engine = exchange->engine;
+    if (!engine->options.redelivery_guard)
+        return NULL;
+    if (exchange->message->qos > 0)
+        return find_in_order(exchange, sound, exchange_now(exchange));
+    if (engine->ordered.count)
+        end_guard(engine, exchange->message, exchange_now(exchange));
+    return NULL;
+}
+
+/* ---- The end of the first ---- */
+
+static void free_waiters(struct recall *recall)
+{
+    while (recall->waiting)
+        free_waiter(recall->waiting);
+}
+
+static void answer_waiters(const struct exchange *exchange, struct recall *recall)
+{
+    const struct waiter *waiter;
+    DL_FOREACH((const struct waiter *)recall->waiting, waiter)
+    {
+        if (exchange->out.used)
+            answer_send(exchange->engine, &waiter->to, exchange->status, exchange->out.out,
+                        exchange->out.used);
+    }
+    free_waiters(recall);
+}
+
+/* The reply as it is to be remembered; to a notification there is none. */
+static const char *reply_of(const struct exchange *exchange)
+{
+    return exchange->to.topic && exchange->out.used ? exchange->out.out : NULL;
+}
+
+/* Without a status it was not carried out. */
+static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
+                   const char *reply)
+{
+    const char *status = was_not_carried_out(exchange) ? NULL : exchange->status;
+    answer_waiters(exchange, recall);
+    recalls_finish(recalls, recall, status, reply, reply ? exchange->out.used : 0);
+}
+
+/* In the client's order a call keeps its place, or those behind it would not be known any more. */
+void once_finish(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const bool refused = was_not_carried_out(exchange);
+    if (exchange->recall && refused)
+        recalls_forget(&engine->duplicates, exchange->recall);
+    if (exchange->recall)
+        finish(exchange, &engine->duplicates, exchange->recall, reply_of(exchange));
+    if (exchange->noted)
+        finish(exchange, &engine->ordered, exchange->noted,
+               !refused && exchange->guarded ? reply_of(exchange) : NULL);
+}
+
+void once_drop_waiting(struct engine *engine, const void *connection)
+{
+    const struct caller *caller;
+    while ((caller = callers_find(&engine->callers, connection)) && caller->waiters)
+        free_waiter(caller->waiters);
+}
+
+static void clear(struct recalls *recalls)
+{
+    struct recall *recall;
+    DL_FOREACH(recalls->unfinished, recall)
+    {
+        free_waiters(recall);
+    }
+    recalls_clear(recalls);
+}
+
+void once_clear(struct engine *engine)
+{
+    clear(&engine->duplicates);
+    clear(&engine->ordered);
+    clients_clear(&engine->clients);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The OpenRPC 1.3.2 document of a service. What OpenRPC has no word for stands in extensions:
+ *
+ *   x-mqtt    in a method: its topics, highest QoS, what its payload is, whether it is read-only, its events
+ *   x-errors  in a method: the errors it declares, each with the schema of its error object
+ *   x-unit    in a schema: the unit of a number
+ *   x-events  in the document: every event, with its topic and the schema of its payload
+ *   x-topics  in the document: the topics that methods and events have in common, as far as they are in force
+ *   x-limits  in the document: what is refused for its size or its rate, and how long a repetition is known
+ *
+ * Thread: any. These functions touch nothing but their arguments.
+ */
+#ifndef CORE_OPENRPC_H
+#define CORE_OPENRPC_H
+
+#include "describe/catalogue.h"
+
+/* The whole document. */
+void openrpc_write(const struct catalogue *catalogue, struct writer *writer);
+
+/* One Method Object of the document, as it stands there. */
+void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
+                          const rpc_method *method, struct writer *writer);
+
+/* One element of x-events, as it stands there. */
+void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *module, const rpc_event *event,
+                         struct writer *writer);
+
+#endif

@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Readers of field tables: see fields.h. For each kind there is one row in `fields_kinds`: how it is
+ * decoded, encoded and described. A new kind is a new row. Arrays are no kind: their elements are of one.
+ * The checking of tables is in fields_check.c.
+ */
+#include "shape/fields_private.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *fields_name(const rpc_field *field)
+{
+    return field->name ? field->name : field->member;
+}
+
+bool fields_may_miss(const rpc_field *field)
+{
+    return field->optional || field->default_json;
+}
+
+/* ---- Explanations ---- */
+
+/* Ends a text that may have been cut within a character before that character. */
+static void end_at_character(char *text)
+{
+    const size_t length = strlen(text);
+    size_t last = length;
+    uint32_t character;
+    while (last && ((unsigned char)text[last - 1] & 0xC0) == 0x80)
+        last--;
+    if (last && !text_decode(text + last - 1, length - last + 1, &character))
+        text[last - 1] = '\0';
+}
+
+static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
+{
+    const size_t used = strlen(out);
+    const int needed = vsnprintf(out + used, capacity - used, format, arguments);
+    if (needed >= 0 && (size_t)needed >= capacity - used)
+        end_at_character(out);
+}
+
+static void append(char *out, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void append(char *out, size_t capacity, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    append_all(out, capacity, format, arguments);
+    va_end(arguments);
+}
+
+/* Appends where a walk is: readings[3].value. An array of which no certain element is meant: readings[]. */
+static void append_path(char *out, const struct fields_step *step)
+{
+    enum { NAME_SHOWN = 40 }; /* bytes: eight of them, with indices, leave room for what is wrong */
+    if (!step || !step->field)
+        return;
+    if (step->outer) {
+        const bool any = step->outer->field->counter && step->outer->index == FIELDS_NO_INDEX;
+        append_path(out, step->outer);
+        append(out, FIELDS_WHY, any ? "[]." : ".");
+    }
+    const char *name = fields_name(step->field);
+    append(out, FIELDS_WHY, "%.*s", (int)text_cut(name, NAME_SHOWN), name);
+    if (step->index != FIELDS_NO_INDEX)
+        append(out, FIELDS_WHY, "[%zu]", step->index);
+}
+
+rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
+{
+    va_list arguments;
+    walk->why[0] = '\0';
+    append_path(walk->why, walk->step);
+    va_start(arguments, format);
+    append_all(walk->why, FIELDS_WHY, format, arguments);
+    va_end(arguments);
+    return RPC_INVALID_PARAMS;
+}
+
+static bool in_element(const struct fields_walk *walk)
+{
+    return walk->step->index != FIELDS_NO_INDEX;
+}
+
+static const char *describe_one(const rpc_field *field, char *out, size_t capacity);
+
+static rpc_status must_be(struct fields_walk *walk, const rpc_field *field)
+{
+    char what[FIELDS_WHY];
+    return fields_misfit(walk, " must be %s",
+                         in_element(walk) ? describe_one(field, what, sizeof what)
+                                          : fields_describe(field, what, sizeof what));
+}
+
+/* ---- bool ---- */
+
+static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *member,
+                              struct fields_walk *walk)
+{
+    if (!cJSON_IsBool(value))
+        return must_be(walk, field);
+    *(bool *)member = cJSON_IsTrue(value);
+    return RPC_OK;
+}
+
+static rpc_status encode_bool(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    (void)field;
+    writer_text(walk->writer, *(const bool *)member ? "true" : "false");
+    return RPC_OK;
+}
+
+/* ---- numbers ---- */
+
+bool fields_has_range(const rpc_field *field)
+{
+    return field->range.min < field->range.max;
+}
+
+static bool in_range(const rpc_field *field, double number)
+{
+    return !fields_has_range(field) || (number >= field->range.min && number <= field->range.max);
+}
+
+enum { NUMBER = 40 }; /* bytes that hold any number */
+
+/* A written number as people write it: 1e9 for 1000000000, 1e-7 for 1e-07, 1e300 for 1e+300. */
+static const char *tidy(char number[NUMBER])
+{
+    enum { MANY_ZEROS = 9 };
+    char *digits = number + (*number == '-');
+    const size_t zeros = *digits ? strspn(digits + 1, "0") : 0;
+    if (zeros >= MANY_ZEROS && !digits[1 + zeros])
+        snprintf(digits + 1, NUMBER - 2, "e%zu", zeros);
+    char *mark = strchr(number, 'e');
+    if (!mark)
+        return number;
+    char *exponent = mark + 1 + (mark[1] == '-');
+    const size_t needless = strspn(exponent, "+0");
+    memmove(exponent, exponent + needless, strlen(exponent + needless) + 1);
+    return number;
+}
+
+static const char *print_integer(int64_t integer, char out[NUMBER])
+{
+    snprintf(out, NUMBER, "%" PRId64, integer);
+    return tidy(out);
+}
+
+/* The shortest text that reads back as the same number, as the writer has it. */
+static const char *print_number(double number, char out[NUMBER])
+{
+    struct writer writer = writer_make(out, NUMBER - 1);
+    if (isinf(number))
+        return number < 0 ? "-inf" : "inf";
+    writer_double(&writer, number);
+    out[writer.used] = '\0';
+    return tidy(out);
+}
+
+static rpc_status outside(const rpc_field *field, const char *number, struct fields_walk *walk)
+{
+    char min[NUMBER];
+    char max[NUMBER];
+    return fields_misfit(walk, ": %s is outside %s..%s", number, print_number(field->range.min, min),
+                         print_number(field->range.max, max));
+}
+
+static rpc_status check_range(const rpc_field *field, double number, struct fields_walk *walk)
+{
+    char text[NUMBER];
+    return in_range(field, number) ? RPC_OK : outside(field, print_number(number, text), walk);
+}
+
+/* 2 to the power of 63: the first double that an int64_t does not hold. */
+#define INT64_END 9223372036854775808.0
+
+static struct fields_bounds bounds_of_kind(const rpc_field *field)
+{
+    if (field->kind == RPC_KIND_INT32)
+        return (struct fields_bounds){INT32_MIN, INT32_MAX};
+    return (struct fields_bounds){INT64_MIN, INT64_MAX};
+}
+
+/* As integers: a double of one could be rounded onto the bound that it is beyond. */
+struct fields_bounds fields_bounds(const rpc_field *field)
+{
+    struct fields_bounds bounds = bounds_of_kind(field);
+    if (!fields_has_range(field))
+        return bounds;
+    const double least = ceil(field->range.min);
+    const double most = floor(field->range.max);
+    if (least >= INT64_END || most < -INT64_END)
+        return (struct fields_bounds){1, 0};
+    if (least > (double)bounds.least)
+        bounds.least = (int64_t)least;
+    if (most < INT64_END && (int64_t)most < bounds.most)
+        bounds.most = (int64_t)most;
+    return bounds;
+}
+
+static bool lies_in(struct fields_bounds bounds, int64_t integer)
+{
+    return integer >= bounds.least && integer <= bounds.most;
+}
+
+static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
+{
+    char text[NUMBER];
+    return lies_in(fields_bounds(field), integer) ? RPC_OK
+                                                  : outside(field, print_integer(integer, text), walk);
+}
+
+static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
+{
+    if (!json_is_number(value))
+        return must_be(walk, field);
+    *(double *)member = value->valuedouble;
+    return check_range(field, value->valuedouble, walk);
+}
+
+static rpc_status encode_double(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    const double number = *(const double *)member;
+    if (!isfinite(number))
+        return fields_misfit(walk, " is not finite");
+    const rpc_status status = check_range(field, number, walk);
+    if (status == RPC_OK)
+        writer_double(walk->writer, number);
+    return status;
+}
+
+/* A number's digits without point and leading zeros, and where the point would stand: 0.digits * 10^point. */
+struct decimal {
+    char digits[JSON_NUMBER_MAX + 1];
+    int count, point;
+};
+
+/* The exponent of a literal, 0 if it has none. Beyond three digits it does not matter how large it is. */
+static int read_exponent(const char *literal)
+{
+    const char *mark = strpbrk(literal, "eE");
+    const long exponent = mark ? strtol(mark + 1, NULL, 10) : 0;
+    return exponent > 999 ? 999 : exponent < -999 ? -999 : (int)exponent;
+}
+
+static struct decimal read_decimal(const char *literal)
+{
+    struct decimal decimal = {.count = 0};
+    bool behind_point = false;
+    for (const char *c = literal + (*literal == '-'); *c == '.' || (*c >= '0' && *c <= '9'); c++) {
+        if (*c == '.') {
+            behind_point = true;
+            continue;
+        }
+        if ((decimal.count || *c != '0') && decimal.count < JSON_NUMBER_MAX)
+            decimal.digits[decimal.count++] = *c;
+        decimal.point += decimal.count ? !behind_point : -behind_point;
+    }
+    while (decimal.count && decimal.digits[decimal.count - 1] == '0')
+        decimal.count--;
+    decimal.point += read_exponent(literal);
+    return decimal;
+}
+
+/* Reads a long literal exactly: 9007199254740993.0 is an integer, 1.0…01 is none, 1234567890123456.7e1 is. */
+static bool read_literal(const char *literal, int64_t *integer)
+{
+    enum { DIGITS = 19 }; /* of INT64_MAX */
+    const struct decimal decimal = read_decimal(literal);
+    char digits[DIGITS + 2] = "-";
+    if (decimal.count && (decimal.point < decimal.count || decimal.point > DIGITS))
+        return false;
+    char *first = digits + (*literal == '-');
+    for (int i = 0; decimal.count && i < decimal.point; i++)
+        first[i] = i < decimal.count ? decimal.digits[i] : '0';
+    errno = 0;
+    *integer = strtoll(decimal.count ? digits : "0", NULL, 10);
+    return errno == 0;
+}
+
+/* Whether a number is an integer of 64 bits. */
+static bool read_integer(const cJSON *value, int64_t *integer)
+{
+    const double number = value->valuedouble;
+    if (!json_is_number(value))
+        return false;
+    if (cJSON_IsRaw(value))
+        return read_literal(value->valuestring, integer);
+    if (!(number >= -INT64_END && number < INT64_END) || floor(number) != number)
+        return false;
+    *integer = (int64_t)number;
+    return true;
+}
+
+static rpc_status decode_int64(const rpc_field *field, const cJSON *value, void *member,
+                               struct fields_walk *walk)
+{
+    int64_t *integer = member;
+    if (!read_integer(value, integer))
+        return must_be(walk, field);
+    return check_integer(field, *integer, walk);
+}
+
+static rpc_status encode_int64(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    const int64_t integer = *(const int64_t *)member;
+    const rpc_status status = check_integer(field, integer, walk);
+    if (status == RPC_OK)
+        writer_integer(walk->writer, integer);
+    return status;
+}
+
+static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void *member,
+                               struct fields_walk *walk)
+{
+    int64_t integer;
+    if (!read_integer(value, &integer) || !lies_in(bounds_of_kind(field), integer))
+        return must_be(walk, field);
+    *(int32_t *)member = (int32_t)integer;
+    return check_integer(field, integer, walk);
+}
+
+static rpc_status encode_int32(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    const int64_t integer = *(const int32_t *)member;
+    return encode_int64(field, &integer, walk);
+}
+
+/* ---- strings ---- */
+
+static rpc_status check_length(const rpc_field *field, const char *text, struct fields_walk *walk)
+{
+    size_t characters;
+    if (!text_is_utf8(text, &characters))
+        return fields_misfit(walk, " is not UTF-8");
+    if (characters >= field->length.min && characters <= field->length.max)
+        return RPC_OK;
+    return fields_misfit(walk, " must have %u to %u characters, not %zu", field->length.min,
+                         field->length.max, characters);
+}
+
+static rpc_status decode_string(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
+{
+    if (!cJSON_IsString(value))
+        return must_be(walk, field);
+    *(const char **)member = value->valuestring;
+    return check_length(field, value->valuestring, walk);
+}
+
+static rpc_status encode_string(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    const char *text = *(const char *const *)member;
+    const rpc_status status = check_length(field, text, walk);
+    if (status == RPC_OK)
+        writer_string(walk->writer, text);
+    return status;
+}
+
+static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
+{
+    for (int i = 0; cJSON_IsString(value) && field->choices[i]; i++) {
+        if (strcmp(field->choices[i], value->valuestring) == 0) {
+            *(int *)member = i;
+            return RPC_OK;
+        }
+    }
+    return must_be(walk, field);
+}
+
+static rpc_status encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    const int wanted = *(const int *)member;
+    for (int i = 0; field->choices[i]; i++) {
+        if (i == wanted) {
+            writer_string(walk->writer, field->choices[i]);
+            return RPC_OK;
+        }
+    }
+    return must_be(walk, field);
+}
+
+/* ---- JSON as it is ---- */
+
+static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *member,
+                              struct fields_walk *walk)
+{
+    (void)field;
+    rpc_json *json = member;
+    json->text = json_printed(value, walk->arena);
+    return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+static rpc_status encode_json(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    (void)field;
+    const char *text = ((const rpc_json *)member)->text;
+    struct json_error error;
+    if (!json_check(text, strlen(text), &error))
+        return fields_misfit(walk, ": %s", error.why);
+    writer_text(walk->writer, text);
+    return RPC_OK;
+}
+
+/* ---- objects and arrays ---- */
+
+static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                 struct fields_walk *walk);
+static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk);
+
+static rpc_status decode_object(const rpc_field *field, const cJSON *value, void *member,
+                                struct fields_walk *walk)
+{
+    if (!cJSON_IsObject(value))
+        return must_be(walk, field);
+    const struct fields *fields = walk->step->fields;
+    return decode_members(&fields->nested[field - fields->shape->fields], value, member, walk);
+}
+
+static rpc_status encode_object(const rpc_field *field, const void *member, struct fields_walk *walk)
+{
+    writer_text(walk->writer, "{");
+    const rpc_status status = encode_members(field->shape, member, walk);
+    writer_text(walk->writer, "}");
+    return status;
+}
+
+static rpc_status check_items(const rpc_field *field, size_t count, struct fields_walk *walk)
+{
+    if (count >= field->items.min && count <= field->items.max)
+        return RPC_OK;
+    return fields_misfit(walk, " must have %u to %u elements, not %zu", field->items.min, field->items.max,
+                         count);
+}
+
+static rpc_status decode_elements(const rpc_field *field, const cJSON *value, char *elements,
+                                  struct fields_walk *walk)
+{
+    size_t *index = &walk->step->index;
+    rpc_status status = RPC_OK;
+    *index = 0;
+    for (const cJSON *item = value->child; item && status == RPC_OK; item = item->next, ++*index)
+        status = fields_kinds[field->kind].decode(field, item, elements + *index * field->size, walk);
+    *index = FIELDS_NO_INDEX;
+    return status;
+}
+
+static rpc_status decode_array(const rpc_field *field, const cJSON *value, char *out,
+                               struct fields_walk *walk)
+{
+    if (!cJSON_IsArray(value))
+        return must_be(walk, field);
+    const size_t count = (size_t)cJSON_GetArraySize(value);
+    const rpc_status status = check_items(field, count, walk);
+    if (status != RPC_OK)
+        return status;
+    char *elements = count > SIZE_MAX / field->size ? NULL : arena_alloc(walk->arena, count * field->size);
+    if (!elements)
+        return RPC_INTERNAL_ERROR;
+    memcpy(out + field->offset, &elements, sizeof elements);
+    memcpy(out + field->counter - 1, &count, sizeof count);
+    return decode_elements(field, value, elements, walk);
+}
+
+/* The elements that a struct points at, of whatever type they are. */
+static const char *elements_of(const rpc_field *field, const char *in, size_t *count)
+{
+    const char *elements;
+    memcpy(&elements, in + field->offset, sizeof elements);
+    memcpy(count, in + field->counter - 1, sizeof *count);
+    return elements;
+}
+
+static bool is_null(const rpc_field *field, const char *member)
+{
+    return fields_kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)member;
+}
+
+static rpc_status encode_element(const rpc_field *field, const char *element, struct fields_walk *walk)
+{
+    if (walk->step->index)
+        writer_text(walk->writer, ",");
+    if (is_null(field, element))
+        return fields_misfit(walk, " is missing");
+    return fields_kinds[field->kind].encode(field, element, walk);
+}
+
+static rpc_status encode_array(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    size_t count;
+    const char *elements = elements_of(field, in, &count);
+    if (!elements && count)
+        return fields_misfit(walk, " has a count and no elements");
+    rpc_status status = check_items(field, count, walk);
+    writer_text(walk->writer, "[");
+    for (size_t i = 0; i < count && status == RPC_OK; i++) {
+        walk->step->index = i;
+        status = encode_element(field, elements + i * field->size, walk);
+    }
+    walk->step->index = FIELDS_NO_INDEX;
+    writer_text(walk->writer, "]");
+    return status;
+}
+
+const struct fields_kind fields_kinds[FIELDS_KINDS] = {
+    [RPC_KIND_BOOL] = {decode_bool, encode_bool, "true or false", "values, each true or false", sizeof(bool),
+                       false},
+    [RPC_KIND_INT32] = {decode_int32, encode_int32, "a whole number of 32 bits", "whole numbers of 32 bits",
+                        sizeof(int32_t), false},
+    [RPC_KIND_INT64] = {decode_int64, encode_int64, "a whole number of 64 bits", "whole numbers of 64 bits",
+                        sizeof(int64_t), false},
+    [RPC_KIND_DOUBLE] = {decode_double, encode_double, "a number", "numbers", sizeof(double), false},
+    [RPC_KIND_STRING] = {decode_string, encode_string, "a string", "strings", sizeof(const char *), true},
+    [RPC_KIND_CHOICE] = {decode_choice, encode_choice, "one of", "values, each one of", sizeof(int), false},
+    [RPC_KIND_JSON] = {decode_json, encode_json, "any JSON value", "values, each any JSON value",
+                       sizeof(rpc_json), true},
+    [RPC_KIND_OBJECT] = {decode_object, encode_object, "an object", "objects", 0, false},
+};
+
+/* ---- Words ---- */
+
+static void append_range(const rpc_field *field, char *out, size_t capacity)
+{
+    char min[NUMBER];
+    char max[NUMBER];
+    print_number(field->range.min, min);
+    print_number(field->range.max, max);
+    if (isinf(field->range.max) && isinf(field->range.min))
+        return;
+    if (isinf(field->range.max))
+        append(out, capacity, " of at least %s", min);
+    else if (isinf(field->range.min))
+        append(out, capacity, " of at most %s", max);
+    else
+        append(out, capacity, " from %s to %s", min, max);
+}
+
+static void append_values(const rpc_field *field, bool many, char *out, size_t capacity)
+{
+    const struct fields_kind *kind = &fields_kinds[field->kind];
+    if (fields_has_range(field) && field->kind != RPC_KIND_DOUBLE)
+        append(out, capacity, "%s", many ? "whole numbers" : "a whole number");
+    else
+        append(out, capacity, "%s", many ? kind->many : kind->one);
+    if (fields_has_range(field))
+        append_range(field, out, capacity);
+    if (field->kind == RPC_KIND_STRING)
+        append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
+    for (int i = 0; field->choices && field->choices[i]; i++)
+        append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
+}
+
+/* A value of the field, or one element of an array. */
+static const char *describe_one(const rpc_field *field, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    append_values(field, false, out, capacity);
+    return out;
+}
+
+const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
+{
+    out[0] = '\0';
+    if (field->counter)
+        append(out, capacity, "an array of %u to %u ", field->items.min, field->items.max);
+    append_values(field, field->counter != 0, out, capacity);
+    if (field->nullable)
+        append(out, capacity, " or null");
+    return out;
+}
+
+/* ---- Decoding ---- */
+
+struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
+{
+    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
+}
+
+rpc_status fields_decode_member(const rpc_field *field, const cJSON *value, const cJSON *fallback, char *out,
+                                struct fields_walk *walk)
+{
+    const bool null = value && field->nullable && cJSON_IsNull(value);
+    if (null)
+        value = NULL;
+    if (value && field->flag)
+        *(bool *)(out + field->flag - 1) = true;
+    if (!value)
+        value = fallback;
+    if (!value)
+        return null || fields_may_miss(field) ? RPC_OK : fields_misfit(walk, " is required");
+    if (field->counter)
+        return decode_array(field, value, out, walk);
+    return fields_kinds[field->kind].decode(field, value, out + field->offset, walk);
+}
+
+/* The next element of an array, NULL behind the last. */
+static const cJSON *take_next(const cJSON **next)
+{
+    const cJSON *element = *next;
+    *next = element ? element->next : NULL;
+    return element;
+}
+
+/* Decodes an object by its members' names, an array in the order of the fields. */
+static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                 struct fields_walk *walk)
+{
+    const rpc_shape *shape = fields->shape;
+    const bool by_name = cJSON_IsObject(value);
+    const cJSON *next = value->child;
+    struct fields_step step = fields_enter(walk, fields);
+    rpc_status status = RPC_OK;
+    walk->step = &step;
+    for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
+        step.field = &shape->fields[i];
+        const cJSON *member =
+            by_name ? cJSON_GetObjectItemCaseSensitive(value, fields_name(step.field)) : take_next(&next);
+        status = fields_decode_member(step.field, member, fields->defaults[i], out, walk);
+    }
+    walk->step = step.outer;
+    return status;
+}
+
+/* Decodes the only field of a shape that is one value. NULL: there is none. */
+static rpc_status decode_value(const struct fields *fields, const cJSON *value, char *out,
+                               struct fields_walk *walk)
+{
+    struct fields_step step = fields_enter(walk, fields);
+    step.field = fields->shape->fields;
+    walk->step = &step;
+    const rpc_status status = fields_decode_member(step.field, value, NULL, out, walk);
+    walk->step = step.outer;
+    return status;
+}
+
+rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
+                         char why[FIELDS_WHY])
+{
+    struct fields_walk walk = {.arena = arena, .why = why};
+    *out = arena_alloc(arena, fields->shape->size);
+    if (!*out)
+        return RPC_INTERNAL_ERROR;
+    if (fields->shape->form == RPC_FORM_VALUE)
+        return decode_value(fields, value, *out, &walk);
+    if (!cJSON_IsObject(value))
+        return fields_misfit(&walk, "the parameters must be a JSON object");
+    return decode_members(fields, value, *out, &walk);
+}
+
+rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
+                                    void **out, char why[FIELDS_WHY])
+{
+    struct fields_walk walk = {.arena = arena, .why = why};
+    const size_t most = fields->shape->count;
+    *out = arena_alloc(arena, fields->shape->size);
+    if (!*out)
+        return RPC_INTERNAL_ERROR;
+    if ((size_t)cJSON_GetArraySize(array) > most)
+        return fields_misfit(&walk, "there %s at most %zu parameter%s", most == 1 ? "is" : "are", most,
+                             most == 1 ? "" : "s");
+    if (fields->shape->form == RPC_FORM_VALUE)
+        return decode_value(fields, array->child, *out, &walk);
+    return decode_members(fields, array, *out, &walk);
+}
+
+/* ---- Encoding ---- */
+
+static bool is_left_out(const rpc_field *field, const char *in)
+{
+    if (field->flag && !*(const bool *)(in + field->flag - 1))
+        return true;
+    if (!field->counter)
+        return is_null(field, in + field->offset);
+    size_t count;
+    return !elements_of(field, in, &count) && !count && (field->optional || field->nullable);
+}
+
+static rpc_status encode_given(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    if (field->counter)
+        return encode_array(field, in, walk);
+    return fields_kinds[field->kind].encode(field, in + field->offset, walk);
+}
+
+static rpc_status encode_null(const rpc_field *field, struct fields_walk *walk)
+{
+    if (!field->nullable)
+        return fields_misfit(walk, " is missing");
+    writer_text(walk->writer, "null");
+    return RPC_OK;
+}
+
+static rpc_status encode_member(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    const bool left_out = is_left_out(field, in);
+    if (left_out && (field->optional || (fields_may_miss(field) && !field->nullable)))
+        return RPC_OK;
+    writer_name(walk->writer, fields_name(field));
+    return left_out ? encode_null(field, walk) : encode_given(field, in, walk);
+}
+
+static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk)
+{
+    struct fields_step step = fields_enter(walk, NULL);
+    rpc_status status = RPC_OK;
+    walk->step = &step;
+    for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
+        step.field = &shape->fields[i];
+        status = encode_member(step.field, in, walk);
+    }
+    walk->step = step.outer;
+    return status;
+}
+
+rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
+                                 char why[FIELDS_WHY])
+{
+    struct fields_walk walk = {.writer = writer, .why = why};
+    return encode_members(shape, in, &walk);
+}
+
+static rpc_status encode_value(const rpc_field *field, const char *in, struct fields_walk *walk)
+{
+    struct fields_step step = fields_enter(walk, NULL);
+    step.field = field;
+    walk->step = &step;
+    const rpc_status status =
+        is_left_out(field, in) ? encode_null(field, walk) : encode_given(field, in, walk);
+    walk->step = step.outer;
+    return status;
+}
+
+rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *writer, char why[FIELDS_WHY])
+{
+    struct fields_walk walk = {.writer = writer, .why = why};
+    if (shape->form == RPC_FORM_VALUE)
+        return encode_value(shape->fields, in, &walk);
+    writer_text(writer, "{");
+    const rpc_status status = encode_members(shape, in, &walk);
+    writer_text(writer, "}");
+    return status;
+}

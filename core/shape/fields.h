@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What reads field tables: decoding JSON into a struct, checking, encoding a struct as JSON, and saying
+ * in words what a field takes. One table, no second description anywhere.
+ *
+ * Thread: any. These functions touch nothing but their arguments.
+ */
+#ifndef CORE_FIELDS_H
+#define CORE_FIELDS_H
+
+#include "base/arena.h"
+#include "shape/json.h"
+#include "shape/writer.h"
+
+#include <mosquitto_rpc.h>
+
+enum {
+    FIELDS_WHY = 480, /* bytes that hold any explanation of this file */
+    FIELDS_DEPTH = 8  /* levels of objects in objects, the outermost included */
+};
+
+/* A shape that was checked, with its defaults parsed, and the shapes nested in it. All zero: no shape. */
+struct fields {
+    const rpc_shape *shape;
+    cJSON **defaults;      /* one for each field; NULL where it has none */
+    struct fields *nested; /* one for each field, all zero where it is no object; NULL: no field is one */
+};
+
+/*
+ * Checks a shape and parses its defaults; shape may be NULL. Returns RPC_OK; RPC_INVALID_PARAMS: the
+ * table is wrong, why says how; RPC_INTERNAL_ERROR: no memory. Unless RPC_OK, fields is all zero.
+ */
+rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY]);
+
+/* Frees what fields_prepare() made; accepts all zero, and leaves that. */
+void fields_release(struct fields *fields);
+
+/*
+ * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
+ * do. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does not fit, why gives the
+ * path of the first offending value; RPC_INTERNAL_ERROR: no memory.
+ */
+rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
+                         char why[FIELDS_WHY]);
+
+/*
+ * Likewise, out of an array whose elements are the members in the order of the table. Those that are missing
+ * at its end were not given; more than there are fields is RPC_INVALID_PARAMS. Of RPC_FORM_VALUE the value is
+ * the only element.
+ */
+rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
+                                    void **out, char why[FIELDS_WHY]);
+
+/*
+ * Writes a struct of a shape as JSON. Returns RPC_OK, also when the writer is full; RPC_INVALID_PARAMS: the
+ * struct does not fit its own shape, why says how.
+ */
+rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *writer, char why[FIELDS_WHY]);
+
+/* Writes only the members of an object shape, for an object that has others as well. */
+rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
+                                 char why[FIELDS_WHY]);
+
+/* The name of a field on the wire. */
+const char *fields_name(const rpc_field *field);
+
+/* Whether a call may leave the field out. */
+bool fields_may_miss(const rpc_field *field);
+
+/* Whether the field has a range: without one a number is only bounded by its kind. */
+bool fields_has_range(const rpc_field *field);
+
+/* The integers that the field takes, one of RPC_KIND_INT32 or RPC_KIND_INT64: none if least > most. */
+struct fields_bounds {
+    int64_t least, most;
+};
+
+struct fields_bounds fields_bounds(const rpc_field *field);
+
+/*
+ * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters or null", "an
+ * array of 1 to 100 numbers". Cut at capacity, that of out. Returns out.
+ */
+const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
+
+#endif

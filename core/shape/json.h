@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * JSON as the wire contract wants it, on cJSON. cJSON is lenient where the contract is not: it takes
+ * "01", "1." and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep,
+ * keeps both of two equal members and stores every number as a double. What lies between is here.
+ *
+ * All of it runs on the broker's thread only: newer brokers make cJSON allocate through a counter of
+ * theirs that is not atomic.
+ */
+#ifndef CORE_JSON_H
+#define CORE_JSON_H
+
+#include "base/arena.h"
+#include "shape/writer.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    JSON_DEPTH_MAX = 32, /* levels of arrays and objects */
+    JSON_NUMBER_MAX = 63 /* bytes of a number: cJSON reads no more */
+};
+
+enum json_fault {
+    JSON_FINE,
+    JSON_BROKEN,   /* no JSON text (RFC 8259), too deep, or bytes behind the value; no tree */
+    JSON_UNWANTED, /* JSON, but with a member twice, a number too large for a double, or U+0000 in a
+                      string. There is a tree, in which U+0001 stands for U+0000 */
+    JSON_NO_MEMORY /* no tree */
+};
+
+struct json_error {
+    enum json_fault fault;
+    bool nul;      /* a string has U+0000, which the tree no longer shows; with JSON_UNWANTED only */
+    char why[200]; /* one sentence without a full stop; "" if all is fine */
+};
+
+/*
+ * Parses size bytes at text; a NUL must follow them. Returns a tree, to be freed with cJSON_Delete(), or
+ * NULL; error says which.
+ *
+ * A number that a double would not give back digit by digit (more than 15 significant ones) is kept as a
+ * node of type cJSON_Raw with its literal in valuestring beside valuedouble, so that 64-bit integers stay
+ * exact and come out as they went in: json_is_number() knows both types.
+ */
+cJSON *json_parse(const char *text, size_t size, struct json_error *error);
+
+bool json_is_number(const cJSON *item);
+
+/*
+ * Keeps the literals of all numbers that are members named id and not spelt as whole numbers, too, since ids
+ * have to come out as they went in; text is what the tree was parsed from. Returns false: no memory.
+ */
+bool json_keep_ids(cJSON *tree, const char *text);
+
+/*
+ * Whether a part of a tree is free of what makes the whole JSON_UNWANTED, but for U+0000; error says why not.
+ * Without memory, which some objects take, it is JSON_NO_MEMORY.
+ */
+bool json_is_wanted(const cJSON *item, struct json_error *error);
+
+/* Likewise, whether an object has no member twice, whatever its members hold. */
+bool json_has_members_once(const cJSON *object, struct json_error *error);
+
+/*
+ * Whether a text is JSON, without making a tree of it; a NUL must follow its size bytes. What would make it
+ * JSON_UNWANTED is not looked for. error says why not.
+ */
+bool json_check(const char *text, size_t size, struct json_error *error);
+
+/*
+ * Prints a tree, without white space; json_printed_most() is how many bytes that takes at most. cJSON could
+ * do it, too, but prints each number twice and reads it back, which for an array of many takes the broker's
+ * thread several times as long as parsing it.
+ */
+void json_print(const cJSON *item, struct writer *writer);
+size_t json_printed_most(const cJSON *item);
+
+/* Prints it into memory of the arena, with a NUL behind it. NULL: no memory. */
+const char *json_printed(const cJSON *item, struct arena *arena);
+
+#endif

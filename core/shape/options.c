@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Field tables read from configuration lines: see options.h. */
+#include "shape/options.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct suffix {
+    const char *text;
+    double factor;
+};
+
+/* Each ends with NULL. The largest first, so that printing finds the shortest form. */
+static const struct suffix durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct suffix sizes[] = {{"m", 1048576}, {"k", 1024}, {"", 1}, {NULL, 0}};
+
+/* The suffixes that a field's unit allows, and how many of the smallest ones make one of the unit. */
+static const struct suffix *suffixes_of(const rpc_field *field, double *scale)
+{
+    const char *unit = field->unit ? field->unit : "";
+    *scale = strcmp(unit, "s") == 0 ? 1000 : 1;
+    if (strcmp(unit, "ms") == 0 || strcmp(unit, "s") == 0)
+        return durations;
+    return strcmp(unit, "bytes") == 0 ? sizes : NULL;
+}
+
+/* ---- Reading ---- */
+
+/* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
+static cJSON *read_quantity(const char *text, const struct suffix *suffixes, double scale)
+{
+    const size_t digits = strspn(text, "0123456789");
+    if (!digits || digits > 15)
+        return NULL;
+    const double number = strtod(text, NULL);
+    const char *rest = text + digits;
+    if (number == 0 && !*rest)
+        return cJSON_CreateNumber(0);
+    for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
+        if (strcmp(rest, suffix->text) == 0)
+            return cJSON_CreateNumber(number * suffix->factor / scale);
+    }
+    return NULL;
+}
+
+static cJSON *read_json(const char *text)
+{
+    struct json_error error;
+    cJSON *tree = json_parse(text, strlen(text), &error);
+    if (error.fault == JSON_FINE)
+        return tree;
+    cJSON_Delete(tree);
+    return NULL;
+}
+
+/* The text, which outlives the tree, as the JSON value that it stands for; NULL: it stands for none. */
+static cJSON *read_value(const rpc_field *field, const char *text)
+{
+    double scale;
+    const struct suffix *suffixes = suffixes_of(field, &scale);
+    if (suffixes)
+        return read_quantity(text, suffixes, scale);
+    if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
+        return cJSON_CreateStringReference(text);
+    return read_json(text);
+}
+
+/* Whether a line's name is owner_field, or field where there is no owner. */
+static bool is_named(const struct option_line *line, const char *owner, const rpc_field *field)
+{
+    const size_t length = strlen(owner);
+    const char *name = line->name;
+    if (length) {
+        if (strncmp(name, owner, length) != 0 || name[length] != '_')
+            return false;
+        name += length + 1;
+    }
+    return strcmp(name, fields_name(field)) == 0;
+}
+
+/* The line of a field; NULL: it was not given. *twice: there is more than one. */
+static struct option_line *find_line(struct option_lines *lines, const char *owner, const rpc_field *field,
+                                     bool *twice)
+{
+    struct option_line *found = NULL;
+    *twice = false;
+    for (size_t i = 0; i < lines->count; i++) {
+        if (!is_named(&lines->lines[i], owner, field))
+            continue;
+        lines->lines[i].used = true;
+        *twice = found != NULL;
+        found = &lines->lines[i];
+    }
+    return found;
+}
+
+bool options_refuse(char why[OPTIONS_WHY], const char *name, const char *value, const char *accepted)
+{
+    char safe_name[128];
+    char safe_value[128];
+    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, %s",
+             text_printable(name, safe_name, sizeof safe_name),
+             text_printable(value, safe_value, sizeof safe_value), accepted);
+    return false;
+}
+
+static bool refuse(char *why, const struct option_line *line, const rpc_field *field)
+{
+    char what[FIELDS_WHY];
+    char accepted[FIELDS_WHY + 16];
+    snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
+    return options_refuse(why, line->name, line->value, accepted);
+}
+
+static bool no_memory(char *why)
+{
+    snprintf(why, OPTIONS_WHY, "no memory for the options");
+    return false;
+}
+
+/* The value without the blanks behind it, which the broker leaves in. */
+static char *trimmed(struct arena *arena, const char *value)
+{
+    size_t length = strlen(value);
+    while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    return arena_copy(arena, value, length);
+}
+
+/* Decodes one field alone, so that a fault is that of this line. */
+static bool fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
+{
+    const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
+    const struct fields fields = {.shape = &alone};
+    char why[FIELDS_WHY];
+    void *out;
+    return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
+}
+
+static bool read_line(const struct option_line *line, const struct fields *fields, const rpc_field *field,
+                      struct arena *arena, cJSON *object, char *why)
+{
+    const char *text = trimmed(arena, line->value);
+    if (!text)
+        return no_memory(why);
+    cJSON *item = read_value(field, text);
+    if (!item || !fits(field, item, arena, fields->shape->size)) {
+        cJSON_Delete(item);
+        return refuse(why, line, field);
+    }
+    if (cJSON_AddItemToObjectCS(object, fields_name(field), item))
+        return true;
+    cJSON_Delete(item);
+    return no_memory(why);
+}
+
+static bool read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
+                       struct arena *arena, cJSON *object, char *why)
+{
+    for (size_t i = 0; i < fields->shape->count; i++) {
+        const rpc_field *field = &fields->shape->fields[i];
+        bool twice;
+        const struct option_line *line = find_line(lines, owner, field, &twice);
+        if (twice)
+            return options_refuse(why, line->name, line->value, "the option is given twice");
+        if (line && !read_line(line, fields, field, arena, object, why))
+            return false;
+    }
+    return true;
+}
+
+const char *options_check_shape(const rpc_shape *shape)
+{
+    if (shape->form != RPC_FORM_OBJECT)
+        return "options are an object";
+    for (size_t i = 0; i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
+        if (!fields_may_miss(field))
+            return "an option is optional or has a default";
+        if (field->kind == RPC_KIND_JSON)
+            return "an option cannot be JSON";
+        if (field->kind == RPC_KIND_OBJECT || field->counter)
+            return "an option cannot be an object or an array";
+        if (field->nullable)
+            return "an option cannot be null";
+    }
+    return NULL;
+}
+
+bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
+                  struct arena *arena, void **out, char why[OPTIONS_WHY])
+{
+    cJSON *object = cJSON_CreateObject();
+    if (!object)
+        return no_memory(why);
+    char misfit[FIELDS_WHY];
+    bool fine = read_lines(owner, fields, lines, arena, object, why);
+    if (fine && fields_decode(fields, object, arena, out, misfit) != RPC_OK)
+        fine = no_memory(why);
+    cJSON_Delete(object);
+    return fine;
+}
+
+/* ---- Words ---- */
+
+static void print_quantity(const rpc_field *field, double number, char *out, size_t capacity)
+{
+    double scale;
+    const struct suffix *suffix = suffixes_of(field, &scale);
+    number *= scale;
+    while (suffix[1].text && (number == 0 ? suffix->factor > 1000 : fmod(number, suffix->factor) != 0))
+        suffix++;
+    snprintf(out, capacity, "%.15g%s", number / suffix->factor, number == 0 ? "" : suffix->text);
+}
+
+const char *options_describe(const rpc_field *field, char *out, size_t capacity)
+{
+    double scale;
+    const struct suffix *suffixes = suffixes_of(field, &scale);
+    if (!suffixes)
+        return fields_describe(field, out, capacity);
+    const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
+    const char *such = suffixes == sizes ? "1500, 64k, 16m"
+                       : scale > 1       ? "10s, 5m, 1h"
+                                         : "500ms, 10s, 5m, 1h";
+    char min[32];
+    char max[32];
+    if (field->range.min >= field->range.max) {
+        snprintf(out, capacity, "%s, such as %s", what, such);
+        return out;
+    }
+    print_quantity(field, field->range.min, min, sizeof min);
+    print_quantity(field, field->range.max, max, sizeof max);
+    if (isinf(field->range.max))
+        snprintf(out, capacity, "%s of at least %s, such as %s", what, min, such);
+    else
+        snprintf(out, capacity, "%s from %s to %s, such as %s", what, min, max, such);
+    return out;
+}
+
+const char *options_print_default(const rpc_field *field, char *out, size_t capacity)
+{
+    double scale;
+    const char *text = field->default_json ? field->default_json : "";
+    if (suffixes_of(field, &scale) && *text)
+        print_quantity(field, strtod(text, NULL), out, capacity);
+    else
+        snprintf(out, capacity, "%s", text);
+    const size_t length = strlen(out);
+    if (length >= 2 && out[0] == '"') {
+        memmove(out, out + 1, length - 2);
+        out[length - 2] = '\0';
+    }
+    return out;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Field tables as JSON Schema (draft 7), for the documents of discovery. A schema is exact: what it accepts
+ * the method accepts, what it refuses is invalid_params. Beyond any schema are only the rules that hold for
+ * every payload's text, of members that nobody declared, too: no member twice, no U+0000, no number that is
+ * not finite or too long, no nesting that is too deep.
+ *
+ * Thread: any. These functions touch nothing but their arguments.
+ */
+#ifndef CORE_SCHEMA_H
+#define CORE_SCHEMA_H
+
+#include "shape/writer.h"
+
+#include <mosquitto_rpc.h>
+
+/*
+ * The schema of what has this shape; NULL: of an object of which nothing is known. Raw bytes are no JSON and
+ * have the schema that says nothing. The shape is one that fields_prepare() has accepted.
+ */
+void schema_write(const rpc_shape *shape, struct writer *writer);
+
+/* The schema of one field, with its description, unit and default. */
+void schema_write_field(const rpc_field *field, struct writer *writer);
+
+/* The schema of the error object of an error that a method declares, which may add members. */
+void schema_write_error(const rpc_error *error, struct writer *writer);
+
+/* That of the engine's own errors. */
+void schema_write_engine_error(struct writer *writer);
+
+/* That of errors of either kind, whatever their codes are. */
+void schema_write_any_error(struct writer *writer);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The timers of modules: rpc_every(), rpc_after(). Their contracts stand in mosquitto_rpc.h. They run in
+ * engine_tick(), for which the host is told the moment (engine_due()).
+ */
+#include "call/engine_private.h"
+
+#include <stdlib.h>
+
+enum { TIMERS_MAX = 10000, NANOSECONDS = 1000000 /* in a millisecond */ };
+
+struct rpc_timer {
+    struct timer
+        timer; /* the first member: the heap's entries are these; unset while it runs for the last time */
+    rpc_instance *instance;
+    rpc_timer_handler handler;
+    void *data;
+    uint64_t interval; /* nanoseconds; 0: once */
+    bool cancelled;    /* by its own handler */
+};
+
+static rpc_timer *start(rpc_instance *instance, uint64_t after, uint64_t interval, rpc_timer_handler handler,
+                        void *data)
+{
+    struct engine *engine = instance->engine;
+    if (engine->stopping || engine->alarms.count >= TIMERS_MAX)
+        return NULL;
+    rpc_timer *timer = calloc(1, sizeof *timer);
+    if (!timer)
+        return NULL;
+    timer->instance = instance;
+    timer->handler = handler;
+    timer->data = data;
+    timer->interval = interval;
+    /* One that is started by a timer is not due in the same round, or it could go on for ever. */
+    if (timers_set(&engine->alarms, &timer->timer, engine_now(engine) + after + 1))
+        return timer;
+    free(timer);
+    return NULL;
+}
+
+rpc_timer *rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data)
+{
+    const uint64_t interval = (uint64_t)(milliseconds ? milliseconds : 1) * NANOSECONDS;
+    return start(instance, interval, interval, handler, data);
+}
+
+rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data)
+{
+    return start(instance, (uint64_t)milliseconds * NANOSECONDS, 0, handler, data);
+}
+
+void rpc_cancel(rpc_timer *timer)
+{
+    if (!timer)
+        return;
+    struct engine *engine = timer->instance->engine;
+    timer->cancelled = true;
+    if (engine->running == timer)
+        return; /* its handler still runs */
+    timers_unset(&engine->alarms, &timer->timer);
+    free(timer);
+}
+
+/* The next moment of a timer that was due at `due`, later than now. */
+static uint64_t next_moment(const rpc_timer *timer, uint64_t due, uint64_t now)
+{
+    const uint64_t missed = (now - due) / timer->interval;
+    return due + (missed + 1) * timer->interval;
+}
+
+/* Moved before it runs: that always works, while setting it afterwards could want for memory. */
+static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
+{
+    const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
+    if (timer->interval)
+        timers_set(&engine->alarms, &timer->timer, next_moment(timer, timer->timer.due, now));
+    else
+        timers_unset(&engine->alarms, &timer->timer);
+    engine->running = timer;
+    timer->handler(timer->instance, timer->instance->state, timer->data);
+    engine->running = NULL;
+    if (engine->options.slow_call)
+        call_check_time(engine, "a timer of", timer->instance->module->name, start_time);
+    if (timer->interval && !timer->cancelled)
+        return;
+    timers_unset(&engine->alarms, &timer->timer);
+    free(timer);
+}
+
+/* When the engine stops timers do not run any more, but are still there: done and fini may cancel them. */
+void schedule_run(struct engine *engine, uint64_t now)
+{
+    struct timer *first;
+    while (!engine->stopping && (first = timers_first(&engine->alarms)) && first->due <= now)
+        run(engine, (rpc_timer *)first, now);
+}
+
+void schedule_clear(struct engine *engine)
+{
+    struct timer *first;
+    while ((first = timers_first(&engine->alarms))) {
+        timers_unset(&engine->alarms, first);
+        free(first);
+    }
+    timers_clear(&engine->alarms);
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * core/dedup/dedup.c and calls that take time: repetitions that come while the first is open, and after it
+ * has come to nothing. What has begun is never carried out twice; what has not may be.
+ */
+#include "unit.h"
+#include "works.h"
+
+#include "call/engine_private.h"
+
+#include <string.h>
+
+#define LONG_ID "sixteen-bytes-id" /* an identity that lasts */
+#define N1 "{\"n\":1}"
+
+static struct rig rig;
+static struct works_slot *const slots = works_slots;
+static char contexts[3]; /* their addresses stand for connections */
+
+static void open_rig(void)
+{
+    works_init(&rig);
+    rig.client.connection = &contexts[0];
+    rig.options.workers = 1;
+    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.redelivery_guard = 10 * RIG_SECOND;
+}
+
+static void close_rig(void)
+{
+    works_close(&rig);
+}
+
+static uint64_t duplicates(void)
+{
+    return engine_counters(rig.engine)->duplicates;
+}
+
+static void send(const char *method)
+{
+    works_send(&rig, method, N1, "r", LONG_ID);
+}
+
+static void be_other(void)
+{
+    rig.client = (struct host_client){
+        .id = "other", .user = "u", .address = "a", .version = 5, .connection = &contexts[2]};
+}
+
+static void be_tester(void)
+{
+    rig.client = (struct host_client){
+        .id = "tester", .user = "bob", .address = "a", .version = 5, .connection = &contexts[0]};
+}
+
+/* The worker has its hands full with somebody else's work, which goes on for longer than others wait. */
+static void open_busy(void)
+{
+    works_open(&rig);
+    be_other();
+    rig.host.property = "timeout-ms";
+    rig.host.value = "60000";
+    works_begin(&rig, "work", 0);
+    rig.host.property = NULL;
+    be_tester();
+}
+
+/* Another call of the client waits already, so that the next one takes the last place. */
+static void take_a_place(void)
+{
+    rig.engine->options.max_pending = 2;
+    works_call(&rig, "wait", 3);
+}
+
+/* The connection is cut, and the session taken up by another one. */
+static void reconnect(void)
+{
+    works_end_client(&rig, HOST_END_SESSION_WAITS);
+    works_end_client(&rig, HOST_END_TAKEN_OVER);
+    rig.client.connection = rig.client.connection == &contexts[0] ? &contexts[1] : &contexts[0];
+}
+
+/* ---- While the first is open ---- */
+
+static const char *const ways[] = {"rpc/call/work", "rpc/call/wait"};
+
+static void end_first(int way)
+{
+    if (way == 0)
+        works_let_go(&rig, 1);
+    else
+        rpc_resume(slots[1].call);
+}
+
+START_TEST(repetitions_wait)
+{
+    works_open(&rig);
+    slots[1].shut = true;
+    send(ways[_i]);
+    works_send(&rig, ways[_i], N1, "second", LONG_ID);
+    rig.qos = 0;
+    works_send(&rig, ways[_i], N1, "third", LONG_ID);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    ck_assert_uint_eq(duplicates(), 2);
+    end_first(_i);
+    ck_assert_uint_eq(rig.host.replies.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_str_eq(rig.host.replies.kept[i].text, rig.host.replies.kept[0].text);
+        ck_assert_str_eq(rig.host.replies.kept[i].status, "ok");
+        ck_assert_mem_eq(rig.host.replies.kept[i].correlation, LONG_ID, 16);
+        ck_assert_str_eq(rig.host.replies.kept[i].client, "tester");
+    }
+    ck_assert_str_eq(rig.host.replies.kept[1].topic, "second");
+    ck_assert_str_eq(rig.host.replies.kept[2].topic, "third");
+    ck_assert_int_eq(rig.host.replies.kept[2].qos, 0);
+    send(ways[_i]);
+    ck_assert_uint_eq(rig.host.replies.count, 4);
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+/* An error is a reply like any other. */
+START_TEST(failures_are_repeated)
+{
+    works_open(&rig);
+    slots[1].shut = true;
+    works_send(&rig, "rpc/call/work", "{\"n\":1,\"fail\":true}", "r", LONG_ID);
+    works_send(&rig, "rpc/call/work", "{\"n\":1,\"fail\":true}", "s", LONG_ID);
+    works_let_go(&rig, 1);
+    works_expect(&rig, 2, "plain", WORKS_ERROR("work", "plain", "slot 1"));
+    ck_assert_str_eq(rig.host.replies.kept[0].text, rig.host.replies.kept[1].text);
+}
+END_TEST
+
+/* Whoever waits and goes is not answered. */
+START_TEST(those_who_wait_may_go)
+{
+    works_open(&rig);
+    works_send(&rig, "rpc/call/wait.firm", N1, "r", LONG_ID);
+    works_send(&rig, "rpc/call/wait.firm", N1, "s", LONG_ID);
+    works_end_client(&rig, HOST_END_SESSION_OVER);
+    rpc_resume(slots[1].call);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    rig.client.connection = &contexts[1];
+    works_send(&rig, "rpc/call/wait.firm", N1, "s", LONG_ID);
+    works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+/* The caller is back before its call has come to its end, and asks again. */
+START_TEST(those_who_come_back)
+{
+    works_open(&rig);
+    works_send(&rig, "rpc/call/wait.firm", N1, "r", LONG_ID);
+    reconnect();
+    works_send(&rig, "rpc/call/wait.firm", N1, "s", LONG_ID);
+    rpc_resume(slots[1].call);
+    works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
+    ck_assert_str_eq(rig.host.replies.kept[0].topic, "s");
+    ck_assert_ptr_eq(rig.host.replies.kept[0].connection, &contexts[1]);
+}
+END_TEST
+
+/* A short identity is the session's, whose end makes the same call another one. */
+START_TEST(short_identities_of_open_calls)
+{
+    works_open(&rig);
+    works_send(&rig, "rpc/call/wait.firm", N1, "r", "1");
+    rpc_call *first = slots[1].call;
+    works_end_client(&rig, HOST_END_SESSION_OVER);
+    rig.client.connection = &contexts[1];
+    rig.client.clean_start = true;
+    works_send(&rig, "rpc/call/wait.firm", N1, "s", "1");
+    ck_assert_int_eq(slots[1].runs, 2);
+    rpc_call *second = slots[1].call;
+    rpc_resume(first);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    rpc_resume(second);
+    works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
+    ck_assert_str_eq(rig.host.replies.kept[0].topic, "s");
+}
+END_TEST
+
+/* ---- After it has come to nothing ---- */
+
+/* How it may come to nothing: its deadline, its caller, another client's call. */
+enum { BY_DEADLINE, BY_CALLER, BY_ANOTHER, CAUSES };
+
+/* Another client takes the place of what came last, and does not keep it. */
+static void lose_place(void)
+{
+    be_other();
+    works_call(&rig, "wait", 4);
+    works_end_client(&rig, HOST_END_SESSION_OVER);
+    be_tester();
+}
+
+static void give_up(int cause)
+{
+    if (cause == BY_DEADLINE)
+        works_pass(&rig, 10000);
+    else if (cause == BY_CALLER)
+        reconnect();
+    else
+        lose_place();
+}
+
+#define CAUSE_TEXTS(method)                                                           \
+    {"timeout", WORKS_TIMEOUT(method)}, {"cancelled", WORKS_CANCELLED(method)},       \
+    {                                                                                 \
+        "overloaded", WORKS_ERROR(method, "overloaded", "too many calls are waiting") \
+    }
+
+START_TEST(what_never_began_may_run)
+{
+    open_busy();
+    take_a_place();
+    send("rpc/call/work");
+    give_up(_i);
+    ck_assert_int_eq(slots[1].dones, 1);
+    send("rpc/call/work");
+    ck_assert_int_eq(slots[1].runs, 2);
+    works_let_go(&rig, 0);
+    works_wait_done(&rig, 1, 2);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+    ck_assert_int_eq(atomic_load(&slots[1].works), 1);
+}
+END_TEST
+
+/* It is not thrown out any more. */
+START_TEST(what_had_begun_may_not)
+{
+    works_open(&rig);
+    slots[1].shut = true;
+    send("rpc/call/work");
+    works_wait_begun(1);
+    give_up(_i);
+    send("rpc/call/work");
+    works_expect(&rig, 2, _i == BY_DEADLINE ? "timeout" : "cancelled",
+                 _i == BY_DEADLINE ? WORKS_TIMEOUT("work") : WORKS_CANCELLED("work"));
+    works_let_go(&rig, 1);
+    send("rpc/call/work");
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+/* What a call waits for may have been begun by its handler. */
+START_TEST(what_was_deferred_may_not)
+{
+    static const char *const because[CAUSES][2] = {CAUSE_TEXTS("wait")};
+    works_open(&rig);
+    take_a_place();
+    send("rpc/call/wait");
+    give_up(_i);
+    fake_host_forget(&rig.host);
+    send("rpc/call/wait");
+    works_expect(&rig, 1, because[_i][0], because[_i][1]);
+    ck_assert_int_eq(slots[1].runs, 1);
+    ck_assert_int_eq(slots[1].dones, 1);
+}
+END_TEST
+
+/* ---- One piece of work after the other ---- */
+
+static int runs, stages;
+
+static rpc_status start_first(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    runs++;
+    stages = 0;
+    return rpc_start(call, NULL, NULL);
+}
+
+static rpc_status start_second(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    (void)state, (void)data, (void)result;
+    return how == RPC_OK && stages++ == 0 ? rpc_start(call, NULL, NULL) : how;
+}
+
+/* The second piece never began, but the first did. */
+START_TEST(what_had_begun_and_went_on_may_not)
+{
+    static const char *const because[CAUSES][2] = {CAUSE_TEXTS("act")};
+    works_hooks = (struct works_hooks){.run = start_first, .done = start_second};
+    works_open(&rig);
+    take_a_place();
+    send("rpc/call/act");
+    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* the first piece is done, but not collected */
+    be_other();
+    works_begin(&rig, "work.firm", 2);
+    be_tester();
+    engine_tick(rig.engine);
+    ck_assert_int_eq(stages, 1);
+    give_up(_i);
+    fake_host_forget(&rig.host);
+    send("rpc/call/act");
+    works_expect(&rig, 1, because[_i][0], because[_i][1]);
+    ck_assert_int_eq(runs, 1);
+}
+END_TEST
+
+/* ---- The redelivery guard ---- */
+
+static void send_without_identity(const char *method)
+{
+    rig.qos = 2;
+    works_send(&rig, method, N1, "r", NULL);
+}
+
+START_TEST(sent_again_while_open)
+{
+    works_open(&rig);
+    send_without_identity("rpc/call/wait.firm");
+    reconnect();
+    send_without_identity("rpc/call/wait.firm");
+    ck_assert_uint_eq(duplicates(), 1);
+    rpc_resume(slots[1].call);
+    works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
+    ck_assert_ptr_eq(rig.host.replies.kept[0].connection, &contexts[1]);
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+START_TEST(sent_again_though_it_had_begun)
+{
+    works_open(&rig);
+    slots[1].shut = true;
+    send_without_identity("rpc/call/work");
+    works_wait_begun(1);
+    reconnect();
+    send_without_identity("rpc/call/work");
+    works_expect(&rig, 2, "cancelled", WORKS_CANCELLED("work")); /* one went to the session */
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+/* The one case in which nobody would do it otherwise: the client thinks that it has been sent for good. */
+START_TEST(sent_again_after_it_never_began)
+{
+    open_busy();
+    send_without_identity("rpc/call/work");
+    reconnect();
+    ck_assert_int_eq(slots[1].how, RPC_CANCELLED);
+    send_without_identity("rpc/call/work");
+    ck_assert_int_eq(slots[1].runs, 2);
+    works_let_go(&rig, 0);
+    works_wait_done(&rig, 1, 2);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+    reconnect();
+    send_without_identity("rpc/call/work"); /* and once more, which is too often */
+    ck_assert_int_eq(slots[1].runs, 2);
+}
+END_TEST
+
+/* ---- Batches ---- */
+
+START_TEST(batches_that_come_again)
+{
+    works_open(&rig);
+    slots[1].shut = true;
+    works_send(&rig, "rpc/batch/work", "[{\"n\":1},{\"n\":2}]", "r", LONG_ID);
+    works_send(&rig, "rpc/batch/work", "[{\"n\":1},{\"n\":2}]", "s", LONG_ID);
+    works_let_go(&rig, 1);
+    works_wait_done(&rig, 2, 1);
+    works_expect(&rig, 2, "ok",
+                 "[{\"result\":{\"n\":1,\"by\":\"work\"}},{\"result\":{\"n\":2,\"by\":\"work\"}}]");
+    ck_assert_str_eq(rig.host.replies.kept[0].text, rig.host.replies.kept[1].text);
+    works_send(&rig, "rpc/batch/work", "[{\"n\":1},{\"n\":2}]", "t", LONG_ID);
+    ck_assert_str_eq(rig.host.replies.kept[0].text, rig.host.replies.kept[2].text);
+    ck_assert_int_eq(slots[1].runs + slots[2].runs, 2);
+}
+END_TEST
+
+/* Some of it may have been carried out. */
+START_TEST(batches_that_came_to_nothing)
+{
+    open_busy();
+    take_a_place();
+    works_send(&rig, "rpc/batch/work", "[{\"n\":1}]", "r", LONG_ID);
+    give_up(_i);
+    fake_host_forget(&rig.host);
+    works_send(&rig, "rpc/batch/work", "[{\"n\":1}]", "r", LONG_ID);
+    ck_assert_uint_eq(rig.host.replies.count, 1);
+    ck_assert_int_eq(slots[1].runs, 1);
+}
+END_TEST
+
+UNIT_MAIN("open_once", open_rig, close_rig, {repetitions_wait, UNIT_ROWS(ways)}, {failures_are_repeated, 0},
+          {those_who_wait_may_go, 0}, {those_who_come_back, 0}, {short_identities_of_open_calls, 0},
+          {what_never_began_may_run, CAUSES}, {what_had_begun_may_not, BY_ANOTHER},
+          {what_was_deferred_may_not, CAUSES}, {what_had_begun_and_went_on_may_not, CAUSES},
+          {sent_again_while_open, 0}, {sent_again_though_it_had_begun, 0},
+          {sent_again_after_it_never_began, 0}, {batches_that_come_again, 0},
+          {batches_that_came_to_nothing, CAUSES})

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Everything that takes time at once, at random but with the same choices each time: calls of all sorts on
+ * four workers, callers that come and go, deadlines, timers, work without a call, an end at any moment. What
+ * the threads make of it differs from run to run; what is looked at holds whatever they do: the engine's
+ * lists are sound after each step, and in the end every task that was started has had its one done. Meant for
+ * the thread sanitizer above all.
+ */
+#include "unit.h"
+#include "works.h"
+
+#include "call/engine_private.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { STEPS = 4000, CLIENTS = 6, SPINS = 200, SEEDS = 12 };
+
+static struct rig rig;
+static char contexts[8];
+static uint64_t random_state;
+static int started, dones, backgrounds;
+static atomic_int works_running;
+
+static unsigned pick(unsigned among)
+{
+    random_state = random_state * 6364136223846793005U + 1442695040888963407U;
+    return (unsigned)(random_state >> 33) % among;
+}
+
+#define PICK(list) (list)[pick(UNIT_ROWS(list))]
+
+/* ---- What act does ---- */
+
+struct story {
+    rpc_call *call;
+    rpc_timer *timer;
+    int chapters; /* that are still to come */
+    unsigned spins;
+    atomic_bool running;
+    bool open;
+};
+
+static void spin(rpc_job *job, void *data)
+{
+    struct story *story = data;
+    atomic_store(&story->running, true);
+    atomic_fetch_add(&works_running, 1);
+    for (unsigned i = 0; i < story->spins && rpc_is_wanted(job); i++)
+        sched_yield();
+    if (story->spins % 3 == 0)
+        (void)rpc_next(job);
+    atomic_fetch_sub(&works_running, 1);
+    atomic_store(&story->running, false);
+}
+
+static void wake_up(rpc_instance *instance, void *state, void *data)
+{
+    struct story *story = data;
+    (void)instance, (void)state;
+    story->timer = NULL;
+    rpc_resume(story->call);
+}
+
+static rpc_status wait_for_timer(rpc_call *call, struct story *story)
+{
+    const rpc_status status = rpc_defer(call, story);
+    if (status == RPC_PENDING)
+        story->timer = rpc_after(rpc_call_instance(call), pick(20000), wake_up, story);
+    return status;
+}
+
+static rpc_status write_chapter(rpc_call *call, struct story *story)
+{
+    static const char *const lanes[] = {NULL, "a", "b"};
+    story->spins = pick(SPINS);
+    const rpc_status status = pick(3) ? rpc_start(call, PICK(lanes), story) : wait_for_timer(call, story);
+    story->open = status == RPC_PENDING;
+    started += story->open;
+    return status;
+}
+
+static rpc_status begin_story(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params;
+    struct story *story = rpc_alloc(call, sizeof *story);
+    ck_assert_ptr_nonnull(story);
+    story->call = call;
+    story->chapters = (int)pick(3);
+    ((struct works_result *)result)->n = 1;
+    return pick(10) ? write_chapter(call, story) : RPC_OK;
+}
+
+static rpc_status end_chapter(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    struct story *story = data;
+    const struct works_result event = {.n = 2};
+    (void)state, (void)result;
+    ck_assert(story->call == call && story->open && !atomic_load(&story->running));
+    story->open = false;
+    dones++;
+    if (how != RPC_OK)
+        rpc_cancel(story->timer);
+    if (pick(4) == 0)
+        rpc_announce(rpc_call_instance(call), call, "worked", &event);
+    if (how == RPC_OK && story->chapters-- > 0)
+        return write_chapter(call, story);
+    return pick(4) ? RPC_OK : rpc_raise(call, "plain", "chapter %d", story->chapters);
+}
+
+/* ---- Work without a call ---- */
+
+static struct story background_story;
+
+static void spin_alone(rpc_job *job, void *data)
+{
+    (void)data;
+    for (unsigned i = 0; i < SPINS && rpc_is_wanted(job); i++)
+        sched_yield();
+}
+
+static rpc_status end_background(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+{
+    ck_assert(!call && !state && !result && data == &background_story && how != RPC_TIMEOUT);
+    backgrounds--;
+    return RPC_OK;
+}
+
+static void work_in_background(void)
+{
+    static const char *const lanes[] = {NULL, "a", "c"};
+    backgrounds += rpc_background(rig.engine->registry.instances, PICK(lanes), spin_alone, end_background,
+                                  &background_story) == RPC_PENDING;
+}
+
+/* ---- What clients do ---- */
+
+static const char *const topics[] = {
+    "rpc/call/work",  "rpc/call/work.single", "rpc/call/work.firm", "rpc/call/work.brief",
+    "rpc/call/wait",  "rpc/call/wait.firm",   "rpc/call/now",       "rpc/call/tell",
+    "rpc/call/bytes", "rpc/call/act",         "rpc/call/act",       "rpc/call/act",
+    "rpc/call/half",  "rpc/batch/act",        "rpc/batch/work",     "rpc/batch/wait",
+    "rpc/batch/tell", "rpc/jsonrpc",          "rpc/jsonrpc"};
+static const char *const payloads[] = {
+    "",
+    "{\"n\":1}",
+    "{\"n\":2,\"lane\":\"a\"}",
+    "{\"n\":3,\"lane\":\"b\",\"fail\":true}",
+    "{\"n\":99}",
+    "{\"n\":1,\"request_id\":\"1\"}",
+    "{\"n\":2,\"request_id\":\"sixteen-bytes-id\"}",
+    "[{\"n\":1},{\"n\":2,\"lane\":\"a\"},{\"n\":3}]",
+    "{\"request_id\":\"2\",\"calls\":[{\"n\":1},{\"n\":2}]}",
+    "{\"jsonrpc\":\"2.0\",\"method\":\"act\",\"id\":1}",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"act\",\"id\":1},{\"jsonrpc\":\"2.0\",\"method\":\"now\",\"id\":2},"
+    "{\"jsonrpc\":\"2.0\",\"method\":\"wait\",\"params\":[4]},{\"jsonrpc\":\"2.0\",\"method\":\"tell\","
+    "\"id\":"
+    "\"x\",\"params\":[4]}]",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"work.firm\"},{\"jsonrpc\":\"2.0\",\"method\":\"act\"}]",
+};
+static const char *const response_topics[] = {NULL, "r", "r", "s"};
+static const char *const correlations[] = {NULL, NULL, "1", "2", "sixteen-bytes-id"};
+static const char *const timeouts[] = {"1", "100", "5000", "60000", "0", "x"};
+static const char *const ids[CLIENTS] = {"a", "b", "c", "d", "e", "f"};
+
+static void send(void)
+{
+    rig.client.id = PICK(ids);
+    rig.client.connection = &contexts[pick(sizeof contexts)];
+    rig.client.version = (int)(3 + pick(3));
+    rig.client.clean_start = pick(4) == 0;
+    rig.qos = (int)pick(3);
+    rig.host.property = pick(4) ? NULL : "timeout-ms";
+    rig.host.value = PICK(timeouts);
+    works_send(&rig, PICK(topics), PICK(payloads), PICK(response_topics), PICK(correlations));
+}
+
+static void end_client(void)
+{
+    static const enum host_end kinds[] = {HOST_END_UNKNOWN, HOST_END_SESSION_OVER, HOST_END_SESSION_WAITS,
+                                          HOST_END_TAKEN_OVER};
+    const struct host_ending ending = {.id = PICK(ids),
+                                       .connection = &contexts[pick(sizeof contexts)],
+                                       .kind = PICK(kinds),
+                                       .in_order = pick(2) == 0,
+                                       .clean_start = pick(2) == 0};
+    engine_client_ended(rig.engine, &ending);
+}
+
+static void do_something(void)
+{
+    const unsigned what = pick(40);
+    if (what < 20)
+        send();
+    else if (what < 25)
+        end_client();
+    else if (what < 28)
+        works_pass(&rig, pick(2) ? pick(100) : pick(6000));
+    else if (what < 30)
+        work_in_background();
+    else if (what < 31)
+        rig.host.no_memory = pick(4) == 0;
+    else
+        engine_tick(rig.engine);
+}
+
+/* ---- What holds after each step ---- */
+
+static void check_tasks(const struct engine *engine)
+{
+    const struct task *task;
+    size_t deferred = 0;
+    size_t placed = 0;
+    size_t without_call = 0;
+    size_t set = 0;
+    DL_FOREACH(engine->tasks, task)
+    {
+        deferred += !task->working;
+        placed += task->holder != NULL;
+        ck_assert(task->working || task->holder);
+        ck_assert(task->call || !task->holder);
+        ck_assert(!task->condemned);
+        without_call += !task->call;
+        set += task->deadline.place != 0;
+        ck_assert(!task->call || (task->call->task == task && task->call->exchange->kept));
+        ck_assert_int_eq(task->deadline.place != 0, task->call && !task->told);
+    }
+    ck_assert_ptr_null(engine->condemned);
+    ck_assert_uint_eq(placed, engine->places.count);
+    ck_assert_uint_le(placed, engine->options.max_pending);
+    ck_assert_uint_eq(without_call, engine->backgrounds);
+    ck_assert_uint_eq(set, engine->deadlines.count);
+    ck_assert_uint_le(deferred + pool_waiting(engine->pool), engine->options.max_pending + without_call);
+}
+
+static void check_exchanges(const struct engine *engine)
+{
+    const struct caller *caller;
+    const struct exchange *exchange;
+    const struct task *task;
+    size_t holds = 0;
+    DL_FOREACH(engine->tasks, task)
+    {
+        holds += task->call != NULL;
+    }
+    for (caller = engine->callers; caller; caller = caller->hh.next) {
+        ck_assert(caller->exchanges || caller->waiters);
+        DL_FOREACH((const struct exchange *)caller->exchanges, exchange)
+        {
+            ck_assert_ptr_eq(exchange->caller, caller);
+            ck_assert_uint_gt(exchange->holds, 0);
+            ck_assert_uint_le(exchange->unknown, exchange->holds);
+            ck_assert_ptr_null(exchange->out.out);
+            holds -= exchange->holds;
+        }
+    }
+    ck_assert_uint_eq(holds, 0);
+}
+
+/* ---- The storms ---- */
+
+static void start(int number)
+{
+    works_init(&rig);
+    random_state = (uint64_t)number;
+    works_hooks = (struct works_hooks){begin_story, spin, end_chapter};
+    rig.options.workers = 4;
+    rig.options.max_pending = number % 3 ? 20 : 300;
+    rig.options.max_reply = number % 4 == 3 ? 100 : 65536;
+    rig.options.duplicate_window = number % 5 == 4 ? 0 : 20 * RIG_SECOND;
+    rig.options.duplicate_entries = number % 2 ? 10 : 1000;
+    rig.options.redelivery_guard = number % 5 == 3 ? 0 : 10 * RIG_SECOND;
+    rig.options.error_rate = 20;
+    rig.options.slow_call = number % 2 ? 1 : 0;
+    works_open(&rig);
+}
+
+/* Half of them are left to their deadlines, the others to the end of the engine. */
+static void end(int number)
+{
+    rig.host.no_memory = false;
+    for (int i = 0; number % 2 && rig.engine->tasks; i++) {
+        ck_assert_int_lt(i, 1000000);
+        works_pass(&rig, 70000);
+        sched_yield();
+    }
+    if (number % 2)
+        ck_assert_ptr_null(rig.engine->callers);
+    rig_close(&rig);
+    ck_assert_int_eq(started, dones);
+    ck_assert_int_eq(backgrounds, 0);
+    ck_assert_int_eq(atomic_load(&works_running), 0);
+    for (int n = 0; n < WORKS_SLOTS; n++)
+        ck_assert_int_eq(works_slots[n].kept, works_slots[n].dones);
+}
+
+START_TEST(storms)
+{
+    start(_i);
+    for (int i = 0; i < STEPS; i++) {
+        do_something();
+        check_tasks(rig.engine);
+        check_exchanges(rig.engine);
+        ck_assert_msg(!rig.host.fault, "step %d: %s", i, rig.host.fault);
+        if (i % 20 == 0)
+            fake_host_forget(&rig.host);
+    }
+    ck_assert_int_gt(started, 50); /* it depends on the threads */
+    end(_i);
+}
+END_TEST
+
+UNIT_MAIN("task_storm", NULL, NULL, {storms, SEEDS})
