@@ -22,9 +22,9 @@ static void prepare_memory(struct engine *engine)
 {
     const struct engine_options *options = &engine->options;
     engine->seed = digest_seed();
-    engine->duplicates = (struct recalls){.most = options->duplicate_entries,
-                                          .most_bytes = options->duplicate_bytes,
-                                          .window = options->duplicate_window};
+    engine->duplicates = (struct reply_cache){.max_entries = options->duplicate_entries,
+                                              .max_bytes = options->duplicate_bytes,
+                                              .window = options->duplicate_window};
     engine->ordered = engine->duplicates;
     engine->ordered.window = UINT64_MAX;
     engine->clients = (struct clients){.seed = engine->seed,
@@ -111,9 +111,9 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
         return true;
     engine_stop(engine);
     const bool ended = task_finish(engine, patience);
-    registry_clear(&engine->registry);
-    schedule_clear(engine);
-    once_clear(engine);
+    registry_fini(&engine->registry);
+    timers_fini(engine);
+    dedup_fini(engine);
     exchange_free_spare(engine);
     free(engine->error_topic);
     free(engine->scratch);
@@ -245,9 +245,9 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
 
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
 {
-    once_drop_waiting(engine, ending->connection);
+    dedup_drop_waiting(engine, ending->connection);
     clients_ended(&engine->clients, ending, engine_now(engine));
-    if (!engine->callers)
+    if (!engine->connections)
         return;
     exchange_caller_ended(engine, ending);
     task_cancel_gone(engine, ending->connection);
@@ -291,10 +291,10 @@ static uint64_t earlier(uint64_t one, uint64_t other)
     return one < other ? one : other;
 }
 
-static uint64_t first_due(const struct timers *timers)
+static uint64_t first_due(const struct heap *timers)
 {
-    const struct timer *first = timers_first(timers);
-    return first ? first->due : UINT64_MAX;
+    const struct heap_node *first = heap_first(timers);
+    return first ? first->key : UINT64_MAX;
 }
 
 /* An engine in which nothing happens has no counters to publish. */
@@ -311,11 +311,11 @@ void engine_tick(struct engine *engine)
     const uint64_t now = engine_now(engine);
     task_collect(engine);
     task_expire(engine, now);
-    schedule_run(engine, now);
+    timers_run(engine, now);
     task_end_condemned(engine);
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;
-        recalls_expire(&engine->duplicates, now);
+        reply_cache_expire(&engine->duplicates, now);
         clients_expire(&engine->clients, now);
     }
     if (!engine->options.sys_interval || now < engine->sys_due)

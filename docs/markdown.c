@@ -131,7 +131,7 @@ static void print_method(const rpc_method *method)
     print_errors(method->errors);
     if (method->event)
         printf("\nAnnounced as `{prefix}/event/%s`, %s.\n", method->event,
-               method->announce == RPC_ALWAYS ? "always" : "when the caller asked for no reply");
+               method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "when the caller asked for no reply");
     if (method->error_event)
         printf("\nErrors of its own go to `{prefix}/event/%s` when the caller asked for no reply.\n",
                method->error_event);

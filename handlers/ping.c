@@ -35,7 +35,7 @@ static const rpc_method methods[] = {
         .read_only = true,
         .result = &pong_shape,
         .event = "pong",
-        .announce = RPC_UNANSWERED,
+        .announce = RPC_ANNOUNCE_UNANSWERED,
         .run = ping,
     },
     {.name = NULL},

@@ -39,7 +39,7 @@ struct options {
 struct loading {
     struct store *store;
     struct store_reading *readings; /* of malloc(), their texts too */
-    size_t count, room, most;
+    size_t count, room, max;
     bool more; /* than there is room for */
     bool no_memory;
     bool loaded;
@@ -270,7 +270,7 @@ static void store_reports(rpc_job *job, void *data)
         store_add(store, &report->reading, &failure);
         report->before = last;
         last = report;
-        report = count < GROUP_MAX ? rpc_next(job) : NULL;
+        report = count < GROUP_MAX ? rpc_job_take_next(job) : NULL;
     }
     const bool stored = store_commit(store, &failure);
     for (; last; last = last->before) {
@@ -293,7 +293,7 @@ static rpc_status refuse_new(rpc_call *call, const struct sensors *sensors, cons
 {
     const struct which which = {given->sensor_id};
     return rpc_raise_with(call, "too_many_sensors", &which, "%zu sensors are known, and that is the most",
-                          sensors->table.most);
+                          sensors->table.max);
 }
 
 static rpc_status start_report(rpc_call *call, struct sensors *sensors, const struct update *given,
@@ -331,7 +331,7 @@ static rpc_status update_sensor(rpc_call *call, void *state, const void *params,
 
 /* A reading that was stored is the sensor's last one, and news, also when its sender does not wait any more.
  */
-static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     const struct report *report = data;
@@ -344,9 +344,10 @@ static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status
     if (report->failure.why[0])
         log_failure(sensors, &report->failure, "a reading was not stored");
     if (!report->stored)
-        return how == RPC_OK ? raise_failure(call, &report->failure, "the reading was not stored") : how;
+        return outcome == RPC_OK ? raise_failure(call, &report->failure, "the reading was not stored")
+                                 : outcome;
     *updated = (struct updated){reading->sensor, reading->value, true};
-    if (how != RPC_OK)
+    if (outcome != RPC_OK)
         rpc_announce(sensors->instance, call, "sensorUpdated", updated);
     return RPC_OK;
 }
@@ -448,12 +449,12 @@ static struct point point_of(const struct store_point *stored)
     return (struct point){stored->time, stored->value, known ? (enum unit)stored->unit : CELSIUS};
 }
 
-static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     const struct question *question = data;
     struct history *history = result;
-    if (how != RPC_OK)
-        return how;
+    if (outcome != RPC_OK)
+        return outcome;
     if (!question->answered) {
         log_failure(state, &question->failure, "readings could not be looked up");
         return raise_failure(call, &question->failure, "the readings could not be looked up");
@@ -526,7 +527,7 @@ static bool load_one(void *data, const struct store_reading *last)
     struct loading *loading = data;
     if (!is_ours(last))
         return true;
-    loading->more = loading->count == loading->most;
+    loading->more = loading->count == loading->max;
     loading->no_memory = !loading->more && !copy_one(loading, last);
     return !loading->more && !loading->no_memory;
 }
@@ -563,19 +564,19 @@ static void take_loaded(struct sensors *sensors, const struct store_reading *rea
         table_take(&sensors->table, sensor, reading->value, (enum unit)reading->unit, reading->time);
 }
 
-static rpc_status end_load(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_load(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     struct loading *loading = data;
     (void)call, (void)result;
     sensors->loaded = loading->loaded;
     sensors->why_not = loading->failure;
-    if (!loading->loaded && how == RPC_OK)
+    if (!loading->loaded && outcome == RPC_OK)
         log_failure(sensors, &loading->failure, "the sensors could not be read");
     if (loading->loaded && loading->more)
         rpc_log(sensors->instance, RPC_LOG_WARNING,
                 "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
-                loading->most);
+                loading->max);
     for (size_t i = 0; loading->loaded && i < loading->count; i++)
         take_loaded(sensors, &loading->readings[i]);
     free_loaded(loading);
@@ -590,9 +591,9 @@ static void load_again(struct sensors *sensors)
         rpc_after(sensors->instance, RELOAD_MS, load_later, NULL);
 }
 
-static rpc_status end_load_again(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_load_again(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    end_load(call, state, data, how, result);
+    end_load(call, state, data, outcome, result);
     load_again(state);
     return RPC_OK;
 }
@@ -614,7 +615,7 @@ static void prune(rpc_job *job, void *data)
     pruning->pruned = store_prune(pruning->store, &pruning->limits, &pruning->more, &pruning->failure);
 }
 
-static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status how, void *result);
+static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 static void start_pruning(struct sensors *sensors)
 {
@@ -623,14 +624,14 @@ static void start_pruning(struct sensors *sensors)
 }
 
 /* Others have their turn between two goes. */
-static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     const struct pruning *pruning = data;
     (void)call, (void)result;
     sensors->pruning_runs = false;
-    if (how != RPC_OK)
-        return how;
+    if (outcome != RPC_OK)
+        return outcome;
     if (!pruning->pruned)
         log_failure(sensors, &pruning->failure, "old readings could not be deleted");
     else if (pruning->more)
@@ -670,7 +671,7 @@ static bool open_stores(struct sensors *sensors)
     sensors->store = store_new(path, prefix, BUSY_MS);
     sensors->history = strcmp(path, ":memory:") == 0 ? sensors->store : store_new(path, prefix, BUSY_MS);
     sensors->loading.store = sensors->pruning.store = sensors->store;
-    sensors->loading.most = sensors->table.most;
+    sensors->loading.max = sensors->table.max;
     return sensors->store && sensors->history;
 }
 
@@ -681,7 +682,7 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
     sensors->instance = instance;
     sensors->options = options;
     sensors->averaged = true;
-    sensors->table.most = (size_t)sensors->options->max_sensors;
+    sensors->table.max = (size_t)sensors->options->max_sensors;
     if (!open_stores(sensors))
         return RPC_INTERNAL_ERROR;
     load(NULL, &sensors->loading);
@@ -743,7 +744,7 @@ static const rpc_method methods[] = {
         .result = &updated_shape,
         .errors = update_errors,
         .event = "sensorUpdated",
-        .announce = RPC_ALWAYS,
+        .announce = RPC_ANNOUNCE_ALWAYS,
         .error_event = "sensorUpdateFailed",
         .run = update_sensor,
         .work = store_reports,

@@ -73,8 +73,8 @@ typedef struct rpc_instance rpc_instance;
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
 typedef enum rpc_status {
-    RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_,
-    RPC_PENDING = RPC_STATUS_COUNT_ /* no outcome yet: the call stays open, see rpc_start() and rpc_defer() */
+    RPC_PENDING = -1, /* no outcome yet: the call is pending, see rpc_start() and rpc_defer() */
+    RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_
 } rpc_status;
 #undef RPC_STATUS_ENUMERATOR_
 
@@ -257,11 +257,11 @@ typedef struct rpc_job rpc_job;
 /*
  * Does what takes time: waits for a disk, a network, a device. data is what was given to rpc_start().
  * Thread: a worker. It touches data and what hangs below it alone, which nothing else touches meanwhile: not
- *   the module's state, not the call; and of all functions here it may call rpc_is_wanted() and rpc_next().
- *   Signals are blocked. What the module keeps for its work alone (a connection to a database) is safe in a
- *   lane, since one lane's work runs one at a time.
- * What came of it stands in data, for done to look at. Work that nobody waits for any more does not
- *   count among the configured workers, for up to 16 at a time; but it keeps its thread until it returns.
+ *   the module's state, not the call; and of all functions here it may call rpc_is_wanted() and
+ * rpc_job_take_next(). Signals are blocked. What the module keeps for its work alone (a connection to a
+ * database) is safe in a lane, since one lane's work runs one at a time. What came of it stands in data, for
+ * done to look at. Work that nobody waits for any more does not count among the configured workers, for up to
+ * 16 at a time; but it keeps its thread until it returns.
  */
 typedef void (*rpc_work)(rpc_job *job, void *data);
 
@@ -270,7 +270,7 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * rpc_start(), rpc_defer() and rpc_background() that returned RPC_PENDING, and never while its work runs.
  *   call    the call, NULL for work without one; whatever the outcome, it has ended when done returns
  *   data    what was given when it was started
- *   how     RPC_OK: work has run to its end, or rpc_resume() was called, and the caller still waits.
+ *   outcome RPC_OK: work has run to its end, or rpc_resume() was called, and the caller still waits.
  *           RPC_TIMEOUT, RPC_CANCELLED (the caller has gone, or the service is stopping), RPC_OVERLOADED (it
  *           waited, for a worker or for rpc_resume(), and had to make room for another client's call): that
  *           is what the caller has been told or is being told now. Work may have run, or never begun: only
@@ -278,13 +278,13 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  *   result  as in rpc_handler, with what the handler has already put into it; NULL for work without a call
  * Thread: the broker's. When the service stops, work that does not return in time gets no done at all, and
  *   its module no fini: all it uses is left as it is.
- * Returns with RPC_OK for how what a handler returns, also RPC_PENDING, to go on with further work under the
- *   same deadline. Otherwise, and for work without a call, what it returns does not matter.
+ * Returns with RPC_OK for outcome what a handler returns, also RPC_PENDING, to go on with further work under
+ * the same deadline. Otherwise, and for work without a call, what it returns does not matter.
  */
-typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status how, void *result);
+typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 /* Whose work is begun first when several wait. The others get their turn nevertheless. */
-typedef enum rpc_priority { RPC_NORMAL, RPC_HIGH, RPC_LOW } rpc_priority;
+typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY_LOW } rpc_priority;
 
 /* An error that a method may raise beside the engine's own. Tables end with a NULL code. */
 typedef struct rpc_error {
@@ -304,8 +304,8 @@ typedef struct rpc_event {
 } rpc_event;
 
 typedef enum rpc_announcement {
-    RPC_ALWAYS,    /* the result event follows every success: a change that others want to know */
-    RPC_UNANSWERED /* only when the caller asked for no reply */
+    RPC_ANNOUNCE_ALWAYS,    /* the result event follows every success: a change that others want to know */
+    RPC_ANNOUNCE_UNANSWERED /* only when the caller asked for no reply */
 } rpc_announcement;
 
 /* Tables end with a NULL name. */
@@ -326,10 +326,10 @@ typedef struct rpc_method {
     rpc_work work; /* what rpc_start() hands to a worker; NULL: the method only defers */
     rpc_done done; /* ends what run has kept open; NULL: run always gives the outcome itself */
     rpc_priority priority;
-    uint32_t timeout; /* ms from the call's arrival, after which its caller is told; 0: as configured */
-    uint32_t most;    /* open calls of the method at once; more are answered with overloaded; 0: no limit
-                         but the common one */
-    bool must_finish; /* goes on when its caller has gone: what it does matters to others, too */
+    uint32_t timeout;     /* ms from the call's arrival, after which its caller is told; 0: as configured */
+    uint32_t max_pending; /* open calls of the method at once; more are answered with overloaded; 0: no limit
+                          but the common one */
+    bool must_finish;     /* goes on when its caller has gone: what it does matters to others, too */
 } rpc_method;
 
 typedef struct rpc_module {
@@ -476,9 +476,9 @@ rpc_status rpc_defer(rpc_call *call, void *data);
 /*
  * Ends a call that rpc_defer() keeps open: its done runs before this returns, with RPC_OK. The call is gone
  * afterwards, unless done has kept it open again. done is also what tells when it must not be resumed any
- * more: it runs with another how when the deadline has passed, the caller has gone, or the call had to make
- * room. A call cannot be resumed by its own run or done, before that has returned: this is logged, and the
- * call stays open.
+ * more: it runs with another outcome when the deadline has passed, the caller has gone, or the call had to
+ * make room. A call cannot be resumed by its own run or done, before that has returned: this is logged, and
+ * the call stays open.
  */
 void rpc_resume(rpc_call *call);
 
@@ -502,7 +502,7 @@ bool rpc_is_wanted(const rpc_job *job);
  * at the cost of one. In such a lane no data may be NULL, which nobody could tell from none. Thread: the
  * work's.
  */
-void *rpc_next(rpc_job *job);
+void *rpc_job_take_next(rpc_job *job);
 
 /* ---- Timers ----------------------------------------------------------------------------------- */
 
@@ -522,6 +522,6 @@ rpc_timer *rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_ha
 rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
 
 /* Ends a timer, which is gone then; accepts NULL. One that ran once must not be given any more. */
-void rpc_cancel(rpc_timer *timer);
+void rpc_timer_cancel(rpc_timer *timer);
 
 #endif

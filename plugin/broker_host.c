@@ -52,7 +52,7 @@ static void read_properties(struct broker_message *message, const mosquitto_prop
     }
 }
 
-void broker_message_read(struct broker_message *message, const struct mosquitto_evt_message *event,
+void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
                          const char *topic, bool mounted)
 {
     memset(message, 0, sizeof *message);
@@ -67,7 +67,7 @@ void broker_message_read(struct broker_message *message, const struct mosquitto_
         read_properties(message, event->properties);
 }
 
-void broker_message_clear(struct broker_message *message, const struct broker_host *broker_host)
+void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
 {
     broker_free_read(&broker_host->broker, message->response_topic);
     broker_free_read(&broker_host->broker, message->correlation);

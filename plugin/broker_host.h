@@ -19,7 +19,7 @@ struct broker_host {
     bool ticking; /* what is published now may leave only with the round after the next */
 };
 
-/* One message, taken apart for an engine. Borrows from the event; broker_message_clear() frees the rest. */
+/* One message, taken apart for an engine. Borrows from the event; broker_message_fini() frees the rest. */
 struct broker_message {
     struct host_message seen;
     struct host_client client; /* its connection is the broker's own client */
@@ -38,9 +38,9 @@ const char *broker_host_unmount(const struct broker_host *broker_host, const cha
 
 /* Takes a message apart, of a client that has an id. topic and mounted are what broker_host_unmount() gave.
  */
-void broker_message_read(struct broker_message *message, const struct mosquitto_evt_message *event,
+void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
                          const char *topic, bool mounted);
 
-void broker_message_clear(struct broker_message *message, const struct broker_host *broker_host);
+void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host);
 
 #endif

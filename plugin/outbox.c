@@ -97,7 +97,7 @@ void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
     }
 }
 
-void outbox_clear(struct outbox *outbox)
+void outbox_fini(struct outbox *outbox)
 {
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->letters, letter, next)

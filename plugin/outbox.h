@@ -50,6 +50,6 @@ void outbox_send(struct outbox *outbox);
 void outbox_drop(struct outbox *outbox, const struct mosquitto *client);
 
 /* Drops what waits. */
-void outbox_clear(struct outbox *outbox);
+void outbox_fini(struct outbox *outbox);
 
 #endif

@@ -74,7 +74,7 @@ static int receive(struct plugin *plugin, struct engine *engine, struct mosquitt
 {
     struct broker_message message;
     int rc = MOSQ_ERR_SUCCESS;
-    broker_message_read(&message, event, topic, mounted);
+    broker_message_init(&message, event, topic, mounted);
     switch (engine_receive(engine, &message.seen)) {
     case ENGINE_CONSUME:
         consume(event);
@@ -88,7 +88,7 @@ static int receive(struct plugin *plugin, struct engine *engine, struct mosquitt
     case ENGINE_PASS:
         break;
     }
-    broker_message_clear(&message, &plugin->host);
+    broker_message_fini(&message, &plugin->host);
     set_alarm(plugin);
     return rc;
 }
@@ -362,8 +362,8 @@ static bool destroy_engines(struct plugin *plugin)
 static void destroy(struct plugin *plugin)
 {
     const bool ended = destroy_engines(plugin);
-    outbox_clear(&plugin->host.outbox);
-    wake_clear(&plugin->host.wake);
+    outbox_fini(&plugin->host.outbox);
+    wake_stop(&plugin->host.wake);
     if (ended)
         settings_destroy(plugin->settings);
     else
@@ -410,7 +410,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         return MOSQ_ERR_NOMEM;
     plugin->identifier = identifier;
     plugin->host.broker = broker_detect();
-    if (!wake_open(&plugin->host.wake, collect, plugin))
+    if (!wake_start(&plugin->host.wake, collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
     if (!read_settings(plugin, options, option_count) || !add_engines(plugin) || !register_all(plugin)) {

@@ -224,7 +224,7 @@ static bool read_module(struct settings *settings, const rpc_module *module, str
     const char *unfit = module->options ? options_check_shape(module->options) : NULL;
     if (unfit)
         return wrong_table(why, module, unfit);
-    const rpc_status status = fields_prepare(&out->fields, module->options, wrong);
+    const rpc_status status = fields_init(&out->fields, module->options, wrong);
     if (status != RPC_OK)
         return status == RPC_INVALID_PARAMS ? wrong_table(why, module, wrong) : no_memory(why);
     void *options = NULL;
@@ -253,7 +253,7 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
         struct settings_module *module = &settings->modules[settings->module_count];
         const bool fine = read_module(settings, modules[i], lines, module, why);
         if (fine && wanted && !text_has_word(wanted, modules[i]->name)) {
-            fields_release(&module->fields);
+            fields_fini(&module->fields);
             continue;
         }
         settings->module_count++;
@@ -348,7 +348,7 @@ static bool read_all(struct settings *settings, struct option_lines *lines, cons
 {
     char wrong[FIELDS_WHY];
     void *out = NULL;
-    if (fields_prepare(&settings->fields, &settings_shape, wrong) != RPC_OK)
+    if (fields_init(&settings->fields, &settings_shape, wrong) != RPC_OK)
         return no_memory(why);
     if (!options_read("", &settings->fields, lines, &settings->arena, &out, why))
         return false;
@@ -377,8 +377,8 @@ void settings_destroy(struct settings *settings)
     if (!settings)
         return;
     for (size_t i = 0; i < settings->module_count; i++)
-        fields_release(&settings->modules[i].fields);
-    fields_release(&settings->fields);
-    arena_clear(&settings->arena);
+        fields_fini(&settings->modules[i].fields);
+    fields_fini(&settings->fields);
+    arena_fini(&settings->arena);
     free(settings);
 }

@@ -250,7 +250,7 @@ static bool take_over_signal(struct wake *wake)
     return wake->signal && sigaction(wake->signal, &action, &wake->before) == 0;
 }
 
-bool wake_open(struct wake *wake, void (*collect)(void *context), void *context)
+bool wake_start(struct wake *wake, void (*collect)(void *context), void *context)
 {
     memset(wake, 0, sizeof *wake);
     wake->process = getpid();
@@ -268,7 +268,7 @@ bool wake_open(struct wake *wake, void (*collect)(void *context), void *context)
     return wake->open;
 }
 
-void wake_clear(struct wake *wake)
+void wake_stop(struct wake *wake)
 {
     if (!wake->open)
         return;

@@ -77,7 +77,7 @@ struct wake {
  * where the broker sends none. Returns false if there is no free signal or no timer: the structure is closed
  * then. Its address must not change while it is open.
  */
-bool wake_open(struct wake *wake, void (*collect)(void *context), void *context);
+bool wake_start(struct wake *wake, void (*collect)(void *context), void *context);
 
 /* Makes the loop go round soon, twice. From any thread and from signal handlers. */
 void wake_request(struct wake *wake);
@@ -94,6 +94,6 @@ void wake_at(struct wake *wake, uint64_t when);
 bool wake_tick(struct wake *wake);
 
 /* Puts back what was set up; no other thread may make requests any more. Accepts a closed one. */
-void wake_clear(struct wake *wake);
+void wake_stop(struct wake *wake);
 
 #endif

@@ -21,7 +21,7 @@ void arena_init(struct arena *arena)
     arena->end = arena->first + sizeof arena->first;
 }
 
-void arena_clear(struct arena *arena)
+void arena_fini(struct arena *arena)
 {
     while (arena->blocks) {
         struct arena_block *block = arena->blocks;

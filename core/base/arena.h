@@ -24,7 +24,7 @@ struct arena {
 void arena_init(struct arena *arena);
 
 /* Frees all that was allocated. The arena is empty afterwards. */
-void arena_clear(struct arena *arena);
+void arena_fini(struct arena *arena);
 
 /* size bytes, zeroed, aligned for any type; 0 counts as 1. NULL: no memory. */
 void *arena_alloc(struct arena *arena, size_t size);

@@ -4,7 +4,7 @@
 
 static const uint64_t second = 1000000000;
 
-bool gate_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens)
+bool bucket_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens)
 {
     const uint64_t cost = second / rate;
     const uint64_t since = *full_at > now ? *full_at : now;
@@ -16,7 +16,7 @@ bool gate_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, u
 
 bool gate_passes(struct gate *gate, uint64_t now)
 {
-    if (gate_take(&gate->full_at, now, GATE_PER_SECOND, GATE_BURST, 1))
+    if (bucket_take(&gate->full_at, now, GATE_PER_SECOND, GATE_BURST, 1))
         return true;
     gate->held++;
     return false;

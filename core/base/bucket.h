@@ -18,7 +18,7 @@ enum { GATE_BURST = 10, GATE_PER_SECOND = 1 };
  * tokens and gets `rate` of them a second. Takes some, if it has at least one, and may owe the rest, which
  * lets in what comes as a whole without letting more through on average. Returns whether it had one.
  */
-bool gate_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens);
+bool bucket_take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, uint32_t tokens);
 
 /* All zero: nothing has passed yet. */
 struct gate {

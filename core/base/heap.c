@@ -1,106 +1,106 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A heap of timers: see timers.h. */
+/* A heap of heap: see heap.h. */
 #include "base/heap.h"
 
 #include <stdlib.h>
 
 enum { FIRST_ROOM = 16 };
 
-static struct timer **at(const struct timers *timers, size_t place)
+static struct heap_node **at(const struct heap *heap, size_t place)
 {
-    return &timers->heap[place - 1];
+    return &heap->nodes[place - 1];
 }
 
-static bool is_before(const struct timer *one, const struct timer *other)
+static bool is_before(const struct heap_node *one, const struct heap_node *other)
 {
-    return one->due != other->due ? one->due < other->due : one->order < other->order;
+    return one->key != other->key ? one->key < other->key : one->order < other->order;
 }
 
-static void put(struct timers *timers, size_t place, struct timer *timer)
+static void put(struct heap *heap, size_t place, struct heap_node *node)
 {
-    *at(timers, place) = timer;
-    timer->place = place;
+    *at(heap, place) = node;
+    node->place = place;
 }
 
-static void rise(struct timers *timers, struct timer *timer)
+static void rise(struct heap *heap, struct heap_node *node)
 {
-    size_t place = timer->place;
-    for (; place > 1 && is_before(timer, *at(timers, place / 2)); place /= 2)
-        put(timers, place, *at(timers, place / 2));
-    put(timers, place, timer);
+    size_t place = node->place;
+    for (; place > 1 && is_before(node, *at(heap, place / 2)); place /= 2)
+        put(heap, place, *at(heap, place / 2));
+    put(heap, place, node);
 }
 
 /* The earlier one of the two below a place; 0: there is none below. */
-static size_t earlier_below(const struct timers *timers, size_t place)
+static size_t earlier_below(const struct heap *heap, size_t place)
 {
     const size_t left = 2 * place;
-    if (left > timers->count)
+    if (left > heap->count)
         return 0;
-    const bool is_right = left < timers->count && is_before(*at(timers, left + 1), *at(timers, left));
+    const bool is_right = left < heap->count && is_before(*at(heap, left + 1), *at(heap, left));
     return is_right ? left + 1 : left;
 }
 
-static void sink(struct timers *timers, struct timer *timer)
+static void sink(struct heap *heap, struct heap_node *node)
 {
-    size_t place = timer->place;
-    size_t below = earlier_below(timers, place);
-    while (below && is_before(*at(timers, below), timer)) {
-        put(timers, place, *at(timers, below));
+    size_t place = node->place;
+    size_t below = earlier_below(heap, place);
+    while (below && is_before(*at(heap, below), node)) {
+        put(heap, place, *at(heap, below));
         place = below;
-        below = earlier_below(timers, place);
+        below = earlier_below(heap, place);
     }
-    put(timers, place, timer);
+    put(heap, place, node);
 }
 
-static bool make_room(struct timers *timers)
+static bool make_room(struct heap *heap)
 {
-    if (timers->count < timers->room)
+    if (heap->count < heap->room)
         return true;
-    const size_t room = timers->room ? 2 * timers->room : FIRST_ROOM;
-    struct timer **heap = realloc(timers->heap, room * sizeof *heap);
-    if (!heap)
+    const size_t room = heap->room ? 2 * heap->room : FIRST_ROOM;
+    struct heap_node **nodes = realloc(heap->nodes, room * sizeof *nodes);
+    if (!nodes)
         return false;
-    timers->heap = heap;
-    timers->room = room;
+    heap->nodes = nodes;
+    heap->room = room;
     return true;
 }
 
-bool timers_set(struct timers *timers, struct timer *timer, uint64_t due)
+bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key)
 {
-    if (!timer->place && !make_room(timers))
+    if (!node->place && !make_room(heap))
         return false;
-    if (!timer->place)
-        put(timers, ++timers->count, timer);
-    timer->due = due;
-    timer->order = ++timers->sets;
-    rise(timers, timer);
-    sink(timers, timer);
+    if (!node->place)
+        put(heap, ++heap->count, node);
+    node->key = key;
+    node->order = ++heap->sets;
+    rise(heap, node);
+    sink(heap, node);
     return true;
 }
 
-void timers_unset(struct timers *timers, struct timer *timer)
+void heap_remove(struct heap *heap, struct heap_node *node)
 {
-    const size_t place = timer->place;
+    const size_t place = node->place;
     if (!place)
         return;
-    struct timer *last = *at(timers, timers->count--);
-    timer->place = 0;
-    if (last == timer)
+    struct heap_node *last = *at(heap, heap->count--);
+    node->place = 0;
+    if (last == node)
         return;
-    put(timers, place, last);
-    rise(timers, last);
-    sink(timers, last);
+    put(heap, place, last);
+    rise(heap, last);
+    sink(heap, last);
 }
 
-struct timer *timers_first(const struct timers *timers)
+struct heap_node *heap_first(const struct heap *heap)
 {
-    return timers->count ? timers->heap[0] : NULL;
+    return heap->count ? heap->nodes[0] : NULL;
 }
 
-void timers_clear(struct timers *timers)
+void heap_fini(struct heap *heap)
 {
-    for (size_t i = 0; i < timers->count; i++)
-        timers->heap[i]->place = 0;
-    free(timers->heap);
-    *timers = (struct timers){0};
+    for (size_t i = 0; i < heap->count; i++)
+        heap->nodes[i]->place = 0;
+    free(heap->nodes);
+    *heap = (struct heap){0};
 }

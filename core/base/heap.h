@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Which of many moments comes first: a binary heap of timers that lie in the structs of their owners. It
- * knows no clock: a due is a number, and whoever keeps the heap compares it with what it likes.
+ * Which of many moments comes first: a binary heap of heap that lie in the structs of their owners. It
+ * knows no clock: a key is a number, and whoever keeps the heap compares it with what it likes.
  *
- * A heap and its timers belong to one thread, or to one lock.
+ * A heap and its heap belong to one thread, or to one lock.
  */
-#ifndef CORE_TIMERS_H
-#define CORE_TIMERS_H
+#ifndef CORE_BASE_HEAP_H
+#define CORE_BASE_HEAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Embedded by its owner. All zero: not set. A timer that is set must neither move nor be freed. */
-struct timer {
-    uint64_t due;
+/* Embedded by its owner. All zero: not set. A node that is set must neither move nor be freed. */
+struct heap_node {
+    uint64_t key;
     /* The heap's own. */
-    uint64_t order; /* among timers of the same due: that in which they were set */
+    uint64_t order; /* among heap of the same key: that in which they were set */
     size_t place;   /* in the heap, from 1; 0: it is not set */
 };
 
 /* All zero: none is set. */
-struct timers {
-    struct timer **heap;
+struct heap {
+    struct heap_node **nodes;
     size_t count, room;
     uint64_t sets;
 };
 
 /*
- * Sets a timer, or moves one that is set; it then comes behind all others of the same due. Returns false when
+ * Sets a node, or moves one that is set; it then comes behind all others of the same key. Returns false when
  * there is no memory: nothing has changed then. Moving always works.
  */
-bool timers_set(struct timers *timers, struct timer *timer, uint64_t due);
+bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key);
 
-/* Takes a timer out; one that is not set stays so. */
-void timers_unset(struct timers *timers, struct timer *timer);
+/* Takes a node out; one that is not set stays so. */
+void heap_remove(struct heap *heap, struct heap_node *node);
 
-/* The timer with the smallest due, which stays set; of equal ones the one that was set first. NULL: none. */
-struct timer *timers_first(const struct timers *timers);
+/* The node with the smallest key, which stays set; of equal ones the one that was set first. NULL: none. */
+struct heap_node *heap_first(const struct heap *heap);
 
-/* Frees the heap, which is empty afterwards; the timers in it are no longer set. */
-void timers_clear(struct timers *timers);
+/* Frees the heap, which is empty afterwards; the heap in it are no longer set. */
+void heap_fini(struct heap *heap);
 
 #endif

@@ -248,7 +248,7 @@ static bool announce_failure(rpc_call *call, const struct telling *telling)
 static bool may_announce_error(struct engine *engine)
 {
     const uint32_t rate = engine->options.error_rate;
-    if (!rate || gate_take(&engine->errors_full_at, engine_now(engine), rate, rate, 1))
+    if (!rate || bucket_take(&engine->errors_bucket, engine_now(engine), rate, rate, 1))
         return true;
     engine->counters.suppressed++;
     return false;
@@ -331,7 +331,7 @@ static rpc_status encode_result(const rpc_call *call, struct writer *writer, cha
 static const struct registry_event *result_event(const rpc_call *call)
 {
     const struct registry_method *method = call->method;
-    return method->declared->announce == RPC_ALWAYS || !call->asked ? method->event : NULL;
+    return method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked ? method->event : NULL;
 }
 
 static void announce_result(rpc_call *call, const struct registry_event *event, const char *text, size_t size)

@@ -19,7 +19,7 @@ rpc_call *call_begin(struct exchange *exchange, struct registry_method *method, 
 {
     rpc_call *call = &exchange->call;
     memset(call, 0, offsetof(rpc_call, arena));
-    arena_clear(&call->arena);
+    arena_fini(&call->arena);
     call->engine = exchange->engine;
     call->exchange = exchange;
     call->method = method;
@@ -41,7 +41,7 @@ rpc_call *call_move(struct exchange *exchange)
 
 void call_end(rpc_call *call)
 {
-    arena_clear(&call->arena);
+    arena_fini(&call->arena);
     if (call->own_memory)
         free(call);
 }

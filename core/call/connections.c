@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Connections with something open: see callers.h. */
+/* A hash table of connections: see connections.h. */
 #include "call/connections.h"
 
 #include <stdlib.h>
 
-struct caller *callers_find(struct caller *const *table, const void *connection)
+struct connection *connections_find(struct connection *const *table, const void *id)
 {
-    struct caller *caller;
-    HASH_FIND_PTR(*table, &connection, caller);
-    return caller;
+    struct connection *connection;
+    HASH_FIND_PTR(*table, &id, connection);
+    return connection;
 }
 
-struct caller *callers_meet(struct caller **table, const void *connection)
+struct connection *connections_get(struct connection **table, const void *id)
 {
-    struct caller *caller = callers_find(table, connection);
-    if (caller)
-        return caller;
-    caller = calloc(1, sizeof *caller);
-    if (!caller)
+    struct connection *connection = connections_find(table, id);
+    if (connection)
+        return connection;
+    connection = calloc(1, sizeof *connection);
+    if (!connection)
         return NULL;
-    caller->connection = connection;
-    caller->table = table;
-    HASH_ADD_PTR(*table, connection, caller);
-    if (caller->hh.tbl)
-        return caller;
-    free(caller);
+    connection->id = id;
+    connection->table = table;
+    HASH_ADD_PTR(*table, id, connection);
+    if (connection->hh.tbl)
+        return connection;
+    free(connection);
     return NULL;
 }
 
-void callers_settle(struct caller *caller)
+void connections_release(struct connection *connection)
 {
-    if (caller->exchanges || caller->waiters)
+    if (connection->exchanges || connection->waiters)
         return;
-    HASH_DEL(*caller->table, caller);
-    free(caller);
+    HASH_DEL(*connection->table, connection);
+    free(connection);
 }

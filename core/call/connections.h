@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The connections for which something is open: calls that have not come to their end, and copies of calls
- * that wait for the first one's. When one of thousands of connections ends, only what is its own is looked
- * at.
+ * The connections that have something pending: calls, and copies of calls that wait for the first one's
+ * reply. When one of thousands of connections ends, the engine looks only at what belongs to that connection.
  *
- * A connection is an address that is only ever compared. It may belong to another client while calls of the
- * one before are still open, so whoever asks compares the client's id as well. All of it runs on the broker's
- * thread, in the engine to which the table belongs.
+ * A connection is known by the host's address of it, which is only ever compared. The host may reuse an
+ * address while calls of its former connection are still pending, so users of this table compare the client
+ * id, too.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: the table owns its records. A record exists as long as something hangs on it; exchanges and
+ * copies belong to the files that link them.
+ *
+ * Failure: connections_get() alone can fail, for want of memory; nothing has changed then.
  */
-#ifndef CORE_CALLERS_H
-#define CORE_CALLERS_H
+#ifndef CORE_CALL_CONNECTIONS_H
+#define CORE_CALL_CONNECTIONS_H
 
 #define HASH_NONFATAL_OOM 1
 
@@ -18,21 +24,21 @@
 struct exchange;
 struct waiter;
 
-struct caller {
-    const void *connection;
-    struct exchange *exchanges; /* that are kept, linked by their prev and next */
-    struct waiter *waiters;     /* linked by once.c */
-    struct caller **table;
+struct connection {
+    const void *id;             /* the host's address of the connection */
+    struct exchange *exchanges; /* that are pending, linked by their prev and next */
+    struct waiter *waiters;     /* copies that wait, linked by their connection_prev and connection_next */
+    struct connection **table;
     UT_hash_handle hh;
 };
 
-/* The record of a connection; it is made if there is none. NULL: no memory. */
-struct caller *callers_meet(struct caller **table, const void *connection);
+/* Returns the record of a connection, a new one if there was none. NULL: no memory. */
+struct connection *connections_get(struct connection **table, const void *id);
 
-/* NULL: nothing of it is open. */
-struct caller *callers_find(struct caller *const *table, const void *connection);
+/* Returns the record of a connection. NULL: nothing of it is pending. */
+struct connection *connections_find(struct connection *const *table, const void *id);
 
-/* Something of the caller's has come to its end: the record is freed if that was the last. */
-void callers_settle(struct caller *caller);
+/* Frees the record if nothing hangs on it any more. To be called after an exchange or a copy was unlinked. */
+void connections_release(struct connection *connection);
 
 #endif

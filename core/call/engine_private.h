@@ -29,23 +29,23 @@ struct engine {
     char *error_topic; /* {prefix}/event/error */
 
     struct gate gates[RPC_LOG_ERROR + 1]; /* for its own log lines, by level */
-    uint64_t errors_full_at;              /* the token bucket of announced errors */
+    uint64_t errors_bucket;               /* the token bucket of announced errors */
 
-    uint64_t seed;                      /* of digests */
-    struct recalls duplicates, ordered; /* by identity; by their place in a client's order */
+    uint64_t seed;                          /* of digests */
+    struct reply_cache duplicates, ordered; /* by identity; by their place in a client's order */
     struct clients clients;
 
     struct pool *pool;
-    struct task *tasks;        /* what has not ended, in the order of its beginning */
-    struct task *condemned;    /* what has been thrown out, but not been told yet */
-    struct places places;      /* of calls that wait; what a worker has begun may still be among them */
-    size_t backgrounds;        /* tasks without a call */
-    bool hanging;              /* some task hangs */
-    struct caller *callers;    /* the connections for which something is open */
-    struct timers deadlines;   /* of tasks */
-    struct timers alarms;      /* of modules */
-    struct rpc_timer *running; /* the one whose handler runs now; NULL: none */
-    bool stopping;             /* nothing leaves any more */
+    struct task *tasks;             /* what has not ended, in the order of its beginning */
+    struct task *condemned;         /* what has been thrown out, but not been told yet */
+    struct slots places;            /* of calls that wait; what a worker has begun may still be among them */
+    size_t backgrounds;             /* tasks without a call */
+    bool hanging;                   /* some task hangs */
+    struct connection *connections; /* the connections for which something is open */
+    struct heap deadlines;          /* of tasks */
+    struct heap alarms;             /* of modules */
+    struct rpc_timer *running;      /* the one whose handler runs now; NULL: none */
+    bool stopping;                  /* nothing leaves any more */
 
     char *scratch;          /* max_reply bytes, where an event is written before it becomes a payload */
     char *spare_reply;      /* likewise for the next reply; NULL: in use */
@@ -85,12 +85,12 @@ struct task {
     rpc_instance *instance;
     rpc_call *call; /* NULL: work without one */
     rpc_done done;
-    bool working;          /* a worker has it or will have it; else it waits for rpc_resume() */
-    bool hangs;            /* its work goes on for nobody, and nobody has taken its thread's place yet */
-    bool told;             /* the caller knows already what has become of its call, which is `how` */
-    rpc_status how;        /* RPC_OK: nothing has happened to it */
-    bool condemned;        /* it has lost its place, and is among engine->condemned */
-    struct timer deadline; /* not set: it has none */
+    bool working;              /* a worker has it or will have it; else it waits for rpc_resume() */
+    bool hangs;                /* its work goes on for nobody, and nobody has taken its thread's place yet */
+    bool told;                 /* the caller knows already what has become of its call, which is `outcome` */
+    rpc_status outcome;        /* RPC_OK: nothing has happened to it */
+    bool condemned;            /* it has lost its place, and is among engine->condemned */
+    struct heap_node deadline; /* not set: it has none */
     struct task *prev, *next;
     struct task *item_before, *item_after; /* among its exchange's */
 
@@ -146,27 +146,28 @@ struct exchange {
     size_t written;     /* items of a batch that are in the reply */
 
     /* What may take time: */
-    bool kept;                    /* it outlives the message's arrival, in which case it is one of these: */
-    struct caller *caller;        /* its connection's, also when that has ended */
-    struct exchange *prev, *next; /* among its caller's */
-    struct task *tasks;           /* its calls that are open */
-    bool gone;                    /* the caller's connection has ended; */
-    bool session_waits;           /* a session waits for the reply */
-    bool unbegun;                 /* nothing of it has been carried out; */
-    bool begun;                   /* something has, though it was refused afterwards */
-    uint32_t timeout;             /* ms; 0: the caller has set none */
-    unsigned unknown;             /* outcomes that are not known yet, one while calls are begun included */
-    unsigned holds;               /* tasks that need it, one while its message is being received included */
-    struct fragment *fragments;   /* of a batch: what it has come to, in order; NULL: it is in the reply */
-    size_t fragments_size;        /* bytes */
+    bool kept;                     /* it outlives the message's arrival, in which case it is one of these: */
+    struct connection *connection; /* its connection's, also when that has ended */
+    struct exchange *prev, *next;  /* among its caller's */
+    struct task *tasks;            /* its calls that are open */
+    bool gone;                     /* the caller's connection has ended; */
+    bool session_waits;            /* a session waits for the reply */
+    bool unbegun;                  /* nothing of it has been carried out; */
+    bool begun;                    /* something has, though it was refused afterwards */
+    uint32_t timeout;              /* ms; 0: the caller has set none */
+    unsigned unknown;              /* outcomes that are not known yet, one while calls are begun included */
+    unsigned holds;                /* tasks that need it, one while its message is being received included */
+    struct fragment *fragments;    /* of a batch: what it has come to, in order; NULL: it is in the reply */
+    size_t fragments_size;         /* bytes */
 
-    struct client *client;         /* the caller's record; NULL: not needed so far, or not any more */
-    bool identified;               /* it has an identity that counts: */
-    struct digest key;             /* what it is known by then */
-    bool guarded;                  /* by its place in the client's order it is kept from running twice */
-    struct recall *recall, *noted; /* its entries among the duplicates and in the client's order; or NULL */
-    double time;                   /* of its arrival, Unix seconds; 0: nobody has asked yet */
-    uint64_t now;                  /* likewise, monotonic nanoseconds */
+    struct client *client; /* the caller's record; NULL: not needed so far, or not any more */
+    bool identified;       /* it has an identity that counts: */
+    struct digest key;     /* what it is known by then */
+    bool guarded;          /* by its place in the client's order it is kept from running twice */
+    struct cached_reply *entry,
+        *noted;   /* its entries among the duplicates and in the client's order; or NULL */
+    double time;  /* of its arrival, Unix seconds; 0: nobody has asked yet */
+    uint64_t now; /* likewise, monotonic nanoseconds */
 
     rpc_call call;      /* the one that is being carried out */
     struct arena arena; /* the last member: it is not zeroed */
@@ -214,8 +215,8 @@ void task_stop(struct engine *engine);
 bool task_finish(struct engine *engine, uint64_t patience);
 
 /* schedule.c: runs the handlers of timers that are due; frees them all. */
-void schedule_run(struct engine *engine, uint64_t now);
-void schedule_clear(struct engine *engine);
+void timers_run(struct engine *engine, uint64_t now);
+void timers_fini(struct engine *engine);
 
 /*
  * payload.c: takes the payload apart, and finds the route of the reply. The order of the checks is the order
@@ -244,25 +245,25 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
  * for by its place in the client's order before anything else, since also what is refused has one; sound
  * tells that there is nothing wrong with it so far. Then it is looked for by its identity, if it is sound.
  */
-struct recall *once_find_sent_again(struct exchange *exchange, bool sound);
-struct recall *once_find_known(struct exchange *exchange);
+struct cached_reply *dedup_find_sent_again(struct exchange *exchange, bool sound);
+struct cached_reply *dedup_find_known(struct exchange *exchange);
 
 /* Answers it as it was then, or will be. */
-void once_answer_again(const struct exchange *exchange, struct recall *recall);
+void dedup_answer_again(const struct exchange *exchange, struct cached_reply *entry);
 
 /*
  * Enters a message that was not known by its identity, if it has one. Returns RPC_OK: it may be carried out;
  * RPC_OVERLOADED: there is no room to promise that it will be only once.
  */
-rpc_status once_promise(struct exchange *exchange);
+rpc_status dedup_promise(struct exchange *exchange);
 
 /* The exchange has been answered, or refused in silence: repetitions that waited get the same. */
-void once_finish(struct exchange *exchange);
+void dedup_finish(struct exchange *exchange);
 
 /* A connection has ended: nobody waits on it any more. */
-void once_drop_waiting(struct engine *engine, const void *connection);
+void dedup_drop_waiting(struct engine *engine, const void *connection);
 
-void once_clear(struct engine *engine);
+void dedup_fini(struct engine *engine);
 
 /*
  * call.c: makes the exchange's call ready for a method, or for none; what the last one allocated is freed.

@@ -89,8 +89,8 @@ static struct exchange *create(struct engine *engine, const struct host_message 
 
 static void leave_caller(struct exchange *exchange)
 {
-    DL_DELETE(exchange->caller->exchanges, exchange);
-    callers_settle(exchange->caller);
+    DL_DELETE(exchange->connection->exchanges, exchange);
+    connections_release(exchange->connection);
 }
 
 static void destroy(struct exchange *exchange)
@@ -100,7 +100,7 @@ static void destroy(struct exchange *exchange)
         leave_caller(exchange);
     cJSON_Delete(exchange->tree);
     call_end(&exchange->call);
-    arena_clear(&exchange->arena);
+    arena_fini(&exchange->arena);
     give_reply_buffer(engine, exchange->out.out);
     free(engine->spare);
     engine->spare = exchange;
@@ -193,7 +193,7 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
     exchange->client = NULL;
     exchange->kept = true;
     clients_meet(&exchange->engine->clients, &kept->client, exchange->now);
-    DL_APPEND(exchange->caller->exchanges, exchange);
+    DL_APPEND(exchange->connection->exchanges, exchange);
 }
 
 /* The caller's own deadline: digits and nothing else, and no more of them than are looked at. */
@@ -201,16 +201,16 @@ static rpc_status take_timeout(rpc_call *call)
 {
     struct engine *engine = call->engine;
     struct exchange *exchange = call->exchange;
-    const uint32_t most = engine->options.timeout_max;
+    const uint32_t max = engine->options.timeout_max;
     char text[12];
     if (!engine->host.user_property(engine->host.context, exchange->message, "timeout-ms", text, sizeof text))
         return RPC_OK;
     const size_t digits = strspn(text, "0123456789");
     const bool whole = digits && !text[digits] && digits < sizeof text - 1;
     const unsigned long value = whole ? strtoul(text, NULL, 10) : 0;
-    if (!value || value > most)
+    if (!value || value > max)
         return call_fail(call, RPC_INVALID_REQUEST,
-                         "the user property timeout-ms must be a whole number of 1 to %u", most);
+                         "the user property timeout-ms must be a whole number of 1 to %u", max);
     exchange->timeout = (uint32_t)value;
     return RPC_OK;
 }
@@ -233,8 +233,8 @@ rpc_status exchange_keep(rpc_call *call)
     kept->message.client = &kept->client;
     if (!copy_message(exchange, kept))
         return RPC_INTERNAL_ERROR;
-    exchange->caller = callers_meet(&call->engine->callers, kept->client.connection);
-    if (!exchange->caller)
+    exchange->connection = connections_get(&call->engine->connections, kept->client.connection);
+    if (!exchange->connection)
         return RPC_INTERNAL_ERROR;
     use_copy(exchange, kept);
     return RPC_OK;
@@ -256,8 +256,8 @@ static bool is_told(struct exchange *exchange, uint64_t now)
 {
     enum { LEAST = 100, TIMES = 10 };
     const uint32_t rate = TIMES * exchange->engine->options.rate_limit;
-    const uint32_t most = rate > LEAST ? rate : LEAST;
-    return gate_take(&exchange->client->refusals_full_at, now, most, most, 1);
+    const uint32_t max = rate > LEAST ? rate : LEAST;
+    return bucket_take(&exchange->client->refusals_bucket, now, max, max, 1);
 }
 
 static bool is_over_its_rate(struct exchange *exchange, bool *told)
@@ -268,8 +268,8 @@ static bool is_over_its_rate(struct exchange *exchange, bool *told)
         return false;
     const uint64_t now = exchange_now(exchange);
     exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
-    if (!exchange->client || gate_take(&exchange->client->calls_full_at, now, options->rate_limit,
-                                       options->rate_burst, count_calls(exchange)))
+    if (!exchange->client || bucket_take(&exchange->client->calls_bucket, now, options->rate_limit,
+                                         options->rate_burst, count_calls(exchange)))
         return false;
     engine->counters.limited++;
     engine_log(engine, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
@@ -377,7 +377,7 @@ static bool can_be_sent(const struct exchange *exchange)
     const char *id = exchange->to.client.id;
     if (!exchange->kept)
         return true;
-    if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->caller->connection))
+    if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->connection->id))
         return false;
     return !exchange->gone || (exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
                                clients_may_queue(&engine->clients, id, engine_now(engine)));
@@ -395,7 +395,7 @@ static void complete(struct exchange *exchange)
     if (exchange->batch)
         close_batch(exchange);
     send_reply(exchange);
-    once_finish(exchange);
+    dedup_finish(exchange);
     put_down_reply(exchange);
 }
 
@@ -423,9 +423,9 @@ void exchange_conclude(rpc_call *call, rpc_status status)
  */
 void exchange_caller_ended(struct engine *engine, const struct host_ending *ending)
 {
-    const struct caller *caller = callers_find(&engine->callers, ending->connection);
+    const struct connection *connection = connections_find(&engine->connections, ending->connection);
     struct exchange *exchange;
-    DL_FOREACH(caller ? caller->exchanges : NULL, exchange)
+    DL_FOREACH(connection ? connection->exchanges : NULL, exchange)
     {
         const struct host_client *client = exchange->message->client;
         if (strcmp(client->id, ending->id) != 0)
@@ -445,7 +445,7 @@ void exchange_caller_ended(struct engine *engine, const struct host_ending *endi
 static void note_connection(const struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    if (engine->callers)
+    if (engine->connections)
         clients_meet_again(&engine->clients, exchange->message->client, engine_now(engine));
 }
 
@@ -459,18 +459,18 @@ static void handle(struct exchange *exchange, rpc_status status)
     const bool sound = status == RPC_OK;
     bool told = true;
     note_connection(exchange);
-    struct recall *again = once_find_sent_again(exchange, sound);
+    struct cached_reply *again = dedup_find_sent_again(exchange, sound);
     const bool limited = is_over_its_rate(exchange, &told);
     if (!again && sound && told)
-        again = once_find_known(exchange);
+        again = dedup_find_known(exchange);
     if (limited && !again)
         exchange->status = status_name(status = RPC_RATE_LIMITED);
     else if (sound && !again)
-        status = once_promise(exchange);
+        status = dedup_promise(exchange);
     if (!told || again) {
         if (told)
-            once_answer_again(exchange, again);
-        once_finish(exchange);
+            dedup_answer_again(exchange, again);
+        dedup_finish(exchange);
         return;
     }
     answer(exchange, status);

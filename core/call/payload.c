@@ -18,11 +18,11 @@ static rpc_call *as_a_whole(struct exchange *exchange)
 /* A batch that nothing is wrong with as a whole. */
 static rpc_status take_batch(struct exchange *exchange, const cJSON *calls)
 {
-    const int most = exchange->engine->options.max_batch;
+    const int max = exchange->engine->options.max_batch;
     const int count = cJSON_GetArraySize(calls);
-    if (count > most)
+    if (count > max)
         return call_fail(as_a_whole(exchange), RPC_INVALID_REQUEST, "the batch has %d calls, the most is %d",
-                         count, most);
+                         count, max);
     exchange->batch = true;
     exchange->calls = calls;
     return RPC_OK;
@@ -195,10 +195,10 @@ static bool takes_bytes(const struct exchange *exchange)
 static rpc_status take_payload(struct exchange *exchange)
 {
     const size_t size = exchange->message->size;
-    const size_t most = exchange->engine->options.max_payload;
-    if (size > most)
+    const size_t max = exchange->engine->options.max_payload;
+    if (size > max)
         return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
-                         size, most);
+                         size, max);
     if (takes_bytes(exchange))
         return RPC_OK;
     const rpc_status status = parse(exchange);

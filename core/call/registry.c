@@ -49,8 +49,8 @@ static bool check_output(const struct place *place, const rpc_shape *shape, cons
     struct fields fields;
     if (shape && shape->form == RPC_FORM_BYTES)
         return fault(place, "its %s cannot be raw bytes", role);
-    const rpc_status status = fields_prepare(&fields, shape, why);
-    fields_release(&fields);
+    const rpc_status status = fields_init(&fields, shape, why);
+    fields_fini(&fields);
     if (status == RPC_INVALID_PARAMS)
         return fault(place, "its %s: %s", role, why);
     return status == RPC_OK || no_memory(place);
@@ -166,7 +166,7 @@ const struct registry_event *registry_find_event(const struct registry *registry
 
 static void free_method(struct registry_method *method)
 {
-    fields_release(&method->params);
+    fields_fini(&method->params);
     free(method);
 }
 
@@ -185,7 +185,7 @@ static bool fill_method(const struct registry *registry, const struct place *pla
 {
     const rpc_method *declared = method->declared;
     char why[FIELDS_WHY];
-    const rpc_status status = fields_prepare(&method->params, declared->params, why);
+    const rpc_status status = fields_init(&method->params, declared->params, why);
     if (status == RPC_INVALID_PARAMS)
         return fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
@@ -305,7 +305,7 @@ static void free_instance(rpc_instance *instance)
     free(instance);
 }
 
-void registry_clear(struct registry *registry)
+void registry_fini(struct registry *registry)
 {
     while (registry->instances) {
         rpc_instance *instance = registry->instances;

@@ -55,13 +55,13 @@ struct registry {
  * Checks a module, adds its methods and events, allocates its state and starts it. prefix is the topic
  * prefix. options is a struct of the module's options shape, or NULL if it has none; it outlives the
  * registry. Returns whether it worked; if not, why says in one line what was wrong, and what was added so
- * far stays, to be taken down by registry_clear().
+ * far stays, to be taken down by registry_fini().
  */
 bool registry_add(struct registry *registry, struct engine *engine, const char *prefix,
                   const rpc_module *module, const void *options, char why[REGISTRY_WHY]);
 
 /* Ends all instances, the newest first, and frees everything. The registry is empty afterwards. */
-void registry_clear(struct registry *registry);
+void registry_fini(struct registry *registry);
 
 /* NULL: there is none of this name. */
 struct registry_method *registry_find_method(const struct registry *registry, const char *name);

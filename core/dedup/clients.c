@@ -62,14 +62,14 @@ static void destroy(struct clients *clients, struct client *client)
 static void forget_bound(struct clients *clients, struct client *client)
 {
     while (client->bound)
-        recalls_forget(clients->duplicates, client->bound);
+        reply_cache_forget(clients->duplicates, client->bound);
 }
 
 /* Forgets the order's calls that arrived before a moment. */
 static void forget_order(struct clients *clients, struct client *client, uint64_t before)
 {
     while (client->order && client->order->time < before)
-        recalls_forget(clients->ordered, client->order);
+        reply_cache_forget(clients->ordered, client->order);
 }
 
 static void end_session(struct clients *clients, struct client *client)
@@ -79,25 +79,25 @@ static void end_session(struct clients *clients, struct client *client)
     forget_order(clients, client, UINT64_MAX);
 }
 
-void clients_hold(struct client *client, struct recall *recall)
+void clients_hold(struct client *client, struct cached_reply *entry)
 {
-    if (recall->found_by_key) {
-        DL_APPEND2(client->bound, recall, owner_prev, owner_next);
+    if (entry->found_by_key) {
+        DL_APPEND2(client->bound, entry, owner_prev, owner_next);
         return;
     }
-    DL_APPEND2(client->order, recall, owner_prev, owner_next);
+    DL_APPEND2(client->order, entry, owner_prev, owner_next);
     client->order_count++;
 }
 
-void clients_release(struct client *client, struct recall *recall)
+void clients_release(struct client *client, struct cached_reply *entry)
 {
-    if (recall->found_by_key) {
-        DL_DELETE2(client->bound, recall, owner_prev, owner_next);
+    if (entry->found_by_key) {
+        DL_DELETE2(client->bound, entry, owner_prev, owner_next);
         return;
     }
-    if (client->cursor == recall)
-        client->cursor = recall->owner_next;
-    DL_DELETE2(client->order, recall, owner_prev, owner_next);
+    if (client->cursor == entry)
+        client->cursor = entry->owner_next;
+    DL_DELETE2(client->order, entry, owner_prev, owner_next);
     client->order_count--;
 }
 
@@ -136,8 +136,8 @@ static void renew_rest(const struct client *client, uint64_t ended)
 {
     if (ended - client->begun > soon)
         return;
-    for (struct recall *recall = client->cursor; recall; recall = recall->owner_next)
-        recall->time = ended;
+    for (struct cached_reply *entry = client->cursor; entry; entry = entry->owner_next)
+        entry->time = ended;
 }
 
 /*
@@ -226,7 +226,7 @@ bool clients_may_queue(struct clients *clients, const char *id, uint64_t now)
 {
     enum { RATE = 1, BURST = 100 };
     struct client *client = find_or_create_gone(clients, id);
-    return client && gate_take(&client->letters_full_at, now, RATE, BURST, 1);
+    return client && bucket_take(&client->queued_bucket, now, RATE, BURST, 1);
 }
 
 /* ---- The ends of connections ---- */
@@ -317,10 +317,10 @@ void clients_ended(struct clients *clients, const struct host_ending *ending, ui
 /* ---- The redelivery guard ---- */
 
 /* The cursor moves on as what it stands at is forgotten. */
-static void forget_until(struct clients *clients, struct client *client, const struct recall *end)
+static void forget_until(struct clients *clients, struct client *client, const struct cached_reply *end)
 {
     while (client->cursor != end)
-        recalls_forget(clients->ordered, client->cursor);
+        reply_cache_forget(clients->ordered, client->cursor);
 }
 
 void clients_end_guard(struct clients *clients, struct client *client)
@@ -337,34 +337,35 @@ static bool equal(const struct digest *one, const struct digest *other)
  * What comes again comes in order: what it leaves out had been acknowledged. What has come stays in its
  * place, before the rest, in case this connection is cut, too.
  */
-struct recall *clients_sent_again(struct clients *clients, struct client *client, const struct digest *key,
-                                  uint64_t now)
+struct cached_reply *clients_sent_again(struct clients *clients, struct client *client,
+                                        const struct digest *key, uint64_t now)
 {
-    struct recall *recall = now - client->begun <= soon ? client->cursor : NULL;
-    while (recall && !equal(&recall->key, key))
-        recall = recall->owner_next;
-    forget_until(clients, client, recall);
-    if (!recall)
+    struct cached_reply *entry = now - client->begun <= soon ? client->cursor : NULL;
+    while (entry && !equal(&entry->key, key))
+        entry = entry->owner_next;
+    forget_until(clients, client, entry);
+    if (!entry)
         return NULL;
-    client->cursor = recall->owner_next;
-    return recall;
+    client->cursor = entry->owner_next;
+    return entry;
 }
 
-struct recall *clients_note(struct clients *clients, struct client *client, const struct digest *key,
-                            uint64_t now)
+struct cached_reply *clients_note(struct clients *clients, struct client *client, const struct digest *key,
+                                  uint64_t now)
 {
     while (client->order && client->order->finished &&
            (client->order_count >= ORDER_MAX || now - client->order->time > clients->redelivery_guard))
-        recalls_forget(clients->ordered, client->order);
-    return client->order_count < ORDER_MAX ? recalls_enter(clients->ordered, key, false, client, now) : NULL;
+        reply_cache_forget(clients->ordered, client->order);
+    return client->order_count < ORDER_MAX ? reply_cache_enter(clients->ordered, key, false, client, now)
+                                           : NULL;
 }
 
 /* ---- The end ---- */
 
 static bool matters(const struct client *client, uint64_t now)
 {
-    return client->bound || client->order || client->calls_full_at > now || client->refusals_full_at > now ||
-           client->letters_full_at > now;
+    return client->bound || client->order || client->calls_bucket > now || client->refusals_bucket > now ||
+           client->queued_bucket > now;
 }
 
 void clients_expire(struct clients *clients, uint64_t now)
@@ -381,7 +382,7 @@ void clients_expire(struct clients *clients, uint64_t now)
     }
 }
 
-void clients_clear(struct clients *clients)
+void clients_fini(struct clients *clients)
 {
     struct client *client, *next;
     HASH_ITER(hh, clients->by_id, client, next)

@@ -35,11 +35,11 @@ struct client {
     enum clients_session session;
     uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
-    uint64_t calls_full_at, refusals_full_at, letters_full_at; /* token buckets, see gate.h */
+    uint64_t calls_bucket, refusals_bucket, queued_bucket; /* token buckets, see gate.h */
 
-    struct recall *bound;  /* calls that are forgotten with the session */
-    struct recall *order;  /* the last calls at QoS 1 and 2, in order, for the redelivery guard */
-    struct recall *cursor; /* the first one that may come again now; NULL: none */
+    struct cached_reply *bound;  /* calls that are forgotten with the session */
+    struct cached_reply *order;  /* the last calls at QoS 1 and 2, in order, for the redelivery guard */
+    struct cached_reply *cursor; /* the first one that may come again now; NULL: none */
     size_t order_count;
 
     struct client *prev, *next; /* among those that are offline */
@@ -49,8 +49,8 @@ struct client {
 struct clients {
     /* Set by the owner of the table. */
     uint64_t seed;
-    uint64_t redelivery_guard;            /* nanoseconds; 0: there is none */
-    struct recalls *duplicates, *ordered; /* where bound and order point to */
+    uint64_t redelivery_guard;                /* nanoseconds; 0: there is none */
+    struct reply_cache *duplicates, *ordered; /* where bound and order point to */
 
     struct client *by_id;
     struct client *gone; /* those that are offline, in the order in which they are looked at next */
@@ -83,24 +83,24 @@ void clients_ended(struct clients *clients, const struct host_ending *ending, ui
  * was cut? Returns the call that it equals, which counts as arrived now; or NULL, and then nothing that comes
  * on this connection is any more taken for one that was sent again.
  */
-struct recall *clients_sent_again(struct clients *clients, struct client *client, const struct digest *key,
-                                  uint64_t now);
+struct cached_reply *clients_sent_again(struct clients *clients, struct client *client,
+                                        const struct digest *key, uint64_t now);
 
 /* A call that is never sent again has arrived: so nothing is, from now on. */
 void clients_end_guard(struct clients *clients, struct client *client);
 
 /* Notes a call in the client's order. Returns its entry; NULL: there is no room for one. */
-struct recall *clients_note(struct clients *clients, struct client *client, const struct digest *key,
-                            uint64_t now);
+struct cached_reply *clients_note(struct clients *clients, struct client *client, const struct digest *key,
+                                  uint64_t now);
 
-/* Called by recall.c: an entry begins and ceases to be the client's. */
-void clients_hold(struct client *client, struct recall *recall);
-void clients_release(struct client *client, struct recall *recall);
+/* Called by entry.c: an entry begins and ceases to be the client's. */
+void clients_hold(struct client *client, struct cached_reply *entry);
+void clients_release(struct client *client, struct cached_reply *entry);
 
 /* To be called now and then: frees records in which nothing matters any more. */
 void clients_expire(struct clients *clients, uint64_t now);
 
-/* Frees all records, after the tables of recalls have been cleared. */
-void clients_clear(struct clients *clients);
+/* Frees all records, after the tables of cache have been cleared. */
+void clients_fini(struct clients *clients);
 
 #endif

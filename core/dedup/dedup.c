@@ -25,10 +25,10 @@ enum {
 /* A caller whose call was already being carried out. */
 struct waiter {
     struct destination to; /* what it points at is in `memory` */
-    struct recall *recall;
+    struct cached_reply *entry;
     struct waiter *prev, *next; /* among those that wait for the same */
-    struct caller *caller;
-    struct waiter *caller_prev, *caller_next; /* among its caller's */
+    struct connection *connection;
+    struct waiter *connection_prev, *connection_next; /* among its caller's */
     char memory[];
 };
 
@@ -106,47 +106,48 @@ static struct waiter *make_waiter(const struct destination *to)
     return waiter;
 }
 
-static void enter_waiter(struct waiter *waiter, struct recall *recall, struct caller *caller)
+static void enter_waiter(struct waiter *waiter, struct cached_reply *entry, struct connection *connection)
 {
-    struct waiter *waiting = recall->waiting;
-    waiter->recall = recall;
-    waiter->caller = caller;
+    struct waiter *waiting = entry->waiting;
+    waiter->entry = entry;
+    waiter->connection = connection;
     DL_APPEND(waiting, waiter);
-    recall->waiting = waiting;
-    DL_APPEND2(caller->waiters, waiter, caller_prev, caller_next);
+    entry->waiting = waiting;
+    DL_APPEND2(connection->waiters, waiter, connection_prev, connection_next);
 }
 
 static void free_waiter(struct waiter *waiter)
 {
-    struct waiter *waiting = waiter->recall->waiting;
+    struct waiter *waiting = waiter->entry->waiting;
     DL_DELETE(waiting, waiter);
-    waiter->recall->waiting = waiting;
-    DL_DELETE2(waiter->caller->waiters, waiter, caller_prev, caller_next);
-    callers_settle(waiter->caller);
+    waiter->entry->waiting = waiting;
+    DL_DELETE2(waiter->connection->waiters, waiter, connection_prev, connection_next);
+    connections_release(waiter->connection);
     free(waiter);
 }
 
 /* Without memory, or behind too many others, it does not wait: it came again, and may come once more. */
-static void wait_for(struct engine *engine, struct recall *recall, const struct destination *to)
+static void wait_for(struct engine *engine, struct cached_reply *entry, const struct destination *to)
 {
-    struct waiter *waiting = recall->waiting, *waiter;
+    struct waiter *waiting = entry->waiting, *waiter;
     int count;
     DL_COUNT(waiting, waiter, count);
     waiter = to->topic && count < WAITERS_MAX ? make_waiter(to) : NULL;
-    struct caller *caller = waiter ? callers_meet(&engine->callers, to->client.connection) : NULL;
-    if (caller)
-        enter_waiter(waiter, recall, caller);
+    struct connection *connection =
+        waiter ? connections_get(&engine->connections, to->client.connection) : NULL;
+    if (connection)
+        enter_waiter(waiter, entry, connection);
     else
         free(waiter);
 }
 
-void once_answer_again(const struct exchange *exchange, struct recall *recall)
+void dedup_answer_again(const struct exchange *exchange, struct cached_reply *entry)
 {
     exchange->engine->counters.duplicates++;
-    if (!recall->finished)
-        wait_for(exchange->engine, recall, &exchange->to);
-    else if (recall->reply && exchange->to.topic)
-        answer_send(exchange->engine, &exchange->to, recall->status, recall->reply, recall->size);
+    if (!entry->finished)
+        wait_for(exchange->engine, entry, &exchange->to);
+    else if (entry->reply && exchange->to.topic)
+        answer_send(exchange->engine, &exchange->to, entry->status, entry->reply, entry->size);
 }
 
 /* ---- By identity ---- */
@@ -160,7 +161,7 @@ static bool is_bound(const struct exchange *exchange)
  * A short identity belongs to the client's session, whose record is looked up first: what was bound to an
  * earlier one is forgotten by that.
  */
-struct recall *once_find_known(struct exchange *exchange)
+struct cached_reply *dedup_find_known(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     if (!has_identity(exchange) || may_run_again(exchange))
@@ -170,26 +171,26 @@ struct recall *once_find_known(struct exchange *exchange)
     exchange->key = digest_of_message(exchange, false);
     if (is_bound(exchange))
         exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
-    return recalls_find(&engine->duplicates, &exchange->key, now);
+    return reply_cache_find(&engine->duplicates, &exchange->key, now);
 }
 
-static struct recall *enter(struct exchange *exchange)
+static struct cached_reply *enter(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     struct client *owner = is_bound(exchange) ? exchange->client : NULL;
     if (is_bound(exchange) && !owner)
         return NULL;
-    return recalls_enter(&engine->duplicates, &exchange->key, true, owner, exchange_now(exchange));
+    return reply_cache_enter(&engine->duplicates, &exchange->key, true, owner, exchange_now(exchange));
 }
 
-rpc_status once_promise(struct exchange *exchange)
+rpc_status dedup_promise(struct exchange *exchange)
 {
     if (!exchange->identified)
         return RPC_OK;
-    exchange->recall = enter(exchange);
-    return exchange->recall ? RPC_OK
-                            : call_fail(&exchange->call, RPC_OVERLOADED,
-                                        "there is no room to keep the call from being carried out twice");
+    exchange->entry = enter(exchange);
+    return exchange->entry ? RPC_OK
+                           : call_fail(&exchange->call, RPC_OVERLOADED,
+                                       "there is no room to keep the call from being carried out twice");
 }
 
 /* ---- By its place in the client's order ---- */
@@ -215,12 +216,12 @@ static bool was_not_carried_out(const struct exchange *exchange)
 }
 
 /* Its reply may be known by its identity only, where that was how it was answered. */
-static bool lacks_reply(const struct exchange *exchange, const struct recall *recall)
+static bool lacks_reply(const struct exchange *exchange, const struct cached_reply *entry)
 {
-    return recall->finished && !recall->reply && has_identity(exchange);
+    return entry->finished && !entry->reply && has_identity(exchange);
 }
 
-static struct recall *find_in_order(struct exchange *exchange, bool sound, uint64_t now)
+static struct cached_reply *find_in_order(struct exchange *exchange, bool sound, uint64_t now)
 {
     struct engine *engine = exchange->engine;
     struct client *client = clients_meet(&engine->clients, exchange->message->client, now);
@@ -228,21 +229,21 @@ static struct recall *find_in_order(struct exchange *exchange, bool sound, uint6
         return NULL;
     exchange->guarded = sound && exchange->message->qos == 2 && !may_run_again(exchange);
     const struct digest key = digest_of_message(exchange, true);
-    struct recall *recall = clients_sent_again(&engine->clients, client, &key, now);
-    if (!recall) {
+    struct cached_reply *entry = clients_sent_again(&engine->clients, client, &key, now);
+    if (!entry) {
         exchange->noted = clients_note(&engine->clients, client, &key, now);
         return NULL;
     }
-    if (!exchange->guarded || lacks_reply(exchange, recall))
+    if (!exchange->guarded || lacks_reply(exchange, entry))
         return NULL;
-    if (!recall->finished || recall->status)
-        return recall;
-    recalls_reopen(&engine->ordered, recall);
-    exchange->noted = recall;
+    if (!entry->finished || entry->status)
+        return entry;
+    reply_cache_reopen(&engine->ordered, entry);
+    exchange->noted = entry;
     return NULL;
 }
 
-struct recall *once_find_sent_again(struct exchange *exchange, bool sound)
+struct cached_reply *dedup_find_sent_again(struct exchange *exchange, bool sound)
 {
     struct engine *engine = exchange->engine;
     if (!engine->options.redelivery_guard)
@@ -256,22 +257,22 @@ struct recall *once_find_sent_again(struct exchange *exchange, bool sound)
 
 /* ---- The end of the first ---- */
 
-static void free_waiters(struct recall *recall)
+static void free_waiters(struct cached_reply *entry)
 {
-    while (recall->waiting)
-        free_waiter(recall->waiting);
+    while (entry->waiting)
+        free_waiter(entry->waiting);
 }
 
-static void answer_waiters(const struct exchange *exchange, struct recall *recall)
+static void answer_waiters(const struct exchange *exchange, struct cached_reply *entry)
 {
     const struct waiter *waiter;
-    DL_FOREACH((const struct waiter *)recall->waiting, waiter)
+    DL_FOREACH((const struct waiter *)entry->waiting, waiter)
     {
         if (exchange->out.used)
             answer_send(exchange->engine, &waiter->to, exchange->status, exchange->out.out,
                         exchange->out.used);
     }
-    free_waiters(recall);
+    free_waiters(entry);
 }
 
 /* The reply as it is to be remembered; to a notification there is none. */
@@ -281,48 +282,48 @@ static const char *reply_of(const struct exchange *exchange)
 }
 
 /* Without a status it was not carried out. */
-static void finish(const struct exchange *exchange, struct recalls *recalls, struct recall *recall,
+static void finish(const struct exchange *exchange, struct reply_cache *cache, struct cached_reply *entry,
                    const char *reply)
 {
     const char *status = was_not_carried_out(exchange) ? NULL : exchange->status;
-    answer_waiters(exchange, recall);
-    recalls_finish(recalls, recall, status, reply, reply ? exchange->out.used : 0);
+    answer_waiters(exchange, entry);
+    reply_cache_finish(cache, entry, status, reply, reply ? exchange->out.used : 0);
 }
 
 /* In the client's order a call keeps its place, or those behind it would not be known any more. */
-void once_finish(struct exchange *exchange)
+void dedup_finish(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     const bool refused = was_not_carried_out(exchange);
-    if (exchange->recall && refused)
-        recalls_forget(&engine->duplicates, exchange->recall);
-    if (exchange->recall)
-        finish(exchange, &engine->duplicates, exchange->recall, reply_of(exchange));
+    if (exchange->entry && refused)
+        reply_cache_forget(&engine->duplicates, exchange->entry);
+    if (exchange->entry)
+        finish(exchange, &engine->duplicates, exchange->entry, reply_of(exchange));
     if (exchange->noted)
         finish(exchange, &engine->ordered, exchange->noted,
                !refused && exchange->guarded ? reply_of(exchange) : NULL);
 }
 
-void once_drop_waiting(struct engine *engine, const void *connection)
+void dedup_drop_waiting(struct engine *engine, const void *id)
 {
-    const struct caller *caller;
-    while ((caller = callers_find(&engine->callers, connection)) && caller->waiters)
-        free_waiter(caller->waiters);
+    const struct connection *connection;
+    while ((connection = connections_find(&engine->connections, id)) && connection->waiters)
+        free_waiter(connection->waiters);
 }
 
-static void clear(struct recalls *recalls)
+static void clear(struct reply_cache *cache)
 {
-    struct recall *recall;
-    DL_FOREACH(recalls->unfinished, recall)
+    struct cached_reply *entry;
+    DL_FOREACH(cache->unfinished, entry)
     {
-        free_waiters(recall);
+        free_waiters(entry);
     }
-    recalls_clear(recalls);
+    reply_cache_fini(cache);
 }
 
-void once_clear(struct engine *engine)
+void dedup_fini(struct engine *engine)
 {
     clear(&engine->duplicates);
     clear(&engine->ordered);
-    clients_clear(&engine->clients);
+    clients_fini(&engine->clients);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Calls that are remembered: see recall.h. */
+/* Calls that are remembered: see entry.h. */
 #include "dedup/reply_cache.h"
 
 #include "dedup/clients.h"
@@ -10,108 +10,108 @@
 
 enum { EXPIRE_AT_ONCE = 1000 };
 
-static bool is_too_old(const struct recalls *recalls, const struct recall *recall, uint64_t now)
+static bool is_too_old(const struct reply_cache *cache, const struct cached_reply *entry, uint64_t now)
 {
-    return recall->finished && now - recall->time > recalls->window;
+    return entry->finished && now - entry->time > cache->window;
 }
 
-struct recall *recalls_find(struct recalls *recalls, const struct digest *key, uint64_t now)
+struct cached_reply *reply_cache_find(struct reply_cache *cache, const struct digest *key, uint64_t now)
 {
-    struct recall *recall;
-    HASH_FIND(hh, recalls->by_key, key, sizeof *key, recall);
-    if (!recall || !is_too_old(recalls, recall, now))
-        return recall;
-    recalls_forget(recalls, recall);
+    struct cached_reply *entry;
+    HASH_FIND(hh, cache->by_key, key, sizeof *key, entry);
+    if (!entry || !is_too_old(cache, entry, now))
+        return entry;
+    reply_cache_forget(cache, entry);
     return NULL;
 }
 
-static void detach(struct recalls *recalls, struct recall *recall)
+static void detach(struct reply_cache *cache, struct cached_reply *entry)
 {
-    if (recall->owner)
-        clients_release(recall->owner, recall);
-    if (recall->found_by_key)
-        HASH_DEL(recalls->by_key, recall);
-    recall->owner = NULL;
-    recall->found_by_key = false;
+    if (entry->owner)
+        clients_release(entry->owner, entry);
+    if (entry->found_by_key)
+        HASH_DEL(cache->by_key, entry);
+    entry->owner = NULL;
+    entry->found_by_key = false;
 }
 
-static void drop_reply(struct recalls *recalls, struct recall *recall)
+static void drop_reply(struct reply_cache *cache, struct cached_reply *entry)
 {
-    recalls->bytes -= recall->size;
-    if (recall->reply != recall->small)
-        free(recall->reply);
-    recall->reply = NULL;
-    recall->size = 0;
+    cache->bytes -= entry->size;
+    if (entry->reply != entry->small)
+        free(entry->reply);
+    entry->reply = NULL;
+    entry->size = 0;
 }
 
-static void erase(struct recalls *recalls, struct recall **list, struct recall *recall)
+static void erase(struct reply_cache *cache, struct cached_reply **list, struct cached_reply *entry)
 {
-    detach(recalls, recall);
-    DL_DELETE(*list, recall);
-    recalls->count--;
-    drop_reply(recalls, recall);
-    free(recall);
+    detach(cache, entry);
+    DL_DELETE(*list, entry);
+    cache->count--;
+    drop_reply(cache, entry);
+    free(entry);
 }
 
-void recalls_forget(struct recalls *recalls, struct recall *recall)
+void reply_cache_forget(struct reply_cache *cache, struct cached_reply *entry)
 {
-    if (recall->finished) {
-        erase(recalls, &recalls->finished, recall);
+    if (entry->finished) {
+        erase(cache, &cache->finished, entry);
         return;
     }
-    detach(recalls, recall);
-    recall->abandoned = true;
+    detach(cache, entry);
+    entry->abandoned = true;
 }
 
-static bool make_room(struct recalls *recalls)
+static bool make_room(struct reply_cache *cache)
 {
-    if (recalls->count >= recalls->most && recalls->finished)
-        recalls_forget(recalls, recalls->finished);
-    return recalls->count < recalls->most;
+    if (cache->count >= cache->max_entries && cache->finished)
+        reply_cache_forget(cache, cache->finished);
+    return cache->count < cache->max_entries;
 }
 
-static bool index_by_key(struct recalls *recalls, struct recall *recall)
+static bool index_by_key(struct reply_cache *cache, struct cached_reply *entry)
 {
-    HASH_ADD(hh, recalls->by_key, key, sizeof recall->key, recall);
-    return recall->hh.tbl != NULL;
+    HASH_ADD(hh, cache->by_key, key, sizeof entry->key, entry);
+    return entry->hh.tbl != NULL;
 }
 
-struct recall *recalls_enter(struct recalls *recalls, const struct digest *key, bool by_key,
-                             struct client *owner, uint64_t now)
+struct cached_reply *reply_cache_enter(struct reply_cache *cache, const struct digest *key, bool by_key,
+                                       struct client *owner, uint64_t now)
 {
-    struct recall *recall = make_room(recalls) ? malloc(sizeof *recall) : NULL;
-    if (!recall)
+    struct cached_reply *entry = make_room(cache) ? malloc(sizeof *entry) : NULL;
+    if (!entry)
         return NULL;
-    memset(recall, 0, offsetof(struct recall, small));
-    recall->key = *key;
-    recall->time = now;
-    if (by_key && !index_by_key(recalls, recall)) {
-        free(recall);
+    memset(entry, 0, offsetof(struct cached_reply, small));
+    entry->key = *key;
+    entry->time = now;
+    if (by_key && !index_by_key(cache, entry)) {
+        free(entry);
         return NULL;
     }
-    recall->found_by_key = by_key;
-    recall->owner = owner;
-    DL_APPEND(recalls->unfinished, recall);
-    recalls->count++;
+    entry->found_by_key = by_key;
+    entry->owner = owner;
+    DL_APPEND(cache->unfinished, entry);
+    cache->count++;
     if (owner)
-        clients_hold(owner, recall);
-    return recall;
+        clients_hold(owner, entry);
+    return entry;
 }
 
-static bool keep_reply(struct recalls *recalls, struct recall *recall, const char *reply, size_t size)
+static bool keep_reply(struct reply_cache *cache, struct cached_reply *entry, const char *reply, size_t size)
 {
-    if (size > recalls->most_bytes)
+    if (size > cache->max_bytes)
         return false;
-    while (recalls->bytes + size > recalls->most_bytes && recalls->finished)
-        recalls_forget(recalls, recalls->finished);
-    if (recalls->bytes + size > recalls->most_bytes)
+    while (cache->bytes + size > cache->max_bytes && cache->finished)
+        reply_cache_forget(cache, cache->finished);
+    if (cache->bytes + size > cache->max_bytes)
         return false;
-    recall->reply = size <= RECALL_SMALL ? recall->small : malloc(size);
-    if (!recall->reply)
+    entry->reply = size <= CACHED_REPLY_INLINE ? entry->small : malloc(size);
+    if (!entry->reply)
         return false;
-    memcpy(recall->reply, reply, size);
-    recall->size = size;
-    recalls->bytes += size;
+    memcpy(entry->reply, reply, size);
+    entry->size = size;
+    cache->bytes += size;
     return true;
 }
 
@@ -119,11 +119,11 @@ static bool keep_reply(struct recalls *recalls, struct recall *recall, const cha
  * In a full table each call makes the oldest entry go, which nobody has looked at for thousands of calls: so
  * it and what is linked to it come from main memory, one after the other. They are sent for one call ahead.
  */
-static void fetch_ahead(const struct recalls *recalls)
+static void fetch_ahead(const struct reply_cache *cache)
 {
     enum { LINE = 64 };
-    const struct recall *oldest = recalls->finished;
-    if (recalls->count < recalls->most || !oldest->next)
+    const struct cached_reply *oldest = cache->finished;
+    if (cache->count < cache->max_entries || !oldest->next)
         return;
     for (size_t i = 0; i < sizeof *oldest; i += LINE)
         __builtin_prefetch((const char *)oldest->next + i, 1);
@@ -135,43 +135,43 @@ static void fetch_ahead(const struct recalls *recalls)
         __builtin_prefetch(&oldest->hh.tbl->buckets[oldest->hh.hashv & (oldest->hh.tbl->num_buckets - 1)], 1);
 }
 
-bool recalls_finish(struct recalls *recalls, struct recall *recall, const char *status, const char *reply,
-                    size_t size)
+bool reply_cache_finish(struct reply_cache *cache, struct cached_reply *entry, const char *status,
+                        const char *reply, size_t size)
 {
-    const bool kept = !reply || keep_reply(recalls, recall, reply, size);
-    if (recall->abandoned || (!kept && recall->found_by_key)) {
-        erase(recalls, &recalls->unfinished, recall);
+    const bool kept = !reply || keep_reply(cache, entry, reply, size);
+    if (entry->abandoned || (!kept && entry->found_by_key)) {
+        erase(cache, &cache->unfinished, entry);
         return false;
     }
-    DL_DELETE(recalls->unfinished, recall);
-    recall->finished = true;
-    recall->status = status;
-    DL_APPEND(recalls->finished, recall);
-    fetch_ahead(recalls);
+    DL_DELETE(cache->unfinished, entry);
+    entry->finished = true;
+    entry->status = status;
+    DL_APPEND(cache->finished, entry);
+    fetch_ahead(cache);
     return true;
 }
 
-void recalls_reopen(struct recalls *recalls, struct recall *recall)
+void reply_cache_reopen(struct reply_cache *cache, struct cached_reply *entry)
 {
-    drop_reply(recalls, recall);
-    recall->finished = false;
-    DL_DELETE(recalls->finished, recall);
-    DL_APPEND(recalls->unfinished, recall);
+    drop_reply(cache, entry);
+    entry->finished = false;
+    DL_DELETE(cache->finished, entry);
+    DL_APPEND(cache->unfinished, entry);
 }
 
-void recalls_expire(struct recalls *recalls, uint64_t now)
+void reply_cache_expire(struct reply_cache *cache, uint64_t now)
 {
     for (int i = 0; i < EXPIRE_AT_ONCE; i++) {
-        if (!recalls->finished || !is_too_old(recalls, recalls->finished, now))
+        if (!cache->finished || !is_too_old(cache, cache->finished, now))
             return;
-        recalls_forget(recalls, recalls->finished);
+        reply_cache_forget(cache, cache->finished);
     }
 }
 
-void recalls_clear(struct recalls *recalls)
+void reply_cache_fini(struct reply_cache *cache)
 {
-    while (recalls->finished)
-        recalls_forget(recalls, recalls->finished);
-    while (recalls->unfinished)
-        erase(recalls, &recalls->unfinished, recalls->unfinished);
+    while (cache->finished)
+        reply_cache_forget(cache, cache->finished);
+    while (cache->unfinished)
+        erase(cache, &cache->unfinished, cache->unfinished);
 }

@@ -121,7 +121,7 @@ static void write_announced(const struct catalogue *catalogue, const rpc_method 
         writer_open_object(writer, "announces");
         writer_member(writer, "event", method->event);
         catalogue_write_topic(catalogue, writer, "topic", "/event/", method->event);
-        writer_member(writer, "when", method->announce == RPC_ALWAYS ? "always" : "unanswered");
+        writer_member(writer, "when", method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "unanswered");
         writer_text(writer, "}");
     }
     if (!method->error_event)

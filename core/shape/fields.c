@@ -199,20 +199,20 @@ struct fields_bounds fields_bounds(const rpc_field *field)
     struct fields_bounds bounds = bounds_of_kind(field);
     if (!fields_has_range(field))
         return bounds;
-    const double least = ceil(field->range.min);
-    const double most = floor(field->range.max);
-    if (least >= INT64_END || most < -INT64_END)
+    const double min = ceil(field->range.min);
+    const double max = floor(field->range.max);
+    if (min >= INT64_END || max < -INT64_END)
         return (struct fields_bounds){1, 0};
-    if (least > (double)bounds.least)
-        bounds.least = (int64_t)least;
-    if (most < INT64_END && (int64_t)most < bounds.most)
-        bounds.most = (int64_t)most;
+    if (min > (double)bounds.min)
+        bounds.min = (int64_t)min;
+    if (max < INT64_END && (int64_t)max < bounds.max)
+        bounds.max = (int64_t)max;
     return bounds;
 }
 
 static bool lies_in(struct fields_bounds bounds, int64_t integer)
 {
-    return integer >= bounds.least && integer <= bounds.most;
+    return integer >= bounds.min && integer <= bounds.max;
 }
 
 static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
@@ -665,13 +665,13 @@ rpc_status fields_decode_positional(const struct fields *fields, const cJSON *ar
                                     void **out, char why[FIELDS_WHY])
 {
     struct fields_walk walk = {.arena = arena, .why = why};
-    const size_t most = fields->shape->count;
+    const size_t max = fields->shape->count;
     *out = arena_alloc(arena, fields->shape->size);
     if (!*out)
         return RPC_INTERNAL_ERROR;
-    if ((size_t)cJSON_GetArraySize(array) > most)
-        return fields_misfit(&walk, "there %s at most %zu parameter%s", most == 1 ? "is" : "are", most,
-                             most == 1 ? "" : "s");
+    if ((size_t)cJSON_GetArraySize(array) > max)
+        return fields_misfit(&walk, "there %s at most %zu parameter%s", max == 1 ? "is" : "are", max,
+                             max == 1 ? "" : "s");
     if (fields->shape->form == RPC_FORM_VALUE)
         return decode_value(fields, array->child, *out, &walk);
     return decode_members(fields, array, *out, &walk);

@@ -30,10 +30,10 @@ struct fields {
  * Checks a shape and parses its defaults; shape may be NULL. Returns RPC_OK; RPC_INVALID_PARAMS: the
  * table is wrong, why says how; RPC_INTERNAL_ERROR: no memory. Unless RPC_OK, fields is all zero.
  */
-rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY]);
+rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY]);
 
-/* Frees what fields_prepare() made; accepts all zero, and leaves that. */
-void fields_release(struct fields *fields);
+/* Frees what fields_init() made; accepts all zero, and leaves that. */
+void fields_fini(struct fields *fields);
 
 /*
  * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
@@ -72,7 +72,7 @@ bool fields_has_range(const rpc_field *field);
 
 /* The integers that the field takes, one of RPC_KIND_INT32 or RPC_KIND_INT64: none if least > most. */
 struct fields_bounds {
-    int64_t least, most;
+    int64_t min, max;
 };
 
 struct fields_bounds fields_bounds(const rpc_field *field);

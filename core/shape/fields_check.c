@@ -193,7 +193,7 @@ static rpc_status prepare_shape(struct fields *fields, const rpc_shape *shape, i
     return allocate(fields) ? prepare_fields(fields, depth, walk) : RPC_INTERNAL_ERROR;
 }
 
-rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY])
+rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY])
 {
     *fields = (struct fields){0};
     if (!shape)
@@ -202,18 +202,18 @@ rpc_status fields_prepare(struct fields *fields, const rpc_shape *shape, char wh
     arena_init(&arena);
     struct fields_walk walk = {.arena = &arena, .why = why};
     const rpc_status status = prepare_shape(fields, shape, 1, &walk);
-    arena_clear(&arena);
+    arena_fini(&arena);
     if (status != RPC_OK)
-        fields_release(fields);
+        fields_fini(fields);
     return status;
 }
 
-void fields_release(struct fields *fields)
+void fields_fini(struct fields *fields)
 {
     for (size_t i = 0; fields->defaults && i < fields->shape->count; i++)
         cJSON_Delete(fields->defaults[i]);
     for (size_t i = 0; fields->nested && i < fields->shape->count; i++)
-        fields_release(&fields->nested[i]);
+        fields_fini(&fields->nested[i]);
     free(fields->defaults);
     free(fields->nested);
     *fields = (struct fields){0};

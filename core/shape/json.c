@@ -451,13 +451,13 @@ bool json_is_number(const cJSON *item)
 /* Bytes that the members or elements, and the punctuation around them, take at most. */
 static size_t most_of_children(const cJSON *item)
 {
-    size_t most = 2;
+    size_t max = 2;
     for (const cJSON *child = item->child; child; child = child->next) {
-        most += json_printed_most(child) + 1;
+        max += json_printed_most(child) + 1;
         if (child->string)
-            most += 6 * strlen(child->string) + 3;
+            max += 6 * strlen(child->string) + 3;
     }
-    return most;
+    return max;
 }
 
 size_t json_printed_most(const cJSON *item)
@@ -502,11 +502,11 @@ void json_print(const cJSON *item, struct writer *writer)
 
 const char *json_printed(const cJSON *item, struct arena *arena)
 {
-    const size_t most = json_printed_most(item);
-    char *text = arena_alloc(arena, most + 1);
+    const size_t max = json_printed_most(item);
+    char *text = arena_alloc(arena, max + 1);
     if (!text)
         return NULL;
-    struct writer writer = writer_make(text, most);
+    struct writer writer = writer_make(text, max);
     json_print(item, &writer);
     return text;
 }

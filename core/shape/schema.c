@@ -31,8 +31,8 @@ static void write_integer(const rpc_field *field, bool nullable, struct writer *
 {
     const struct fields_bounds bounds = fields_bounds(field);
     write_type(writer, "integer", nullable);
-    writer_member_integer(writer, "minimum", bounds.least);
-    writer_member_integer(writer, "maximum", bounds.most);
+    writer_member_integer(writer, "minimum", bounds.min);
+    writer_member_integer(writer, "maximum", bounds.max);
 }
 
 /* JSON has numbers that no double holds, and a schema without bounds would accept them. */

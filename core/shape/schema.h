@@ -16,7 +16,7 @@
 
 /*
  * The schema of what has this shape; NULL: of an object of which nothing is known. Raw bytes are no JSON and
- * have the schema that says nothing. The shape is one that fields_prepare() has accepted.
+ * have the schema that says nothing. The shape is one that fields_init() has accepted.
  */
 void schema_write(const rpc_shape *shape, struct writer *writer);
 

@@ -6,7 +6,7 @@
  * takes it off and calls that one, and nobody is called twice. Only starting a job, and replacing one that
  * hangs, can make more ready than there are threads awake: where one that ends, or is withdrawn, lets the
  * next of its lane be ready, that takes its place, and the thread that sees to it looks for work itself. So
- * only pool_start() and pool_replace() call.
+ * only pool_submit() and pool_replace() call.
  */
 #define HASH_NONFATAL_OOM 1
 
@@ -24,12 +24,14 @@
 
 enum { PRIORITIES = 3 };
 
-static const rpc_priority urgency[PRIORITIES] = {RPC_HIGH, RPC_NORMAL, RPC_LOW};
+static const rpc_priority urgency[PRIORITIES] = {RPC_PRIORITY_HIGH, RPC_PRIORITY_NORMAL, RPC_PRIORITY_LOW};
 
-static const int weight[PRIORITIES] = {[RPC_LOW] = 0, [RPC_NORMAL] = 1, [RPC_HIGH] = 2};
+static const int weight[PRIORITIES] = {
+    [RPC_PRIORITY_LOW] = 0, [RPC_PRIORITY_NORMAL] = 1, [RPC_PRIORITY_HIGH] = 2};
 
 /* How often those of a priority may be passed over while some of them are ready. */
-static const unsigned patience[PRIORITIES] = {[RPC_HIGH] = ~0U, [RPC_NORMAL] = 4, [RPC_LOW] = 16};
+static const unsigned patience[PRIORITIES] = {
+    [RPC_PRIORITY_HIGH] = ~0U, [RPC_PRIORITY_NORMAL] = 4, [RPC_PRIORITY_LOW] = 16};
 
 /* A lane, while one of its jobs is ready or runs: its first, which is not in the list. */
 struct lane {
@@ -496,9 +498,9 @@ static bool create_thread(struct worker *worker)
     return worked;
 }
 
-static bool add_thread(struct pool *pool, unsigned most)
+static bool add_thread(struct pool *pool, unsigned max)
 {
-    if (pool->threads >= most || !create_thread(&pool->workers[pool->threads]))
+    if (pool->threads >= max || !create_thread(&pool->workers[pool->threads]))
         return false;
     pool->threads++;
     return true;
@@ -538,7 +540,7 @@ static void prepare(struct pool *pool, rpc_job *job)
     atomic_init(&job->unwanted, false);
 }
 
-bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane)
+bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
     if (pool->stopped)
         return false;
@@ -547,11 +549,11 @@ bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane)
     const bool entered = enter(pool, job, lane);
     const bool ready = entered && job->stage == POOL_READY;
     struct worker *called = ready ? call_one(pool) : NULL;
-    const unsigned most = pool->usual + spares(pool);
+    const unsigned max = pool->usual + spares(pool);
     pthread_mutex_unlock(&pool->lock);
     if (called)
         sem_post(&called->call);
-    if (!ready || called || add_thread(pool, most) || pool->threads)
+    if (!ready || called || add_thread(pool, max) || pool->threads)
         return entered;
     pool_withdraw(pool, job); /* there is no thread that could have begun it */
     return false;
@@ -598,12 +600,12 @@ void pool_replace(struct pool *pool, rpc_job *job)
     pthread_mutex_lock(&pool->lock);
     const bool waited_for = replace(pool, job);
     struct worker *called = waited_for ? call_one(pool) : NULL;
-    const unsigned most = pool->usual + spares(pool);
+    const unsigned max = pool->usual + spares(pool);
     pthread_mutex_unlock(&pool->lock);
     if (called)
         sem_post(&called->call);
     else if (waited_for)
-        add_thread(pool, most);
+        add_thread(pool, max);
 }
 
 void pool_disown(rpc_job *job)
@@ -645,7 +647,7 @@ static rpc_job *take_over(struct pool *pool, rpc_job *job)
     return next;
 }
 
-void *rpc_next(rpc_job *job)
+void *rpc_job_take_next(rpc_job *job)
 {
     if (!job->lane)
         return NULL;
@@ -668,8 +670,8 @@ static void init_quiet(struct pool *pool)
 
 struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context)
 {
-    const unsigned most = workers + POOL_SPARES;
-    struct pool *pool = calloc(1, sizeof *pool + most * sizeof pool->workers[0]);
+    const unsigned max = workers + POOL_SPARES;
+    struct pool *pool = calloc(1, sizeof *pool + max * sizeof pool->workers[0]);
     if (!pool)
         return NULL;
     pool->usual = workers;
@@ -677,7 +679,7 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
     pool->context = context;
     pthread_mutex_init(&pool->lock, NULL);
     init_quiet(pool);
-    for (unsigned i = 0; i < most; i++) {
+    for (unsigned i = 0; i < max; i++) {
         pool->workers[i].pool = pool;
         sem_init(&pool->workers[i].call, 0, 0);
     }

@@ -47,7 +47,7 @@ struct rpc_job {
 
     /* The pool's own, set when it is started. */
     rpc_job *prev;   /* with next: in its lane behind the first, in its share, or taken over */
-    rpc_job *taken;  /* by rpc_next(), in that order; touched by its thread alone while it runs */
+    rpc_job *taken;  /* by rpc_job_take_next(), in that order; touched by its thread alone while it runs */
     rpc_job *leader; /* while it runs: the one whose work does it; itself, or what has taken it over */
     bool replaced;   /* its thread does not count, since it is not known to come back */
     struct pool *pool;
@@ -72,7 +72,7 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
  * The job must stay where it is until it has been withdrawn or collected. Returns false: no memory, there is
  * no thread and none can be started, or the pool has been stopped. Nothing was started then.
  */
-bool pool_start(struct pool *pool, rpc_job *job, const struct digest *lane);
+bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane);
 
 /*
  * Withdraws a job that was started and not collected. Returns true: it had not begun and never will, it is

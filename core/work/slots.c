@@ -15,34 +15,34 @@ struct holder {
     struct digest key;
     struct task *tasks; /* the first to come first */
     size_t count;
-    struct timer rank;
+    struct heap_node rank;
     UT_hash_handle hh;
 };
 
-static struct holder *find(const struct places *places, const struct digest *owner)
+static struct holder *find(const struct slots *places, const struct digest *owner)
 {
     struct holder *holder;
     HASH_FIND(hh, places->holders, owner, sizeof *owner, holder);
     return holder;
 }
 
-static bool rank(struct places *places, struct holder *holder)
+static bool rank(struct slots *places, struct holder *holder)
 {
-    return timers_set(&places->ranks, &holder->rank, UINT64_MAX - holder->count);
+    return heap_set(&places->ranks, &holder->rank, UINT64_MAX - holder->count);
 }
 
-static bool add(struct places *places, struct holder *holder)
+static bool add(struct slots *places, struct holder *holder)
 {
     if (!rank(places, holder))
         return false;
     HASH_ADD(hh, places->holders, key, sizeof holder->key, holder);
     if (holder->hh.tbl)
         return true;
-    timers_unset(&places->ranks, &holder->rank);
+    heap_remove(&places->ranks, &holder->rank);
     return false;
 }
 
-static struct holder *find_or_make(struct places *places, const struct digest *owner)
+static struct holder *find_or_make(struct slots *places, const struct digest *owner)
 {
     struct holder *holder = find(places, owner);
     if (holder)
@@ -57,14 +57,14 @@ static struct holder *find_or_make(struct places *places, const struct digest *o
     return NULL;
 }
 
-static void end(struct places *places, struct holder *holder)
+static void end(struct slots *places, struct holder *holder)
 {
-    timers_unset(&places->ranks, &holder->rank);
+    heap_remove(&places->ranks, &holder->rank);
     HASH_DEL(places->holders, holder);
     free(holder);
 }
 
-bool places_enter(struct places *places, struct task *task)
+bool slots_enter(struct slots *places, struct task *task)
 {
     struct holder *holder = find_or_make(places, &task->job.owner);
     if (!holder)
@@ -77,7 +77,7 @@ bool places_enter(struct places *places, struct task *task)
     return true;
 }
 
-void places_leave(struct places *places, struct task *task)
+void slots_leave(struct slots *places, struct task *task)
 {
     struct holder *holder = task->holder;
     if (!holder)
@@ -91,32 +91,32 @@ void places_leave(struct places *places, struct task *task)
         end(places, holder);
 }
 
-static size_t count_of(const struct places *places, const struct digest *owner)
+static size_t count_of(const struct slots *places, const struct digest *owner)
 {
     const struct holder *holder = find(places, owner);
     return holder ? holder->count : 0;
 }
 
-static struct holder *first(const struct places *places)
+static struct holder *first(const struct slots *places)
 {
-    char *rank = (char *)timers_first(&places->ranks);
+    char *rank = (char *)heap_first(&places->ranks);
     return rank ? (struct holder *)(void *)(rank - offsetof(struct holder, rank)) : NULL;
 }
 
-struct task *places_greediest(const struct places *places, const struct digest *owner)
+struct task *slots_greediest(const struct slots *places, const struct digest *owner)
 {
     const struct holder *holder = first(places);
     const bool is_greedy = holder && holder->count >= count_of(places, owner) + 2;
     return is_greedy ? holder->tasks->older : NULL;
 }
 
-void places_clear(struct places *places)
+void slots_fini(struct slots *places)
 {
     struct holder *holder, *next;
     HASH_ITER(hh, places->holders, holder, next)
     {
         end(places, holder);
     }
-    timers_clear(&places->ranks);
+    heap_fini(&places->ranks);
     places->count = 0;
 }

@@ -20,25 +20,25 @@ struct holder;
 struct task;
 
 /* All zero: none is taken. */
-struct places {
+struct slots {
     size_t count; /* that are taken */
     struct holder *holders;
-    struct timers ranks; /* of holders: the more they hold, the earlier due */
+    struct heap ranks; /* of holders: the more they hold, the earlier due */
 };
 
 /* A task takes a place, in the name of its job's owner. Returns false: no memory, it has none. */
-bool places_enter(struct places *places, struct task *task);
+bool slots_enter(struct slots *places, struct task *task);
 
 /* A task gives its place back; without one it stays so. */
-void places_leave(struct places *places, struct task *task);
+void slots_leave(struct slots *places, struct task *task);
 
 /*
  * The task that has to give its place to one of this owner's: the last to come of the holder who has most, of
  * equal ones of the one who has had so many for longest. NULL: nobody has at least two more than this owner.
  */
-struct task *places_greediest(const struct places *places, const struct digest *owner);
+struct task *slots_greediest(const struct slots *places, const struct digest *owner);
 
 /* Frees all records, also those of tasks that never give their places back. */
-void places_clear(struct places *places);
+void slots_fini(struct slots *places);
 
 #endif

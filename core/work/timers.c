@@ -10,7 +10,7 @@
 enum { TIMERS_MAX = 10000, NANOSECONDS = 1000000 /* in a millisecond */ };
 
 struct rpc_timer {
-    struct timer
+    struct heap_node
         timer; /* the first member: the heap's entries are these; unset while it runs for the last time */
     rpc_instance *instance;
     rpc_timer_handler handler;
@@ -33,7 +33,7 @@ static rpc_timer *start(rpc_instance *instance, uint64_t after, uint64_t interva
     timer->data = data;
     timer->interval = interval;
     /* One that is started by a timer is not due in the same round, or it could go on for ever. */
-    if (timers_set(&engine->alarms, &timer->timer, engine_now(engine) + after + 1))
+    if (heap_set(&engine->alarms, &timer->timer, engine_now(engine) + after + 1))
         return timer;
     free(timer);
     return NULL;
@@ -50,7 +50,7 @@ rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_ha
     return start(instance, (uint64_t)milliseconds * NANOSECONDS, 0, handler, data);
 }
 
-void rpc_cancel(rpc_timer *timer)
+void rpc_timer_cancel(rpc_timer *timer)
 {
     if (!timer)
         return;
@@ -58,7 +58,7 @@ void rpc_cancel(rpc_timer *timer)
     timer->cancelled = true;
     if (engine->running == timer)
         return; /* its handler still runs */
-    timers_unset(&engine->alarms, &timer->timer);
+    heap_remove(&engine->alarms, &timer->timer);
     free(timer);
 }
 
@@ -74,9 +74,9 @@ static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
 {
     const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
     if (timer->interval)
-        timers_set(&engine->alarms, &timer->timer, next_moment(timer, timer->timer.due, now));
+        heap_set(&engine->alarms, &timer->timer, next_moment(timer, timer->timer.key, now));
     else
-        timers_unset(&engine->alarms, &timer->timer);
+        heap_remove(&engine->alarms, &timer->timer);
     engine->running = timer;
     timer->handler(timer->instance, timer->instance->state, timer->data);
     engine->running = NULL;
@@ -84,24 +84,24 @@ static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
         call_check_time(engine, "a timer of", timer->instance->module->name, start_time);
     if (timer->interval && !timer->cancelled)
         return;
-    timers_unset(&engine->alarms, &timer->timer);
+    heap_remove(&engine->alarms, &timer->timer);
     free(timer);
 }
 
 /* When the engine stops timers do not run any more, but are still there: done and fini may cancel them. */
-void schedule_run(struct engine *engine, uint64_t now)
+void timers_run(struct engine *engine, uint64_t now)
 {
-    struct timer *first;
-    while (!engine->stopping && (first = timers_first(&engine->alarms)) && first->due <= now)
+    struct heap_node *first;
+    while (!engine->stopping && (first = heap_first(&engine->alarms)) && first->key <= now)
         run(engine, (rpc_timer *)first, now);
 }
 
-void schedule_clear(struct engine *engine)
+void timers_fini(struct engine *engine)
 {
-    struct timer *first;
-    while ((first = timers_first(&engine->alarms))) {
-        timers_unset(&engine->alarms, first);
+    struct heap_node *first;
+    while ((first = heap_first(&engine->alarms))) {
+        heap_remove(&engine->alarms, first);
         free(first);
     }
-    timers_clear(&engine->alarms);
+    heap_fini(&engine->alarms);
 }

@@ -733,14 +733,14 @@ static bool next_sensor(struct store *store, struct pruning *pruning)
 }
 
 /* Deletes readings of the sensor, as many as are still allowed, but no more than most. */
-static bool delete_readings(struct store *store, struct pruning *pruning, enum statement which, int64_t most)
+static bool delete_readings(struct store *store, struct pruning *pruning, enum statement which, int64_t max)
 {
     const int64_t allowed = pruning->limits->rows - pruning->deleted;
     sqlite3_stmt *statement = statement_of(store, which);
     sqlite3_bind_int64(statement, 1, pruning->sensor);
     if (which == DELETE_OLD)
         sqlite3_bind_double(statement, 2, pruning->limits->oldest);
-    sqlite3_bind_int64(statement, 3, most < allowed ? most : allowed);
+    sqlite3_bind_int64(statement, 3, max < allowed ? max : allowed);
     if (!run(store, which))
         return false;
     const int64_t deleted = sqlite3_changes(store->database);

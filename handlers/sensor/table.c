@@ -34,7 +34,7 @@ static struct sensor *add(struct table *table, const char *id)
 struct sensor *table_expect(struct table *table, const char *id, bool *full)
 {
     struct sensor *sensor = find(table, id);
-    *full = !sensor && HASH_COUNT(table->sensors) >= table->most;
+    *full = !sensor && HASH_COUNT(table->sensors) >= table->max;
     if (!sensor && !*full)
         sensor = add(table, id);
     if (sensor)

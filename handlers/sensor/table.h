@@ -33,7 +33,7 @@ struct sensor {
 struct table {
     struct sensor *sensors; /* in the order in which they were added */
     size_t known;
-    size_t most; /* set by its owner */
+    size_t max; /* set by its owner */
 };
 
 /* NULL: there is none of this id, or only an expected one. */

@@ -133,9 +133,9 @@ static rpc_status by_worker(rpc_call *call, void *state, const void *params, voi
     return rpc_start(call, NULL, errand);
 }
 
-static rpc_status errand_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status errand_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)call, (void)state, (void)data, (void)how;
+    (void)call, (void)state, (void)data, (void)outcome;
     ((struct done *)result)->ok = true;
     return RPC_OK;
 }

@@ -162,7 +162,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
                                                                  struct mosquitto_opt *options, int count)
 {
     struct probe *probe = calloc(1, sizeof *probe);
-    if (!probe || !wake_open(&probe->wake, collect, probe))
+    if (!probe || !wake_start(&probe->wake, collect, probe))
         return MOSQ_ERR_UNKNOWN;
     *userdata = probe;
     probe->identifier = id;
@@ -198,7 +198,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_cleanup(void *userda
     atomic_store(&probe->stop, true);
     for (size_t i = 0; i < probe->runner_count; i++)
         pthread_join(probe->runners[i].thread, NULL);
-    wake_clear(&probe->wake);
+    wake_stop(&probe->wake);
     log_signal(probe->wake.signal);
     free(probe);
     return MOSQ_ERR_SUCCESS;

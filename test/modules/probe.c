@@ -507,7 +507,7 @@ static const rpc_method methods[] = {
      .doc = "Has a name of three levels",
      .result = &caller_shape,
      .event = "probeNamed",
-     .announce = RPC_UNANSWERED,
+     .announce = RPC_ANNOUNCE_UNANSWERED,
      .run = probe_caller},
     {.name = NULL},
 };

@@ -109,7 +109,7 @@ static void group_work(rpc_job *job, void *data)
 {
     struct sleep_job *first = data, *members[100];
     int32_t count = 0;
-    for (struct sleep_job *next = first; next; next = count < 100 ? rpc_next(job) : NULL) {
+    for (struct sleep_job *next = first; next; next = count < 100 ? rpc_job_take_next(job) : NULL) {
         fall_asleep(next);
         members[count++] = next;
     }
@@ -134,12 +134,12 @@ static rpc_status sleep_run(rpc_call *call, void *state, const void *params, voi
     return status;
 }
 
-static rpc_status sleep_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status sleep_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct slow *slow = state;
     const struct sleep_job *job = data;
     slow->dones++;
-    slow->in_time += how == RPC_OK;
+    slow->in_time += outcome == RPC_OK;
     *(struct slept *)result = job->slept;
     if (job->params->fail)
         return rpc_raise(call, "bad_dream", "it slept %d ms and had a bad dream", (int)job->params->ms);
@@ -166,12 +166,12 @@ static rpc_status forever_run(rpc_call *call, void *state, const void *params, v
 
 /* ---- Two pieces of work, one after the other ---- */
 
-static rpc_status twice_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status twice_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct slow *slow = state;
     struct sleep_job *job = data;
-    if (how != RPC_OK || job->slept.group == 2)
-        return sleep_done(call, state, data, how, result);
+    if (outcome != RPC_OK || job->slept.group == 2)
+        return sleep_done(call, state, data, outcome, result);
     slow->dones++;
     job->slept.group = 2;
     const rpc_status status = rpc_start(call, NULL, job);
@@ -220,9 +220,9 @@ static rpc_status sum_run(rpc_call *call, void *state, const void *params, void 
     return status;
 }
 
-static rpc_status sum_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status sum_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)call, (void)data, (void)how, (void)result;
+    (void)call, (void)data, (void)outcome, (void)result;
     ((struct slow *)state)->dones++;
     return RPC_OK;
 }
@@ -285,15 +285,15 @@ static void forget(struct slow *slow, const struct waiting *waiting)
         *link = waiting->next;
 }
 
-static rpc_status wait_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status wait_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct slow *slow = state;
     const struct waiting *waiting = data;
     slow->dones++;
-    slow->in_time += how == RPC_OK;
+    slow->in_time += outcome == RPC_OK;
     forget(slow, waiting);
-    if (how != RPC_OK)
-        return how;
+    if (outcome != RPC_OK)
+        return outcome;
     ((struct told *)result)->text = rpc_printf(call, "%s", waiting->told);
     return RPC_OK;
 }
@@ -351,12 +351,12 @@ static rpc_status alarm_run(rpc_call *call, void *state, const void *params, voi
 }
 
 /* The timer is gone when it has rung, and not before. */
-static rpc_status alarm_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status alarm_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct alarm *alarm = data;
-    if (how != RPC_OK)
-        rpc_cancel(alarm->timer);
-    return wait_done(call, state, &alarm->waiting, how, result);
+    if (outcome != RPC_OK)
+        rpc_timer_cancel(alarm->timer);
+    return wait_done(call, state, &alarm->waiting, outcome, result);
 }
 
 /* ---- Timers and work without a call ---- */
@@ -372,7 +372,7 @@ static rpc_status tick_run(rpc_call *call, void *state, const void *params, void
     struct slow *slow = state;
     const struct sleep_params *given = params;
     (void)call, (void)result;
-    rpc_cancel(slow->ticking);
+    rpc_timer_cancel(slow->ticking);
     slow->ticking = given->ms ? rpc_every(slow->instance, (uint32_t)given->ms, tick, NULL) : NULL;
     return RPC_OK;
 }
@@ -383,9 +383,9 @@ static void background_work(rpc_job *job, void *data)
     nap(*(const int32_t *)data);
 }
 
-static rpc_status background_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status background_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)how;
+    (void)outcome;
     ((struct slow *)state)->backgrounds += !call && !result;
     free(data);
     return RPC_OK;
@@ -461,10 +461,18 @@ static const rpc_method methods[] = {
      .work = sleep_work,
      SLEEPS},
     {.name = "slow.group", .doc = "Sleeps with all others of its lane", .work = group_work, SLEEPS},
-    {.name = "slow.high", .doc = "Sleeps before others", .priority = RPC_HIGH, .work = sleep_work, SLEEPS},
-    {.name = "slow.low", .doc = "Sleeps after others", .priority = RPC_LOW, .work = sleep_work, SLEEPS},
+    {.name = "slow.high",
+     .doc = "Sleeps before others",
+     .priority = RPC_PRIORITY_HIGH,
+     .work = sleep_work,
+     SLEEPS},
+    {.name = "slow.low",
+     .doc = "Sleeps after others",
+     .priority = RPC_PRIORITY_LOW,
+     .work = sleep_work,
+     SLEEPS},
     {.name = "slow.brief", .doc = "Has 200 ms to sleep", .timeout = 200, .work = sleep_work, SLEEPS},
-    {.name = "slow.single", .doc = "Sleeps alone", .most = 1, .work = sleep_work, SLEEPS},
+    {.name = "slow.single", .doc = "Sleeps alone", .max_pending = 1, .work = sleep_work, SLEEPS},
     {.name = "slow.firm", .doc = "Sleeps to the end", .must_finish = true, .work = sleep_work, SLEEPS},
     {.name = "slow.twice",
      .doc = "Sleeps twice",

@@ -206,7 +206,7 @@ START_TEST(items_time_out)
     ck_assert_int_eq(slots[1].dones, 0);
     works_let_go(&rig, 3);
     works_let_go(&rig, 1);
-    ck_assert_int_eq(slots[1].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert_uint_eq(rig.host.replies.count, 1);
     ck_assert_uint_eq(engine_counters(rig.engine)->late, 2);
 }

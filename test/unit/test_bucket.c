@@ -61,7 +61,7 @@ static int take(uint64_t *full_at, uint64_t now, uint32_t rate, uint32_t burst, 
 {
     int taken = 0;
     for (int i = 0; i < tries; i++)
-        taken += gate_take(full_at, now, rate, burst, tokens);
+        taken += bucket_take(full_at, now, rate, burst, tokens);
     return taken;
 }
 
@@ -83,17 +83,17 @@ END_TEST
 START_TEST(debts)
 {
     uint64_t full_at = 0;
-    ck_assert(gate_take(&full_at, second, 10, 5, 4));
-    ck_assert(gate_take(&full_at, second, 10, 5, 21));
-    ck_assert(!gate_take(&full_at, second, 10, 5, 1));
-    ck_assert(!gate_take(&full_at, 3 * second, 10, 5, 1));
-    ck_assert(gate_take(&full_at, 3 * second + second / 10, 10, 5, 1));
-    ck_assert(!gate_take(&full_at, 3 * second + second / 10, 10, 5, 1));
+    ck_assert(bucket_take(&full_at, second, 10, 5, 4));
+    ck_assert(bucket_take(&full_at, second, 10, 5, 21));
+    ck_assert(!bucket_take(&full_at, second, 10, 5, 1));
+    ck_assert(!bucket_take(&full_at, 3 * second, 10, 5, 1));
+    ck_assert(bucket_take(&full_at, 3 * second + second / 10, 10, 5, 1));
+    ck_assert(!bucket_take(&full_at, 3 * second + second / 10, 10, 5, 1));
     /* The most that one message can owe. */
     full_at = 0;
-    ck_assert(gate_take(&full_at, second, 1, 2, 10000));
-    ck_assert(!gate_take(&full_at, 9999 * second, 1, 2, 1));
-    ck_assert(gate_take(&full_at, 10001 * second, 1, 2, 1));
+    ck_assert(bucket_take(&full_at, second, 1, 2, 10000));
+    ck_assert(!bucket_take(&full_at, 9999 * second, 1, 2, 1));
+    ck_assert(bucket_take(&full_at, 10001 * second, 1, 2, 1));
 }
 END_TEST
 

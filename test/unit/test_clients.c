@@ -12,14 +12,15 @@
 
 static const uint64_t second = 1000000000;
 
-static struct recalls duplicates, ordered;
+static struct reply_cache duplicates, ordered;
 static struct clients clients;
 static uint64_t now;
 static char contexts[10]; /* their addresses stand for connections */
 
 static void open_table(void)
 {
-    duplicates = ordered = (struct recalls){.most = 200000, .most_bytes = 1000, .window = 60 * second};
+    duplicates = ordered =
+        (struct reply_cache){.max_entries = 200000, .max_bytes = 1000, .window = 60 * second};
     clients = (struct clients){
         .seed = 1, .redelivery_guard = 10 * second, .duplicates = &duplicates, .ordered = &ordered};
     now = 1000 * second;
@@ -27,9 +28,9 @@ static void open_table(void)
 
 static void close_table(void)
 {
-    recalls_clear(&duplicates);
-    recalls_clear(&ordered);
-    clients_clear(&clients);
+    reply_cache_fini(&duplicates);
+    reply_cache_fini(&ordered);
+    clients_fini(&clients);
     ck_assert_uint_eq(clients.gone_count, 0);
     ck_assert_ptr_null(clients.gone);
     ck_assert_ptr_null(clients.by_id);
@@ -56,23 +57,23 @@ static struct digest key_of(uint64_t number)
     return (struct digest){{number, number}};
 }
 
-static void finish(struct recalls *recalls, struct recall *recall)
+static void finish(struct reply_cache *cache, struct cached_reply *entry)
 {
-    ck_assert_ptr_nonnull(recall);
-    recalls_finish(recalls, recall, "ok", NULL, 0);
+    ck_assert_ptr_nonnull(entry);
+    reply_cache_finish(cache, entry, "ok", NULL, 0);
 }
 
 /* Remembers a call with the client's session. */
 static void bind_to(struct client *client, uint64_t number)
 {
     const struct digest key = key_of(number);
-    finish(&duplicates, recalls_enter(&duplicates, &key, true, client, now));
+    finish(&duplicates, reply_cache_enter(&duplicates, &key, true, client, now));
 }
 
 static bool is_bound(uint64_t number)
 {
     const struct digest key = key_of(number);
-    return recalls_find(&duplicates, &key, now) != NULL;
+    return reply_cache_find(&duplicates, &key, now) != NULL;
 }
 
 /* A call at QoS 1 or 2. Returns whether it was taken for one that was sent again. */
@@ -201,15 +202,15 @@ static const struct story {
 
 enum { THE_CALL = 7, ANOTHER = 8 };
 
-static void tell_end(char how, const void *connection)
+static void tell_end(char outcome, const void *connection)
 {
     static const char letters[] = "UuWwXTO";
     static const enum host_end kinds[] = {
         HOST_END_UNKNOWN,       HOST_END_UNKNOWN,    HOST_END_SESSION_WAITS, HOST_END_SESSION_WAITS,
         HOST_END_SESSION_WAITS, HOST_END_TAKEN_OVER, HOST_END_SESSION_OVER};
-    const char *letter = strchr(letters, how);
+    const char *letter = strchr(letters, outcome);
     ck_assert_ptr_nonnull(letter);
-    end("c", connection, kinds[letter - letters], how == 'u' || how == 'X', how == 'w');
+    end("c", connection, kinds[letter - letters], outcome == 'u' || outcome == 'X', outcome == 'w');
 }
 
 /* Connections in between make another call each, with which the guard ends; the last one makes none. */
@@ -251,8 +252,8 @@ START_TEST(stories_leave_nothing)
     for (int i = 1; i < 4; i++)
         tell_end('O', &contexts[i]);
     ck_assert_uint_eq(clients.gone_count, 1);
-    recalls_clear(&duplicates);
-    recalls_clear(&ordered);
+    reply_cache_fini(&duplicates);
+    reply_cache_fini(&ordered);
     clients_expire(&clients, now);
     ck_assert_uint_eq(HASH_COUNT(clients.by_id), 0);
     ck_assert_uint_eq(clients.gone_count, 0);
@@ -412,7 +413,7 @@ END_TEST
 /* With as many unfinished ones the next has no place, and is none the worse for it. */
 START_TEST(orders_full_of_unfinished_calls)
 {
-    struct recall *entries[128];
+    struct cached_reply *entries[128];
     const struct digest key = key_of(1);
     struct client *client = meet("c", &contexts[1], 5, false);
     for (int i = 0; i < 128; i++) {
@@ -431,8 +432,8 @@ START_TEST(unfinished_calls_of_an_ended_session)
 {
     const struct digest key = key_of(1);
     struct client *client = meet("c", &contexts[1], 5, false);
-    struct recall *bound = recalls_enter(&duplicates, &key, true, client, now);
-    struct recall *noted = clients_note(&clients, client, &key, now);
+    struct cached_reply *bound = reply_cache_enter(&duplicates, &key, true, client, now);
+    struct cached_reply *noted = clients_note(&clients, client, &key, now);
     end("c", &contexts[1], HOST_END_SESSION_OVER, false, false);
     clients_expire(&clients, now);
     ck_assert_uint_eq(HASH_COUNT(clients.by_id), 0);
@@ -485,7 +486,7 @@ START_TEST(clients_that_owe)
     char id[24];
     for (int i = 0; i < POPULATION; i++) {
         name(id, i);
-        meet(id, &contexts[1], 5, false)->calls_full_at = now + 100 * second;
+        meet(id, &contexts[1], 5, false)->calls_bucket = now + 100 * second;
         end(id, &contexts[1], HOST_END_SESSION_OVER, false, false);
     }
     expire_all();
@@ -505,7 +506,7 @@ START_TEST(clients_with_sessions)
     clients_expire(&clients, now);
     ck_assert_uint_eq(HASH_COUNT(clients.by_id), 1);
     now += 61 * second;
-    recalls_expire(&duplicates, now);
+    reply_cache_expire(&duplicates, now);
     clients_expire(&clients, now);
     ck_assert_uint_eq(HASH_COUNT(clients.by_id), 0);
 }

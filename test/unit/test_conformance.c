@@ -360,11 +360,11 @@ static void expect_decoded(struct walk *walk, const struct place *place, cJSON *
         outermost = outermost->outer;
     cJSON *tree = make_call(place, value);
     arena_init(&arena);
-    ck_assert_int_eq(fields_prepare(&fields, outermost->shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, outermost->shape, why), RPC_OK);
     if (fields_decode(&fields, tree, &arena, &out, why) != RPC_OK)
         fault(walk, "%s: %s: %s", walk->method->name, what, why);
-    arena_clear(&arena);
-    fields_release(&fields);
+    arena_fini(&arena);
+    fields_fini(&fields);
     cJSON_Delete(tree);
     walk->cases++;
 }

@@ -273,10 +273,10 @@ static rpc_status start_first(rpc_call *call, void *state, const void *params, v
     return rpc_start(call, NULL, NULL);
 }
 
-static rpc_status start_second(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status start_second(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     (void)state, (void)data, (void)result;
-    return how == RPC_OK && stages++ == 0 ? rpc_start(call, NULL, NULL) : how;
+    return outcome == RPC_OK && stages++ == 0 ? rpc_start(call, NULL, NULL) : outcome;
 }
 
 /* The second piece never began, but the first did. */
@@ -342,7 +342,7 @@ START_TEST(sent_again_after_it_never_began)
     open_busy();
     send_without_identity("rpc/call/work");
     reconnect();
-    ck_assert_int_eq(slots[1].how, RPC_CANCELLED);
+    ck_assert_int_eq(slots[1].outcome, RPC_CANCELLED);
     send_without_identity("rpc/call/work");
     ck_assert_int_eq(slots[1].runs, 2);
     works_let_go(&rig, 0);

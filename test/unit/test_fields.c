@@ -57,15 +57,15 @@ static char why[FIELDS_WHY];
 static void open_sample(void)
 {
     arena_init(&arena);
-    ck_assert_int_eq(fields_prepare(&sample, &sample_shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&sample, &sample_shape, why), RPC_OK);
 }
 
 static void close_sample(void)
 {
-    arena_clear(&arena);
-    fields_release(&sample);
+    arena_fini(&arena);
+    fields_fini(&sample);
     ck_assert_ptr_null(sample.shape);
-    fields_release(&sample);
+    fields_fini(&sample);
 }
 
 static cJSON *parse(const char *text)
@@ -211,9 +211,9 @@ static rpc_status decode_one(const rpc_shape *shape, const char *text, void **ou
 {
     struct fields fields;
     cJSON *tree = parse(text);
-    ck_assert_int_eq(fields_prepare(&fields, shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, shape, why), RPC_OK);
     const rpc_status status = fields_decode(&fields, tree, &arena, out, why);
-    fields_release(&fields);
+    fields_fini(&fields);
     cJSON_Delete(tree);
     return status;
 }
@@ -716,7 +716,7 @@ static void expect_wrong(const rpc_shape *shape, const char *expected)
 {
     struct fields fields;
     memset(&fields, 0xAA, sizeof fields);
-    ck_assert_int_eq(fields_prepare(&fields, shape, why), RPC_INVALID_PARAMS);
+    ck_assert_int_eq(fields_init(&fields, shape, why), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, expected);
     ck_assert_ptr_null(fields.shape);
     ck_assert_ptr_null(fields.defaults);
@@ -776,10 +776,10 @@ START_TEST(no_shape_and_empty_shapes_are_fine)
     const rpc_shape bytes = RPC_BYTES_SHAPE;
     const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0};
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, NULL, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, NULL, why), RPC_OK);
     ck_assert_ptr_null(fields.shape);
-    ck_assert_int_eq(fields_prepare(&fields, &bytes, why), RPC_OK);
-    fields_release(&fields);
+    ck_assert_int_eq(fields_init(&fields, &bytes, why), RPC_OK);
+    fields_fini(&fields);
     ck_assert_int_eq(decode_one(&empty, "{\"a\":1}", &out), RPC_OK);
 }
 END_TEST

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/base/heap.c: the heap gives what is due first, in every order of setting, moving and taking out. */
+/* core/base/heap.c: the heap gives what is key first, in every order of setting, moving and taking out. */
 #include "base/heap.h"
 #include "unit.h"
 
@@ -7,8 +7,8 @@
 
 enum { MANY = 200, ROUNDS = 20000 };
 
-static struct timers timers;
-static struct timer some[MANY];
+static struct heap timers;
+static struct heap_node some[MANY];
 
 static void open_timers(void)
 {
@@ -18,33 +18,33 @@ static void open_timers(void)
 
 static void close_timers(void)
 {
-    timers_clear(&timers);
-    ck_assert_ptr_null(timers.heap);
-    ck_assert_ptr_null(timers_first(&timers));
+    heap_fini(&timers);
+    ck_assert_ptr_null(timers.nodes);
+    ck_assert_ptr_null(heap_first(&timers));
 }
 
-static void set(int which, uint64_t due)
+static void set(int which, uint64_t key)
 {
-    ck_assert(timers_set(&timers, &some[which], due));
+    ck_assert(heap_set(&timers, &some[which], key));
 }
 
 static void expect_next(int which)
 {
-    struct timer *first = timers_first(&timers);
+    struct heap_node *first = heap_first(&timers);
     ck_assert_ptr_eq(first, &some[which]);
-    timers_unset(&timers, first);
+    heap_remove(&timers, first);
     ck_assert_uint_eq(first->place, 0);
 }
 
 static void expect_none(void)
 {
-    ck_assert_ptr_null(timers_first(&timers));
+    ck_assert_ptr_null(heap_first(&timers));
 }
 
 START_TEST(none_at_first)
 {
     expect_none();
-    timers_unset(&timers, &some[0]);
+    heap_remove(&timers, &some[0]);
     expect_none();
 }
 END_TEST
@@ -56,7 +56,7 @@ START_TEST(the_smallest_due_comes_first)
     set(2, UINT64_MAX);
     set(3, 0);
     set(4, 20);
-    ck_assert_uint_eq(timers_first(&timers)->due, 0);
+    ck_assert_uint_eq(heap_first(&timers)->key, 0);
     expect_next(3);
     expect_next(1);
     expect_next(4);
@@ -83,14 +83,14 @@ START_TEST(one_that_is_set_moves)
     set(9, 0);
     set(0, 100);
     set(5, 15);
-    set(3, 14); /* behind the other one of this due */
+    set(3, 14); /* behind the other one of this key */
     expect_next(9);
     expect_next(1);
     expect_next(2);
     expect_next(4);
     expect_next(3);
-    timers_unset(&timers, &some[7]);
-    timers_unset(&timers, &some[7]);
+    heap_remove(&timers, &some[7]);
+    heap_remove(&timers, &some[7]);
     expect_next(5);
     expect_next(6);
     expect_next(8);
@@ -105,10 +105,10 @@ START_TEST(any_can_be_taken_out)
     for (int out = 0; out < 30; out++) {
         for (int i = 0; i < 30; i++)
             set(i, (uint64_t)(i * 17 % 30)); /* 17 and 23 undo each other */
-        timers_unset(&timers, &some[out]);
-        for (int due = 0; due < 30; due++)
-            if (due != out * 17 % 30)
-                expect_next(due * 23 % 30);
+        heap_remove(&timers, &some[out]);
+        for (int key = 0; key < 30; key++)
+            if (key != out * 17 % 30)
+                expect_next(key * 23 % 30);
         expect_none();
     }
 }
@@ -120,7 +120,7 @@ START_TEST(what_takes_a_place_can_rise)
     static const uint64_t dues[] = {1, 100, 2, 110, 120, 3};
     for (int i = 0; i < 6; i++)
         set(i, dues[i]);
-    timers_unset(&timers, &some[3]);
+    heap_remove(&timers, &some[3]);
     set(6, 130);
     expect_next(0);
     expect_next(2);
@@ -136,7 +136,7 @@ START_TEST(what_is_cleared_can_be_set_again)
 {
     set(0, 1);
     set(1, 2);
-    timers_clear(&timers);
+    heap_fini(&timers);
     ck_assert_uint_eq(some[0].place, 0);
     ck_assert_uint_eq(some[1].place, 0);
     set(1, 2);
@@ -151,13 +151,13 @@ static uint32_t draw(uint32_t *state)
     return *state >> 8;
 }
 
-static const struct timer *first_by_search(void)
+static const struct heap_node *first_by_search(void)
 {
-    const struct timer *first = NULL;
+    const struct heap_node *first = NULL;
     for (int i = 0; i < MANY; i++) {
-        const struct timer *timer = &some[i];
+        const struct heap_node *timer = &some[i];
         if (timer->place &&
-            (!first || timer->due < first->due || (timer->due == first->due && timer->order < first->order)))
+            (!first || timer->key < first->key || (timer->key == first->key && timer->order < first->order)))
             first = timer;
     }
     return first;
@@ -171,8 +171,8 @@ START_TEST(as_if_all_were_looked_at)
         if (draw(&state) % 3)
             set(which, draw(&state) % 100);
         else
-            timers_unset(&timers, &some[which]);
-        ck_assert_ptr_eq(timers_first(&timers), first_by_search());
+            heap_remove(&timers, &some[which]);
+        ck_assert_ptr_eq(heap_first(&timers), first_by_search());
     }
 }
 END_TEST

@@ -337,9 +337,9 @@ START_TEST(bounds_the_depth)
 {
     const struct nest *nest = &nests[_i];
     const int inner = nest->inner[0] == '[';
-    const int most = (JSON_DEPTH_MAX - inner) / nest->level;
-    ck_assert_int_eq(fault_of_depth(nest, most), JSON_FINE);
-    ck_assert_int_eq(fault_of_depth(nest, most + 1), JSON_BROKEN);
+    const int max = (JSON_DEPTH_MAX - inner) / nest->level;
+    ck_assert_int_eq(fault_of_depth(nest, max), JSON_FINE);
+    ck_assert_int_eq(fault_of_depth(nest, max + 1), JSON_BROKEN);
 }
 END_TEST
 
@@ -519,9 +519,9 @@ START_TEST(trees_are_printed)
     cJSON *tree = json_parse(printed[_i], strlen(printed[_i]), &error);
     ck_assert_int_eq(error.fault, JSON_FINE);
     char text[512] = "";
-    const size_t most = json_printed_most(tree);
-    ck_assert_uint_lt(most, sizeof text);
-    struct writer writer = writer_make(text, most);
+    const size_t max = json_printed_most(tree);
+    ck_assert_uint_lt(max, sizeof text);
+    struct writer writer = writer_make(text, max);
     json_print(tree, &writer);
     ck_assert(!writer.full);
     ck_assert_str_eq(text, printed[_i]);

@@ -648,9 +648,10 @@ static void do_nothing(rpc_job *job, void *data)
     (void)job, (void)data;
 }
 
-static rpc_status background_is_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status background_is_done(rpc_call *call, void *state, void *data, rpc_status outcome,
+                                     void *result)
 {
-    (void)call, (void)state, (void)data, (void)how, (void)result;
+    (void)call, (void)state, (void)data, (void)outcome, (void)result;
     backgrounds--;
     return RPC_OK;
 }
@@ -679,7 +680,7 @@ static void start_timers(void)
     rpc_after(instance, 10, let_time_pass, &rig);
     pass_time();
     for (int i = 0; i < 20; i++)
-        rpc_cancel(timers[i]);
+        rpc_timer_cancel(timers[i]);
     pass_time();
 }
 
@@ -691,7 +692,7 @@ static const struct slow_sending {
     const char *topic, *payload, *response_topic, *correlation;
     int times;
     void (*then)(void);
-    uint32_t most; /* max_pending; 0: as usual */
+    uint32_t max_pending; /* 0: as usual */
 } slow_sendings[] = {
     {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 1},
     {.topic = "rpc/call/work", .payload = "{\"n\":1,\"lane\":\"a\"}", .response_topic = "r", .times = 3},
@@ -742,13 +743,13 @@ static const struct slow_sending {
      .response_topic = "r",
      .times = 3,
      .then = crowd,
-     .most = 2},
+     .max_pending = 2},
     {.topic = "rpc/call/wait",
      .payload = "{\"n\":1}",
      .response_topic = "r",
      .times = 4,
      .then = crowd,
-     .most = 4},
+     .max_pending = 4},
     {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 3, .then = stop_all},
     {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = work_in_background},
     {.topic = "rpc/call/now", .payload = "", .response_topic = "r", .times = 1, .then = start_timers},
@@ -760,7 +761,7 @@ static void open_slow(const struct slow_sending *sending)
     rig.options.duplicate_window = 60 * RIG_SECOND;
     rig.options.redelivery_guard = 10 * RIG_SECOND;
     rig.options.workers = 1;
-    rig.options.max_pending = sending->most ? sending->most : 1024;
+    rig.options.max_pending = sending->max_pending ? sending->max_pending : 1024;
     works_open(&rig);
     backgrounds = 0;
 }
@@ -810,7 +811,7 @@ START_TEST(calls_that_take_time)
         send_slow(sending);
         failed = failing_disarm();
         ck_assert_ptr_null(rig.engine->tasks);
-        ck_assert_ptr_null(rig.engine->callers);
+        ck_assert_ptr_null(rig.engine->connections);
         expect_once(n);
         if (!rig.engine->stopping) {
             fake_host_forget(&rig.host);
@@ -954,7 +955,7 @@ static bool start_job(int i)
 {
     const struct digest lane = {{(uint64_t)i % 4, 1}};
     work.jobs[i] = (rpc_job){.work = wait_at_gate, .owner = {{(uint64_t)i % 5, 2}}};
-    return pool_start(work.pool, &work.jobs[i], i % 4 ? &lane : NULL);
+    return pool_submit(work.pool, &work.jobs[i], i % 4 ? &lane : NULL);
 }
 
 /* The only thread is held, so that all wait until they are withdrawn again. */
@@ -976,7 +977,7 @@ START_TEST(starting_work)
     sem_init(&work.gate, 0, 0);
     work.held.work = wait_at_gate;
     work.pool = pool_create(1, ignore, NULL);
-    ck_assert(pool_start(work.pool, &work.held, NULL));
+    ck_assert(pool_submit(work.pool, &work.held, NULL));
     while (sem_wait(&work.begun))
         continue;
     sweep("a pool", modes[_i], create_pool);
@@ -992,19 +993,19 @@ END_TEST
 /* Those that could be set come in order. */
 static bool set_timers(void)
 {
-    struct timers timers = {0};
-    struct timer some[100] = {{0}};
+    struct heap timers = {0};
+    struct heap_node some[100] = {{0}};
     uint64_t last = 0;
     size_t count = 0;
     for (uint64_t i = 0; i < 100; i++)
-        count += timers_set(&timers, &some[i], i * 37 % 100);
+        count += heap_set(&timers, &some[i], i * 37 % 100);
     work.wrong |= timers.count != count;
-    for (struct timer *first = timers_first(&timers); first; first = timers_first(&timers)) {
-        work.wrong |= first->due < last;
-        last = first->due;
-        timers_unset(&timers, first);
+    for (struct heap_node *first = heap_first(&timers); first; first = heap_first(&timers)) {
+        work.wrong |= first->key < last;
+        last = first->key;
+        heap_remove(&timers, first);
     }
-    timers_clear(&timers);
+    heap_fini(&timers);
     return count == 100;
 }
 
@@ -1019,20 +1020,20 @@ END_TEST
 static bool take_places(void)
 {
     const struct digest nobody = {{0}};
-    struct places places = {0};
+    struct slots places = {0};
     struct task some[100] = {{.call = NULL}};
     size_t count = 0;
     for (uint64_t i = 0; i < 100; i++) {
         some[i].job.owner = (struct digest){{1 + i * i % 30, 3}};
-        count += places_enter(&places, &some[i]);
+        count += slots_enter(&places, &some[i]);
         work.wrong |= places.count != count;
     }
-    for (struct task *task; (task = places_greediest(&places, &nobody));)
-        places_leave(&places, task);
+    for (struct task *task; (task = slots_greediest(&places, &nobody));)
+        slots_leave(&places, task);
     for (size_t i = 0; i < 100; i++)
-        places_leave(&places, &some[i]);
+        slots_leave(&places, &some[i]);
     work.wrong |= places.count || places.holders;
-    places_clear(&places);
+    slots_fini(&places);
     return count == 100;
 }
 

@@ -113,16 +113,16 @@ static void open_report(void)
 {
     arena_init(&arena);
     tree = NULL;
-    ck_assert_msg(fields_prepare(&report, &report_shape, why) == RPC_OK, "%s", why);
+    ck_assert_msg(fields_init(&report, &report_shape, why) == RPC_OK, "%s", why);
 }
 
 static void close_report(void)
 {
     cJSON_Delete(tree);
-    arena_clear(&arena);
-    fields_release(&report);
+    arena_fini(&arena);
+    fields_fini(&report);
     ck_assert_ptr_null(report.nested);
-    fields_release(&report);
+    fields_fini(&report);
 }
 
 static void parse(const char *text)
@@ -358,12 +358,12 @@ static void expect_told(const rpc_field *field, size_t size, const char *sent, c
     struct fields fields;
     char expected[128];
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, &shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
     parse(sent);
     ck_assert_int_eq(fields_decode(&fields, tree, &arena, &out, why), RPC_INVALID_PARAMS);
     snprintf(expected, sizeof expected, "n: %s is outside 0..1", told);
     ck_assert_str_eq(why, expected);
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 
 START_TEST(numbers_are_told_as_sent)
@@ -399,7 +399,7 @@ START_TEST(positions_are_the_order_of_the_table)
 {
     struct fields fields;
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, &spot_shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &spot_shape, why), RPC_OK);
     ck_assert_int_eq(decode_positional(&fields, "[1,2,\"x\"]", &out), RPC_OK);
     const struct spot *spot = out;
     ck_assert_double_eq(spot->lat, 1);
@@ -409,7 +409,7 @@ START_TEST(positions_are_the_order_of_the_table)
     spot = out;
     ck_assert_double_eq(spot->lon, 7.5);
     ck_assert_ptr_null(spot->label);
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -429,10 +429,10 @@ START_TEST(positional_misfits_are_told)
 {
     struct fields fields;
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, &spot_shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &spot_shape, why), RPC_OK);
     ck_assert_int_eq(decode_positional(&fields, positionals[_i].text, &out), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, positionals[_i].why);
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -465,7 +465,7 @@ START_TEST(a_value_by_position_is_the_only_one)
     static const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct one), &field, 1};
     struct fields fields;
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, &shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
     ck_assert_int_eq(decode_positional(&fields, "[5]", &out), RPC_OK);
     ck_assert_double_eq(((struct one *)out)->n, 5);
     ck_assert_int_eq(decode_positional(&fields, "[]", &out), RPC_INVALID_PARAMS);
@@ -474,7 +474,7 @@ START_TEST(a_value_by_position_is_the_only_one)
     ck_assert_str_eq(why, "there is at most 1 parameter");
     ck_assert_int_eq(decode_positional(&fields, "[\"x\"]", &out), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, "n must be a number");
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -483,11 +483,11 @@ START_TEST(nothing_by_position)
     const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0};
     struct fields fields;
     void *out;
-    ck_assert_int_eq(fields_prepare(&fields, &empty, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &empty, why), RPC_OK);
     ck_assert_int_eq(decode_positional(&fields, "[]", &out), RPC_OK);
     ck_assert_int_eq(decode_positional(&fields, "[1]", &out), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, "there are at most 0 parameters");
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -719,7 +719,7 @@ START_TEST(values_are_arrays_and_objects)
     const struct value *row = &values[_i];
     struct fields fields;
     void *out;
-    ck_assert_msg(fields_prepare(&fields, row->shape, why) == RPC_OK, "%s", why);
+    ck_assert_msg(fields_init(&fields, row->shape, why) == RPC_OK, "%s", why);
     parse(row->text);
     const rpc_status status = fields_decode(&fields, tree, &arena, &out, why);
     ck_assert_int_eq(status, row->why ? RPC_INVALID_PARAMS : RPC_OK);
@@ -727,7 +727,7 @@ START_TEST(values_are_arrays_and_objects)
         ck_assert_str_eq(why, row->why);
     else
         ck_assert_str_eq(encode_as(row->shape, out, RPC_OK), row->text);
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -863,7 +863,7 @@ static void expect_wrong(const rpc_shape *shape, const char *expected)
 {
     struct fields fields;
     memset(&fields, 0xAA, sizeof fields);
-    ck_assert_int_eq(fields_prepare(&fields, shape, why), RPC_INVALID_PARAMS);
+    ck_assert_int_eq(fields_init(&fields, shape, why), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, expected);
     ck_assert_ptr_null(fields.shape);
     ck_assert_ptr_null(fields.defaults);
@@ -928,8 +928,8 @@ START_TEST(nesting_has_a_limit)
 {
     struct fields fields;
     make_chain(FIELDS_DEPTH, "a");
-    ck_assert_int_eq(fields_prepare(&fields, chain, why), RPC_OK);
-    fields_release(&fields);
+    ck_assert_int_eq(fields_init(&fields, chain, why), RPC_OK);
+    fields_fini(&fields);
     make_chain(FIELDS_DEPTH + 1, "a");
     expect_wrong(chain, "a.a.a.a.a.a.a.a: objects are nested deeper than 8 levels");
 }
@@ -967,13 +967,13 @@ START_TEST(long_names_are_cut)
         strcat(name, "\xC3\xA4");
     make_chain(FIELDS_DEPTH, name);
     make_deep_call(name, text, sizeof text);
-    ck_assert_int_eq(fields_prepare(&fields, chain, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, chain, why), RPC_OK);
     parse(text);
     ck_assert_int_eq(fields_decode(&fields, tree, &arena, &out, why), RPC_INVALID_PARAMS);
     ck_assert_uint_eq(strlen(why), 8 * 39 + 7 + strlen(" must be true or false"));
     ck_assert_ptr_nonnull(strstr(why, " must be true or false"));
     ck_assert(text_is_utf8(why, &characters));
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 
@@ -991,12 +991,12 @@ START_TEST(explanations_are_cut_between_characters)
     for (int i = 0; i < 100; i++)
         long_choices[i] = "\xF0\x9F\x98\x80\xF0\x9F\x98\x80";
     field.member = names[_i];
-    ck_assert_int_eq(fields_prepare(&fields, &shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
     parse("1");
     ck_assert_int_eq(fields_decode(&fields, tree, &arena, &out, why), RPC_INVALID_PARAMS);
     ck_assert_uint_gt(strlen(why), FIELDS_WHY - 10);
     ck_assert(text_is_utf8(why, &characters));
-    fields_release(&fields);
+    fields_fini(&fields);
 }
 END_TEST
 

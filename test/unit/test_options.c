@@ -48,13 +48,13 @@ static char why[OPTIONS_WHY];
 static void open_fields(void)
 {
     arena_init(&arena);
-    ck_assert_int_eq(fields_prepare(&fields, &sample_shape, why), RPC_OK);
+    ck_assert_int_eq(fields_init(&fields, &sample_shape, why), RPC_OK);
 }
 
 static void close_fields(void)
 {
-    arena_clear(&arena);
-    fields_release(&fields);
+    arena_fini(&arena);
+    fields_fini(&fields);
 }
 
 /* Reads one line. NULL: it was refused. */

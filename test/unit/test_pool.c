@@ -53,17 +53,17 @@ static int taken[TASKS];
 static bool no_threads;
 static int threads_made, threads_joined;
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *outcome, void *(*run)(void *), void *data);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *outcome, void *(*run)(void *), void *data);
 int __real_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_join(pthread_t thread, void **result);
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *data)
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *outcome, void *(*run)(void *), void *data)
 {
     if (no_threads)
         return EAGAIN;
     threads_made++;
-    return __real_pthread_create(thread, how, run, data);
+    return __real_pthread_create(thread, outcome, run, data);
 }
 
 int __wrap_pthread_join(pthread_t thread, void **result)
@@ -166,7 +166,7 @@ static void gather(rpc_job *job, void *data)
 {
     struct task *latest = NULL;
     begin(data);
-    for (struct task *next = rpc_next(job); next; next = rpc_next(job)) {
+    for (struct task *next = rpc_job_take_next(job); next; next = rpc_job_take_next(job)) {
         latest = next;
         begin(next);
     }
@@ -176,7 +176,7 @@ static void gather(rpc_job *job, void *data)
 /* Takes over one, and only then stands at its gate. */
 static void gather_one(rpc_job *job, void *data)
 {
-    struct task *taken_up = rpc_next(job);
+    struct task *taken_up = rpc_job_take_next(job);
     begin(data);
     report(data, taken_up, rpc_is_wanted(job));
 }
@@ -255,7 +255,7 @@ static bool try_to_start(int number, int owner, int lane, rpc_priority priority,
     task->job.data = task;
     task->job.priority = priority;
     task->job.owner = key_of(owner);
-    return pool_start(pool, &task->job, lane ? &key : NULL);
+    return pool_submit(pool, &task->job, lane ? &key : NULL);
 }
 
 static void start(int number, int owner, int lane, rpc_priority priority)
@@ -265,7 +265,7 @@ static void start(int number, int owner, int lane, rpc_priority priority)
 
 static void start_with(int number, int lane, rpc_work work)
 {
-    ck_assert(try_to_start(number, 1, lane, RPC_NORMAL, work));
+    ck_assert(try_to_start(number, 1, lane, RPC_PRIORITY_NORMAL, work));
 }
 
 /* Begins a task that stands at the gate, and holds one thread. */
@@ -273,7 +273,7 @@ static void hold(int number, int lane, struct gate *gate)
 {
     const size_t before = begun_count();
     tasks[number].gate = gate;
-    start(number, 99, lane, RPC_HIGH);
+    start(number, 99, lane, RPC_PRIORITY_HIGH);
     wait_for_begun(before + 1);
 }
 
@@ -361,7 +361,7 @@ START_TEST(work_runs_on_another_thread)
     rpc_job job = {.work = see_thread, .data = &thread};
     open_pool(1);
     ck_assert_ptr_null(pool_collect(pool));
-    ck_assert(pool_start(pool, &job, NULL));
+    ck_assert(pool_submit(pool, &job, NULL));
     wait_until(&journal.told, 1);
     ck_assert(!pthread_equal(thread, pthread_self()));
     ck_assert_ptr_eq(pool_collect(pool), &job);
@@ -392,7 +392,7 @@ START_TEST(a_job_can_be_used_again)
 {
     open_pool(1);
     for (size_t i = 0; i < 3; i++) {
-        start(0, 1, 1, RPC_NORMAL);
+        start(0, 1, 1, RPC_PRIORITY_NORMAL);
         wait_for_collected(i + 1);
     }
     EXPECT_BEGUN(0, 0, 0);
@@ -448,10 +448,10 @@ START_TEST(a_lane_holds_no_thread_idle)
     open_pool(2);
     hold(0, 1, &gate);
     for (int i = 1; i < 6; i++)
-        start(i, 1, 1, RPC_HIGH);
-    start(6, 1, 0, RPC_LOW);
-    start(7, 1, 2, RPC_LOW);
-    start(8, 1, 2, RPC_LOW);
+        start(i, 1, 1, RPC_PRIORITY_HIGH);
+    start(6, 1, 0, RPC_PRIORITY_LOW);
+    start(7, 1, 2, RPC_PRIORITY_LOW);
+    start(8, 1, 2, RPC_PRIORITY_LOW);
     wait_for_collected(3);
     EXPECT_BEGUN(0, 6, 7, 8);
     ck_assert_uint_eq(pool_waiting(pool), 5);
@@ -469,11 +469,11 @@ START_TEST(priorities)
     struct gate gate = {false};
     open_pool(1);
     hold(0, 0, &gate);
-    start(1, 1, 0, RPC_LOW);
-    start(2, 1, 0, RPC_NORMAL);
-    start(3, 1, 0, RPC_HIGH);
-    start(4, 2, 0, RPC_HIGH);
-    start(5, 2, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_LOW);
+    start(2, 1, 0, RPC_PRIORITY_NORMAL);
+    start(3, 1, 0, RPC_PRIORITY_HIGH);
+    start(4, 2, 0, RPC_PRIORITY_HIGH);
+    start(5, 2, 0, RPC_PRIORITY_NORMAL);
     open_gate(&gate);
     wait_for_collected(6);
     EXPECT_BEGUN(0, 3, 4, 2, 5, 1);
@@ -487,15 +487,15 @@ START_TEST(those_who_wait_in_a_lane_lend_their_priority)
     struct gate gate = {false};
     open_pool(1);
     hold(0, 0, &gate);
-    start(1, 1, 7, RPC_LOW);
-    start(2, 1, 7, RPC_LOW);
-    start(3, 1, 7, RPC_LOW);
-    start(4, 2, 0, RPC_NORMAL);
-    start(5, 2, 0, RPC_NORMAL);
-    start(6, 2, 0, RPC_NORMAL);
-    start(7, 2, 0, RPC_NORMAL);
-    start(8, 3, 7, RPC_HIGH);
-    start(9, 1, 7, RPC_LOW);
+    start(1, 1, 7, RPC_PRIORITY_LOW);
+    start(2, 1, 7, RPC_PRIORITY_LOW);
+    start(3, 1, 7, RPC_PRIORITY_LOW);
+    start(4, 2, 0, RPC_PRIORITY_NORMAL);
+    start(5, 2, 0, RPC_PRIORITY_NORMAL);
+    start(6, 2, 0, RPC_PRIORITY_NORMAL);
+    start(7, 2, 0, RPC_PRIORITY_NORMAL);
+    start(8, 3, 7, RPC_PRIORITY_HIGH);
+    start(9, 1, 7, RPC_PRIORITY_LOW);
     open_gate(&gate);
     wait_for_collected(10);
     EXPECT_BEGUN(0, 1, 2, 3, 8, 4, 5, 6, 7, 9);
@@ -509,10 +509,10 @@ START_TEST(those_behind_one_that_runs_lend_their_priority)
     struct gate gate = {false};
     open_pool(1);
     hold(0, 7, &gate);
-    start(1, 1, 7, RPC_LOW);
-    start(2, 2, 0, RPC_NORMAL);
-    start(3, 2, 0, RPC_NORMAL);
-    start(4, 1, 7, RPC_HIGH);
+    start(1, 1, 7, RPC_PRIORITY_LOW);
+    start(2, 2, 0, RPC_PRIORITY_NORMAL);
+    start(3, 2, 0, RPC_PRIORITY_NORMAL);
+    start(4, 1, 7, RPC_PRIORITY_HIGH);
     open_gate(&gate);
     wait_for_collected(5);
     EXPECT_BEGUN(0, 1, 4, 2, 3);
@@ -539,11 +539,11 @@ START_TEST(nobody_starves)
     open_pool(1);
     hold(0, 0, &gate);
     for (int i = 1; i <= 6; i++)
-        start(i, 1, 0, RPC_LOW);
+        start(i, 1, 0, RPC_PRIORITY_LOW);
     for (int i = 7; i <= 36; i++)
-        start(i, 2, 0, RPC_NORMAL);
+        start(i, 2, 0, RPC_PRIORITY_NORMAL);
     for (int i = 37; i <= 236; i++)
-        start(i, 3, 0, RPC_HIGH);
+        start(i, 3, 0, RPC_PRIORITY_HIGH);
     open_gate(&gate);
     wait_for_collected(237);
     ck_assert_int_eq(longest_wait(1, 7), 16);
@@ -561,10 +561,10 @@ START_TEST(owners_take_turns)
     open_pool(1);
     hold(0, 0, &gate);
     for (int i = 1; i <= 5; i++)
-        start(i, 1, 0, RPC_NORMAL);
-    start(6, 2, 0, RPC_NORMAL);
-    start(7, 2, 0, RPC_NORMAL);
-    start(8, 3, 0, RPC_NORMAL);
+        start(i, 1, 0, RPC_PRIORITY_NORMAL);
+    start(6, 2, 0, RPC_PRIORITY_NORMAL);
+    start(7, 2, 0, RPC_PRIORITY_NORMAL);
+    start(8, 3, 0, RPC_PRIORITY_NORMAL);
     open_gate(&gate);
     wait_for_collected(9);
     EXPECT_BEGUN(0, 1, 6, 8, 2, 7, 3, 4, 5);
@@ -580,7 +580,7 @@ START_TEST(an_owner_keeps_its_order)
     hold(0, 0, &gate);
     static const int lanes[] = {1, 1, 0, 2, 1, 2, 0, 0, 2, 1};
     for (int i = 0; i < 10; i++)
-        start(1 + i, 1, lanes[i], RPC_NORMAL);
+        start(1 + i, 1, lanes[i], RPC_PRIORITY_NORMAL);
     open_gate(&gate);
     wait_for_collected(11);
     EXPECT_BEGUN(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
@@ -595,8 +595,8 @@ START_TEST(withdrawn_before_while_and_after)
     struct gate gate = {false};
     open_pool(1);
     hold(0, 0, &gate);
-    start(1, 1, 0, RPC_NORMAL);
-    start(2, 1, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
+    start(2, 1, 0, RPC_PRIORITY_NORMAL);
     ck_assert(!withdraw(0));
     ck_assert(withdraw(1));
     ck_assert(!withdraw(1));
@@ -618,13 +618,13 @@ START_TEST(withdrawn_from_a_lane)
     open_pool(1);
     hold(0, 0, &gate);
     for (int i = 1; i <= 5; i++)
-        start(i, i % 2, 1, RPC_NORMAL);
-    start(6, 1, 2, RPC_NORMAL);
+        start(i, i % 2, 1, RPC_PRIORITY_NORMAL);
+    start(6, 1, 2, RPC_PRIORITY_NORMAL);
     ck_assert(withdraw(1));
     ck_assert(withdraw(3));
     ck_assert(withdraw(5));
     ck_assert(withdraw(6));
-    start(1, 1, 2, RPC_NORMAL);
+    start(1, 1, 2, RPC_PRIORITY_NORMAL);
     open_gate(&gate);
     wait_for_collected(4);
     EXPECT_BEGUN(0, 2, 1, 4);
@@ -767,16 +767,16 @@ START_TEST(threads_come_with_work)
     open_pool(3);
     ck_assert_int_eq(threads_made, 0);
     for (size_t i = 0; i < 5; i++) {
-        start(0, 1, 1, RPC_NORMAL);
+        start(0, 1, 1, RPC_PRIORITY_NORMAL);
         wait_for_collected(i + 1);
         wait_for_workers(is_asleep, 1); /* it does for the next one */
     }
     hold(1, 1, &gate);
-    start(2, 1, 1, RPC_NORMAL); /* not ready: for this none is started */
+    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* not ready: for this none is started */
     ck_assert_int_eq(threads_made, 1);
     for (int i = 3; i <= 5; i++) {
         tasks[i].gate = &gate;
-        start(i, 1, 0, RPC_NORMAL);
+        start(i, 1, 0, RPC_PRIORITY_NORMAL);
     }
     wait_for_begun(8);
     ck_assert_int_eq(threads_made, 3);
@@ -799,17 +799,17 @@ START_TEST(what_hangs_is_replaced)
     struct gate hanging = {false}, gate = {false};
     open_pool(1);
     hold(0, 1, &hanging);
-    start(1, 1, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
     replace(1); /* it does not run */
     ck_assert_int_eq(threads_made, 1);
     replace(0);
     replace(0); /* once is enough */
     wait_for_collected(1);
-    start(2, 1, 1, RPC_NORMAL); /* its lane still waits for the one that hangs */
+    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* its lane still waits for the one that hangs */
     tasks[3].gate = &gate;
-    start(3, 1, 0, RPC_NORMAL);
+    start(3, 1, 0, RPC_PRIORITY_NORMAL);
     wait_for_begun(3);
-    start(4, 1, 0, RPC_NORMAL);
+    start(4, 1, 0, RPC_PRIORITY_NORMAL);
     open_gate(&hanging);
     wait_for_collected(2);
     wait_for_workers(is_asleep, 2); /* one is held, and the one that came back has no place */
@@ -834,12 +834,12 @@ START_TEST(a_group_that_hangs_is_one)
     open_gate(&first);
     wait_for_begun(2);
     replace(2);
-    start(5, 2, 0, RPC_NORMAL);
+    start(5, 2, 0, RPC_PRIORITY_NORMAL);
     ck_assert_int_eq(threads_made, 1); /* somebody still waits for the other one */
     replace(1);
     wait_for_begun(3);
     hold(3, 0, &gate);
-    start(4, 1, 0, RPC_NORMAL);
+    start(4, 1, 0, RPC_PRIORITY_NORMAL);
     ck_assert_int_eq(threads_made, 2);
     open_gate(&gate);
     wait_for_collected(6);
@@ -857,9 +857,9 @@ START_TEST(spares_are_for_others)
         hold(i, 0, &hanging);
         replace(i);
     }
-    ck_assert(try_to_start(HUNG, 99, 0, RPC_HIGH, note));
+    ck_assert(try_to_start(HUNG, 99, 0, RPC_PRIORITY_HIGH, note));
     tasks[HUNG + 1].gate = &gate;
-    start(HUNG + 1, 1, 0, RPC_LOW);
+    start(HUNG + 1, 1, 0, RPC_PRIORITY_LOW);
     wait_for_begun(HUNG + 1);
     wait_for_workers(is_asleep, threads_made);
     ck_assert_int_eq(journal.begun[HUNG], HUNG + 1);
@@ -879,11 +879,11 @@ START_TEST(only_so_many_are_replaced)
     for (int i = 0; i <= POOL_SPARES; i++) {
         const size_t before = begun_count();
         tasks[i].gate = &gate;
-        start(i, i + 1, 0, RPC_NORMAL);
+        start(i, i + 1, 0, RPC_PRIORITY_NORMAL);
         wait_for_begun(before + 1);
         replace(i);
     }
-    start(100, 1, 0, RPC_NORMAL);
+    start(100, 1, 0, RPC_PRIORITY_NORMAL);
     replace(0);
     ck_assert_int_eq(threads_made, 1 + POOL_SPARES);
     wait_for_workers(is_asleep, 1 + POOL_SPARES);
@@ -901,7 +901,7 @@ START_TEST(the_starter_keeps_its_signals)
     sigaddset(&before, SIGUSR1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     open_pool(1);
-    start(0, 1, 0, RPC_NORMAL);
+    start(0, 1, 0, RPC_PRIORITY_NORMAL);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     for (int number = 1; number < SIGRTMAX; number++)
         ck_assert_int_eq(sigismember(&after, number), sigismember(&before, number));
@@ -913,11 +913,11 @@ START_TEST(without_a_thread_nothing_starts)
 {
     open_pool(2);
     no_threads = true;
-    ck_assert(!try_to_start(0, 1, 1, RPC_NORMAL, note));
-    ck_assert(!try_to_start(1, 1, 0, RPC_NORMAL, note));
+    ck_assert(!try_to_start(0, 1, 1, RPC_PRIORITY_NORMAL, note));
+    ck_assert(!try_to_start(1, 1, 0, RPC_PRIORITY_NORMAL, note));
     ck_assert_uint_eq(pool_waiting(pool), 0);
     no_threads = false;
-    start(0, 1, 1, RPC_NORMAL);
+    start(0, 1, 1, RPC_PRIORITY_NORMAL);
     wait_for_collected(1);
     close_pool();
 }
@@ -929,7 +929,7 @@ START_TEST(one_thread_does_for_those_that_do_not_come)
     open_pool(2);
     hold(0, 0, &gate);
     no_threads = true;
-    start(1, 1, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
     ck_assert_uint_eq(pool_waiting(pool), 1);
     open_gate(&gate);
     wait_for_collected(2);
@@ -943,7 +943,7 @@ START_TEST(never_started)
 {
     open_pool(4);
     ck_assert(pool_stop(pool, 0));
-    ck_assert(!try_to_start(0, 1, 0, RPC_NORMAL, note));
+    ck_assert(!try_to_start(0, 1, 0, RPC_PRIORITY_NORMAL, note));
     pool_destroy(pool);
     open_pool(4);
     pool_destroy(pool);
@@ -954,12 +954,12 @@ END_TEST
 START_TEST(stopped_while_idle)
 {
     open_pool(2);
-    start(0, 1, 0, RPC_NORMAL);
-    start(1, 1, 0, RPC_NORMAL);
+    start(0, 1, 0, RPC_PRIORITY_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
     wait_for_collected(2);
     ck_assert(pool_stop(pool, long_enough));
     wait_for_workers(is_any, 0);
-    ck_assert(!try_to_start(2, 1, 0, RPC_NORMAL, note));
+    ck_assert(!try_to_start(2, 1, 0, RPC_PRIORITY_NORMAL, note));
     ck_assert_uint_eq(pool_waiting(pool), 0);
     ck_assert(pool_stop(pool, 0));
     pool_destroy(pool);
@@ -1002,7 +1002,7 @@ START_TEST(stopped_while_work_never_ends)
 {
     struct gate gate = {false};
     open_pool(3);
-    start(5, 1, 0, RPC_NORMAL);
+    start(5, 1, 0, RPC_PRIORITY_NORMAL);
     wait_for_collected(1);
     tasks[0].gate = &gate;
     start_with(0, 1, gather);
@@ -1014,7 +1014,7 @@ START_TEST(stopped_while_work_never_ends)
     ck_assert(!pool_stop(pool, moment));
     ck_assert(!pool_stop(pool, long_enough));
     wait_for_workers(is_any, 2); /* the third had nothing to do */
-    ck_assert(!try_to_start(6, 1, 0, RPC_NORMAL, note));
+    ck_assert(!try_to_start(6, 1, 0, RPC_PRIORITY_NORMAL, note));
     ck_assert(!withdraw(0));
     ck_assert(!withdraw(1));
     ck_assert(withdraw(3));
@@ -1036,8 +1036,8 @@ START_TEST(what_waits_then_never_begins)
     struct gate gate = {false};
     open_pool(1);
     hold(0, 1, &gate);
-    start(1, 1, 0, RPC_NORMAL);
-    start(2, 1, 1, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
+    start(2, 1, 1, RPC_PRIORITY_NORMAL);
     ck_assert(!pool_stop(pool, moment));
     open_gate(&gate);
     wait_for_workers(is_any, 0);
@@ -1054,7 +1054,7 @@ START_TEST(what_had_finished_is_collected_all_the_same)
     struct gate gate = {false};
     open_pool(2);
     hold(0, 0, &gate);
-    start(1, 1, 0, RPC_NORMAL);
+    start(1, 1, 0, RPC_PRIORITY_NORMAL);
     wait_until(&journal.told, 1);
     ck_assert(!pool_stop(pool, 0));
     collect();
@@ -1101,7 +1101,8 @@ static void run_alone(rpc_job *job, void *data)
         atomic_fetch_add(&stress.crowded, 1);
     run_one(one);
     if ((one - stress.jobs) % 5 == 0)
-        for (struct stress *next = rpc_next(job); next && rpc_is_wanted(job); next = rpc_next(job))
+        for (struct stress *next = rpc_job_take_next(job); next && rpc_is_wanted(job);
+             next = rpc_job_take_next(job))
             run_one(next);
     atomic_fetch_sub(&stress.inside[one->lane], 1);
 }
@@ -1147,7 +1148,7 @@ static void start_stress(struct stress *one, uint32_t *state)
     one->job.priority = (rpc_priority)(draw(state) % 3);
     one->job.owner = key_of((int)(draw(state) % OWNERS));
     const struct digest lane = key_of(one->lane);
-    ck_assert(pool_start(pool, &one->job, one->lane ? &lane : NULL));
+    ck_assert(pool_submit(pool, &one->job, one->lane ? &lane : NULL));
     one->fate = STARTED;
 }
 

@@ -292,9 +292,9 @@ START_TEST(finds_each_of_many)
     ck_assert_ptr_null(registry_find_method(&registry, "m"));
     ck_assert_ptr_null(registry_find_method(&registry, "M0"));
     ck_assert_ptr_null(registry_find_event(&registry, "m2000"));
-    registry_clear(&registry);
+    registry_fini(&registry);
     ck_assert_ptr_null(registry_find_method(&registry, "m0"));
-    registry_clear(&registry);
+    registry_fini(&registry);
 }
 END_TEST
 

@@ -9,24 +9,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct recalls recalls;
+static struct reply_cache cache;
 static struct clients clients;
 
 static void open_table(void)
 {
-    recalls = (struct recalls){.most = 4, .most_bytes = 100, .window = 60};
-    clients = (struct clients){.duplicates = &recalls, .ordered = &recalls};
+    cache = (struct reply_cache){.max_entries = 4, .max_bytes = 100, .window = 60};
+    clients = (struct clients){.duplicates = &cache, .ordered = &cache};
 }
 
 static void close_table(void)
 {
-    recalls_clear(&recalls);
-    clients_clear(&clients);
-    ck_assert_uint_eq(recalls.count, 0);
-    ck_assert_uint_eq(recalls.bytes, 0);
-    ck_assert_ptr_null(recalls.by_key);
-    ck_assert_ptr_null(recalls.finished);
-    ck_assert_ptr_null(recalls.unfinished);
+    reply_cache_fini(&cache);
+    clients_fini(&clients);
+    ck_assert_uint_eq(cache.count, 0);
+    ck_assert_uint_eq(cache.bytes, 0);
+    ck_assert_ptr_null(cache.by_key);
+    ck_assert_ptr_null(cache.finished);
+    ck_assert_ptr_null(cache.unfinished);
 }
 
 static struct digest key_of(uint64_t number)
@@ -34,48 +34,48 @@ static struct digest key_of(uint64_t number)
     return (struct digest){{number, ~number}};
 }
 
-static struct recall *enter(uint64_t number, uint64_t now)
+static struct cached_reply *enter(uint64_t number, uint64_t now)
 {
     const struct digest key = key_of(number);
-    return recalls_enter(&recalls, &key, true, NULL, now);
+    return reply_cache_enter(&cache, &key, true, NULL, now);
 }
 
-static bool finish(struct recall *recall, const char *reply)
+static bool finish(struct cached_reply *entry, const char *reply)
 {
-    return recalls_finish(&recalls, recall, "ok", reply, reply ? strlen(reply) : 0);
+    return reply_cache_finish(&cache, entry, "ok", reply, reply ? strlen(reply) : 0);
 }
 
 /* A call that comes and is answered at once. */
 static bool pass(uint64_t number, uint64_t now, const char *reply)
 {
-    struct recall *recall = enter(number, now);
-    ck_assert_ptr_nonnull(recall);
-    return finish(recall, reply);
+    struct cached_reply *entry = enter(number, now);
+    ck_assert_ptr_nonnull(entry);
+    return finish(entry, reply);
 }
 
-static struct recall *find(uint64_t number, uint64_t now)
+static struct cached_reply *find(uint64_t number, uint64_t now)
 {
     const struct digest key = key_of(number);
-    return recalls_find(&recalls, &key, now);
+    return reply_cache_find(&cache, &key, now);
 }
 
 START_TEST(what_was_answered_is_found)
 {
     char reply[] = "reply";
     ck_assert_ptr_null(find(1, 0));
-    struct recall *recall = enter(1, 0);
-    ck_assert_ptr_eq(find(1, 0), recall);
-    ck_assert(!recall->finished);
-    ck_assert(recalls_finish(&recalls, recall, "status", reply, 5));
+    struct cached_reply *entry = enter(1, 0);
+    ck_assert_ptr_eq(find(1, 0), entry);
+    ck_assert(!entry->finished);
+    ck_assert(reply_cache_finish(&cache, entry, "status", reply, 5));
     memset(reply, 'x', sizeof reply); /* it was copied */
-    ck_assert_ptr_eq(find(1, 0), recall);
-    ck_assert(recall->finished);
-    ck_assert_str_eq(recall->status, "status");
-    ck_assert_uint_eq(recall->size, 5);
-    ck_assert_mem_eq(recall->reply, "reply", 5);
+    ck_assert_ptr_eq(find(1, 0), entry);
+    ck_assert(entry->finished);
+    ck_assert_str_eq(entry->status, "status");
+    ck_assert_uint_eq(entry->size, 5);
+    ck_assert_mem_eq(entry->reply, "reply", 5);
     ck_assert_ptr_null(find(2, 0));
-    ck_assert_uint_eq(recalls.count, 1);
-    ck_assert_uint_eq(recalls.bytes, 5);
+    ck_assert_uint_eq(cache.count, 1);
+    ck_assert_uint_eq(cache.bytes, 5);
 }
 END_TEST
 
@@ -84,65 +84,65 @@ START_TEST(keys_are_compared_whole)
 {
     const struct digest keys[] = {{{1, 2}}, {{1, 3}}, {{0, 2}}, {{2, 1}}};
     for (size_t i = 0; i < 4; i++) {
-        ck_assert_ptr_null(recalls_find(&recalls, &keys[i], 0));
-        ck_assert_ptr_nonnull(recalls_enter(&recalls, &keys[i], true, NULL, 0));
+        ck_assert_ptr_null(reply_cache_find(&cache, &keys[i], 0));
+        ck_assert_ptr_nonnull(reply_cache_enter(&cache, &keys[i], true, NULL, 0));
     }
 }
 END_TEST
 
 START_TEST(the_window_begins_with_the_arrival)
 {
-    struct recall *recall = enter(1, 100);
-    finish(recall, "a");
+    struct cached_reply *entry = enter(1, 100);
+    finish(entry, "a");
     ck_assert_ptr_nonnull(find(1, 100));
     ck_assert_ptr_nonnull(find(1, 160));
     ck_assert_ptr_null(find(1, 161));
-    ck_assert_uint_eq(recalls.count, 0);
+    ck_assert_uint_eq(cache.count, 0);
 }
 END_TEST
 
 /* However long it takes: the promise was given. */
 START_TEST(what_still_runs_is_never_too_old)
 {
-    struct recall *recall = enter(1, 100);
-    recalls_expire(&recalls, 100000);
-    ck_assert_ptr_eq(find(1, 100000), recall);
-    finish(recall, "a");
+    struct cached_reply *entry = enter(1, 100);
+    reply_cache_expire(&cache, 100000);
+    ck_assert_ptr_eq(find(1, 100000), entry);
+    finish(entry, "a");
     ck_assert_ptr_null(find(1, 100000));
 }
 END_TEST
 
 START_TEST(expiry)
 {
-    recalls.most = 10;
+    cache.max_entries = 10;
     for (uint64_t i = 0; i < 5; i++)
         pass(i, 10 * i, "abc");
-    struct recall *running = enter(9, 0);
-    recalls_expire(&recalls, 60);
-    ck_assert_uint_eq(recalls.count, 6);
-    recalls_expire(&recalls, 85);
-    ck_assert_uint_eq(recalls.count, 3); /* those of 30 and 40, and the one that runs */
-    ck_assert_uint_eq(recalls.bytes, 6);
-    recalls_expire(&recalls, 1000);
-    ck_assert_uint_eq(recalls.count, 1);
+    struct cached_reply *running = enter(9, 0);
+    reply_cache_expire(&cache, 60);
+    ck_assert_uint_eq(cache.count, 6);
+    reply_cache_expire(&cache, 85);
+    ck_assert_uint_eq(cache.count, 3); /* those of 30 and 40, and the one that runs */
+    ck_assert_uint_eq(cache.bytes, 6);
+    reply_cache_expire(&cache, 1000);
+    ck_assert_uint_eq(cache.count, 1);
     finish(running, NULL);
-    recalls_expire(&recalls, 1000);
-    ck_assert_uint_eq(recalls.count, 0);
+    reply_cache_expire(&cache, 1000);
+    ck_assert_uint_eq(cache.count, 0);
 }
 END_TEST
 
 /* Many at once are forgotten in several goes, so that nobody waits for it. */
 START_TEST(expiry_takes_its_time)
 {
-    recalls.most = 5000;
+    cache.max_entries = 5000;
     for (uint64_t i = 0; i < 5000; i++)
         pass(i, 0, NULL);
-    recalls_expire(&recalls, 100);
-    ck_assert_uint_gt(recalls.count, 0);
-    ck_assert_uint_lt(recalls.count, 5000);
+    reply_cache_expire(&cache, 100);
+    ck_assert_uint_gt(cache.count, 0);
+    ck_assert_uint_lt(cache.count, 5000);
     for (int i = 0; i < 100; i++)
-        recalls_expire(&recalls, 100);
-    ck_assert_uint_eq(recalls.count, 0);
+        reply_cache_expire(&cache, 100);
+    ck_assert_uint_eq(cache.count, 0);
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(the_oldest_goes_first)
 {
     for (uint64_t i = 1; i <= 6; i++)
         ck_assert(pass(i, i, "a"));
-    ck_assert_uint_eq(recalls.count, 4);
+    ck_assert_uint_eq(cache.count, 4);
     ck_assert_ptr_null(find(1, 6));
     ck_assert_ptr_null(find(2, 6));
     for (uint64_t i = 3; i <= 6; i++)
@@ -165,17 +165,17 @@ START_TEST(bytes_are_bounded)
     large[40] = '\0';
     ck_assert(pass(1, 1, large));
     ck_assert(pass(2, 2, large));
-    ck_assert_uint_eq(recalls.bytes, 80);
+    ck_assert_uint_eq(cache.bytes, 80);
     ck_assert(pass(3, 3, large)); /* instead of the first */
-    ck_assert_uint_eq(recalls.bytes, 80);
+    ck_assert_uint_eq(cache.bytes, 80);
     ck_assert_ptr_null(find(1, 3));
     ck_assert_ptr_nonnull(find(2, 3));
     /* All that there is room for. */
     large[40] = 'x';
     large[100] = '\0';
     ck_assert(pass(4, 4, large));
-    ck_assert_uint_eq(recalls.bytes, 100);
-    ck_assert_uint_eq(recalls.count, 1);
+    ck_assert_uint_eq(cache.bytes, 100);
+    ck_assert_uint_eq(cache.count, 1);
 }
 END_TEST
 
@@ -189,37 +189,37 @@ START_TEST(replies_that_are_too_large)
     ck_assert(!pass(2, 2, large));
     ck_assert_ptr_null(find(2, 2));
     ck_assert_ptr_nonnull(find(1, 2));
-    ck_assert_uint_eq(recalls.count, 1);
-    ck_assert_uint_eq(recalls.bytes, 1);
+    ck_assert_uint_eq(cache.count, 1);
+    ck_assert_uint_eq(cache.bytes, 1);
 }
 END_TEST
 
 START_TEST(what_had_no_reply_is_kept_all_the_same)
 {
     ck_assert(pass(1, 1, NULL));
-    struct recall *recall = find(1, 2);
-    ck_assert_ptr_nonnull(recall);
-    ck_assert_ptr_null(recall->reply);
-    ck_assert_uint_eq(recalls.bytes, 0);
+    struct cached_reply *entry = find(1, 2);
+    ck_assert_ptr_nonnull(entry);
+    ck_assert_ptr_null(entry->reply);
+    ck_assert_uint_eq(cache.bytes, 0);
 }
 END_TEST
 
 START_TEST(what_still_runs_makes_no_room)
 {
-    struct recall *running[4];
+    struct cached_reply *running[4];
     for (uint64_t i = 0; i < 4; i++)
         running[i] = enter(i, i);
     ck_assert_ptr_null(enter(9, 9));
-    ck_assert_uint_eq(recalls.count, 4);
+    ck_assert_uint_eq(cache.count, 4);
     for (uint64_t i = 0; i < 4; i++)
         ck_assert_ptr_eq(find(i, 9), running[i]);
     /* As soon as one has been answered it may go. */
     finish(running[2], "a");
-    struct recall *recall = enter(9, 9);
-    ck_assert_ptr_nonnull(recall);
+    struct cached_reply *entry = enter(9, 9);
+    ck_assert_ptr_nonnull(entry);
     ck_assert_ptr_null(find(2, 9));
     ck_assert_ptr_null(enter(10, 10));
-    finish(recall, NULL);
+    finish(entry, NULL);
     for (int i = 0; i < 4; i++) {
         if (i != 2)
             finish(running[i], NULL);
@@ -230,25 +230,25 @@ END_TEST
 START_TEST(forgetting)
 {
     pass(1, 1, "abc");
-    recalls_forget(&recalls, find(1, 1));
+    reply_cache_forget(&cache, find(1, 1));
     ck_assert_ptr_null(find(1, 1));
-    ck_assert_uint_eq(recalls.count, 0);
-    ck_assert_uint_eq(recalls.bytes, 0);
+    ck_assert_uint_eq(cache.count, 0);
+    ck_assert_uint_eq(cache.bytes, 0);
 }
 END_TEST
 
 /* One that still runs is found no more, and the same call is a new one; it goes when it has been answered. */
 START_TEST(abandoned_entries)
 {
-    struct recall *recall = enter(1, 1);
-    recalls_forget(&recalls, recall);
+    struct cached_reply *entry = enter(1, 1);
+    reply_cache_forget(&cache, entry);
     ck_assert_ptr_null(find(1, 1));
-    ck_assert_uint_eq(recalls.count, 1); /* it still takes its place */
-    struct recall *second = enter(1, 2);
+    ck_assert_uint_eq(cache.count, 1); /* it still takes its place */
+    struct cached_reply *second = enter(1, 2);
     ck_assert_ptr_nonnull(second);
-    ck_assert(!finish(recall, "first"));
-    ck_assert_uint_eq(recalls.count, 1);
-    ck_assert_uint_eq(recalls.bytes, 0);
+    ck_assert(!finish(entry, "first"));
+    ck_assert_uint_eq(cache.count, 1);
+    ck_assert_uint_eq(cache.bytes, 0);
     ck_assert_ptr_eq(find(1, 2), second);
     ck_assert(finish(second, "second"));
     ck_assert_mem_eq(find(1, 2)->reply, "second", 6);
@@ -257,11 +257,11 @@ END_TEST
 
 START_TEST(forgetting_twice)
 {
-    struct recall *recall = enter(1, 1);
-    recalls_forget(&recalls, recall);
-    recalls_forget(&recalls, recall);
-    ck_assert(!finish(recall, NULL));
-    ck_assert_uint_eq(recalls.count, 0);
+    struct cached_reply *entry = enter(1, 1);
+    reply_cache_forget(&cache, entry);
+    reply_cache_forget(&cache, entry);
+    ck_assert(!finish(entry, NULL));
+    ck_assert_uint_eq(cache.count, 0);
 }
 END_TEST
 
@@ -271,16 +271,16 @@ START_TEST(entries_without_a_key)
     const struct digest key = key_of(1);
     const struct host_client connected = {.id = "c", .connection = &key, .version = 5};
     struct client *client = clients_meet(&clients, &connected, 1);
-    struct recall *one = recalls_enter(&recalls, &key, false, client, 1);
-    struct recall *two = recalls_enter(&recalls, &key, false, client, 1);
+    struct cached_reply *one = reply_cache_enter(&cache, &key, false, client, 1);
+    struct cached_reply *two = reply_cache_enter(&cache, &key, false, client, 1);
     ck_assert_ptr_null(find(1, 1));
     ck_assert_ptr_eq(client->order, one);
     ck_assert_uint_eq(client->order_count, 2);
     finish(one, "a");
-    recalls_forget(&recalls, one);
+    reply_cache_forget(&cache, one);
     ck_assert_ptr_eq(client->order, two);
     ck_assert_uint_eq(client->order_count, 1);
-    recalls_forget(&recalls, two);
+    reply_cache_forget(&cache, two);
     ck_assert_ptr_null(client->order);
     finish(two, NULL);
 }
@@ -294,13 +294,13 @@ START_TEST(owners_notice)
     struct client *client = clients_meet(&clients, &connected, 1);
     for (uint64_t i = 0; i < 6; i++) {
         const struct digest key = key_of(i);
-        finish(recalls_enter(&recalls, &key, true, client, 1), "abc");
+        finish(reply_cache_enter(&cache, &key, true, client, 1), "abc");
     }
     size_t bound = 0;
-    for (const struct recall *recall = client->bound; recall; recall = recall->owner_next)
+    for (const struct cached_reply *entry = client->bound; entry; entry = entry->owner_next)
         bound++;
     ck_assert_uint_eq(bound, 4);
-    recalls_expire(&recalls, 1000);
+    reply_cache_expire(&cache, 1000);
     ck_assert_ptr_null(client->bound);
 }
 END_TEST
@@ -308,19 +308,19 @@ END_TEST
 /* A million identities: the memory is that of the bound. */
 START_TEST(a_million_calls)
 {
-    recalls.most = 10000;
-    recalls.most_bytes = 100000;
+    cache.max_entries = 10000;
+    cache.max_bytes = 100000;
     for (uint64_t i = 0; i < 1000000; i++) {
         ck_assert(pass(i, i, "twenty bytes of text"));
-        if (recalls.count > 10000 || recalls.bytes > 100000)
-            ck_abort_msg("%zu entries, %zu bytes", recalls.count, recalls.bytes);
+        if (cache.count > 10000 || cache.bytes > 100000)
+            ck_abort_msg("%zu entries, %zu bytes", cache.count, cache.bytes);
     }
-    ck_assert_uint_eq(recalls.count, 5000);
-    ck_assert_uint_le(sizeof(struct recall), 256);
+    ck_assert_uint_eq(cache.count, 5000);
+    ck_assert_uint_le(sizeof(struct cached_reply), 256);
 }
 END_TEST
 
-UNIT_MAIN("recall", open_table, close_table, {what_was_answered_is_found, 0}, {keys_are_compared_whole, 0},
+UNIT_MAIN("entry", open_table, close_table, {what_was_answered_is_found, 0}, {keys_are_compared_whole, 0},
           {the_window_begins_with_the_arrival, 0}, {what_still_runs_is_never_too_old, 0}, {expiry, 0},
           {expiry_takes_its_time, 0}, {the_oldest_goes_first, 0}, {bytes_are_bounded, 0},
           {replies_that_are_too_large, 0}, {what_had_no_reply_is_kept_all_the_same, 0},

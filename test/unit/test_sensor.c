@@ -416,7 +416,7 @@ START_TEST(much_is_deleted_in_the_end)
 }
 END_TEST
 
-START_TEST(places_of_old_sensors_are_given_out_again)
+START_TEST(slots_of_old_sensors_are_given_out_again)
 {
     set_option("sensor_keep_age", "10s");
     set_option("sensor_max_sensors", "1");
@@ -672,7 +672,7 @@ UNIT_MAIN("sensor", make_folder, remove_folder, {histories_have_limits, UNIT_ROW
           {sensors_that_are_silent_do_not_count, 0}, {the_window_includes_its_end, 0},
           {an_old_average_is_taken_back, 0}, {there_may_be_no_average, 0}, {averages_of_extremes, 0},
           {so_many_readings_are_kept, 0}, {readings_and_sensors_grow_old, 0}, {much_is_deleted_in_the_end, 0},
-          {places_of_old_sensors_are_given_out_again, 0}, {many_new_sensors_at_once, 0},
+          {slots_of_old_sensors_are_given_out_again, 0}, {many_new_sensors_at_once, 0},
           {failures_give_their_places_back, 0}, {sensors_come_back, 0}, {more_than_there_may_be, 0},
           {rows_of_others, 0}, {loading_late, 0}, {asking_while_it_is_tried_again, 0},
           {prefixes_in_one_file, 0}, {events_come_in_order, 0}, {a_reading_may_be_stored_too_late, 0},

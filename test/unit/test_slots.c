@@ -9,7 +9,7 @@
 
 enum { MANY = 300, OWNERS = 7, ROUNDS = 20000 };
 
-static struct places places;
+static struct slots places;
 static struct task tasks[MANY];
 
 static void open_places(void)
@@ -20,10 +20,10 @@ static void open_places(void)
 
 static void close_places(void)
 {
-    places_clear(&places);
+    slots_fini(&places);
     ck_assert_uint_eq(places.count, 0);
     ck_assert_ptr_null(places.holders);
-    ck_assert_ptr_null(timers_first(&places.ranks));
+    ck_assert_ptr_null(heap_first(&places.ranks));
 }
 
 static struct digest key_of(int owner)
@@ -34,20 +34,20 @@ static struct digest key_of(int owner)
 static void enter(int which, int owner)
 {
     tasks[which].job.owner = key_of(owner);
-    ck_assert(places_enter(&places, &tasks[which]));
+    ck_assert(slots_enter(&places, &tasks[which]));
     ck_assert_ptr_nonnull(tasks[which].holder);
 }
 
 static void leave(int which)
 {
-    places_leave(&places, &tasks[which]);
+    slots_leave(&places, &tasks[which]);
     ck_assert_ptr_null(tasks[which].holder);
 }
 
 static void expect(int owner, int which)
 {
     const struct digest key = key_of(owner);
-    const struct task *task = places_greediest(&places, &key);
+    const struct task *task = slots_greediest(&places, &key);
     ck_assert_ptr_nonnull(task);
     ck_assert_int_eq((int)(task - tasks), which);
 }
@@ -55,7 +55,7 @@ static void expect(int owner, int which)
 static void expect_none(int owner)
 {
     const struct digest key = key_of(owner);
-    ck_assert_ptr_null(places_greediest(&places, &key));
+    ck_assert_ptr_null(slots_greediest(&places, &key));
 }
 
 START_TEST(nobody_at_first)
@@ -147,23 +147,23 @@ static size_t count_of(const struct digest *owner)
 
 static size_t count_most(void)
 {
-    size_t most = 0;
+    size_t max = 0;
     for (int owner = 1; owner <= OWNERS; owner++) {
         const struct digest key = key_of(owner);
         const size_t count = count_of(&key);
-        most = count > most ? count : most;
+        max = count > max ? count : max;
     }
-    return most;
+    return max;
 }
 
 static void check_greediest(int owner)
 {
     const struct digest key = key_of(owner);
-    const struct task *task = places_greediest(&places, &key);
-    const size_t most = count_most();
-    ck_assert_int_eq(task != NULL, most >= count_of(&key) + 2);
+    const struct task *task = slots_greediest(&places, &key);
+    const size_t max = count_most();
+    ck_assert_int_eq(task != NULL, max >= count_of(&key) + 2);
     if (task)
-        ck_assert_uint_eq(count_of(&task->job.owner), most);
+        ck_assert_uint_eq(count_of(&task->job.owner), max);
 }
 
 /* Some owners come more often than others. */

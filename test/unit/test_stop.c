@@ -87,7 +87,7 @@ static void expect_silence(void)
 static void expect_over(int n)
 {
     ck_assert_int_eq(slots[n].dones, 1);
-    ck_assert_int_eq(slots[n].how, RPC_CANCELLED);
+    ck_assert_int_eq(slots[n].outcome, RPC_CANCELLED);
 }
 
 static void expect_cancelled(int n, int returned)
@@ -151,7 +151,7 @@ START_TEST(what_was_told_before)
     engine_stop(rig.engine);
     sem_post(&slots[0].go);
     destroy();
-    ck_assert_int_eq(slots[0].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[0].outcome, RPC_TIMEOUT);
     ck_assert_uint_eq(rig.host.replies.count, 1);
 }
 END_TEST
@@ -238,13 +238,13 @@ static void nothing(rpc_job *job, void *data)
     (void)job, (void)data;
 }
 
-static rpc_status tries_all(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status tries_all(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     const struct works_result event = {.n = 1};
     rpc_instance *instance = rpc_call_instance(call);
     (void)state, (void)data, (void)result;
     dones++;
-    ck_assert_int_eq(how, RPC_CANCELLED);
+    ck_assert_int_eq(outcome, RPC_CANCELLED);
     ck_assert_int_eq(rpc_start(call, NULL, NULL), RPC_CANCELLED);
     ck_assert_int_eq(rpc_defer(call, NULL), RPC_CANCELLED);
     ck_assert_int_eq(rpc_background(instance, NULL, nothing, tries_all, NULL), RPC_CANCELLED);
@@ -277,10 +277,10 @@ static rpc_status defers_pair(rpc_call *call, void *state, const void *params, v
     return rpc_defer(call, NULL);
 }
 
-static rpc_status ends_the_second(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status ends_the_second(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     rpc_call *other = call == first ? second : first;
-    (void)state, (void)data, (void)how, (void)result;
+    (void)state, (void)data, (void)outcome, (void)result;
     dones++;
     first = second = NULL;
     if (other)
@@ -306,7 +306,7 @@ END_TEST
 /* ---- Work without a call ---- */
 
 static sem_t begun, go;
-static rpc_status background_how;
+static rpc_status background_outcome;
 
 static void wait_to_go(rpc_job *job, void *data)
 {
@@ -315,12 +315,12 @@ static void wait_to_go(rpc_job *job, void *data)
     sem_wait(&go);
 }
 
-static rpc_status background_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status background_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     (void)state, (void)data;
     ck_assert(!call && !result);
     dones++;
-    background_how = how;
+    background_outcome = outcome;
     return RPC_OK;
 }
 
@@ -349,7 +349,7 @@ START_TEST(background_of_init)
     ck_assert(engine_destroy(rig.engine, 20 * RIG_SECOND));
     rig.engine = NULL;
     ck_assert_int_eq(dones, before + 2);
-    ck_assert_int_eq(background_how, RPC_CANCELLED);
+    ck_assert_int_eq(background_outcome, RPC_CANCELLED);
     ck_assert_int_eq(finis, 1);
 }
 END_TEST
@@ -386,12 +386,12 @@ END_TEST
 static void group(rpc_job *job, void *data)
 {
     (void)data;
-    while (rpc_next(job))
+    while (rpc_job_take_next(job))
         continue;
     sem_post(&begun);
     sem_wait(&go);
     (void)rpc_is_wanted(job);
-    (void)rpc_next(job);
+    (void)rpc_job_take_next(job);
     sem_post(&begun);
 }
 
@@ -401,9 +401,9 @@ static rpc_status starts_in_lane(rpc_call *call, void *state, const void *params
     return rpc_start(call, ((const struct works_params *)params)->lane, &go);
 }
 
-static rpc_status counts(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status counts(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)call, (void)state, (void)data, (void)how, (void)result;
+    (void)call, (void)state, (void)data, (void)outcome, (void)result;
     dones++;
     return RPC_OK;
 }

@@ -179,7 +179,7 @@ static void recover(void)
 
 struct seen {
     char text[512];
-    int most;
+    int max;
 };
 
 static bool see(void *data, const struct store_reading *last)
@@ -188,14 +188,14 @@ static bool see(void *data, const struct store_reading *last)
     const size_t used = strlen(seen->text);
     snprintf(seen->text + used, sizeof seen->text - used, "%.*s=%g/%d@%g ", (int)last->size, last->sensor,
              last->value, last->unit, last->time);
-    return --seen->most != 0;
+    return --seen->max != 0;
 }
 
 /* "name=value/unit@time " of each sensor. */
 static const char *loaded(struct store *from)
 {
     static struct seen seen;
-    seen = (struct seen){.most = 100};
+    seen = (struct seen){.max = 100};
     succeed(store_load(from, see, &seen, &failure));
     return seen.text;
 }
@@ -282,7 +282,7 @@ START_TEST(loading_stops_when_told)
 {
     succeed(save(store, "a", 1, 1));
     succeed(save(store, "b", 2, 2));
-    struct seen seen = {.most = 1};
+    struct seen seen = {.max = 1};
     succeed(store_load(store, see, &seen, &failure));
     ck_assert_str_eq(seen.text, "a=1/0@1 ");
     succeed(save(store, "c", 3, 3));
@@ -618,7 +618,7 @@ START_TEST(corrupt)
     memset(damaged.bytes + damages[_i], 0xa5, damages[_i] ? damaged.size - damages[_i] : 100);
     write_file(path, damaged.bytes, damaged.size);
 
-    struct seen seen = {.most = 100};
+    struct seen seen = {.max = 100};
     CHECK_FAILED(store_load(store, see, &seen, &failure), STORE_CORRUPT);
     CHECK_FAILED(save(store, "a", 2000, 2000), STORE_CORRUPT);
     CHECK_FAILED(fails_to_look(store), STORE_CORRUPT);

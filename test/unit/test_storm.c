@@ -132,40 +132,40 @@ static rpc_status act(rpc_call *call, void *state, const void *params, void *res
 
 /* ---- What holds after each step ---- */
 
-static void check_recalls(const struct recalls *recalls)
+static void check_recalls(const struct reply_cache *cache)
 {
-    const struct recall *recall;
+    const struct cached_reply *entry;
     size_t finished = 0;
     size_t unfinished = 0;
     size_t bytes = 0;
-    DL_FOREACH(recalls->finished, recall)
+    DL_FOREACH(cache->finished, entry)
     {
         finished++;
-        bytes += recall->size;
-        ck_assert(recall->finished && !recall->waiting);
+        bytes += entry->size;
+        ck_assert(entry->finished && !entry->waiting);
     }
-    DL_FOREACH(recalls->unfinished, recall)
+    DL_FOREACH(cache->unfinished, entry)
     {
         unfinished++;
     }
     ck_assert_uint_eq(unfinished, 0); /* nothing runs between two steps */
-    ck_assert_uint_eq(recalls->count, finished);
-    ck_assert_uint_eq(recalls->bytes, bytes);
-    ck_assert_uint_le(recalls->count, recalls->most);
-    ck_assert_uint_le(recalls->bytes, recalls->most_bytes);
+    ck_assert_uint_eq(cache->count, finished);
+    ck_assert_uint_eq(cache->bytes, bytes);
+    ck_assert_uint_le(cache->count, cache->max_entries);
+    ck_assert_uint_le(cache->bytes, cache->max_bytes);
 }
 
 static size_t check_client(const struct client *client)
 {
-    const struct recall *recall;
+    const struct cached_reply *entry;
     size_t order = 0;
     bool is_cursor_there = !client->cursor;
-    for (recall = client->order; recall; recall = recall->owner_next, order++) {
-        ck_assert_ptr_eq(recall->owner, client);
-        is_cursor_there |= recall == client->cursor;
+    for (entry = client->order; entry; entry = entry->owner_next, order++) {
+        ck_assert_ptr_eq(entry->owner, client);
+        is_cursor_there |= entry == client->cursor;
     }
-    for (recall = client->bound; recall; recall = recall->owner_next)
-        ck_assert(recall->owner == client && recall->found_by_key);
+    for (entry = client->bound; entry; entry = entry->owner_next)
+        ck_assert(entry->owner == client && entry->found_by_key);
     ck_assert(is_cursor_there);
     ck_assert_uint_eq(order, client->order_count);
     return order;

@@ -62,7 +62,7 @@ START_TEST(every_so_often)
         engine_tick(rig.engine);
         ck_assert_int_eq(beats, i + 1);
     }
-    rpc_cancel(timer);
+    rpc_timer_cancel(timer);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
     works_pass(&rig, 1000);
     ck_assert_int_eq(beats, 1000);
@@ -93,7 +93,7 @@ START_TEST(no_time_is_a_millisecond)
 }
 END_TEST
 
-START_TEST(once_after_a_while)
+START_TEST(dedup_after_a_while)
 {
     static const uint32_t times[] = {0, 1, 1000, UINT32_MAX};
     open_works();
@@ -138,7 +138,7 @@ END_TEST
 static void cancel_itself(rpc_instance *given, void *state, void *data)
 {
     beat(given, state, data);
-    rpc_cancel(timer);
+    rpc_timer_cancel(timer);
 }
 
 START_TEST(a_timer_may_cancel_itself)
@@ -155,7 +155,7 @@ END_TEST
 static void cancel_other(rpc_instance *given, void *state, void *data)
 {
     beat(given, state, data);
-    rpc_cancel(other);
+    rpc_timer_cancel(other);
     other = NULL;
 }
 
@@ -188,7 +188,7 @@ START_TEST(a_timer_that_starts_itself_anew)
         works_pass(&rig, 1);
         ck_assert_int_eq(beats, i);
     }
-    rpc_cancel(timer);
+    rpc_timer_cancel(timer);
 }
 END_TEST
 
@@ -208,14 +208,14 @@ START_TEST(a_timer_that_replaces_itself)
     ck_assert_int_eq(beats, 1);
     works_pass(&rig, 2);
     ck_assert_int_eq(beats, 2);
-    rpc_cancel(timer);
+    rpc_timer_cancel(timer);
 }
 END_TEST
 
 START_TEST(nothing_may_be_cancelled)
 {
     open_works();
-    rpc_cancel(NULL);
+    rpc_timer_cancel(NULL);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
 }
 END_TEST
@@ -264,7 +264,7 @@ END_TEST
 static void cancel_in_fini(void *state)
 {
     (void)state;
-    rpc_cancel(timer);
+    rpc_timer_cancel(timer);
 }
 
 /* Neither a done nor a fini has to know that all timers end now. */
@@ -290,13 +290,13 @@ static rpc_status wait_for_timer(rpc_call *call, void *state, const void *params
     return status;
 }
 
-static rpc_status cancel_timer(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status cancel_timer(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     (void)call, (void)state, (void)data, (void)result;
     beats++;
-    if (how != RPC_OK)
-        rpc_cancel(timer);
-    return how;
+    if (outcome != RPC_OK)
+        rpc_timer_cancel(timer);
+    return outcome;
 }
 
 START_TEST(done_may_cancel)
@@ -325,7 +325,7 @@ START_TEST(so_many_and_no_more)
     }
     ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
     ck_assert_ptr_null(rpc_every(instance, 1, beat, &rig));
-    rpc_cancel(all[1]);
+    rpc_timer_cancel(all[1]);
     ck_assert_ptr_nonnull(rpc_after(instance, 0, beat, &rig));
     ck_assert_ptr_null(rpc_after(instance, 0, beat, &rig));
     works_pass(&rig, 1001);
@@ -361,7 +361,7 @@ START_TEST(slow_timers_are_told)
 END_TEST
 
 UNIT_MAIN("schedule", open_rig, close_rig, {every_so_often, 0}, {missed_moments_are_left_out, 0},
-          {no_time_is_a_millisecond, 0}, {once_after_a_while, 4}, {the_earlier_one_first, 0},
+          {no_time_is_a_millisecond, 0}, {dedup_after_a_while, 4}, {the_earlier_one_first, 0},
           {a_timer_may_cancel_itself, 2}, {a_timer_may_cancel_another, 2},
           {a_timer_that_starts_itself_anew, 2}, {a_timer_that_replaces_itself, 0},
           {nothing_may_be_cancelled, 0}, {timers_of_init, 0}, {timers_of_an_init_that_failed, 0},

@@ -63,13 +63,13 @@ static void collect(void *context)
 static void open_wake(void)
 {
     descriptor = epoll_create1(0);
-    ck_assert(wake_open(&wake, collect, &wake));
+    ck_assert(wake_start(&wake, collect, &wake));
 }
 
 static void close_wake(void)
 {
-    wake_clear(&wake);
-    wake_clear(&wake);
+    wake_stop(&wake);
+    wake_stop(&wake);
     close(descriptor);
 }
 
@@ -311,7 +311,7 @@ START_TEST(what_was_taken_is_given_back)
     ck_assert_int_eq(number, SIGRTMAX);
     ck_assert_ptr_ne(handler_of(number), (void *)(uintptr_t)SIG_DFL);
     request_elsewhere();
-    wake_clear(&wake);
+    wake_stop(&wake);
     ck_assert_ptr_eq(handler_of(number), (void *)(uintptr_t)SIG_DFL);
     const struct timespec pause = {0, 5 * MS};
     nanosleep(&pause, NULL); /* a signal that still came would end the process */
@@ -321,9 +321,9 @@ END_TEST
 START_TEST(two_take_different_signals)
 {
     struct wake second;
-    ck_assert(wake_open(&second, collect, &wake));
+    ck_assert(wake_start(&second, collect, &wake));
     ck_assert_int_ne(second.signal, wake.signal);
-    wake_clear(&second);
+    wake_stop(&second);
 }
 END_TEST
 
@@ -333,11 +333,11 @@ START_TEST(without_a_free_signal_there_is_none)
         if (number != wake.signal)
             signal(number, SIG_IGN);
     struct wake second;
-    ck_assert(!wake_open(&second, collect, &wake));
+    ck_assert(!wake_start(&second, collect, &wake));
     wake_request(&second);
     wake_at(&second, 1);
     ck_assert(!wake_tick(&second));
-    wake_clear(&second);
+    wake_stop(&second);
 }
 END_TEST
 
@@ -348,7 +348,7 @@ START_TEST(all_zero_is_closed)
     wake_request(&closed);
     wake_at(&closed, 1);
     ck_assert(!wake_tick(&closed));
-    wake_clear(&closed);
+    wake_stop(&closed);
 }
 END_TEST
 

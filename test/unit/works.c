@@ -131,23 +131,23 @@ static void check_loans(const rpc_call *call, const struct piece *piece)
         ck_abort_msg("the lane is another one");
 }
 
-static void note_done(const rpc_call *call, struct piece *piece, rpc_status how)
+static void note_done(const rpc_call *call, struct piece *piece, rpc_status outcome)
 {
     struct works_slot *slot = piece->slot;
     check_loans(call, piece);
     piece->ended = true;
     slot->dones++;
-    slot->how = how;
+    slot->outcome = outcome;
     if (slot->call == call)
         slot->call = NULL;
 }
 
-static rpc_status done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct piece *piece = data;
     (void)state;
-    note_done(call, piece, how);
-    if (how == RPC_OK && call->method->declared->work && !piece->worked)
+    note_done(call, piece, outcome);
+    if (outcome == RPC_OK && call->method->declared->work && !piece->worked)
         ck_abort_msg("done was told that the work was done");
     *(struct works_result *)result = (struct works_result){piece->n, piece->worked ? "work" : "done"};
     return piece->params->fail ? rpc_raise(call, "plain", "slot %d", piece->n) : RPC_OK;
@@ -186,11 +186,11 @@ static rpc_status bytes_run(rpc_call *call, void *state, const void *params, voi
     return keep_open(call, piece, NULL);
 }
 
-static rpc_status bytes_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status bytes_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct piece *piece = data;
     (void)state;
-    note_done(call, piece, how);
+    note_done(call, piece, outcome);
     *(struct works_result *)result = (struct works_result){piece->sum, NULL};
     return RPC_OK;
 }
@@ -206,9 +206,9 @@ static void act_work(rpc_job *job, void *data)
         works_hooks.work(job, data);
 }
 
-static rpc_status act_done(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status act_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    return works_hooks.done(call, state, data, how, result);
+    return works_hooks.done(call, state, data, outcome, result);
 }
 
 /* ---- The module ---- */
@@ -225,7 +225,7 @@ static const rpc_event events[] = {
 
 static const rpc_method methods[] = {
     {.name = "work", .event = "worked", .error_event = "workFailed", WORKS},
-    {.name = "work.single", .most = 2, WORKS},
+    {.name = "work.single", .max_pending = 2, WORKS},
     {.name = "work.firm", .must_finish = true, WORKS},
     {.name = "work.brief", .timeout = 200, WORKS},
     {.name = "wait", SHAPES, .run = run, .done = done},
@@ -302,7 +302,7 @@ static void expect_nothing_open(const struct engine *engine)
     const struct registry_method *method = engine->registry.methods;
     ck_assert_ptr_null(engine->tasks);
     ck_assert_ptr_null(engine->condemned);
-    ck_assert_ptr_null(engine->callers);
+    ck_assert_ptr_null(engine->connections);
     ck_assert_uint_eq(engine->places.count, 0);
     ck_assert_ptr_null(engine->places.holders);
     ck_assert_uint_eq(engine->backgrounds, 0);

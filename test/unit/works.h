@@ -35,7 +35,7 @@ struct works_slot {
 
     /* For tests to read. */
     int runs, kept, dones; /* handlers that ran, that kept their calls open, dones */
-    rpc_status how;        /* as the last done was told */
+    rpc_status outcome;    /* as the last done was told */
     rpc_call *call;        /* that is open; NULL: none, or more than one has been */
     atomic_int works;      /* pieces of work that have returned */
     atomic_bool wanted;    /* as the last one was told at its end */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/call/pending.c in an engine: calls that take time, one at a time. What they come to, deadlines,
+ * core/call/task.c in an engine: calls that take time, one at a time. What they come to, deadlines,
  * callers that go, how many may be open, and what is still right when their messages are long gone.
  */
 #include "unit.h"
@@ -182,13 +182,13 @@ static rpc_status defers(rpc_call *call, void *state, const void *params, void *
 }
 
 static int dones;
-static rpc_status last_how, answer;
+static rpc_status last_outcome, answer;
 
-static rpc_status done_with(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status done_with(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     (void)call, (void)state, (void)data, (void)result;
     dones++;
-    last_how = how;
+    last_outcome = outcome;
     return answer;
 }
 
@@ -307,12 +307,12 @@ END_TEST
 static int links; /* that are still to come */
 static bool links_defer;
 
-static rpc_status done_goes_on(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status done_goes_on(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     dones++;
-    last_how = how;
+    last_outcome = outcome;
     if (!links)
-        return done_with(call, state, data, how, result);
+        return done_with(call, state, data, outcome, result);
     links--;
     works_slots[0].call = call;
     return links_defer ? rpc_defer(call, NULL) : rpc_start(call, "lane", NULL);
@@ -346,7 +346,7 @@ START_TEST(the_deadline_is_the_calls)
     works_slots[0].call = NULL;
     works_pass(&rig, 1000);
     works_expect(&rig, 1, "timeout", WORKS_TIMEOUT("act"));
-    ck_assert_int_eq(last_how, RPC_TIMEOUT);
+    ck_assert_int_eq(last_outcome, RPC_TIMEOUT);
 }
 END_TEST
 
@@ -403,7 +403,7 @@ START_TEST(a_timer_resumes)
     ck_assert_uint_eq(rig.host.replies.count, 0);
     works_pass(&rig, 2);
     works_expect(&rig, 1, "ok", "{\"n\":0}");
-    ck_assert_int_eq(last_how, RPC_OK);
+    ck_assert_int_eq(last_outcome, RPC_OK);
 }
 END_TEST
 
@@ -427,11 +427,12 @@ static rpc_status resumes_itself(rpc_call *call, void *state, const void *params
     return status;
 }
 
-static rpc_status done_resumes_itself(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status done_resumes_itself(rpc_call *call, void *state, void *data, rpc_status outcome,
+                                      void *result)
 {
-    done_with(call, state, data, how, result);
-    if (how != RPC_OK)
-        return how;
+    done_with(call, state, data, outcome, result);
+    if (outcome != RPC_OK)
+        return outcome;
     const rpc_status status = rpc_defer(call, NULL);
     rpc_resume(call);
     return status;
@@ -453,7 +454,7 @@ START_TEST(a_call_cannot_resume_itself)
     works_pass(&rig, 10000);
     ck_assert_uint_eq(rig.host.replies.count, 1);
     ck_assert_ptr_nonnull(strstr(rig_last(&rig.host.replies)->text, WORKS_TIMEOUT("half")));
-    ck_assert_int_eq(last_how, RPC_TIMEOUT);
+    ck_assert_int_eq(last_outcome, RPC_TIMEOUT);
 }
 END_TEST
 
@@ -540,7 +541,7 @@ START_TEST(a_deadline_while_waiting)
     ck_assert_uint_eq(rig.host.replies.count, 2);
     works_expect(&rig, 2, "timeout", WORKS_TIMEOUT("work"));
     ck_assert_int_eq(slots[1].dones, 1);
-    ck_assert_int_eq(slots[1].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert_int_eq(slots[0].dones, 0); /* it still runs */
     works_let_go(&rig, 0);
     works_finish(&rig);
@@ -559,7 +560,7 @@ START_TEST(a_deadline_while_running)
     ck_assert_int_eq(slots[1].dones, 0);
     ck_assert_uint_eq(counters()->late, 0);
     works_let_go(&rig, 1);
-    ck_assert_int_eq(slots[1].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert(!atomic_load(&slots[1].wanted));
     ck_assert_uint_eq(rig.host.replies.count, 1);
     ck_assert_uint_eq(rig.host.events.count, 0);
@@ -595,7 +596,7 @@ START_TEST(a_result_in_the_same_tick)
     ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE));
     works_pass(&rig, 10000);
     works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"work\"}");
-    ck_assert_int_eq(slots[1].how, RPC_OK);
+    ck_assert_int_eq(slots[1].outcome, RPC_OK);
     ck_assert_uint_eq(counters()->timeouts + counters()->late, 0);
 }
 END_TEST
@@ -627,7 +628,7 @@ START_TEST(gone_while_waiting)
     works_call(&rig, "work", 1);
     works_end_client(&rig, ends[_i]);
     ck_assert_int_eq(slots[1].dones, 1);
-    ck_assert_int_eq(slots[1].how, RPC_CANCELLED);
+    ck_assert_int_eq(slots[1].outcome, RPC_CANCELLED);
     ck_assert_uint_eq(counters()->cancelled, 1);
     works_let_go(&rig, 0);
     works_finish(&rig);
@@ -643,7 +644,7 @@ START_TEST(gone_while_running)
     ck_assert_int_eq(slots[1].dones, 0);
     ck_assert_uint_eq(counters()->cancelled, 1);
     works_let_go(&rig, 1);
-    ck_assert_int_eq(slots[1].how, RPC_CANCELLED);
+    ck_assert_int_eq(slots[1].outcome, RPC_CANCELLED);
     ck_assert(!atomic_load(&slots[1].wanted));
     ck_assert_uint_eq(counters()->late, 1);
     ck_assert_uint_eq(rig.host.events.count, 0);
@@ -656,7 +657,7 @@ START_TEST(gone_while_deferred)
     works_call(&rig, "wait", 1);
     works_end_client(&rig, ends[_i]);
     ck_assert_int_eq(slots[1].dones, 1);
-    ck_assert_int_eq(slots[1].how, RPC_CANCELLED);
+    ck_assert_int_eq(slots[1].outcome, RPC_CANCELLED);
     ck_assert_uint_eq(counters()->cancelled, 1);
     works_call(&rig, "tell", 1); /* there is nothing left to be resumed */
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "plain");
@@ -692,9 +693,9 @@ START_TEST(what_must_finish_goes_on)
     works_let_go(&rig, 0);
     works_wait_done(&rig, 1, 1);
     ck_assert(atomic_load(&slots[0].wanted) && atomic_load(&slots[1].wanted));
-    ck_assert_int_eq(slots[1].how, RPC_OK);
+    ck_assert_int_eq(slots[1].outcome, RPC_OK);
     works_call(&rig, "tell", 2);
-    ck_assert_int_eq(slots[2].how, RPC_OK);
+    ck_assert_int_eq(slots[2].outcome, RPC_OK);
     ck_assert_uint_eq(rig.host.replies.count, 1);
     ck_assert_uint_eq(counters()->cancelled, 0);
 }
@@ -817,7 +818,7 @@ START_TEST(the_most_of_a_method)
     works_let_go(&rig, 1);
     works_call(&rig, "work.single", 3);
     works_wait_done(&rig, 3, 1);
-    ck_assert_int_eq(slots[3].how, RPC_OK);
+    ck_assert_int_eq(slots[3].outcome, RPC_OK);
 }
 END_TEST
 
@@ -841,7 +842,7 @@ START_TEST(so_many_may_wait)
     ck_assert_int_eq(slots[4].kept, 1);
     works_let_go(&rig, 0);
     works_wait_done(&rig, 4, 1);
-    ck_assert_int_eq(slots[1].how, RPC_OK);
+    ck_assert_int_eq(slots[1].outcome, RPC_OK);
 }
 END_TEST
 
@@ -856,15 +857,15 @@ START_TEST(whoever_has_most_makes_room)
     works_call(&rig, "work", 11);
     works_expect(&rig, 1, "overloaded", WORKS_ERROR("work", "overloaded", "too many calls are waiting"));
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
-    ck_assert_int_eq(slots[3].how, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
     works_call(&rig, "work", 12); /* both have as many now, as far as that goes */
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "other");
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "overloaded");
     ck_assert_uint_eq(counters()->overloaded, 2);
     works_let_go(&rig, 0);
     works_finish(&rig);
-    ck_assert_int_eq(slots[1].how, RPC_OK);
-    ck_assert_int_eq(slots[11].how, RPC_OK);
+    ck_assert_int_eq(slots[1].outcome, RPC_OK);
+    ck_assert_int_eq(slots[11].outcome, RPC_OK);
     ck_assert_int_eq(atomic_load(&slots[3].works), 0);
 }
 END_TEST
@@ -884,7 +885,7 @@ START_TEST(room_is_made_by_a_done)
         works_call(&rig, "work", n);
     be_client("third", &contexts[2]);
     works_call(&rig, "wait", 20);
-    ck_assert_int_eq(slots[3].how, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
     rpc_resume(waiting);
     engine_tick(rig.engine);
     ck_assert_int_eq(slots[2].dones, 0);
@@ -910,7 +911,7 @@ START_TEST(whoever_defers_makes_room)
         works_expect(&rig, 2 + (size_t)i, "overloaded",
                      WORKS_ERROR("wait", "overloaded", "too many calls are waiting"));
         ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
-        ck_assert_int_eq(slots[6 - i].how, RPC_OVERLOADED);
+        ck_assert_int_eq(slots[6 - i].outcome, RPC_OVERLOADED);
         ck_assert_int_eq(slots[6 - i].dones, 1);
     }
     works_call(&rig, "work", 14); /* both have as many now */
@@ -920,7 +921,7 @@ START_TEST(whoever_defers_makes_room)
         ck_assert_ptr_nonnull(slots[n].call);
     works_let_go(&rig, 0);
     works_wait_done(&rig, 12, 1);
-    ck_assert_int_eq(slots[12].how, RPC_OK);
+    ck_assert_int_eq(slots[12].outcome, RPC_OK);
 }
 END_TEST
 
@@ -935,7 +936,7 @@ START_TEST(all_sorts_make_room)
     be_client("other", &contexts[1]);
     for (int n = 6; n > 3; n--) {
         works_call(&rig, n % 2 ? "work" : "wait", 10 + n);
-        ck_assert_int_eq(slots[n].how, RPC_OVERLOADED);
+        ck_assert_int_eq(slots[n].outcome, RPC_OVERLOADED);
         ck_assert_int_eq(slots[n].dones, 1);
         ck_assert_int_eq(slots[n - 1].dones, 0);
     }
@@ -983,7 +984,7 @@ START_TEST(what_runs_has_no_place)
     works_call(&rig, "wait", 12);
     be_client("tester", &contexts[0]);
     works_call(&rig, "work", 4);
-    ck_assert_int_eq(slots[12].how, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[12].outcome, RPC_OVERLOADED);
     works_pass(&rig, 10000); /* all have been told, but three still run */
     works_call(&rig, "wait", 5);
     works_call(&rig, "wait", 6);
@@ -1014,7 +1015,7 @@ START_TEST(resumed_just_in_time)
     be_client("other", &contexts[1]);
     works_call(&rig, "half", 0);
     works_expect(&rig, 1, "ok", "{\"n\":2,\"by\":\"done\"}");
-    ck_assert_int_eq(slots[2].how, RPC_OK);
+    ck_assert_int_eq(slots[2].outcome, RPC_OK);
     ck_assert_int_eq(slots[1].dones, 0);
     ck_assert_uint_eq(counters()->overloaded, 0);
     ck_assert_uint_eq(rig.engine->places.count, 2);
@@ -1040,9 +1041,9 @@ START_TEST(thrown_out_at_its_deadline)
         works_call(&rig, "wait", n);
     works_pass(&rig, 5000);
     slots[0].call = NULL;
-    ck_assert_int_eq(slots[3].how, RPC_OVERLOADED);
-    ck_assert_int_eq(slots[2].how, RPC_TIMEOUT);
-    ck_assert_int_eq(slots[1].how, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[2].outcome, RPC_TIMEOUT);
+    ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert_uint_eq(rig.host.replies.count, 3);
     ck_assert_uint_eq(rig.engine->places.count, 1);
     works_pass(&rig, 55000);
@@ -1068,10 +1069,10 @@ static void wait_at_gate(rpc_job *job, void *data)
     sem_wait(&gate);
 }
 
-static rpc_status count_background(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status count_background(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     ck_assert(!call && !state && !result && data == &gate);
-    return done_with(call, state, data, how, result);
+    return done_with(call, state, data, outcome, result);
 }
 
 START_TEST(so_much_in_the_background)
@@ -1084,7 +1085,7 @@ START_TEST(so_much_in_the_background)
     ck_assert_int_eq(rpc_background(instance, NULL, wait_at_gate, count_background, &gate), RPC_OVERLOADED);
     sem_post(&gate);
     wait_for_dones(1);
-    ck_assert_int_eq(last_how, RPC_OK);
+    ck_assert_int_eq(last_outcome, RPC_OK);
     ck_assert_int_eq(rpc_background(instance, "lane", wait_at_gate, count_background, &gate), RPC_PENDING);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
     for (int i = 0; i < 256; i++)
@@ -1112,7 +1113,7 @@ START_TEST(background_has_no_place)
         sem_post(&gate);
     works_let_go(&rig, 0);
     wait_for_dones(5);
-    ck_assert_int_eq(last_how, RPC_OK);
+    ck_assert_int_eq(last_outcome, RPC_OK);
 }
 END_TEST
 

@@ -51,7 +51,7 @@ static void spin(rpc_job *job, void *data)
     for (unsigned i = 0; i < story->spins && rpc_is_wanted(job); i++)
         sched_yield();
     if (story->spins % 3 == 0)
-        (void)rpc_next(job);
+        (void)rpc_job_take_next(job);
     atomic_fetch_sub(&works_running, 1);
     atomic_store(&story->running, false);
 }
@@ -93,7 +93,7 @@ static rpc_status begin_story(rpc_call *call, void *state, const void *params, v
     return pick(10) ? write_chapter(call, story) : RPC_OK;
 }
 
-static rpc_status end_chapter(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_chapter(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct story *story = data;
     const struct works_result event = {.n = 2};
@@ -101,11 +101,11 @@ static rpc_status end_chapter(rpc_call *call, void *state, void *data, rpc_statu
     ck_assert(story->call == call && story->open && !atomic_load(&story->running));
     story->open = false;
     dones++;
-    if (how != RPC_OK)
-        rpc_cancel(story->timer);
+    if (outcome != RPC_OK)
+        rpc_timer_cancel(story->timer);
     if (pick(4) == 0)
         rpc_announce(rpc_call_instance(call), call, "worked", &event);
-    if (how == RPC_OK && story->chapters-- > 0)
+    if (outcome == RPC_OK && story->chapters-- > 0)
         return write_chapter(call, story);
     return pick(4) ? RPC_OK : rpc_raise(call, "plain", "chapter %d", story->chapters);
 }
@@ -121,9 +121,9 @@ static void spin_alone(rpc_job *job, void *data)
         sched_yield();
 }
 
-static rpc_status end_background(rpc_call *call, void *state, void *data, rpc_status how, void *result)
+static rpc_status end_background(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    ck_assert(!call && !state && !result && data == &background_story && how != RPC_TIMEOUT);
+    ck_assert(!call && !state && !result && data == &background_story && outcome != RPC_TIMEOUT);
     backgrounds--;
     return RPC_OK;
 }
@@ -237,7 +237,7 @@ static void check_tasks(const struct engine *engine)
 
 static void check_exchanges(const struct engine *engine)
 {
-    const struct caller *caller;
+    const struct connection *connection;
     const struct exchange *exchange;
     const struct task *task;
     size_t holds = 0;
@@ -245,11 +245,11 @@ static void check_exchanges(const struct engine *engine)
     {
         holds += task->call != NULL;
     }
-    for (caller = engine->callers; caller; caller = caller->hh.next) {
-        ck_assert(caller->exchanges || caller->waiters);
-        DL_FOREACH((const struct exchange *)caller->exchanges, exchange)
+    for (connection = engine->connections; connection; connection = connection->hh.next) {
+        ck_assert(connection->exchanges || connection->waiters);
+        DL_FOREACH((const struct exchange *)connection->exchanges, exchange)
         {
-            ck_assert_ptr_eq(exchange->caller, caller);
+            ck_assert_ptr_eq(exchange->connection, connection);
             ck_assert_uint_gt(exchange->holds, 0);
             ck_assert_uint_le(exchange->unknown, exchange->holds);
             ck_assert_ptr_null(exchange->out.out);
@@ -287,7 +287,7 @@ static void end(int number)
         sched_yield();
     }
     if (number % 2)
-        ck_assert_ptr_null(rig.engine->callers);
+        ck_assert_ptr_null(rig.engine->connections);
     rig_close(&rig);
     ck_assert_int_eq(started, dones);
     ck_assert_int_eq(backgrounds, 0);

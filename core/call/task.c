@@ -31,7 +31,7 @@ static rpc_status fault(const rpc_call *call, const char *what)
 
 static bool is_full(const struct rpc_method *declared, const struct registry_method *method)
 {
-    return declared->most && method->open >= declared->most;
+    return declared->max_pending && method->open >= declared->max_pending;
 }
 
 static rpc_status find_refusal(rpc_call *call)
@@ -45,7 +45,7 @@ static rpc_status find_refusal(rpc_call *call)
         return RPC_CANCELLED;
     if (is_full(declared, call->method))
         return call_fail(call, RPC_OVERLOADED, "%u calls of the method are open, and that is the most",
-                         (unsigned)declared->most);
+                         (unsigned)declared->max_pending);
     return RPC_OK;
 }
 
@@ -86,8 +86,8 @@ static void enter(struct task *task)
 static void give_back(struct task *task)
 {
     struct engine *engine = engine_of(task);
-    timers_unset(&engine->deadlines, &task->deadline);
-    places_leave(&engine->places, task);
+    heap_remove(&engine->deadlines, &task->deadline);
+    slots_leave(&engine->places, task);
 }
 
 /* The task of a call that may be kept open. NULL: no memory. */
@@ -102,8 +102,8 @@ static struct task *make_task(rpc_call *call, const struct digest *owner, void *
     task->done = call->method->declared->done;
     task->job.data = data;
     task->job.owner = *owner;
-    if (places_enter(&engine->places, task) &&
-        timers_set(&engine->deadlines, &task->deadline, deadline_of(call)))
+    if (slots_enter(&engine->places, task) &&
+        heap_set(&engine->deadlines, &task->deadline, deadline_of(call)))
         return task;
     give_back(task);
     return NULL;
@@ -119,21 +119,21 @@ static struct digest digest_of_text(const struct engine *engine, const void *sco
 
 /* What has lost its place ends when the handler that got it has returned: done never runs inside a handler.
  */
-static void condemn(struct task *task, rpc_status how)
+static void condemn(struct task *task, rpc_status outcome)
 {
     struct engine *engine = engine_of(task);
     give_back(task);
     DL_DELETE(engine->tasks, task);
     DL_APPEND(engine->condemned, task);
     task->condemned = true;
-    task->how = how;
+    task->outcome = outcome;
 }
 
 /* What a worker has begun does not wait any more. */
 static void free_places(struct engine *engine)
 {
     for (rpc_job *job = pool_take_begun(engine->pool); job; job = job->begun)
-        places_leave(&engine->places, (struct task *)job);
+        slots_leave(&engine->places, (struct task *)job);
 }
 
 static bool is_crowded(const struct engine *engine)
@@ -144,13 +144,13 @@ static bool is_crowded(const struct engine *engine)
 /* Whoever has most of the places gives one to whoever has fewer. */
 static bool make_place(struct engine *engine, const struct digest *owner)
 {
-    struct task *task = places_greediest(&engine->places, owner);
+    struct task *task = slots_greediest(&engine->places, owner);
     if (!task)
         return false;
     if (!task->working || pool_withdraw(engine->pool, &task->job))
         condemn(task, RPC_OVERLOADED);
     else
-        places_leave(&engine->places, task); /* it has begun just now */
+        slots_leave(&engine->places, task); /* it has begun just now */
     return true;
 }
 
@@ -170,7 +170,7 @@ static rpc_status start(struct task *task, const char *lane)
     struct engine *engine = engine_of(task);
     const struct digest key = lane ? digest_of_text(engine, task->instance, lane) : (struct digest){{0}};
     task->working = true;
-    if (!pool_start(engine->pool, &task->job, lane ? &key : NULL))
+    if (!pool_submit(engine->pool, &task->job, lane ? &key : NULL))
         return RPC_INTERNAL_ERROR;
     enter(task);
     return RPC_PENDING;
@@ -234,7 +234,7 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
     task->done = done;
     task->job.data = data;
     task->job.work = work;
-    task->job.priority = RPC_LOW;
+    task->job.priority = RPC_PRIORITY_LOW;
     const rpc_status status = start(task, lane);
     if (status != RPC_PENDING)
         free(task);
@@ -244,12 +244,12 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
 /* ---- The end ---- */
 
 /* How often a status that the engine itself gives was given. */
-static void count(struct engine *engine, rpc_status how)
+static void count(struct engine *engine, rpc_status outcome)
 {
     struct engine_counters *counters = &engine->counters;
-    counters->timeouts += how == RPC_TIMEOUT;
-    counters->cancelled += how == RPC_CANCELLED;
-    counters->overloaded += how == RPC_OVERLOADED;
+    counters->timeouts += outcome == RPC_TIMEOUT;
+    counters->cancelled += outcome == RPC_CANCELLED;
+    counters->overloaded += outcome == RPC_OVERLOADED;
 }
 
 static void leave(struct task *task)
@@ -274,14 +274,14 @@ static void set_busy(rpc_call *call, bool busy)
         call->busy = busy;
 }
 
-static rpc_status run_done(const struct task *task, rpc_status how)
+static rpc_status run_done(const struct task *task, rpc_status outcome)
 {
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
     const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
     set_busy(call, true);
     const rpc_status status =
-        task->done(call, task->instance->state, task->job.data, how, call ? call->result : NULL);
+        task->done(call, task->instance->state, task->job.data, outcome, call ? call->result : NULL);
     set_busy(call, false);
     if (engine->options.slow_call)
         call_check_time(engine, "done of", call ? call->name : task->instance->module->name, start_time);
@@ -289,26 +289,26 @@ static rpc_status run_done(const struct task *task, rpc_status how)
 }
 
 /* The call is told what its done came to, unless that has kept it open again. */
-static void conclude(rpc_call *call, rpc_status how, rpc_status status)
+static void conclude(rpc_call *call, rpc_status outcome, rpc_status status)
 {
     if (call_stays_open(call, status))
         call->exchange->unknown--; /* the new task counts */
     else
-        exchange_conclude(call, how == RPC_OK ? call_check_outcome(call, status) : how);
+        exchange_conclude(call, outcome == RPC_OK ? call_check_outcome(call, status) : outcome);
 }
 
-static void end_call(struct task *task, rpc_status how)
+static void end_call(struct task *task, rpc_status outcome)
 {
     rpc_call *call = task->call;
     struct exchange *exchange = call->exchange;
     const bool told = task->told;
     call->task = NULL;
-    call->begun |= how == RPC_OK;
-    call->over = how != RPC_OK;
-    const rpc_status status = run_done(task, how);
+    call->begun |= outcome == RPC_OK;
+    call->over = outcome != RPC_OK;
+    const rpc_status status = run_done(task, outcome);
     if (!told) {
-        count(call->engine, how);
-        conclude(call, how, status);
+        count(call->engine, outcome);
+        conclude(call, outcome, status);
     }
     if (call->own_memory && !call->task)
         call_end(call);
@@ -316,14 +316,14 @@ static void end_call(struct task *task, rpc_status how)
 }
 
 /* Its done runs now, and it is gone afterwards. */
-static void end(struct task *task, rpc_status how)
+static void end(struct task *task, rpc_status outcome)
 {
     leave(task);
     if (task->call) {
-        end_call(task, how);
+        end_call(task, outcome);
         return;
     }
-    run_done(task, how);
+    run_done(task, outcome);
     free(task);
 }
 
@@ -353,25 +353,25 @@ static void note_unbegun(const struct task *task)
 }
 
 /* The caller is told now, whether or not its work can be kept from running. */
-static void give_up(struct task *task, rpc_status how)
+static void give_up(struct task *task, rpc_status outcome)
 {
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
     if (!task->working || pool_withdraw(engine->pool, &task->job)) {
         note_unbegun(task);
-        end(task, how);
+        end(task, outcome);
         return;
     }
     pool_disown(&task->job);
     task->hangs = engine->hanging = true;
-    timers_unset(&engine->deadlines, &task->deadline);
-    task->how = how;
+    heap_remove(&engine->deadlines, &task->deadline);
+    task->outcome = outcome;
     task->told = true;
     if (!call)
         return;
     call->over = true;
-    count(engine, how);
-    exchange_conclude(call, how);
+    count(engine, outcome);
+    exchange_conclude(call, outcome);
 }
 
 /*
@@ -394,8 +394,8 @@ static void replace_hanging(struct engine *engine)
 
 void task_expire(struct engine *engine, uint64_t now)
 {
-    struct timer *first;
-    while ((first = timers_first(&engine->deadlines)) && first->due <= now)
+    struct heap_node *first;
+    while ((first = heap_first(&engine->deadlines)) && first->key <= now)
         give_up((struct task *)(void *)((char *)first - offsetof(struct task, deadline)), RPC_TIMEOUT);
     replace_hanging(engine);
 }
@@ -406,7 +406,7 @@ void task_end_condemned(struct engine *engine)
     while ((task = engine->condemned)) {
         note_unbegun(task);
         task->call->exchange->begun = !task->call->exchange->unbegun;
-        end(task, task->how);
+        end(task, task->outcome);
     }
 }
 
@@ -423,21 +423,21 @@ static struct task *find_item(const struct exchange *exchange)
     return task;
 }
 
-static struct task *find_gone(const struct engine *engine, const void *connection)
+static struct task *find_gone(const struct engine *engine, const void *id)
 {
-    const struct caller *caller = callers_find(&engine->callers, connection);
+    const struct connection *connection = connections_find(&engine->connections, id);
     struct task *found = NULL;
-    for (struct exchange *exchange = caller ? caller->exchanges : NULL; exchange && !found;
+    for (struct exchange *exchange = connection ? connection->exchanges : NULL; exchange && !found;
          exchange = exchange->next)
         found = find_item(exchange);
     return found;
 }
 
 /* Any done may end other tasks: so one is looked for at a time. */
-void task_cancel_gone(struct engine *engine, const void *connection)
+void task_cancel_gone(struct engine *engine, const void *id)
 {
     struct task *task;
-    while ((task = find_gone(engine, connection)))
+    while ((task = find_gone(engine, id)))
         give_up(task, RPC_CANCELLED);
     replace_hanging(engine);
 }
@@ -451,7 +451,7 @@ void task_collect(struct engine *engine)
         next = job->next;
         struct task *task = (struct task *)job;
         engine->counters.late += task->told && task->call;
-        end(task, task->told ? task->how : engine->stopping ? RPC_CANCELLED : RPC_OK);
+        end(task, task->told ? task->outcome : engine->stopping ? RPC_CANCELLED : RPC_OK);
     }
 }
 
@@ -500,8 +500,8 @@ bool task_finish(struct engine *engine, uint64_t patience)
         else
             task->instance->abandoned = true;
     }
-    timers_clear(&engine->deadlines);
-    places_clear(&engine->places);
+    heap_fini(&engine->deadlines);
+    slots_fini(&engine->places);
     if (ended)
         pool_destroy(engine->pool);
     else
