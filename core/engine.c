@@ -40,6 +40,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
         return NULL;
     engine->options = *options;
     engine->host = *host;
+    if (!host->counters_topic)
+        engine->options.sys_interval = 0;
     engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc(options->max_reply);
     engine->pool = pool_create(options->workers, host->wake, host->context);
@@ -259,20 +261,18 @@ void engine_client_ended(struct engine *engine, const struct host_ending *ending
 /* Returns whether it is on its way. */
 static bool publish_counter(struct engine *engine, const char *level, uint64_t value)
 {
-    char topic[TOPIC_PREFIX_MAX + 64];
+    char topic[TOPIC_PREFIX_MAX + 128];
     char digits[24];
-    snprintf(topic, sizeof topic, "$SYS/broker/rpc/%s/%s", engine->options.prefix, level);
+    snprintf(topic, sizeof topic, "%s/%s/%s", engine->host.counters_topic, engine->options.prefix, level);
     const int length = snprintf(digits, sizeof digits, "%" PRIu64, value);
     void *payload = engine->host.allocate(engine->host.context, (size_t)length);
-    if (!payload)
-        return false;
-    memcpy(payload, digits, (size_t)length);
-    const struct host_event event = {
-        .topic = topic, .payload = payload, .size = (size_t)length, .retain = true};
-    if (engine->host.announce(engine->host.context, &event))
-        return true;
-    engine->host.release(engine->host.context, payload);
-    return false;
+    if (payload)
+        memcpy(payload, digits, (size_t)length);
+    return answer_publish(engine, &(const struct host_publication){.to_subscribers = true,
+                                                                   .topic = topic,
+                                                                   .payload = payload,
+                                                                   .size = (size_t)length,
+                                                                   .retain = true});
 }
 
 static void publish_counters(struct engine *engine)

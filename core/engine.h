@@ -10,7 +10,7 @@
 
 #include <mosquitto_rpc.h>
 
-/* The counters: X(member, level of the topic $SYS/broker/rpc/{prefix}/…, what it counts). */
+/* The counters: X(member, last level of its topic, what it counts). */
 #define ENGINE_COUNTERS(X)                                                         \
     X(calls, "calls", "calls of registered methods")                               \
     X(errors, "errors", "calls of registered methods that ended with an error")    \

@@ -1,50 +1,56 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The engine's outside world, as one struct of functions. plugin/ implements it on the broker, the unit
- * tests on arrays; a worker process that is an ordinary client would be a third.
+ * The engine's outside world: what a host tells the engine, and one struct of functions that the engine asks
+ * of it. plugin/ implements the functions on the broker, the unit tests on arrays.
  *
- * Everything here runs on the broker's thread but for wake(), and nothing here may wait.
+ * Threads: everything here runs on the broker's thread but wake(), and nothing here may wait.
+ *
+ * Ownership: the engine borrows clients and messages for the time of the call that hands them over, and may
+ * copy them. The host borrows what a publication points at for the time of publish(), except the payload,
+ * which is the host's once publish() has returned true.
+ *
+ * Failure: allocate() and publish() may fail for want of memory; the other functions cannot fail.
  */
 #ifndef CORE_HOST_H
 #define CORE_HOST_H
 
 #include <mosquitto_rpc.h>
 
-/*
- * A connected client, borrowed for the time of one engine_receive(). The engine may copy it, id and all, and
- * use the copy until it is told of the connection's end.
- */
+/* A client, as the connection shows it over which its message came. */
 struct host_client {
-    const char *id;         /* not NULL, may be ""; UTF-8, as MQTT has it checked */
-    const char *user;       /* NULL: anonymous */
-    const char *address;    /* NULL: the other end of a bridge which this broker opened */
-    int version;            /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
-    bool bridge;            /* a bridge which this broker opened: neither ACLs nor guards hold for it */
-    bool clean_start;       /* it asked for a new session when it connected */
-    bool mounted;           /* behind a listener that hides a part of all topics; the host's own */
-    const void *connection; /* tells it from other connections under its id; only ever compared. In a reply:
-                               NULL: it has ended, and what waits for the reply is a session under its id */
+    const char *id;   /* not NULL, may be ""; UTF-8, as MQTT has it checked */
+    const char *user; /* NULL: anonymous */
+    const char
+        *address;     /* network address as text; NULL: the other end of a bridge that this broker opened */
+    int version;      /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
+    bool bridge;      /* a bridge that this broker opened: neither ACLs nor guards hold for it */
+    bool clean_start; /* the client asked for a new session when it connected */
+    bool mounted;     /* behind a listener that hides a part of all topics; for the host alone */
+    const void
+        *connection; /* tells this connection from others with the same client id; only ever compared. In a
+                        publication, NULL: the connection has ended, and the client's session is meant */
 };
 
 /* How a connection ended. */
 enum host_end {
     HOST_END_UNKNOWN,       /* the host does not know whether a session stays behind */
-    HOST_END_SESSION_OVER,  /* none does */
-    HOST_END_SESSION_WAITS, /* one does; a second end of the same connection tells that it was taken up again
-                             */
-    HOST_END_TAKEN_OVER     /* another connection under the same id took over, or took the session up */
+    HOST_END_SESSION_OVER,  /* the session ended with the connection */
+    HOST_END_SESSION_WAITS, /* the session waits; a second end of the same connection tells that a connection
+                               has resumed it */
+    HOST_END_TAKEN_OVER     /* another connection with the same client id took over, or resumed the session */
 };
 
+/* The end of a connection. */
 struct host_ending {
-    const char *id; /* not NULL */
-    const void *connection;
+    const char *id;         /* the client id, not NULL */
+    const void *connection; /* as in host_client */
     enum host_end kind;
-    bool in_order;    /* the client took the connection down as MQTT demands, for all that the host knows */
-    bool clean_start; /* as in host_client; of HOST_END_UNKNOWN, also set on a connection that was taken over
+    bool in_order;    /* the client sent DISCONNECT, as far as the host knows */
+    bool clean_start; /* as in host_client; with HOST_END_UNKNOWN also set on a connection that was taken over
                        */
 };
 
-/* One incoming PUBLISH, borrowed for the time of one engine_receive(). */
+/* One incoming PUBLISH. */
 struct host_message {
     const struct host_client *client;
     const char *topic;
@@ -52,68 +58,65 @@ struct host_message {
     size_t size;         /* bytes */
     int qos;
     const char *response_topic; /* NULL: none; may be "" */
-    const void *correlation;    /* NULL: none; an empty one is not NULL */
+    const void *correlation;    /* Correlation Data; NULL: none; an empty one is not NULL */
     size_t correlation_size;    /* bytes, at most 65535 */
-    const void *properties;     /* the host's own, for user_property() */
+    const void *properties;     /* for user_property() alone */
 };
 
-/* A message to one client. All that it points at is borrowed for the time of the call, but for the payload.
- */
-struct host_reply {
-    bool subscribed; /* to whoever has subscribed to the topic, instead of to the client whether or not it has
-                      */
-    const struct host_client *client;
+/* One outgoing PUBLISH. Properties reach MQTT 5 clients only. */
+struct host_publication {
+    const struct host_client *client; /* the receiver; of a publication to subscribers, the client whose call
+                                         caused it, or NULL: no call caused it */
+    bool to_subscribers; /* to all clients that have subscribed to the topic; else to `client` alone, whether
+                            or not it has subscribed */
     const char *topic;
     void *payload; /* of host->allocate() */
     size_t size;   /* bytes, at least 1 */
     int qos;
-    const char *status;      /* "ok" or an error's code */
-    const void *correlation; /* as in host_message */
+    bool retain;              /* to subscribers only */
+    uint32_t expiry;          /* Message Expiry Interval in seconds; 0: none */
+    const char *content_type; /* of a payload that is UTF-8; NULL: none is sent */
+    const char *response_topic;
+    const void *correlation; /* Correlation Data; NULL: none */
     size_t correlation_size;
-    uint32_t expiry; /* seconds until nobody needs it; 0: never */
-};
-
-/* A message to whoever subscribed; likewise. */
-struct host_event {
-    const struct host_client *client; /* whose call caused it; NULL: no call */
-    const char *topic;
-    void *payload; /* of host->allocate() */
-    size_t size;   /* bytes, at least 1 */
-    int qos;
-    bool retain;
+    const char *status; /* user property `status`: "ok" or an error's code; NULL: none is sent */
 };
 
 /* None of these functions calls the engine back. */
 struct host {
     void *context; /* given back as the first argument; the host's own */
 
-    /* Memory for a payload: size bytes, not zeroed. NULL: there is none. release() takes it back. */
+    /*
+     * The root of the topics of the counters, which the prefix and the counter's name follow. NULL: the
+     * engine publishes no counters.
+     */
+    const char *counters_topic;
+
+    /* Memory for a payload: size bytes, not zeroed. NULL: no memory. release() takes it back; it accepts
+     * NULL. */
     void *(*allocate)(void *context, size_t size);
     void (*release)(void *context, void *memory);
 
     /*
-     * Sends a message. Returns true: it is on its way and the payload is the host's; false: it was
-     * dropped (no memory), and the payload is still the engine's.
+     * Sends a message. Returns true: the message is on its way, and the payload is the host's; false: no
+     * memory, and the payload is still the engine's.
      */
-    bool (*reply)(void *context, const struct host_reply *reply);
-    bool (*announce)(void *context, const struct host_event *event);
+    bool (*publish)(void *context, const struct host_publication *publication);
 
     /*
      * Copies the value of a message's first user property of this name, cut at size - 1 bytes and with a NUL.
-     * Returns false: there is none.
+     * Returns false: the message has none.
      */
     bool (*user_property)(void *context, const struct host_message *message, const char *name, char *value,
                           size_t size);
 
-    /*
-     * engine_tick() is to be called soon. Called on any thread, also of several engines and threads at once.
-     */
+    /* The engine wants engine_tick() to be called soon. Thread: any, also several at once. */
     void (*wake)(void *context);
 
     /* Writes a line of printable ASCII, without a newline. */
     void (*log)(void *context, rpc_log_level level, const char *line);
 
-    /* Whether a topic filter, wildcards and all, covers a topic. */
+    /* Whether a topic filter, wildcards included, matches a topic. */
     bool (*topic_matches)(void *context, const char *filter, const char *topic);
 
     double (*wall_clock)(void *context);        /* Unix time, seconds */

@@ -123,89 +123,84 @@ static void free_mounted(const char *mounted, const char *topic)
         free((void *)(uintptr_t)mounted);
 }
 
-/* What only an MQTT 5 client sees. */
-static int add_visible_properties(mosquitto_property **properties, const struct host_reply *reply)
+/* Adds the properties that only an MQTT 5 client sees. */
+static int add_visible_properties(mosquitto_property **properties, const struct host_publication *message)
 {
-    int rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
-    if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, "application/json");
-    if (rc == MOSQ_ERR_SUCCESS && reply->correlation)
-        rc = mosquitto_property_add_binary(properties, MQTT_PROP_CORRELATION_DATA, reply->correlation,
-                                           (uint16_t)reply->correlation_size);
-    if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status", reply->status);
+    int rc = MOSQ_ERR_SUCCESS;
+    if (message->content_type) {
+        rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
+        if (rc == MOSQ_ERR_SUCCESS)
+            rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
+    }
+    if (rc == MOSQ_ERR_SUCCESS && message->response_topic)
+        rc = mosquitto_property_add_string(properties, MQTT_PROP_RESPONSE_TOPIC, message->response_topic);
+    if (rc == MOSQ_ERR_SUCCESS && message->correlation)
+        rc = mosquitto_property_add_binary(properties, MQTT_PROP_CORRELATION_DATA, message->correlation,
+                                           (uint16_t)message->correlation_size);
+    if (rc == MOSQ_ERR_SUCCESS && message->status)
+        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status",
+                                                message->status);
     return rc;
 }
 
 /*
- * The expiry keeps stale replies out of sessions. A QoS 0 reply to an older client goes without it: sessions
- * keep such replies only with queue_qos0_messages, the client cannot see it, and brokers up to 2.0.20 book 56
- * bytes for each property that they never book back.
+ * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
+ * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
+ * to 2.0.20 book 56 bytes for each property that they never book back.
  */
-static int add_properties(mosquitto_property **properties, const struct host_reply *reply)
+static int add_properties(mosquitto_property **properties, const struct host_publication *message)
 {
-    const bool is_v5 = reply->client->version == 5;
-    int rc = is_v5 ? add_visible_properties(properties, reply) : MOSQ_ERR_SUCCESS;
-    if (rc == MOSQ_ERR_SUCCESS && reply->expiry && (is_v5 || reply->qos > 0))
-        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, reply->expiry);
+    const bool is_v5 = !message->client || message->client->version == 5;
+    int rc = is_v5 ? add_visible_properties(properties, message) : MOSQ_ERR_SUCCESS;
+    if (rc == MOSQ_ERR_SUCCESS && message->expiry && (is_v5 || message->qos > 0))
+        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
     return rc;
 }
 
-/* A reply to subscribers needs no outbox: nobody gets it who has not subscribed to it, and nothing of it
- * stays. Nor does one to a session without a connection, which nothing can happen to in this round. */
-static bool hand_over(struct broker_host *host, const struct host_reply *reply, const char *topic,
+/*
+ * A message to subscribers needs no outbox: only clients that have subscribed get it, and the broker frees
+ * it. Nor does one to a session without a connection, which nothing can happen to in this round.
+ */
+static bool hand_over(struct broker_host *host, const struct host_publication *message, const char *topic,
                       mosquitto_property *properties)
 {
-    if (reply->subscribed || !reply->client->connection)
-        return outbox_publish(reply->subscribed ? NULL : reply->client->id, topic, reply->payload,
-                              reply->size, reply->qos, false, properties);
-    return outbox_add(&host->outbox, reply->client->connection, topic, reply->payload, reply->size,
-                      reply->qos, properties);
+    if (message->to_subscribers || !message->client->connection)
+        return outbox_publish(message->to_subscribers ? NULL : message->client->id, topic, message->payload,
+                              message->size, message->qos, message->retain, properties);
+    return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
+                      message->qos, properties);
 }
 
-static bool publish_reply(struct broker_host *host, const struct host_reply *reply, const char *topic)
-{
-    mosquitto_property *properties = NULL;
-    if (add_properties(&properties, reply) == MOSQ_ERR_SUCCESS && hand_over(host, reply, topic, properties))
-        return true;
-    mosquitto_property_free_all(&properties);
-    return false;
-}
-
-/* What is published in a TICK of 2.1, and what goes to WebSockets before, leaves a round later than the rest.
+/*
+ * What is published in a TICK of 2.1, and what goes to a WebSockets client before, leaves a round later than
+ * the rest.
  */
-static void see_it_off(struct broker_host *host, const struct mosquitto *connection)
+static void see_it_off(struct broker_host *host, const struct host_publication *message)
 {
-    const bool web = connection && mosquitto_client_protocol(connection) == mp_websockets;
+    const struct mosquitto *client = message->client ? message->client->connection : NULL;
+    const bool web = client && mosquitto_client_protocol(client) == mp_websockets;
     if (host->broker.is_2_1 ? host->ticking : web)
         wake_request(&host->wake);
 }
 
-/* What goes to subscribers is below the mount point in the broker's tree of topics, on every version. */
-static bool send_reply(void *context, const struct host_reply *reply)
+/*
+ * What goes to subscribers, caused by a mounted client, is below the mount point in the broker's tree of
+ * topics, on every version.
+ */
+static bool publish(void *context, const struct host_publication *message)
 {
     struct broker_host *host = context;
-    const struct host_client *client = reply->client;
-    const bool mount = client->mounted && (reply->subscribed || host->broker.cuts_mount_point);
-    const char *topic = mounted_topic(host, mount, reply->topic);
-    const bool sent = topic && publish_reply(host, reply, topic);
-    free_mounted(topic, reply->topic);
+    mosquitto_property *properties = NULL;
+    const bool mount = message->client && message->client->mounted &&
+                       (message->to_subscribers || host->broker.cuts_mount_point);
+    const char *topic = mounted_topic(host, mount, message->topic);
+    const bool sent = topic && add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
+                      hand_over(host, message, topic, properties);
+    free_mounted(topic, message->topic);
     if (sent)
-        see_it_off(host, client->connection);
-    return sent;
-}
-
-/* Events that a mounted client caused are told under its mount point, as its own publications would be. */
-static bool send_event(void *context, const struct host_event *event)
-{
-    struct broker_host *host = context;
-    const bool mount = event->client && event->client->mounted;
-    const char *topic = mounted_topic(host, mount, event->topic);
-    const bool sent =
-        topic && outbox_publish(NULL, topic, event->payload, event->size, event->qos, event->retain, NULL);
-    free_mounted(topic, event->topic);
-    if (sent)
-        see_it_off(host, NULL);
+        see_it_off(host, message);
+    else
+        mosquitto_property_free_all(&properties);
     return sent;
 }
 
@@ -272,10 +267,10 @@ struct host broker_host_functions(struct broker_host *broker_host)
 {
     return (struct host){
         .context = broker_host,
+        .counters_topic = "$SYS/broker/rpc",
         .allocate = allocate,
         .release = release,
-        .reply = send_reply,
-        .announce = send_event,
+        .publish = publish,
         .log = write_log,
         .user_property = read_user_property,
         .wake = wake,

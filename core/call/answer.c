@@ -36,29 +36,37 @@ static char *copy_payload(struct engine *engine, const char *text, size_t size)
     return payload;
 }
 
+bool answer_publish(struct engine *engine, const struct host_publication *publication)
+{
+    const struct host *host = &engine->host;
+    if (publication->payload && host->publish(host->context, publication))
+        return true;
+    host->release(host->context, publication->payload);
+    return false;
+}
+
 void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
                  size_t size)
 {
     if (engine->stopping)
         return;
-    const struct host_reply reply = {
+    const struct host_publication reply = {
         .client = &to->client,
-        .subscribed = engine->options.reply_to_subscribers,
+        .to_subscribers = engine->options.reply_to_subscribers,
         .topic = to->topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
         .qos = lower_qos(to->qos, engine->options.qos),
+        .expiry = engine->options.reply_expiry,
+        .content_type = "application/json",
         .status = status,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
-        .expiry = engine->options.reply_expiry,
     };
-    if (reply.payload && engine->host.reply(engine->host.context, &reply)) {
+    if (answer_publish(engine, &reply))
         engine->counters.replies++;
-        return;
-    }
-    engine->host.release(engine->host.context, reply.payload);
-    count_dropped(engine, "a reply", to->topic);
+    else
+        count_dropped(engine, "a reply", to->topic);
 }
 
 /* Whether what the call comes to is written into the reply. */
@@ -137,21 +145,21 @@ static bool announce(struct engine *engine, const rpc_call *call, const char *to
 {
     if (engine->stopping)
         return false;
-    const struct host_event event = {
+    const struct host_publication event = {
         .client = call ? call->exchange->message->client : NULL,
+        .to_subscribers = true,
         .topic = topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
         .qos = engine->options.qos,
         .retain = retain,
     };
-    if (event.payload && engine->host.announce(engine->host.context, &event)) {
+    const bool sent = answer_publish(engine, &event);
+    if (sent)
         engine->counters.events++;
-        return true;
-    }
-    engine->host.release(engine->host.context, event.payload);
-    count_dropped(engine, "an event", topic);
-    return false;
+    else
+        count_dropped(engine, "an event", topic);
+    return sent;
 }
 
 struct writer answer_writer(struct engine *engine)

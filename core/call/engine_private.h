@@ -310,6 +310,10 @@ void answer_close_batch(struct exchange *exchange);
 void answer_set_aside(rpc_call *call);
 void answer_gather(struct exchange *exchange);
 
+/* Publishes. Whether or not that works, the payload is not the caller's any more; NULL stands for no memory.
+ */
+bool answer_publish(struct engine *engine, const struct host_publication *publication);
+
 /* Sends a reply, a copy of text. */
 void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
                  size_t size);

@@ -75,8 +75,12 @@ static void take_head(struct fake_host *fake, struct fake_message *place, const 
     place->qos = qos;
 }
 
-static void take_correlation(struct fake_message *place, const struct host_reply *sent)
+static void take_properties(struct fake_message *place, const struct host_publication *sent)
 {
+    snprintf(place->status, sizeof place->status, "%s", sent->status ? sent->status : "");
+    snprintf(place->response_topic, sizeof place->response_topic, "%s",
+             sent->response_topic ? sent->response_topic : "");
+    place->expiry = sent->expiry;
     place->has_correlation = sent->correlation != NULL;
     place->correlation_size = sent->correlation_size;
     const size_t kept = sent->correlation_size < FAKE_BYTES ? sent->correlation_size : FAKE_BYTES;
@@ -84,36 +88,24 @@ static void take_correlation(struct fake_message *place, const struct host_reply
         memcpy(place->correlation, sent->correlation, kept);
 }
 
-static bool reply(void *context, const struct host_reply *sent)
+/* A message with a status is a reply; others to subscribers are events. */
+static bool publish(void *context, const struct host_publication *sent)
 {
     struct fake_host *fake = context;
-    expect(fake, sent->payload && sent->size, "a reply without a payload");
-    expect(fake, sent->client && sent->status, "a reply without a client or a status");
+    const bool is_event = sent->to_subscribers && !sent->status;
+    expect(fake, sent->payload && sent->size, "a message without a payload");
+    expect(fake, sent->to_subscribers || sent->client, "a message to no client");
+    expect(fake, sent->to_subscribers || !sent->retain, "a retained message to a client");
     if (fake->drop)
         return false;
-    struct fake_message *place = next_place(&fake->replies);
+    struct fake_message *place = next_place(is_event ? &fake->events : &fake->replies);
     take_head(fake, place, sent->topic, sent->client, sent->qos);
     take_payload(fake, place, sent->payload, sent->size);
     if (!place)
         return true;
-    snprintf(place->status, sizeof place->status, "%s", sent->status);
-    take_correlation(place, sent);
-    place->expiry = sent->expiry;
-    place->subscribed = sent->subscribed;
-    return true;
-}
-
-static bool announce(void *context, const struct host_event *sent)
-{
-    struct fake_host *fake = context;
-    expect(fake, sent->payload && sent->size, "an event without a payload");
-    if (fake->drop)
-        return false;
-    struct fake_message *place = next_place(&fake->events);
-    take_head(fake, place, sent->topic, sent->client, sent->qos);
-    take_payload(fake, place, sent->payload, sent->size);
-    if (place)
-        place->retain = sent->retain;
+    take_properties(place, sent);
+    place->retain = sent->retain;
+    place->subscribed = sent->to_subscribers;
     return true;
 }
 
@@ -207,10 +199,10 @@ void fake_host_open(struct fake_host *fake)
     fake->monotonic = 1000000000;
     fake->host = (struct host){
         .context = fake,
+        .counters_topic = "$SYS/broker/rpc",
         .allocate = allocate,
         .release = release,
-        .reply = reply,
-        .announce = announce,
+        .publish = publish,
         .log = log_line,
         .topic_matches = topic_matches,
         .user_property = user_property,

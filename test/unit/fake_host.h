@@ -26,11 +26,12 @@ struct fake_message {
     size_t size;
     int qos;
     bool retain;
-    bool subscribed; /* the reply goes to whoever has subscribed */
+    bool subscribed; /* the message goes to all who have subscribed */
     bool has_client;
     const void *connection;  /* of the client; only ever compared */
     char client[FAKE_BYTES]; /* its id */
     char status[FAKE_BYTES + 1];
+    char response_topic[FAKE_TOPIC];
     bool has_correlation;
     char correlation[FAKE_BYTES];
     size_t correlation_size;
@@ -55,7 +56,7 @@ struct fake_host {
     uint64_t monotonic;
     uint64_t step;                /* what the monotonic clock moves with each look at it */
     const char *property, *value; /* the only user property of every message; NULL: none */
-    bool drop;                    /* reply() and announce() take nothing */
+    bool drop;                    /* publish() takes nothing */
     bool no_memory;               /* allocate() has none */
 
     /* For tests to read. */
