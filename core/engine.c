@@ -13,14 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_TEXT = 512, LOG_LINE = 640 }; /* bytes; the broker itself cuts its lines at 1000 */
-
 enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
 
 /* What is known by its place in an order is only forgotten by its client, or to make room. */
 static void prepare_memory(struct engine *engine)
 {
-    const struct engine_options *options = &engine->options;
+    const struct engine_options *options = &engine->env.options;
     engine->seed = digest_seed();
     engine->duplicates = (struct reply_cache){.max_entries = options->duplicate_entries,
                                               .max_bytes = options->duplicate_bytes,
@@ -38,10 +36,10 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     struct engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return NULL;
-    engine->options = *options;
-    engine->host = *host;
+    engine->env.options = *options;
+    engine->env.host = *host;
     if (!host->counters_topic)
-        engine->options.sys_interval = 0;
+        engine->env.options.sys_interval = 0;
     engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc(options->max_reply);
     engine->pool = pool_create(options->workers, host->wake, host->context);
@@ -57,7 +55,7 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
                        char why[ENGINE_WHY])
 {
     _Static_assert((int)ENGINE_WHY == (int)REGISTRY_WHY, "the registry explains into the engine's buffer");
-    return registry_add(&engine->registry, engine, engine->options.prefix, module, module_options, why);
+    return registry_add(&engine->registry, engine, engine->env.options.prefix, module, module_options, why);
 }
 
 /* Explains; returns false, so that callers can return it. */
@@ -82,7 +80,7 @@ static struct registry_method *find_word(const struct engine *engine, const char
 
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 {
-    const char *word = engine->options.jsonrpc_methods;
+    const char *word = engine->env.options.jsonrpc_methods;
     const bool all = text_has_word(word, "*");
     struct registry_method *method;
     for (method = engine->registry.methods; all && method; method = method->hh.next)
@@ -101,9 +99,9 @@ bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 
 void engine_stop(struct engine *engine)
 {
-    if (!engine || engine->stopping)
+    if (!engine || engine->env.stopping)
         return;
-    engine->stopping = true;
+    engine->env.stopping = true;
     task_stop(engine);
 }
 
@@ -123,14 +121,9 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     return ended;
 }
 
-uint64_t engine_now(const struct engine *engine)
-{
-    return engine->host.monotonic_clock(engine->host.context);
-}
-
 const struct engine_counters *engine_counters(const struct engine *engine)
 {
-    return &engine->counters;
+    return &engine->env.counters;
 }
 
 void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
@@ -141,83 +134,39 @@ void engine_each_method(const struct engine *engine, void (*visit)(const rpc_met
         visit(method->declared, context);
 }
 
-/* ---- The log ---- */
-
-static void log_text(struct engine *engine, rpc_log_level level, const char *text)
-{
-    char line[LOG_LINE];
-    char safe[LOG_LINE];
-    snprintf(line, sizeof line, "%s: %s", engine->options.prefix, text);
-    engine->host.log(engine->host.context, level, text_printable(line, safe, sizeof safe));
-}
-
-/* Each level has its gate: what is logged at debug must not keep warnings back. */
-static void log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
-                        va_list arguments)
-{
-    struct gate *gate = &gates[level];
-    char text[LOG_TEXT];
-    if (!gate_passes(gate, engine_now(engine)))
-        return;
-    const uint64_t held = gate_take_held(gate);
-    if (held) {
-        snprintf(text, sizeof text, "%" PRIu64 " lines were held back", held);
-        log_text(engine, level, text);
-    }
-    vsnprintf(text, sizeof text, format, arguments);
-    log_text(engine, level, text);
-}
-
-void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    log_through(engine, engine->gates, level, format, arguments);
-    va_end(arguments);
-}
-
-void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
-                        ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    log_through(engine, gates, level, format, arguments);
-    va_end(arguments);
-}
-
 /* ---- Messages ---- */
 
 bool engine_serves(const struct engine *engine, const char *topic)
 {
     const char *method;
-    const enum topic_kind kind = topic_classify(engine->options.prefix, topic, &method);
-    return kind != TOPIC_FOREIGN && (kind != TOPIC_REPLY || engine->options.reply_to_subscribers);
+    const enum topic_kind kind = topic_classify(engine->env.options.prefix, topic, &method);
+    return kind != TOPIC_FOREIGN && (kind != TOPIC_REPLY || engine->env.options.reply_to_subscribers);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
 {
-    return !engine->options.guard_events ||
-           (client->user && text_has_word(engine->options.event_publishers, client->user));
+    return !engine->env.options.guard_events ||
+           (client->user && text_has_word(engine->env.options.event_publishers, client->user));
 }
 
 static enum engine_verdict refuse(struct engine *engine, const struct host_message *message)
 {
-    engine->counters.refused++;
-    engine_log(engine, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", message->client->id,
-               message->topic);
+    engine->env.counters.refused++;
+    env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s",
+            message->client->id, message->topic);
     return ENGINE_REFUSE;
 }
 
 static bool may_call(const struct engine *engine, const struct host_client *client)
 {
-    return !client->bridge || engine->options.bridge_calls;
+    return !client->bridge || engine->env.options.bridge_calls;
 }
 
 static enum engine_verdict receive(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     const char *name = NULL;
-    const enum topic_kind kind = topic_classify(engine->options.prefix, message->topic, &name);
+    const enum topic_kind kind = topic_classify(engine->env.options.prefix, message->topic, &name);
     switch (kind) {
     case TOPIC_CALL:
     case TOPIC_REQUEST:
@@ -227,8 +176,8 @@ static enum engine_verdict receive(struct engine *engine, const struct host_mess
     case TOPIC_RESPONSE:
         return client->bridge ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_REPLY:
-        return client->bridge || !engine->options.reply_to_subscribers ? ENGINE_PASS
-                                                                       : refuse(engine, message);
+        return client->bridge || !engine->env.options.reply_to_subscribers ? ENGINE_PASS
+                                                                           : refuse(engine, message);
     case TOPIC_EVENT:
         return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_FOREIGN:
@@ -248,7 +197,7 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
 {
     dedup_drop_waiting(engine, ending->connection);
-    clients_ended(&engine->clients, ending, engine_now(engine));
+    clients_ended(&engine->clients, ending, env_now(&engine->env));
     if (!engine->connections)
         return;
     exchange_caller_ended(engine, ending);
@@ -263,9 +212,10 @@ static bool publish_counter(struct engine *engine, const char *level, uint64_t v
 {
     char topic[TOPIC_PREFIX_MAX + 128];
     char digits[24];
-    snprintf(topic, sizeof topic, "%s/%s/%s", engine->host.counters_topic, engine->options.prefix, level);
+    snprintf(topic, sizeof topic, "%s/%s/%s", engine->env.host.counters_topic, engine->env.options.prefix,
+             level);
     const int length = snprintf(digits, sizeof digits, "%" PRIu64, value);
-    void *payload = engine->host.allocate(engine->host.context, (size_t)length);
+    void *payload = engine->env.host.allocate(engine->env.host.context, (size_t)length);
     if (payload)
         memcpy(payload, digits, (size_t)length);
     return answer_publish(engine, &(const struct host_publication){.to_subscribers = true,
@@ -277,7 +227,7 @@ static bool publish_counter(struct engine *engine, const char *level, uint64_t v
 
 static void publish_counters(struct engine *engine)
 {
-    const struct engine_counters *counters = &engine->counters;
+    const struct engine_counters *counters = &engine->env.counters;
     struct engine_counters *published = &engine->published;
 #define PUBLISH(member, level, text)                                                               \
     if (counters->member != published->member && publish_counter(engine, level, counters->member)) \
@@ -300,15 +250,15 @@ static uint64_t first_due(const struct heap *timers)
 /* An engine in which nothing happens has no counters to publish. */
 uint64_t engine_due(const struct engine *engine)
 {
-    const bool changed = memcmp(&engine->counters, &engine->published, sizeof engine->counters) != 0;
-    const uint64_t sys = changed && engine->options.sys_interval ? engine->sys_due : UINT64_MAX;
-    const uint64_t alarm = engine->stopping ? UINT64_MAX : first_due(&engine->alarms);
+    const bool changed = memcmp(&engine->env.counters, &engine->published, sizeof engine->env.counters) != 0;
+    const uint64_t sys = changed && engine->env.options.sys_interval ? engine->sys_due : UINT64_MAX;
+    const uint64_t alarm = engine->env.stopping ? UINT64_MAX : first_due(&engine->alarms);
     return earlier(sys, earlier(first_due(&engine->deadlines), alarm));
 }
 
 void engine_tick(struct engine *engine)
 {
-    const uint64_t now = engine_now(engine);
+    const uint64_t now = env_now(&engine->env);
     task_collect(engine);
     task_expire(engine, now);
     timers_run(engine, now);
@@ -318,8 +268,8 @@ void engine_tick(struct engine *engine)
         reply_cache_expire(&engine->duplicates, now);
         clients_expire(&engine->clients, now);
     }
-    if (!engine->options.sys_interval || now < engine->sys_due)
+    if (!engine->env.options.sys_interval || now < engine->sys_due)
         return;
-    engine->sys_due = now + engine->options.sys_interval;
+    engine->sys_due = now + engine->env.options.sys_interval;
     publish_counters(engine);
 }

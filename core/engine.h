@@ -6,60 +6,9 @@
 #ifndef CORE_ENGINE_H
 #define CORE_ENGINE_H
 
-#include "host.h"
+#include "base/env.h"
 
 #include <mosquitto_rpc.h>
-
-/* The counters: X(member, last level of its topic, what it counts). */
-#define ENGINE_COUNTERS(X)                                                         \
-    X(calls, "calls", "calls of registered methods")                               \
-    X(errors, "errors", "calls of registered methods that ended with an error")    \
-    X(unknown, "unknown", "calls of methods that nobody registered")               \
-    X(replies, "replies", "replies sent")                                          \
-    X(events, "events", "events announced, those of errors included")              \
-    X(duplicates, "duplicates", "calls that came again and were not run again")    \
-    X(limited, "limited", "messages of clients that call too often")               \
-    X(suppressed, "suppressed", "errors that were not announced, being too many")  \
-    X(refused, "refused", "forged events and replies that were refused")           \
-    X(dropped, "dropped", "replies and events that could not be sent")             \
-    X(timeouts, "timeouts", "calls whose deadline passed")                         \
-    X(cancelled, "cancelled", "calls that were given up, their caller being gone") \
-    X(overloaded, "overloaded", "calls for which there was no place to wait")      \
-    X(late, "late", "results of work that nobody waited for any more")             \
-    X(slow, "slow", "calls that took longer than slow_call")
-
-struct engine_counters {
-#define COUNTER(member, level, text) uint64_t member;
-    ENGINE_COUNTERS(COUNTER)
-#undef COUNTER
-};
-
-/* How an engine is to behave. What pointers point at outlives the engine. */
-struct engine_options {
-    const char *prefix;
-    int qos;                           /* 0..2: highest of replies, that of events */
-    size_t max_payload, max_reply;     /* bytes, at least 1 */
-    uint32_t reply_expiry;             /* seconds; 0: never */
-    bool forward_calls;                /* calls are delivered to subscribers as well */
-    bool forward_unknown;              /* unknown methods are somebody else's */
-    const char *response_topic_filter; /* a topic filter */
-    bool guard_events;
-    const char *event_publishers; /* user names, separated by spaces */
-    bool bridge_calls;
-    int max_batch;                             /* calls in a batch, at least 1 */
-    const char *jsonrpc_methods;               /* names, separated by spaces; "*" is all */
-    bool reply_to_subscribers;                 /* replies go to whoever has subscribed to their topic */
-    uint64_t duplicate_window;                 /* nanoseconds; 0: duplicates are not looked for */
-    size_t duplicate_entries, duplicate_bytes; /* at least 1 */
-    uint64_t redelivery_guard;                 /* nanoseconds; 0: there is none */
-    uint32_t rate_limit, rate_burst;           /* calls a second of one client, calls at once; 0: no limit */
-    uint32_t error_rate;                       /* announced errors a second; 0: no limit */
-    unsigned workers;                          /* threads for work, at least 1 */
-    size_t max_pending;                        /* calls that wait, at least 1 */
-    uint32_t timeout, timeout_max;             /* ms, at least 1; the most is what a caller may ask for */
-    uint64_t slow_call;                        /* nanoseconds; 0: no handler is too slow */
-    uint64_t sys_interval;                     /* nanoseconds; 0: no counters */
-};
 
 /* What becomes of the message. */
 enum engine_verdict {

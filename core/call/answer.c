@@ -22,15 +22,15 @@ static int lower_qos(int one, int other)
 
 static void count_dropped(struct engine *engine, const char *what, const char *topic)
 {
-    engine->counters.dropped++;
-    engine_log(engine, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
+    engine->env.counters.dropped++;
+    env_log(&engine->env, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
 }
 
 /* ---- Replies ---- */
 
 static char *copy_payload(struct engine *engine, const char *text, size_t size)
 {
-    char *payload = engine->host.allocate(engine->host.context, size);
+    char *payload = engine->env.host.allocate(engine->env.host.context, size);
     if (payload)
         memcpy(payload, text, size);
     return payload;
@@ -38,7 +38,7 @@ static char *copy_payload(struct engine *engine, const char *text, size_t size)
 
 bool answer_publish(struct engine *engine, const struct host_publication *publication)
 {
-    const struct host *host = &engine->host;
+    const struct host *host = &engine->env.host;
     if (publication->payload && host->publish(host->context, publication))
         return true;
     host->release(host->context, publication->payload);
@@ -48,23 +48,23 @@ bool answer_publish(struct engine *engine, const struct host_publication *public
 void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
                  size_t size)
 {
-    if (engine->stopping)
+    if (engine->env.stopping)
         return;
     const struct host_publication reply = {
         .client = &to->client,
-        .to_subscribers = engine->options.reply_to_subscribers,
+        .to_subscribers = engine->env.options.reply_to_subscribers,
         .topic = to->topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
-        .qos = lower_qos(to->qos, engine->options.qos),
-        .expiry = engine->options.reply_expiry,
+        .qos = lower_qos(to->qos, engine->env.options.qos),
+        .expiry = engine->env.options.reply_expiry,
         .content_type = "application/json",
         .status = status,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
     };
     if (answer_publish(engine, &reply))
-        engine->counters.replies++;
+        engine->env.counters.replies++;
     else
         count_dropped(engine, "a reply", to->topic);
 }
@@ -117,7 +117,7 @@ static struct writer outcome_writer(const rpc_call *call)
 /* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
 static bool keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
 {
-    if (exchange->fragments_size + out->used > exchange->engine->options.max_reply)
+    if (exchange->fragments_size + out->used > exchange->engine->env.options.max_reply)
         return false;
     place->text = arena_copy(&exchange->arena, out->out, out->used);
     place->size = place->text ? out->used : 0;
@@ -143,7 +143,7 @@ static bool keep_outcome(rpc_call *call, const struct writer *out)
 static bool announce(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
                      const char *text, size_t size)
 {
-    if (engine->stopping)
+    if (engine->env.stopping)
         return false;
     const struct host_publication event = {
         .client = call ? call->exchange->message->client : NULL,
@@ -151,12 +151,12 @@ static bool announce(struct engine *engine, const rpc_call *call, const char *to
         .topic = topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
-        .qos = engine->options.qos,
+        .qos = engine->env.options.qos,
         .retain = retain,
     };
     const bool sent = answer_publish(engine, &event);
     if (sent)
-        engine->counters.events++;
+        engine->env.counters.events++;
     else
         count_dropped(engine, "an event", topic);
     return sent;
@@ -164,7 +164,7 @@ static bool announce(struct engine *engine, const rpc_call *call, const char *to
 
 struct writer answer_writer(struct engine *engine)
 {
-    return writer_make(engine->scratch, engine->options.max_reply);
+    return writer_make(engine->scratch, engine->env.options.max_reply);
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
@@ -255,10 +255,10 @@ static bool announce_failure(rpc_call *call, const struct telling *telling)
 /* Errors that nobody asked for are limited over all: whoever listens to them must not drown. */
 static bool may_announce_error(struct engine *engine)
 {
-    const uint32_t rate = engine->options.error_rate;
-    if (!rate || bucket_take(&engine->errors_bucket, engine_now(engine), rate, rate, 1))
+    const uint32_t rate = engine->env.options.error_rate;
+    if (!rate || bucket_take(&engine->errors, env_now(&engine->env), rate, rate, 1))
         return true;
-    engine->counters.suppressed++;
+    engine->env.counters.suppressed++;
     return false;
 }
 
@@ -288,16 +288,16 @@ static void does_not_fit(rpc_call *call, const char *code)
     call->exchange->overflowed = call->exchange->batch;
     if (call->exchange->overflowed)
         return;
-    call->engine->counters.dropped++;
-    engine_log(call->engine, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
-               call->name);
+    call->engine->env.counters.dropped++;
+    env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
+            call->name);
 }
 
 /* Tells a failure with as much detail as fits. */
 void answer_failure(rpc_call *call, rpc_status status)
 {
     if (call->method)
-        call->engine->counters.errors++;
+        call->engine->env.counters.errors++;
     struct telling telling = telling_of(call, status);
     if (!call->exchange->batch)
         call->exchange->status = telling.code;
@@ -316,14 +316,14 @@ void answer_failure(rpc_call *call, rpc_status status)
 static void result_too_large(rpc_call *call)
 {
     answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %zu bytes",
-                                   call->engine->options.max_reply));
+                                   call->engine->env.options.max_reply));
 }
 
 /* A result that does not fit its own shape. */
 static void result_unfit(rpc_call *call, const char *why)
 {
-    engine_log(call->engine, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s", call->name,
-               why);
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s", call->name,
+            why);
     answer_failure(call, RPC_INTERNAL_ERROR);
 }
 
@@ -467,5 +467,5 @@ void answer_close_batch(struct exchange *exchange)
     if (exchange->call.asked)
         answer_failure(&exchange->call,
                        call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %zu bytes",
-                                 exchange->engine->options.max_reply));
+                                 exchange->engine->env.options.max_reply));
 }

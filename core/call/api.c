@@ -47,12 +47,12 @@ rpc_instance *rpc_call_instance(const rpc_call *call)
 
 const char *rpc_prefix(const rpc_instance *instance)
 {
-    return instance->engine->options.prefix;
+    return instance->engine->env.options.prefix;
 }
 
 double rpc_time(const rpc_instance *instance)
 {
-    const struct host *host = &instance->engine->host;
+    const struct host *host = &instance->engine->env.host;
     return host->wall_clock(host->context);
 }
 
@@ -74,7 +74,7 @@ char *rpc_printf(rpc_call *call, const char *format, ...)
 
 static rpc_status handler_fault(const rpc_call *call, const char *code, const char *why)
 {
-    engine_log(call->engine, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -88,7 +88,7 @@ static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape 
     struct writer writer = answer_writer(call->engine);
     if (encode_shape(shape, data, &writer, why) == RPC_OK)
         return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
-    engine_log(call->engine, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name, why);
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name, why);
     return NULL;
 }
 
@@ -149,20 +149,21 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {
     struct engine *engine = instance->engine;
-    if (engine->stopping)
+    if (engine->env.stopping)
         return RPC_CANCELLED;
     const struct registry_event *found = registry_find_event(&engine->registry, event);
     if (!found || found->instance != instance || !found->declared->data) {
-        engine_log(engine, RPC_LOG_ERROR, "module %s announced %.128s, which it does not declare with data",
-                   instance->module->name, event);
+        env_log(&engine->env, RPC_LOG_ERROR,
+                "module %s announced %.128s, which it does not declare with data", instance->module->name,
+                event);
         return RPC_INTERNAL_ERROR;
     }
     char why[FIELDS_WHY];
     const rpc_status status = answer_announce(engine, call, found, data, why);
     if (status != RPC_INVALID_PARAMS)
         return status;
-    engine_log(engine, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
-               instance->module->name, event, why);
+    env_log(&engine->env, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
+            instance->module->name, event, why);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -173,5 +174,6 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    engine_log_through(instance->engine, instance->gates, level, "%s: %s", instance->module->name, text);
+    env_log_limited(&instance->engine->env, &instance->log_limit, level, "%s: %s", instance->module->name,
+                    text);
 }

@@ -129,17 +129,17 @@ rpc_status call_check_outcome(rpc_call *call, rpc_status status)
     const bool known = (int)status >= RPC_OK && (int)status < RPC_STATUS_COUNT_;
     if (known && (status != RPC_RAISED || call->failure.status == RPC_RAISED))
         return status;
-    engine_log(call->engine, RPC_LOG_ERROR, "method %s returned %d without raising an error", call->name,
-               (int)status);
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s returned %d without raising an error", call->name,
+            (int)status);
     return RPC_INTERNAL_ERROR;
 }
 
 bool call_stays_open(const rpc_call *call, rpc_status returned)
 {
     if (call->task && returned != RPC_PENDING)
-        engine_log(call->engine, RPC_LOG_ERROR,
-                   "method %s kept its call open and returned %d: the call stays open", call->name,
-                   (int)returned);
+        env_log(&call->engine->env, RPC_LOG_ERROR,
+                "method %s kept its call open and returned %d: the call stays open", call->name,
+                (int)returned);
     return call->task != NULL;
 }
 
@@ -156,25 +156,14 @@ static rpc_status run(rpc_call *call, const void *params)
     return call_stays_open(call, status) ? RPC_PENDING : call_check_outcome(call, status);
 }
 
-void call_check_time(struct engine *engine, const char *what, const char *name, uint64_t start)
-{
-    const uint64_t taken = engine_now(engine) - start;
-    if (taken <= engine->options.slow_call)
-        return;
-    engine->counters.slow++;
-    engine_log(engine, RPC_LOG_WARNING,
-               "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it", what, name,
-               taken / 1000000);
-}
-
 static rpc_status run_timed(rpc_call *call, const void *params)
 {
     struct engine *engine = call->engine;
-    if (!engine->options.slow_call)
+    if (!engine->env.options.slow_call)
         return run(call, params);
-    const uint64_t start = call->item ? engine_now(engine) : exchange_now(call->exchange);
+    const uint64_t start = call->item ? env_now(&engine->env) : exchange_now(call->exchange);
     const rpc_status status = run(call, params);
-    call_check_time(engine, "method", call->name, start);
+    env_check_time(&engine->env, "method", call->name, start);
     return status;
 }
 
@@ -183,16 +172,16 @@ static rpc_status run_timed(rpc_call *call, const void *params)
 static rpc_status warn_of_unknown(const rpc_call *call)
 {
     struct engine *engine = call->engine;
-    engine->counters.unknown++;
-    engine_log(engine, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
-               call->exchange->message->client->id, call->name);
+    engine->env.counters.unknown++;
+    env_log(&engine->env, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
+            call->exchange->message->client->id, call->name);
     return RPC_METHOD_NOT_FOUND;
 }
 
 void call_refuse(rpc_call *call, rpc_status status)
 {
     if (call->method)
-        call->engine->counters.calls++;
+        call->engine->env.counters.calls++;
     answer_failure(call, status);
 }
 
@@ -203,7 +192,7 @@ void call_finish(rpc_call *call, rpc_status status)
         call_refuse(call, status);
         return;
     }
-    call->engine->counters.calls++;
+    call->engine->env.counters.calls++;
     answer_success(call);
 }
 

@@ -14,7 +14,7 @@
 #include "call/connections.h"
 #include "dedup/clients.h"
 #include "engine.h"
-#include "base/bucket.h"
+#include "base/env.h"
 #include "call/jsonrpc.h"
 #include "work/slots.h"
 #include "work/pool.h"
@@ -23,13 +23,11 @@
 #include "call/topic.h"
 
 struct engine {
-    struct engine_options options;
-    struct host host;
+    struct env env;
     struct registry registry;
     char *error_topic; /* {prefix}/event/error */
 
-    struct gate gates[RPC_LOG_ERROR + 1]; /* for its own log lines, by level */
-    uint64_t errors_bucket;               /* the token bucket of announced errors */
+    struct bucket errors; /* announced errors */
 
     uint64_t seed;                          /* of digests */
     struct reply_cache duplicates, ordered; /* by identity; by their place in a client's order */
@@ -45,14 +43,13 @@ struct engine {
     struct heap deadlines;          /* of tasks */
     struct heap alarms;             /* of modules */
     struct rpc_timer *running;      /* the one whose handler runs now; NULL: none */
-    bool stopping;                  /* nothing leaves any more */
 
     char *scratch;          /* max_reply bytes, where an event is written before it becomes a payload */
     char *spare_reply;      /* likewise for the next reply; NULL: in use */
     struct exchange *spare; /* the memory of the last exchange, for the next one; or NULL */
 
-    struct engine_counters counters, published; /* published: as the $SYS topics last said */
-    uint64_t sys_due, expire_due;               /* monotonic nanoseconds */
+    struct engine_counters published; /* as last published */
+    uint64_t sys_due, expire_due;     /* monotonic nanoseconds */
 };
 
 /* Where a reply goes. */
@@ -288,9 +285,6 @@ bool call_stays_open(const rpc_call *call, rpc_status returned);
 /* What a handler or done returned. What it may not return is its fault, and becomes internal_error. */
 rpc_status call_check_outcome(rpc_call *call, rpc_status status);
 
-/* Logs a function of a module that has taken too long, since start. */
-void call_check_time(struct engine *engine, const char *what, const char *name, uint64_t start);
-
 /* Notes why a call fails and returns status. message may be NULL: no memory for one. */
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -328,17 +322,5 @@ struct writer answer_writer(struct engine *engine);
  */
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
                            const void *data, char why[FIELDS_WHY]);
-
-/*
- * engine.c: log lines, whose text may be hostile. Every line that a caller can cause passes a gate: the
- * engine's own, or that of the module whose handler writes it.
- */
-void engine_log(struct engine *engine, rpc_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void engine_log_through(struct engine *engine, struct gate *gates, rpc_log_level level, const char *format,
-                        ...) __attribute__((format(printf, 4, 5)));
-
-/* The time of the host's clock that never goes back, nanoseconds. */
-uint64_t engine_now(const struct engine *engine);
 
 #endif

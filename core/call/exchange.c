@@ -21,7 +21,7 @@
  */
 static char *take_reply_buffer(struct engine *engine)
 {
-    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(engine->options.max_reply);
+    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(engine->env.options.max_reply);
     engine->spare_reply = NULL;
     return buffer;
 }
@@ -40,7 +40,7 @@ static void take_up_reply(struct exchange *exchange)
     if (exchange->out.out)
         return;
     char *buffer = take_reply_buffer(exchange->engine);
-    exchange->out = writer_make(buffer, buffer ? exchange->engine->options.max_reply : 0);
+    exchange->out = writer_make(buffer, buffer ? exchange->engine->env.options.max_reply : 0);
 }
 
 static void put_down_reply(struct exchange *exchange)
@@ -61,7 +61,7 @@ static struct exchange *allocate(struct engine *engine)
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
-    exchange->out = writer_make(buffer, engine->options.max_reply);
+    exchange->out = writer_make(buffer, engine->env.options.max_reply);
     return exchange;
 }
 
@@ -115,13 +115,13 @@ void exchange_release(struct exchange *exchange)
 uint64_t exchange_now(struct exchange *exchange)
 {
     if (!exchange->now)
-        exchange->now = engine_now(exchange->engine);
+        exchange->now = env_now(&exchange->engine->env);
     return exchange->now;
 }
 
 double exchange_time(struct exchange *exchange)
 {
-    const struct host *host = &exchange->engine->host;
+    const struct host *host = &exchange->engine->env.host;
     if (exchange->time == 0)
         exchange->time = host->wall_clock(host->context);
     return exchange->time;
@@ -201,9 +201,10 @@ static rpc_status take_timeout(rpc_call *call)
 {
     struct engine *engine = call->engine;
     struct exchange *exchange = call->exchange;
-    const uint32_t max = engine->options.timeout_max;
+    const uint32_t max = engine->env.options.timeout_max;
     char text[12];
-    if (!engine->host.user_property(engine->host.context, exchange->message, "timeout-ms", text, sizeof text))
+    if (!engine->env.host.user_property(engine->env.host.context, exchange->message, "timeout-ms", text,
+                                        sizeof text))
         return RPC_OK;
     const size_t digits = strspn(text, "0123456789");
     const bool whole = digits && !text[digits] && digits < sizeof text - 1;
@@ -255,25 +256,25 @@ static uint32_t count_calls(const struct exchange *exchange)
 static bool is_told(struct exchange *exchange, uint64_t now)
 {
     enum { LEAST = 100, TIMES = 10 };
-    const uint32_t rate = TIMES * exchange->engine->options.rate_limit;
+    const uint32_t rate = TIMES * exchange->engine->env.options.rate_limit;
     const uint32_t max = rate > LEAST ? rate : LEAST;
-    return bucket_take(&exchange->client->refusals_bucket, now, max, max, 1);
+    return bucket_take(&exchange->client->refusals, now, max, max, 1);
 }
 
 static bool is_over_its_rate(struct exchange *exchange, bool *told)
 {
     struct engine *engine = exchange->engine;
-    const struct engine_options *options = &engine->options;
+    const struct engine_options *options = &engine->env.options;
     if (!options->rate_limit)
         return false;
     const uint64_t now = exchange_now(exchange);
     exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
-    if (!exchange->client || bucket_take(&exchange->client->calls_bucket, now, options->rate_limit,
+    if (!exchange->client || bucket_take(&exchange->client->calls, now, options->rate_limit,
                                          options->rate_burst, count_calls(exchange)))
         return false;
-    engine->counters.limited++;
-    engine_log(engine, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
-               exchange->message->client->id);
+    engine->env.counters.limited++;
+    env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
+            exchange->message->client->id);
     *told = is_told(exchange, now);
     return true;
 }
@@ -379,8 +380,9 @@ static bool can_be_sent(const struct exchange *exchange)
         return true;
     if (clients_has_other(&engine->clients, id, exchange->gone ? NULL : exchange->connection->id))
         return false;
-    return !exchange->gone || (exchange->session_waits && exchange->to.qos > 0 && engine->options.qos > 0 &&
-                               clients_may_queue(&engine->clients, id, engine_now(engine)));
+    return !exchange->gone ||
+           (exchange->session_waits && exchange->to.qos > 0 && engine->env.options.qos > 0 &&
+            clients_may_queue(&engine->clients, id, env_now(&engine->env)));
 }
 
 static void send_reply(const struct exchange *exchange)
@@ -446,7 +448,7 @@ static void note_connection(const struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
     if (engine->connections)
-        clients_meet_again(&engine->clients, exchange->message->client, engine_now(engine));
+        clients_meet_again(&engine->clients, exchange->message->client, env_now(&engine->env));
 }
 
 /*
@@ -480,19 +482,19 @@ static void handle(struct exchange *exchange, rpc_status status)
 static enum engine_verdict verdict(const struct exchange *exchange)
 {
     const bool known = exchange->method || exchange->kind == TOPIC_JSONRPC;
-    return known && exchange->engine->options.forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
+    return known && exchange->engine->env.options.forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
 }
 
 static enum engine_verdict handle_named(struct engine *engine, const struct host_message *message,
                                         enum topic_kind kind, const char *name)
 {
-    if (kind != TOPIC_JSONRPC && engine->options.forward_unknown &&
+    if (kind != TOPIC_JSONRPC && engine->env.options.forward_unknown &&
         !registry_find_method(&engine->registry, name))
         return ENGINE_PASS;
     struct exchange *exchange = create(engine, message, kind, name);
     if (!exchange) {
-        engine->counters.dropped++;
-        engine_log(engine, RPC_LOG_ERROR, "no memory for a call");
+        engine->env.counters.dropped++;
+        env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
     const bool passed = payload_is_for_others(exchange);

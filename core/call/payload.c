@@ -18,7 +18,7 @@ static rpc_call *as_a_whole(struct exchange *exchange)
 /* A batch that nothing is wrong with as a whole. */
 static rpc_status take_batch(struct exchange *exchange, const cJSON *calls)
 {
-    const int max = exchange->engine->options.max_batch;
+    const int max = exchange->engine->env.options.max_batch;
     const int count = cJSON_GetArraySize(calls);
     if (count > max)
         return call_fail(as_a_whole(exchange), RPC_INVALID_REQUEST, "the batch has %d calls, the most is %d",
@@ -195,7 +195,7 @@ static bool takes_bytes(const struct exchange *exchange)
 static rpc_status take_payload(struct exchange *exchange)
 {
     const size_t size = exchange->message->size;
-    const size_t max = exchange->engine->options.max_payload;
+    const size_t max = exchange->engine->env.options.max_payload;
     if (size > max)
         return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
                          size, max);
@@ -232,7 +232,7 @@ static bool is_for_another(const struct exchange *exchange, const cJSON *item)
 /* It is asked before anything else, since where others reply to is none of our business either. */
 bool payload_is_for_others(struct exchange *exchange)
 {
-    const struct engine_options *options = &exchange->engine->options;
+    const struct engine_options *options = &exchange->engine->env.options;
     if (!options->forward_unknown || exchange->kind != TOPIC_JSONRPC ||
         exchange->message->size > options->max_payload || parse(exchange) != RPC_OK)
         return false;

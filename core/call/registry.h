@@ -9,7 +9,7 @@
 #define HASH_NONFATAL_OOM 1
 
 #include "shape/fields.h"
-#include "base/bucket.h"
+#include "base/env.h"
 
 #include <uthash.h>
 
@@ -21,10 +21,10 @@ struct rpc_instance {
     struct engine *engine;
     const rpc_module *module;
     void *state;
-    struct gate gates[RPC_LOG_ERROR + 1]; /* for the log lines of its handlers, by level */
-    bool started;                         /* init was tried: fini is due */
-    bool abandoned;            /* work that has not returned may use its state: both are left alone */
-    struct rpc_instance *next; /* the one that was started before it */
+    struct log_limit log_limit; /* of the lines that its handlers write */
+    bool started;               /* init was tried: fini is due */
+    bool abandoned;             /* work that has not returned may use its state: both are left alone */
+    struct rpc_instance *next;  /* the one that was started before it */
 };
 
 struct registry_event {

@@ -11,9 +11,9 @@ static rpc_status malformed(struct exchange *exchange, const char *what)
     exchange->to.topic = NULL;
     exchange->id_json = NULL;
     if (exchange->method || exchange->kind == TOPIC_JSONRPC) /* or it was logged as unknown */
-        engine_log(exchange->engine, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
-                   exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
-                   what);
+        env_log(&exchange->engine->env, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
+                exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
+                what);
     return call_fail(&exchange->call, RPC_INVALID_REQUEST, "the call has %s", what);
 }
 
@@ -37,7 +37,7 @@ static bool has_own_replies(const struct exchange *exchange)
 /* NULL: no memory. */
 static const char *own_replies(struct exchange *exchange)
 {
-    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->options.prefix,
+    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->env.options.prefix,
                         exchange->message->client->id);
 }
 
@@ -57,9 +57,10 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const char *topic = message->response_topic;
     if (!can_be_replied_to(topic))
         return malformed(exchange, "a Response Topic that cannot be replied to");
-    if (!engine->host.topic_matches(engine->host.context, engine->options.response_topic_filter, topic))
+    if (!engine->env.host.topic_matches(engine->env.host.context, engine->env.options.response_topic_filter,
+                                        topic))
         return malformed(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->options.reply_to_subscribers && !is_own(exchange, topic))
+    if (engine->env.options.reply_to_subscribers && !is_own(exchange, topic))
         return malformed(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;
@@ -71,8 +72,8 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 /* {prefix}/call/{method}/response/ and its likes. NULL: no memory. */
 static const char *replies_of(struct exchange *exchange)
 {
-    const char *prefix = exchange->engine->options.prefix;
-    if (exchange->engine->options.reply_to_subscribers)
+    const char *prefix = exchange->engine->env.options.prefix;
+    if (exchange->engine->env.options.reply_to_subscribers)
         return own_replies(exchange);
     if (exchange->kind == TOPIC_JSONRPC)
         return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
@@ -81,7 +82,7 @@ static const char *replies_of(struct exchange *exchange)
 
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
-    if (exchange->engine->options.reply_to_subscribers && !has_own_replies(exchange))
+    if (exchange->engine->env.options.reply_to_subscribers && !has_own_replies(exchange))
         return malformed(exchange, what);
     const char *head = replies_of(exchange);
     const char *tail = arena_copy(&exchange->arena, token, size);

@@ -25,7 +25,7 @@ static struct engine *engine_of(const struct task *task)
 
 static rpc_status fault(const rpc_call *call, const char *what)
 {
-    engine_log(call->engine, RPC_LOG_ERROR, "method %s %s", call->name, what);
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s %s", call->name, what);
     return RPC_INTERNAL_ERROR;
 }
 
@@ -41,7 +41,7 @@ static rpc_status find_refusal(rpc_call *call)
         return fault(call, "keeps its call open, and has no done to end it");
     if (call->task)
         return fault(call, "keeps its call open twice");
-    if (call->over || call->engine->stopping)
+    if (call->over || call->engine->env.stopping)
         return RPC_CANCELLED;
     if (is_full(declared, call->method))
         return call_fail(call, RPC_OVERLOADED, "%u calls of the method are open, and that is the most",
@@ -52,7 +52,7 @@ static rpc_status find_refusal(rpc_call *call)
 /* Notes that the engine and not the handler is to blame for what the handler returns now. */
 static rpc_status refuse(rpc_call *call, rpc_status status)
 {
-    call->engine->counters.overloaded += status == RPC_OVERLOADED;
+    call->engine->env.counters.overloaded += status == RPC_OVERLOADED;
     call->refusal = status;
     return status;
 }
@@ -62,7 +62,7 @@ static uint64_t deadline_of(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
     const uint32_t own = call->method->declared->timeout;
-    const uint32_t usual = own ? own : call->engine->options.timeout;
+    const uint32_t usual = own ? own : call->engine->env.options.timeout;
     return exchange->now + (exchange->timeout ? exchange->timeout : usual) * UINT64_C(1000000);
 }
 
@@ -138,7 +138,7 @@ static void free_places(struct engine *engine)
 
 static bool is_crowded(const struct engine *engine)
 {
-    return engine->places.count >= engine->options.max_pending;
+    return engine->places.count >= engine->env.options.max_pending;
 }
 
 /* Whoever has most of the places gives one to whoever has fewer. */
@@ -186,7 +186,7 @@ static rpc_status keep_open(rpc_call *call, void *data, struct task **task)
     const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
     if (!has_place(engine, &owner))
         return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
-                         engine->options.max_pending);
+                         engine->env.options.max_pending);
     *task = make_task(call, &owner, data);
     return *task ? RPC_OK : RPC_INTERNAL_ERROR;
 }
@@ -223,7 +223,7 @@ rpc_status rpc_defer(rpc_call *call, void *data)
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
 {
     struct engine *engine = instance->engine;
-    if (engine->stopping)
+    if (engine->env.stopping)
         return RPC_CANCELLED;
     if (engine->backgrounds >= BACKGROUNDS_MAX)
         return RPC_OVERLOADED;
@@ -246,7 +246,7 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
 /* How often a status that the engine itself gives was given. */
 static void count(struct engine *engine, rpc_status outcome)
 {
-    struct engine_counters *counters = &engine->counters;
+    struct engine_counters *counters = &engine->env.counters;
     counters->timeouts += outcome == RPC_TIMEOUT;
     counters->cancelled += outcome == RPC_CANCELLED;
     counters->overloaded += outcome == RPC_OVERLOADED;
@@ -278,13 +278,13 @@ static rpc_status run_done(const struct task *task, rpc_status outcome)
 {
     struct engine *engine = engine_of(task);
     rpc_call *call = task->call;
-    const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
+    const uint64_t start_time = engine->env.options.slow_call ? env_now(&engine->env) : 0;
     set_busy(call, true);
     const rpc_status status =
         task->done(call, task->instance->state, task->job.data, outcome, call ? call->result : NULL);
     set_busy(call, false);
-    if (engine->options.slow_call)
-        call_check_time(engine, "done of", call ? call->name : task->instance->module->name, start_time);
+    if (engine->env.options.slow_call)
+        env_check_time(&engine->env, "done of", call ? call->name : task->instance->module->name, start_time);
     return status;
 }
 
@@ -450,8 +450,8 @@ void task_collect(struct engine *engine)
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;
-        engine->counters.late += task->told && task->call;
-        end(task, task->told ? task->outcome : engine->stopping ? RPC_CANCELLED : RPC_OK);
+        engine->env.counters.late += task->told && task->call;
+        end(task, task->told ? task->outcome : engine->env.stopping ? RPC_CANCELLED : RPC_OK);
     }
 }
 
@@ -505,6 +505,6 @@ bool task_finish(struct engine *engine, uint64_t patience)
     if (ended)
         pool_destroy(engine->pool);
     else
-        engine_log(engine, RPC_LOG_WARNING, "some work has not returned, and is left behind");
+        env_log(&engine->env, RPC_LOG_WARNING, "some work has not returned, and is left behind");
     return ended;
 }

@@ -2,8 +2,6 @@
 /* Callers and their sessions: see clients.h. */
 #include "dedup/clients.h"
 
-#include "base/bucket.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -226,7 +224,7 @@ bool clients_may_queue(struct clients *clients, const char *id, uint64_t now)
 {
     enum { RATE = 1, BURST = 100 };
     struct client *client = find_or_create_gone(clients, id);
-    return client && bucket_take(&client->queued_bucket, now, RATE, BURST, 1);
+    return client && bucket_take(&client->queued, now, RATE, BURST, 1);
 }
 
 /* ---- The ends of connections ---- */
@@ -364,8 +362,8 @@ struct cached_reply *clients_note(struct clients *clients, struct client *client
 
 static bool matters(const struct client *client, uint64_t now)
 {
-    return client->bound || client->order || client->calls_bucket > now || client->refusals_bucket > now ||
-           client->queued_bucket > now;
+    return client->bound || client->order || client->calls.full_at > now || client->refusals.full_at > now ||
+           client->queued.full_at > now;
 }
 
 void clients_expire(struct clients *clients, uint64_t now)

@@ -15,6 +15,7 @@
 #ifndef CORE_CLIENTS_H
 #define CORE_CLIENTS_H
 
+#include "base/bucket.h"
 #include "host.h"
 #include "dedup/reply_cache.h"
 
@@ -35,7 +36,7 @@ struct client {
     enum clients_session session;
     uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
-    uint64_t calls_bucket, refusals_bucket, queued_bucket; /* token buckets, see gate.h */
+    struct bucket calls, refusals, queued; /* calls; refusals sent; replies put into its session */
 
     struct cached_reply *bound;  /* calls that are forgotten with the session */
     struct cached_reply *order;  /* the last calls at QoS 1 and 2, in order, for the redelivery guard */

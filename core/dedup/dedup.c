@@ -143,7 +143,7 @@ static void wait_for(struct engine *engine, struct cached_reply *entry, const st
 
 void dedup_answer_again(const struct exchange *exchange, struct cached_reply *entry)
 {
-    exchange->engine->counters.duplicates++;
+    exchange->engine->env.counters.duplicates++;
     if (!entry->finished)
         wait_for(exchange->engine, entry, &exchange->to);
     else if (entry->reply && exchange->to.topic)
@@ -246,7 +246,7 @@ static struct cached_reply *find_in_order(struct exchange *exchange, bool sound,
 struct cached_reply *dedup_find_sent_again(struct exchange *exchange, bool sound)
 {
     struct engine *engine = exchange->engine;
-    if (!engine->options.redelivery_guard)
+    if (!engine->env.options.redelivery_guard)
         return NULL;
     if (exchange->message->qos > 0)
         return find_in_order(exchange, sound, exchange_now(exchange));

@@ -35,7 +35,7 @@ static const rpc_module *const *list_modules(rpc_call *call)
 
 static bool make_catalogue(rpc_call *call, struct catalogue *catalogue)
 {
-    *catalogue = (struct catalogue){list_modules(call), &call->engine->options};
+    *catalogue = (struct catalogue){list_modules(call), &call->engine->env.options};
     return catalogue->modules != NULL;
 }
 
@@ -50,7 +50,7 @@ static rpc_status raise_too_large(rpc_call *call)
 {
     return rpc_raise(call, "reply_too_large",
                      "the document is over %zu bytes: rpc.list and rpc.describe tell the same in parts",
-                     call->engine->options.max_reply);
+                     call->engine->env.options.max_reply);
 }
 
 static rpc_status copy_document(rpc_call *call, const struct writer *writer, struct document *document)

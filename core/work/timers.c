@@ -23,7 +23,7 @@ static rpc_timer *start(rpc_instance *instance, uint64_t after, uint64_t interva
                         void *data)
 {
     struct engine *engine = instance->engine;
-    if (engine->stopping || engine->alarms.count >= TIMERS_MAX)
+    if (engine->env.stopping || engine->alarms.count >= TIMERS_MAX)
         return NULL;
     rpc_timer *timer = calloc(1, sizeof *timer);
     if (!timer)
@@ -33,7 +33,7 @@ static rpc_timer *start(rpc_instance *instance, uint64_t after, uint64_t interva
     timer->data = data;
     timer->interval = interval;
     /* One that is started by a timer is not due in the same round, or it could go on for ever. */
-    if (heap_set(&engine->alarms, &timer->timer, engine_now(engine) + after + 1))
+    if (heap_set(&engine->alarms, &timer->timer, env_now(&engine->env) + after + 1))
         return timer;
     free(timer);
     return NULL;
@@ -72,7 +72,7 @@ static uint64_t next_moment(const rpc_timer *timer, uint64_t due, uint64_t now)
 /* Moved before it runs: that always works, while setting it afterwards could want for memory. */
 static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
 {
-    const uint64_t start_time = engine->options.slow_call ? engine_now(engine) : 0;
+    const uint64_t start_time = engine->env.options.slow_call ? env_now(&engine->env) : 0;
     if (timer->interval)
         heap_set(&engine->alarms, &timer->timer, next_moment(timer, timer->timer.key, now));
     else
@@ -80,8 +80,8 @@ static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
     engine->running = timer;
     timer->handler(timer->instance, timer->instance->state, timer->data);
     engine->running = NULL;
-    if (engine->options.slow_call)
-        call_check_time(engine, "a timer of", timer->instance->module->name, start_time);
+    if (engine->env.options.slow_call)
+        env_check_time(&engine->env, "a timer of", timer->instance->module->name, start_time);
     if (timer->interval && !timer->cancelled)
         return;
     heap_remove(&engine->alarms, &timer->timer);
@@ -92,7 +92,7 @@ static void run(struct engine *engine, rpc_timer *timer, uint64_t now)
 void timers_run(struct engine *engine, uint64_t now)
 {
     struct heap_node *first;
-    while (!engine->stopping && (first = heap_first(&engine->alarms)) && first->key <= now)
+    while (!engine->env.stopping && (first = heap_first(&engine->alarms)) && first->key <= now)
         run(engine, (rpc_timer *)first, now);
 }
 

@@ -486,7 +486,7 @@ START_TEST(clients_that_owe)
     char id[24];
     for (int i = 0; i < POPULATION; i++) {
         name(id, i);
-        meet(id, &contexts[1], 5, false)->calls_bucket = now + 100 * second;
+        meet(id, &contexts[1], 5, false)->calls.full_at = now + 100 * second;
         end(id, &contexts[1], HOST_END_SESSION_OVER, false, false);
     }
     expire_all();

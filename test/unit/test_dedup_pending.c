@@ -68,7 +68,7 @@ static void open_busy(void)
 /* Another call of the client waits already, so that the next one takes the last place. */
 static void take_a_place(void)
 {
-    rig.engine->options.max_pending = 2;
+    rig.engine->env.options.max_pending = 2;
     works_call(&rig, "wait", 3);
 }
 

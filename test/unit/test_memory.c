@@ -813,7 +813,7 @@ START_TEST(calls_that_take_time)
         ck_assert_ptr_null(rig.engine->tasks);
         ck_assert_ptr_null(rig.engine->connections);
         expect_once(n);
-        if (!rig.engine->stopping) {
+        if (!rig.engine->env.stopping) {
             fake_host_forget(&rig.host);
             works_call(&rig, "work.firm", 6);
             rig_wait(&rig, 1);

@@ -229,10 +229,10 @@ static void check_tasks(const struct engine *engine)
     }
     ck_assert_ptr_null(engine->condemned);
     ck_assert_uint_eq(placed, engine->places.count);
-    ck_assert_uint_le(placed, engine->options.max_pending);
+    ck_assert_uint_le(placed, engine->env.options.max_pending);
     ck_assert_uint_eq(without_call, engine->backgrounds);
     ck_assert_uint_eq(set, engine->deadlines.count);
-    ck_assert_uint_le(deferred + pool_waiting(engine->pool), engine->options.max_pending + without_call);
+    ck_assert_uint_le(deferred + pool_waiting(engine->pool), engine->env.options.max_pending + without_call);
 }
 
 static void check_exchanges(const struct engine *engine)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* An engine's clocks and its log: see env.h. */
+#include "base/env.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    LOG_TEXT = 512, /* bytes */
+    LOG_LINE = 640, /* the broker itself cuts its lines at 1000 */
+    LOG_BURST = 10,
+    LOG_PER_SECOND = 1
+};
+
+uint64_t env_now(const struct env *env)
+{
+    return env->host.monotonic_clock(env->host.context);
+}
+
+double env_wall_time(const struct env *env)
+{
+    return env->host.wall_clock(env->host.context);
+}
+
+static void env_write_line(struct env *env, rpc_log_level level, const char *text)
+{
+    char line[LOG_LINE];
+    char safe[LOG_LINE];
+    snprintf(line, sizeof line, "%s: %s", env->options.prefix, text);
+    env->host.log(env->host.context, level, text_printable(line, safe, sizeof safe));
+}
+
+/* Each level has a bucket of its own: debug lines must not keep warnings back. */
+static void env_write_limited(struct env *env, struct log_limit *limit, rpc_log_level level,
+                              const char *format, va_list arguments)
+{
+    char text[LOG_TEXT];
+    uint64_t *held = &limit->levels[level].held;
+    if (!bucket_take(&limit->levels[level].bucket, env_now(env), LOG_PER_SECOND, LOG_BURST, 1)) {
+        ++*held;
+        return;
+    }
+    if (*held) {
+        snprintf(text, sizeof text, "%" PRIu64 " lines were held back", *held);
+        env_write_line(env, level, text);
+        *held = 0;
+    }
+    vsnprintf(text, sizeof text, format, arguments);
+    env_write_line(env, level, text);
+}
+
+void env_log(struct env *env, rpc_log_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    env_write_limited(env, &env->log_limit, level, format, arguments);
+    va_end(arguments);
+}
+
+void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    env_write_limited(env, limit, level, format, arguments);
+    va_end(arguments);
+}
+
+void env_check_time(struct env *env, const char *what, const char *name, uint64_t start)
+{
+    const uint64_t taken = env_now(env) - start;
+    if (taken <= env->options.slow_call)
+        return;
+    env->counters.slow++;
+    env_log(env, RPC_LOG_WARNING, "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it",
+            what, name, taken / 1000000);
+}
