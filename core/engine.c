@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/*
- * The engine's beginning and end, its guards, its log and its counters. What a message that calls goes
- * through begins in exchange.c, what handlers see is in handler.c.
- */
-#include "call/engine_private.h"
+/* The roof of one prefix: its parts' beginning and end, guards, counters. See engine.h. */
+#include "engine.h"
 
 #include "base/text.h"
+#include "call/answer.h"
+#include "call/copies.h"
+#include "call/dispatch.h"
+#include "call/engine_parts.h"
+#include "call/task.h"
 #include "call/topic.h"
 
 #include <inttypes.h>
@@ -14,22 +16,6 @@
 #include <string.h>
 
 enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
-
-/* What is known by its place in an order is only forgotten by its client, or to make room. */
-static void prepare_memory(struct engine *engine)
-{
-    const struct engine_options *options = &engine->env.options;
-    engine->seed = digest_seed();
-    engine->duplicates = (struct reply_cache){.max_entries = options->duplicate_entries,
-                                              .max_bytes = options->duplicate_bytes,
-                                              .window = options->duplicate_window};
-    engine->ordered = engine->duplicates;
-    engine->ordered.window = UINT64_MAX;
-    engine->clients = (struct clients){.seed = engine->seed,
-                                       .redelivery_guard = options->redelivery_guard,
-                                       .duplicates = &engine->duplicates,
-                                       .ordered = &engine->ordered};
-}
 
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
@@ -40,12 +26,12 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->env.host = *host;
     if (!host->counters_topic)
         engine->env.options.sys_interval = 0;
-    engine->error_topic = topic_of_event(options->prefix, "error");
-    engine->scratch = malloc(options->max_reply);
-    engine->pool = pool_create(options->workers, host->wake, host->context);
-    memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
-    prepare_memory(engine);
-    if (engine->error_topic && engine->scratch && engine->pool)
+    memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
+    engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
+    dedup_init(&engine->dedup, options);
+    engine->answers = answers_create(options);
+    engine->tasks = tasks_create(&engine->env);
+    if (engine->answers && engine->tasks)
         return engine;
     engine_destroy(engine, 0);
     return NULL;
@@ -55,7 +41,7 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
                        char why[ENGINE_WHY])
 {
     _Static_assert((int)ENGINE_WHY == (int)REGISTRY_WHY, "the registry explains into the engine's buffer");
-    return registry_add(&engine->registry, engine, engine->env.options.prefix, module, module_options, why);
+    return registry_add(&engine->registry, engine->env.options.prefix, module, module_options, why);
 }
 
 /* Explains; returns false, so that callers can return it. */
@@ -102,23 +88,24 @@ void engine_stop(struct engine *engine)
     if (!engine || engine->env.stopping)
         return;
     engine->env.stopping = true;
-    task_stop(engine);
+    tasks_stop(engine);
 }
 
 bool engine_destroy(struct engine *engine, uint64_t patience)
 {
     if (!engine)
         return true;
-    engine_stop(engine);
-    const bool ended = task_finish(engine, patience);
+    if (engine->tasks)
+        engine_stop(engine);
+    const bool is_over = tasks_destroy(engine, patience);
     registry_fini(&engine->registry);
-    timers_fini(engine);
-    dedup_fini(engine);
-    exchange_free_spare(engine);
-    free(engine->error_topic);
-    free(engine->scratch);
+    timers_fini(&engine->timers);
+    copies_clear(engine);
+    dedup_fini(&engine->dedup);
+    exchange_free_spares(engine);
+    answers_destroy(engine->answers);
     free(engine);
-    return ended;
+    return is_over;
 }
 
 const struct engine_counters *engine_counters(const struct engine *engine)
@@ -172,7 +159,7 @@ static enum engine_verdict receive(struct engine *engine, const struct host_mess
     case TOPIC_REQUEST:
     case TOPIC_BATCH:
     case TOPIC_JSONRPC:
-        return may_call(engine, client) ? exchange_receive(engine, message, kind, name) : ENGINE_PASS;
+        return may_call(engine, client) ? dispatch_message(engine, message, kind, name) : ENGINE_PASS;
     case TOPIC_RESPONSE:
         return client->bridge ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_REPLY:
@@ -186,23 +173,23 @@ static enum engine_verdict receive(struct engine *engine, const struct host_mess
     return ENGINE_PASS;
 }
 
-/* Whoever was thrown out is told when the handler that took its place has returned. */
+/* An evicted call is answered after the handler that evicted it returns. */
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
 {
     const enum engine_verdict verdict = receive(engine, message);
-    task_end_condemned(engine);
+    tasks_end_evicted(engine);
     return verdict;
 }
 
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
 {
-    dedup_drop_waiting(engine, ending->connection);
-    clients_ended(&engine->clients, ending, env_now(&engine->env));
+    copies_connection_ended(engine, ending->connection);
+    dedup_connection_ended(&engine->dedup, ending, env_now(&engine->env));
     if (!engine->connections)
         return;
-    exchange_caller_ended(engine, ending);
-    task_cancel_gone(engine, ending->connection);
-    task_end_condemned(engine);
+    exchange_connection_ended(engine, ending);
+    tasks_connection_ended(engine, ending->connection);
+    tasks_end_evicted(engine);
 }
 
 /* ---- Counters ---- */
@@ -218,11 +205,11 @@ static bool publish_counter(struct engine *engine, const char *level, uint64_t v
     void *payload = engine->env.host.allocate(engine->env.host.context, (size_t)length);
     if (payload)
         memcpy(payload, digits, (size_t)length);
-    return answer_publish(engine, &(const struct host_publication){.to_subscribers = true,
-                                                                   .topic = topic,
-                                                                   .payload = payload,
-                                                                   .size = (size_t)length,
-                                                                   .retain = true});
+    return answer_publish(&engine->env, &(const struct host_publication){.to_subscribers = true,
+                                                                         .topic = topic,
+                                                                         .payload = payload,
+                                                                         .size = (size_t)length,
+                                                                         .retain = true});
 }
 
 static void publish_counters(struct engine *engine)
@@ -241,35 +228,28 @@ static uint64_t earlier(uint64_t one, uint64_t other)
     return one < other ? one : other;
 }
 
-static uint64_t first_due(const struct heap *timers)
-{
-    const struct heap_node *first = heap_first(timers);
-    return first ? first->key : UINT64_MAX;
-}
-
 /* An engine in which nothing happens has no counters to publish. */
 uint64_t engine_due(const struct engine *engine)
 {
     const bool changed = memcmp(&engine->env.counters, &engine->published, sizeof engine->env.counters) != 0;
-    const uint64_t sys = changed && engine->env.options.sys_interval ? engine->sys_due : UINT64_MAX;
-    const uint64_t alarm = engine->env.stopping ? UINT64_MAX : first_due(&engine->alarms);
-    return earlier(sys, earlier(first_due(&engine->deadlines), alarm));
+    const uint64_t sys = changed && engine->env.options.sys_interval ? engine->counters_due : UINT64_MAX;
+    const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
+    return earlier(sys, earlier(tasks_due(engine->tasks), timers));
 }
 
 void engine_tick(struct engine *engine)
 {
     const uint64_t now = env_now(&engine->env);
-    task_collect(engine);
-    task_expire(engine, now);
-    timers_run(engine, now);
-    task_end_condemned(engine);
+    tasks_collect(engine);
+    tasks_expire(engine, now);
+    timers_run(&engine->timers, now);
+    tasks_end_evicted(engine);
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;
-        reply_cache_expire(&engine->duplicates, now);
-        clients_expire(&engine->clients, now);
+        dedup_expire(&engine->dedup, now);
     }
-    if (!engine->env.options.sys_interval || now < engine->sys_due)
+    if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
-    engine->sys_due = now + engine->env.options.sys_interval;
+    engine->counters_due = now + engine->env.options.sys_interval;
     publish_counters(engine);
 }

@@ -10,14 +10,6 @@
 
 #include <mosquitto_rpc.h>
 
-/* What becomes of the message. */
-enum engine_verdict {
-    ENGINE_PASS,    /* not ours: leave it as it is */
-    ENGINE_CONSUME, /* handled: deliver and store it nowhere */
-    ENGINE_FORWARD, /* handled: deliver it, but do not store it */
-    ENGINE_REFUSE   /* forged: deliver and store it nowhere, tell the client where MQTT can */
-};
-
 enum { ENGINE_WHY = 640 };
 
 struct engine;

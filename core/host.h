@@ -63,6 +63,14 @@ struct host_message {
     const void *properties;     /* for user_property() alone */
 };
 
+/* What the host is to do with an incoming PUBLISH. */
+enum engine_verdict {
+    ENGINE_PASS,    /* not ours: leave it as it is */
+    ENGINE_CONSUME, /* handled: deliver and store it nowhere */
+    ENGINE_FORWARD, /* handled: deliver it, but do not store it */
+    ENGINE_REFUSE   /* forged: deliver and store it nowhere, tell the client where MQTT can */
+};
+
 /* One outgoing PUBLISH. Properties reach MQTT 5 clients only. */
 struct host_publication {
     const struct host_client *client; /* the receiver; of a publication to subscribers, the client whose call

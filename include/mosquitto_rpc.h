@@ -332,6 +332,13 @@ typedef struct rpc_method {
     bool must_finish;     /* goes on when its caller has gone: what it does matters to others, too */
 } rpc_method;
 
+/* What a module that observes calls is told of each. */
+typedef struct rpc_observation {
+    const rpc_method *method; /* that was called */
+    rpc_status status;        /* what its caller was told, or would have been: RPC_OK, or the error */
+    uint64_t elapsed;         /* nanoseconds from the call's arrival to its outcome */
+} rpc_observation;
+
 typedef struct rpc_module {
     const char *name; /* [a-z][a-z0-9]*, written by RPC_MODULE() */
     const char *doc;
@@ -354,6 +361,14 @@ typedef struct rpc_module {
      * half made, or never saw (all zero); state is NULL if state_size is 0. May neither announce nor call.
      */
     void (*fini)(void *state);
+
+    /*
+     * Observes calls of all modules of the prefix, for statistics; NULL: does not. Called once for each call
+     * of a registered method, after its outcome is known and its reply has been written. observation is
+     * borrowed for the time of the call. Thread: the broker's; it must be short, since every call waits for
+     * it.
+     */
+    void (*observe)(rpc_instance *instance, void *state, const rpc_observation *observation);
 } rpc_module;
 
 /* Defines the module `word` in the file word.c of handlers/: RPC_MODULE(word, .doc = "…", …); */

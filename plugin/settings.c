@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "call/topic.h"
+#include "shape/fields_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,26 +1,45 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/*
- * What comes out of a call: a reply, an event, or both. The reply is written into the exchange's buffer,
- * whose size is the limit itself, one outcome after the other if there is a batch of them. The event of a
- * result is a part of it; what is only announced is written into the engine's scratch buffer. Both are copied
- * into payloads, which then belong to the host.
- */
-#include "call/engine_private.h"
+/* Replies and events: see answer.h. */
+#include "call/answer.h"
 
 #include "base/status.h"
 #include "base/text.h"
+#include "call/engine_parts.h"
 #include "call/topic.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-static int lower_qos(int one, int other)
+struct answers {
+    char *scratch;        /* max_reply bytes */
+    char *error_topic;    /* {prefix}/event/error */
+    struct bucket errors; /* announced errors */
+};
+
+struct answers *answers_create(const struct engine_options *options)
 {
-    return one < other ? one : other;
+    struct answers *answers = calloc(1, sizeof *answers);
+    if (!answers)
+        return NULL;
+    answers->error_topic = topic_of_event(options->prefix, "error");
+    answers->scratch = malloc(options->max_reply);
+    if (answers->error_topic && answers->scratch)
+        return answers;
+    answers_destroy(answers);
+    return NULL;
 }
 
-static void count_dropped(struct engine *engine, const char *what, const char *topic)
+void answers_destroy(struct answers *answers)
+{
+    if (!answers)
+        return;
+    free(answers->error_topic);
+    free(answers->scratch);
+    free(answers);
+}
+
+static void answer_count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->env.counters.dropped++;
     env_log(&engine->env, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
@@ -28,24 +47,24 @@ static void count_dropped(struct engine *engine, const char *what, const char *t
 
 /* ---- Replies ---- */
 
-static char *copy_payload(struct engine *engine, const char *text, size_t size)
+static char *answer_copy_payload(const struct env *env, const char *text, size_t size)
 {
-    char *payload = engine->env.host.allocate(engine->env.host.context, size);
+    char *payload = env->host.allocate(env->host.context, size);
     if (payload)
         memcpy(payload, text, size);
     return payload;
 }
 
-bool answer_publish(struct engine *engine, const struct host_publication *publication)
+bool answer_publish(const struct env *env, const struct host_publication *publication)
 {
-    const struct host *host = &engine->env.host;
+    const struct host *host = &env->host;
     if (publication->payload && host->publish(host->context, publication))
         return true;
     host->release(host->context, publication->payload);
     return false;
 }
 
-void answer_send(struct engine *engine, const struct destination *to, const char *status, const char *text,
+void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size)
 {
     if (engine->env.stopping)
@@ -54,38 +73,33 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         .client = &to->client,
         .to_subscribers = engine->env.options.reply_to_subscribers,
         .topic = to->topic,
-        .payload = copy_payload(engine, text, size),
+        .payload = answer_copy_payload(&engine->env, text, size),
         .size = size,
-        .qos = lower_qos(to->qos, engine->env.options.qos),
+        .qos = to->qos < engine->env.options.qos ? to->qos : engine->env.options.qos,
         .expiry = engine->env.options.reply_expiry,
         .content_type = "application/json",
-        .status = status,
+        .status = code,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
     };
-    if (answer_publish(engine, &reply))
+    if (answer_publish(&engine->env, &reply))
         engine->env.counters.replies++;
     else
-        count_dropped(engine, "a reply", to->topic);
+        answer_count_dropped(engine, "a reply", to->topic);
 }
 
 /* Whether what the call comes to is written into the reply. */
-static bool is_written(const rpc_call *call)
+static bool answer_is_written(const rpc_call *call)
 {
-    return call->asked && !call->exchange->overflowed;
-}
-
-static void write_separator(const rpc_call *call, struct writer *out)
-{
-    if (call->exchange->batch && call->exchange->written && !call->place)
-        writer_text(out, ",");
+    return call->asked && !call->exchange->reply.overflowed;
 }
 
 /* What stands before a result or an error. */
-static void open_outcome(const rpc_call *call, struct writer *out, bool success)
+static void answer_open_outcome(const rpc_call *call, struct writer *out, bool success)
 {
     const struct exchange *exchange = call->exchange;
-    write_separator(call, out);
+    if (exchange->batch && exchange->reply.written && !call->place)
+        writer_text(out, ",");
     if (exchange->jsonrpc) {
         writer_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
         writer_text(out, call->id_json);
@@ -101,7 +115,7 @@ static void open_outcome(const rpc_call *call, struct writer *out, bool success)
     writer_text(out, success ? ",\"result\":" : ",\"error\":");
 }
 
-static void close_outcome(const rpc_call *call, struct writer *out)
+static void answer_close_outcome(const rpc_call *call, struct writer *out)
 {
     const struct exchange *exchange = call->exchange;
     if (exchange->jsonrpc || exchange->batch || exchange->id_json)
@@ -109,62 +123,65 @@ static void close_outcome(const rpc_call *call, struct writer *out)
 }
 
 /* Where an outcome is written: behind what is in the reply, or into scratch, to be set aside. */
-static struct writer outcome_writer(const rpc_call *call)
+static struct writer answer_outcome_writer(const rpc_call *call)
 {
-    return call->place ? answer_writer(call->engine) : call->exchange->out;
+    return call->place ? answer_writer(call->engine) : call->exchange->reply.out;
 }
 
 /* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
-static bool keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
+static bool answer_keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
 {
-    if (exchange->fragments_size + out->used > exchange->engine->env.options.max_reply)
+    if (exchange->reply.fragments_size + out->used > exchange->engine->env.options.max_reply)
         return false;
     place->text = arena_copy(&exchange->arena, out->out, out->used);
     place->size = place->text ? out->used : 0;
-    exchange->fragments_size += place->size;
+    exchange->reply.fragments_size += place->size;
     return place->text;
 }
 
 /* Keeps an outcome that has been written, if it fits. The reply stays as it was if it does not. */
-static bool keep_outcome(rpc_call *call, const struct writer *out)
+static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
 {
     struct exchange *exchange = call->exchange;
     if (out->full)
         return false;
     if (call->place)
-        return keep_aside(exchange, call->place, out);
-    exchange->out = *out;
-    exchange->written++;
+        return answer_keep_aside(exchange, call->place, out);
+    exchange->reply.out = *out;
+    exchange->reply.written++;
     return true;
 }
 
 /* ---- Events ---- */
 
-static bool announce(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
-                     const char *text, size_t size)
+/* Publishes what a writer has from `start` on as an event. Returns false: no memory, or the engine is
+ * stopping. */
+static bool answer_publish_event(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
+                                 const struct writer *writer, size_t start)
 {
     if (engine->env.stopping)
         return false;
+    const size_t size = writer->used - start;
     const struct host_publication event = {
         .client = call ? call->exchange->message->client : NULL,
         .to_subscribers = true,
         .topic = topic,
-        .payload = copy_payload(engine, text, size),
+        .payload = answer_copy_payload(&engine->env, writer->out + start, size),
         .size = size,
         .qos = engine->env.options.qos,
         .retain = retain,
     };
-    const bool sent = answer_publish(engine, &event);
-    if (sent)
+    const bool is_sent = answer_publish(&engine->env, &event);
+    if (is_sent)
         engine->env.counters.events++;
     else
-        count_dropped(engine, "an event", topic);
-    return sent;
+        answer_count_dropped(engine, "an event", topic);
+    return is_sent;
 }
 
 struct writer answer_writer(struct engine *engine)
 {
-    return writer_make(engine->scratch, engine->env.options.max_reply);
+    return writer_make(engine->answers->scratch, engine->env.options.max_reply);
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
@@ -176,7 +193,7 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
         return status;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return announce(engine, call, event->topic, event->declared->retained, writer.out, writer.used)
+    return answer_publish_event(engine, call, event->topic, event->declared->retained, &writer, 0)
                ? RPC_OK
                : RPC_INTERNAL_ERROR;
 }
@@ -194,7 +211,7 @@ struct telling {
 };
 
 /* The name of an unknown method is text from the wire, of any length and sort. */
-static void write_error(const rpc_call *call, struct writer *out, const struct telling *telling)
+static void answer_write_error(const rpc_call *call, struct writer *out, const struct telling *telling)
 {
     char safe[TOPIC_NAME_MAX + 1];
     writer_text(out, "{");
@@ -209,205 +226,191 @@ static void write_error(const rpc_call *call, struct writer *out, const struct t
     writer_text(out, "}");
 }
 
-static void write_jsonrpc_error(const rpc_call *call, struct writer *out, const struct telling *telling)
+static void answer_write_jsonrpc_error(const rpc_call *call, struct writer *out,
+                                       const struct telling *telling)
 {
     writer_text(out, "{\"code\":");
     writer_integer(out, telling->number);
     writer_text(out, ",\"message\":");
     writer_string(out, telling->detail >= WITH_MESSAGE ? telling->message : telling->code);
     writer_text(out, ",\"data\":");
-    write_error(call, out, telling);
+    answer_write_error(call, out, telling);
     writer_text(out, "}");
 }
 
 /* Writes the failure into the reply. Returns whether it fits. */
-static bool reply_failure(rpc_call *call, const struct telling *telling)
+static bool answer_reply_failure(rpc_call *call, const struct telling *telling)
 {
-    struct writer out = outcome_writer(call);
-    open_outcome(call, &out, false);
+    struct writer out = answer_outcome_writer(call);
+    answer_open_outcome(call, &out, false);
     if (call->exchange->jsonrpc)
-        write_jsonrpc_error(call, &out, telling);
+        answer_write_jsonrpc_error(call, &out, telling);
     else
-        write_error(call, &out, telling);
-    close_outcome(call, &out);
-    return keep_outcome(call, &out);
-}
-
-static const struct registry_event *failure_event(const rpc_call *call)
-{
-    return call->by_handler ? call->method->error_event : NULL;
+        answer_write_error(call, &out, telling);
+    answer_close_outcome(call, &out);
+    return answer_keep_outcome(call, &out);
 }
 
 /* Announces the failure. Returns whether it fits. */
-static bool announce_failure(rpc_call *call, const struct telling *telling)
+static bool answer_announce_failure(rpc_call *call, const struct telling *telling)
 {
     struct engine *engine = call->engine;
-    const struct registry_event *own = failure_event(call);
+    const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine);
-    write_error(call, &writer, telling);
+    answer_write_error(call, &writer, telling);
     if (writer.full)
         return false;
-    announce(engine, call, own ? own->topic : engine->error_topic, own && own->declared->retained, writer.out,
-             writer.used);
+    answer_publish_event(engine, call, own ? own->topic : engine->answers->error_topic,
+                         own && own->declared->retained, &writer, 0);
     return true;
 }
 
-/* Errors that nobody asked for are limited over all: whoever listens to them must not drown. */
-static bool may_announce_error(struct engine *engine)
+/*
+ * Whether a failure is told to anybody, which takes from the rate of announced errors if it is told to
+ * subscribers. Errors of unknown methods are not announced, nor those that no caller asked for.
+ */
+static bool answer_take_telling(const rpc_call *call, rpc_status status)
 {
+    struct engine *engine = call->engine;
     const uint32_t rate = engine->env.options.error_rate;
-    if (!rate || bucket_take(&engine->errors, env_now(&engine->env), rate, rate, 1))
+    if (call->asked)
+        return answer_is_written(call);
+    if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
+        return false;
+    if (!rate || bucket_take(&engine->answers->errors, env_now(&engine->env), rate, rate, 1))
         return true;
     engine->env.counters.suppressed++;
     return false;
 }
 
-static bool is_anybodys_business(const rpc_call *call, rpc_status status)
-{
-    if (call->asked)
-        return is_written(call);
-    if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
-        return false;
-    return may_announce_error(call->engine);
-}
-
-static struct telling telling_of(const rpc_call *call, rpc_status status)
+static struct telling answer_describe(const rpc_call *call, rpc_status status)
 {
     const struct failure *failure = &call->failure;
-    const bool noted = failure->status == status;
+    const bool is_noted = failure->status == status;
     return (struct telling){
-        .code = noted ? failure->code : status_name(status),
-        .message = noted && failure->message ? failure->message : status_text(status),
-        .extra = noted && failure->extra && *failure->extra ? failure->extra : NULL,
+        .code = is_noted ? failure->code : status_name(status),
+        .message = is_noted && failure->message ? failure->message : status_text(status),
+        .extra = is_noted && failure->extra && *failure->extra ? failure->extra : NULL,
         .number = status_code(status),
     };
 }
 
-static void does_not_fit(rpc_call *call, const char *code)
+static rpc_status answer_failure(rpc_call *call, rpc_status status)
 {
-    call->exchange->overflowed = call->exchange->batch;
-    if (call->exchange->overflowed)
-        return;
-    call->engine->env.counters.dropped++;
-    env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply", code,
-            call->name);
-}
-
-/* Tells a failure with as much detail as fits. */
-void answer_failure(rpc_call *call, rpc_status status)
-{
-    if (call->method)
-        call->engine->env.counters.errors++;
-    struct telling telling = telling_of(call, status);
-    if (!call->exchange->batch)
-        call->exchange->status = telling.code;
-    if (!is_anybodys_business(call, status))
-        return;
+    struct exchange *exchange = call->exchange;
+    struct telling telling = answer_describe(call, status);
+    if (!exchange->batch) {
+        exchange->reply.status = status;
+        exchange->reply.code = telling.code;
+    }
+    if (!answer_take_telling(call, status))
+        return status;
     for (int detail = telling.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
         telling.detail = (enum detail)detail;
-        if (call->asked ? reply_failure(call, &telling) : announce_failure(call, &telling))
-            return;
+        if (call->asked ? answer_reply_failure(call, &telling) : answer_announce_failure(call, &telling))
+            return status;
     }
-    does_not_fit(call, telling.code);
+    exchange->reply.overflowed = exchange->batch;
+    if (exchange->batch)
+        return status;
+    call->engine->env.counters.dropped++;
+    env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
+            telling.code, call->name);
+    return status;
 }
 
 /* ---- Success ---- */
 
-static void result_too_large(rpc_call *call)
+static rpc_status answer_too_large(rpc_call *call)
 {
-    answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %zu bytes",
-                                   call->engine->env.options.max_reply));
+    return answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %zu bytes",
+                                          call->engine->env.options.max_reply));
 }
 
-/* A result that does not fit its own shape. */
-static void result_unfit(rpc_call *call, const char *why)
-{
-    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s", call->name,
-            why);
-    answer_failure(call, RPC_INTERNAL_ERROR);
-}
-
-static rpc_status encode_result(const rpc_call *call, struct writer *writer, char *why)
+/* Writes the result. Returns false: it does not fit its own shape, which is logged. */
+static bool answer_encode(const rpc_call *call, struct writer *writer)
 {
     const rpc_shape *shape = call->method->declared->result;
-    if (shape)
-        return fields_encode(shape, call->result, writer, why);
-    writer_text(writer, "{}");
-    return RPC_OK;
-}
-
-static const struct registry_event *result_event(const rpc_call *call)
-{
-    const struct registry_method *method = call->method;
-    return method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked ? method->event : NULL;
-}
-
-static void announce_result(rpc_call *call, const struct registry_event *event, const char *text, size_t size)
-{
-    if (event)
-        announce(call->engine, call, event->topic, event->declared->retained, text, size);
-}
-
-/* The result is only announced: nobody asked for it, or it does not fit into the reply any more. */
-static void announce_alone(rpc_call *call, const struct registry_event *event)
-{
     char why[FIELDS_WHY];
-    struct writer writer = answer_writer(call->engine);
-    if (encode_result(call, &writer, why) != RPC_OK)
-        result_unfit(call, why);
-    else if (!writer.full)
-        announce_result(call, event, writer.out, writer.used);
-    else if (!call->asked)
-        result_too_large(call);
+    if (!shape) {
+        writer_text(writer, "{}");
+        return true;
+    }
+    if (fields_encode(shape, call->result, writer, why) == RPC_OK)
+        return true;
+    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s: its result does not fit its shape: %s", call->name,
+            why);
+    return false;
 }
 
 /*
- * The event goes out before the reply does. When only the reply's wrapping makes the result too large, it is
- * still announced. In a batch there is no error that could take the place of a result that does not fit: the
- * next one would not fit either, and so the reply as a whole is replaced.
+ * Announces a result that is not in the reply: its caller asked for none, or it does not fit any more.
+ * Returns what the call came to, as far as that matters to a caller who did not ask.
  */
-static void does_not_fit_in_reply(rpc_call *call, const struct registry_event *event)
+static rpc_status answer_announce_alone(rpc_call *call, const struct registry_event *event)
 {
-    if (event)
-        announce_alone(call, event);
-    if (call->exchange->batch)
-        call->exchange->overflowed = true;
-    else
-        result_too_large(call);
+    struct writer writer = answer_writer(call->engine);
+    if (!answer_encode(call, &writer))
+        return answer_failure(call, RPC_INTERNAL_ERROR);
+    if (!writer.full)
+        answer_publish_event(call->engine, call, event->topic, event->declared->retained, &writer, 0);
+    else if (!call->asked)
+        return answer_too_large(call);
+    return RPC_OK;
 }
 
-static void reply_success(rpc_call *call, const struct registry_event *event)
+/*
+ * When only the reply's wrapping makes a result too large, the result is still announced. In a batch no error
+ * could take the place of a result that does not fit, since the next outcome would not fit either: the reply
+ * as a whole is replaced.
+ */
+static rpc_status answer_overflow(rpc_call *call, const struct registry_event *event)
 {
-    char why[FIELDS_WHY];
-    struct writer out = outcome_writer(call);
-    open_outcome(call, &out, true);
+    const rpc_status status = event ? answer_announce_alone(call, event) : RPC_OK;
+    if (!call->exchange->batch)
+        return status == RPC_OK ? answer_too_large(call) : status;
+    call->exchange->reply.overflowed = true;
+    return RPC_REPLY_TOO_LARGE;
+}
+
+/* The event goes out before the reply does. */
+static rpc_status answer_success(rpc_call *call)
+{
+    const struct registry_method *method = call->method;
+    const struct registry_event *event =
+        method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked ? method->event : NULL;
+    if (!call->asked)
+        return event ? answer_announce_alone(call, event) : RPC_OK;
+    if (call->exchange->reply.overflowed)
+        return answer_overflow(call, event);
+    struct writer out = answer_outcome_writer(call);
+    answer_open_outcome(call, &out, true);
     const size_t start = out.used;
-    if (encode_result(call, &out, why) != RPC_OK) {
-        result_unfit(call, why);
-        return;
-    }
-    const size_t end = out.used;
-    close_outcome(call, &out);
-    if (keep_outcome(call, &out))
-        announce_result(call, event, out.out + start, end - start);
-    else
-        does_not_fit_in_reply(call, event);
+    if (!answer_encode(call, &out))
+        return answer_failure(call, RPC_INTERNAL_ERROR);
+    const struct writer result = out;
+    answer_close_outcome(call, &out);
+    if (!answer_keep_outcome(call, &out))
+        return answer_overflow(call, event);
+    if (event)
+        answer_publish_event(call->engine, call, event->topic, event->declared->retained, &result, start);
+    return RPC_OK;
 }
 
-void answer_success(rpc_call *call)
+rpc_status answer_call(rpc_call *call, rpc_status status)
 {
-    const struct registry_event *event = result_event(call);
-    if (is_written(call))
-        reply_success(call, event);
-    else if (event)
-        announce_alone(call, event);
+    if (status != RPC_OK)
+        return answer_failure(call, status);
+    status = answer_success(call);
+    call->exchange->reply.successes += status == RPC_OK && call->asked;
+    return status;
 }
 
 /* ---- Batches ---- */
 
 void answer_open_batch(struct exchange *exchange)
 {
-    struct writer *out = &exchange->out;
+    struct writer *out = &exchange->reply.out;
     if (exchange->id_json) {
         writer_text(out, "{\"request_id\":");
         writer_text(out, exchange->id_json);
@@ -417,36 +420,36 @@ void answer_open_batch(struct exchange *exchange)
 }
 
 /* The first place takes what the reply has so far. */
-static struct fragment *add_fragment(struct exchange *exchange)
+static struct fragment *answer_add_fragment(struct exchange *exchange)
 {
     struct fragment *fragment = arena_alloc(&exchange->arena, sizeof *fragment);
     if (fragment)
-        DL_APPEND(exchange->fragments, fragment);
+        DL_APPEND(exchange->reply.fragments, fragment);
     return fragment;
 }
 
-static bool set_head_aside(struct exchange *exchange)
+static bool answer_set_head_aside(struct exchange *exchange)
 {
-    struct fragment *head = exchange->fragments ? NULL : add_fragment(exchange);
-    return exchange->fragments && (!head || keep_aside(exchange, head, &exchange->out));
+    struct fragment *head = exchange->reply.fragments ? NULL : answer_add_fragment(exchange);
+    return exchange->reply.fragments && (!head || answer_keep_aside(exchange, head, &exchange->reply.out));
 }
 
 void answer_set_aside(rpc_call *call)
 {
-    call->place = set_head_aside(call->exchange) ? add_fragment(call->exchange) : NULL;
+    call->place = answer_set_head_aside(call->exchange) ? answer_add_fragment(call->exchange) : NULL;
     if (!call->place)
-        call->exchange->overflowed = true;
+        call->exchange->reply.overflowed = true;
 }
 
 void answer_gather(struct exchange *exchange)
 {
-    struct writer *out = &exchange->out;
-    const struct fragment *head = exchange->fragments, *fragment;
+    struct writer *out = &exchange->reply.out;
+    const struct fragment *head = exchange->reply.fragments, *fragment;
     *out = writer_make(out->out, out->capacity);
     for (fragment = head; fragment; fragment = fragment->next) {
         if (!fragment->text)
             continue;
-        if (fragment != head && exchange->written++)
+        if (fragment != head && exchange->reply.written++)
             writer_text(out, ",");
         writer_bytes(out, fragment->text, fragment->size);
     }
@@ -455,15 +458,17 @@ void answer_gather(struct exchange *exchange)
 /* JSON-RPC has no reply to a batch of notifications; a plain batch is as long as it was. */
 void answer_close_batch(struct exchange *exchange)
 {
-    struct writer *out = &exchange->out;
+    struct writer *out = &exchange->reply.out;
     writer_text(out, exchange->id_json ? "]}" : "]");
-    if (!exchange->overflowed && !out->full) {
-        if (exchange->jsonrpc && !exchange->written)
+    if (!exchange->reply.overflowed && !out->full) {
+        if (exchange->jsonrpc && !exchange->reply.written)
             out->used = 0;
         return;
     }
     *out = writer_make(out->out, out->capacity);
-    exchange->batch = exchange->overflowed = false;
+    exchange->batch = exchange->reply.overflowed = false;
+    exchange->engine->env.counters.errors +=
+        exchange->reply.successes; /* their caller gets an error after all */
     if (exchange->call.asked)
         answer_failure(&exchange->call,
                        call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %zu bytes",

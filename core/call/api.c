@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The functions of mosquitto_rpc.h: what a handler may ask and do. Their contracts stand there. */
-#include "call/engine_private.h"
+/* What a handler may ask and do: see api.h. */
+#include "call/api.h"
 
 #include "base/status.h"
 #include "base/text.h"
+#include "call/answer.h"
+#include "call/engine_parts.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { MESSAGE_MAX = 512 }; /* bytes of an error's message */
 
 const char *rpc_call_method(const rpc_call *call)
 {
@@ -47,13 +47,12 @@ rpc_instance *rpc_call_instance(const rpc_call *call)
 
 const char *rpc_prefix(const rpc_instance *instance)
 {
-    return instance->engine->env.options.prefix;
+    return instance->env->options.prefix;
 }
 
 double rpc_time(const rpc_instance *instance)
 {
-    const struct host *host = &instance->engine->env.host;
-    return host->wall_clock(host->context);
+    return env_wall_time(instance->env);
 }
 
 void *rpc_alloc(rpc_call *call, size_t size)
@@ -72,17 +71,18 @@ char *rpc_printf(rpc_call *call, const char *format, ...)
 
 /* ---- Raising ---- */
 
-static rpc_status handler_fault(const rpc_call *call, const char *code, const char *why)
+static rpc_status api_handler_fault(const rpc_call *call, const char *code, const char *why)
 {
     env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
     return RPC_INTERNAL_ERROR;
 }
 
-typedef rpc_status (*encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
-                              char why[FIELDS_WHY]);
+typedef rpc_status (*api_encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
+                                  char why[FIELDS_WHY]);
 
 /* JSON text in memory of the call. NULL: data does not fit, is over the limit, or no memory. */
-static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape *shape, const void *data)
+static const char *api_encode(rpc_call *call, api_encoder encode_shape, const rpc_shape *shape,
+                              const void *data)
 {
     char why[FIELDS_WHY];
     struct writer writer = answer_writer(call->engine);
@@ -94,34 +94,34 @@ static const char *encode(rpc_call *call, encoder encode_shape, const rpc_shape 
 
 const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
 {
-    return encode(call, fields_encode, shape, data);
+    return api_encode(call, fields_encode, shape, data);
 }
 
 /* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
-static const char *make_message(rpc_call *call, const char *format, va_list arguments)
+static const char *api_make_message(rpc_call *call, const char *format, va_list arguments)
 {
     char *message = arena_vprintf(&call->arena, format, arguments);
     if (!message)
         return NULL;
-    message[text_cut(message, MESSAGE_MAX)] = '\0';
+    message[text_cut(message, API_MESSAGE_MAX)] = '\0';
     size_t characters;
     if (text_is_utf8(message, &characters))
         return message;
-    char *safe = arena_alloc(&call->arena, MESSAGE_MAX);
-    return safe ? text_printable(message, safe, MESSAGE_MAX) : NULL;
+    char *safe = arena_alloc(&call->arena, API_MESSAGE_MAX);
+    return safe ? text_printable(message, safe, API_MESSAGE_MAX) : NULL;
 }
 
-static rpc_status raise_error(rpc_call *call, const char *code, const void *data, const char *format,
-                              va_list arguments)
+static rpc_status api_raise_error(rpc_call *call, const char *code, const void *data, const char *format,
+                                  va_list arguments)
 {
     const rpc_error *declared = registry_find_error(call->method->declared, code);
     const rpc_status status = declared ? RPC_RAISED : status_find(code);
     if (status == RPC_RAISED && !declared)
-        return handler_fault(call, code, "the method declares no such error");
+        return api_handler_fault(call, code, "the method declares no such error");
     if (data && (!declared || !declared->data))
-        return handler_fault(call, code, "the error declares no data");
-    const char *message = make_message(call, format, arguments);
-    const char *extra = data ? encode(call, fields_encode_members, declared->data, data) : NULL;
+        return api_handler_fault(call, code, "the error declares no data");
+    const char *message = api_make_message(call, format, arguments);
+    const char *extra = data ? api_encode(call, fields_encode_members, declared->data, data) : NULL;
     call->failure = (struct failure){status, declared ? declared->code : status_name(status), message, extra};
     return status;
 }
@@ -130,7 +130,7 @@ rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    const rpc_status status = raise_error(call, code, NULL, format, arguments);
+    const rpc_status status = api_raise_error(call, code, NULL, format, arguments);
     va_end(arguments);
     return status;
 }
@@ -139,7 +139,7 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 {
     va_list arguments;
     va_start(arguments, format);
-    const rpc_status status = raise_error(call, code, data, format, arguments);
+    const rpc_status status = api_raise_error(call, code, data, format, arguments);
     va_end(arguments);
     return status;
 }
@@ -169,11 +169,10 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)
 {
-    char text[MESSAGE_MAX];
+    char text[API_MESSAGE_MAX];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    env_log_limited(&instance->engine->env, &instance->log_limit, level, "%s: %s", instance->module->name,
-                    text);
+    env_log_limited(instance->env, &instance->log_limit, level, "%s: %s", instance->module->name, text);
 }

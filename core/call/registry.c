@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "call/topic.h"
+#include "shape/fields_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,7 +240,7 @@ struct registry_method *registry_find_method(const struct registry *registry, co
 
 /* ---- Instances ---- */
 
-static rpc_instance *add_instance(struct registry *registry, struct engine *engine, const rpc_module *module)
+static rpc_instance *add_instance(struct registry *registry, const rpc_module *module)
 {
     rpc_instance *instance = calloc(1, sizeof *instance);
     if (!instance)
@@ -249,10 +250,16 @@ static rpc_instance *add_instance(struct registry *registry, struct engine *engi
         free(instance);
         return NULL;
     }
-    instance->engine = engine;
+    instance->engine = registry->engine;
+    instance->env = registry->env;
+    instance->timers = registry->timers;
     instance->module = module;
     instance->next = registry->instances;
     registry->instances = instance;
+    if (module->observe) {
+        instance->next_observer = registry->observers;
+        registry->observers = instance;
+    }
     return instance;
 }
 
@@ -278,13 +285,13 @@ static bool check_module_name(const struct place *place)
            fault(place, "a module's name is [a-z][a-z0-9]*");
 }
 
-bool registry_add(struct registry *registry, struct engine *engine, const char *prefix,
-                  const rpc_module *module, const void *options, char why[REGISTRY_WHY])
+bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
+                  const void *options, char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
     if (!check_module_name(&place))
         return false;
-    rpc_instance *instance = add_instance(registry, engine, module);
+    rpc_instance *instance = add_instance(registry, module);
     if (!instance)
         return no_memory(&place);
     if (!add_tables(registry, instance, prefix, why))

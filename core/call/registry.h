@@ -9,23 +9,11 @@
 #define HASH_NONFATAL_OOM 1
 
 #include "shape/fields.h"
-#include "base/env.h"
+#include "base/instance.h"
 
 #include <uthash.h>
 
 enum { REGISTRY_WHY = 640 }; /* bytes that hold any explanation of this file */
-
-struct engine;
-
-struct rpc_instance {
-    struct engine *engine;
-    const rpc_module *module;
-    void *state;
-    struct log_limit log_limit; /* of the lines that its handlers write */
-    bool started;               /* init was tried: fini is due */
-    bool abandoned;             /* work that has not returned may use its state: both are left alone */
-    struct rpc_instance *next;  /* the one that was started before it */
-};
 
 struct registry_event {
     const rpc_event *declared;
@@ -44,11 +32,17 @@ struct registry_method {
     UT_hash_handle hh;
 };
 
-/* All zero: empty. */
+/* All zero but what the owner sets: empty. */
 struct registry {
+    /* Set by the owner, for instances. */
+    struct engine *engine;
+    struct env *env;
+    struct timers *timers;
+
     struct registry_method *methods;
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
+    rpc_instance *observers; /* those whose modules observe calls */
 };
 
 /*
@@ -57,8 +51,8 @@ struct registry {
  * registry. Returns whether it worked; if not, why says in one line what was wrong, and what was added so
  * far stays, to be taken down by registry_fini().
  */
-bool registry_add(struct registry *registry, struct engine *engine, const char *prefix,
-                  const rpc_module *module, const void *options, char why[REGISTRY_WHY]);
+bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
+                  const void *options, char why[REGISTRY_WHY]);
 
 /* Ends all instances, the newest first, and frees everything. The registry is empty afterwards. */
 void registry_fini(struct registry *registry);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Where the reply to a message goes (protocol, section 3): see engine_private.h. */
-#include "call/engine_private.h"
+/* Routes of replies: see route.h. */
+#include "call/route.h"
 
 #include "base/text.h"
+#include "call/engine_parts.h"
 
 #include <string.h>
 
-static rpc_status malformed(struct exchange *exchange, const char *what)
+static rpc_status route_fail(struct exchange *exchange, const char *what)
 {
     exchange->to.topic = NULL;
     exchange->id_json = NULL;
@@ -19,7 +20,7 @@ static rpc_status malformed(struct exchange *exchange, const char *what)
 
 /* ---- Response Topics ---- */
 
-static bool can_be_replied_to(const char *topic)
+static bool route_is_response_topic(const char *topic)
 {
     return *topic && *topic != '$' && strlen(topic) <= TOPIC_REPLY_MAX && text_is_topic(topic);
 }
@@ -28,25 +29,25 @@ static bool can_be_replied_to(const char *topic)
  * With reply_delivery subscribed replies go below {prefix}/reply/{client id}/. The id has to be one level of
  * a topic, or one client's replies could lie below another's.
  */
-static bool has_own_replies(const struct exchange *exchange)
+static bool route_has_own_tree(const struct exchange *exchange)
 {
     const char *id = exchange->message->client->id;
     return *id && !strchr(id, '/') && text_is_topic(id);
 }
 
 /* NULL: no memory. */
-static const char *own_replies(struct exchange *exchange)
+static const char *route_own_tree(struct exchange *exchange)
 {
     return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->env.options.prefix,
                         exchange->message->client->id);
 }
 
 /* A Response Topic is so short that the arena has room for what is not longer. */
-static bool is_own(struct exchange *exchange, const char *topic)
+static bool route_is_own(struct exchange *exchange, const char *topic)
 {
-    if (!has_own_replies(exchange) || strlen(exchange->message->client->id) > TOPIC_REPLY_MAX)
+    if (!route_has_own_tree(exchange) || strlen(exchange->message->client->id) > TOPIC_REPLY_MAX)
         return false;
-    const char *own = own_replies(exchange);
+    const char *own = route_own_tree(exchange);
     return own && strncmp(topic, own, strlen(own)) == 0;
 }
 
@@ -55,13 +56,13 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const struct host_message *message = exchange->message;
     const struct engine *engine = exchange->engine;
     const char *topic = message->response_topic;
-    if (!can_be_replied_to(topic))
-        return malformed(exchange, "a Response Topic that cannot be replied to");
+    if (!route_is_response_topic(topic))
+        return route_fail(exchange, "a Response Topic that cannot be replied to");
     if (!engine->env.host.topic_matches(engine->env.host.context, engine->env.options.response_topic_filter,
                                         topic))
-        return malformed(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->env.options.reply_to_subscribers && !is_own(exchange, topic))
-        return malformed(exchange, "a Response Topic that is not below the client's own reply topic");
+        return route_fail(exchange, "a Response Topic outside response_topic_filter");
+    if (engine->env.options.reply_to_subscribers && !route_is_own(exchange, topic))
+        return route_fail(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;
     return RPC_OK;
@@ -70,11 +71,11 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 /* ---- Tokens ---- */
 
 /* {prefix}/call/{method}/response/ and its likes. NULL: no memory. */
-static const char *replies_of(struct exchange *exchange)
+static const char *route_head(struct exchange *exchange)
 {
     const char *prefix = exchange->engine->env.options.prefix;
     if (exchange->engine->env.options.reply_to_subscribers)
-        return own_replies(exchange);
+        return route_own_tree(exchange);
     if (exchange->kind == TOPIC_JSONRPC)
         return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
     return arena_printf(&exchange->arena, "%s/call/%s/response/", prefix, exchange->name);
@@ -82,14 +83,14 @@ static const char *replies_of(struct exchange *exchange)
 
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
-    if (exchange->engine->env.options.reply_to_subscribers && !has_own_replies(exchange))
-        return malformed(exchange, what);
-    const char *head = replies_of(exchange);
+    if (exchange->engine->env.options.reply_to_subscribers && !route_has_own_tree(exchange))
+        return route_fail(exchange, what);
+    const char *head = route_head(exchange);
     const char *tail = arena_copy(&exchange->arena, token, size);
     if (!head || !tail)
         return RPC_INTERNAL_ERROR;
     if (size > TOPIC_REPLY_MAX || !text_is_topic(tail) || strlen(head) + size > TOPIC_MAX)
-        return malformed(exchange, what);
+        return route_fail(exchange, what);
     exchange->to.topic = arena_printf(&exchange->arena, "%s%s", head, tail);
     return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;
 }
@@ -97,7 +98,7 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
 /* Takes request_id out of the parameters, for the rest of them is the method's. */
 rpc_status route_by_request_id(struct exchange *exchange)
 {
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(exchange->tree, "request_id");
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(exchange->payload.tree, "request_id");
     if (!cJSON_IsString(member))
         return RPC_OK;
     const char *id = member->valuestring;
@@ -108,12 +109,12 @@ rpc_status route_by_request_id(struct exchange *exchange)
         return status;
     exchange->id_json = json_printed(member, &exchange->arena);
     exchange->identity = size;
-    cJSON_DeleteItemFromObjectCaseSensitive(exchange->tree, "request_id");
+    cJSON_DeleteItemFromObjectCaseSensitive(exchange->payload.tree, "request_id");
     return exchange->id_json ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
-static const char *without_plus(struct arena *arena, const char *number)
+static const char *route_without_plus(struct arena *arena, const char *number)
 {
     const char *plus = strchr(number, '+');
     return plus ? arena_printf(arena, "%.*s%s", (int)(plus - number), number, plus + 1) : number;
@@ -127,7 +128,7 @@ rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
         exchange->identity = strlen(text);
     if (text && exchange->to.topic)
         return RPC_OK;
-    const char *token = text && !is_string ? without_plus(&exchange->arena, text) : text;
+    const char *token = text && !is_string ? route_without_plus(&exchange->arena, text) : text;
     if (!token)
         return RPC_INTERNAL_ERROR;
     const char *colon = strrchr(token, ':');

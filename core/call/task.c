@@ -1,194 +1,196 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/*
- * What is not finished when its handler returns: calls that are kept open, for work or for something else to
- * happen, and work without a call. The functions of mosquitto_rpc.h for it are here; their contracts stand
- * there. A task ends exactly once, with its done: when its work has come back, when it is resumed, when its
- * deadline has passed, when its caller has gone, when it has to make room, when the engine stops.
- *
- * While work runs nothing of its task may go. So a caller that must be told before, is: the exchange is
- * concluded then, and call, memory and done wait until the work has returned.
- */
-#include "call/engine_private.h"
+/* Pending calls and background work: see task.h. */
+#include "call/task.h"
+
+#include "base/instance.h"
+#include "call/connections.h"
+#include "call/dispatch.h"
+#include "call/engine_parts.h"
+#include "call/exchange.h"
+#include "call/run.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-enum { BACKGROUNDS_MAX = 256 };
+enum { BACKGROUND_MAX = 256 };
 
-static struct engine *engine_of(const struct task *task)
+static struct engine *task_engine(const struct task *task)
 {
     return task->instance->engine;
 }
 
-/* ---- The beginning ---- */
+struct tasks *tasks_create(const struct env *env)
+{
+    struct tasks *tasks = calloc(1, sizeof *tasks);
+    if (!tasks)
+        return NULL;
+    tasks->pool = pool_create(env->options.workers, env->host.wake, env->host.context);
+    if (tasks->pool)
+        return tasks;
+    free(tasks);
+    return NULL;
+}
 
-static rpc_status fault(const rpc_call *call, const char *what)
+uint64_t tasks_due(const struct tasks *tasks)
+{
+    const struct heap_node *first = heap_first(&tasks->deadlines);
+    return first ? first->key : UINT64_MAX;
+}
+
+/* ---- Whether a call may become pending ---- */
+
+static rpc_status task_fault(const rpc_call *call, const char *what)
 {
     env_log(&call->engine->env, RPC_LOG_ERROR, "method %s %s", call->name, what);
     return RPC_INTERNAL_ERROR;
 }
 
-static bool is_full(const struct rpc_method *declared, const struct registry_method *method)
-{
-    return declared->max_pending && method->open >= declared->max_pending;
-}
-
-static rpc_status find_refusal(rpc_call *call)
+static rpc_status task_check(rpc_call *call)
 {
     const rpc_method *declared = call->method->declared;
     if (!declared->done)
-        return fault(call, "keeps its call open, and has no done to end it");
+        return task_fault(call, "makes its call pending, and has no done to end it");
     if (call->task)
-        return fault(call, "keeps its call open twice");
-    if (call->over || call->engine->env.stopping)
+        return task_fault(call, "makes its call pending twice");
+    if (call->state >= CALL_ENDING || call->engine->env.stopping)
         return RPC_CANCELLED;
-    if (is_full(declared, call->method))
-        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are open, and that is the most",
+    if (declared->max_pending && call->method->open >= declared->max_pending)
+        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are pending, and that is the most",
                          (unsigned)declared->max_pending);
     return RPC_OK;
 }
 
-/* Notes that the engine and not the handler is to blame for what the handler returns now. */
-static rpc_status refuse(rpc_call *call, rpc_status status)
+/* Notes that the engine, and not the handler, is to blame for what the handler returns now. */
+static rpc_status task_refuse(rpc_call *call, rpc_status status)
 {
     call->engine->env.counters.overloaded += status == RPC_OVERLOADED;
     call->refusal = status;
     return status;
 }
 
-/* What the caller has set comes first, then what the method has, then what is configured. */
-static uint64_t deadline_of(const rpc_call *call)
+/* ---- Slots ---- */
+
+/* Gives back the task's slot and its deadline, as far as it has them. */
+static void task_give_back(struct task *task)
+{
+    struct tasks *tasks = task_engine(task)->tasks;
+    heap_remove(&tasks->deadlines, &task->deadline);
+    slots_leave(&tasks->slots, &task->slot);
+}
+
+/* Gives back the slots of calls whose work has begun. */
+static void tasks_free_slots(struct tasks *tasks)
+{
+    for (rpc_job *job = pool_take_begun(tasks->pool); job; job = job->begun)
+        slots_leave(&tasks->slots, &((struct task *)job)->slot);
+}
+
+/* An evicted call is answered after the handler that evicted it returns: done never runs inside a handler. */
+static void task_evict(struct task *task)
+{
+    struct tasks *tasks = task_engine(task)->tasks;
+    task_give_back(task);
+    DL_DELETE(tasks->pending, task);
+    DL_APPEND(tasks->evicted, task);
+    task->state = TASK_EVICTED;
+    task->outcome = RPC_OVERLOADED;
+}
+
+/*
+ * Makes sure that a slot is free for this client. Work that has begun needs its slot no more, which is looked
+ * at only when the table is full. Returns false: it is full, and no client has so many slots that it loses
+ * one.
+ */
+static bool tasks_make_slot(struct engine *engine, const struct digest *client)
+{
+    struct tasks *tasks = engine->tasks;
+    const size_t max = engine->env.options.max_pending;
+    if (tasks->slots.count < max)
+        return true;
+    tasks_free_slots(tasks);
+    if (tasks->slots.count < max)
+        return true;
+    struct slot *slot = slots_find_evictable(&tasks->slots, client);
+    if (!slot)
+        return false;
+    struct task *task = (struct task *)(void *)((char *)slot - offsetof(struct task, slot));
+    if (!task->has_work || pool_withdraw(tasks->pool, &task->job))
+        task_evict(task);
+    else
+        slots_leave(&tasks->slots, slot); /* its work has begun just now */
+    return true;
+}
+
+/* ---- The beginning ---- */
+
+static struct digest task_digest(const struct engine *engine, const void *scope, const char *text)
+{
+    const struct digest_part parts[] = {{&scope, sizeof scope}, {text, strlen(text)}};
+    return digest_of(engine->dedup.seed, parts, 2);
+}
+
+/* The deadline that the caller has set comes first, then the method's, then the configured one. */
+static uint64_t task_deadline(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
     const uint32_t own = call->method->declared->timeout;
     const uint32_t usual = own ? own : call->engine->env.options.timeout;
-    return exchange->now + (exchange->timeout ? exchange->timeout : usual) * UINT64_C(1000000);
+    const uint32_t timeout = exchange->pending.timeout ? exchange->pending.timeout : usual;
+    return exchange->now + timeout * UINT64_C(1000000);
 }
 
-static void enter(struct task *task)
-{
-    struct engine *engine = engine_of(task);
-    rpc_call *call = task->call;
-    DL_APPEND(engine->tasks, task);
-    if (!call) {
-        engine->backgrounds++;
-        return;
-    }
-    call->task = task;
-    call->method->open++;
-    DL_APPEND2(call->exchange->tasks, task, item_before, item_after);
-    call->exchange->holds++;
-    call->exchange->unknown++;
-}
-
-/* Its place and its deadline, as far as it has them. */
-static void give_back(struct task *task)
-{
-    struct engine *engine = engine_of(task);
-    heap_remove(&engine->deadlines, &task->deadline);
-    slots_leave(&engine->places, task);
-}
-
-/* The task of a call that may be kept open. NULL: no memory. */
-static struct task *make_task(rpc_call *call, const struct digest *owner, void *data)
+/* Makes the task of a call that may become pending, with a slot. Returns RPC_OK, or why there is none. */
+static rpc_status task_make(rpc_call *call, void *data, struct task **made)
 {
     struct engine *engine = call->engine;
-    struct task *task = arena_alloc(&call->arena, sizeof *task);
+    const rpc_status status = task_check(call);
+    if (status != RPC_OK)
+        return status;
+    const struct digest client = task_digest(engine, NULL, call->exchange->message->client->id);
+    if (!tasks_make_slot(engine, &client))
+        return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
+                         engine->env.options.max_pending);
+    struct task *task = *made = arena_alloc(&call->arena, sizeof *task);
     if (!task)
-        return NULL;
+        return RPC_INTERNAL_ERROR;
     task->instance = call->method->instance;
     task->call = call;
     task->done = call->method->declared->done;
     task->job.data = data;
-    task->job.owner = *owner;
-    if (slots_enter(&engine->places, task) &&
-        heap_set(&engine->deadlines, &task->deadline, deadline_of(call)))
-        return task;
-    give_back(task);
-    return NULL;
+    task->job.owner = client;
+    if (slots_enter(&engine->tasks->slots, &task->slot, &client) &&
+        heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call)))
+        return RPC_OK;
+    task_give_back(task);
+    return RPC_INTERNAL_ERROR;
 }
 
-static struct digest digest_of_text(const struct engine *engine, const void *scope, const char *text)
+static void task_enter(struct task *task)
 {
-    const struct digest_part parts[] = {{&scope, sizeof scope}, {text, strlen(text)}};
-    return digest_of(engine->seed, parts, 2);
+    struct tasks *tasks = task_engine(task)->tasks;
+    rpc_call *call = task->call;
+    DL_APPEND(tasks->pending, task);
+    if (!call) {
+        tasks->background++;
+        return;
+    }
+    call->task = task;
+    call->method->open++;
+    DL_APPEND2(call->exchange->pending.tasks, task, item_prev, item_next);
+    call->exchange->pending.holds++;
+    call->exchange->pending.unknown++;
 }
 
-/* ---- Places ---- */
-
-/* What has lost its place ends when the handler that got it has returned: done never runs inside a handler.
- */
-static void condemn(struct task *task, rpc_status outcome)
+static rpc_status task_submit(struct task *task, const char *lane)
 {
-    struct engine *engine = engine_of(task);
-    give_back(task);
-    DL_DELETE(engine->tasks, task);
-    DL_APPEND(engine->condemned, task);
-    task->condemned = true;
-    task->outcome = outcome;
-}
-
-/* What a worker has begun does not wait any more. */
-static void free_places(struct engine *engine)
-{
-    for (rpc_job *job = pool_take_begun(engine->pool); job; job = job->begun)
-        slots_leave(&engine->places, (struct task *)job);
-}
-
-static bool is_crowded(const struct engine *engine)
-{
-    return engine->places.count >= engine->env.options.max_pending;
-}
-
-/* Whoever has most of the places gives one to whoever has fewer. */
-static bool make_place(struct engine *engine, const struct digest *owner)
-{
-    struct task *task = slots_greediest(&engine->places, owner);
-    if (!task)
-        return false;
-    if (!task->working || pool_withdraw(engine->pool, &task->job))
-        condemn(task, RPC_OVERLOADED);
-    else
-        slots_leave(&engine->places, task); /* it has begun just now */
-    return true;
-}
-
-/* What has begun is only looked for where it matters: it makes the count smaller, never larger. */
-static bool has_place(struct engine *engine, const struct digest *owner)
-{
-    if (!is_crowded(engine))
-        return true;
-    free_places(engine);
-    return !is_crowded(engine) || make_place(engine, owner);
-}
-
-/* ---- Starting ---- */
-
-static rpc_status start(struct task *task, const char *lane)
-{
-    struct engine *engine = engine_of(task);
-    const struct digest key = lane ? digest_of_text(engine, task->instance, lane) : (struct digest){{0}};
-    task->working = true;
-    if (!pool_submit(engine->pool, &task->job, lane ? &key : NULL))
+    struct engine *engine = task_engine(task);
+    const struct digest key = lane ? task_digest(engine, task->instance, lane) : (struct digest){{0}};
+    task->has_work = true;
+    if (!pool_submit(engine->tasks->pool, &task->job, lane ? &key : NULL))
         return RPC_INTERNAL_ERROR;
-    enter(task);
+    task_enter(task);
     return RPC_PENDING;
-}
-
-/* The task of a call that has found a place. Returns RPC_OK, or why there is none. */
-static rpc_status keep_open(rpc_call *call, void *data, struct task **task)
-{
-    struct engine *engine = call->engine;
-    const rpc_status status = find_refusal(call);
-    if (status != RPC_OK)
-        return status;
-    const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
-    if (!has_place(engine, &owner))
-        return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
-                         engine->env.options.max_pending);
-    *task = make_task(call, &owner, data);
-    return *task ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
@@ -196,36 +198,35 @@ rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
     const rpc_method *declared = call->method->declared;
     struct task *task;
     if (!declared->work)
-        return fault(call, "starts work, and has none");
-    rpc_status status = keep_open(call, data, &task);
+        return task_fault(call, "starts work, and has none");
+    rpc_status status = task_make(call, data, &task);
     if (status != RPC_OK)
-        return refuse(call, status);
+        return task_refuse(call, status);
     task->job.work = declared->work;
     task->job.priority = declared->priority;
-    status = start(task, lane);
+    status = task_submit(task, lane);
     if (status == RPC_PENDING)
         return status;
-    give_back(task);
-    return refuse(call, status);
+    task_give_back(task);
+    return task_refuse(call, status);
 }
 
 rpc_status rpc_defer(rpc_call *call, void *data)
 {
     struct task *task;
-    const rpc_status status = keep_open(call, data, &task);
+    const rpc_status status = task_make(call, data, &task);
     if (status != RPC_OK)
-        return refuse(call, status);
-    enter(task);
+        return task_refuse(call, status);
+    task_enter(task);
     return RPC_PENDING;
 }
 
-/* It takes no place of a call, and has a limit of its own. */
+/* Background work takes no slot of a call, and has a limit of its own. */
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
 {
-    struct engine *engine = instance->engine;
-    if (engine->env.stopping)
+    if (instance->env->stopping)
         return RPC_CANCELLED;
-    if (engine->backgrounds >= BACKGROUNDS_MAX)
+    if (instance->engine->tasks->background >= BACKGROUND_MAX)
         return RPC_OVERLOADED;
     struct task *task = calloc(1, sizeof *task);
     if (!task)
@@ -235,7 +236,7 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
     task->job.data = data;
     task->job.work = work;
     task->job.priority = RPC_PRIORITY_LOW;
-    const rpc_status status = start(task, lane);
+    const rpc_status status = task_submit(task, lane);
     if (status != RPC_PENDING)
         free(task);
     return status;
@@ -243,8 +244,37 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
 
 /* ---- The end ---- */
 
-/* How often a status that the engine itself gives was given. */
-static void count(struct engine *engine, rpc_status outcome)
+static void task_leave(struct task *task)
+{
+    struct tasks *tasks = task_engine(task)->tasks;
+    task_give_back(task);
+    if (task->state == TASK_EVICTED)
+        DL_DELETE(tasks->evicted, task);
+    else
+        DL_DELETE(tasks->pending, task);
+    if (!task->call) {
+        tasks->background--;
+        return;
+    }
+    task->call->method->open--;
+    DL_DELETE2(task->call->exchange->pending.tasks, task, item_prev, item_next);
+}
+
+static rpc_status task_run_done(const struct task *task, rpc_status outcome)
+{
+    struct env *env = task->instance->env;
+    rpc_call *call = task->call;
+    const bool is_timed = env->options.slow_call > 0;
+    const uint64_t start = is_timed ? env_now(env) : 0;
+    const rpc_status status =
+        task->done(call, task->instance->state, task->job.data, outcome, call ? call->result : NULL);
+    if (is_timed)
+        env_check_time(env, "done of", call ? call->name : task->instance->module->name, start);
+    return status;
+}
+
+/* Counts an outcome that the engine itself gives. */
+static void task_count(struct engine *engine, rpc_status outcome)
 {
     struct engine_counters *counters = &engine->env.counters;
     counters->timeouts += outcome == RPC_TIMEOUT;
@@ -252,259 +282,214 @@ static void count(struct engine *engine, rpc_status outcome)
     counters->overloaded += outcome == RPC_OVERLOADED;
 }
 
-static void leave(struct task *task)
+/* Settles a call with what its done returned, unless done has made it pending again. */
+static void task_settle_call(rpc_call *call, rpc_status outcome, rpc_status returned)
 {
-    struct engine *engine = engine_of(task);
-    give_back(task);
-    if (task->condemned)
-        DL_DELETE(engine->condemned, task);
-    else
-        DL_DELETE(engine->tasks, task);
-    if (!task->call) {
-        engine->backgrounds--;
+    task_count(call->engine, outcome);
+    if (!call->task) {
+        dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
         return;
     }
-    task->call->method->open--;
-    DL_DELETE2(task->call->exchange->tasks, task, item_before, item_after);
+    run_check_pending(call, returned);
+    call->exchange->pending.unknown--; /* the new task counts */
 }
 
-static void set_busy(rpc_call *call, bool busy)
-{
-    if (call)
-        call->busy = busy;
-}
-
-static rpc_status run_done(const struct task *task, rpc_status outcome)
-{
-    struct engine *engine = engine_of(task);
-    rpc_call *call = task->call;
-    const uint64_t start_time = engine->env.options.slow_call ? env_now(&engine->env) : 0;
-    set_busy(call, true);
-    const rpc_status status =
-        task->done(call, task->instance->state, task->job.data, outcome, call ? call->result : NULL);
-    set_busy(call, false);
-    if (engine->env.options.slow_call)
-        env_check_time(&engine->env, "done of", call ? call->name : task->instance->module->name, start_time);
-    return status;
-}
-
-/* The call is told what its done came to, unless that has kept it open again. */
-static void conclude(rpc_call *call, rpc_status outcome, rpc_status status)
-{
-    if (call_stays_open(call, status))
-        call->exchange->unknown--; /* the new task counts */
-    else
-        exchange_conclude(call, outcome == RPC_OK ? call_check_outcome(call, status) : outcome);
-}
-
-static void end_call(struct task *task, rpc_status outcome)
+static void task_end_call(struct task *task, rpc_status outcome)
 {
     rpc_call *call = task->call;
     struct exchange *exchange = call->exchange;
-    const bool told = task->told;
+    const bool is_settled = task->state == TASK_HANGING || task->state == TASK_LEFT;
     call->task = NULL;
-    call->begun |= outcome == RPC_OK;
-    call->over = outcome != RPC_OK;
-    const rpc_status status = run_done(task, outcome);
-    if (!told) {
-        count(call->engine, outcome);
-        conclude(call, outcome, status);
-    }
+    call->has_worked |= outcome == RPC_OK;
+    call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
+    const rpc_status returned = task_run_done(task, outcome);
+    call->state = outcome == RPC_OK ? CALL_IDLE : CALL_OVER;
+    if (!is_settled)
+        task_settle_call(call, outcome, returned);
     if (call->own_memory && !call->task)
-        call_end(call);
+        call_fini(call);
     exchange_release(exchange);
 }
 
-/* Its done runs now, and it is gone afterwards. */
-static void end(struct task *task, rpc_status outcome)
+/* Runs the task's done. The task is gone afterwards. */
+static void task_end(struct task *task, rpc_status outcome)
 {
-    leave(task);
+    task_leave(task);
     if (task->call) {
-        end_call(task, outcome);
+        task_end_call(task, outcome);
         return;
     }
-    run_done(task, outcome);
+    task_run_done(task, outcome);
     free(task);
 }
 
-/* One that has lost its place, but has not been told so yet, has come to its end in time all the same. */
+/* A call that has been evicted, but not ended yet, is resumed in time all the same. */
 void rpc_resume(rpc_call *call)
 {
     struct task *task = call->task;
-    if (!task || task->working)
-        fault(call, "resumes a call that it has not deferred");
-    else if (call->busy)
-        fault(call, "resumes a call whose handler has not returned");
+    if (!task || task->has_work)
+        task_fault(call, "resumes a call that it has not deferred");
+    else if (call->state == CALL_RUNNING)
+        task_fault(call, "resumes a call whose handler has not returned");
     else
-        end(task, RPC_OK);
+        task_end(task, RPC_OK);
 }
 
-/* ---- Before the end ---- */
+/* ---- The end before the end ---- */
 
 /*
- * For those who ask whether it may run again: its work never begins, and it would have been the call's first.
- * What a call waits for that was deferred may have been begun by its handler.
+ * Notes whether the task's message may run again when it comes again: it may if its work never begins, and it
+ * would have been the call's first. What a deferred call waits for may have been begun by its handler.
  */
-static void note_unbegun(const struct task *task)
+static void task_note_ran(const struct task *task)
 {
     const rpc_call *call = task->call;
-    if (call)
-        call->exchange->unbegun = task->working && !call->exchange->batch && !call->begun;
+    if (!call)
+        return;
+    const bool is_unbegun = task->has_work && !call->exchange->batch && !call->has_worked;
+    call->exchange->pending.ran = is_unbegun ? EXCHANGE_NOT_RUN : EXCHANGE_RAN;
 }
 
-/* The caller is told now, whether or not its work can be kept from running. */
-static void give_up(struct task *task, rpc_status outcome)
+/* Answers the task's caller now, whether or not its work can be kept from running. */
+static void task_give_up(struct task *task, rpc_status outcome)
 {
-    struct engine *engine = engine_of(task);
+    struct engine *engine = task_engine(task);
     rpc_call *call = task->call;
-    if (!task->working || pool_withdraw(engine->pool, &task->job)) {
-        note_unbegun(task);
-        end(task, outcome);
+    if (!task->has_work || pool_withdraw(engine->tasks->pool, &task->job)) {
+        task_note_ran(task);
+        task_end(task, outcome);
         return;
     }
     pool_disown(&task->job);
-    task->hangs = engine->hanging = true;
-    heap_remove(&engine->deadlines, &task->deadline);
+    heap_remove(&engine->tasks->deadlines, &task->deadline);
+    task->state = TASK_HANGING;
     task->outcome = outcome;
-    task->told = true;
+    engine->tasks->has_hanging = true;
     if (!call)
         return;
-    call->over = true;
-    count(engine, outcome);
-    exchange_conclude(call, outcome);
+    task_count(engine, outcome);
+    dispatch_settle(call, outcome);
 }
 
 /*
- * Other threads take the places of those that are still at work for nobody. Not before all are given up that
- * are to be: else those threads might begin what is given up next.
+ * Lets other threads take the places of those that work for no caller any more. To be called after all tasks
+ * are given up that are to be: otherwise those threads might begin what is given up next.
  */
-static void replace_hanging(struct engine *engine)
+static void tasks_replace_hanging(struct tasks *tasks)
 {
     struct task *task;
-    if (!engine->hanging)
+    if (!tasks->has_hanging)
         return;
-    engine->hanging = false;
-    DL_FOREACH(engine->tasks, task)
+    tasks->has_hanging = false;
+    DL_FOREACH(tasks->pending, task)
     {
-        if (task->hangs)
-            pool_replace(engine->pool, &task->job);
-        task->hangs = false;
+        if (task->state != TASK_HANGING)
+            continue;
+        pool_replace(tasks->pool, &task->job);
+        task->state = TASK_LEFT;
     }
 }
 
-void task_expire(struct engine *engine, uint64_t now)
+void tasks_expire(struct engine *engine, uint64_t now)
 {
     struct heap_node *first;
-    while ((first = heap_first(&engine->deadlines)) && first->key <= now)
-        give_up((struct task *)(void *)((char *)first - offsetof(struct task, deadline)), RPC_TIMEOUT);
-    replace_hanging(engine);
+    while ((first = heap_first(&engine->tasks->deadlines)) && first->key <= now)
+        task_give_up((struct task *)(void *)((char *)first - offsetof(struct task, deadline)), RPC_TIMEOUT);
+    tasks_replace_hanging(engine->tasks);
 }
 
-void task_end_condemned(struct engine *engine)
+void tasks_end_evicted(struct engine *engine)
 {
     struct task *task;
-    while ((task = engine->condemned)) {
-        note_unbegun(task);
-        task->call->exchange->begun = !task->call->exchange->unbegun;
-        end(task, task->outcome);
+    while ((task = engine->tasks->evicted)) {
+        task_note_ran(task);
+        task_end(task, task->outcome);
     }
 }
 
-static bool goes_with_its_caller(const struct task *task)
-{
-    return !task->told && !task->condemned && !task->call->method->declared->must_finish;
-}
-
-static struct task *find_item(const struct exchange *exchange)
-{
-    struct task *task = exchange->gone ? exchange->tasks : NULL;
-    while (task && !goes_with_its_caller(task))
-        task = task->item_after;
-    return task;
-}
-
-static struct task *find_gone(const struct engine *engine, const void *id)
+/* The first task of a connection that has ended, whose method need not finish. NULL: there is none. */
+static struct task *tasks_find_gone(const struct engine *engine, const void *id)
 {
     const struct connection *connection = connections_find(&engine->connections, id);
-    struct task *found = NULL;
-    for (struct exchange *exchange = connection ? connection->exchanges : NULL; exchange && !found;
-         exchange = exchange->next)
-        found = find_item(exchange);
-    return found;
+    struct exchange *exchange = connection ? connection->exchanges : NULL;
+    for (; exchange; exchange = exchange->next) {
+        struct task *task = exchange->pending.gone ? exchange->pending.tasks : NULL;
+        for (; task; task = task->item_next) {
+            if (task->state == TASK_PENDING && !task->call->method->declared->must_finish)
+                return task;
+        }
+    }
+    return NULL;
 }
 
 /* Any done may end other tasks: so one is looked for at a time. */
-void task_cancel_gone(struct engine *engine, const void *id)
+void tasks_connection_ended(struct engine *engine, const void *id)
 {
     struct task *task;
-    while ((task = find_gone(engine, id)))
-        give_up(task, RPC_CANCELLED);
-    replace_hanging(engine);
+    while ((task = tasks_find_gone(engine, id)))
+        task_give_up(task, RPC_CANCELLED);
+    tasks_replace_hanging(engine->tasks);
 }
 
-void task_collect(struct engine *engine)
+void tasks_collect(struct engine *engine)
 {
-    rpc_job *job = pool_collect(engine->pool), *next;
+    rpc_job *job = pool_collect(engine->tasks->pool), *next;
     if (job)
-        free_places(engine);
+        tasks_free_slots(engine->tasks);
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;
-        engine->env.counters.late += task->told && task->call;
-        end(task, task->told ? task->outcome : engine->env.stopping ? RPC_CANCELLED : RPC_OK);
+        const bool is_late = task->state != TASK_PENDING;
+        engine->env.counters.late += is_late && task->call;
+        task_end(task, is_late ? task->outcome : engine->env.stopping ? RPC_CANCELLED : RPC_OK);
     }
 }
 
 /* ---- The end of all ---- */
 
-static bool must_finish(const struct task *task)
-{
-    return task->working && task->call && task->call->method->declared->must_finish;
-}
-
-static struct task *find_stoppable(const struct engine *engine)
+static struct task *tasks_find_stoppable(const struct tasks *tasks)
 {
     struct task *task;
-    DL_FOREACH(engine->tasks, task)
+    DL_FOREACH(tasks->pending, task)
     {
-        if (!task->told && !must_finish(task))
+        const bool must_finish = task->has_work && task->call && task->call->method->declared->must_finish;
+        if (task->state == TASK_PENDING && !must_finish)
             return task;
     }
     return NULL;
 }
 
-/* Work that must finish goes on as long as the engine waits; all other work is given up. */
-void task_stop(struct engine *engine)
+void tasks_stop(struct engine *engine)
 {
     struct task *task;
-    task_end_condemned(engine);
-    while ((task = find_stoppable(engine)))
-        give_up(task, RPC_CANCELLED);
-    replace_hanging(engine);
+    tasks_end_evicted(engine);
+    while ((task = tasks_find_stoppable(engine->tasks)))
+        task_give_up(task, RPC_CANCELLED);
+    tasks_replace_hanging(engine->tasks);
 }
 
-/*
- * What is left now has not begun and never will, or has not returned. What has not returned goes on with its
- * memory and its module's, which are left to it.
- */
-bool task_finish(struct engine *engine, uint64_t patience)
+bool tasks_destroy(struct engine *engine, uint64_t patience)
 {
-    const bool ended = !engine->pool || pool_stop(engine->pool, patience);
+    struct tasks *tasks = engine->tasks;
+    if (!tasks)
+        return true;
+    const bool is_over = pool_stop(tasks->pool, patience);
     struct task *task, *next;
-    if (engine->pool)
-        task_collect(engine);
-    DL_FOREACH_SAFE(engine->tasks, task, next)
+    tasks_collect(engine);
+    DL_FOREACH_SAFE(tasks->pending, task, next)
     {
-        if (pool_withdraw(engine->pool, &task->job))
-            end(task, RPC_CANCELLED);
+        if (pool_withdraw(tasks->pool, &task->job))
+            task_end(task, RPC_CANCELLED);
         else
             task->instance->abandoned = true;
     }
-    heap_fini(&engine->deadlines);
-    slots_fini(&engine->places);
-    if (ended)
-        pool_destroy(engine->pool);
+    heap_fini(&tasks->deadlines);
+    slots_fini(&tasks->slots);
+    if (is_over)
+        pool_destroy(tasks->pool);
     else
         env_log(&engine->env, RPC_LOG_WARNING, "some work has not returned, and is left behind");
-    return ended;
+    free(tasks);
+    engine->tasks = NULL;
+    return is_over;
 }

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What an engine has to remember of its callers: how fast they may go on calling, and which of their calls
- * are remembered as long as their session lasts. A client is an id; connections come and go under it, told
- * apart by an address that is only ever compared. Brokers tell little about sessions, and some of it late:
+ * What an engine remembers of clients: their rates, and which of their messages are remembered as long as
+ * their session lasts. A client is an id; connections come and go under it, told apart by an address that is
+ * only ever compared. Brokers tell little about sessions, and some of it late:
  *
- * - A connection's end may be told after the next connection under the same id has begun to call.
- * - Some do not say whether a session stays behind. They tell the end of the same connection a second time
- *   when its session is taken up again, and so it is only then known that there was one.
+ * - A connection's end may be told after the next connection with the same id has begun to call.
+ * - Some brokers do not tell whether a session stays behind. They tell the end of the same connection a
+ * second time when its session is resumed, so that only then is it known that there was one.
  *
- * A record costs nothing once the client is gone: when nothing in it matters any more, it is freed.
+ * Threads: the broker's thread only.
  *
- * All of it runs on the broker's thread, in the engine to which the table belongs.
+ * Ownership: the table owns its records. A record is freed by clients_expire() when its client is gone and
+ * nothing in it matters any more, so a record must not be kept from one message to the next.
+ *
+ * Failure: clients_meet() needs memory for a client that has no record yet.
  */
-#ifndef CORE_CLIENTS_H
-#define CORE_CLIENTS_H
+#ifndef CORE_DEDUP_CLIENTS_H
+#define CORE_DEDUP_CLIENTS_H
 
 #include "base/bucket.h"
-#include "host.h"
 #include "dedup/reply_cache.h"
+#include "host.h"
 
-/* What the next connection under the same id finds. */
+/* What the next connection with the same id finds. */
 enum clients_session {
     CLIENTS_SESSION_OVER,  /* nothing */
-    CLIENTS_SESSION_WAITS, /* a session, if the host tells of its being taken up, else nothing */
-    CLIENTS_SESSION_KEPT   /* a session, unless it asks for a new one */
+    CLIENTS_SESSION_WAITS, /* a session, if the host tells that it is resumed, else nothing */
+    CLIENTS_SESSION_KEPT   /* a session, unless the connection asks for a new one */
 };
 
 struct client {
@@ -31,17 +34,15 @@ struct client {
     const void *connection; /* the last one that is known: it need not have called */
     int version;
     bool online, clean_start;
-    bool in_order; /* it took its last connection down as MQTT demands, */
+    bool in_order; /* it sent DISCONNECT on its last connection, */
     bool unsure;   /* which the host does not know */
     enum clients_session session;
     uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
     struct bucket calls, refusals, queued; /* calls; refusals sent; replies put into its session */
 
-    struct cached_reply *bound;  /* calls that are forgotten with the session */
-    struct cached_reply *order;  /* the last calls at QoS 1 and 2, in order, for the redelivery guard */
-    struct cached_reply *cursor; /* the first one that may come again now; NULL: none */
-    size_t order_count;
+    struct cached_holder held; /* messages that are forgotten with the session; the last ones at QoS 1 and 2,
+                                  in order, with the cursor at the first that may be delivered again now */
 
     struct client *prev, *next; /* among those that are offline */
     UT_hash_handle hh;
@@ -50,8 +51,8 @@ struct client {
 struct clients {
     /* Set by the owner of the table. */
     uint64_t seed;
-    uint64_t redelivery_guard;                /* nanoseconds; 0: there is none */
-    struct reply_cache *duplicates, *ordered; /* where bound and order point to */
+    uint64_t redelivery_guard;                /* nanoseconds; 0: none */
+    struct reply_cache *duplicates, *ordered; /* what `held` of the records points into */
 
     struct client *by_id;
     struct client *gone; /* those that are offline, in the order in which they are looked at next */
@@ -59,49 +60,46 @@ struct clients {
 };
 
 /*
- * The record of a client that calls now; it is made if there is none. If the connection is another one than
- * before, what ended with the last one's session is forgotten first. NULL: no memory.
+ * Returns the record of a client that calls now, a new one if there was none. If the connection is another
+ * one than before, what ended with the last one's session is forgotten first. NULL: no memory.
  */
 struct client *clients_meet(struct clients *clients, const struct host_client *client, uint64_t now);
 
-/* Likewise, if there is a record of it. NULL: there is none. */
+/* Likewise, but makes no record. NULL: there is none. */
 struct client *clients_meet_again(struct clients *clients, const struct host_client *client, uint64_t now);
 
 /* Whether another connection than this one is known to have the id now. */
 bool clients_has_other(const struct clients *clients, const char *id, const void *connection);
 
 /*
- * Whether one more reply may go to the session that waits under this id: 100 at once, and one a second. What
- * a broker cannot put into a full session it may never free.
+ * Takes the right to put one more reply into the session that waits with this id: 100 at once, and one a
+ * second. A broker may never free what it cannot put into a full session. Returns false: the right is used
+ * up, or there is no memory.
  */
-bool clients_may_queue(struct clients *clients, const char *id, uint64_t now);
+bool clients_take_queued(struct clients *clients, const char *id, uint64_t now);
 
-/* A connection has ended. It may be one that never called, or be told twice, or late. */
+/* A connection has ended. It may be one that never called; the end may be told twice, or late. */
 void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now);
 
 /*
- * The client's next call at QoS 1 or 2, in order: is it one that it sends again because its last connection
- * was cut? Returns the call that it equals, which counts as arrived now; or NULL, and then nothing that comes
- * on this connection is any more taken for one that was sent again.
+ * Looks for the client's next message at QoS 1 or 2 among those that it may send again because its last
+ * connection was cut. Returns the message that it equals, which counts as arrived now. NULL: none, and from
+ * now on nothing that comes on this connection is taken for a redelivery.
  */
-struct cached_reply *clients_sent_again(struct clients *clients, struct client *client,
-                                        const struct digest *key, uint64_t now);
+struct cached_reply *clients_find_redelivery(struct clients *clients, struct client *client,
+                                             const struct digest *key, uint64_t now);
 
-/* A call that is never sent again has arrived: so nothing is, from now on. */
+/* A message at QoS 0 has arrived: the client has nothing left to send again. */
 void clients_end_guard(struct clients *clients, struct client *client);
 
-/* Notes a call in the client's order. Returns its entry; NULL: there is no room for one. */
+/* Notes a message in the client's order. Returns its entry. NULL: there is no room for one. */
 struct cached_reply *clients_note(struct clients *clients, struct client *client, const struct digest *key,
                                   uint64_t now);
 
-/* Called by entry.c: an entry begins and ceases to be the client's. */
-void clients_hold(struct client *client, struct cached_reply *entry);
-void clients_release(struct client *client, struct cached_reply *entry);
-
-/* To be called now and then: frees records in which nothing matters any more. */
+/* To be called now and then: frees records in which nothing matters any more, at most 1000 at a time. */
 void clients_expire(struct clients *clients, uint64_t now);
 
-/* Frees all records, after the tables of cache have been cleared. */
+/* Frees all records. The tables that `held` points into have been cleared. */
 void clients_fini(struct clients *clients);
 
 #endif

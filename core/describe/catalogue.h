@@ -9,7 +9,7 @@
 #ifndef CORE_CATALOGUE_H
 #define CORE_CATALOGUE_H
 
-#include "engine.h"
+#include "base/env.h"
 #include "shape/writer.h"
 
 struct catalogue {

@@ -4,7 +4,10 @@
  * and is a module like any other, but for where it lives: what it answers is in the registry, which is the
  * engine's and not for handlers to see. Like all handlers it runs on the broker's thread.
  */
-#include "call/engine_private.h"
+#include "describe/discovery.h"
+
+#include "call/answer.h"
+#include "call/engine_parts.h"
 
 #include "describe/openrpc.h"
 #include "call/topic.h"

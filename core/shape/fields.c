@@ -4,7 +4,7 @@
  * decoded, encoded and described. A new kind is a new row. Arrays are no kind: their elements are of one.
  * The checking of tables is in fields_check.c.
  */
-#include "shape/fields_private.h"
+#include "shape/fields.h"
 
 #include "base/text.h"
 
@@ -15,78 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *fields_name(const rpc_field *field)
-{
-    return field->name ? field->name : field->member;
-}
-
 bool fields_may_miss(const rpc_field *field)
 {
     return field->optional || field->default_json;
 }
 
-/* ---- Explanations ---- */
-
-/* Ends a text that may have been cut within a character before that character. */
-static void end_at_character(char *text)
-{
-    const size_t length = strlen(text);
-    size_t last = length;
-    uint32_t character;
-    while (last && ((unsigned char)text[last - 1] & 0xC0) == 0x80)
-        last--;
-    if (last && !text_decode(text + last - 1, length - last + 1, &character))
-        text[last - 1] = '\0';
-}
-
-static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
-
-static void append_all(char *out, size_t capacity, const char *format, va_list arguments)
-{
-    const size_t used = strlen(out);
-    const int needed = vsnprintf(out + used, capacity - used, format, arguments);
-    if (needed >= 0 && (size_t)needed >= capacity - used)
-        end_at_character(out);
-}
-
-static void append(char *out, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void append(char *out, size_t capacity, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    append_all(out, capacity, format, arguments);
-    va_end(arguments);
-}
-
-/* Appends where a walk is: readings[3].value. An array of which no certain element is meant: readings[]. */
-static void append_path(char *out, const struct fields_step *step)
-{
-    enum { NAME_SHOWN = 40 }; /* bytes: eight of them, with indices, leave room for what is wrong */
-    if (!step || !step->field)
-        return;
-    if (step->outer) {
-        const bool any = step->outer->field->counter && step->outer->index == FIELDS_NO_INDEX;
-        append_path(out, step->outer);
-        append(out, FIELDS_WHY, any ? "[]." : ".");
-    }
-    const char *name = fields_name(step->field);
-    append(out, FIELDS_WHY, "%.*s", (int)text_cut(name, NAME_SHOWN), name);
-    if (step->index != FIELDS_NO_INDEX)
-        append(out, FIELDS_WHY, "[%zu]", step->index);
-}
-
-rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
-{
-    va_list arguments;
-    walk->why[0] = '\0';
-    append_path(walk->why, walk->step);
-    va_start(arguments, format);
-    append_all(walk->why, FIELDS_WHY, format, arguments);
-    va_end(arguments);
-    return RPC_INVALID_PARAMS;
-}
+/* ---- Kinds ---- */
 
 static bool in_element(const struct fields_walk *walk)
 {
@@ -542,26 +476,26 @@ static void append_range(const rpc_field *field, char *out, size_t capacity)
     if (isinf(field->range.max) && isinf(field->range.min))
         return;
     if (isinf(field->range.max))
-        append(out, capacity, " of at least %s", min);
+        fields_append(out, capacity, " of at least %s", min);
     else if (isinf(field->range.min))
-        append(out, capacity, " of at most %s", max);
+        fields_append(out, capacity, " of at most %s", max);
     else
-        append(out, capacity, " from %s to %s", min, max);
+        fields_append(out, capacity, " from %s to %s", min, max);
 }
 
 static void append_values(const rpc_field *field, bool many, char *out, size_t capacity)
 {
     const struct fields_kind *kind = &fields_kinds[field->kind];
     if (fields_has_range(field) && field->kind != RPC_KIND_DOUBLE)
-        append(out, capacity, "%s", many ? "whole numbers" : "a whole number");
+        fields_append(out, capacity, "%s", many ? "whole numbers" : "a whole number");
     else
-        append(out, capacity, "%s", many ? kind->many : kind->one);
+        fields_append(out, capacity, "%s", many ? kind->many : kind->one);
     if (fields_has_range(field))
         append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
-        append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
+        fields_append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
     for (int i = 0; field->choices && field->choices[i]; i++)
-        append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
+        fields_append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
 }
 
 /* A value of the field, or one element of an array. */
@@ -576,19 +510,14 @@ const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
 {
     out[0] = '\0';
     if (field->counter)
-        append(out, capacity, "an array of %u to %u ", field->items.min, field->items.max);
+        fields_append(out, capacity, "an array of %u to %u ", field->items.min, field->items.max);
     append_values(field, field->counter != 0, out, capacity);
     if (field->nullable)
-        append(out, capacity, " or null");
+        fields_append(out, capacity, " or null");
     return out;
 }
 
 /* ---- Decoding ---- */
-
-struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
-{
-    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
-}
 
 rpc_status fields_decode_member(const rpc_field *field, const cJSON *value, const cJSON *fallback, char *out,
                                 struct fields_walk *walk)

@@ -9,14 +9,14 @@
 #define CORE_FIELDS_H
 
 #include "base/arena.h"
+#include "shape/fields_walk.h"
 #include "shape/json.h"
 #include "shape/writer.h"
 
 #include <mosquitto_rpc.h>
 
 enum {
-    FIELDS_WHY = 480, /* bytes that hold any explanation of this file */
-    FIELDS_DEPTH = 8  /* levels of objects in objects, the outermost included */
+    FIELDS_DEPTH = 8 /* levels of objects in objects, the outermost included */
 };
 
 /* A shape that was checked, with its defaults parsed, and the shapes nested in it. All zero: no shape. */
@@ -25,15 +25,6 @@ struct fields {
     cJSON **defaults;      /* one for each field; NULL where it has none */
     struct fields *nested; /* one for each field, all zero where it is no object; NULL: no field is one */
 };
-
-/*
- * Checks a shape and parses its defaults; shape may be NULL. Returns RPC_OK; RPC_INVALID_PARAMS: the
- * table is wrong, why says how; RPC_INTERNAL_ERROR: no memory. Unless RPC_OK, fields is all zero.
- */
-rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY]);
-
-/* Frees what fields_init() made; accepts all zero, and leaves that. */
-void fields_fini(struct fields *fields);
 
 /*
  * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
@@ -61,9 +52,6 @@ rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *
 rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
                                  char why[FIELDS_WHY]);
 
-/* The name of a field on the wire. */
-const char *fields_name(const rpc_field *field);
-
 /* Whether a call may leave the field out. */
 bool fields_may_miss(const rpc_field *field);
 
@@ -82,5 +70,25 @@ struct fields_bounds fields_bounds(const rpc_field *field);
  * array of 1 to 100 numbers". Cut at capacity, that of out. Returns out.
  */
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
+
+/* What one kind of field needs. */
+struct fields_kind {
+    rpc_status (*decode)(const rpc_field *field, const cJSON *value, void *member, struct fields_walk *walk);
+    rpc_status (*encode)(const rpc_field *field, const void *member, struct fields_walk *walk);
+    const char *one, *many; /* a value of this kind, and several, in words */
+    size_t size;            /* of the C member; 0: as the field says */
+    bool absent_by_null;    /* the member itself can say that it was left out */
+};
+
+enum { FIELDS_KINDS = RPC_KIND_OBJECT + 1 };
+
+extern const struct fields_kind fields_kinds[FIELDS_KINDS];
+
+/*
+ * Decodes the field at which the walk is into the struct at out. value: NULL if it is not there; fallback:
+ * what stands in for it then, or NULL. Returns what fields_decode() does.
+ */
+rpc_status fields_decode_member(const rpc_field *field, const cJSON *value, const cJSON *fallback, char *out,
+                                struct fields_walk *walk);
 
 #endif

@@ -3,7 +3,7 @@
  * Checking and preparing field tables: see fields.h. A table that is wrong must be found when the broker
  * starts, so that those who read it later need not look for what cannot be.
  */
-#include "shape/fields_private.h"
+#include "shape/fields_check.h"
 
 #include <stdlib.h>
 #include <string.h>

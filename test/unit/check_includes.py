@@ -9,22 +9,22 @@ import pathlib
 import re
 import sys
 
-CORE = ["core/base", "core/shape", "core/work", "core/dedup", "core/call", "core/describe", "core"]
-
-# Room: the other rooms whose headers its files may include. Every room may include include/mosquitto_rpc.h.
+# Room: the other rooms whose headers its files may include. Every room may include include/ and core/host.h, which
+# is the interface to the outside and includes nothing of core/. A later row may include earlier ones at most.
 ROOMS = {
     "include": [],
-    "core/base": CORE,
-    "core/shape": CORE,
-    "core/work": CORE,
-    "core/dedup": CORE,
-    "core/call": CORE,
-    "core/describe": CORE,
-    "core": CORE,
-    "plugin": CORE,
-    "docs": CORE + ["plugin"],
+    "core/base": [],
+    "core/shape": ["core/base"],
+    "core/work": ["core/base"],
+    "core/dedup": ["core/base"],
+    "core/call": ["core/base", "core/shape", "core/work", "core/dedup"],
+    "core/describe": ["core/base", "core/shape", "core/call"],
+    "core": ["core/base", "core/shape", "core/work", "core/dedup", "core/call", "core/describe"],
+    "plugin": ["core/base", "core/shape", "core/call", "core"],
+    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core", "plugin"],
     "handlers": [],  # a module also includes headers of the folder that has its name
 }
+EVERYWHERE = ["include/mosquitto_rpc.h", "core/host.h"]
 
 # Foreign headers that only some rooms may include: a pattern, and the rooms.
 FOREIGN = [
@@ -53,7 +53,9 @@ def is_module_folder(room):
 def fault_of_own(file, target, root):
     """What is wrong with including target, a header of this tree; None: nothing."""
     room, other = room_of(file, root), room_of(target, root)
-    if other in (room, "include"):
+    if other == room or (target.relative_to(root).as_posix() in EVERYWHERE and not room.startswith("handlers")):
+        return None
+    if target.name == "mosquitto_rpc.h":
         return None
     if room == "handlers" and other == f"handlers/{file.stem}":
         return None
@@ -83,15 +85,46 @@ def includes(file):
             yield found.group(1)
 
 
+def unit_of(file, root):
+    """A header and the source file of its name are one unit."""
+    return file.relative_to(root).with_suffix("").as_posix()
+
+
+def find_circles(edges):
+    """What is left when units that depend on nothing left are taken away, again and again."""
+    edges = {unit: set(others) for unit, others in edges.items()}
+    while True:
+        free = {unit for unit, others in edges.items() if not others & edges.keys()}
+        if not free:
+            return sorted(edges)
+        edges = {unit: others - free for unit, others in edges.items() if unit not in free}
+
+
+def check_table():
+    rows = list(ROOMS)
+    return [f"the row of {room} names {other}, which is not an earlier row"
+            for room, others in ROOMS.items() for other in others
+            if other not in rows[:rows.index(room)]]
+
+
 def check(root):
-    faults, seen = [], 0
+    faults, seen = check_table(), 0
+    edges = {}
     for file in sources(root):
+        unit = edges.setdefault(unit_of(file, root), set())
         for name in includes(file):
             seen += 1
             target = find(name, file, root)
+            if target and unit_of(target, root) != unit_of(file, root):
+                unit.add(unit_of(target, root))
             fault = fault_of_own(file, target, root) if target else fault_of_foreign(room_of(file, root), name)
             if fault:
                 faults.append(f"{file.relative_to(root)} includes {name}: {fault}")
+        if file.suffix == ".c" and file.is_relative_to(root / "core") and not file.with_suffix(".h").is_file():
+            faults.append(f"{file.relative_to(root)} has no header")
+    circle = find_circles(edges)
+    if circle:
+        faults.append("files that include each other in a circle, or need one that does: " + ", ".join(circle))
     if seen < 100:
         faults.append(f"only {seen} #include lines were found: is ROOT right?")
     return faults

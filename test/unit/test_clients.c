@@ -67,7 +67,7 @@ static void finish(struct reply_cache *cache, struct cached_reply *entry)
 static void bind_to(struct client *client, uint64_t number)
 {
     const struct digest key = key_of(number);
-    finish(&duplicates, reply_cache_enter(&duplicates, &key, true, client, now));
+    finish(&duplicates, reply_cache_enter(&duplicates, &key, true, &client->held, now));
 }
 
 static bool is_bound(uint64_t number)
@@ -80,7 +80,7 @@ static bool is_bound(uint64_t number)
 static bool arrive(struct client *client, uint64_t number)
 {
     const struct digest key = key_of(number);
-    if (clients_sent_again(&clients, client, &key, now))
+    if (clients_find_redelivery(&clients, client, &key, now))
         return true;
     finish(&ordered, clients_note(&clients, client, &key, now));
     return false;
@@ -400,8 +400,8 @@ START_TEST(orders_are_bounded)
     struct client *client = meet("c", &contexts[1], 5, false);
     for (uint64_t i = 0; i < 1000; i++)
         arrive(client, i);
-    ck_assert_uint_le(client->order_count, 128);
-    ck_assert_uint_eq(ordered.count, client->order_count);
+    ck_assert_uint_le(client->held.order_count, 128);
+    ck_assert_uint_eq(ordered.count, client->held.order_count);
     end("c", &contexts[1], HOST_END_TAKEN_OVER, false, false);
     client = meet("c", &contexts[2], 5, false);
     for (uint64_t i = 900; i < 1000; i++)
@@ -432,7 +432,7 @@ START_TEST(unfinished_calls_of_an_ended_session)
 {
     const struct digest key = key_of(1);
     struct client *client = meet("c", &contexts[1], 5, false);
-    struct cached_reply *bound = reply_cache_enter(&duplicates, &key, true, client, now);
+    struct cached_reply *bound = reply_cache_enter(&duplicates, &key, true, &client->held, now);
     struct cached_reply *noted = clients_note(&clients, client, &key, now);
     end("c", &contexts[1], HOST_END_SESSION_OVER, false, false);
     clients_expire(&clients, now);

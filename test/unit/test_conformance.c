@@ -15,6 +15,7 @@
 #include "shape/fields.h"
 #include "modules.h"
 #include "settings.h"
+#include "shape/fields_check.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

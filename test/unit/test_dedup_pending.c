@@ -6,7 +6,7 @@
 #include "unit.h"
 #include "works.h"
 
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
 
 #include <string.h>
 

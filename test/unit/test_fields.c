@@ -8,6 +8,7 @@
 
 #include "shape/fields.h"
 #include "shape/json.h"
+#include "shape/fields_check.h"
 
 #include <math.h>
 #include <stdio.h>

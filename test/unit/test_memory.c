@@ -8,7 +8,8 @@
 #include "unit.h"
 #include "works.h"
 
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
+#include "call/task.h"
 #include "failing_malloc.h"
 #include "modules.h"
 #include "work/pool.h"
@@ -770,8 +771,8 @@ static void open_slow(const struct slow_sending *sending)
 static void end_slow(void)
 {
     struct task *task;
-    while ((task = rig.engine->tasks)) {
-        if (!task->working)
+    while ((task = rig.engine->tasks->pending)) {
+        if (!task->has_work)
             rpc_resume(task->call);
         else if (!fake_host_wait(&rig.host, WORKS_PATIENCE))
             return;
@@ -810,7 +811,7 @@ START_TEST(calls_that_take_time)
         failing_arm(modes[_i % UNIT_ROWS(modes)], n);
         send_slow(sending);
         failed = failing_disarm();
-        ck_assert_ptr_null(rig.engine->tasks);
+        ck_assert_ptr_null(rig.engine->tasks->pending);
         ck_assert_ptr_null(rig.engine->connections);
         expect_once(n);
         if (!rig.engine->env.stopping) {
@@ -965,7 +966,6 @@ static bool start_jobs(void)
     size_t count = 0;
     for (int i = 0; i < JOBS; i++)
         count += started[i] = start_job(i);
-    work.wrong |= pool_waiting(work.pool) != count;
     for (int i = 0; i < JOBS; i++)
         work.wrong |= started[i] && !pool_withdraw(work.pool, &work.jobs[i]);
     return count == JOBS;
@@ -1016,30 +1016,29 @@ START_TEST(setting_timers)
 }
 END_TEST
 
-/* Whoever has got a place is found, gives it back, and leaves nothing behind. */
-static bool take_places(void)
+/* Each slot that was entered is found again, leaves, and no record stays behind. */
+static bool enter_slots(void)
 {
-    const struct digest nobody = {{0}};
-    struct slots places = {0};
-    struct task some[100] = {{.call = NULL}};
+    const struct digest other = {{0}};
+    struct slots slots = {0};
+    struct slot some[100] = {{NULL, NULL, NULL}};
     size_t count = 0;
     for (uint64_t i = 0; i < 100; i++) {
-        some[i].job.owner = (struct digest){{1 + i * i % 30, 3}};
-        count += slots_enter(&places, &some[i]);
-        work.wrong |= places.count != count;
+        count += slots_enter(&slots, &some[i], &(struct digest){{1 + i * i % 30, 3}});
+        work.wrong |= slots.count != count;
     }
-    for (struct task *task; (task = slots_greediest(&places, &nobody));)
-        slots_leave(&places, task);
+    for (struct slot *slot; (slot = slots_find_evictable(&slots, &other));)
+        slots_leave(&slots, slot);
     for (size_t i = 0; i < 100; i++)
-        slots_leave(&places, &some[i]);
-    work.wrong |= places.count || places.holders;
-    slots_fini(&places);
+        slots_leave(&slots, &some[i]);
+    work.wrong |= slots.count || slots.clients;
+    slots_fini(&slots);
     return count == 100;
 }
 
-START_TEST(taking_places)
+START_TEST(entering_slots)
 {
-    sweep("places", modes[_i], take_places);
+    sweep("slots", modes[_i], enter_slots);
     ck_assert(!work.wrong);
 }
 END_TEST
@@ -1050,4 +1049,4 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {calls_that_take_time, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
           {sensors_come_all_the_same, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)}, {taking_places, UNIT_ROWS(modes)})
+          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "shape/options.h"
+#include "shape/fields_check.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -271,17 +271,17 @@ START_TEST(entries_without_a_key)
     const struct digest key = key_of(1);
     const struct host_client connected = {.id = "c", .connection = &key, .version = 5};
     struct client *client = clients_meet(&clients, &connected, 1);
-    struct cached_reply *one = reply_cache_enter(&cache, &key, false, client, 1);
-    struct cached_reply *two = reply_cache_enter(&cache, &key, false, client, 1);
+    struct cached_reply *one = reply_cache_enter(&cache, &key, false, &client->held, 1);
+    struct cached_reply *two = reply_cache_enter(&cache, &key, false, &client->held, 1);
     ck_assert_ptr_null(find(1, 1));
-    ck_assert_ptr_eq(client->order, one);
-    ck_assert_uint_eq(client->order_count, 2);
+    ck_assert_ptr_eq(client->held.order, one);
+    ck_assert_uint_eq(client->held.order_count, 2);
     finish(one, "a");
     reply_cache_forget(&cache, one);
-    ck_assert_ptr_eq(client->order, two);
-    ck_assert_uint_eq(client->order_count, 1);
+    ck_assert_ptr_eq(client->held.order, two);
+    ck_assert_uint_eq(client->held.order_count, 1);
     reply_cache_forget(&cache, two);
-    ck_assert_ptr_null(client->order);
+    ck_assert_ptr_null(client->held.order);
     finish(two, NULL);
 }
 END_TEST
@@ -294,14 +294,14 @@ START_TEST(owners_notice)
     struct client *client = clients_meet(&clients, &connected, 1);
     for (uint64_t i = 0; i < 6; i++) {
         const struct digest key = key_of(i);
-        finish(reply_cache_enter(&cache, &key, true, client, 1), "abc");
+        finish(reply_cache_enter(&cache, &key, true, &client->held, 1), "abc");
     }
     size_t bound = 0;
-    for (const struct cached_reply *entry = client->bound; entry; entry = entry->owner_next)
+    for (const struct cached_reply *entry = client->held.bound; entry; entry = entry->holder_next)
         bound++;
     ck_assert_uint_eq(bound, 4);
     reply_cache_expire(&cache, 1000);
-    ck_assert_ptr_null(client->bound);
+    ck_assert_ptr_null(client->held.bound);
 }
 END_TEST
 

@@ -5,7 +5,8 @@
  * are waited for in truth. What its methods answer in general is in test_handlers.c, what its files endure in
  * test_store.c.
  */
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
+#include "call/task.h"
 #include "rig.h"
 #include "unit.h"
 
@@ -602,7 +603,7 @@ END_TEST
 
 static void wait_until_it_runs(void)
 {
-    while (pool_waiting(rig.engine->pool))
+    while (!pool_take_begun(rig.engine->tasks->pool))
         sched_yield();
 }
 

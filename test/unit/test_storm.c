@@ -8,7 +8,7 @@
 #include "lab.h"
 #include "unit.h"
 
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -159,15 +159,15 @@ static size_t check_client(const struct client *client)
 {
     const struct cached_reply *entry;
     size_t order = 0;
-    bool is_cursor_there = !client->cursor;
-    for (entry = client->order; entry; entry = entry->owner_next, order++) {
-        ck_assert_ptr_eq(entry->owner, client);
-        is_cursor_there |= entry == client->cursor;
+    bool is_cursor_there = !client->held.cursor;
+    for (entry = client->held.order; entry; entry = entry->holder_next, order++) {
+        ck_assert_ptr_eq(entry->holder, &client->held);
+        is_cursor_there |= entry == client->held.cursor;
     }
-    for (entry = client->bound; entry; entry = entry->owner_next)
-        ck_assert(entry->owner == client && entry->found_by_key);
+    for (entry = client->held.bound; entry; entry = entry->holder_next)
+        ck_assert(entry->holder == &client->held && entry->found_by_key);
     ck_assert(is_cursor_there);
-    ck_assert_uint_eq(order, client->order_count);
+    ck_assert_uint_eq(order, client->held.order_count);
     return order;
 }
 
@@ -176,15 +176,15 @@ static void check_tables(const struct engine *engine)
     const struct client *client;
     size_t offline = 0;
     size_t orders = 0;
-    check_recalls(&engine->duplicates);
-    check_recalls(&engine->ordered);
-    for (client = engine->clients.by_id; client; client = client->hh.next) {
+    check_recalls(&engine->dedup.duplicates);
+    check_recalls(&engine->dedup.ordered);
+    for (client = engine->dedup.clients.by_id; client; client = client->hh.next) {
         offline += !client->online;
         orders += check_client(client);
     }
-    ck_assert_uint_eq(offline, engine->clients.gone_count);
-    ck_assert_uint_eq(orders, engine->ordered.count);
-    DL_FOREACH(engine->clients.gone, client)
+    ck_assert_uint_eq(offline, engine->dedup.clients.gone_count);
+    ck_assert_uint_eq(orders, engine->dedup.ordered.count);
+    DL_FOREACH(engine->dedup.clients.gone, client)
     {
         offline--;
         ck_assert(!client->online);

@@ -6,7 +6,8 @@
 #include "unit.h"
 #include "works.h"
 
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
+#include "call/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,8 +258,8 @@ START_TEST(run_returns_something_else)
 {
     open_with(_i ? starts_twice : starts_and_says_ok, done_with);
     works_call(&rig, "act", 0);
-    ck_assert(fake_host_logged(&rig.host, "the call stays open"));
-    ck_assert_int_eq(fake_host_logged(&rig.host, "keeps its call open twice"), _i);
+    ck_assert(fake_host_logged(&rig.host, "the call is pending"));
+    ck_assert_int_eq(fake_host_logged(&rig.host, "makes its call pending twice"), _i);
     rig_wait(&rig, 1);
     works_expect(&rig, 1, "ok", "{\"n\":0,\"by\":\"run\"}");
     ck_assert_int_eq(dones, 1);
@@ -289,7 +290,7 @@ static const struct incapable {
 } incapables[] = {
     {"bare", starts, "method bare starts work, and has none"},
     {"half", starts, "method half starts work, and has none"},
-    {"bare", defers, "method bare keeps its call open, and has no done to end it"},
+    {"bare", defers, "method bare makes its call pending, and has no done to end it"},
 };
 
 START_TEST(methods_that_cannot)
@@ -809,7 +810,7 @@ START_TEST(the_most_of_a_method)
     works_call(&rig, "work.single", 3);
     works_expect(
         &rig, 1, "overloaded",
-        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are open, and that is the most"));
+        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and that is the most"));
     ck_assert_int_eq(slots[3].kept, 0);
     ck_assert_uint_eq(counters()->overloaded, 1);
     works_pass(&rig, 10000); /* their callers know, but the work has not come to its end */
@@ -940,7 +941,7 @@ START_TEST(all_sorts_make_room)
         ck_assert_int_eq(slots[n].dones, 1);
         ck_assert_int_eq(slots[n - 1].dones, 0);
     }
-    ck_assert_uint_eq(rig.engine->places.count, 6);
+    ck_assert_uint_eq(rig.engine->tasks->slots.count, 6);
     works_let_go(&rig, 0);
     works_finish(&rig);
     ck_assert_int_eq(atomic_load(&slots[4].works) + atomic_load(&slots[6].works), 0);
@@ -1018,7 +1019,7 @@ START_TEST(resumed_just_in_time)
     ck_assert_int_eq(slots[2].outcome, RPC_OK);
     ck_assert_int_eq(slots[1].dones, 0);
     ck_assert_uint_eq(counters()->overloaded, 0);
-    ck_assert_uint_eq(rig.engine->places.count, 2);
+    ck_assert_uint_eq(rig.engine->tasks->slots.count, 2);
     works_pass(&rig, 10000);
     ck_assert_int_eq(dones, 1);
 }
@@ -1045,7 +1046,7 @@ START_TEST(thrown_out_at_its_deadline)
     ck_assert_int_eq(slots[2].outcome, RPC_TIMEOUT);
     ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert_uint_eq(rig.host.replies.count, 3);
-    ck_assert_uint_eq(rig.engine->places.count, 1);
+    ck_assert_uint_eq(rig.engine->tasks->slots.count, 1);
     works_pass(&rig, 55000);
     ck_assert_int_eq(dones, 3); /* one is counted twice */
 }

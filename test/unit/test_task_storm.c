@@ -9,7 +9,10 @@
 #include "unit.h"
 #include "works.h"
 
-#include "call/engine_private.h"
+#include "call/connections.h"
+#include "call/engine_parts.h"
+#include "call/exchange.h"
+#include "call/task.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -210,29 +213,28 @@ static void do_something(void)
 
 static void check_tasks(const struct engine *engine)
 {
-    const struct task *task;
-    size_t deferred = 0;
+    struct task *task;
     size_t placed = 0;
     size_t without_call = 0;
     size_t set = 0;
-    DL_FOREACH(engine->tasks, task)
+    DL_FOREACH(engine->tasks->pending, task)
     {
-        deferred += !task->working;
-        placed += task->holder != NULL;
-        ck_assert(task->working || task->holder);
-        ck_assert(task->call || !task->holder);
-        ck_assert(!task->condemned);
+        placed += task->slot.client != NULL;
+        ck_assert(task->has_work || task->slot.client);
+        ck_assert(task->call || !task->slot.client);
+        if (task->call && !task->slot.client) /* its work has begun */
+            ck_assert(!pool_withdraw(engine->tasks->pool, &task->job));
+        ck_assert(task->state != TASK_EVICTED);
         without_call += !task->call;
-        set += task->deadline.place != 0;
-        ck_assert(!task->call || (task->call->task == task && task->call->exchange->kept));
-        ck_assert_int_eq(task->deadline.place != 0, task->call && !task->told);
+        set += task->deadline.position != 0;
+        ck_assert(!task->call || (task->call->task == task && task->call->exchange->pending.kept));
+        ck_assert_int_eq(task->deadline.position != 0, task->call && !(task->state >= TASK_HANGING));
     }
-    ck_assert_ptr_null(engine->condemned);
-    ck_assert_uint_eq(placed, engine->places.count);
+    ck_assert_ptr_null(engine->tasks->evicted);
+    ck_assert_uint_eq(placed, engine->tasks->slots.count);
     ck_assert_uint_le(placed, engine->env.options.max_pending);
-    ck_assert_uint_eq(without_call, engine->backgrounds);
-    ck_assert_uint_eq(set, engine->deadlines.count);
-    ck_assert_uint_le(deferred + pool_waiting(engine->pool), engine->env.options.max_pending + without_call);
+    ck_assert_uint_eq(without_call, engine->tasks->background);
+    ck_assert_uint_eq(set, engine->tasks->deadlines.count);
 }
 
 static void check_exchanges(const struct engine *engine)
@@ -241,7 +243,7 @@ static void check_exchanges(const struct engine *engine)
     const struct exchange *exchange;
     const struct task *task;
     size_t holds = 0;
-    DL_FOREACH(engine->tasks, task)
+    DL_FOREACH(engine->tasks->pending, task)
     {
         holds += task->call != NULL;
     }
@@ -249,11 +251,11 @@ static void check_exchanges(const struct engine *engine)
         ck_assert(connection->exchanges || connection->waiters);
         DL_FOREACH((const struct exchange *)connection->exchanges, exchange)
         {
-            ck_assert_ptr_eq(exchange->connection, connection);
-            ck_assert_uint_gt(exchange->holds, 0);
-            ck_assert_uint_le(exchange->unknown, exchange->holds);
-            ck_assert_ptr_null(exchange->out.out);
-            holds -= exchange->holds;
+            ck_assert_ptr_eq(exchange->pending.connection, connection);
+            ck_assert_uint_gt(exchange->pending.holds, 0);
+            ck_assert_uint_le(exchange->pending.unknown, exchange->pending.holds);
+            ck_assert_ptr_null(exchange->reply.out.out);
+            holds -= exchange->pending.holds;
         }
     }
     ck_assert_uint_eq(holds, 0);
@@ -281,7 +283,7 @@ static void start(int number)
 static void end(int number)
 {
     rig.host.no_memory = false;
-    for (int i = 0; number % 2 && rig.engine->tasks; i++) {
+    for (int i = 0; number % 2 && rig.engine->tasks->pending; i++) {
         ck_assert_int_lt(i, 1000000);
         works_pass(&rig, 70000);
         sched_yield();

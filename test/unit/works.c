@@ -2,7 +2,9 @@
 /* A module for tests of calls that take time: see works.h. */
 #include "works.h"
 
-#include "call/engine_private.h"
+#include "call/engine_parts.h"
+#include "call/exchange.h"
+#include "call/task.h"
 
 #include <check.h>
 #include <errno.h>
@@ -278,8 +280,8 @@ static void wait_and_tick(struct rig *rig)
 
 static struct task *find_working(const struct engine *engine)
 {
-    struct task *task = engine->tasks;
-    while (task && !task->working)
+    struct task *task = engine->tasks->pending;
+    while (task && !task->has_work)
         task = task->next;
     return task;
 }
@@ -290,7 +292,7 @@ void works_finish(struct rig *rig)
         for (int i = 0; i < 100; i++)
             sem_post(&works_slots[n].go);
     for (int n = 0; n < WORKS_SLOTS; n++)
-        if (works_slots[n].call && !works_slots[n].call->task->working)
+        if (works_slots[n].call && !works_slots[n].call->task->has_work)
             rpc_resume(works_slots[n].call);
     engine_tick(rig->engine);
     while (find_working(rig->engine))
@@ -300,13 +302,13 @@ void works_finish(struct rig *rig)
 static void expect_nothing_open(const struct engine *engine)
 {
     const struct registry_method *method = engine->registry.methods;
-    ck_assert_ptr_null(engine->tasks);
-    ck_assert_ptr_null(engine->condemned);
+    ck_assert_ptr_null(engine->tasks->pending);
+    ck_assert_ptr_null(engine->tasks->evicted);
     ck_assert_ptr_null(engine->connections);
-    ck_assert_uint_eq(engine->places.count, 0);
-    ck_assert_ptr_null(engine->places.holders);
-    ck_assert_uint_eq(engine->backgrounds, 0);
-    ck_assert_uint_eq(engine->deadlines.count, 0);
+    ck_assert_uint_eq(engine->tasks->slots.count, 0);
+    ck_assert_ptr_null(engine->tasks->slots.clients);
+    ck_assert_uint_eq(engine->tasks->background, 0);
+    ck_assert_uint_eq(engine->tasks->deadlines.count, 0);
     for (; method; method = method->hh.next)
         ck_assert_uint_eq(method->open, 0);
 }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * One module inside one engine: what rpc_instance of mosquitto_rpc.h is.
+ *
+ * Threads: the broker's thread only; work of the module's runs elsewhere and may use what `state` points at.
+ *
+ * Ownership: the registry allocates instances and frees them, and `state` with them (call/registry.h).
+ *
+ * Failure: plain data.
+ */
+#ifndef CORE_BASE_INSTANCE_H
+#define CORE_BASE_INSTANCE_H
+
+#include "base/env.h"
+
+struct engine;
+struct timers;
+
+struct rpc_instance {
+    struct engine *engine;
+    struct env *env;       /* the engine's */
+    struct timers *timers; /* likewise */
+    const rpc_module *module;
+    void *state;
+    struct log_limit log_limit; /* of the lines that its functions write */
+    bool started;               /* init was tried: fini is due */
+    bool abandoned;             /* work that has not returned may use its state: both are left alone */
+    struct rpc_instance *next;  /* the one that was started before it */
+    struct rpc_instance *next_observer; /* likewise, of those whose modules observe calls */
+};
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What comes out of a call: a reply, an event, or both. The reply is written into the exchange's buffer,
+ * whose size is the limit itself, one outcome after the other if there is a batch of them. The event of a
+ * result is a part of it; what is only announced is written into the engine's scratch buffer.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: what is sent is copied into payloads, which then are the host's.
+ *
+ * Failure: what cannot be sent for want of memory is dropped, counted and logged. A result that does not fit
+ * becomes an error, and an error is told with less and less detail until it fits.
+ */
+#ifndef CORE_CALL_ANSWER_H
+#define CORE_CALL_ANSWER_H
+
+#include "call/exchange.h"
+#include "call/registry.h"
+
+struct answers;
+
+/* One engine's part. Returns NULL: no memory. answers_destroy() accepts NULL. */
+struct answers *answers_create(const struct engine_options *options);
+void answers_destroy(struct answers *answers);
+
+/*
+ * Writes or announces what a call came to; status is what its handler returned, or why it did not run.
+ * Returns what the caller is told in the end: a result that does not fit its shape or the reply is an error.
+ */
+rpc_status answer_call(rpc_call *call, rpc_status status);
+
+/* Writes what stands before and behind the outcomes of a batch. */
+void answer_open_batch(struct exchange *exchange);
+void answer_close_batch(struct exchange *exchange);
+
+/*
+ * Gives the call a place of its own among the outcomes of its batch; answer_gather() writes all of them into
+ * the reply. Without memory for it, no further outcome of the batch is written.
+ */
+void answer_set_aside(rpc_call *call);
+void answer_gather(struct exchange *exchange);
+
+/* Sends a reply, a copy of text. code: "ok" or an error's code. */
+void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
+                 size_t size);
+
+/* Publishes. In any case the payload is not the caller's any more; a NULL payload stands for no memory. */
+bool answer_publish(const struct env *env, const struct host_publication *publication);
+
+/* A writer into scratch, which all files share: what it writes must be copied before another one is asked
+ * for. */
+struct writer answer_writer(struct engine *engine);
+
+/*
+ * Encodes and announces an event. call is the one that caused it, or NULL. Returns RPC_OK;
+ * RPC_INVALID_PARAMS: data does not fit its shape, why says how; RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: no
+ * memory.
+ */
+rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
+                           const void *data, char why[FIELDS_WHY]);
+
+#endif

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* From a message to its reply: see dispatch.h. */
+#include "call/dispatch.h"
+
+#include "base/status.h"
+#include "call/answer.h"
+#include "call/connections.h"
+#include "call/copies.h"
+#include "call/engine_parts.h"
+#include "call/jsonrpc.h"
+#include "call/payload.h"
+#include "call/run.h"
+#include "call/settle.h"
+
+#include <string.h>
+
+/* ---- Admission ---- */
+
+enum admission {
+    ADMIT_RUN,
+    ADMIT_REPLAY, /* it was answered before: the same reply is sent again */
+    ADMIT_WAIT,   /* it is being run: this copy waits for the reply */
+    ADMIT_REFUSE, /* it is answered with an error */
+    ADMIT_DROP    /* not even that: its client has been told often enough */
+};
+
+enum rate { RATE_KEPT, RATE_EXCEEDED, RATE_EXCEEDED_SILENTLY };
+
+static bool dispatch_is_read_only(const struct registry_method *method)
+{
+    return !method || method->declared->read_only;
+}
+
+/* Whether running the message twice does no harm. */
+static bool dispatch_may_run_twice(const struct exchange *exchange)
+{
+    if (exchange->kind != TOPIC_JSONRPC)
+        return dispatch_is_read_only(exchange->method);
+    if (!exchange->batch)
+        return dispatch_is_read_only(exchange->call.method);
+    for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
+        const char *name = jsonrpc_read(item).method;
+        const struct registry_method *method =
+            name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+        if (!dispatch_is_read_only(method))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Takes the message's calls from its client's rate. A client that exceeds its rate is told so, which is
+ * cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
+ */
+static enum rate dispatch_take_rate(struct exchange *exchange)
+{
+    enum { TOLD_AT_LEAST = 100, TOLD_TIMES = 10 }; /* refusals a second; times rate_limit */
+    struct engine *engine = exchange->engine;
+    const struct engine_options *options = &engine->env.options;
+    if (!options->rate_limit)
+        return RATE_KEPT;
+    const uint64_t now = exchange_now(exchange);
+    const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
+    struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
+    exchange->dedup.client = client;
+    if (!client || bucket_take(&client->calls, now, options->rate_limit, options->rate_burst,
+                               calls > 0 ? (uint32_t)calls : 1))
+        return RATE_KEPT;
+    engine->env.counters.limited++;
+    env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
+            exchange->message->client->id);
+    const uint32_t told = TOLD_TIMES * options->rate_limit;
+    const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
+    return bucket_take(&client->refusals, now, max, max, 1) ? RATE_EXCEEDED : RATE_EXCEEDED_SILENTLY;
+}
+
+/*
+ * Decides what becomes of a message. *status is RPC_OK or why it is invalid, and gets why it is refused. A
+ * copy of a message is answered as the first was, also to a client over its rate; but no more often than that
+ * client is told anything.
+ */
+static enum admission dispatch_admit(struct exchange *exchange, rpc_status *status,
+                                     struct cached_reply **entry)
+{
+    struct dedup *dedup = &exchange->engine->dedup;
+    const bool is_valid = *status == RPC_OK;
+    struct dedup_message message = {
+        .message = exchange->message,
+        .identity = exchange->call.asked ? exchange->identity : 0,
+        .is_valid = is_valid,
+        .may_run_twice = !is_valid || dispatch_may_run_twice(exchange),
+        .now = exchange_now(exchange),
+    };
+    *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
+    const enum rate rate = dispatch_take_rate(exchange);
+    if (!*entry && is_valid && rate != RATE_EXCEEDED_SILENTLY)
+        *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
+    if (rate != RATE_KEPT && !*entry) {
+        *status = exchange->reply.status = RPC_RATE_LIMITED;
+        exchange->reply.code = status_name(RPC_RATE_LIMITED);
+    }
+    if (rate == RATE_EXCEEDED_SILENTLY)
+        return ADMIT_DROP;
+    if (*entry)
+        return (*entry)->finished ? ADMIT_REPLAY : ADMIT_WAIT;
+    if (*status != RPC_OK)
+        return ADMIT_REFUSE;
+    if (dedup_enter(dedup, &exchange->dedup, message.now))
+        return ADMIT_RUN;
+    *status = call_fail(&exchange->call, RPC_OVERLOADED,
+                        "there is no room to keep the call from being carried out twice");
+    return ADMIT_REFUSE;
+}
+
+/* ---- Running ---- */
+
+static rpc_status dispatch_take_item(struct exchange *exchange, const cJSON *item)
+{
+    if (exchange->jsonrpc)
+        return payload_take_request(exchange, item);
+    rpc_call *call = exchange_begin_call(exchange, exchange->method, exchange->name);
+    call->item = call->params = item;
+    return RPC_OK;
+}
+
+/* Whether running the call would have no effect: it changes nothing, and the reply has no room left. */
+static bool dispatch_is_in_vain(const rpc_call *call)
+{
+    const struct registry_method *method = call->method;
+    return call->exchange->reply.overflowed && method && method->declared->read_only && !method->event;
+}
+
+/* The next items go on while one is pending, in the order in which they stand. */
+static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
+{
+    rpc_call *call = &exchange->call;
+    rpc_status status = dispatch_take_item(exchange, item);
+    if (status == RPC_OK && call->method && call->method->declared->done) {
+        rpc_call *moved = call_move(call);
+        status = moved ? RPC_OK : RPC_INTERNAL_ERROR;
+        call = moved ? moved : call;
+    }
+    if (exchange->reply.fragments || call->own_memory)
+        answer_set_aside(call);
+    if (status != RPC_OK)
+        call_settle(call, status);
+    else if (!dispatch_is_in_vain(call))
+        run_call(call);
+    if (call->own_memory && !call->task)
+        call_fini(call);
+}
+
+static void dispatch_run(struct exchange *exchange)
+{
+    if (exchange->batch && !exchange->jsonrpc && !exchange->method)
+        exchange->batch = false; /* of an unknown method, which is one failure */
+    if (!exchange->batch) {
+        run_call(&exchange->call);
+        return;
+    }
+    answer_open_batch(exchange);
+    for (const cJSON *item = exchange->payload.calls->child; item; item = item->next)
+        dispatch_run_item(exchange, item);
+}
+
+/* What fails before any call is run fails as a whole. */
+static void dispatch_refuse(struct exchange *exchange, rpc_status status)
+{
+    exchange->batch = false;
+    if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
+        call_settle(&exchange->call, status);
+    else
+        run_call(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
+}
+
+/* ---- The reply ---- */
+
+/*
+ * Whether the reply reaches its caller and nobody else, which takes from the replies that a waiting session
+ * may get. A caller whose connection has ended may have left a session, which takes what is not QoS 0.
+ * Without the connection it cannot be told whose the client id is now, except that the session still waits;
+ * and what the broker cannot put into a full session is never freed.
+ */
+static bool dispatch_take_delivery(const struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const struct exchange_pending *pending = &exchange->pending;
+    const char *id = exchange->to.client.id;
+    if (!pending->kept)
+        return true;
+    if (clients_has_other(&engine->dedup.clients, id, pending->gone ? NULL : pending->connection->id))
+        return false;
+    return !pending->gone || (pending->session_waits && exchange->to.qos > 0 && engine->env.options.qos > 0 &&
+                              clients_take_queued(&engine->dedup.clients, id, env_now(&engine->env)));
+}
+
+/* A call that was refused for the moment was not run: its repetition is a new attempt. */
+static bool dispatch_has_run(const struct exchange *exchange)
+{
+    const rpc_status status = exchange->reply.status;
+    if (exchange->pending.ran != EXCHANGE_RAN_BY_STATUS)
+        return exchange->pending.ran == EXCHANGE_RAN;
+    return status != RPC_OVERLOADED && status != RPC_RATE_LIMITED;
+}
+
+/* Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
+ */
+static void dispatch_remember(const struct exchange *exchange)
+{
+    const struct exchange_reply *reply = &exchange->reply;
+    const struct dedup_end end = {
+        .ran = dispatch_has_run(exchange),
+        .status = reply->code,
+        .reply = exchange->to.topic && reply->out.used ? reply->out.out : NULL,
+        .size = reply->out.used,
+    };
+    if (exchange->dedup.entry)
+        copies_serve(exchange, exchange->dedup.entry);
+    if (exchange->dedup.ordered)
+        copies_serve(exchange, exchange->dedup.ordered);
+    dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
+}
+
+/* All outcomes are known. */
+static void dispatch_complete(struct exchange *exchange)
+{
+    const struct exchange_reply *reply = &exchange->reply;
+    if (exchange->batch) {
+        exchange_take_reply_buffer(exchange);
+        if (reply->fragments)
+            answer_gather(exchange);
+        exchange_begin_call(exchange, exchange->method, exchange->name)->id_json = "null";
+        answer_close_batch(exchange);
+    }
+    if (exchange->to.topic && reply->out.used && dispatch_take_delivery(exchange))
+        answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
+    dispatch_remember(exchange);
+    exchange_give_reply_buffer(exchange);
+}
+
+/* One more outcome is known, or all calls have been begun. */
+static void dispatch_count_down(struct exchange *exchange)
+{
+    if (--exchange->pending.unknown == 0)
+        dispatch_complete(exchange);
+    else
+        exchange_give_reply_buffer(exchange);
+}
+
+void dispatch_settle(rpc_call *call, rpc_status status)
+{
+    struct exchange *exchange = call->exchange;
+    if (!exchange->batch)
+        exchange_take_reply_buffer(exchange);
+    call_settle(call, status);
+    dispatch_count_down(exchange);
+}
+
+/* ---- All together ---- */
+
+static void dispatch_handle(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    struct cached_reply *entry;
+    rpc_status status = payload_take(exchange);
+    /* Another connection with this client id must not get replies to pending calls of the one before. */
+    if (engine->connections)
+        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange_now(exchange));
+    switch (dispatch_admit(exchange, &status, &entry)) {
+    case ADMIT_RUN:
+        dispatch_run(exchange);
+        dispatch_count_down(exchange);
+        return;
+    case ADMIT_REFUSE:
+        dispatch_refuse(exchange, status);
+        dispatch_count_down(exchange);
+        return;
+    case ADMIT_REPLAY:
+        engine->env.counters.duplicates++;
+        if (entry->reply && exchange->to.topic)
+            answer_send(engine, &exchange->to, entry->status, entry->reply, entry->size);
+        break;
+    case ADMIT_WAIT:
+        engine->env.counters.duplicates++;
+        copies_add(engine, entry, &exchange->to);
+        break;
+    case ADMIT_DROP:
+        break;
+    }
+    dispatch_remember(exchange);
+}
+
+static bool dispatch_is_for_others(struct exchange *exchange)
+{
+    if (!exchange->engine->env.options.forward_unknown)
+        return false;
+    if (exchange->kind != TOPIC_JSONRPC)
+        return !exchange->method;
+    return payload_parse(exchange) == RPC_OK && payload_is_for_others(exchange);
+}
+
+static enum engine_verdict dispatch_named(struct engine *engine, const struct host_message *message,
+                                          enum topic_kind kind, const char *name)
+{
+    struct exchange *exchange = exchange_create(engine, message, kind, name);
+    if (!exchange) {
+        engine->env.counters.dropped++;
+        env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
+        return ENGINE_CONSUME;
+    }
+    enum engine_verdict verdict = ENGINE_PASS;
+    if (!dispatch_is_for_others(exchange)) {
+        const bool is_known = exchange->method || kind == TOPIC_JSONRPC;
+        dispatch_handle(exchange);
+        verdict = is_known && engine->env.options.forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
+    }
+    exchange_release(exchange);
+    return verdict;
+}
+
+enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
+                                     enum topic_kind kind, const char *name)
+{
+    char method[TOPIC_NAME_MAX + 1];
+    const size_t level = strlen(TOPIC_REQUEST_LEVEL);
+    if (kind == TOPIC_JSONRPC)
+        return dispatch_named(engine, message, kind, "");
+    const size_t length = strlen(name);
+    /* What is too long to be a method is as unknown with its last level as without. */
+    if (kind != TOPIC_REQUEST || length - level > TOPIC_NAME_MAX)
+        return dispatch_named(engine, message, kind, name);
+    memcpy(method, name, length - level);
+    method[length - level] = '\0';
+    return dispatch_named(engine, message, kind, method);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What an engine consists of: one part for each room or file that keeps state, defined there. The files of
+ * call/ reach their neighbours' parts through it.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: engine.c makes and frees the whole; each part is set up and freed by the file that defines it.
+ *
+ * Failure: plain data.
+ */
+#ifndef CORE_CALL_ENGINE_PARTS_H
+#define CORE_CALL_ENGINE_PARTS_H
+
+#include "base/env.h"
+#include "call/registry.h"
+#include "dedup/dedup.h"
+#include "work/timers.h"
+
+struct answers;
+struct connection;
+struct exchange;
+struct tasks;
+
+struct engine {
+    struct env env;
+    struct registry registry;
+    struct dedup dedup;
+    struct timers timers;
+    struct tasks *tasks;            /* of call/task.c */
+    struct answers *answers;        /* of call/answer.c */
+    struct connection *connections; /* that have something pending; of call/connections.c */
+    struct exchange
+        *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */
+    char *spare_reply; /* likewise, max_reply bytes for the next reply */
+
+    struct engine_counters published;  /* the counters as they were last published */
+    uint64_t counters_due, expire_due; /* monotonic nanoseconds */
+};
+
+#endif

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * An exchange: one message that calls, and what becomes of it. Nearly always its life ends before
+ * engine_receive() returns. When one of its calls becomes pending, the exchange stays until the last of them
+ * has ended.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: exchange_create() makes an exchange with one hold; each task adds one, and exchange_release() of
+ * the last one frees the exchange with its calls. Until exchange_keep() the exchange borrows the host's
+ * message; afterwards it has a copy. The reply's buffer is the engine's spare one, held only while something
+ * is written.
+ *
+ * Failure: exchange_create() and exchange_keep() need memory. Without memory for a reply buffer nothing fits
+ * into the reply.
+ */
+#ifndef CORE_CALL_EXCHANGE_H
+#define CORE_CALL_EXCHANGE_H
+
+#include "call/call.h"
+#include "call/topic.h"
+#include "dedup/dedup.h"
+#include "host.h"
+#include "shape/json.h"
+#include "shape/writer.h"
+
+struct connection;
+
+/* Where a reply goes. */
+struct destination {
+    struct host_client client;
+    const char *topic; /* NULL: the caller wants no reply */
+    const void *correlation;
+    size_t correlation_size; /* bytes */
+    int qos;
+};
+
+/* The outcome of an item of a batch, as long as the outcome of an item before it is not known. */
+struct fragment {
+    const char *text; /* memory of the exchange; NULL: none so far */
+    size_t size;      /* bytes */
+    struct fragment *prev, *next;
+};
+
+/* What the caller sent. */
+struct exchange_payload {
+    cJSON *tree;              /* NULL: raw bytes, nothing, or not parsed yet */
+    struct json_error parsed; /* what is wrong with it */
+    const cJSON *calls;       /* of a batch: the array */
+};
+
+/* What the caller gets. */
+struct exchange_reply {
+    struct writer out;          /* as far as it is written */
+    rpc_status status;          /* of the reply as a whole */
+    const char *code;           /* likewise, as it is on the wire */
+    bool overflowed;            /* a batch's reply does not fit: no further outcome is written */
+    size_t written;             /* items of a batch that are in the reply */
+    size_t successes;           /* those of them that are results */
+    struct fragment *fragments; /* of a batch: outcomes that are set aside, in order; NULL: none is */
+    size_t fragments_size;      /* bytes */
+};
+
+/* Whether a message was carried out, where the reply's status alone does not tell. */
+enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
+
+/* What a message needs while calls of it are pending. */
+struct exchange_pending {
+    bool kept;                     /* it has outlived the message's arrival; else the next four are not set */
+    struct connection *connection; /* also when the connection has ended */
+    struct task *tasks;            /* of its pending calls */
+    bool gone;                     /* the connection has ended */
+    bool session_waits;            /* and a session waits for the reply */
+    enum exchange_ran ran;
+    uint32_t timeout; /* ms; 0: the caller has set none */
+    unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
+    unsigned holds;   /* tasks that need the exchange, one more while its message is received */
+};
+
+struct exchange {
+    struct engine *engine;
+    const struct host_message *message; /* the host's; a copy of it once the exchange is kept */
+    enum topic_kind kind;
+    const char *name;               /* of the method that the topic names; "" if it names none */
+    struct registry_method *method; /* NULL: the topic names none that is registered */
+
+    struct destination to;
+    bool jsonrpc;        /* the payload is JSON-RPC, and so is the reply */
+    bool batch;          /* it is an array of calls, and so is the reply */
+    const char *id_json; /* the request_id as JSON text, to wrap the reply with; NULL: no wrapping */
+    size_t identity;     /* bytes of what tells this call from the caller's others; 0: nothing does */
+
+    struct exchange_payload payload;
+    struct exchange_reply reply;
+    struct exchange_pending pending;
+    struct exchange *prev, *next; /* among its connection's, once it is kept */
+    struct dedup_record dedup;
+    double time;  /* of its arrival, Unix seconds; 0: not looked at yet */
+    uint64_t now; /* likewise, monotonic nanoseconds */
+
+    rpc_call call;      /* the only call, or the item of a batch that is run now */
+    struct arena arena; /* the last member: exchange_create() does not zero it */
+};
+
+/*
+ * Frees the memory that is kept for the next exchange: nearly always there is one at a time, and the C
+ * library would tidy up its free memory at each allocation of this size.
+ */
+void exchange_free_spares(struct engine *engine);
+
+/*
+ * Returns an exchange for a message, with its embedded call begun. name is the topic's part that names the
+ * method. NULL: no memory.
+ */
+struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
+                                 enum topic_kind kind, const char *name);
+
+/* Gives up one hold. */
+void exchange_release(struct exchange *exchange);
+
+/* Makes the exchange's embedded call ready for a method, or for none. Returns that call. */
+rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name);
+
+/* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
+void exchange_take_reply_buffer(struct exchange *exchange);
+void exchange_give_reply_buffer(struct exchange *exchange);
+
+/*
+ * When the message arrived: monotonic nanoseconds, Unix time in seconds. The clock is looked at once, at the
+ * first call of each function.
+ */
+uint64_t exchange_now(struct exchange *exchange);
+double exchange_time(struct exchange *exchange);
+
+/*
+ * To be called before a handler runs that may make its call pending: from now on the exchange borrows nothing
+ * of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR:
+ * no memory.
+ */
+rpc_status exchange_keep(rpc_call *call);
+
+/* A connection has ended: notes what that means to the exchanges of its pending calls. */
+void exchange_connection_ended(struct engine *engine, const struct host_ending *ending);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Tasks: what is not finished when its handler returns. A task is a pending call, which waits for work or for
+ * rpc_resume(), or work without a call. The functions of mosquitto_rpc.h for it are here; their contracts
+ * stand there. A task ends exactly once, with its done: when its work has come back, when it is resumed, when
+ * its deadline has passed, when its caller's connection has ended, when it is evicted, when the engine stops.
+ *
+ * While work runs, nothing of its task may go. A caller that must be answered before that is answered: the
+ * call is settled then, and call, memory and done wait until the work has returned.
+ *
+ * Threads: the broker's thread only, except the work itself, which runs in the pool (work/pool.h).
+ *
+ * Ownership: the task of a call is memory of the call, and holds the call's exchange; work without a call has
+ * memory of its own. tasks_destroy() leaves work that does not return its memory and its module's.
+ *
+ * Failure: starting a task may fail, and then nothing has started; whatever has started ends with its done.
+ */
+#ifndef CORE_CALL_TASK_H
+#define CORE_CALL_TASK_H
+
+#include "base/env.h"
+#include "base/heap.h"
+#include "work/pool.h"
+#include "work/slots.h"
+
+struct engine;
+
+enum task_state {
+    TASK_PENDING, /* nothing has happened to it */
+    TASK_EVICTED, /* another client's call has taken its slot; it is ended when the running handler has
+                     returned */
+    TASK_HANGING, /* its caller has been answered, but its work runs; no other thread has taken over yet */
+    TASK_LEFT     /* likewise, and another thread has taken its thread's place where that is allowed */
+};
+
+struct task {
+    rpc_job job; /* the first member: a job that comes back is its task's; its data is what done gets */
+    rpc_instance *instance;
+    rpc_call *call; /* NULL: work without one */
+    rpc_done done;
+    bool has_work; /* a worker has it or will have it; else it waits for rpc_resume() */
+    enum task_state state;
+    rpc_status outcome;        /* what done is told, unless the state is TASK_PENDING */
+    struct heap_node deadline; /* not set: it has none, or none any more */
+    struct task *prev, *next;
+    struct task *item_prev, *item_next; /* among its exchange's */
+    struct slot slot;
+};
+
+/* One engine's part. */
+struct tasks {
+    struct pool *pool;
+    struct task *pending; /* all but those that are evicted, in the order of their beginning */
+    struct task *evicted;
+    struct slots slots;    /* of pending calls; calls whose work has just begun may still be among them */
+    struct heap deadlines; /* monotonic nanoseconds */
+    size_t background;     /* tasks without a call */
+    bool has_hanging;      /* some task may be TASK_HANGING */
+};
+
+/* Returns NULL: no memory. */
+struct tasks *tasks_create(const struct env *env);
+
+/* When the next deadline passes, monotonic nanoseconds; UINT64_MAX: there is none. */
+uint64_t tasks_due(const struct tasks *tasks);
+
+/* Ends tasks whose work has come back; that were evicted; whose deadline has passed; whose connection has
+ * ended. */
+void tasks_collect(struct engine *engine);
+void tasks_end_evicted(struct engine *engine);
+void tasks_expire(struct engine *engine, uint64_t now);
+void tasks_connection_ended(struct engine *engine, const void *connection);
+
+/* Ends all tasks but work that must finish. The engine is stopping: nothing is sent any more. */
+void tasks_stop(struct engine *engine);
+
+/*
+ * Waits at most `patience` nanoseconds for work that runs, ends all tasks and frees the part; an engine
+ * without one is accepted. Returns false: some work has not returned; its threads go on, with their tasks and
+ * their instances, which are marked as abandoned.
+ */
+bool tasks_destroy(struct engine *engine, uint64_t patience);
+
+#endif

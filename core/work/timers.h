@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The timers of modules: rpc_every(), rpc_after() and rpc_timer_cancel(), whose contracts stand in
+ * mosquitto_rpc.h, and what the engine needs to run them.
+ *
+ * Threads: the broker's thread only. Handlers run in timers_run().
+ *
+ * Ownership: a timer belongs to the table of its engine. It is freed when it is cancelled, when it has run
+ * once and for all, and by timers_fini().
+ *
+ * Failure: starting a timer needs memory; running, moving and cancelling one does not.
+ */
+#ifndef CORE_WORK_TIMERS_H
+#define CORE_WORK_TIMERS_H
+
+#include "base/heap.h"
+
+#include <mosquitto_rpc.h>
+
+/* All zero: no timer is set. */
+struct timers {
+    struct heap due;    /* keys are monotonic nanoseconds */
+    rpc_timer *running; /* the timer whose handler runs now; NULL: none */
+};
+
+/* When the next timer is due, monotonic nanoseconds; UINT64_MAX: none is set. */
+uint64_t timers_due(const struct timers *timers);
+
+/* Runs the handlers of all timers that are due at `now`. Runs none once the engine is stopping. */
+void timers_run(struct timers *timers, uint64_t now);
+
+/* Frees all timers without running them. The table is empty afterwards. */
+void timers_fini(struct timers *timers);
+
+#endif
