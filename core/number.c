@@ -77,17 +77,17 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static const char *scan_digits(const char *at, struct number *number)
+static const char *scan_digits(const char *at, struct numeral *numeral)
 {
     for (; is_digit(*at); at++) {
-        if (number->digits++ < MANTISSA_DIGITS)
-            number->mantissa = number->mantissa * 10 + (uint64_t)(*at - '0');
+        if (numeral->digits++ < MANTISSA_DIGITS)
+            numeral->mantissa = numeral->mantissa * 10 + (uint64_t)(*at - '0');
     }
     return at;
 }
 
 /* Beyond some digits it does not matter how large an exponent is. */
-static const char *scan_exponent(const char *at, struct number *number)
+static const char *scan_exponent(const char *at, struct numeral *numeral)
 {
     enum { LARGE = 100000 };
     const bool negative = *at == '-';
@@ -100,54 +100,54 @@ static const char *scan_exponent(const char *at, struct number *number)
         if (exponent < LARGE)
             exponent = exponent * 10 + (*at - '0');
     }
-    number->exponent += negative ? -exponent : exponent;
+    numeral->exponent += negative ? -exponent : exponent;
     return at;
 }
 
-bool number_scan(const char *text, struct number *number)
+bool number_scan(const char *text, struct numeral *numeral)
 {
-    *number = (struct number){.text = text};
+    *numeral = (struct numeral){.text = text};
     const char *whole = text + (*text == '-');
-    const char *at = scan_digits(whole, number);
-    if (at == whole || (*whole == '0' && number->digits > 1))
+    const char *at = scan_digits(whole, numeral);
+    if (at == whole || (*whole == '0' && numeral->digits > 1))
         return false;
     if (*at == '.') {
         const char *fraction = at + 1;
-        at = scan_digits(fraction, number);
+        at = scan_digits(fraction, numeral);
         if (at == fraction)
             return false;
-        number->exponent = (int)(fraction - at);
+        numeral->exponent = (int)(fraction - at);
     }
     if (*at == 'e' || *at == 'E')
-        at = scan_exponent(at + 1, number);
+        at = scan_exponent(at + 1, numeral);
     if (at)
-        number->length = (size_t)(at - text);
+        numeral->length = (size_t)(at - text);
     return at;
 }
 
 /* One exact operation on two exact doubles, which is rounded to the nearest double (IEEE 754, section 4.3).
  */
-static bool read_short(const struct number *number, double *value)
+static bool read_short(const struct numeral *numeral, double *value)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     const int count = sizeof tens / sizeof tens[0];
-    if (FLT_EVAL_METHOD != 0 || number->mantissa >> DBL_MANT_DIG || abs(number->exponent) >= count)
+    if (FLT_EVAL_METHOD != 0 || numeral->mantissa >> DBL_MANT_DIG || abs(numeral->exponent) >= count)
         return false;
-    const double mantissa = (double)number->mantissa;
-    const double power = tens[abs(number->exponent)];
-    *value = number->exponent < 0 ? mantissa / power : mantissa * power;
+    const double mantissa = (double)numeral->mantissa;
+    const double power = tens[abs(numeral->exponent)];
+    *value = numeral->exponent < 0 ? mantissa / power : mantissa * power;
     return true;
 }
 
 /* Returns false where it is not certain which double is the nearest, and for doubles that are not normal. */
-static bool read_scaled(const struct number *number, double *value)
+static bool read_scaled(const struct numeral *numeral, double *value)
 {
     enum { CUT = 64 - DBL_MANT_DIG, HALF = 1 << (CUT - 1) };
-    if (!number->mantissa || number->exponent < POWER_MIN || number->exponent > POWER_MAX)
+    if (!numeral->mantissa || numeral->exponent < POWER_MIN || numeral->exponent > POWER_MAX)
         return false;
     const struct scaled product =
-        scaled_multiply(scaled_make(number->mantissa, 0), power_of_ten(number->exponent));
+        scaled_multiply(scaled_make(numeral->mantissa, 0), power_of_ten(numeral->exponent));
     const int cut = (int)(product.bits & ((1 << CUT) - 1));
     const int exponent = product.exponent + 64; /* of a fraction, as C counts DBL_MIN_EXP */
     if (abs(cut - HALF) <= ERROR_MAX || exponent < DBL_MIN_EXP || exponent >= DBL_MAX_EXP)
@@ -157,25 +157,25 @@ static bool read_scaled(const struct number *number, double *value)
 }
 
 /* The C library wants the decimal point of its locale, so the number gets none. */
-static double read_by_library(const struct number *number)
+static double read_by_library(const struct numeral *numeral)
 {
     char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
     size_t used = 0;
-    for (const char *at = number->text + (*number->text == '-'); used < number->digits; at++) {
+    for (const char *at = numeral->text + (*numeral->text == '-'); used < numeral->digits; at++) {
         if (is_digit(*at))
             text[used++] = *at;
     }
-    snprintf(text + used, sizeof text - used, "e%d", number->exponent);
+    snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
     return strtod(text, NULL);
 }
 
-double number_value(const struct number *number)
+double number_value(const struct numeral *numeral)
 {
     double value;
-    const bool whole = number->digits <= MANTISSA_DIGITS;
-    if (!(whole && (read_short(number, &value) || read_scaled(number, &value))))
-        value = read_by_library(number);
-    return *number->text == '-' ? -value : value;
+    const bool whole = numeral->digits <= MANTISSA_DIGITS;
+    if (!(whole && (read_short(numeral, &value) || read_scaled(numeral, &value))))
+        value = read_by_library(numeral);
+    return *numeral->text == '-' ? -value : value;
 }
 
 /* ---- Printing ---- */

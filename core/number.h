@@ -4,7 +4,7 @@
  *
  * Threads. Any thread may call any function: it touches nothing but its arguments.
  *
- * Ownership. A struct number points into the text that it was scanned from. Nothing is allocated.
+ * Ownership. A struct numeral points into the text that it was scanned from. Nothing is allocated.
  *
  * Failure. number_scan() returns false for a text that is no number. Nothing else fails.
  */
@@ -20,8 +20,8 @@ enum {
     NUMBER_LITERAL_MAX = 63  /* characters of the longest number that number_value() reads */
 };
 
-/* A number in a text. */
-struct number {
+/* The text of a number. */
+struct numeral {
     const char *text;
     size_t length;     /* characters */
     size_t digits;     /* how many stand before the exponent */
@@ -30,13 +30,13 @@ struct number {
 };
 
 /* Scans the number at the start of a text; the text may go on, and ends with a NUL. */
-bool number_scan(const char *text, struct number *number);
+bool number_scan(const char *text, struct numeral *numeral);
 
 /*
  * The double that is nearest to a scanned number, infinite if the number is too large for a double.
- * number->length is at most NUMBER_LITERAL_MAX.
+ * numeral->length is at most NUMBER_LITERAL_MAX.
  */
-double number_value(const struct number *number);
+double number_value(const struct numeral *numeral);
 
 /*
  * Prints a finite number as the shortest text of 15 digits that reads back as the same double, else of 16

@@ -51,14 +51,14 @@ static const struct scanned {
 
 START_TEST(numbers_are_scanned)
 {
-    struct number number;
+    struct numeral numeral;
     const struct scanned *row = &scanned[_i];
-    ck_assert_int_eq(number_scan(row->text, &number), row->length > 0);
+    ck_assert_int_eq(number_scan(row->text, &numeral), row->length > 0);
     if (!row->length)
         return;
-    ck_assert_ptr_eq(number.text, row->text);
-    ck_assert_uint_eq(number.length, row->length);
-    ck_assert_uint_eq(number.digits, row->digits);
+    ck_assert_ptr_eq(numeral.text, row->text);
+    ck_assert_uint_eq(numeral.length, row->length);
+    ck_assert_uint_eq(numeral.digits, row->digits);
 }
 END_TEST
 
@@ -66,10 +66,10 @@ END_TEST
 
 static void expect_read(const char *text, double wanted)
 {
-    struct number number;
-    ck_assert(number_scan(text, &number));
-    ck_assert_uint_eq(number.length, strlen(text));
-    const double value = number_value(&number);
+    struct numeral numeral;
+    ck_assert(number_scan(text, &numeral));
+    ck_assert_uint_eq(numeral.length, strlen(text));
+    const double value = number_value(&numeral);
     ck_assert_msg(is_same(value, wanted), "%s is read as %a, not %a", text, value, wanted);
 }
 
