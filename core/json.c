@@ -348,20 +348,13 @@ static bool scan_whole(struct scan *scan, const char *text, size_t size, struct 
     return scan->at == scan->end || fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
 
-static void keep_ids(cJSON *item)
+void json_keep_ids(cJSON *tree)
 {
-    for (; item; item = item->next) {
+    for (cJSON *item = tree; item; item = item->next) {
         if (cJSON_IsNumber(item) && item->valuestring)
             item->type ^= cJSON_Number ^ cJSON_Raw;
-        keep_ids(item->child);
+        json_keep_ids(item->child);
     }
-}
-
-bool json_keep_ids(cJSON *tree, const char *text)
-{
-    (void)text;
-    keep_ids(tree);
-    return true;
 }
 
 static bool is_twice(const char *name, struct json_error *error)

@@ -51,10 +51,10 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error);
 bool json_is_number(const cJSON *item);
 
 /*
- * Keeps the literals of all numbers that are members named id and not spelt as whole numbers, too, since ids
- * have to come out as they went in; text is what the tree was parsed from. Returns false: no memory.
+ * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids
+ * have to come out as they went in.
  */
-bool json_keep_ids(cJSON *tree, const char *text);
+void json_keep_ids(cJSON *tree);
 
 /*
  * Whether a part of a tree is free of what makes the whole JSON_UNWANTED, but for U+0000; error says why not.

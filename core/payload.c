@@ -110,23 +110,11 @@ static rpc_status route_batch(struct exchange *exchange)
     return status;
 }
 
-static bool has_number_for_id(const cJSON *tree)
-{
-    if (!cJSON_IsArray(tree))
-        return json_is_number(cJSON_GetObjectItemCaseSensitive(tree, "id"));
-    for (const cJSON *item = tree->child; item; item = item->next) {
-        if (json_is_number(cJSON_GetObjectItemCaseSensitive(item, "id")))
-            return true;
-    }
-    return false;
-}
-
 static rpc_status take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
     exchange->call.id_json = "null";
-    if (has_number_for_id(exchange->tree) && !json_keep_ids(exchange->tree, exchange->message->payload))
-        return RPC_INTERNAL_ERROR;
+    json_keep_ids(exchange->tree);
     if (!cJSON_IsArray(exchange->tree))
         return take_single(exchange);
     if (!exchange->tree->child)
