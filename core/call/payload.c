@@ -115,24 +115,11 @@ static rpc_status payload_route_batch(struct exchange *exchange)
     return status;
 }
 
-static bool payload_has_number_for_id(const cJSON *tree)
-{
-    if (!cJSON_IsArray(tree))
-        return json_is_number(cJSON_GetObjectItemCaseSensitive(tree, "id"));
-    for (const cJSON *item = tree->child; item; item = item->next) {
-        if (json_is_number(cJSON_GetObjectItemCaseSensitive(item, "id")))
-            return true;
-    }
-    return false;
-}
-
 static rpc_status payload_take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
     exchange->call.id_json = "null";
-    if (payload_has_number_for_id(exchange->payload.tree) &&
-        !json_keep_ids(exchange->payload.tree, exchange->message->payload))
-        return RPC_INTERNAL_ERROR;
+    json_keep_ids(exchange->payload.tree);
     if (!cJSON_IsArray(exchange->payload.tree))
         return payload_take_single(exchange);
     if (!exchange->payload.tree->child)

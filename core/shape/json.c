@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Strict JSON on cJSON: see json.h. A scanner checks the text against RFC 8259 first, without making
- * anything of it; cJSON then only builds the tree, so that when it fails, memory is what is missing.
+ * Strict JSON on cJSON: see json.h. The text is read once: the scanner checks it against RFC 8259 and builds
+ * the tree, if there is to be one, out of nodes as cJSON makes them.
  */
 #include "shape/json.h"
 
+#include "base/number.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -22,9 +23,17 @@ enum {
 struct scan {
     const char *at, *end;
     unsigned depth;
-    bool long_numbers; /* a number has more than EXACT_DIGITS digits */
-    bool nul;          /* an escaped U+0000 was seen */
+    bool builds; /* a tree is wanted */
+    cJSON *tree; /* its root; NULL: none yet */
+    bool nul;    /* an escaped U+0000 was seen */
     struct json_error *error;
+};
+
+/* A string in the text, without its quotes. */
+struct span {
+    const char *start;
+    size_t size;
+    bool escaped; /* it has an escape */
 };
 
 static bool fail(struct json_error *error, enum json_fault fault, const char *format, ...)
@@ -57,52 +66,6 @@ static bool goes_on(const struct scan *scan, const char *word)
     return strncmp(scan->at, word, strlen(word)) == 0;
 }
 
-static size_t skip_digits(struct scan *scan)
-{
-    const char *start = scan->at;
-    while (is_digit(*scan->at))
-        scan->at++;
-    return (size_t)(scan->at - start);
-}
-
-/* RFC 8259, section 6. *digits gets how many digits stand before an exponent. */
-static bool skip_number(struct scan *scan, size_t *digits)
-{
-    if (*scan->at == '-')
-        scan->at++;
-    const bool zero = *scan->at == '0';
-    *digits = skip_digits(scan);
-    if (!*digits || (zero && *digits > 1))
-        return false;
-    if (*scan->at == '.') {
-        scan->at++;
-        const size_t fraction = skip_digits(scan);
-        if (!fraction)
-            return false;
-        *digits += fraction;
-    }
-    if (*scan->at != 'e' && *scan->at != 'E')
-        return true;
-    scan->at++;
-    if (*scan->at == '+' || *scan->at == '-')
-        scan->at++;
-    return skip_digits(scan) > 0;
-}
-
-static bool scan_number(struct scan *scan)
-{
-    const char *start = scan->at;
-    size_t digits;
-    if (!skip_number(scan, &digits))
-        return fail(scan->error, JSON_BROKEN, "the payload has a malformed number");
-    if (scan->at - start > JSON_NUMBER_MAX)
-        return fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
-                    JSON_NUMBER_MAX);
-    if (digits > EXACT_DIGITS)
-        scan->long_numbers = true;
-    return true;
-}
-
 /* The four digits of a \u escape; -1: they are not there. */
 static int32_t scan_hex(struct scan *scan)
 {
@@ -117,9 +80,10 @@ static int32_t scan_hex(struct scan *scan)
 }
 
 /* A \u escape, both halves where it is a surrogate pair. */
-static bool scan_unicode(struct scan *scan)
+static bool scan_unicode(struct scan *scan, uint32_t *character)
 {
     const int32_t unit = scan_hex(scan);
+    *character = (uint32_t)unit;
     if (unit == 0)
         scan->nul = true;
     if (unit < 0xD800 || unit > 0xDFFF)
@@ -128,49 +92,172 @@ static bool scan_unicode(struct scan *scan)
         return false;
     scan->at += 2;
     const int32_t low = scan_hex(scan);
+    *character = 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
     return low >= 0xDC00 && low <= 0xDFFF;
 }
 
-static bool scan_escape(struct scan *scan)
+static bool scan_escape(struct scan *scan, uint32_t *character)
 {
-    scan->at++;
-    const char letter = *scan->at;
-    if (!letter || !strchr("\"\\/bfnrtu", letter))
+    static const char letters[] = "\"\\/bfnrt";
+    static const char meanings[] = "\"\\/\b\f\n\r\t";
+    const char letter = scan->at[1];
+    if (letter == 'u') {
+        scan->at += 2;
+        return scan_unicode(scan, character);
+    }
+    const char *found = letter ? strchr(letters, letter) : NULL;
+    if (!found)
         return false;
-    scan->at++;
-    return letter != 'u' || scan_unicode(scan);
-}
-
-static bool scan_character(struct scan *scan)
-{
-    if (*scan->at == '\\')
-        return scan_escape(scan);
-    uint32_t character;
-    const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), &character);
-    if (!length || character < 0x20)
-        return false;
-    scan->at += length;
+    *character = (uint32_t)meanings[found - letters];
+    scan->at += 2;
     return true;
 }
 
-static bool scan_string(struct scan *scan)
+static bool scan_character(struct scan *scan, uint32_t *character)
 {
-    scan->at++;
+    if (*scan->at == '\\')
+        return scan_escape(scan, character);
+    const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), character);
+    scan->at += length;
+    return length && *character >= 0x20;
+}
+
+static bool is_plain(char c)
+{
+    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+static bool scan_string(struct scan *scan, struct span *span)
+{
+    uint32_t character;
+    *span = (struct span){.start = ++scan->at};
     while (*scan->at != '"') {
-        if (!scan_character(scan))
+        if (is_plain(*scan->at)) {
+            scan->at++;
+            continue;
+        }
+        span->escaped = span->escaped || *scan->at == '\\';
+        if (!scan_character(scan, &character))
             return fail(scan->error, JSON_BROKEN,
                         "the payload has a malformed string (a control character, an escape or UTF-8)");
     }
-    scan->at++;
+    span->size = (size_t)(scan->at++ - span->start);
     return true;
 }
 
-static bool scan_literal(struct scan *scan)
+/* ---- Building ---- */
+
+static size_t encode(uint32_t character, char *out)
 {
-    static const char *const literals[] = {"true", "false", "null"};
+    static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    const size_t length = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    for (size_t i = length - 1; i; i--) {
+        out[i] = (char)(0x80 | (character & 0x3F));
+        character >>= 6;
+    }
+    out[0] = (char)(marks[length] | character);
+    return length;
+}
+
+/* Decodes a string that was scanned; it takes at most span->size + 1 bytes. U+0000 becomes U+0001. */
+static void copy_string(const struct span *span, char *out)
+{
+    struct scan scan = {.at = span->start, .end = span->start + span->size};
+    uint32_t character;
+    if (!span->escaped) {
+        memcpy(out, span->start, span->size);
+        out[span->size] = '\0';
+        return;
+    }
+    while (scan.at < scan.end && scan_character(&scan, &character))
+        out += encode(character ? character : 1, out);
+    *out = '\0';
+}
+
+/* Adds a node to a parent; the name of a member is behind the node in memory. */
+static cJSON *add_node(struct scan *scan, cJSON *parent, const struct span *name)
+{
+    cJSON *node = cJSON_malloc(sizeof *node + (name ? name->size + 1 : 0));
+    if (!node) {
+        fail(scan->error, JSON_NO_MEMORY, "no memory");
+        return NULL;
+    }
+    *node = (cJSON){.type = cJSON_StringIsConst};
+    if (name) {
+        node->string = (char *)(node + 1);
+        copy_string(name, node->string);
+    }
+    if (!parent) {
+        scan->tree = node;
+    } else if (!parent->child) {
+        parent->child = node->prev = node;
+    } else {
+        node->prev = parent->child->prev;
+        node->prev->next = node;
+        parent->child->prev = node;
+    }
+    return node;
+}
+
+static bool keep_text(struct scan *scan, cJSON *node, const struct span *span)
+{
+    node->valuestring = cJSON_malloc(span->size + 1);
+    if (!node->valuestring)
+        return fail(scan->error, JSON_NO_MEMORY, "no memory");
+    copy_string(span, node->valuestring);
+    return true;
+}
+
+/* Keeps the literal where it is long and, for json_keep_ids(), of an id that is not spelt as a whole number.
+ */
+static bool keep_number(struct scan *scan, cJSON *node, const struct numeral *numeral)
+{
+    const struct span literal = {.start = numeral->text, .size = numeral->length};
+    const bool is_long = numeral->digits > EXACT_DIGITS;
+    const bool is_whole = numeral->length == numeral->digits + (*numeral->text == '-');
+    cJSON_SetNumberHelper(node, number_value(numeral));
+    node->type |= is_long ? cJSON_Raw : cJSON_Number;
+    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
+        return keep_text(scan, node, &literal);
+    return true;
+}
+
+/* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
+
+static bool scan_number(struct scan *scan, cJSON *node)
+{
+    struct numeral numeral;
+    if (!number_scan(scan->at, &numeral))
+        return fail(scan->error, JSON_BROKEN, "the payload has a malformed number");
+    if (numeral.length > JSON_NUMBER_MAX)
+        return fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
+                    JSON_NUMBER_MAX);
+    scan->at += numeral.length;
+    return !node || keep_number(scan, node, &numeral);
+}
+
+static bool scan_string_value(struct scan *scan, cJSON *node)
+{
+    struct span span;
+    if (!scan_string(scan, &span))
+        return false;
+    if (!node)
+        return true;
+    node->type |= cJSON_String;
+    return keep_text(scan, node, &span);
+}
+
+static bool scan_literal(struct scan *scan, cJSON *node)
+{
+    static const struct literal {
+        const char *text;
+        int type;
+    } literals[] = {{"true", cJSON_True}, {"false", cJSON_False}, {"null", cJSON_NULL}};
     for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
-        if (goes_on(scan, literals[i])) {
-            scan->at += strlen(literals[i]);
+        if (goes_on(scan, literals[i].text)) {
+            scan->at += strlen(literals[i].text);
+            if (node)
+                node->type |= literals[i].type;
             return true;
         }
     }
@@ -179,7 +266,8 @@ static bool scan_literal(struct scan *scan)
 
 static void skip_space(struct scan *scan)
 {
-    scan->at += strspn(scan->at, " \t\n\r");
+    while (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r')
+        scan->at++;
 }
 
 static bool skip(struct scan *scan, char wanted)
@@ -191,29 +279,38 @@ static bool skip(struct scan *scan, char wanted)
     return true;
 }
 
-static bool scan_value(struct scan *scan);
+static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name);
 
-static bool scan_member(struct scan *scan)
+static bool scan_element(struct scan *scan, cJSON *array)
 {
+    return scan_value(scan, array, NULL);
+}
+
+static bool scan_member(struct scan *scan, cJSON *object)
+{
+    struct span name;
     skip_space(scan);
     if (*scan->at != '"')
         return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    if (!scan_string(scan))
+    if (!scan_string(scan, &name))
         return false;
     if (!skip(scan, ':'))
         return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    return scan_value(scan);
+    return scan_value(scan, object, &name);
 }
 
 /* What stands between the brackets of an object or an array, and the closing one. */
-static bool scan_items(struct scan *scan, bool (*scan_item)(struct scan *), char closing)
+static bool scan_items(struct scan *scan, cJSON *node, bool (*scan_item)(struct scan *, cJSON *),
+                       char closing)
 {
     if (++scan->depth > JSON_DEPTH_MAX)
         return fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels", JSON_DEPTH_MAX);
     scan->at++;
+    if (node)
+        node->type |= closing == '}' ? cJSON_Object : cJSON_Array;
     if (!skip(scan, closing)) {
         do {
-            if (!scan_item(scan))
+            if (!scan_item(scan, node))
                 return false;
         } while (skip(scan, ','));
         if (!skip(scan, closing))
@@ -223,82 +320,41 @@ static bool scan_items(struct scan *scan, bool (*scan_item)(struct scan *), char
     return true;
 }
 
-static bool scan_value(struct scan *scan)
+static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name)
 {
+    cJSON *node = scan->builds ? add_node(scan, parent, name) : NULL;
+    if (scan->builds && !node)
+        return false;
     skip_space(scan);
     if (*scan->at == '{')
-        return scan_items(scan, scan_member, '}');
+        return scan_items(scan, node, scan_member, '}');
     if (*scan->at == '[')
-        return scan_items(scan, scan_value, ']');
+        return scan_items(scan, node, scan_element, ']');
     if (*scan->at == '"')
-        return scan_string(scan);
-    return *scan->at == '-' || is_digit(*scan->at) ? scan_number(scan) : scan_literal(scan);
+        return scan_string_value(scan, node);
+    return *scan->at == '-' || is_digit(*scan->at) ? scan_number(scan, node) : scan_literal(scan, node);
 }
 
-static bool scan_text(struct scan *scan)
+/* Scans the whole text; a tree that is built is at scan->tree also on failure. */
+static bool scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
 {
-    if (!scan_value(scan))
+    scan->at = text;
+    scan->end = text + size;
+    scan->error = error;
+    *error = (struct json_error){.fault = JSON_FINE};
+    if (!scan_value(scan, NULL, NULL))
         return false;
     skip_space(scan);
-    return scan->at == scan->end ||
-           fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
+    return scan->at == scan->end || fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
 
-/* The next number of a text that was scanned before; its length goes to *length. */
-static const char *next_number(const char *at, size_t *length)
+void json_keep_ids(cJSON *tree)
 {
-    bool in_string = false;
-    for (;; at++) {
-        if (*at == '"')
-            in_string = !in_string;
-        else if (in_string && *at == '\\')
-            at++;
-        else if (!in_string && (*at == '-' || is_digit(*at)))
-            break;
+    for (cJSON *item = tree; item; item = item->next) {
+        if (cJSON_IsNumber(item) && item->valuestring)
+            item->type ^= cJSON_Number ^ cJSON_Raw;
+        json_keep_ids(item->child);
     }
-    *length = strspn(at, "+-.eE0123456789");
-    return at;
-}
-
-static bool keep_literal(cJSON *item, const char *literal, size_t length)
-{
-    item->valuestring = cJSON_malloc(length + 1);
-    if (!item->valuestring)
-        return false;
-    memcpy(item->valuestring, literal, length);
-    item->valuestring[length] = '\0';
-    item->type = (item->type & ~0xFF) | cJSON_Raw;
-    return true;
-}
-
-/* A literal is kept where it is long or, of an id whose spelling matters, has more than digits. */
-static bool is_kept(const cJSON *item, const char *literal, size_t length, bool ids)
-{
-    const bool is_id = ids && item->string && strcmp(item->string, "id") == 0;
-    return length > EXACT_DIGITS || (is_id && strcspn(literal, ".eE") < length);
-}
-
-/* Gives the nodes of such numbers their literals: nodes and text are in the same order. */
-static bool keep_literals(cJSON *item, const char **text, bool ids)
-{
-    for (; item; item = item->next) {
-        if (json_is_number(item)) {
-            size_t length;
-            const char *literal = next_number(*text, &length);
-            *text = literal + length;
-            if (cJSON_IsNumber(item) && is_kept(item, literal, length, ids) &&
-                !keep_literal(item, literal, length))
-                return false;
-        }
-        if (!keep_literals(item->child, text, ids))
-            return false;
-    }
-    return true;
-}
-
-bool json_keep_ids(cJSON *tree, const char *text)
-{
-    return keep_literals(tree, &text, true);
 }
 
 static bool is_twice(const char *name, struct json_error *error)
@@ -380,65 +436,24 @@ bool json_has_members_once(const cJSON *object, struct json_error *error)
     return check_members(object, error);
 }
 
-/* Parses a text with escaped U+0000, at which cJSON would end a string: it reads U+0001 instead. */
-static cJSON *parse_without_nul(const char *text, size_t size)
-{
-    char *copy = malloc(size + 1);
-    if (!copy)
-        return NULL;
-    memcpy(copy, text, size + 1);
-    for (char *at = copy; *at; at++) {
-        if (*at != '\\')
-            continue;
-        at++;
-        if (strncmp(at, "u0000", 5) == 0)
-            at[4] = '1';
-    }
-    cJSON *tree = cJSON_ParseWithLengthOpts(copy, size + 1, NULL, true);
-    free(copy);
-    return tree;
-}
-
-static cJSON *discard(cJSON *tree)
-{
-    cJSON_Delete(tree);
-    return NULL;
-}
-
-/* Scans the whole text; scan is made from it. */
-static bool scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
-{
-    *scan = (struct scan){.at = text, .end = text + size, .error = error};
-    *error = (struct json_error){.fault = JSON_FINE};
-    return scan_text(scan);
-}
-
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan;
+    struct scan scan = {.builds = false};
     return scan_whole(&scan, text, size, error);
 }
 
 cJSON *json_parse(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan;
-    if (!scan_whole(&scan, text, size, error))
+    struct scan scan = {.builds = true};
+    const bool wanted = scan_whole(&scan, text, size, error) && check_value(scan.tree, error);
+    if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY) {
+        cJSON_Delete(scan.tree);
         return NULL;
-
-    cJSON *tree =
-        scan.nul ? parse_without_nul(text, size) : cJSON_ParseWithLengthOpts(text, size + 1, NULL, true);
-    const char *numbers = text;
-    if (!tree || (scan.long_numbers && !keep_literals(tree, &numbers, false))) {
-        fail(error, JSON_NO_MEMORY, "no memory");
-        return discard(tree);
     }
-    const bool wanted = check_value(tree, error);
-    if (error->fault == JSON_NO_MEMORY)
-        return discard(tree);
     error->nul = scan.nul;
     if (wanted && scan.nul)
         fail(error, JSON_UNWANTED, "the payload has a string with U+0000");
-    return tree;
+    return scan.tree;
 }
 
 bool json_is_number(const cJSON *item)
@@ -462,12 +477,11 @@ static size_t most_of_children(const cJSON *item)
 
 size_t json_printed_most(const cJSON *item)
 {
-    enum { NUMBER_MOST = 24 }; /* -1.2345678901234567e-308 */
     if (cJSON_IsArray(item) || cJSON_IsObject(item))
         return most_of_children(item);
     if (cJSON_IsString(item))
         return 6 * strlen(item->valuestring) + 2; /* every byte an escape, and the quotes */
-    return cJSON_IsRaw(item) ? strlen(item->valuestring) : NUMBER_MOST;
+    return cJSON_IsRaw(item) ? strlen(item->valuestring) : NUMBER_PRINTED_MAX;
 }
 
 static void print_children(const cJSON *item, struct writer *writer)

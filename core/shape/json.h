@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * JSON as the wire contract wants it, on cJSON. cJSON is lenient where the contract is not: it takes
- * "01", "1." and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep,
- * keeps both of two equal members and stores every number as a double. What lies between is here.
+ * JSON as the wire contract wants it, in trees of cJSON. cJSON's own parser is not used: it takes "01", "1."
+ * and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep, keeps both of two
+ * equal members, stores every number as a double and reads numbers as the locale has them.
  *
  * All of it runs on the broker's thread only: newer brokers make cJSON allocate through a counter of
  * theirs that is not atomic.
@@ -11,6 +11,7 @@
 #define CORE_JSON_H
 
 #include "base/arena.h"
+#include "base/number.h"
 #include "shape/writer.h"
 
 #include <cjson/cJSON.h>
@@ -18,8 +19,8 @@
 #include <stddef.h>
 
 enum {
-    JSON_DEPTH_MAX = 32, /* levels of arrays and objects */
-    JSON_NUMBER_MAX = 63 /* bytes of a number: cJSON reads no more */
+    JSON_DEPTH_MAX = 32,                 /* levels of arrays and objects */
+    JSON_NUMBER_MAX = NUMBER_LITERAL_MAX /* bytes of a number */
 };
 
 enum json_fault {
@@ -38,7 +39,8 @@ struct json_error {
 
 /*
  * Parses size bytes at text; a NUL must follow them. Returns a tree, to be freed with cJSON_Delete(), or
- * NULL; error says which.
+ * NULL; error says which. A node may be deleted by itself, but not duplicated: the name of a member is part
+ * of its node's memory.
  *
  * A number that a double would not give back digit by digit (more than 15 significant ones) is kept as a
  * node of type cJSON_Raw with its literal in valuestring beside valuedouble, so that 64-bit integers stay
@@ -49,10 +51,10 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *error);
 bool json_is_number(const cJSON *item);
 
 /*
- * Keeps the literals of all numbers that are members named id and not spelt as whole numbers, too, since ids
- * have to come out as they went in; text is what the tree was parsed from. Returns false: no memory.
+ * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids
+ * have to come out as they went in.
  */
-bool json_keep_ids(cJSON *tree, const char *text);
+void json_keep_ids(cJSON *tree);
 
 /*
  * Whether a part of a tree is free of what makes the whole JSON_UNWANTED, but for U+0000; error says why not.

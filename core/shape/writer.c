@@ -2,11 +2,9 @@
 /* JSON into a buffer: see writer.h. */
 #include "shape/writer.h"
 
-#include <float.h>
-#include <inttypes.h>
-#include <math.h>
+#include "base/number.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct writer writer_make(char *out, size_t capacity)
@@ -109,76 +107,12 @@ void writer_element(struct writer *writer)
 
 void writer_integer(struct writer *writer, int64_t number)
 {
-    char digits[24];
-    char *first = digits + sizeof digits;
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        *--first = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    if (number < 0)
-        *--first = '-';
-    writer_bytes(writer, first, (size_t)(digits + sizeof digits - first));
-}
-
-/* The C library may write a decimal comma; JSON has none. */
-static void write_digits(struct writer *writer, double number)
-{
-    char text[32];
-    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    char *comma = strchr(text, ',');
-    if (comma)
-        *comma = '.';
-    writer_text(writer, text);
-}
-
-/* Writes a whole number with a point before its last digits; there is at least one digit before the point. */
-static void write_scaled(struct writer *writer, int64_t scaled, int decimals)
-{
-    char text[24];
-    char *first = text + sizeof text;
-    uint64_t rest = scaled < 0 ? 0 - (uint64_t)scaled : (uint64_t)scaled;
-    for (int place = 0; place <= decimals || rest; place++) {
-        if (place == decimals)
-            *--first = '.';
-        *--first = (char)('0' + rest % 10);
-        rest /= 10;
-    }
-    if (scaled < 0)
-        *--first = '-';
-    writer_bytes(writer, first, (size_t)(text + sizeof text - first));
-}
-
-/*
- * Writes a number of few decimals, as measured values are, without the C library's detour over all digits: if
- * dividing a whole number by a power of ten gives the number exactly, the quotient's decimals read back as
- * it, since both roundings are to the nearest double (IEEE 754, section 4.3). Returns false if it has more.
- */
-static bool write_decimal(struct writer *writer, double number)
-{
-    enum { DECIMALS = 6 };
-    double power = 1;
-    for (int decimals = 1; decimals <= DECIMALS; decimals++) {
-        power *= 10;
-        const double scaled = nearbyint(number * power);
-        if (fabs(scaled) >= 1e15)
-            return false;
-        if (scaled / power == number) {
-            write_scaled(writer, (int64_t)scaled, decimals);
-            return true;
-        }
-    }
-    return false;
+    char text[NUMBER_PRINTED_MAX];
+    writer_bytes(writer, text, number_print_integer(number, text));
 }
 
 void writer_double(struct writer *writer, double number)
 {
-    if (fabs(number) < 1e15 && number == trunc(number) && !(number == 0 && signbit(number)))
-        writer_integer(writer, (int64_t)number);
-    else if (fabs(number) < 1e-3 || !write_decimal(writer, number))
-        write_digits(writer, number);
+    char text[NUMBER_PRINTED_MAX];
+    writer_bytes(writer, text, number_print(number, text));
 }

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Numbers of JSON as text: see number.h. Most of them take a few integer operations of 64 bits, whose error
+ * is bounded. Where the error could change the result, which is rare, the C library does the work.
+ */
+#include "base/number.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MANTISSA_DIGITS = 19, /* decimal digits that any uint64_t has room for */
+    POWER_MIN = -308,     /* exponents that power_of_ten() takes: those of normal doubles, and some more */
+    POWER_MAX = 335,
+    POWER_STEP = 28,
+    ERROR_MAX = 5 /* by which the bits of a number * power_of_ten() are wrong, at most */
+};
+
+/* ---- Scaling ---- */
+
+/* bits * 2^exponent; the highest bit is set. */
+struct scaled {
+    uint64_t bits;
+    int exponent;
+};
+
+static struct scaled scaled_make(uint64_t bits, int exponent)
+{
+    const int shift = __builtin_clzll(bits);
+    return (struct scaled){bits << shift, exponent - shift};
+}
+
+/* The product, cut off after 64 bits. */
+static struct scaled scaled_multiply(struct scaled one, struct scaled other)
+{
+    const uint64_t one_low = one.bits & UINT32_MAX, one_high = one.bits >> 32;
+    const uint64_t other_low = other.bits & UINT32_MAX, other_high = other.bits >> 32;
+    const uint64_t left = one_high * other_low + (one_low * other_low >> 32);
+    const uint64_t right = one_low * other_high + (left & UINT32_MAX);
+    const uint64_t high = one_high * other_high + (left >> 32) + (right >> 32);
+    const int exponent = one.exponent + other.exponent + 64;
+    if (high >> 63)
+        return (struct scaled){high, exponent};
+    return (struct scaled){high << 1 | one.bits * other.bits >> 63, exponent - 1};
+}
+
+/*
+ * 10^power. Powers in steps of 28 are in the table, rounded to the nearest bit; the factor between is exact.
+ * The bits of the result are too large by less than 1 or too small by less than 2. Multiplied by an exact
+ * number, they become too large by less than 2 or, since the product is cut off, too small by less than 5.
+ */
+static struct scaled power_of_ten(int power)
+{
+    static const uint64_t steps[] = {
+        0xe61acf033d1a45df, 0xe858ad248f5c22ca, 0xea9c227723ee8bcb, 0xece53cec4a314ebe, 0xef340a98172aace5,
+        0xf18899b1bc3f8ca2, 0xf3e2f893dec3f126, 0xf64335bcf065d37d, 0xf8a95fcf88747d94, 0xfb158592be068d2f,
+        0xfd87b5f28300ca0e, 0x8000000000000000, 0x813f3978f8940984, 0x82818f1281ed44a0, 0x83c7088e1aab65db,
+        0x850fadc09923329e, 0x865b86925b9bc5c2, 0x87aa9aff79042287, 0x88fcf317f22241e2, 0x8a5296ffe33cc930,
+        0x8bab8eefb6409c1a, 0x8d07e33455637eb3, 0x8e679c2f5e44ff8f,
+    };
+    const int step = (power - POWER_MIN) / POWER_STEP;
+    const int stepped = step * POWER_STEP + POWER_MIN;
+    const int bits = (stepped * 1741647) >> 19; /* stepped * log2(10), rounded down */
+    uint64_t five = 1;
+    for (int i = stepped; i < power; i++)
+        five *= 5;
+    return scaled_multiply((struct scaled){steps[step], bits - 63}, scaled_make(five, power - stepped));
+}
+
+/* ---- Reading ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static const char *scan_digits(const char *at, struct numeral *numeral)
+{
+    for (; is_digit(*at); at++) {
+        if (numeral->digits++ < MANTISSA_DIGITS)
+            numeral->mantissa = numeral->mantissa * 10 + (uint64_t)(*at - '0');
+    }
+    return at;
+}
+
+/* Beyond some digits it does not matter how large an exponent is. */
+static const char *scan_exponent(const char *at, struct numeral *numeral)
+{
+    enum { LARGE = 100000 };
+    const bool negative = *at == '-';
+    int exponent = 0;
+    if (*at == '+' || *at == '-')
+        at++;
+    if (!is_digit(*at))
+        return NULL;
+    for (; is_digit(*at); at++) {
+        if (exponent < LARGE)
+            exponent = exponent * 10 + (*at - '0');
+    }
+    numeral->exponent += negative ? -exponent : exponent;
+    return at;
+}
+
+bool number_scan(const char *text, struct numeral *numeral)
+{
+    *numeral = (struct numeral){.text = text};
+    const char *whole = text + (*text == '-');
+    const char *at = scan_digits(whole, numeral);
+    if (at == whole || (*whole == '0' && numeral->digits > 1))
+        return false;
+    if (*at == '.') {
+        const char *fraction = at + 1;
+        at = scan_digits(fraction, numeral);
+        if (at == fraction)
+            return false;
+        numeral->exponent = (int)(fraction - at);
+    }
+    if (*at == 'e' || *at == 'E')
+        at = scan_exponent(at + 1, numeral);
+    if (at)
+        numeral->length = (size_t)(at - text);
+    return at;
+}
+
+/* One exact operation on two exact doubles, which is rounded to the nearest double (IEEE 754, section 4.3).
+ */
+static bool read_short(const struct numeral *numeral, double *value)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const int count = sizeof tens / sizeof tens[0];
+    if (FLT_EVAL_METHOD != 0 || numeral->mantissa >> DBL_MANT_DIG || abs(numeral->exponent) >= count)
+        return false;
+    const double mantissa = (double)numeral->mantissa;
+    const double power = tens[abs(numeral->exponent)];
+    *value = numeral->exponent < 0 ? mantissa / power : mantissa * power;
+    return true;
+}
+
+/* Returns false where it is not certain which double is the nearest, and for doubles that are not normal. */
+static bool read_scaled(const struct numeral *numeral, double *value)
+{
+    enum { CUT = 64 - DBL_MANT_DIG, HALF = 1 << (CUT - 1) };
+    if (!numeral->mantissa || numeral->exponent < POWER_MIN || numeral->exponent > POWER_MAX)
+        return false;
+    const struct scaled product =
+        scaled_multiply(scaled_make(numeral->mantissa, 0), power_of_ten(numeral->exponent));
+    const int cut = (int)(product.bits & ((1 << CUT) - 1));
+    const int exponent = product.exponent + 64; /* of a fraction, as C counts DBL_MIN_EXP */
+    if (abs(cut - HALF) <= ERROR_MAX || exponent < DBL_MIN_EXP || exponent >= DBL_MAX_EXP)
+        return false;
+    *value = ldexp((double)((product.bits >> CUT) + (cut > HALF)), product.exponent + CUT);
+    return true;
+}
+
+/* The C library wants the decimal point of its locale, so the number gets none. */
+static double read_by_library(const struct numeral *numeral)
+{
+    char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
+    size_t used = 0;
+    for (const char *at = numeral->text + (*numeral->text == '-'); used < numeral->digits; at++) {
+        if (is_digit(*at))
+            text[used++] = *at;
+    }
+    snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
+    return strtod(text, NULL);
+}
+
+double number_value(const struct numeral *numeral)
+{
+    double value;
+    const bool whole = numeral->digits <= MANTISSA_DIGITS;
+    if (!(whole && (read_short(numeral, &value) || read_scaled(numeral, &value))))
+        value = read_by_library(numeral);
+    return *numeral->text == '-' ? -value : value;
+}
+
+/* ---- Printing ---- */
+
+/* mantissa * 10^exponent, to be printed as "%.*g" does with this precision. */
+struct decimal {
+    uint64_t mantissa;
+    int exponent, precision;
+};
+
+/*
+ * Finds a decimal of few digits behind the point, as measured values have: if dividing a whole number by a
+ * power of ten gives the number, the quotient's decimals read back as it, as in read_short().
+ */
+static bool find_short(double number, struct decimal *decimal)
+{
+    enum { DECIMALS = 6 };
+    double power = 10;
+    for (int decimals = 1; decimals <= DECIMALS && number * power < 1e15; decimals++, power *= 10) {
+        const uint64_t whole = (uint64_t)(number * power + 0.5);
+        if (FLT_EVAL_METHOD == 0 && (double)whole / power == number) {
+            *decimal = (struct decimal){whole, -decimals, DBL_DIG};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Scales a double to a whole part of 17 digits. *power gets the exponent of ten, *half half the gap above. */
+static struct scaled scale_double(struct scaled number, int *power, uint64_t *half)
+{
+    const uint64_t limit = UINT64_C(100000000000000000);
+    *power = 16 - (((number.exponent + 63) * 1262611) >> 22); /* 16 - log10(number), which is rounded down */
+    struct scaled factor = power_of_ten(*power);
+    struct scaled product = scaled_multiply(number, factor);
+    if (product.bits >> -product.exponent >= limit) {
+        factor = power_of_ten(--*power);
+        product = scaled_multiply(number, factor);
+    }
+    /* The last bit of a double is 2^11 of number.bits. */
+    *half = factor.bits >> (product.exponent - factor.exponent - number.exponent - 10);
+    return product;
+}
+
+/*
+ * Finds the decimal of the least precision from 15 to 17 digits that reads back as the number, which is
+ * positive. Returns false where it is not certain which one that is, and for numbers that are not normal.
+ */
+static bool find_decimal(double number, struct decimal *decimal)
+{
+    enum { BIAS = 1075, EXPONENT_SHIFT = DBL_MANT_DIG - 1 };
+    uint64_t bits, half;
+    memcpy(&bits, &number, sizeof bits);
+    const uint64_t lowest = UINT64_C(1) << EXPONENT_SHIFT, mantissa = bits % lowest;
+    int power;
+    if (bits < lowest)
+        return false;
+    const struct scaled scaled =
+        scale_double(scaled_make(mantissa | lowest, (int)(bits >> EXPONENT_SHIFT) - BIAS), &power, &half);
+    const uint64_t half_below = mantissa ? half : half / 2; /* doubles are closer below a power of two */
+    uint64_t unit = UINT64_C(100) << -scaled.exponent;
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++, unit /= 10) {
+        const uint64_t rest = scaled.bits % unit;
+        const bool up = rest > unit / 2;
+        const uint64_t distance = up ? unit - rest : rest;
+        const bool last = digits == DBL_DECIMAL_DIG; /* reads back always */
+        if (!last && distance > half + ERROR_MAX)
+            continue;
+        if (unit / 2 - distance <= ERROR_MAX || (!last && distance + ERROR_MAX >= half_below))
+            return false;
+        *decimal = (struct decimal){scaled.bits / unit + up, DBL_DECIMAL_DIG - digits - power, digits};
+        return true;
+    }
+    return false;
+}
+
+static struct decimal find_by_library(double number)
+{
+    char text[40];
+    struct decimal decimal = {.precision = DBL_DIG};
+    for (; decimal.precision <= DBL_DECIMAL_DIG; decimal.precision++) {
+        snprintf(text, sizeof text, "%.*e", decimal.precision - 1, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    const char *at = text;
+    for (; *at != 'e'; at++) {
+        if (is_digit(*at)) /* and not the decimal point of the locale */
+            decimal.mantissa = decimal.mantissa * 10 + (uint64_t)(*at - '0');
+    }
+    decimal.exponent = (int)strtol(at + 1, NULL, 10) - (decimal.precision - 1);
+    return decimal;
+}
+
+static size_t print_digits(uint64_t number, char *out)
+{
+    char digits[20];
+    char *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    const size_t count = (size_t)(digits + sizeof digits - first);
+    memcpy(out, first, count);
+    return count;
+}
+
+/* One digit, the others behind a point, and an exponent of two digits at least. */
+static size_t print_scientific(const char *digits, size_t count, int exponent, char *out)
+{
+    char *at = out;
+    *at++ = digits[0];
+    if (count > 1) {
+        *at++ = '.';
+        memcpy(at, digits + 1, count - 1);
+        at += count - 1;
+    }
+    *at++ = 'e';
+    *at++ = exponent < 0 ? '-' : '+';
+    if (abs(exponent) < 10)
+        *at++ = '0';
+    at += print_digits((uint64_t)abs(exponent), at);
+    return (size_t)(at - out);
+}
+
+/* The number is 0.digits * 10^point. */
+static size_t print_fixed(const char *digits, size_t count, int point, char *out)
+{
+    const size_t zeros = point < 0 ? (size_t)-point : 0;
+    const size_t whole = point > 0 ? (size_t)point : 0;
+    if (count <= whole) {
+        memcpy(out, digits, count);
+        memset(out + count, '0', whole - count);
+        return whole;
+    }
+    char *at = out;
+    memcpy(at, digits, whole);
+    at += whole;
+    if (!whole)
+        *at++ = '0';
+    *at++ = '.';
+    memset(at, '0', zeros);
+    memcpy(at + zeros, digits + whole, count - whole);
+    return (size_t)(at - out) + zeros + count - whole;
+}
+
+static size_t print_decimal(struct decimal decimal, char *out)
+{
+    char digits[20];
+    while (decimal.mantissa % 10 == 0) {
+        decimal.mantissa /= 10;
+        decimal.exponent++;
+    }
+    const size_t count = print_digits(decimal.mantissa, digits);
+    const int point = decimal.exponent + (int)count;
+    if (point < -3 || point > decimal.precision)
+        return print_scientific(digits, count, point - 1, out);
+    return print_fixed(digits, count, point, out);
+}
+
+size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
+{
+    const bool negative = number < 0;
+    *out = '-';
+    return negative + print_digits(negative ? 0 - (uint64_t)number : (uint64_t)number, out + negative);
+}
+
+size_t number_print(double number, char out[NUMBER_PRINTED_MAX])
+{
+    const bool negative = signbit(number);
+    const double size = fabs(number);
+    *out = '-';
+    if (size < 1e15 && (double)(uint64_t)size == size)
+        return negative + print_digits((uint64_t)size, out + negative);
+    struct decimal decimal;
+    if (!find_short(size, &decimal) && !find_decimal(size, &decimal))
+        decimal = find_by_library(size);
+    return negative + print_decimal(decimal, out + negative);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * Numbers of JSON as text (RFC 8259, section 6): exact in both directions, and the same in any locale.
+ *
+ * Threads. Any thread may call any function: it touches nothing but its arguments.
+ *
+ * Ownership. A struct numeral points into the text that it was scanned from. Nothing is allocated.
+ *
+ * Failure. number_scan() returns false for a text that is no number. Nothing else fails.
+ */
+#ifndef CORE_NUMBER_H
+#define CORE_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NUMBER_PRINTED_MAX = 24, /* characters of a printed number: -1.2345678901234567e-308 */
+    NUMBER_LITERAL_MAX = 63  /* characters of the longest number that number_value() reads */
+};
+
+/* The text of a number. */
+struct numeral {
+    const char *text;
+    size_t length;     /* characters */
+    size_t digits;     /* how many stand before the exponent */
+    uint64_t mantissa; /* the first 19 digits */
+    int exponent;      /* the value is mantissa * 10^exponent, if there are at most 19 digits */
+};
+
+/* Scans the number at the start of a text; the text may go on, and ends with a NUL. */
+bool number_scan(const char *text, struct numeral *numeral);
+
+/*
+ * The double that is nearest to a scanned number, infinite if the number is too large for a double.
+ * numeral->length is at most NUMBER_LITERAL_MAX.
+ */
+double number_value(const struct numeral *numeral);
+
+/*
+ * Prints a finite number as the shortest text of 15 digits that reads back as the same double, else of 16
+ * or 17, in the format of "%.15g", but for subnormal numbers, which get 15 digits where fewer would do. A
+ * whole number below 1e15 has no exponent. No NUL is written. Returns the number of characters.
+ */
+size_t number_print(double number, char out[NUMBER_PRINTED_MAX]);
+size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX]);
+
+#endif
