@@ -12,7 +12,7 @@ Two things made figures vary by a percent from run to run, and are taken out: th
 result of ping (bench_clock.so is the broker's wall clock), and counters that are published every 10 s
 (sys_interval 0). What is left: the broker's loop turns every 100 ms if nothing happens, which costs some
 hundred instructions; the hashes of the duplicate check have a random seed, 0.1 %; how the broker's thread
-and a worker meet, 0.5 %.
+and a worker meet, 2 %.
 
 The budget is a file of the source tree: the instructions of a plain call of ping, and with what compiler,
 libraries and broker they were counted, since all of these change the figures. glibc has functions for
