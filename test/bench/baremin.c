@@ -5,6 +5,9 @@
  * It parses, prints and publishes, and has none of the product's features: no registry, no field
  * tables, no checks of topics, no limits, no guards, no other way to reply than the Response Topic.
  * The benchmark runs it beside the product, which tells what those features cost. Not for use.
+ *
+ * It answers two topics alike, but that it announces, as the product does, a call of report and not one of
+ * ping.
  */
 #include "work.h"
 
@@ -17,7 +20,8 @@
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
-#define CALL_TOPIC "rpc/call/report"
+#define REPORT_TOPIC "rpc/call/report"
+#define PING_TOPIC "rpc/call/ping"
 
 /* Publishes a copy of text; client NULL: to whoever subscribed. The properties are consumed. */
 static void publish(const char *client, const char *topic, const char *text, int qos,
@@ -48,12 +52,14 @@ static int on_message(int event, void *event_data, void *userdata)
     struct mosquitto_evt_message *call = event_data;
     const int *qos = userdata;
     (void)event;
-    if (strcmp(call->topic, CALL_TOPIC) != 0)
+    const bool is_report = strcmp(call->topic, REPORT_TOPIC) == 0;
+    if (!is_report && strcmp(call->topic, PING_TOPIC) != 0)
         return MOSQ_ERR_SUCCESS;
     char *text = work_answer(call->payload, call->payloadlen);
     if (text) {
         send_reply(call, text);
-        publish(NULL, WORK_EVENT_TOPIC, text, *qos, NULL);
+        if (is_report)
+            publish(NULL, WORK_EVENT_TOPIC, text, *qos, NULL);
         cJSON_free(text);
     }
     memcpy(call->topic, "$\x01", 3);

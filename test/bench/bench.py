@@ -20,29 +20,25 @@ the first processor, client and responder on others (`--cpus apart`); or all on 
 which shows the mere work most exactly, because it leaves no waiting between processors; or wherever
 the scheduler likes (`--cpus free`). The processor time that the broker spends on a round trip depends
 least on all this.
-
-Environment: RPC_BUILD, the folder with the programs and plugins (build/bench); RPC_MOSQUITTO, the
-broker (mosquitto).
 """
 import argparse
 import contextlib
 import os
 import platform
 import resource
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from statistics import median, quantiles
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from common import (BARE, BATCH, BATCH_PARAMS, CONFIRMATION, MOSQUITTO, PLUGIN, Failure, Places, broker, client,
+                    client_figures, jsonrpc_payload, print_table, start, start_client, stop)
+
 METHOD = "report"
 CALL_TOPIC = "rpc/call/" + METHOD
 VARIANTS = ("floor", "responder", "bare", "plugin")
-PLUGINS = {"bare": "bench_bare.so", "plugin": "mosquitto_rpc_bench.so"}
+PLUGINS = {"bare": BARE, "plugin": PLUGIN}
 SHAPES = ((1, 1), (16, 16))
 # How many methods are registered, and how many of them called. The same ten cost the same however many
 # there are; when all of 10,000 are called in turn, none is in the processor's cache when its turn comes.
@@ -50,14 +46,12 @@ MANY = ((10, 10), (1000, 10), (10000, 10), (10000, 10000))
 
 # What the wire contract offers beyond a plain call, each measured beside it in the same round: more lines of the
 # plugin's configuration, options of the client, and how many calls one message carries.
-PARAMS = '{"sensor_id":"temp1","value":25.5}'
-BATCH = 100
 FEATURES = {
     "plain": ((), (), 1),
     "without duplicate check": (("duplicate_window 0", "redelivery_guard 0"), (), 1),
     "with rate_limit": (("rate_limit 1000000",), (), 1),
-    "JSON-RPC": ((), ("-b", '{"jsonrpc":"2.0","method":"report","params":' + PARAMS + ',"id":1}'), 1),
-    f"batch of {BATCH}": ((), ("-t", "rpc/batch/" + METHOD, "-b", "[" + ",".join([PARAMS] * BATCH) + "]"), BATCH),
+    "JSON-RPC": ((), ("-b", jsonrpc_payload(METHOD)), 1),
+    f"batch of {BATCH}": ((), ("-t", "rpc/batch/" + METHOD, "-b", BATCH_PARAMS), BATCH),
 }
 
 # What a worker adds to a call, and what many slow calls do to others: the method, what else runs meanwhile as
@@ -78,44 +72,13 @@ POPULATION = 10000
 POPULATION_PROCESSES = 2
 POPULATION_VARIANTS = ("bare", "plugin", "plugin with rate_limit")
 
-# - max_inflight_messages: at QoS 2 a plugin answers before the handshake of the call has ended, so that
-#   a client with 16 calls outstanding has more than 16 handshakes under way, and the responder has all
-#   clients' calls at once. The default of 20 would measure the waiting for a free place.
-# - sys_interval 0: no counters are published in the middle of a measurement. Nor is anything saved.
-# - max_queued_messages stays at its default: 256 calls at most are ever outstanding, which is below it.
-# - user: without it a broker started by root drops its rights and may no longer read the build folder.
-BROKER_CONFIGURATION = """\
-listener {port} 127.0.0.1
-allow_anonymous true
-user {user}
-persistence false
-sys_interval 0
-log_dest stderr
-log_type error
-set_tcp_nodelay true
-max_inflight_messages 1000
-"""
 
-# Replies and events have the QoS of the row, for everyone. The default QoS of events is 2, which costs
-# a responder the handshake of every event, and a plugin nothing: that would flatter the plugin.
-PLUGIN_CONFIGURATION = """\
-plugin {path}
-plugin_opt_qos {qos}
-"""
-
-
-class Failure(Exception):
-    """Something that makes the figures worthless; its text says what."""
-
-
-class Settings:
+class Settings(Places):
     """Where things are, and how much is measured."""
 
     def __init__(self, arguments):
-        self.build = os.path.abspath(os.environ.get("RPC_BUILD", os.path.join(ROOT, "build", "bench")))
-        self.mosquitto = os.environ.get("RPC_MOSQUITTO") or find_mosquitto()
+        super().__init__(arguments.cpus)
         self.variants = arguments.only
-        self.cpus = placement(arguments.cpus)
         self.rounds = arguments.rounds or (1 if arguments.quick else 15)
         # Calls to warm up with and to measure, for each shape: few, in many rounds, because what disturbs
         # a measurement often lasts for seconds, and is to meet all variants alike.
@@ -133,95 +96,8 @@ class Settings:
         if arguments.quick:
             self.population = min(self.population, 100)
 
-    def file(self, name):
-        path = os.path.join(self.build, name)
-        if not os.path.exists(path):
-            raise Failure(f"{path} is missing; scripts/bench builds it")
-        return path
-
-
-def placement(name):
-    """The processors of everybody; with two of them, client and responder share one."""
-    cpus = sorted(os.sched_getaffinity(0))
-    if name == "free":
-        return dict.fromkeys(("broker", "client", "responder"), cpus)
-    if name == "one":
-        return dict.fromkeys(("broker", "client", "responder"), cpus[:1])
-    return {"broker": cpus[:1], "client": cpus[1:2] or cpus, "responder": cpus[2:3] or cpus[1:2] or cpus}
-
-
-def find_mosquitto():
-    """The broker; Debian keeps it where only root looks."""
-    path = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if not path:
-        raise Failure("mosquitto is not installed")
-    return path
-
 
 # ---- Processes ----------------------------------------------------------------------------------
-
-
-def start(settings, role, command, **options):
-    """Starts a process in its place."""
-    cpus = settings.cpus[role]
-    return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cpus), **options)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def stop(process):
-    """Ends a process that this program started, and returns its exit code."""
-    process.terminate()
-    try:
-        return process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
-
-
-def wait_for_port(process, port):
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
-    raise Failure("the broker did not start")
-
-
-@contextlib.contextmanager
-def broker(settings, plugin=None, qos=0, options=()):
-    """A broker, with a plugin and its options or without one: yields its port and its process id."""
-    with tempfile.TemporaryDirectory(prefix="rpc-bench-") as folder:
-        port = free_port()
-        log_path = os.path.join(folder, "log")
-        configuration = os.path.join(folder, "mosquitto.conf")
-        write_configuration(configuration, port, settings.file(plugin) if plugin else None, qos, options)
-        with open(log_path, "wb") as log:
-            process = start(settings, "broker", [settings.mosquitto, "-c", configuration], stderr=log,
-                            cwd=folder)
-        try:
-            wait_for_port(process, port)
-            yield port, process.pid
-        except Failure as failure:
-            with open(log_path, encoding="utf-8", errors="replace") as log:
-                raise Failure(f"{failure}\n{log.read()}".strip()) from None
-        finally:
-            code = stop(process)
-        if code:
-            raise Failure(f"the broker with {plugin or 'no plugin'} ended with {code}")
-
-
-def write_configuration(path, port, plugin, qos, options):
-    user = "root" if os.geteuid() == 0 else "mosquitto"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(BROKER_CONFIGURATION.format(port=port, user=user))
-        if plugin:
-            file.write(PLUGIN_CONFIGURATION.format(path=plugin, qos=qos))
-            file.writelines(f"plugin_opt_{option}\n" for option in options)
 
 
 @contextlib.contextmanager
@@ -236,28 +112,6 @@ def responder(settings, port, qos):
     finally:
         stop(process)
         process.stdout.close()
-
-
-def start_client(settings, port, *options):
-    command = [settings.file("bench_client"), "-p", str(port), *map(str, options)]
-    return start(settings, "client", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def client_figures(process):
-    """Waits for a client and returns its figures by name."""
-    try:
-        output, errors = process.communicate()
-    except BaseException:
-        stop(process)
-        raise
-    if process.returncode:
-        raise Failure(f"{' '.join(process.args)}\n{errors}")
-    return {name: float(value) for name, value in (pair.split("=") for pair in output.split())}
-
-
-def client(settings, port, *options):
-    """Runs the client and returns its figures by name."""
-    return client_figures(start_client(settings, port, *options))
 
 
 # ---- Measurements -------------------------------------------------------------------------------
@@ -282,7 +136,7 @@ def measure(settings, variant, shape, qos):
     """One way to answer, with a broker of its own."""
     options = ["-q", qos, "-e", "temp1"]
     if variant != "floor":
-        options += ["-t", CALL_TOPIC, "-e", '"ok":true']
+        options += ["-t", CALL_TOPIC, "-e", CONFIRMATION]
     with contextlib.ExitStack() as stack:
         port, pid = stack.enter_context(broker(settings, PLUGINS.get(variant), qos))
         if variant == "responder":
@@ -302,7 +156,7 @@ def measure_feature(settings, name, shape):
     """A plain call with something more or less, at QoS 0. Counts calls, not messages."""
     lines, options, calls = FEATURES[name]
     with broker(settings, PLUGINS["plugin"], options=lines) as (port, pid):
-        figures = measure_client(settings, port, pid, shape, ["-t", CALL_TOPIC, "-e", '"ok":true', *options])
+        figures = measure_client(settings, port, pid, shape, ["-t", CALL_TOPIC, "-e", CONFIRMATION, *options])
     figures["rate"] *= calls
     figures["cpu"] /= calls
     return figures
@@ -327,14 +181,14 @@ def measure_work(settings, name):
     """One client with one call outstanding, QoS 0."""
     method, options = WORK[name]
     with broker(settings, PLUGINS["plugin"]) as (port, pid), others(settings, port, options):
-        return measure_client(settings, port, pid, (1, 1), ["-t", "rpc/call/" + method, "-b", "{}", "-e", '"ok":true'])
+        return measure_client(settings, port, pid, (1, 1), ["-t", "rpc/call/" + method, "-b", "{}", "-e", CONFIRMATION])
 
 
 def measure_population(settings, variant):
     """So many clients, each with one call outstanding; libmosquitto takes three files for each of them."""
     lines = ("rate_limit 1000000",) if variant.endswith("rate_limit") else ()
     size = settings.population // POPULATION_PROCESSES
-    options = ["-c", size, "-o", 1, "-w", size, "-n", 2 * size, "-t", CALL_TOPIC, "-e", '"ok":true']
+    options = ["-c", size, "-o", 1, "-w", size, "-n", 2 * size, "-t", CALL_TOPIC, "-e", CONFIRMATION]
     with broker(settings, PLUGINS[variant.split()[0]], options=lines) as (port, pid):
         before = processor_time(pid)
         processes = [start_client(settings, port, "-f", i * size, *options) for i in range(POPULATION_PROCESSES)]
@@ -388,21 +242,6 @@ def run_rounds(settings):
 
 
 # ---- Tables -------------------------------------------------------------------------------------
-
-
-def print_table(title, head, rows):
-    """A table in Markdown: the first column to the left, all others to the right."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-    def line(row):
-        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
-        cells[0] = row[0].ljust(widths[0])
-        return "| " + " | ".join(cells) + " |"
-
-    rule = ["-" * (width - 1) + ":" for width in widths]
-    rule[0] = "-" * widths[0]
-    print(f"\n{title}\n", line(list(head)), line(rule), *map(line, rows), sep="\n")
 
 
 def typical(rows, name):
@@ -530,7 +369,7 @@ def print_tables(settings, figures):
 
 
 def print_machine(settings):
-    command = [settings.mosquitto, "-h"]
+    command = [MOSQUITTO, "-h"]
     text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
     version = text.splitlines()[0] if text else "unknown broker"
     load = os.getloadavg()[0]
