@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The AsyncAPI 3.0.0 document: the same service as a set of channels. It is written from the side of the
- * service, which receives calls and sends replies, events and counters.
+ * The AsyncAPI 3.0.0 document: the service as a set of channels. The document takes the side of the service,
+ * which receives calls and sends replies, events and counters.
  *
- * Whoever has no Response Topic is told at a topic that ends with the request_id, and in an object around the
- * reply: that is a channel of its own, `response`, and two more operations on the channels of calls and
- * batches.
+ * The reply to a call without a Response Topic goes to a topic that ends with the request_id, and is wrapped
+ * in an object. The document has a channel of its own for such replies, `response`, and two more operations
+ * on the channels of calls and batches.
  *
- * Channels, operations and messages have keys of the form {what}.{name}. Keys of components may not hold a
- * '/', which names may: see make_key().
+ * Channels, operations and messages have keys of the form {what}.{name}. A name may contain a '/', but the
+ * key of a component may not: see make_key().
  */
 #include "reference.h"
 
@@ -21,7 +21,7 @@
 
 enum { KEY_MAX = 2 * TOPIC_NAME_MAX + 64 };
 
-/* {what}.{name}, in which "-." stands for '/' and "--" for '-', so that no two names have the same key. */
+/* {what}.{name}. The key has "-." for a '/' and "--" for a '-', so that no two names have the same key. */
 static const char *make_key(const char *what, const char *name, char key[KEY_MAX])
 {
     char *end = key + snprintf(key, KEY_MAX, "%s.", what);
@@ -84,7 +84,7 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     }
 }
 
-/* Where a caller without a Response Topic says what its replies are to be known by. */
+/* The member of a call's payload that identifies its reply if the call has no Response Topic. */
 #define REQUEST_ID "$message.payload#/request_id"
 
 /* ---- Channels ---- */
@@ -97,7 +97,7 @@ static void open_channel(const struct catalogue *catalogue, struct writer *write
     catalogue_write_topic(catalogue, writer, "address", middle, rest);
 }
 
-/* A channel whose messages are one, which has the channel's own key. */
+/* A channel with a single message, which has the same key as the channel. */
 static void write_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                           const char *middle, const char *name)
 {
@@ -107,7 +107,7 @@ static void write_channel(const struct catalogue *catalogue, struct writer *writ
     close_objects(writer, 2);
 }
 
-/* Where replies go is the caller's to say. */
+/* A channel without an address: the caller names the topic. */
 static void open_reply_channel(struct writer *writer, const char *what, const char *name, const char *doc)
 {
     open_key(writer, what, name);
@@ -117,16 +117,17 @@ static void open_reply_channel(struct writer *writer, const char *what, const ch
     writer_open_object(writer, "messages");
 }
 
-/* Where replies go without a Response Topic, to single calls and batches alike. */
+/* The channel of replies without a Response Topic, for single calls and batches. */
 static void write_response_channel(const struct catalogue *catalogue, const char *name, struct writer *writer)
 {
     char rest[TOPIC_NAME_MAX + 32];
     snprintf(rest, sizeof rest, "%s/response/{request_id}", name);
     open_channel(catalogue, writer, "response", "/call/", rest, name);
-    writer_member(writer, "description", "without a Response Topic; it reaches the caller alone");
+    writer_member(writer, "description",
+                  "the reply to a call without a Response Topic; only the caller receives it");
     writer_open_object(writer, "parameters");
     writer_open_object(writer, "request_id");
-    writer_member(writer, "description", "that of the call or the batch");
+    writer_member(writer, "description", "the request_id of the call or the batch");
     writer_member(writer, "location", REQUEST_ID);
     close_objects(writer, 2);
     writer_open_object(writer, "messages");
@@ -183,7 +184,8 @@ static void write_jsonrpc_channels(const struct catalogue *catalogue, struct wri
     close_objects(writer, 2);
     open_key(writer, "request", "method");
     catalogue_write_topic(catalogue, writer, "address", "/call/", "{method}/request");
-    writer_member(writer, "description", "for clients of JSON-RPC 2.0 that add the last level");
+    writer_member(writer, "description",
+                  "for JSON-RPC 2.0 clients that add /request to the topic of the method");
     writer_open_object(writer, "parameters");
     writer_open_object(writer, "method");
     writer_member(writer, "description", "the method's name, which may have several levels");
@@ -219,7 +221,7 @@ static void open_operation_at(struct writer *writer, const char *action, const c
         writer_member(writer, "summary", doc);
 }
 
-/* An operation on the channel of the same key. */
+/* An operation on the channel with the same key. */
 static void open_operation(struct writer *writer, const char *action, const char *what, const char *name,
                            const char *doc)
 {
@@ -237,7 +239,7 @@ static void write_reply(struct writer *writer, const char *what, const char *nam
     writer_text(writer, "}");
 }
 
-/* The same without a Response Topic; result is what a success is answered with. */
+/* An operation without a Response Topic. result is the name of the message that answers a success. */
 static void write_operation_by_id(const rpc_method *method, struct writer *writer, const char *what,
                                   const char *channel, const char *result)
 {
@@ -296,10 +298,11 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     writer_open_object(writer, "operations");
     each_method(catalogue, writer, write_method_operations);
     open_operation(writer, "receive", "jsonrpc", "jsonrpc",
-                   "JSON-RPC 2.0 for the methods that are open there");
+                   "JSON-RPC 2.0 for the methods that the option jsonrpc_methods opens");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
     writer_text(writer, "}");
-    open_operation(writer, "receive", "request", "method", "JSON-RPC 2.0 for the method of the topic");
+    open_operation(writer, "receive", "request", "method",
+                   "JSON-RPC 2.0 for the method that the topic names");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
     writer_text(writer, "}");
     write_sent(writer, "event", CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC, catalogue->options->qos, false);
@@ -356,7 +359,7 @@ static void write_error_message(const rpc_method *method, struct writer *writer)
     close_objects(writer, 2);
 }
 
-/* The schema of an array of as many items as a batch may have, whose own schema the caller writes. */
+/* Begins the schema of an array with at most max_batch items. The caller writes the schema of an item. */
 static void open_batch(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_text(writer, "{");
@@ -372,7 +375,7 @@ static void write_calls(const struct catalogue *catalogue, const rpc_method *met
     writer_text(writer, "}");
 }
 
-/* The schema of an object with a request_id and one more member, whose own schema the caller writes. */
+/* Begins the schema of an object with a request_id and one more member. The caller writes its schema. */
 static void open_wrapping(struct writer *writer, const char *member)
 {
     writer_text(writer, "{\"type\":\"object\",\"required\":[\"request_id\",");
@@ -381,11 +384,11 @@ static void open_wrapping(struct writer *writer, const char *member)
     writer_name(writer, member);
 }
 
-/* Without a Response Topic. */
+/* A reply without a Response Topic. */
 static void write_wrapped(struct writer *writer, const char *what, const char *name, const char *member,
                           const char *inner, const char *trait)
 {
-    open_message(writer, what, name, "What goes to a caller by its request_id", trait);
+    open_message(writer, what, name, "Reply to a call that has a request_id and no Response Topic", trait);
     writer_open_object(writer, "correlationId");
     writer_member(writer, "location", REQUEST_ID);
     writer_text(writer, "}");
@@ -405,7 +408,7 @@ static void write_wrapped_messages(const char *name, struct writer *writer)
 static void write_batch_messages(const struct catalogue *catalogue, const rpc_method *method,
                                  struct writer *writer)
 {
-    open_message(writer, "batch", method->name, "Many calls", CALL_TRAIT);
+    open_message(writer, "batch", method->name, "Batch of parameters", CALL_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
     write_calls(catalogue, method, writer);
@@ -414,7 +417,8 @@ static void write_batch_messages(const struct catalogue *catalogue, const rpc_me
     write_calls(catalogue, method, writer);
     writer_text(writer, "}}]");
     close_objects(writer, 2);
-    open_message(writer, "results", method->name, "Their results, in the same order", SUCCESS_TRAIT);
+    open_message(writer, "results", method->name, "Results of a batch, in the order of its calls",
+                 SUCCESS_TRAIT);
     writer_name(writer, "payload");
     open_batch(catalogue, writer);
     writer_text(writer, "{\"type\":\"object\",\"properties\":{\"result\":");
@@ -493,11 +497,11 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     writer_text(writer, "}");
 }
 
-/* ---- What messages have in common ---- */
+/* ---- Traits and schemas ---- */
 
 /*
- * What MQTT 5 keeps in properties stands as headers, which AsyncAPI's expressions can point at. The user
- * property `status` tells a result from an error.
+ * The document shows MQTT 5 properties as headers, since AsyncAPI's expressions can point at headers. The
+ * user property `status` distinguishes a result from an error.
  */
 #define TRAIT(name, header)                                                                          \
     "\"" name "\":{\"headers\":{\"type\":\"object\",\"properties\":{" header                         \
@@ -541,10 +545,10 @@ static void write_info(struct writer *writer)
     writer_member(writer, "version", RPC_VERSION);
     writer_member(
         writer, "description",
-        "Remote procedure calls over MQTT. A caller asks for a reply by a Response Topic (MQTT 5), or "
-        "by a string member request_id beside its parameters: the reply is then "
-        "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. A batch is asked for in the same "
-        "two ways, the second one as {\"request_id\":…,\"calls\":[…]}.");
+        "Remote procedure calls over MQTT. A caller asks for a reply with a Response Topic (MQTT 5), or "
+        "with a string member request_id beside its parameters. In the second case the reply is "
+        "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. The same two ways ask for the "
+        "reply to a batch; the second one has the form {\"request_id\":…,\"calls\":[…]}.");
     writer_text(writer, "}");
 }
 

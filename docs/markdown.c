@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The reference for people: topics, options, errors, counters, and what each module has. */
+/* The reference as Markdown: topics, options, errors, counters, and the methods and events of each module. */
 #include "reference.h"
 
 #include "shape/fields.h"
@@ -31,9 +31,9 @@ static void print_options(const char *owner, const rpc_shape *shape)
 
 /* ---- Shapes ---- */
 
-/* Where a member is: place.lat, sensors[].value. An element has its index left open. */
+/* The path of a member: place.lat, sensors[].value. An element's index is left out. */
 struct path {
-    const struct path *outer; /* NULL: the member is one of the outermost */
+    const struct path *outer; /* NULL: a member of the outermost object */
     const rpc_field *field;
 };
 
@@ -71,7 +71,7 @@ static void print_field(const rpc_shape *shape, const struct path *path)
     printf(" | %s |\n", field->doc ? field->doc : "");
 }
 
-/* The fields of a shape, and behind an object or an array of them its members. */
+/* The fields of a shape. The members of an object, or of an array of objects, follow the object's row. */
 static void print_fields(const rpc_shape *outermost, const rpc_shape *shape, const struct path *outer)
 {
     for (size_t i = 0; i < shape->count; i++) {
@@ -88,10 +88,10 @@ static void print_shape(const char *title, const rpc_shape *shape)
         return;
     printf("\n%s:\n\n", title);
     if (shape->form == RPC_FORM_BYTES) {
-        printf("The payload as it is: any bytes.\n");
+        printf("The payload is any bytes.\n");
         return;
     }
-    printf("| member | is | required | meaning |\n|---|---|---|---|\n");
+    printf("| member | type | required | meaning |\n|---|---|---|---|\n");
     print_fields(shape, shape, NULL);
 }
 
@@ -101,7 +101,7 @@ static void print_errors(const rpc_error *errors)
 {
     if (!errors || !errors->code)
         return;
-    printf("\nErrors of its own:\n\n| err | when | further members |\n|---|---|---|\n");
+    printf("\nErrors that the method declares:\n\n| err | when | further members |\n|---|---|---|\n");
     for (; errors->code; errors++) {
         printf("| `%s` | %s | ", errors->code, errors->doc);
         for (size_t i = 0; errors->data && i < errors->data->count; i++)
@@ -115,25 +115,28 @@ static void print_deadline(const rpc_method *method)
     if (!method->done)
         return;
     if (method->timeout)
-        printf("\nTakes time; the deadline is %u ms", (unsigned)method->timeout);
+        printf("\nTakes time. The deadline is %u ms", (unsigned)method->timeout);
     else
-        printf("\nTakes time; the deadline is the option `timeout`");
-    printf("%s.\n", method->must_finish ? ", and it goes on when its caller has gone" : "");
+        printf("\nTakes time. The deadline is the option `timeout`");
+    printf("%s.\n", method->must_finish
+                        ? ". The plugin does not cancel the call when the caller's connection ends"
+                        : "");
 }
 
 static void print_method(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
-           method->read_only ? ". Read-only: a call that comes again runs again." : "");
+           method->read_only ? ". Read-only: a call that is sent again runs again." : "");
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
     print_errors(method->errors);
     if (method->event)
-        printf("\nAnnounced as `{prefix}/event/%s`, %s.\n", method->event,
-               method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "when the caller asked for no reply");
+        printf("\nThe plugin publishes the result to `{prefix}/event/%s`%s.\n", method->event,
+               method->announce == RPC_ANNOUNCE_ALWAYS ? "" : ", but only if the caller asked for no reply");
     if (method->error_event)
-        printf("\nErrors of its own go to `{prefix}/event/%s` when the caller asked for no reply.\n",
+        printf("\nThe plugin publishes an error of the handler to `{prefix}/event/%s` if the caller asked "
+               "for no reply.\n",
                method->error_event);
 }
 
@@ -164,13 +167,12 @@ static void print_module(const rpc_module *module)
     print_events(module->events);
 }
 
-/* ---- The rest ---- */
+/* ---- Errors, counters, topics ---- */
 
 static void print_statuses(void)
 {
-    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`, and whatever "
-           "the method "
-           "adds.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
+    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`. A method may "
+           "declare further members.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
     for (int i = RPC_OK + 1; i < RPC_STATUS_COUNT_; i++) {
         const rpc_status status = (rpc_status)i;
         if (status == RPC_RAISED)
@@ -182,8 +184,8 @@ static void print_statuses(void)
 
 static void print_counters(void)
 {
-    printf(
-        "\n## Counters\n\nRetained, below `$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
+    printf("\n## Counters\n\nThe plugin publishes the counters as retained messages below "
+           "`$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
@@ -199,9 +201,9 @@ static void print_topics(void)
 
 void markdown_print(const struct catalogue *catalogue)
 {
-    printf("# Reference\n\nPrinted from the plugin's own tables by `docs/markdown.c`; do not edit.\n\n");
+    printf("# Reference\n\n`docs/markdown.c` prints this page from the plugin's tables; do not edit it.\n\n");
     print_topics();
-    printf("\n## Options\n\nEach is one line `plugin_opt_NAME value` behind the `plugin` line, in the same "
+    printf("\n## Options\n\nAn option is a line `plugin_opt_NAME value` after the `plugin` line, in the same "
            "file.\n\n");
     print_options("", &settings_shape);
     print_statuses();

@@ -2,9 +2,9 @@
 /*
  * print_reference markdown | openrpc | asyncapi [PREFIX]
  *
- * Prints what the modules of a plugin offer, from the tables that the plugin itself runs by and with the
- * options' defaults, without starting any of them. The manual's documents are made by it; rpc_add_reference()
- * makes one for the modules of others.
+ * Prints the reference of a plugin's modules from the same tables that the plugin uses, with the default
+ * values of the options. It starts no module. The build uses it for the manual's documents;
+ * rpc_add_reference() builds one for another plugin.
  */
 #include "reference.h"
 
@@ -16,14 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- JSON for people: one member or element in a line ---- */
+/* ---- Indented JSON: one member or element in each line ---- */
 
 static void print_line(int depth)
 {
     printf("\n%*s", 2 * depth, "");
 }
 
-/* Prints a string at text. Returns what stands behind it. */
+/* Prints the string at text. Returns the text after it. */
 static const char *print_string(const char *text)
 {
     const char *end = text + 1;
@@ -38,7 +38,7 @@ static const char *print_mark(const char *text, int *depth)
     const char mark = *text;
     if (mark == '{' || mark == '[') {
         putchar(mark);
-        if (text[1] == mark + 2) { /* its counterpart: there is nothing in it */
+        if (text[1] == mark + 2) { /* the closing bracket: it is empty */
             putchar(text[1]);
             return text + 2;
         }
@@ -67,7 +67,7 @@ static void print_json(const char *text)
 
 typedef void (*document)(const struct catalogue *catalogue, struct writer *writer);
 
-/* Writes into more and more memory, until it is enough. Returns a string to be freed; NULL: no memory. */
+/* Doubles the memory until the document fits. Returns a string that the caller frees; NULL: no memory. */
 static char *write_document(document write, const struct catalogue *catalogue)
 {
     for (size_t capacity = 1 << 16;; capacity *= 2) {

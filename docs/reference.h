@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The documents that only the manual needs, of the same catalogue that rpc.discover answers from. */
+/* The documents that only the manual needs. They describe the same catalogue as rpc.discover. */
 #ifndef DOCS_REFERENCE_H
 #define DOCS_REFERENCE_H
 

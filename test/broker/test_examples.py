@@ -1,6 +1,6 @@
-"""mosquitto.conf.example and acl.example hold what they promise, used as they are.
+"""Runs a broker with mosquitto.conf.example and acl.example and checks what their comments say.
 
-Only where things lie is changed: the port, the plugin and the two files beside the configuration.
+The test replaces only the port and the paths: of the plugin, the database, and the password and ACL files.
 """
 import subprocess
 
@@ -14,7 +14,7 @@ USERS = {"device": "d", "thermometer": "t", "stranger": "s"}
 
 
 class ExampleBroker(harness.Broker):
-    """A broker whose configuration is the example's."""
+    """A broker that runs mosquitto.conf.example."""
 
     def config(self):
         text = (ROOT / "mosquitto.conf.example").read_text()
@@ -36,7 +36,7 @@ class Examples(BrokerTest):
     def user(self, name, version=5):
         return self.client(self.broker, version, username=name, password=USERS[name])
 
-    def test_a_device_calls_and_hears(self):
+    def test_a_device_may_call_every_method_and_receive_every_event(self):
         device, other = self.user("device"), self.user("device")
         other.subscribe("rpc/event/#", qos=1)
         for value, sensor in ((20.5, "a"), (21, "b")):
@@ -44,7 +44,7 @@ class Examples(BrokerTest):
             self.assertEqual(other.receive().topic, "rpc/event/sensorUpdated")
         self.assertEqual(len(result_of(ask(device, "listSensors"))["sensors"]), 2)
 
-    def test_the_thermometer_may_report_and_nothing_else(self):
+    def test_a_thermometer_may_only_report(self):
         thermometer, device = self.user("thermometer"), self.user("device")
         thermometer.subscribe("rpc/#", qos=1)
         result_of(ask(thermometer, "updateSensor", {"sensor_id": "t", "value": 1}))
@@ -53,7 +53,7 @@ class Examples(BrokerTest):
         thermometer.expect_nothing()
         self.assertEqual(len(result_of(ask(device, "listSensors"))["sensors"]), 1)
 
-    def test_nobody_else_may_do_anything(self):
+    def test_a_user_without_a_section_may_do_nothing(self):
         stranger, device = self.user("stranger"), self.user("device")
         stranger.subscribe("rpc/#", qos=1)
         self.assertEqual(stranger.publish("rpc/call/updateSensor", '{"sensor_id":"s","value":1}', qos=1), NOT_AUTHORIZED)
@@ -61,7 +61,7 @@ class Examples(BrokerTest):
         stranger.expect_nothing()
         self.assertEqual(result_of(ask(device, "listSensors"))["sensors"], [])
 
-    def test_without_a_name_nobody_gets_in(self):
+    def test_an_anonymous_client_may_not_connect(self):
         done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.broker.port), "-t", "rpc/call/ping", "-n"],
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertNotEqual(done.returncode, 0)
