@@ -20,13 +20,13 @@ static void prepare_memory(struct engine *engine)
 {
     const struct engine_options *options = &engine->env.options;
     engine->seed = digest_seed();
-    engine->duplicates = (struct reply_cache){.max_entries = options->duplicate_entries,
-                                              .max_bytes = options->duplicate_bytes,
-                                              .window = options->duplicate_window};
+    engine->duplicates = (struct reply_cache){.max_entries = (size_t)options->duplicate_entries,
+                                              .max_bytes = (size_t)options->duplicate_bytes,
+                                              .window = env_nanoseconds(options->duplicate_window)};
     engine->ordered = engine->duplicates;
     engine->ordered.window = UINT64_MAX;
     engine->clients = (struct clients){.seed = engine->seed,
-                                       .redelivery_guard = options->redelivery_guard,
+                                       .redelivery_guard = env_nanoseconds(options->redelivery_guard),
                                        .duplicates = &engine->duplicates,
                                        .ordered = &engine->ordered};
 }
@@ -41,8 +41,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     if (!host->counters_topic)
         engine->env.options.sys_interval = 0;
     engine->error_topic = topic_of_event(options->prefix, "error");
-    engine->scratch = malloc(options->max_reply);
-    engine->pool = pool_create(options->workers, host->wake, host->context);
+    engine->scratch = malloc((size_t)options->max_reply);
+    engine->pool = pool_create((unsigned)options->workers, host->wake, host->context);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that the zeros are published as well */
     prepare_memory(engine);
     if (engine->error_topic && engine->scratch && engine->pool)
@@ -80,7 +80,7 @@ static struct registry_method *find_word(const struct engine *engine, const char
 
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 {
-    const char *word = engine->env.options.jsonrpc_methods;
+    const char *word = engine->env.options.jsonrpc_methods ? engine->env.options.jsonrpc_methods : "";
     const bool all = text_has_word(word, "*");
     struct registry_method *method;
     for (method = engine->registry.methods; all && method; method = method->hh.next)
@@ -140,7 +140,8 @@ bool engine_serves(const struct engine *engine, const char *topic)
 {
     const char *method;
     const enum topic_kind kind = topic_classify(engine->env.options.prefix, topic, &method);
-    return kind != TOPIC_FOREIGN && (kind != TOPIC_REPLY || engine->env.options.reply_to_subscribers);
+    return kind != TOPIC_FOREIGN &&
+           (kind != TOPIC_REPLY || engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
@@ -176,8 +177,9 @@ static enum engine_verdict receive(struct engine *engine, const struct host_mess
     case TOPIC_RESPONSE:
         return client->bridge ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_REPLY:
-        return client->bridge || !engine->env.options.reply_to_subscribers ? ENGINE_PASS
-                                                                           : refuse(engine, message);
+        return client->bridge || engine->env.options.reply_delivery != DELIVERY_SUBSCRIBED
+                   ? ENGINE_PASS
+                   : refuse(engine, message);
     case TOPIC_EVENT:
         return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_FOREIGN:
@@ -270,6 +272,6 @@ void engine_tick(struct engine *engine)
     }
     if (!engine->env.options.sys_interval || now < engine->sys_due)
         return;
-    engine->sys_due = now + engine->env.options.sys_interval;
+    engine->sys_due = now + env_nanoseconds(engine->env.options.sys_interval);
     publish_counters(engine);
 }

@@ -24,9 +24,13 @@ static void print_option(const char *owner, const rpc_field *field)
 
 static void print_options(const char *owner, const rpc_shape *shape)
 {
-    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < shape->count; i++)
         print_option(owner, &shape->fields[i]);
+}
+
+static void print_option_head(void)
+{
+    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
 }
 
 /* ---- Shapes ---- */
@@ -157,6 +161,7 @@ static void print_module(const rpc_module *module)
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
     if (module->options) {
         printf("\n");
+        print_option_head();
         print_options(module->name, module->options);
     }
     for (const rpc_method *method = module->methods; method && method->name; method++)
@@ -203,7 +208,9 @@ void markdown_print(const struct catalogue *catalogue)
     print_topics();
     printf("\n## Options\n\nEach is one line `plugin_opt_NAME value` behind the `plugin` line, in the same "
            "file.\n\n");
+    print_option_head();
     print_options("", &settings_shape);
+    print_options("", &settings_plugin_shape);
     print_statuses();
     print_counters();
     for (const rpc_module *const *module = catalogue->modules; *module; module++)

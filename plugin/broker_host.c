@@ -16,7 +16,7 @@
 
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted)
 {
-    const size_t length = strlen(broker_host->mount_point);
+    const size_t length = broker_host->mount_point ? strlen(broker_host->mount_point) : 0;
     *mounted = length && strncmp(topic, broker_host->mount_point, length) == 0;
     return *mounted ? topic + length : topic;
 }

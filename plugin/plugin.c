@@ -328,7 +328,7 @@ static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *opt
     if (!plugin->settings)
         log_error(why);
     else
-        plugin->host.mount_point = plugin->settings->mount_point;
+        plugin->host.mount_point = plugin->settings->plugin.mount_point;
     return plugin->settings != NULL;
 }
 

@@ -9,107 +9,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The options as they are decoded. */
-struct values {
-    const char *prefix, *modules, *response_topic_filter, *event_publishers, *mount_point, *jsonrpc_methods;
-    int32_t qos, max_payload, max_reply, max_batch, reply_expiry;
-    int32_t duplicate_entries, duplicate_bytes;
-    int32_t rate_limit, rate_burst, error_rate;
-    int32_t workers, max_pending, timeout, timeout_max;
-    int64_t duplicate_window, redelivery_guard, sys_interval, slow_call;
-    int unknown_methods, reply_delivery;
-    bool forward_calls, guard_events, bridge_calls, has_rate_burst;
-};
-
-enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
 static const char *const unknown_methods[] = {"reject", "forward", NULL};
 
-enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
 static const char *const deliveries[] = {"client", "subscribed", NULL};
 
 static const rpc_field option_fields[] = {
-    RPC_STRING(struct values, prefix, .doc = "topic prefixes to serve, separated by spaces",
+    RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
                .default_json = "\"rpc\"", .length = {1, 4096}),
-    RPC_INT32(struct values, qos, .doc = "highest QoS of replies, and the QoS of events", .default_json = "2",
-              .range = {0, 2}),
-    RPC_STRING(struct values, modules, .doc = "names of the handler modules to start; without it, all",
-               .optional = true, .length = {1, 4096}),
-    RPC_BOOL(struct values, forward_calls, .doc = "deliver calls to subscribers of the call topics as well",
-             .default_json = "false"),
+    RPC_INT32(struct engine_options, qos, .doc = "highest QoS of replies, and the QoS of events",
+              .default_json = "2", .range = {0, 2}),
+    RPC_STRING(struct engine_options, modules,
+               .doc = "names of the handler modules to start; without it, all", .optional = true,
+               .length = {1, 4096}),
+    RPC_BOOL(struct engine_options, forward_calls,
+             .doc = "deliver calls to subscribers of the call topics as well", .default_json = "false"),
     RPC_CHOICE(
-        struct values, unknown_methods,
+        struct engine_options, unknown_methods,
         .doc = "what becomes of calls of methods that nobody registered: answered, or left to other servers",
         .choices = unknown_methods, .default_json = "\"reject\""),
-    RPC_STRING(struct values, response_topic_filter,
+    RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),
-    RPC_BOOL(struct values, guard_events, .doc = "refuse events that clients publish",
+    RPC_BOOL(struct engine_options, guard_events, .doc = "refuse events that clients publish",
              .default_json = "true"),
-    RPC_STRING(struct values, event_publishers,
+    RPC_STRING(struct engine_options, event_publishers,
                .doc = "user names whose clients may publish events, separated by spaces; without it, none",
                .optional = true, .length = {1, 4096}),
-    RPC_BOOL(struct values, bridge_calls,
+    RPC_BOOL(struct engine_options, bridge_calls,
              .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
              .default_json = "false"),
-    RPC_STRING(struct values, mount_point,
-               .doc = "the listener's mount_point, for calls of its clients and the replies to them",
-               .optional = true, .length = {1, 1024}),
-    RPC_INT32(struct values, max_payload, .doc = "largest payload of a call", .unit = "bytes",
+    RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
               .default_json = "65536", .range = {1, 16777216}),
-    RPC_INT32(struct values, max_reply, .doc = "largest payload of a reply or an event", .unit = "bytes",
-              .default_json = "65536", .range = {64, 16777216}),
-    RPC_INT32(struct values, reply_expiry, .doc = "Message Expiry Interval of replies; 0: they never expire",
-              .unit = "s", .default_json = "60", .range = {0, 86400}),
-    RPC_CHOICE(struct values, reply_delivery,
+    RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
+              .unit = "bytes", .default_json = "65536", .range = {64, 16777216}),
+    RPC_INT32(struct engine_options, reply_expiry,
+              .doc = "Message Expiry Interval of replies; 0: they never expire", .unit = "s",
+              .default_json = "60", .range = {0, 86400}),
+    RPC_CHOICE(struct engine_options, reply_delivery,
                .doc =
                    "whom replies go to: the client alone, whether or not it has subscribed, or whoever has "
                    "subscribed to topics below `{prefix}/reply/{client id}/`, for an ACL to restrict",
                .choices = deliveries, .default_json = "\"client\""),
-    RPC_INT32(struct values, max_batch, .doc = "most calls in a batch", .default_json = "100",
+    RPC_INT32(struct engine_options, max_batch, .doc = "most calls in a batch", .default_json = "100",
               .range = {1, 10000}),
-    RPC_STRING(struct values, jsonrpc_methods,
+    RPC_STRING(struct engine_options, jsonrpc_methods,
                .doc =
                    "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, "
                    "none",
                .optional = true, .length = {1, 65535}),
-    RPC_INT64(struct values, duplicate_window,
+    RPC_INT64(struct engine_options, duplicate_window,
               .doc =
                   "how long a call with an identity is remembered, so that it is not carried out twice; 0: "
                   "not at all",
               .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
-    RPC_INT32(struct values, duplicate_entries, .doc = "most calls that are remembered",
+    RPC_INT32(struct engine_options, duplicate_entries, .doc = "most calls that are remembered",
               .default_json = "10000", .range = {1, 10000000}),
-    RPC_INT32(struct values, duplicate_bytes,
+    RPC_INT32(struct engine_options, duplicate_bytes,
               .doc = "most memory for the replies to them; a call with a larger reply is not remembered",
               .unit = "bytes", .default_json = "16777216", .range = {1, 1073741824}),
-    RPC_INT64(struct values, redelivery_guard,
+    RPC_INT64(struct engine_options, redelivery_guard,
               .doc = "how long before the end of a connection a QoS 2 call without an identity may have been "
                      "made to be recognised when the client's session sends it again; 0: none is",
               .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
-    RPC_INT32(struct values, rate_limit, .doc = "calls a second for each client; 0: no limit",
+    RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
               .default_json = "0", .range = {0, 1000000}),
-    RPC_INT32(struct values, rate_burst, .doc = "calls at once for each client; without it, twice rate_limit",
-              .optional = true, .range = {1, 2000000}, .flag = RPC_FLAG(struct values, has_rate_burst)),
-    RPC_INT32(struct values, error_rate, .doc = "announced errors a second, over all; 0: no limit",
+    RPC_INT32(struct engine_options, rate_burst,
+              .doc = "calls at once for each client; without it, twice rate_limit", .optional = true,
+              .range = {1, 2000000}, .flag = RPC_FLAG(struct engine_options, has_rate_burst)),
+    RPC_INT32(struct engine_options, error_rate, .doc = "announced errors a second, over all; 0: no limit",
               .default_json = "20", .range = {0, 1000000}),
-    RPC_INT32(struct values, workers, .doc = "threads for methods that take time", .default_json = "2",
-              .range = {1, 256}),
-    RPC_INT32(struct values, max_pending,
+    RPC_INT32(struct engine_options, workers, .doc = "threads for methods that take time",
+              .default_json = "2", .range = {1, 256}),
+    RPC_INT32(struct engine_options, max_pending,
               .doc = "most calls that wait, for a worker or for something to happen", .default_json = "1024",
               .range = {1, 100000}),
-    RPC_INT32(struct values, timeout,
+    RPC_INT32(struct engine_options, timeout,
               .doc = "deadline of a call that takes time, where neither method nor caller sets one",
               .unit = "ms", .default_json = "10000", .range = {1, 86400000}),
-    RPC_INT32(struct values, timeout_max,
+    RPC_INT32(struct engine_options, timeout_max,
               .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
               .unit = "ms", .default_json = "60000", .range = {1, 86400000}),
-    RPC_INT64(struct values, sys_interval, .doc = "time between two publications of the counters; 0: none",
-              .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
-    RPC_INT64(struct values, slow_call, .doc = "a handler that takes longer is logged; 0: none is",
+    RPC_INT64(struct engine_options, sys_interval,
+              .doc = "time between two publications of the counters; 0: none", .unit = "ms",
+              .default_json = "10000", .range = {0, 86400000}),
+    RPC_INT64(struct engine_options, slow_call, .doc = "a handler that takes longer is logged; 0: none is",
               .unit = "ms", .default_json = "50", .range = {0, 3600000}),
 };
 
-const rpc_shape settings_shape = RPC_OBJECT_SHAPE(struct values, option_fields);
+const rpc_shape settings_shape = RPC_OBJECT_SHAPE(struct engine_options, option_fields);
+
+static const rpc_field plugin_fields[] = {
+    RPC_STRING(struct plugin_options, mount_point,
+               .doc = "the listener's mount_point, for calls of its clients and the replies to them",
+               .optional = true, .length = {1, 1024})};
+
+const rpc_shape settings_plugin_shape = RPC_OBJECT_SHAPE(struct plugin_options, plugin_fields);
 
 static bool no_memory(char *why)
 {
@@ -193,18 +187,25 @@ static bool check_names(struct settings *settings, const char *list, const rpc_m
     return !failed || no_memory(why);
 }
 
+static bool has_field(const rpc_shape *shape, const char *name)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        if (strcmp(fields_name(&shape->fields[i]), name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A module "max" with an option "payload" would take plugin_opt_max_payload for its own. */
 static bool check_own_names(const rpc_module *module, char *why)
 {
     for (size_t i = 0; module->options && i < module->options->count; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
-        for (size_t j = 0; j < settings_shape.count; j++) {
-            if (strcmp(fields_name(&settings_shape.fields[j]), name) == 0) {
-                snprintf(why, OPTIONS_WHY, "module %s: plugin_opt_%s is an option of the plugin itself",
-                         module->name, name);
-                return false;
-            }
+        if (has_field(&settings_shape, name) || has_field(&settings_plugin_shape, name)) {
+            snprintf(why, OPTIONS_WHY, "module %s: plugin_opt_%s is an option of the plugin itself",
+                     module->name, name);
+            return false;
         }
     }
     return true;
@@ -265,71 +266,26 @@ static bool read_modules(struct settings *settings, const char *wanted, const rp
 
 /* ---- All together ---- */
 
-/* Values that are right each and wrong together. */
-static bool check_values(const struct values *values, char *why)
+/* Checks what no row can say, and sets the default that depends on another option. */
+static bool complete_options(struct engine_options *options, char *why)
 {
     char burst[16];
-    snprintf(burst, sizeof burst, "%d", (int)values->rate_burst);
-    if (!topic_is_filter(values->response_topic_filter))
-        return options_refuse(why, "response_topic_filter", values->response_topic_filter,
+    snprintf(burst, sizeof burst, "%d", (int)options->rate_burst);
+    if (!topic_is_filter(options->response_topic_filter))
+        return options_refuse(why, "response_topic_filter", options->response_topic_filter,
                               "it takes a topic filter, in which + is a whole level and # the last one");
-    if (values->mount_point && !text_is_topic(values->mount_point))
-        return options_refuse(why, "mount_point", values->mount_point,
-                              "it takes the beginning of a topic, without wildcards");
-    if (values->has_rate_burst && !values->rate_limit)
+    if (options->has_rate_burst && !options->rate_limit)
         return options_refuse(why, "rate_burst", burst, "it needs a rate_limit");
+    if (!options->has_rate_burst)
+        options->rate_burst = 2 * options->rate_limit;
     return true;
 }
 
-static uint64_t nanoseconds(int64_t milliseconds)
+static bool check_plugin_options(const struct plugin_options *options, char *why)
 {
-    return (uint64_t)milliseconds * 1000000;
-}
-
-static const char *or_nothing(const char *text)
-{
-    return text ? text : "";
-}
-
-static struct engine_options engine_options_of(const struct values *values)
-{
-    return (struct engine_options){
-        .qos = values->qos,
-        .max_payload = (size_t)values->max_payload,
-        .max_reply = (size_t)values->max_reply,
-        .reply_expiry = (uint32_t)values->reply_expiry,
-        .forward_calls = values->forward_calls,
-        .forward_unknown = values->unknown_methods == UNKNOWN_FORWARD,
-        .response_topic_filter = values->response_topic_filter,
-        .guard_events = values->guard_events,
-        .event_publishers = or_nothing(values->event_publishers),
-        .bridge_calls = values->bridge_calls,
-        .max_batch = values->max_batch,
-        .jsonrpc_methods = or_nothing(values->jsonrpc_methods),
-        .reply_to_subscribers = values->reply_delivery == DELIVERY_SUBSCRIBED,
-        .duplicate_window = nanoseconds(values->duplicate_window),
-        .duplicate_entries = (size_t)values->duplicate_entries,
-        .duplicate_bytes = (size_t)values->duplicate_bytes,
-        .redelivery_guard = nanoseconds(values->redelivery_guard),
-        .rate_limit = (uint32_t)values->rate_limit,
-        .rate_burst = (uint32_t)(values->has_rate_burst ? values->rate_burst : 2 * values->rate_limit),
-        .error_rate = (uint32_t)values->error_rate,
-        .workers = (unsigned)values->workers,
-        .max_pending = (size_t)values->max_pending,
-        .timeout = (uint32_t)values->timeout,
-        .timeout_max = (uint32_t)values->timeout_max,
-        .slow_call = nanoseconds(values->slow_call),
-        .sys_interval = nanoseconds(values->sys_interval),
-    };
-}
-
-static bool take_values(struct settings *settings, const struct values *values, char *why)
-{
-    if (!check_values(values, why))
-        return false;
-    settings->mount_point = or_nothing(values->mount_point);
-    settings->engine = engine_options_of(values);
-    return true;
+    return !options->mount_point || text_is_topic(options->mount_point) ||
+           options_refuse(why, "mount_point", options->mount_point,
+                          "it takes the beginning of a topic, without wildcards");
 }
 
 static bool check_unused(const struct option_lines *lines, char *why)
@@ -343,18 +299,28 @@ static bool check_unused(const struct option_lines *lines, char *why)
     return true;
 }
 
+static bool read_shape(struct settings *settings, const rpc_shape *shape, struct fields *fields,
+                       struct option_lines *lines, void **out, char *why)
+{
+    char wrong[FIELDS_WHY];
+    if (fields_init(fields, shape, wrong) != RPC_OK)
+        return no_memory(why);
+    return options_read("", fields, lines, &settings->arena, out, why);
+}
+
 static bool read_all(struct settings *settings, struct option_lines *lines, const rpc_module *const *modules,
                      char *why)
 {
-    char wrong[FIELDS_WHY];
-    void *out = NULL;
-    if (fields_init(&settings->fields, &settings_shape, wrong) != RPC_OK)
-        return no_memory(why);
-    if (!options_read("", &settings->fields, lines, &settings->arena, &out, why))
+    void *engine = NULL;
+    void *plugin = NULL;
+    if (!read_shape(settings, &settings_shape, &settings->fields, lines, &engine, why) ||
+        !read_shape(settings, &settings_plugin_shape, &settings->plugin_fields, lines, &plugin, why))
         return false;
-    const struct values *values = out;
-    return take_values(settings, values, why) && read_prefixes(settings, values->prefix, why) &&
-           read_modules(settings, values->modules, modules, lines, why) && check_unused(lines, why);
+    settings->engine = *(const struct engine_options *)engine;
+    settings->plugin = *(const struct plugin_options *)plugin;
+    return complete_options(&settings->engine, why) && check_plugin_options(&settings->plugin, why) &&
+           read_prefixes(settings, settings->engine.prefix, why) &&
+           read_modules(settings, settings->engine.modules, modules, lines, why) && check_unused(lines, why);
 }
 
 struct settings *settings_create(struct option_lines *lines, const rpc_module *const *modules,
@@ -379,6 +345,7 @@ void settings_destroy(struct settings *settings)
     for (size_t i = 0; i < settings->module_count; i++)
         fields_fini(&settings->modules[i].fields);
     fields_fini(&settings->fields);
+    fields_fini(&settings->plugin_fields);
     arena_fini(&settings->arena);
     free(settings);
 }

@@ -20,19 +20,25 @@ struct settings_module {
     const void *options;
 };
 
+/* The options of the plugin itself. */
+struct plugin_options {
+    const char *mount_point; /* NULL: none */
+};
+
 struct settings {
-    struct engine_options engine; /* for every prefix; its member prefix is NULL */
-    const char *mount_point;      /* "": none */
+    struct engine_options engine; /* for every prefix; its member prefix is the list of all */
+    struct plugin_options plugin;
     const char *prefixes[SETTINGS_PREFIXES];
     size_t prefix_count;
     struct settings_module *modules;
     size_t module_count;
-    struct fields fields; /* of the plugin's own options */
-    struct arena arena;   /* holds all of the above */
+    struct fields fields, plugin_fields; /* of the engine's and the plugin's options */
+    struct arena arena;                  /* holds all of the above */
 };
 
-/* The shape of the plugin's own options. */
+/* The options of an engine, and those of the plugin itself. */
 extern const rpc_shape settings_shape;
+extern const rpc_shape settings_plugin_shape;
 
 /*
  * Reads the lines. modules ends with NULL. Returns NULL if something is not accepted, with why in one line

@@ -52,12 +52,12 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         return;
     const struct host_publication reply = {
         .client = &to->client,
-        .to_subscribers = engine->env.options.reply_to_subscribers,
+        .to_subscribers = engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED,
         .topic = to->topic,
         .payload = copy_payload(engine, text, size),
         .size = size,
         .qos = lower_qos(to->qos, engine->env.options.qos),
-        .expiry = engine->env.options.reply_expiry,
+        .expiry = (uint32_t)engine->env.options.reply_expiry,
         .content_type = "application/json",
         .status = status,
         .correlation = to->correlation,
@@ -117,7 +117,7 @@ static struct writer outcome_writer(const rpc_call *call)
 /* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
 static bool keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
 {
-    if (exchange->fragments_size + out->used > exchange->engine->env.options.max_reply)
+    if (exchange->fragments_size + out->used > (size_t)exchange->engine->env.options.max_reply)
         return false;
     place->text = arena_copy(&exchange->arena, out->out, out->used);
     place->size = place->text ? out->used : 0;
@@ -164,7 +164,7 @@ static bool announce(struct engine *engine, const rpc_call *call, const char *to
 
 struct writer answer_writer(struct engine *engine)
 {
-    return writer_make(engine->scratch, engine->env.options.max_reply);
+    return writer_make(engine->scratch, (size_t)engine->env.options.max_reply);
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
@@ -255,7 +255,7 @@ static bool announce_failure(rpc_call *call, const struct telling *telling)
 /* Errors that nobody asked for are limited over all: whoever listens to them must not drown. */
 static bool may_announce_error(struct engine *engine)
 {
-    const uint32_t rate = engine->env.options.error_rate;
+    const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     if (!rate || bucket_take(&engine->errors, env_now(&engine->env), rate, rate, 1))
         return true;
     engine->env.counters.suppressed++;
@@ -315,7 +315,7 @@ void answer_failure(rpc_call *call, rpc_status status)
 
 static void result_too_large(rpc_call *call)
 {
-    answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %zu bytes",
+    answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %d bytes",
                                    call->engine->env.options.max_reply));
 }
 
@@ -466,6 +466,6 @@ void answer_close_batch(struct exchange *exchange)
     exchange->batch = exchange->overflowed = false;
     if (exchange->call.asked)
         answer_failure(&exchange->call,
-                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %zu bytes",
+                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %d bytes",
                                  exchange->engine->env.options.max_reply));
 }

@@ -21,7 +21,7 @@
  */
 static char *take_reply_buffer(struct engine *engine)
 {
-    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(engine->env.options.max_reply);
+    char *buffer = engine->spare_reply ? engine->spare_reply : malloc((size_t)engine->env.options.max_reply);
     engine->spare_reply = NULL;
     return buffer;
 }
@@ -40,7 +40,7 @@ static void take_up_reply(struct exchange *exchange)
     if (exchange->out.out)
         return;
     char *buffer = take_reply_buffer(exchange->engine);
-    exchange->out = writer_make(buffer, buffer ? exchange->engine->env.options.max_reply : 0);
+    exchange->out = writer_make(buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
 }
 
 static void put_down_reply(struct exchange *exchange)
@@ -61,7 +61,7 @@ static struct exchange *allocate(struct engine *engine)
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
-    exchange->out = writer_make(buffer, engine->env.options.max_reply);
+    exchange->out = writer_make(buffer, (size_t)engine->env.options.max_reply);
     return exchange;
 }
 
@@ -201,7 +201,7 @@ static rpc_status take_timeout(rpc_call *call)
 {
     struct engine *engine = call->engine;
     struct exchange *exchange = call->exchange;
-    const uint32_t max = engine->env.options.timeout_max;
+    const uint32_t max = (uint32_t)engine->env.options.timeout_max;
     char text[12];
     if (!engine->env.host.user_property(engine->env.host.context, exchange->message, "timeout-ms", text,
                                         sizeof text))
@@ -256,7 +256,7 @@ static uint32_t count_calls(const struct exchange *exchange)
 static bool is_told(struct exchange *exchange, uint64_t now)
 {
     enum { LEAST = 100, TIMES = 10 };
-    const uint32_t rate = TIMES * exchange->engine->env.options.rate_limit;
+    const uint32_t rate = TIMES * (uint32_t)exchange->engine->env.options.rate_limit;
     const uint32_t max = rate > LEAST ? rate : LEAST;
     return bucket_take(&exchange->client->refusals, now, max, max, 1);
 }
@@ -269,8 +269,8 @@ static bool is_over_its_rate(struct exchange *exchange, bool *told)
         return false;
     const uint64_t now = exchange_now(exchange);
     exchange->client = clients_meet(&engine->clients, exchange->message->client, now);
-    if (!exchange->client || bucket_take(&exchange->client->calls, now, options->rate_limit,
-                                         options->rate_burst, count_calls(exchange)))
+    if (!exchange->client || bucket_take(&exchange->client->calls, now, (uint32_t)options->rate_limit,
+                                         (uint32_t)options->rate_burst, count_calls(exchange)))
         return false;
     engine->env.counters.limited++;
     env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
@@ -488,7 +488,7 @@ static enum engine_verdict verdict(const struct exchange *exchange)
 static enum engine_verdict handle_named(struct engine *engine, const struct host_message *message,
                                         enum topic_kind kind, const char *name)
 {
-    if (kind != TOPIC_JSONRPC && engine->env.options.forward_unknown &&
+    if (kind != TOPIC_JSONRPC && engine->env.options.unknown_methods == UNKNOWN_FORWARD &&
         !registry_find_method(&engine->registry, name))
         return ENGINE_PASS;
     struct exchange *exchange = create(engine, message, kind, name);

@@ -195,7 +195,7 @@ static bool takes_bytes(const struct exchange *exchange)
 static rpc_status take_payload(struct exchange *exchange)
 {
     const size_t size = exchange->message->size;
-    const size_t max = exchange->engine->env.options.max_payload;
+    const size_t max = (size_t)exchange->engine->env.options.max_payload;
     if (size > max)
         return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
                          size, max);
@@ -233,8 +233,8 @@ static bool is_for_another(const struct exchange *exchange, const cJSON *item)
 bool payload_is_for_others(struct exchange *exchange)
 {
     const struct engine_options *options = &exchange->engine->env.options;
-    if (!options->forward_unknown || exchange->kind != TOPIC_JSONRPC ||
-        exchange->message->size > options->max_payload || parse(exchange) != RPC_OK)
+    if (options->unknown_methods != UNKNOWN_FORWARD || exchange->kind != TOPIC_JSONRPC ||
+        exchange->message->size > (size_t)options->max_payload || parse(exchange) != RPC_OK)
         return false;
     if (!cJSON_IsArray(exchange->tree))
         return is_for_another(exchange, exchange->tree);

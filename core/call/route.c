@@ -60,7 +60,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     if (!engine->env.host.topic_matches(engine->env.host.context, engine->env.options.response_topic_filter,
                                         topic))
         return malformed(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->env.options.reply_to_subscribers && !is_own(exchange, topic))
+    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !is_own(exchange, topic))
         return malformed(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;
@@ -73,7 +73,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 static const char *replies_of(struct exchange *exchange)
 {
     const char *prefix = exchange->engine->env.options.prefix;
-    if (exchange->engine->env.options.reply_to_subscribers)
+    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED)
         return own_replies(exchange);
     if (exchange->kind == TOPIC_JSONRPC)
         return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
@@ -82,7 +82,7 @@ static const char *replies_of(struct exchange *exchange)
 
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
-    if (exchange->engine->env.options.reply_to_subscribers && !has_own_replies(exchange))
+    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !has_own_replies(exchange))
         return malformed(exchange, what);
     const char *head = replies_of(exchange);
     const char *tail = arena_copy(&exchange->arena, token, size);

@@ -62,7 +62,7 @@ static uint64_t deadline_of(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
     const uint32_t own = call->method->declared->timeout;
-    const uint32_t usual = own ? own : call->engine->env.options.timeout;
+    const uint32_t usual = own ? own : (uint32_t)call->engine->env.options.timeout;
     return exchange->now + (exchange->timeout ? exchange->timeout : usual) * UINT64_C(1000000);
 }
 
@@ -138,7 +138,7 @@ static void free_places(struct engine *engine)
 
 static bool is_crowded(const struct engine *engine)
 {
-    return engine->places.count >= engine->env.options.max_pending;
+    return engine->places.count >= (size_t)engine->env.options.max_pending;
 }
 
 /* Whoever has most of the places gives one to whoever has fewer. */
@@ -185,7 +185,7 @@ static rpc_status keep_open(rpc_call *call, void *data, struct task **task)
         return status;
     const struct digest owner = digest_of_text(engine, NULL, rpc_caller_id(call));
     if (!has_place(engine, &owner))
-        return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and that is the most",
                          engine->env.options.max_pending);
     *task = make_task(call, &owner, data);
     return *task ? RPC_OK : RPC_INTERNAL_ERROR;

@@ -11,29 +11,18 @@
 
 void rig_init(struct rig *rig)
 {
+    char why[OPTIONS_WHY] = "";
     fake_host_open(&rig->host);
     rig->engine = NULL;
     rig->qos = 1;
     rig->impatient = false;
     rig->client = (struct host_client){.id = "tester", .user = "bob", .address = "192.0.2.7", .version = 5};
-    rig->options = (struct engine_options){
-        .prefix = "rpc",
-        .qos = 2,
-        .max_payload = 65536,
-        .max_reply = 65536,
-        .reply_expiry = 60,
-        .response_topic_filter = "#",
-        .guard_events = true,
-        .event_publishers = "",
-        .max_batch = 100,
-        .jsonrpc_methods = "",
-        .duplicate_entries = 10000,
-        .duplicate_bytes = 16777216,
-        .workers = 2,
-        .max_pending = 1024,
-        .timeout = 10000,
-        .timeout_max = 60000,
-    };
+    rig->defaults = settings_create(&(struct option_lines){NULL, 0}, &(const rpc_module *const){NULL}, why);
+    ck_assert_msg(rig->defaults, "%s", why);
+    rig->options = rig->defaults->engine;
+    rig->options.slow_call = rig->options.sys_interval = 0;
+    rig->options.duplicate_window = rig->options.redelivery_guard = 0;
+    rig->options.error_rate = 0;
 }
 
 void rig_start(struct rig *rig)
@@ -59,6 +48,8 @@ void rig_close(struct rig *rig)
 {
     ck_assert(engine_destroy(rig->engine, 20 * RIG_SECOND));
     rig->engine = NULL;
+    settings_destroy(rig->defaults);
+    rig->defaults = NULL;
     fake_host_close(&rig->host);
 }
 

@@ -12,6 +12,7 @@
 
 struct rig {
     struct fake_host host;
+    struct settings *defaults;
     struct engine_options options;
     struct host_client client;
     int qos;        /* of the client's messages */
@@ -19,8 +20,8 @@ struct rig {
     struct engine *engine;
 };
 
-/* Sets what tests may change before rig_start(): documented defaults, but no slow_call, no
- * error_rate, no counters, and the same call may come as often as it likes. */
+/* Sets what tests may change before rig_start(): the options are the defaults of their table, but for
+ * slow_call, error_rate, sys_interval, duplicate_window and redelivery_guard, which are off. */
 void rig_init(struct rig *rig);
 
 void rig_start(struct rig *rig);

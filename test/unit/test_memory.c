@@ -410,7 +410,7 @@ static const struct sending {
     bool reconnects; /* in between */
     bool subscribed; /* reply_delivery */
     bool long_id;    /* of the client: more than a call has room for */
-    uint32_t rate;   /* rate_limit */
+    int32_t rate;    /* rate_limit */
 } sendings[] = {
     /* Ids that do not fit into what an arena has at once. */
     {.topic = "rpc/jsonrpc", .payload = LARGE_IDS, .response_topic = "r", .times = 1},
@@ -510,12 +510,12 @@ static void open_sending(const struct sending *sending)
         rig.client.id = long_id;
     rig.qos = sending->qos;
     rig.options.jsonrpc_methods = "*";
-    rig.options.duplicate_window = 60 * RIG_SECOND;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
+    rig.options.redelivery_guard = 10000;
     rig.options.rate_limit = sending->rate;
     rig.options.rate_burst = 2 * sending->rate;
     rig.options.error_rate = 20;
-    rig.options.reply_to_subscribers = sending->subscribed;
+    rig.options.reply_delivery = sending->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &lab_options, raise_trouble);
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }
@@ -692,7 +692,7 @@ static const struct slow_sending {
     const char *topic, *payload, *response_topic, *correlation;
     int times;
     void (*then)(void);
-    uint32_t max_pending; /* 0: as usual */
+    int32_t max_pending; /* 0: as usual */
 } slow_sendings[] = {
     {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 1},
     {.topic = "rpc/call/work", .payload = "{\"n\":1,\"lane\":\"a\"}", .response_topic = "r", .times = 3},
@@ -758,8 +758,8 @@ static const struct slow_sending {
 static void open_slow(const struct slow_sending *sending)
 {
     works_init(&rig);
-    rig.options.duplicate_window = 60 * RIG_SECOND;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
+    rig.options.redelivery_guard = 10000;
     rig.options.workers = 1;
     rig.options.max_pending = sending->max_pending ? sending->max_pending : 1024;
     works_open(&rig);

@@ -11,8 +11,6 @@
 
 enum { LINES = 4 };
 
-static const uint64_t second = 1000000000;
-
 static struct settings *settings;
 static char why[OPTIONS_WHY];
 
@@ -51,34 +49,34 @@ START_TEST(defaults)
     ck_assert_msg(create_with(none, plugin_modules), "%s", why);
     ck_assert_uint_eq(settings->prefix_count, 1);
     ck_assert_str_eq(settings->prefixes[0], "rpc");
-    ck_assert_str_eq(settings->mount_point, "");
+    ck_assert_ptr_null(settings->plugin.mount_point);
     const struct engine_options *engine = &settings->engine;
     ck_assert_int_eq(engine->qos, 2);
     ck_assert(!engine->forward_calls);
-    ck_assert(!engine->forward_unknown);
+    ck_assert_int_eq(engine->unknown_methods, UNKNOWN_REJECT);
     ck_assert_str_eq(engine->response_topic_filter, "#");
     ck_assert(engine->guard_events);
-    ck_assert_str_eq(engine->event_publishers, "");
+    ck_assert_ptr_null(engine->event_publishers);
     ck_assert(!engine->bridge_calls);
-    ck_assert_uint_eq(engine->max_payload, 65536);
-    ck_assert_uint_eq(engine->max_reply, 65536);
-    ck_assert_uint_eq(engine->reply_expiry, 60);
-    ck_assert_uint_eq(engine->sys_interval, 10000000000);
-    ck_assert_uint_eq(engine->slow_call, 50000000);
-    ck_assert_uint_eq(engine->workers, 2);
-    ck_assert_uint_eq(engine->max_pending, 1024);
-    ck_assert_uint_eq(engine->timeout, 10000);
-    ck_assert_uint_eq(engine->timeout_max, 60000);
+    ck_assert_int_eq(engine->max_payload, 65536);
+    ck_assert_int_eq(engine->max_reply, 65536);
+    ck_assert_int_eq(engine->reply_expiry, 60);
+    ck_assert_int_eq(engine->sys_interval, 10000);
+    ck_assert_int_eq(engine->slow_call, 50);
+    ck_assert_int_eq(engine->workers, 2);
+    ck_assert_int_eq(engine->max_pending, 1024);
+    ck_assert_int_eq(engine->timeout, 10000);
+    ck_assert_int_eq(engine->timeout_max, 60000);
     ck_assert_int_eq(engine->max_batch, 100);
-    ck_assert_str_eq(engine->jsonrpc_methods, "");
-    ck_assert(!engine->reply_to_subscribers);
-    ck_assert_uint_eq(engine->duplicate_window, 60 * second);
-    ck_assert_uint_eq(engine->duplicate_entries, 10000);
-    ck_assert_uint_eq(engine->duplicate_bytes, 16777216);
-    ck_assert_uint_eq(engine->redelivery_guard, 10 * second);
-    ck_assert_uint_eq(engine->rate_limit, 0);
-    ck_assert_uint_eq(engine->rate_burst, 0);
-    ck_assert_uint_eq(engine->error_rate, 20);
+    ck_assert_ptr_null(engine->jsonrpc_methods);
+    ck_assert_int_eq(engine->reply_delivery, DELIVERY_CLIENT);
+    ck_assert_int_eq(engine->duplicate_window, 60000);
+    ck_assert_int_eq(engine->duplicate_entries, 10000);
+    ck_assert_int_eq(engine->duplicate_bytes, 16777216);
+    ck_assert_int_eq(engine->redelivery_guard, 10000);
+    ck_assert_int_eq(engine->rate_limit, 0);
+    ck_assert_int_eq(engine->rate_burst, 0);
+    ck_assert_int_eq(engine->error_rate, 20);
     size_t count = 0;
     while (plugin_modules[count])
         count++;
@@ -97,7 +95,7 @@ START_TEST(each_option_is_read)
     ck_assert(settings->engine.forward_calls);
     close_settings();
     create("unknown_methods", "forward");
-    ck_assert(settings->engine.forward_unknown);
+    ck_assert_int_eq(settings->engine.unknown_methods, UNKNOWN_FORWARD);
     close_settings();
     create("response_topic_filter", "reply/+/#");
     ck_assert_str_eq(settings->engine.response_topic_filter, "reply/+/#");
@@ -112,22 +110,22 @@ START_TEST(each_option_is_read)
     ck_assert(settings->engine.bridge_calls);
     close_settings();
     create("mount_point", "device/");
-    ck_assert_str_eq(settings->mount_point, "device/");
+    ck_assert_str_eq(settings->plugin.mount_point, "device/");
     close_settings();
     create("max_payload", "1m");
-    ck_assert_uint_eq(settings->engine.max_payload, 1048576);
+    ck_assert_int_eq(settings->engine.max_payload, 1048576);
     close_settings();
     create("max_reply", "64");
-    ck_assert_uint_eq(settings->engine.max_reply, 64);
+    ck_assert_int_eq(settings->engine.max_reply, 64);
     close_settings();
     create("reply_expiry", "2h");
-    ck_assert_uint_eq(settings->engine.reply_expiry, 7200);
+    ck_assert_int_eq(settings->engine.reply_expiry, 7200);
     close_settings();
     create("sys_interval", "0");
-    ck_assert_uint_eq(settings->engine.sys_interval, 0);
+    ck_assert_int_eq(settings->engine.sys_interval, 0);
     close_settings();
     create("slow_call", "1s");
-    ck_assert_uint_eq(settings->engine.slow_call, 1000000000);
+    ck_assert_int_eq(settings->engine.slow_call, 1000);
 }
 END_TEST
 
@@ -143,38 +141,38 @@ START_TEST(each_limit_is_read)
     ck_assert_str_eq(settings->engine.jsonrpc_methods, "*");
     close_settings();
     create("reply_delivery", "subscribed");
-    ck_assert(settings->engine.reply_to_subscribers);
+    ck_assert_int_eq(settings->engine.reply_delivery, DELIVERY_SUBSCRIBED);
     close_settings();
     create("reply_delivery", "client");
-    ck_assert(!settings->engine.reply_to_subscribers);
+    ck_assert_int_eq(settings->engine.reply_delivery, DELIVERY_CLIENT);
     close_settings();
     create("duplicate_window", "1500ms");
-    ck_assert_uint_eq(settings->engine.duplicate_window, second * 3 / 2);
+    ck_assert_int_eq(settings->engine.duplicate_window, 1500);
     close_settings();
     create("duplicate_window", "24h");
-    ck_assert_uint_eq(settings->engine.duplicate_window, 86400 * second);
+    ck_assert_int_eq(settings->engine.duplicate_window, 86400000);
     close_settings();
     create("duplicate_entries", "1");
-    ck_assert_uint_eq(settings->engine.duplicate_entries, 1);
+    ck_assert_int_eq(settings->engine.duplicate_entries, 1);
     close_settings();
     create("duplicate_bytes", "1024m");
-    ck_assert_uint_eq(settings->engine.duplicate_bytes, 1073741824);
+    ck_assert_int_eq(settings->engine.duplicate_bytes, 1073741824);
     close_settings();
     create("redelivery_guard", "0");
-    ck_assert_uint_eq(settings->engine.redelivery_guard, 0);
+    ck_assert_int_eq(settings->engine.redelivery_guard, 0);
     close_settings();
     create("redelivery_guard", "1m");
-    ck_assert_uint_eq(settings->engine.redelivery_guard, 60 * second);
+    ck_assert_int_eq(settings->engine.redelivery_guard, 60000);
     close_settings();
     create("error_rate", "0");
-    ck_assert_uint_eq(settings->engine.error_rate, 0);
+    ck_assert_int_eq(settings->engine.error_rate, 0);
 }
 END_TEST
 
 /* The burst is twice the rate unless it is given, and may be smaller. */
 static const struct rate {
     const char *pairs[2 * LINES];
-    uint32_t limit, burst;
+    int32_t limit, burst;
 } rates[] = {
     {{"rate_limit", "0"}, 0, 0},
     {{"rate_limit", "1"}, 1, 2},
@@ -188,8 +186,8 @@ static const struct rate {
 START_TEST(rates_and_bursts)
 {
     ck_assert_msg(create_with(rates[_i].pairs, plugin_modules), "%s", why);
-    ck_assert_uint_eq(settings->engine.rate_limit, rates[_i].limit);
-    ck_assert_uint_eq(settings->engine.rate_burst, rates[_i].burst);
+    ck_assert_int_eq(settings->engine.rate_limit, rates[_i].limit);
+    ck_assert_int_eq(settings->engine.rate_burst, rates[_i].burst);
 }
 END_TEST
 
@@ -264,7 +262,7 @@ START_TEST(values_may_end_with_blanks)
     ck_assert_int_eq(settings->engine.qos, 1);
     ck_assert_uint_eq(settings->prefix_count, 2);
     ck_assert_str_eq(settings->prefixes[1], "b");
-    ck_assert_uint_eq(settings->engine.max_reply, 1024);
+    ck_assert_int_eq(settings->engine.max_reply, 1024);
 }
 END_TEST
 

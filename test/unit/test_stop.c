@@ -48,7 +48,7 @@ static void open_rig(void)
 {
     works_init(&rig);
     rig.options.workers = 1;
-    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
     ending = works;
     ending.state_size = 100;
     ending.fini = count_fini;
