@@ -65,7 +65,7 @@ static bool no_method(const char *name, size_t length, char why[ENGINE_WHY])
     char safe[64];
     snprintf(shown, sizeof shown, "%.*s", (int)length, name);
     snprintf(why, ENGINE_WHY,
-             "plugin_opt_jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
+             "jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
              "module has this one",
              text_printable(shown, safe, sizeof safe));
     return false;

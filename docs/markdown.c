@@ -4,7 +4,7 @@
 
 #include "shape/fields.h"
 #include "shape/options.h"
-#include "settings.h"
+#include "config.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -17,9 +17,9 @@ static void print_option(const char *owner, const rpc_field *field)
     char takes[FIELDS_WHY];
     char fallback[128];
     options_print_default(field, fallback, sizeof fallback);
-    printf("| `plugin_opt_%s%s%s` | %s | %s%s%s | %s |\n", owner, *owner ? "_" : "", fields_name(field),
-           options_describe(field, takes, sizeof takes), *fallback ? "`" : "", *fallback ? fallback : "none",
-           *fallback ? "`" : "", field->doc);
+    printf("| `%s%s%s%s` | %s | %s%s%s | %s |\n", rpc_host.option_prefix, owner, *owner ? "_" : "",
+           fields_name(field), options_describe(field, takes, sizeof takes), *fallback ? "`" : "",
+           *fallback ? fallback : "none", *fallback ? "`" : "", field->doc);
 }
 
 static void print_options(const char *owner, const rpc_shape *shape)
@@ -187,8 +187,8 @@ static void print_statuses(void)
 
 static void print_counters(void)
 {
-    printf(
-        "\n## Counters\n\nRetained, below `$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
+    printf("\n## Counters\n\nRetained, below `%s/{prefix}/`.\n\n| topic | counts |\n|---|---|\n",
+           rpc_host.counters_topic);
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
@@ -206,11 +206,11 @@ void markdown_print(const struct catalogue *catalogue)
 {
     printf("# Reference\n\nPrinted from the plugin's own tables by `docs/markdown.c`; do not edit.\n\n");
     print_topics();
-    printf("\n## Options\n\nEach is one line `plugin_opt_NAME value` behind the `plugin` line, in the same "
-           "file.\n\n");
+    printf("\n## Options\n\nEach is one line `%sNAME value` behind the `plugin` line, in the same file.\n\n",
+           rpc_host.option_prefix);
     print_option_head();
-    print_options("", &settings_shape);
-    print_options("", &settings_plugin_shape);
+    print_options("", &config_engine_shape);
+    print_options("", rpc_host.options);
     print_statuses();
     print_counters();
     for (const rpc_module *const *module = catalogue->modules; *module; module++)

@@ -6,6 +6,8 @@
  */
 #include "broker_host.h"
 
+#include "config.h"
+
 #include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,7 +269,7 @@ struct host broker_host_functions(struct broker_host *broker_host)
 {
     return (struct host){
         .context = broker_host,
-        .counters_topic = "$SYS/broker/rpc",
+        .counters_topic = rpc_host.counters_topic,
         .allocate = allocate,
         .release = release,
         .publish = publish,

@@ -9,8 +9,10 @@
  */
 #include "broker_host.h"
 #include "claims.h"
+#include "config.h"
+#include "engine.h"
 #include "modules.h"
-#include "settings.h"
+#include "options.h"
 
 #include <dlfcn.h>
 #include <mosquitto.h>
@@ -25,9 +27,9 @@ enum { EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
 
 struct plugin {
     mosquitto_plugin_id_t *identifier;
-    struct settings *settings;
+    struct config *config;
     struct broker_host host;
-    struct engine *engines[SETTINGS_PREFIXES];
+    struct engine *engines[CONFIG_PREFIXES];
     size_t engine_count;
     bool ticks; /* the broker has sent a TICK */
 };
@@ -277,14 +279,14 @@ static bool open_methods(struct engine *engine)
     char why[ENGINE_WHY];
     if (engine_open_methods(engine, why))
         return true;
-    log_error(why);
+    mosquitto_log_printf(MOSQ_LOG_ERR, "mosquitto-rpc: %s%s", rpc_host.option_prefix, why);
     return false;
 }
 
 static bool add_modules(struct plugin *plugin, struct engine *engine)
 {
-    for (size_t i = 0; i < plugin->settings->module_count; i++) {
-        const struct settings_module *module = &plugin->settings->modules[i];
+    for (size_t i = 0; i < plugin->config->module_count; i++) {
+        const struct config_module *module = &plugin->config->modules[i];
         char why[ENGINE_WHY];
         if (engine_add_module(engine, module->module, module->options, why))
             continue;
@@ -296,7 +298,7 @@ static bool add_modules(struct plugin *plugin, struct engine *engine)
 
 static bool add_engine(struct plugin *plugin, const char *prefix)
 {
-    struct engine_options options = plugin->settings->engine;
+    struct engine_options options = plugin->config->engine;
     options.prefix = prefix;
     const struct host host = broker_host_functions(&plugin->host);
     struct engine *engine = engine_create(&options, &host);
@@ -310,26 +312,29 @@ static bool add_engine(struct plugin *plugin, const char *prefix)
 
 static bool add_engines(struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->settings->prefix_count; i++) {
-        if (!add_engine(plugin, plugin->settings->prefixes[i]))
+    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
+        if (!add_engine(plugin, plugin->config->prefixes[i]))
             return false;
     }
     return true;
 }
 
-static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *options, int count)
+static bool read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
 {
     char why[OPTIONS_WHY] = "no memory for the options";
-    struct option_lines lines = {calloc((size_t)count + 1, sizeof *lines.lines), (size_t)count};
+    struct option_lines lines = {.lines = calloc((size_t)count + 1, sizeof *lines.lines),
+                                 .count = (size_t)count};
     for (size_t i = 0; lines.lines && i < lines.count; i++)
         lines.lines[i] = (struct option_line){options[i].key, options[i].value, false};
-    plugin->settings = lines.lines ? settings_create(&lines, plugin_modules, why) : NULL;
+    plugin->config = lines.lines ? config_create(&lines, &rpc_host, rpc_modules, why) : NULL;
     free(lines.lines);
-    if (!plugin->settings)
+    if (!plugin->config) {
         log_error(why);
-    else
-        plugin->host.mount_point = plugin->settings->plugin.mount_point;
-    return plugin->settings != NULL;
+        return false;
+    }
+    const struct plugin_options *own = plugin->config->host_options;
+    plugin->host.mount_point = own->mount_point;
+    return true;
 }
 
 /* What threads still run must never be unloaded. */
@@ -365,7 +370,7 @@ static void destroy(struct plugin *plugin)
     outbox_fini(&plugin->host.outbox);
     wake_stop(&plugin->host.wake);
     if (ended)
-        settings_destroy(plugin->settings);
+        config_destroy(plugin->config);
     else
         stay_loaded();
     free(plugin);
@@ -375,8 +380,8 @@ static void destroy(struct plugin *plugin)
  */
 static void log_start(const struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->settings->prefix_count; i++) {
-        const char *prefix = plugin->settings->prefixes[i];
+    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
+        const char *prefix = plugin->config->prefixes[i];
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
         if (!claims_add(prefix))
             mosquitto_log_printf(
@@ -413,7 +418,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
     if (!wake_start(&plugin->host.wake, collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
-    if (!read_settings(plugin, options, option_count) || !add_engines(plugin) || !register_all(plugin)) {
+    if (!read_config(plugin, options, option_count) || !add_engines(plugin) || !register_all(plugin)) {
         destroy(plugin);
         return MOSQ_ERR_INVAL;
     }

@@ -22,7 +22,7 @@ ROOMS = {
     "core/describe": CORE,
     "core": CORE,
     "plugin": CORE,
-    "docs": CORE + ["plugin"],
+    "docs": CORE,
     "handlers": [],  # a module also includes headers of the folder that has its name
 }
 
@@ -40,7 +40,7 @@ def room_of(path, root):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core", root / "plugin", root / "docs"):
+    for folder in (file.parent, root / "include", root / "core"):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None

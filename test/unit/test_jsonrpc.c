@@ -701,7 +701,7 @@ START_TEST(unknown_words_are_refused)
     rig.options.jsonrpc_methods = lists[_i];
     lab_start(&rig, &options, NULL);
     ck_assert(!engine_open_methods(rig.engine, why));
-    ck_assert_ptr_eq(strstr(why, "plugin_opt_jsonrpc_methods: '"), why);
+    ck_assert_ptr_eq(strstr(why, "jsonrpc_methods: '"), why);
     ck_assert_ptr_nonnull(strstr(why, "': it takes names of methods, separated by spaces, or *"));
 }
 END_TEST
