@@ -27,6 +27,7 @@ static void prepare_memory(struct engine *engine)
     engine->ordered.window = UINT64_MAX;
     engine->clients = (struct clients){.seed = engine->seed,
                                        .redelivery_guard = env_nanoseconds(options->redelivery_guard),
+                                       .no_endings = !engine->env.host.tells_endings,
                                        .duplicates = &engine->duplicates,
                                        .ordered = &engine->ordered};
 }
@@ -40,6 +41,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->env.host = *host;
     if (!host->counters_topic)
         engine->env.options.sys_interval = 0;
+    if (!host->knows_caller || !host->tells_endings)
+        engine->env.options.redelivery_guard = 0;
     engine->error_topic = topic_of_event(options->prefix, "error");
     engine->scratch = malloc((size_t)options->max_reply);
     engine->pool = pool_create((unsigned)options->workers, host->wake, host->context);

@@ -269,6 +269,9 @@ struct host broker_host_functions(struct broker_host *broker_host)
 {
     return (struct host){
         .context = broker_host,
+        .knows_caller = true,
+        .replies_to_caller = true,
+        .tells_endings = true,
         .counters_topic = rpc_host.counters_topic,
         .allocate = allocate,
         .release = release,

@@ -52,7 +52,8 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         return;
     const struct host_publication reply = {
         .client = &to->client,
-        .to_subscribers = engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED,
+        .to_subscribers =
+            engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED || !engine->env.host.replies_to_caller,
         .topic = to->topic,
         .payload = copy_payload(engine, text, size),
         .size = size,

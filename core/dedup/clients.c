@@ -28,6 +28,12 @@ static struct client *find(const struct clients *clients, const struct digest *k
     return client;
 }
 
+static void join_gone(struct clients *clients, struct client *client)
+{
+    DL_APPEND(clients->gone, client);
+    clients->gone_count++;
+}
+
 static struct client *create(struct clients *clients, const struct digest *key)
 {
     struct client *client = calloc(1, sizeof *client);
@@ -35,10 +41,13 @@ static struct client *create(struct clients *clients, const struct digest *key)
         return NULL;
     client->key = *key;
     HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
-    if (client->hh.tbl)
-        return client;
-    free(client);
-    return NULL;
+    if (!client->hh.tbl) {
+        free(client);
+        return NULL;
+    }
+    if (clients->no_endings)
+        join_gone(clients, client);
+    return client;
 }
 
 static void leave_gone(struct clients *clients, struct client *client)
@@ -49,7 +58,7 @@ static void leave_gone(struct clients *clients, struct client *client)
 
 static void destroy(struct clients *clients, struct client *client)
 {
-    if (!client->online)
+    if (!client->online || clients->no_endings)
         leave_gone(clients, client);
     HASH_DEL(clients->by_id, client);
     free(client);
@@ -149,7 +158,7 @@ static void begin_connection(struct clients *clients, struct client *client,
     const uint64_t ended = client->online ? now : client->ended;
     if (!taken_up)
         forget_bound(clients, client);
-    if (!client->online)
+    if (!client->online && !clients->no_endings)
         leave_gone(clients, client);
     renew_rest(client, ended);
     forget_order(clients, client,
@@ -213,10 +222,8 @@ static struct client *find_or_create_gone(struct clients *clients, const char *i
     if (client)
         return client;
     client = create(clients, &key);
-    if (!client)
-        return NULL;
-    DL_APPEND(clients->gone, client);
-    clients->gone_count++;
+    if (client && !clients->no_endings)
+        join_gone(clients, client);
     return client;
 }
 
@@ -291,8 +298,8 @@ static void go_offline(struct clients *clients, struct client *client, const str
     client->in_order = ending->in_order;
     client->unsure = ending->kind == HOST_END_UNKNOWN;
     client->session = session_after(client, ending);
-    DL_APPEND(clients->gone, client);
-    clients->gone_count++;
+    if (!clients->no_endings)
+        join_gone(clients, client);
     if (client->session == CLIENTS_SESSION_OVER)
         end_session(clients, client);
 }

@@ -43,7 +43,7 @@ struct client {
     struct cached_reply *cursor; /* the first one that may come again now; NULL: none */
     size_t order_count;
 
-    struct client *prev, *next; /* among those that are offline */
+    struct client *prev, *next; /* in the table's list gone */
     UT_hash_handle hh;
 };
 
@@ -52,9 +52,11 @@ struct clients {
     uint64_t seed;
     uint64_t redelivery_guard;                /* nanoseconds; 0: there is none */
     struct reply_cache *duplicates, *ordered; /* where bound and order point to */
+    bool no_endings; /* the host tells of no endings: any record is freed when nothing in it matters */
 
     struct client *by_id;
-    struct client *gone; /* those that are offline, in the order in which they are looked at next */
+    struct client *gone; /* those that are offline, or all with no_endings, in the order in which they are
+                            looked at next */
     size_t gone_count;
 };
 

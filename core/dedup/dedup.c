@@ -49,13 +49,15 @@ static struct digest digest_of_message(const struct exchange *exchange, bool in_
         part_of(message->topic),
         {message->correlation, message->correlation_size},
         {message->payload, message->size},
-        /* What a client sends again is the same in all respects; what it repeats need not be. */
+        /* What a client sends again is the same in all respects; what it repeats need not be. Where the host
+           does not know the caller, the Response Topic stands for it. */
         part_of(message->response_topic),
         {&message->qos, sizeof message->qos},
     };
     enum { ALL = sizeof parts / sizeof parts[0] };
     _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
-    return digest_of(exchange->engine->seed, parts, in_order ? ALL : ALL - 2);
+    const size_t identity = exchange->engine->env.host.knows_caller ? ALL - 2 : ALL - 1;
+    return digest_of(exchange->engine->seed, parts, in_order ? ALL : identity);
 }
 
 static const struct registry_method *method_of_item(const struct exchange *exchange, const cJSON *item)

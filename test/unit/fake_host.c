@@ -95,6 +95,7 @@ static bool publish(void *context, const struct host_publication *sent)
     const bool is_event = sent->to_subscribers && !sent->status;
     expect(fake, sent->payload && sent->size, "a message without a payload");
     expect(fake, sent->to_subscribers || sent->client, "a message to no client");
+    expect(fake, sent->to_subscribers || fake->host.replies_to_caller, "a message that it cannot send");
     expect(fake, sent->to_subscribers || !sent->retain, "a retained message to a client");
     if (fake->drop)
         return false;
@@ -223,6 +224,9 @@ void fake_host_open(struct fake_host *fake)
     fake->monotonic = 1000000000;
     fake->host = (struct host){
         .context = fake,
+        .knows_caller = true,
+        .replies_to_caller = true,
+        .tells_endings = true,
         .counters_topic = fake_config_host.counters_topic,
         .allocate = allocate,
         .release = release,
