@@ -1,6 +1,6 @@
 # rpc_add_modules(<target> MODULES <file.c>... [DEFINITIONS <name=value>...])
 #
-# A static library out of handler modules, with the array of them (plugin/modules.h). A module's file is
+# A static library out of handler modules, with the array of them (core/modules.h). A module's file is
 # named as the module is: sensor.c defines RPC_MODULE(sensor, ...). Modules see include/ and nothing else
 # of this tree. The module `rpc`, which describes the service, is built into core/ and comes first.
 #
@@ -43,7 +43,7 @@ function(rpc_add_modules target)
 #include \"modules.h\"
 
 @declarations@
-const rpc_module *const plugin_modules[] = {
+const rpc_module *const rpc_modules[] = {
 @entries@    NULL,
 };
 " @ONLY)
@@ -53,7 +53,7 @@ const rpc_module *const plugin_modules[] = {
     target_compile_definitions(${target} PRIVATE ${ARG_DEFINITIONS})
     target_link_libraries(${target} PRIVATE rpc_flags PkgConfig::CJSON m ${needs})
     add_library(${target}_list OBJECT ${list})
-    target_include_directories(${target}_list PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/plugin)
+    target_include_directories(${target}_list PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/core)
     target_link_libraries(${target}_list PRIVATE rpc_flags)
 endfunction()
 
@@ -62,7 +62,8 @@ endfunction()
 # A loadable plugin <target>.so out of handler modules.
 function(rpc_add_plugin target)
     rpc_add_modules(${target}_modules ${ARGN})
-    add_library(${target} MODULE $<TARGET_OBJECTS:rpc_plugin> $<TARGET_OBJECTS:${target}_modules_list>)
+    add_library(${target} MODULE $<TARGET_OBJECTS:rpc_plugin> $<TARGET_OBJECTS:rpc_plugin_options>
+                $<TARGET_OBJECTS:${target}_modules_list>)
     set_target_properties(${target} PROPERTIES PREFIX "" LINKER_LANGUAGE C)
     # -z defs would refuse the broker's own functions, which libmosquitto does not have; -Bsymbolic keeps
     # our names ours in brokers that export hundreds.
@@ -77,6 +78,7 @@ endfunction()
 #
 #     <target> markdown | openrpc | asyncapi [PREFIX]
 function(rpc_add_reference target plugin)
-    add_executable(${target} $<TARGET_OBJECTS:rpc_reference_parts> $<TARGET_OBJECTS:${plugin}_modules_list>)
+    add_executable(${target} $<TARGET_OBJECTS:rpc_reference_parts> $<TARGET_OBJECTS:rpc_plugin_options>
+                   $<TARGET_OBJECTS:${plugin}_modules_list>)
     target_link_libraries(${target} PRIVATE rpc_flags ${plugin}_modules rpc_core)
 endfunction()

@@ -26,9 +26,11 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->env.host = *host;
     if (!host->counters_topic)
         engine->env.options.sys_interval = 0;
+    if (!host->knows_caller || !host->tells_endings)
+        engine->env.options.redelivery_guard = 0;
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
-    dedup_init(&engine->dedup, options);
+    dedup_init(&engine->dedup, &engine->env);
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
     if (engine->answers && engine->tasks)
@@ -51,7 +53,7 @@ static bool no_method(const char *name, size_t length, char why[ENGINE_WHY])
     char safe[64];
     snprintf(shown, sizeof shown, "%.*s", (int)length, name);
     snprintf(why, ENGINE_WHY,
-             "plugin_opt_jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
+             "jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
              "module has this one",
              text_printable(shown, safe, sizeof safe));
     return false;
@@ -66,7 +68,7 @@ static struct registry_method *find_word(const struct engine *engine, const char
 
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 {
-    const char *word = engine->env.options.jsonrpc_methods;
+    const char *word = engine->env.options.jsonrpc_methods ? engine->env.options.jsonrpc_methods : "";
     const bool all = text_has_word(word, "*");
     struct registry_method *method;
     for (method = engine->registry.methods; all && method; method = method->hh.next)
@@ -127,7 +129,8 @@ bool engine_serves(const struct engine *engine, const char *topic)
 {
     const char *method;
     const enum topic_kind kind = topic_classify(engine->env.options.prefix, topic, &method);
-    return kind != TOPIC_FOREIGN && (kind != TOPIC_REPLY || engine->env.options.reply_to_subscribers);
+    return kind != TOPIC_FOREIGN &&
+           (kind != TOPIC_REPLY || engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
@@ -163,8 +166,9 @@ static enum engine_verdict receive(struct engine *engine, const struct host_mess
     case TOPIC_RESPONSE:
         return client->bridge ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_REPLY:
-        return client->bridge || !engine->env.options.reply_to_subscribers ? ENGINE_PASS
-                                                                           : refuse(engine, message);
+        return client->bridge || engine->env.options.reply_delivery != DELIVERY_SUBSCRIBED
+                   ? ENGINE_PASS
+                   : refuse(engine, message);
     case TOPIC_EVENT:
         return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
     case TOPIC_FOREIGN:
@@ -250,6 +254,6 @@ void engine_tick(struct engine *engine)
     }
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
-    engine->counters_due = now + engine->env.options.sys_interval;
+    engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
     publish_counters(engine);
 }

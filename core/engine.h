@@ -29,7 +29,7 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
 
 /*
  * Opens the methods of options->jsonrpc_methods at {prefix}/jsonrpc; to be called when all modules are there.
- * Returns false, with why in one line, if one of them does not exist.
+ * Returns false if one of them does not exist, with why in one line that begins with the option's name.
  */
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
 

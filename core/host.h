@@ -95,6 +95,23 @@ struct host {
     void *context; /* given back as the first argument; the host's own */
 
     /*
+     * What the host can do. A host that sets none of these may be an ordinary client of a broker.
+     *
+     * knows_caller: the client of a message is the client that published it. Else all messages seem to come
+     * from one client, and calls count as the same only if they have the same Response Topic as well.
+     */
+    bool knows_caller;
+
+    /* publish() can send to one client. Else replies go to the subscribers of their topics. */
+    bool replies_to_caller;
+
+    /*
+     * The host tells of the end of every connection. Else nothing is kept until then, and the redelivery
+     * guard, which needs both the caller and the endings, is off.
+     */
+    bool tells_endings;
+
+    /*
      * The root of the topics of the counters, which the prefix and the counter's name follow. NULL: the
      * engine publishes no counters.
      */

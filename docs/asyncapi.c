@@ -12,6 +12,8 @@
  */
 #include "reference.h"
 
+#include "config.h"
+
 #include "shape/schema.h"
 #include "call/topic.h"
 
@@ -166,7 +168,7 @@ static void write_event_channel(const struct catalogue *catalogue, const rpc_mod
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *level)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
-    snprintf(topic, sizeof topic, "$SYS/broker/rpc/%s/%s", catalogue->options->prefix, level);
+    snprintf(topic, sizeof topic, "%s/%s/%s", rpc_host.counters_topic, catalogue->options->prefix, level);
     open_key(writer, "counter", level);
     writer_member(writer, "address", topic);
     writer_open_object(writer, "messages");

@@ -4,7 +4,7 @@
 
 #include "shape/fields.h"
 #include "shape/options.h"
-#include "settings.h"
+#include "config.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -17,16 +17,20 @@ static void print_option(const char *owner, const rpc_field *field)
     char takes[FIELDS_WHY];
     char fallback[128];
     options_print_default(field, fallback, sizeof fallback);
-    printf("| `plugin_opt_%s%s%s` | %s | %s%s%s | %s |\n", owner, *owner ? "_" : "", fields_name(field),
-           options_describe(field, takes, sizeof takes), *fallback ? "`" : "", *fallback ? fallback : "none",
-           *fallback ? "`" : "", field->doc);
+    printf("| `%s%s%s%s` | %s | %s%s%s | %s |\n", rpc_host.option_prefix, owner, *owner ? "_" : "",
+           fields_name(field), options_describe(field, takes, sizeof takes), *fallback ? "`" : "",
+           *fallback ? fallback : "none", *fallback ? "`" : "", field->doc);
 }
 
 static void print_options(const char *owner, const rpc_shape *shape)
 {
-    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < shape->count; i++)
         print_option(owner, &shape->fields[i]);
+}
+
+static void print_option_head(void)
+{
+    printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
 }
 
 /* ---- Shapes ---- */
@@ -160,6 +164,7 @@ static void print_module(const rpc_module *module)
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
     if (module->options) {
         printf("\n");
+        print_option_head();
         print_options(module->name, module->options);
     }
     for (const rpc_method *method = module->methods; method && method->name; method++)
@@ -185,7 +190,8 @@ static void print_statuses(void)
 static void print_counters(void)
 {
     printf("\n## Counters\n\nThe plugin publishes the counters as retained messages below "
-           "`$SYS/broker/rpc/{prefix}/`.\n\n| topic | counts |\n|---|---|\n");
+           "`%s/{prefix}/`.\n\n| topic | counts |\n|---|---|\n",
+           rpc_host.counters_topic);
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
@@ -203,9 +209,12 @@ void markdown_print(const struct catalogue *catalogue)
 {
     printf("# Reference\n\n`docs/markdown.c` prints this page from the plugin's tables; do not edit it.\n\n");
     print_topics();
-    printf("\n## Options\n\nAn option is a line `plugin_opt_NAME value` after the `plugin` line, in the same "
-           "file.\n\n");
-    print_options("", &settings_shape);
+    printf(
+        "\n## Options\n\nAn option is a line `%sNAME value` after the `plugin` line, in the same file.\n\n",
+        rpc_host.option_prefix);
+    print_option_head();
+    print_options("", &config_engine_shape);
+    print_options("", rpc_host.options);
     print_statuses();
     print_counters();
     for (const rpc_module *const *module = catalogue->modules; *module; module++)

@@ -8,9 +8,9 @@
  */
 #include "reference.h"
 
-#include "modules.h"
+#include "config.h"
 #include "describe/openrpc.h"
-#include "settings.h"
+#include "modules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,19 +108,18 @@ int main(int count, char **arguments)
 {
     char why[OPTIONS_WHY];
     struct option_line prefix = {.name = "prefix", .value = count > 2 ? arguments[2] : "rpc"};
-    struct option_lines lines = {&prefix, 1};
+    struct option_lines lines = {.lines = &prefix, .count = 1};
     if (count < 2 || count > 3) {
         fprintf(stderr, "usage: %s markdown | openrpc | asyncapi [PREFIX]\n", arguments[0]);
         return EXIT_FAILURE;
     }
-    struct settings *settings = settings_create(&lines, plugin_modules, why);
-    if (!settings) {
+    struct config *config = config_create(&lines, &rpc_host, rpc_modules, why);
+    if (!config) {
         fprintf(stderr, "%s\n", why);
         return EXIT_FAILURE;
     }
-    settings->engine.prefix = settings->prefixes[0];
-    const struct catalogue catalogue = {plugin_modules, &settings->engine};
+    const struct catalogue catalogue = {rpc_modules, &config->engine};
     const int code = print(arguments[1], &catalogue);
-    settings_destroy(settings);
+    config_destroy(config);
     return code;
 }

@@ -6,6 +6,8 @@
  */
 #include "broker_host.h"
 
+#include "config.h"
+
 #include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@
 
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted)
 {
-    const size_t length = strlen(broker_host->mount_point);
+    const size_t length = broker_host->mount_point ? strlen(broker_host->mount_point) : 0;
     *mounted = length && strncmp(topic, broker_host->mount_point, length) == 0;
     return *mounted ? topic + length : topic;
 }
@@ -267,7 +269,10 @@ struct host broker_host_functions(struct broker_host *broker_host)
 {
     return (struct host){
         .context = broker_host,
-        .counters_topic = "$SYS/broker/rpc",
+        .knows_caller = true,
+        .replies_to_caller = true,
+        .tells_endings = true,
+        .counters_topic = rpc_host.counters_topic,
         .allocate = allocate,
         .release = release,
         .publish = publish,

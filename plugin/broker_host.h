@@ -13,7 +13,7 @@
 
 struct broker_host {
     struct broker broker;
-    const char *mount_point; /* "": none */
+    const char *mount_point; /* NULL: none */
     struct outbox outbox;
     struct wake wake;
     bool ticking; /* what is published now may leave only with the round after the next */

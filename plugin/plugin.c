@@ -10,7 +10,8 @@
 #include "broker_host.h"
 #include "claims.h"
 #include "modules.h"
-#include "settings.h"
+#include "options.h"
+#include "service.h"
 
 #include <dlfcn.h>
 #include <mosquitto.h>
@@ -23,12 +24,14 @@
 /* The events of 2.1 that its older headers lack. */
 enum { EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
 
+/* How long the work of all engines may take to return when the broker ends, nanoseconds. */
+#define STOP_PATIENCE UINT64_C(5000000000)
+
 struct plugin {
     mosquitto_plugin_id_t *identifier;
-    struct settings *settings;
+    struct config *config;
     struct broker_host host;
-    struct engine *engines[SETTINGS_PREFIXES];
-    size_t engine_count;
+    struct service *service;
     bool ticks; /* the broker has sent a TICK */
 };
 
@@ -58,15 +61,10 @@ static int refuse(const struct broker_message *message, struct mosquitto_evt_mes
     return MOSQ_ERR_SUCCESS;
 }
 
-/* The engines are called again when the first of them wants to be: TICK is no clock. */
+/* The engines are called again when the first of them is due: TICK is no clock. */
 static void set_alarm(struct plugin *plugin)
 {
-    uint64_t first = UINT64_MAX;
-    for (size_t i = 0; i < plugin->engine_count; i++) {
-        const uint64_t due = engine_due(plugin->engines[i]);
-        first = due < first ? due : first;
-    }
-    wake_at(&plugin->host.wake, first);
+    wake_at(&plugin->host.wake, service_due(plugin->service));
 }
 
 static int receive(struct plugin *plugin, struct engine *engine, struct mosquitto_evt_message *event,
@@ -93,19 +91,9 @@ static int receive(struct plugin *plugin, struct engine *engine, struct mosquitt
     return rc;
 }
 
-static struct engine *find_engine(const struct plugin *plugin, const char *topic)
+static void tick_service(struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->engine_count; i++) {
-        if (engine_serves(plugin->engines[i], topic))
-            return plugin->engines[i];
-    }
-    return NULL;
-}
-
-static void tick_engines(struct plugin *plugin)
-{
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_tick(plugin->engines[i]);
+    service_tick(plugin->service);
     set_alarm(plugin);
 }
 
@@ -115,7 +103,7 @@ static int handle_message(struct plugin *plugin, struct mosquitto_evt_message *e
         return MOSQ_ERR_SUCCESS;
     bool mounted;
     const char *topic = broker_host_unmount(&plugin->host, event->topic, &mounted);
-    struct engine *engine = find_engine(plugin, topic);
+    struct engine *engine = service_find(plugin->service, topic);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     if (!mosquitto_client_id(event->client)) {
@@ -134,7 +122,7 @@ static int on_message(int event_number, void *event_data, void *user_data)
     struct plugin *plugin = user_data;
     const int rc = handle_message(plugin, event_data);
     if (!plugin->ticks)
-        tick_engines(plugin);
+        tick_service(plugin);
     return rc;
 }
 
@@ -143,7 +131,7 @@ static int on_message(int event_number, void *event_data, void *user_data)
 /* Where the broker sends no TICK, this is called instead when the loop was woken (wake.h). */
 static void collect(void *context)
 {
-    tick_engines(context);
+    tick_service(context);
 }
 
 /*
@@ -159,7 +147,7 @@ static int on_tick(int event_number, void *event_data, void *user_data)
     plugin->ticks = true;
     wake_tick(&plugin->host.wake);
     plugin->host.ticking = true;
-    tick_engines(plugin);
+    tick_service(plugin);
     plugin->host.ticking = false;
     outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
@@ -181,16 +169,6 @@ static enum host_end kind_of_end(const struct plugin *plugin, int event_number, 
     return reason == REASON_TAKEN_OVER ? HOST_END_TAKEN_OVER : HOST_END_SESSION_OVER;
 }
 
-/* The broker may be in the middle of handing out what plugins have published, too late for more of it. */
-static void tell_engines(struct plugin *plugin, const struct host_ending *ending)
-{
-    plugin->host.ticking = true;
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_client_ended(plugin->engines[i], ending);
-    plugin->host.ticking = false;
-    set_alarm(plugin);
-}
-
 static int on_disconnect(int event_number, void *event_data, void *user_data)
 {
     const struct mosquitto_evt_disconnect *event = event_data;
@@ -205,8 +183,13 @@ static int on_disconnect(int event_number, void *event_data, void *user_data)
         .in_order = plugin->host.broker.is_2_1 && event->reason == MOSQ_ERR_SUCCESS,
         .clean_start = mosquitto_client_clean_session(event->client),
     };
-    if (ending.id)
-        tell_engines(plugin, &ending);
+    if (!ending.id)
+        return MOSQ_ERR_SUCCESS;
+    /* The broker may be in the middle of handing out what plugins have published, too late for more of it. */
+    plugin->host.ticking = true;
+    service_client_ended(plugin->service, &ending);
+    plugin->host.ticking = false;
+    set_alarm(plugin);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -272,64 +255,33 @@ static bool register_all(struct plugin *plugin)
 
 /* ---- Beginning and end ---- */
 
-static bool open_methods(struct engine *engine)
+static bool start_service(struct plugin *plugin)
 {
-    char why[ENGINE_WHY];
-    if (engine_open_methods(engine, why))
+    char why[SERVICE_WHY] = "no memory for the service";
+    const struct host host = broker_host_functions(&plugin->host);
+    plugin->service = service_create(plugin->config, &host);
+    if (plugin->service && service_start(plugin->service, why))
         return true;
     log_error(why);
     return false;
 }
 
-static bool add_modules(struct plugin *plugin, struct engine *engine)
-{
-    for (size_t i = 0; i < plugin->settings->module_count; i++) {
-        const struct settings_module *module = &plugin->settings->modules[i];
-        char why[ENGINE_WHY];
-        if (engine_add_module(engine, module->module, module->options, why))
-            continue;
-        log_error(why);
-        return false;
-    }
-    return open_methods(engine);
-}
-
-static bool add_engine(struct plugin *plugin, const char *prefix)
-{
-    struct engine_options options = plugin->settings->engine;
-    options.prefix = prefix;
-    const struct host host = broker_host_functions(&plugin->host);
-    struct engine *engine = engine_create(&options, &host);
-    if (!engine) {
-        log_error("no memory for an engine");
-        return false;
-    }
-    plugin->engines[plugin->engine_count++] = engine;
-    return add_modules(plugin, engine);
-}
-
-static bool add_engines(struct plugin *plugin)
-{
-    for (size_t i = 0; i < plugin->settings->prefix_count; i++) {
-        if (!add_engine(plugin, plugin->settings->prefixes[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *options, int count)
+static bool read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
 {
     char why[OPTIONS_WHY] = "no memory for the options";
-    struct option_lines lines = {calloc((size_t)count + 1, sizeof *lines.lines), (size_t)count};
+    struct option_lines lines = {.lines = calloc((size_t)count + 1, sizeof *lines.lines),
+                                 .count = (size_t)count};
     for (size_t i = 0; lines.lines && i < lines.count; i++)
         lines.lines[i] = (struct option_line){options[i].key, options[i].value, false};
-    plugin->settings = lines.lines ? settings_create(&lines, plugin_modules, why) : NULL;
+    plugin->config = lines.lines ? config_create(&lines, &rpc_host, rpc_modules, why) : NULL;
     free(lines.lines);
-    if (!plugin->settings)
+    if (!plugin->config) {
         log_error(why);
-    else
-        plugin->host.mount_point = plugin->settings->mount_point;
-    return plugin->settings != NULL;
+        return false;
+    }
+    const struct plugin_options *own = plugin->config->host_options;
+    plugin->host.mount_point = own->mount_point;
+    return true;
 }
 
 /* What threads still run must never be unloaded. */
@@ -341,31 +293,17 @@ static void stay_loaded(void)
 }
 
 /*
- * Work that does not return does not keep the broker from ending. Its threads go on with what they use, and
- * the options are among it.
+ * Accepts a plugin that was not made to the end, except for its callbacks. Work that does not return does not
+ * keep the broker from ending: its threads go on with what they use, the configuration included.
  */
-static bool destroy_engines(struct plugin *plugin)
-{
-    enum { PATIENCE = 5 }; /* seconds, for all of them */
-    bool ended = true;
-    const uint64_t until = broker_host_now() + PATIENCE * UINT64_C(1000000000);
-    for (size_t i = 0; i < plugin->engine_count; i++)
-        engine_stop(plugin->engines[i]);
-    for (size_t i = 0; i < plugin->engine_count; i++) {
-        const uint64_t now = broker_host_now();
-        ended = engine_destroy(plugin->engines[i], now < until ? until - now : 0) && ended;
-    }
-    return ended;
-}
-
-/* Accepts a plugin that was not made to the end, except for its callbacks. */
 static void destroy(struct plugin *plugin)
 {
-    const bool ended = destroy_engines(plugin);
+    const bool ended = !plugin->service || service_stop(plugin->service, STOP_PATIENCE);
+    service_destroy(plugin->service);
     outbox_fini(&plugin->host.outbox);
     wake_stop(&plugin->host.wake);
     if (ended)
-        settings_destroy(plugin->settings);
+        config_destroy(plugin->config);
     else
         stay_loaded();
     free(plugin);
@@ -375,8 +313,8 @@ static void destroy(struct plugin *plugin)
  */
 static void log_start(const struct plugin *plugin)
 {
-    for (size_t i = 0; i < plugin->settings->prefix_count; i++) {
-        const char *prefix = plugin->settings->prefixes[i];
+    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
+        const char *prefix = plugin->config->prefixes[i];
         mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
         if (!claims_add(prefix))
             mosquitto_log_printf(
@@ -413,7 +351,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
     if (!wake_start(&plugin->host.wake, collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
-    if (!read_settings(plugin, options, option_count) || !add_engines(plugin) || !register_all(plugin)) {
+    if (!read_config(plugin, options, option_count) || !start_service(plugin) || !register_all(plugin)) {
         destroy(plugin);
         return MOSQ_ERR_INVAL;
     }

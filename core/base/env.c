@@ -71,7 +71,7 @@ void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level lev
 void env_check_time(struct env *env, const char *what, const char *name, uint64_t start)
 {
     const uint64_t taken = env_now(env) - start;
-    if (taken <= env->options.slow_call)
+    if (taken <= env_nanoseconds(env->options.slow_call))
         return;
     env->counters.slow++;
     env_log(env, RPC_LOG_WARNING, "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it",

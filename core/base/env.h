@@ -18,32 +18,51 @@
 
 #include <mosquitto_rpc.h>
 
-/* How an engine is to behave. */
+/* What becomes of calls of methods that no module registered: the choices of unknown_methods. */
+enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
+
+/* Where replies go: the choices of reply_delivery. */
+enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
+
+/*
+ * The options of an engine. Each member is the target of one row of the table of options, which says what
+ * the option is, its unit, its range and its default; the members have the types of that table. NULL: a text
+ * was not given. What is 0 in a duration or a limit is off.
+ */
 struct engine_options {
-    const char *prefix;
-    int qos;                           /* 0..2: highest of replies, that of events */
-    size_t max_payload, max_reply;     /* bytes, at least 1 */
-    uint32_t reply_expiry;             /* seconds; 0: never */
-    bool forward_calls;                /* calls are delivered to subscribers as well */
-    bool forward_unknown;              /* calls of unknown methods are left to other servers */
-    const char *response_topic_filter; /* a topic filter */
+    const char *prefix; /* of this engine; as read, those of all engines, separated by spaces */
+    int32_t qos;
+    const char *modules; /* names, separated by spaces; NULL: all */
+    bool forward_calls;
+    int unknown_methods;
+    const char *response_topic_filter;
     bool guard_events;
     const char *event_publishers; /* user names, separated by spaces */
     bool bridge_calls;
-    int max_batch;               /* calls in a batch, at least 1 */
-    const char *jsonrpc_methods; /* names, separated by spaces; "*" is all */
-    bool reply_to_subscribers;   /* replies go to all clients that have subscribed to their topic */
-    uint64_t duplicate_window;   /* nanoseconds; 0: duplicates are not looked for */
-    size_t duplicate_entries, duplicate_bytes; /* at least 1 */
-    uint64_t redelivery_guard;                 /* nanoseconds; 0: none */
-    uint32_t rate_limit, rate_burst;           /* calls a second of one client, calls at once; 0: no limit */
-    uint32_t error_rate;                       /* announced errors a second; 0: no limit */
-    unsigned workers;                          /* worker threads, at least 1 */
-    size_t max_pending;                        /* pending calls, at least 1 */
-    uint32_t timeout, timeout_max;             /* ms, at least 1; a caller may ask for timeout_max at most */
-    uint64_t slow_call;                        /* nanoseconds; 0: no handler is too slow */
-    uint64_t sys_interval;                     /* nanoseconds; 0: no counters */
+    int32_t max_payload, max_reply; /* bytes */
+    int32_t reply_expiry;           /* seconds */
+    int reply_delivery;
+    int32_t max_batch;
+    const char *jsonrpc_methods; /* names, separated by spaces; "*" is all; NULL: none */
+    int64_t duplicate_window;    /* ms */
+    int32_t duplicate_entries;
+    int32_t duplicate_bytes;
+    int64_t redelivery_guard; /* ms */
+    int32_t rate_limit, rate_burst;
+    bool has_rate_burst; /* rate_burst was given */
+    int32_t error_rate;
+    int32_t workers;
+    int32_t max_pending;
+    int32_t timeout, timeout_max; /* ms */
+    int64_t sys_interval;         /* ms */
+    int64_t slow_call;            /* ms */
 };
+
+/* A duration of the options, ms, as the engine's clocks count it, nanoseconds. */
+static inline uint64_t env_nanoseconds(int64_t milliseconds)
+{
+    return (uint64_t)milliseconds * 1000000;
+}
 
 /* The counters: X(member, last level of its topic, what it counts). */
 #define ENGINE_COUNTERS(X)                                                                  \

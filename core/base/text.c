@@ -119,6 +119,8 @@ const char *text_printable(const char *text, char *out, size_t capacity)
 bool text_has_word(const char *list, const char *word)
 {
     const size_t length = strlen(word);
+    if (!list)
+        return false;
     for (list += strspn(list, " "); *list; list += strspn(list, " ")) {
         const size_t listed = strcspn(list, " ");
         if (listed == length && memcmp(list, word, length) == 0)

@@ -31,7 +31,7 @@ size_t text_cut(const char *text, size_t limit);
  */
 const char *text_printable(const char *text, char *out, size_t capacity);
 
-/* Whether word is one of the words of a list with spaces between them. */
+/* Whether word is one of the words of a list with spaces between them; NULL: a list without words. */
 bool text_has_word(const char *list, const char *word);
 
 #endif

@@ -23,7 +23,7 @@ struct answers *answers_create(const struct engine_options *options)
     if (!answers)
         return NULL;
     answers->error_topic = topic_of_event(options->prefix, "error");
-    answers->scratch = malloc(options->max_reply);
+    answers->scratch = malloc((size_t)options->max_reply);
     if (answers->error_topic && answers->scratch)
         return answers;
     answers_destroy(answers);
@@ -71,12 +71,13 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         return;
     const struct host_publication reply = {
         .client = &to->client,
-        .to_subscribers = engine->env.options.reply_to_subscribers,
+        .to_subscribers =
+            engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED || !engine->env.host.replies_to_caller,
         .topic = to->topic,
         .payload = answer_copy_payload(&engine->env, text, size),
         .size = size,
         .qos = to->qos < engine->env.options.qos ? to->qos : engine->env.options.qos,
-        .expiry = engine->env.options.reply_expiry,
+        .expiry = (uint32_t)engine->env.options.reply_expiry,
         .content_type = "application/json",
         .status = code,
         .correlation = to->correlation,
@@ -131,7 +132,7 @@ static struct writer answer_outcome_writer(const rpc_call *call)
 /* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
 static bool answer_keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
 {
-    if (exchange->reply.fragments_size + out->used > exchange->engine->env.options.max_reply)
+    if (exchange->reply.fragments_size + out->used > (size_t)exchange->engine->env.options.max_reply)
         return false;
     place->text = arena_copy(&exchange->arena, out->out, out->used);
     place->size = place->text ? out->used : 0;
@@ -181,7 +182,7 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call, co
 
 struct writer answer_writer(struct engine *engine)
 {
-    return writer_make(engine->answers->scratch, engine->env.options.max_reply);
+    return writer_make(engine->answers->scratch, (size_t)engine->env.options.max_reply);
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
@@ -272,7 +273,7 @@ static bool answer_announce_failure(rpc_call *call, const struct telling *tellin
 static bool answer_take_telling(const rpc_call *call, rpc_status status)
 {
     struct engine *engine = call->engine;
-    const uint32_t rate = engine->env.options.error_rate;
+    const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     if (call->asked)
         return answer_is_written(call);
     if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
@@ -323,7 +324,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
 
 static rpc_status answer_too_large(rpc_call *call)
 {
-    return answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %zu bytes",
+    return answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %d bytes",
                                           call->engine->env.options.max_reply));
 }
 
@@ -471,6 +472,6 @@ void answer_close_batch(struct exchange *exchange)
         exchange->reply.successes; /* their caller gets an error after all */
     if (exchange->call.asked)
         answer_failure(&exchange->call,
-                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %zu bytes",
+                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %d bytes",
                                  exchange->engine->env.options.max_reply));
 }

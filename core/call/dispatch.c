@@ -63,13 +63,13 @@ static enum rate dispatch_take_rate(struct exchange *exchange)
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
     struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
     exchange->dedup.client = client;
-    if (!client || bucket_take(&client->calls, now, options->rate_limit, options->rate_burst,
-                               calls > 0 ? (uint32_t)calls : 1))
+    if (!client || bucket_take(&client->calls, now, (uint32_t)options->rate_limit,
+                               (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
         return RATE_KEPT;
     engine->env.counters.limited++;
     env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
             exchange->message->client->id);
-    const uint32_t told = TOLD_TIMES * options->rate_limit;
+    const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
     const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
     return bucket_take(&client->refusals, now, max, max, 1) ? RATE_EXCEEDED : RATE_EXCEEDED_SILENTLY;
 }
@@ -292,7 +292,7 @@ static void dispatch_handle(struct exchange *exchange)
 
 static bool dispatch_is_for_others(struct exchange *exchange)
 {
-    if (!exchange->engine->env.options.forward_unknown)
+    if (exchange->engine->env.options.unknown_methods != UNKNOWN_FORWARD)
         return false;
     if (exchange->kind != TOPIC_JSONRPC)
         return !exchange->method;

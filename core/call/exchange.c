@@ -14,7 +14,7 @@
 
 static char *exchange_get_buffer(struct engine *engine)
 {
-    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(engine->env.options.max_reply);
+    char *buffer = engine->spare_reply ? engine->spare_reply : malloc((size_t)engine->env.options.max_reply);
     engine->spare_reply = NULL;
     return buffer;
 }
@@ -24,7 +24,7 @@ void exchange_take_reply_buffer(struct exchange *exchange)
     if (exchange->reply.out.out)
         return;
     char *buffer = exchange_get_buffer(exchange->engine);
-    exchange->reply.out = writer_make(buffer, buffer ? exchange->engine->env.options.max_reply : 0);
+    exchange->reply.out = writer_make(buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
 }
 
 void exchange_give_reply_buffer(struct exchange *exchange)
@@ -49,7 +49,7 @@ static struct exchange *exchange_allocate(struct engine *engine)
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
-    exchange->reply.out = writer_make(buffer, engine->env.options.max_reply);
+    exchange->reply.out = writer_make(buffer, (size_t)engine->env.options.max_reply);
     return exchange;
 }
 
@@ -186,7 +186,7 @@ static rpc_status exchange_read_timeout(rpc_call *call)
 {
     struct env *env = &call->engine->env;
     struct exchange *exchange = call->exchange;
-    const uint32_t max = env->options.timeout_max;
+    const uint32_t max = (uint32_t)env->options.timeout_max;
     char text[12];
     if (!env->host.user_property(env->host.context, exchange->message, "timeout-ms", text, sizeof text))
         return RPC_OK;

@@ -171,7 +171,7 @@ static rpc_status payload_take_plain_batch(struct exchange *exchange)
 rpc_status payload_parse(struct exchange *exchange)
 {
     const struct host_message *message = exchange->message;
-    const size_t max = exchange->engine->env.options.max_payload;
+    const size_t max = (size_t)exchange->engine->env.options.max_payload;
     if (message->size > max)
         return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
                          message->size, max);
@@ -191,7 +191,8 @@ static bool payload_is_bytes(const struct exchange *exchange)
 
 static rpc_status payload_take_body(struct exchange *exchange)
 {
-    if (payload_is_bytes(exchange) && exchange->message->size <= exchange->engine->env.options.max_payload)
+    if (payload_is_bytes(exchange) &&
+        exchange->message->size <= (size_t)exchange->engine->env.options.max_payload)
         return RPC_OK;
     const rpc_status status = payload_parse(exchange);
     if (status != RPC_OK)

@@ -61,7 +61,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     if (!engine->env.host.topic_matches(engine->env.host.context, engine->env.options.response_topic_filter,
                                         topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->env.options.reply_to_subscribers && !route_is_own(exchange, topic))
+    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_is_own(exchange, topic))
         return route_fail(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;
@@ -74,7 +74,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 static const char *route_head(struct exchange *exchange)
 {
     const char *prefix = exchange->engine->env.options.prefix;
-    if (exchange->engine->env.options.reply_to_subscribers)
+    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED)
         return route_own_tree(exchange);
     if (exchange->kind == TOPIC_JSONRPC)
         return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
@@ -83,7 +83,7 @@ static const char *route_head(struct exchange *exchange)
 
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
-    if (exchange->engine->env.options.reply_to_subscribers && !route_has_own_tree(exchange))
+    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_has_own_tree(exchange))
         return route_fail(exchange, what);
     const char *head = route_head(exchange);
     const char *tail = arena_copy(&exchange->arena, token, size);

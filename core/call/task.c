@@ -25,7 +25,7 @@ struct tasks *tasks_create(const struct env *env)
     struct tasks *tasks = calloc(1, sizeof *tasks);
     if (!tasks)
         return NULL;
-    tasks->pool = pool_create(env->options.workers, env->host.wake, env->host.context);
+    tasks->pool = pool_create((unsigned)env->options.workers, env->host.wake, env->host.context);
     if (tasks->pool)
         return tasks;
     free(tasks);
@@ -105,7 +105,7 @@ static void task_evict(struct task *task)
 static bool tasks_make_slot(struct engine *engine, const struct digest *client)
 {
     struct tasks *tasks = engine->tasks;
-    const size_t max = engine->env.options.max_pending;
+    const size_t max = (size_t)engine->env.options.max_pending;
     if (tasks->slots.count < max)
         return true;
     tasks_free_slots(tasks);
@@ -135,7 +135,7 @@ static uint64_t task_deadline(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
     const uint32_t own = call->method->declared->timeout;
-    const uint32_t usual = own ? own : call->engine->env.options.timeout;
+    const uint32_t usual = own ? own : (uint32_t)call->engine->env.options.timeout;
     const uint32_t timeout = exchange->pending.timeout ? exchange->pending.timeout : usual;
     return exchange->now + timeout * UINT64_C(1000000);
 }
@@ -149,7 +149,7 @@ static rpc_status task_make(rpc_call *call, void *data, struct task **made)
         return status;
     const struct digest client = task_digest(engine, NULL, call->exchange->message->client->id);
     if (!tasks_make_slot(engine, &client))
-        return call_fail(call, RPC_OVERLOADED, "%zu calls wait, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and that is the most",
                          engine->env.options.max_pending);
     struct task *task = *made = arena_alloc(&call->arena, sizeof *task);
     if (!task)

@@ -95,17 +95,9 @@ bool topic_is_name(const char *name)
 
 bool topic_is_prefix(const char *prefix)
 {
-    static const char *const reserved[] = {"$SYS", "$share", "$queue", "$CONTROL"};
     const size_t length = strlen(prefix);
-    if (!length || length > TOPIC_PREFIX_MAX || !text_is_topic(prefix))
-        return false;
-    if (has_level(prefix, "") || prefix[length - 1] == '/')
-        return false;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-        if (behind_level(prefix, reserved[i]))
-            return false;
-    }
-    return true;
+    return length && length <= TOPIC_PREFIX_MAX && text_is_topic(prefix) && !has_level(prefix, "") &&
+           prefix[length - 1] != '/';
 }
 
 /* Whether `inner` lies in a subtree that `outer` uses. */

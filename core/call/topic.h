@@ -36,8 +36,7 @@ enum topic_kind topic_classify(const char *prefix, const char *topic, const char
 /* Whether name can be a method's or an event's. */
 bool topic_is_name(const char *name);
 
-/* Whether prefix can be served: a topic of 1 to TOPIC_PREFIX_MAX bytes without empty levels, none of the
-   broker's own $ trees. */
+/* Whether prefix can be served: a topic of 1 to TOPIC_PREFIX_MAX bytes without empty levels. */
 bool topic_is_prefix(const char *prefix);
 
 /* {prefix}/event/{name}, to be freed with free(). NULL: no memory. */

@@ -28,6 +28,12 @@ static struct client *clients_find(const struct clients *clients, const struct d
     return client;
 }
 
+static void clients_join_gone(struct clients *clients, struct client *client)
+{
+    DL_APPEND(clients->gone, client);
+    clients->gone_count++;
+}
+
 static struct client *clients_create(struct clients *clients, const struct digest *key)
 {
     struct client *client = calloc(1, sizeof *client);
@@ -35,10 +41,13 @@ static struct client *clients_create(struct clients *clients, const struct diges
         return NULL;
     client->key = *key;
     HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
-    if (client->hh.tbl)
-        return client;
-    free(client);
-    return NULL;
+    if (!client->hh.tbl) {
+        free(client);
+        return NULL;
+    }
+    if (clients->no_endings)
+        clients_join_gone(clients, client);
+    return client;
 }
 
 static void clients_leave_gone(struct clients *clients, struct client *client)
@@ -49,7 +58,7 @@ static void clients_leave_gone(struct clients *clients, struct client *client)
 
 static void clients_destroy(struct clients *clients, struct client *client)
 {
-    if (!client->online)
+    if (!client->online || clients->no_endings)
         clients_leave_gone(clients, client);
     HASH_DEL(clients->by_id, client);
     free(client);
@@ -127,7 +136,7 @@ static void clients_begin_connection(struct clients *clients, struct client *cli
     const uint64_t ended = client->online ? now : client->ended;
     if (!resumed)
         clients_forget_bound(clients, client);
-    if (!client->online)
+    if (!client->online && !clients->no_endings)
         clients_leave_gone(clients, client);
     clients_renew_rest(client, ended);
     clients_forget_order(clients, client,
@@ -192,10 +201,8 @@ static struct client *clients_find_or_create_gone(struct clients *clients, const
     if (client)
         return client;
     client = clients_create(clients, &key);
-    if (!client)
-        return NULL;
-    DL_APPEND(clients->gone, client);
-    clients->gone_count++;
+    if (client && !clients->no_endings)
+        clients_join_gone(clients, client);
     return client;
 }
 
@@ -273,8 +280,8 @@ static void clients_go_offline(struct clients *clients, struct client *client,
     client->in_order = ending->in_order;
     client->unsure = ending->kind == HOST_END_UNKNOWN;
     client->session = clients_session_after(client, ending);
-    DL_APPEND(clients->gone, client);
-    clients->gone_count++;
+    if (!clients->no_endings)
+        clients_join_gone(clients, client);
     if (client->session == CLIENTS_SESSION_OVER)
         clients_end_session(clients, client);
 }

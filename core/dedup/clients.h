@@ -44,7 +44,7 @@ struct client {
     struct cached_holder held; /* messages that are forgotten with the session; the last ones at QoS 1 and 2,
                                   in order, with the cursor at the first that may be delivered again now */
 
-    struct client *prev, *next; /* among those that are offline */
+    struct client *prev, *next; /* in the table's list `gone` */
     UT_hash_handle hh;
 };
 
@@ -54,8 +54,11 @@ struct clients {
     uint64_t redelivery_guard;                /* nanoseconds; 0: none */
     struct reply_cache *duplicates, *ordered; /* what `held` of the records points into */
 
+    bool no_endings; /* the host tells no endings: any record is freed when nothing in it matters */
+
     struct client *by_id;
-    struct client *gone; /* those that are offline, in the order in which they are looked at next */
+    struct client *gone; /* those that are offline, or all with no_endings, in the order in which they are
+                            looked at next */
     size_t gone_count;
 };
 

@@ -9,16 +9,19 @@ enum {
 }; /* bytes; a shorter one may be a counter that starts again with each connection */
 
 /* What is known by its place in an order is forgotten by its client, or to make room, but not by age. */
-void dedup_init(struct dedup *dedup, const struct engine_options *options)
+void dedup_init(struct dedup *dedup, const struct env *env)
 {
+    const struct engine_options *options = &env->options;
     dedup->seed = digest_seed();
-    dedup->duplicates = (struct reply_cache){.max_entries = options->duplicate_entries,
-                                             .max_bytes = options->duplicate_bytes,
-                                             .window = options->duplicate_window};
+    dedup->knows_caller = env->host.knows_caller;
+    dedup->duplicates = (struct reply_cache){.max_entries = (size_t)options->duplicate_entries,
+                                             .max_bytes = (size_t)options->duplicate_bytes,
+                                             .window = env_nanoseconds(options->duplicate_window)};
     dedup->ordered = dedup->duplicates;
     dedup->ordered.window = UINT64_MAX;
     dedup->clients = (struct clients){.seed = dedup->seed,
-                                      .redelivery_guard = options->redelivery_guard,
+                                      .redelivery_guard = env_nanoseconds(options->redelivery_guard),
+                                      .no_endings = !env->host.tells_endings,
                                       .duplicates = &dedup->duplicates,
                                       .ordered = &dedup->ordered};
 }
@@ -45,13 +48,14 @@ static struct digest dedup_digest(const struct dedup *dedup, const struct host_m
         dedup_text_part(message->topic),
         {message->correlation, message->correlation_size},
         {message->payload, message->size},
-        /* A redelivery is the same in all respects; a duplicate need not be. */
+        /* A redelivery is the same in all respects; a duplicate need not be. An unknown caller is known by
+           its Response Topic. */
         dedup_text_part(message->response_topic),
         {&message->qos, sizeof message->qos},
     };
     enum { ALL = sizeof parts / sizeof parts[0] };
     _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
-    return digest_of(dedup->seed, parts, in_order ? ALL : ALL - 2);
+    return digest_of(dedup->seed, parts, in_order ? ALL : dedup->knows_caller ? ALL - 2 : ALL - 1);
 }
 
 static bool dedup_has_identity(const struct dedup *dedup, const struct dedup_message *message)

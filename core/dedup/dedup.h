@@ -29,6 +29,7 @@
 /* One engine's tables. */
 struct dedup {
     uint64_t seed;                          /* of digests */
+    bool knows_caller;                      /* the host does: else the Response Topic stands for the caller */
     struct reply_cache duplicates, ordered; /* by identity; by the place in a client's order */
     struct clients clients;
 };
@@ -61,7 +62,7 @@ struct dedup_end {
     size_t size;        /* bytes */
 };
 
-void dedup_init(struct dedup *dedup, const struct engine_options *options);
+void dedup_init(struct dedup *dedup, const struct env *env);
 
 /* Frees all tables. No entry may have copies waiting any more. */
 void dedup_fini(struct dedup *dedup);

@@ -23,8 +23,9 @@ bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *meth
 bool catalogue_is_in_force(const struct catalogue *catalogue, unsigned needs)
 {
     const struct engine_options *options = catalogue->options;
-    unsigned given = options->reply_to_subscribers ? CATALOGUE_TO_SUBSCRIBERS : CATALOGUE_TO_CALLERS;
-    if (options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
+    unsigned given =
+        options->reply_delivery == DELIVERY_SUBSCRIBED ? CATALOGUE_TO_SUBSCRIBERS : CATALOGUE_TO_CALLERS;
+    if (options->jsonrpc_methods && options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
         given |= CATALOGUE_OPEN;
     return (needs & ~given) == 0;
 }

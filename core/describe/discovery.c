@@ -52,7 +52,7 @@ struct document {
 static rpc_status raise_too_large(rpc_call *call)
 {
     return rpc_raise(call, "reply_too_large",
-                     "the document is over %zu bytes: rpc.list and rpc.describe tell the same in parts",
+                     "the document is over %d bytes: rpc.list and rpc.describe tell the same in parts",
                      call->engine->env.options.max_reply);
 }
 

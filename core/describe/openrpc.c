@@ -145,7 +145,7 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
     writer_member_bool(writer, "readOnly", method->read_only);
     if (method->done)
         writer_member_integer(writer, "timeoutMs",
-                              method->timeout ? method->timeout : catalogue->options->timeout);
+                              method->timeout ? method->timeout : (uint32_t)catalogue->options->timeout);
     write_announced(catalogue, method, writer);
     writer_text(writer, "}");
 }
@@ -245,28 +245,23 @@ static void write_topics(const struct catalogue *catalogue, struct writer *write
     writer_text(writer, "}");
 }
 
-static int64_t milliseconds(uint64_t nanoseconds)
-{
-    return (int64_t)(nanoseconds / 1000000);
-}
-
 /* A rate of 0 is no limit, a time of 0 switches off what it is for. */
 static void write_limits(const struct catalogue *catalogue, struct writer *writer)
 {
     const struct engine_options *options = catalogue->options;
     writer_open_object(writer, "x-limits");
-    writer_member_integer(writer, "maxPayload", (int64_t)options->max_payload);
-    writer_member_integer(writer, "maxReply", (int64_t)options->max_reply);
+    writer_member_integer(writer, "maxPayload", options->max_payload);
+    writer_member_integer(writer, "maxReply", options->max_reply);
     writer_member_integer(writer, "maxBatch", catalogue->options->max_batch);
     writer_member_integer(writer, "maxDepth", JSON_DEPTH_MAX);
     writer_member_integer(writer, "maxNumber", JSON_NUMBER_MAX);
     writer_member_integer(writer, "maxQos", options->qos);
     writer_member_integer(writer, "timeoutMaxMs", options->timeout_max);
-    writer_member_integer(writer, "maxPending", (int64_t)options->max_pending);
+    writer_member_integer(writer, "maxPending", options->max_pending);
     writer_member_integer(writer, "rateLimit", options->rate_limit);
     writer_member_integer(writer, "rateBurst", options->rate_burst);
-    writer_member_integer(writer, "duplicateWindowMs", milliseconds(options->duplicate_window));
-    writer_member_integer(writer, "redeliveryGuardMs", milliseconds(options->redelivery_guard));
+    writer_member_integer(writer, "duplicateWindowMs", options->duplicate_window);
+    writer_member_integer(writer, "redeliveryGuardMs", options->redelivery_guard);
     writer_text(writer, "}");
 }
 

@@ -20,7 +20,7 @@ static const struct suffix durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 10
 static const struct suffix sizes[] = {{"m", 1048576}, {"k", 1024}, {"", 1}, {NULL, 0}};
 
 /* The suffixes that a field's unit allows, and how many of the smallest ones make one of the unit. */
-static const struct suffix *suffixes_of(const rpc_field *field, double *scale)
+static const struct suffix *option_suffixes_of(const rpc_field *field, double *scale)
 {
     const char *unit = field->unit ? field->unit : "";
     *scale = strcmp(unit, "s") == 0 ? 1000 : 1;
@@ -32,7 +32,7 @@ static const struct suffix *suffixes_of(const rpc_field *field, double *scale)
 /* ---- Reading ---- */
 
 /* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
-static cJSON *read_quantity(const char *text, const struct suffix *suffixes, double scale)
+static cJSON *option_read_quantity(const char *text, const struct suffix *suffixes, double scale)
 {
     const size_t digits = strspn(text, "0123456789");
     if (!digits || digits > 15)
@@ -48,7 +48,7 @@ static cJSON *read_quantity(const char *text, const struct suffix *suffixes, dou
     return NULL;
 }
 
-static cJSON *read_json(const char *text)
+static cJSON *option_read_json(const char *text)
 {
     struct json_error error;
     cJSON *tree = json_parse(text, strlen(text), &error);
@@ -59,19 +59,19 @@ static cJSON *read_json(const char *text)
 }
 
 /* The text, which outlives the tree, as the JSON value that it stands for; NULL: it stands for none. */
-static cJSON *read_value(const rpc_field *field, const char *text)
+static cJSON *option_read_value(const rpc_field *field, const char *text)
 {
     double scale;
-    const struct suffix *suffixes = suffixes_of(field, &scale);
+    const struct suffix *suffixes = option_suffixes_of(field, &scale);
     if (suffixes)
-        return read_quantity(text, suffixes, scale);
+        return option_read_quantity(text, suffixes, scale);
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
         return cJSON_CreateStringReference(text);
-    return read_json(text);
+    return option_read_json(text);
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
-static bool is_named(const struct option_line *line, const char *owner, const rpc_field *field)
+static bool option_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
 {
     const size_t length = strlen(owner);
     const char *name = line->name;
@@ -84,13 +84,13 @@ static bool is_named(const struct option_line *line, const char *owner, const rp
 }
 
 /* The line of a field; NULL: it was not given. *twice: there is more than one. */
-static struct option_line *find_line(struct option_lines *lines, const char *owner, const rpc_field *field,
-                                     bool *twice)
+static struct option_line *option_find_line(struct option_lines *lines, const char *owner,
+                                            const rpc_field *field, bool *twice)
 {
     struct option_line *found = NULL;
     *twice = false;
     for (size_t i = 0; i < lines->count; i++) {
-        if (!is_named(&lines->lines[i], owner, field))
+        if (!option_is_named(&lines->lines[i], owner, field))
             continue;
         lines->lines[i].used = true;
         *twice = found != NULL;
@@ -99,32 +99,25 @@ static struct option_line *find_line(struct option_lines *lines, const char *own
     return found;
 }
 
-bool options_refuse(char why[OPTIONS_WHY], const char *name, const char *value, const char *accepted)
+bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
+                    const char *accepted, char why[OPTIONS_WHY])
 {
     char safe_name[128];
     char safe_value[128];
-    snprintf(why, OPTIONS_WHY, "plugin_opt_%s: '%s' is not accepted, %s",
+    snprintf(why, OPTIONS_WHY, "%s%s: '%s' is not accepted, %s", lines->prefix,
              text_printable(name, safe_name, sizeof safe_name),
              text_printable(value, safe_value, sizeof safe_value), accepted);
     return false;
 }
 
-static bool refuse(char *why, const struct option_line *line, const rpc_field *field)
-{
-    char what[FIELDS_WHY];
-    char accepted[FIELDS_WHY + 16];
-    snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
-    return options_refuse(why, line->name, line->value, accepted);
-}
-
-static bool no_memory(char *why)
+static bool options_no_memory(char *why)
 {
     snprintf(why, OPTIONS_WHY, "no memory for the options");
     return false;
 }
 
 /* The value without the blanks behind it, which the broker leaves in. */
-static char *trimmed(struct arena *arena, const char *value)
+static char *option_trimmed(struct arena *arena, const char *value)
 {
     size_t length = strlen(value);
     while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
@@ -133,7 +126,7 @@ static char *trimmed(struct arena *arena, const char *value)
 }
 
 /* Decodes one field alone, so that a fault is that of this line. */
-static bool fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
+static bool option_fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
 {
     const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
     const struct fields fields = {.shape = &alone};
@@ -142,33 +135,37 @@ static bool fits(const rpc_field *field, const cJSON *item, struct arena *arena,
     return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
 }
 
-static bool read_line(const struct option_line *line, const struct fields *fields, const rpc_field *field,
-                      struct arena *arena, cJSON *object, char *why)
+static bool option_read_line(const struct option_lines *lines, const struct option_line *line,
+                             const struct fields *fields, const rpc_field *field, struct arena *arena,
+                             cJSON *object, char *why)
 {
-    const char *text = trimmed(arena, line->value);
+    char what[FIELDS_WHY];
+    char accepted[FIELDS_WHY + 16];
+    const char *text = option_trimmed(arena, line->value);
     if (!text)
-        return no_memory(why);
-    cJSON *item = read_value(field, text);
-    if (!item || !fits(field, item, arena, fields->shape->size)) {
+        return options_no_memory(why);
+    cJSON *item = option_read_value(field, text);
+    if (!item || !option_fits(field, item, arena, fields->shape->size)) {
         cJSON_Delete(item);
-        return refuse(why, line, field);
+        snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
+        return options_refuse(lines, line->name, line->value, accepted, why);
     }
     if (cJSON_AddItemToObjectCS(object, fields_name(field), item))
         return true;
     cJSON_Delete(item);
-    return no_memory(why);
+    return options_no_memory(why);
 }
 
-static bool read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
-                       struct arena *arena, cJSON *object, char *why)
+static bool option_read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
+                              struct arena *arena, cJSON *object, char *why)
 {
     for (size_t i = 0; i < fields->shape->count; i++) {
         const rpc_field *field = &fields->shape->fields[i];
         bool twice;
-        const struct option_line *line = find_line(lines, owner, field, &twice);
+        const struct option_line *line = option_find_line(lines, owner, field, &twice);
         if (twice)
-            return options_refuse(why, line->name, line->value, "the option is given twice");
-        if (line && !read_line(line, fields, field, arena, object, why))
+            return options_refuse(lines, line->name, line->value, "the option is given twice", why);
+        if (line && !option_read_line(lines, line, fields, field, arena, object, why))
             return false;
     }
     return true;
@@ -193,25 +190,27 @@ const char *options_check_shape(const rpc_shape *shape)
 }
 
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
-                  struct arena *arena, void **out, char why[OPTIONS_WHY])
+                  struct arena *arena, const void **out, char why[OPTIONS_WHY])
 {
     cJSON *object = cJSON_CreateObject();
     if (!object)
-        return no_memory(why);
+        return options_no_memory(why);
     char misfit[FIELDS_WHY];
-    bool fine = read_lines(owner, fields, lines, arena, object, why);
-    if (fine && fields_decode(fields, object, arena, out, misfit) != RPC_OK)
-        fine = no_memory(why);
+    void *decoded = NULL;
+    bool fine = option_read_lines(owner, fields, lines, arena, object, why);
+    if (fine && fields_decode(fields, object, arena, &decoded, misfit) != RPC_OK)
+        fine = options_no_memory(why);
+    *out = decoded;
     cJSON_Delete(object);
     return fine;
 }
 
 /* ---- Words ---- */
 
-static void print_quantity(const rpc_field *field, double number, char *out, size_t capacity)
+static void option_print_quantity(const rpc_field *field, double number, char *out, size_t capacity)
 {
     double scale;
-    const struct suffix *suffix = suffixes_of(field, &scale);
+    const struct suffix *suffix = option_suffixes_of(field, &scale);
     number *= scale;
     while (suffix[1].text && (number == 0 ? suffix->factor > 1000 : fmod(number, suffix->factor) != 0))
         suffix++;
@@ -221,7 +220,7 @@ static void print_quantity(const rpc_field *field, double number, char *out, siz
 const char *options_describe(const rpc_field *field, char *out, size_t capacity)
 {
     double scale;
-    const struct suffix *suffixes = suffixes_of(field, &scale);
+    const struct suffix *suffixes = option_suffixes_of(field, &scale);
     if (!suffixes)
         return fields_describe(field, out, capacity);
     const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
@@ -234,8 +233,8 @@ const char *options_describe(const rpc_field *field, char *out, size_t capacity)
         snprintf(out, capacity, "%s, such as %s", what, such);
         return out;
     }
-    print_quantity(field, field->range.min, min, sizeof min);
-    print_quantity(field, field->range.max, max, sizeof max);
+    option_print_quantity(field, field->range.min, min, sizeof min);
+    option_print_quantity(field, field->range.max, max, sizeof max);
     if (isinf(field->range.max))
         snprintf(out, capacity, "%s of at least %s, such as %s", what, min, such);
     else
@@ -247,8 +246,8 @@ const char *options_print_default(const rpc_field *field, char *out, size_t capa
 {
     double scale;
     const char *text = field->default_json ? field->default_json : "";
-    if (suffixes_of(field, &scale) && *text)
-        print_quantity(field, strtod(text, NULL), out, capacity);
+    if (option_suffixes_of(field, &scale) && *text)
+        option_print_quantity(field, strtod(text, NULL), out, capacity);
     else
         snprintf(out, capacity, "%s", text);
     const size_t length = strlen(out);

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Options: a field table read from a configuration file instead of from JSON. The text of a value becomes a
- * JSON value by the field's kind and unit, and what decodes parameters does the rest; so an option's range,
- * default, choices and words are declared like a parameter's.
+ * Options: field tables that are read from the lines of a configuration file instead of from JSON. The text
+ * of a value becomes a JSON value by the field's kind and unit, which is decoded as parameters are; so an
+ * option's range, default, choices and words are declared like a parameter's.
  *
  * A number with the unit "ms" or "s" is a duration (500ms, 10s, 5m, 1h), one with the unit "bytes" a size
  * (1500, 64k, 16m).
+ *
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: options that were read are memory of the arena, and live as long as the arena and the fields do.
+ *
+ * Failure: a function that can fail says why in one line of printable ASCII.
  */
-#ifndef CORE_OPTIONS_H
-#define CORE_OPTIONS_H
+#ifndef CORE_SHAPE_OPTIONS_H
+#define CORE_SHAPE_OPTIONS_H
 
 #include "shape/fields.h"
 
@@ -16,24 +22,24 @@ enum { OPTIONS_WHY = 640 };
 
 /* One line of the configuration. */
 struct option_line {
-    const char *name; /* without plugin_opt_ */
+    const char *name; /* without the prefix of the lines */
     const char *value;
     bool used; /* some table has an option of this name */
 };
 
 struct option_lines {
+    const char *prefix; /* stands before each name in the configuration, and in messages */
     struct option_line *lines;
     size_t count;
 };
 
 /*
  * Reads the options of one table. An option's name is owner, "_" and the field's; owner "" stands for no
- * prefix. Returns true: *out is a struct of the shape in memory of the arena, which lives as long as arena
- * and fields do; false: why says in one line which option, which value and what is accepted. Lines that
- * belong to the table are marked as used, faulty ones too.
+ * owner. Returns true: *out is a struct of the shape; false: why names the option, its value and what is
+ * accepted. Lines that belong to the table are marked as used, faulty ones too.
  */
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
-                  struct arena *arena, void **out, char why[OPTIONS_WHY]);
+                  struct arena *arena, const void **out, char why[OPTIONS_WHY]);
 
 /*
  * Checks that a shape can be that of options: an object whose fields may all be left out, none of them JSON.
@@ -41,8 +47,10 @@ bool options_read(const char *owner, const struct fields *fields, struct option_
  */
 const char *options_check_shape(const rpc_shape *shape);
 
-/* Explains why an option is not accepted, in words that follow a comma; returns false, to be returned. */
-bool options_refuse(char why[OPTIONS_WHY], const char *name, const char *value, const char *accepted);
+/* Writes why the option `name` is not accepted, in words that follow a comma. Returns false, to be returned.
+ */
+bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
+                    const char *accepted, char why[OPTIONS_WHY]);
 
 /* What an option takes, in words. Returns out. */
 const char *options_describe(const rpc_field *field, char *out, size_t capacity);

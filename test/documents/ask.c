@@ -52,11 +52,11 @@ START_TEST(lines)
     rig.impatient = true;
     rig.options.max_payload = rig.options.max_reply = 1000000;
     rig_start(&rig);
-    struct settings *settings = rig_settings(NULL, 0);
-    rig_add_modules(&rig, settings);
+    struct config *config = rig_config(NULL, 0);
+    rig_add_modules(&rig, config);
     answer_all(&rig);
     rig_close(&rig);
-    settings_destroy(settings);
+    config_destroy(config);
 }
 END_TEST
 

@@ -21,7 +21,7 @@ ROOMS = {
     "core/describe": ["core/base", "core/shape", "core/call"],
     "core": ["core/base", "core/shape", "core/work", "core/dedup", "core/call", "core/describe"],
     "plugin": ["core/base", "core/shape", "core/call", "core"],
-    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core", "plugin"],
+    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core"],
     "handlers": [],  # a module also includes headers of the folder that has its name
 }
 EVERYWHERE = ["include/mosquitto_rpc.h", "core/host.h"]
@@ -40,7 +40,7 @@ def room_of(path, root):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core", root / "plugin", root / "docs"):
+    for folder in (file.parent, root / "include", root / "core"):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None

@@ -95,6 +95,7 @@ static bool publish(void *context, const struct host_publication *sent)
     const bool is_event = sent->to_subscribers && !sent->status;
     expect(fake, sent->payload && sent->size, "a message without a payload");
     expect(fake, sent->to_subscribers || sent->client, "a message to no client");
+    expect(fake, sent->to_subscribers || fake->host.replies_to_caller, "a message that it cannot send");
     expect(fake, sent->to_subscribers || !sent->retain, "a retained message to a client");
     if (fake->drop)
         return false;
@@ -189,6 +190,30 @@ static uint64_t monotonic_clock(void *context)
     return now;
 }
 
+/* ---- The configuration ---- */
+
+static const rpc_field fake_option_fields[] = {
+    RPC_STRING(struct fake_options, place, .doc = "a place", .optional = true, .length = {1, 1024})};
+
+static const rpc_shape fake_options_shape = RPC_OBJECT_SHAPE(struct fake_options, fake_option_fields);
+
+static bool check_options(const void *options, const struct option_lines *lines, char why[OPTIONS_WHY])
+{
+    const char *place = ((const struct fake_options *)options)->place;
+    return !place || strcmp(place, "nowhere") != 0 ||
+           options_refuse(lines, "place", place, "it takes another place", why);
+}
+
+static const char *const reserved_levels[] = {"$SYS", "$share", NULL};
+
+const struct config_host fake_config_host = {
+    .option_prefix = "opt_",
+    .counters_topic = "$SYS/broker/rpc",
+    .reserved = reserved_levels,
+    .options = &fake_options_shape,
+    .check = check_options,
+};
+
 /* ---- For tests ---- */
 
 void fake_host_open(struct fake_host *fake)
@@ -199,7 +224,10 @@ void fake_host_open(struct fake_host *fake)
     fake->monotonic = 1000000000;
     fake->host = (struct host){
         .context = fake,
-        .counters_topic = "$SYS/broker/rpc",
+        .knows_caller = true,
+        .replies_to_caller = true,
+        .tells_endings = true,
+        .counters_topic = fake_config_host.counters_topic,
         .allocate = allocate,
         .release = release,
         .publish = publish,

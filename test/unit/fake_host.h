@@ -7,6 +7,7 @@
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
 
+#include "config.h"
 #include "host.h"
 
 #include <semaphore.h>
@@ -47,6 +48,14 @@ struct fake_line {
     rpc_log_level level;
     char text[FAKE_TOPIC];
 };
+
+/* The host's own options. */
+struct fake_options {
+    const char *place; /* NULL: not given; "nowhere" is refused */
+};
+
+/* Its part of a configuration: options are named opt_…, and $SYS and $share are reserved. */
+extern const struct config_host fake_config_host;
 
 struct fake_host {
     struct host host; /* to be given to the engine */

@@ -12,29 +12,19 @@
 
 void rig_init(struct rig *rig)
 {
+    char why[OPTIONS_WHY] = "";
     fake_host_open(&rig->host);
     rig->engine = NULL;
     rig->qos = 1;
     rig->impatient = false;
     rig->client = (struct host_client){.id = "tester", .user = "bob", .address = "192.0.2.7", .version = 5};
-    rig->options = (struct engine_options){
-        .prefix = "rpc",
-        .qos = 2,
-        .max_payload = 65536,
-        .max_reply = 65536,
-        .reply_expiry = 60,
-        .response_topic_filter = "#",
-        .guard_events = true,
-        .event_publishers = "",
-        .max_batch = 100,
-        .jsonrpc_methods = "",
-        .duplicate_entries = 10000,
-        .duplicate_bytes = 16777216,
-        .workers = 2,
-        .max_pending = 1024,
-        .timeout = 10000,
-        .timeout_max = 60000,
-    };
+    rig->defaults = config_create(&(struct option_lines){.count = 0}, &fake_config_host,
+                                  &(const rpc_module *const){NULL}, why);
+    ck_assert_msg(rig->defaults, "%s", why);
+    rig->options = rig->defaults->engine;
+    rig->options.slow_call = rig->options.sys_interval = 0;
+    rig->options.duplicate_window = rig->options.redelivery_guard = 0;
+    rig->options.error_rate = 0;
 }
 
 void rig_start(struct rig *rig)
@@ -60,6 +50,8 @@ void rig_close(struct rig *rig)
 {
     ck_assert(engine_destroy(rig->engine, 20 * RIG_SECOND));
     rig->engine = NULL;
+    config_destroy(rig->defaults);
+    rig->defaults = NULL;
     fake_host_close(&rig->host);
 }
 
@@ -99,7 +91,7 @@ static bool gives_a_database(const struct option_line *lines, size_t count)
     return false;
 }
 
-struct settings *rig_settings(const struct option_line *lines, size_t count)
+struct config *rig_config(const struct option_line *lines, size_t count)
 {
     enum { MOST = 8 };
     char why[OPTIONS_WHY] = "";
@@ -109,16 +101,16 @@ struct settings *rig_settings(const struct option_line *lines, size_t count)
         all[i] = lines[i];
     if (!gives_a_database(lines, count))
         all[count++] = (struct option_line){.name = "sensor_db", .value = ":memory:"};
-    struct option_lines read = {all, count};
-    struct settings *settings = settings_create(&read, plugin_modules, why);
-    ck_assert_msg(settings, "%s", why);
-    return settings;
+    struct option_lines read = {.lines = all, .count = count};
+    struct config *config = config_create(&read, &fake_config_host, rpc_modules, why);
+    ck_assert_msg(config, "%s", why);
+    return config;
 }
 
-void rig_add_modules(struct rig *rig, const struct settings *settings)
+void rig_add_modules(struct rig *rig, const struct config *config)
 {
-    for (size_t i = 0; i < settings->module_count; i++)
-        rig_add(rig, settings->modules[i].module, settings->modules[i].options);
+    for (size_t i = 0; i < config->module_count; i++)
+        rig_add(rig, config->modules[i].module, config->modules[i].options);
 }
 
 void rig_settle(struct rig *rig)

@@ -5,13 +5,14 @@
 
 #include "engine.h"
 #include "fake_host.h"
-#include "settings.h"
+#include "config.h"
 
 #define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
 #define RIG_SECOND UINT64_C(1000000000)
 
 struct rig {
     struct fake_host host;
+    struct config *defaults;
     struct engine_options options;
     struct host_client client;
     int qos;        /* of the client's messages */
@@ -19,8 +20,8 @@ struct rig {
     struct engine *engine;
 };
 
-/* Sets what tests may change before rig_start(): documented defaults, but no slow_call, no
- * error_rate, no counters, and the same call may come as often as it likes. */
+/* Sets what tests may change before rig_start(): the options are the defaults of their table, but for
+ * slow_call, error_rate, sys_interval, duplicate_window and redelivery_guard, which are off. */
 void rig_init(struct rig *rig);
 
 void rig_start(struct rig *rig);
@@ -35,14 +36,14 @@ void rig_open(struct rig *rig, const rpc_module *module);
 void rig_close(struct rig *rig);
 
 /*
- * The settings that these lines and the plugin's defaults make, but that sensors are kept in memory unless a
- * line says where; at most eight lines. They must be right. The rest is the caller's, with settings_destroy()
+ * The configuration that these lines and the defaults make, but that sensors are kept in memory unless a
+ * line says where; at most eight lines. They must be right. The rest is the caller's, with config_destroy()
  * at the end.
  */
-struct settings *rig_settings(const struct option_line *lines, size_t count);
+struct config *rig_config(const struct option_line *lines, size_t count);
 
-/* Adds all modules of the settings. */
-void rig_add_modules(struct rig *rig, const struct settings *settings);
+/* Adds all modules of the config. */
+void rig_add_modules(struct rig *rig, const struct config *config);
 
 /* Waits until no call is open. Fails the test if nothing happens for 20 seconds. */
 void rig_settle(struct rig *rig);

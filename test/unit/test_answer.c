@@ -793,7 +793,7 @@ static const size_t limits[] = {64, 65, 100, 1000, 65536};
 
 START_TEST(max_reply_by_response_topic)
 {
-    rig.options.max_reply = limits[_i];
+    rig.options.max_reply = (int32_t)limits[_i];
     lab_start(&rig, &options, return_text);
     result_size = limits[_i];
     const struct fake_message *reply = rig_ask(&rig, "act", "");
@@ -809,7 +809,7 @@ END_TEST
 START_TEST(max_reply_by_request_id)
 {
     static const char around[] = "{\"request_id\":\"1\",\"result\":}";
-    rig.options.max_reply = limits[_i];
+    rig.options.max_reply = (int32_t)limits[_i];
     lab_start(&rig, &options, return_text);
     result_size = limits[_i] - strlen(around);
     rig_tell(&rig, "act", "{\"request_id\":\"1\"}");
@@ -879,7 +879,7 @@ static const struct detail {
 START_TEST(errors_shrink_to_fit)
 {
     const struct detail *row = &details[_i];
-    rig.options.max_reply = row->limit;
+    rig.options.max_reply = (int32_t)row->limit;
     lab_start(&rig, &options, raise_trouble);
     if (row->text) {
         rig_expect(&rig, "act", "", "trouble", row->text);
@@ -901,7 +901,7 @@ START_TEST(wrapped_errors_shrink_to_fit)
 {
     static const char around[] = "{\"request_id\":\"1\",\"error\":}";
     const struct detail *row = &details[_i];
-    rig.options.max_reply = row->limit + strlen(around);
+    rig.options.max_reply = (int32_t)(row->limit + strlen(around));
     lab_start(&rig, &options, raise_trouble);
     rig_tell(&rig, "act", "{\"request_id\":\"1\"}");
     ck_assert_uint_eq(rig.host.replies.count, row->text ? 1 : 0);

@@ -284,13 +284,13 @@ START_TEST(the_last_byte)
         "3}}]}"};
     const int form = _i % 2;
     const size_t size = strlen(texts[form]);
-    rig.options.max_reply = size + 3 - (size_t)_i / 2;
+    rig.options.max_reply = (int32_t)size + 3 - _i / 2;
     lab_start(&rig, &options, NULL);
     rig_send(&rig, "rpc/batch/count", payloads[form], form ? NULL : "r", NULL);
     const struct fake_message *reply = rig_last(&rig.host.replies);
-    ck_assert_uint_le(reply->size, rig.options.max_reply);
+    ck_assert_uint_le(reply->size, (size_t)rig.options.max_reply);
     ck_assert_uint_eq(rig.host.events.count, 3);
-    if (rig.options.max_reply >= size)
+    if ((size_t)rig.options.max_reply >= size)
         ck_assert_str_eq(reply->text, texts[form]);
     else
         ck_assert_str_eq(reply->status, "reply_too_large");

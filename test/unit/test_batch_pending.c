@@ -285,13 +285,13 @@ START_TEST(the_last_byte)
 {
     static const char text[] =
         "{\"request_id\":\"x\",\"result\":[" RESULT(DID(1)) "," RESULT(DID(2)) "," RESULT(DID(3)) "]}";
-    rig.options.max_reply = sizeof text - 1 + 3 - (size_t)_i;
+    rig.options.max_reply = (int32_t)sizeof text - 1 + 3 - _i;
     works_open(&rig);
     works_send(&rig, "rpc/batch/work", "{\"request_id\":\"x\",\"calls\":[{\"n\":1},{\"n\":2},{\"n\":3}]}",
                NULL, NULL);
     rig_wait(&rig, 1);
     ck_assert_uint_eq(rig.host.events.count, 3);
-    ck_assert_uint_le(rig.host.replies.kept[0].size, rig.options.max_reply);
+    ck_assert_uint_le(rig.host.replies.kept[0].size, (size_t)rig.options.max_reply);
     if (_i <= 3)
         works_expect(&rig, 1, "ok", text);
     else

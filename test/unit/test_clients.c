@@ -512,9 +512,34 @@ START_TEST(clients_with_sessions)
 }
 END_TEST
 
+/* ---- Hosts that tell of no endings ---- */
+
+/* A record goes when nothing in it matters, though its client may still be there. */
+START_TEST(records_without_endings)
+{
+    clients.no_endings = true;
+    struct client *client = meet("bound", &contexts[1], 5, false);
+    bind_to(client, 1);
+    bucket_take(&meet("busy", &contexts[2], 5, false)->calls, now, 1, 1, 1);
+    meet("idle", &contexts[3], 5, false);
+    ck_assert(clients_take_queued(&clients, "queued", now));
+    ck_assert_uint_eq(clients.gone_count, 4);
+    clients_expire(&clients, now);
+    ck_assert_uint_eq(clients.gone_count, 3);
+    ck_assert_ptr_eq(meet("bound", &contexts[1], 5, false), client);
+    ck_assert(is_bound(1));
+    meet("bound", &contexts[4], 5, true); /* a new session, on a connection that began after another */
+    ck_assert(!is_bound(1));
+    now += 10 * second;
+    clients_expire(&clients, now);
+    ck_assert_uint_eq(clients.gone_count, 0);
+    ck_assert_ptr_null(clients.by_id);
+}
+END_TEST
+
 UNIT_MAIN("clients", open_table, close_table, {what_a_session_holds, UNIT_ROWS(stories)},
           {stories_leave_nothing, UNIT_ROWS(stories)}, {connections_without_an_address, 0},
           {clients_are_told_apart_by_their_ids, 0}, {calls_that_are_sent_again, UNIT_ROWS(orders)},
           {orders_are_bounded, 0}, {orders_full_of_unfinished_calls, 0},
           {unfinished_calls_of_an_ended_session, 0}, {a_hundred_thousand_clients, 2}, {clients_that_owe, 0},
-          {clients_with_sessions, 0})
+          {clients_with_sessions, 0}, {records_without_endings, 0})

@@ -14,7 +14,7 @@
 
 #include "shape/fields.h"
 #include "modules.h"
-#include "settings.h"
+#include "config.h"
 #include "shape/fields_check.h"
 
 #include <cjson/cJSON.h>
@@ -515,13 +515,13 @@ static void close_walk(void)
 
 START_TEST(modules_conform)
 {
-    struct settings *settings = rig_settings(NULL, 0);
-    ck_assert_ptr_eq(settings->modules[_i].module, plugin_modules[_i]);
-    walk->method = &(const rpc_method){.name = plugin_modules[_i]->name};
-    walk_module(walk, plugin_modules[_i], settings->modules[_i].options);
+    struct config *config = rig_config(NULL, 0);
+    ck_assert_ptr_eq(config->modules[_i].module, rpc_modules[_i]);
+    walk->method = &(const rpc_method){.name = rpc_modules[_i]->name};
+    walk_module(walk, rpc_modules[_i], config->modules[_i].options);
     ck_assert_msg(!walk->faults, "%zu faults, the first: %s", walk->faults, walk->first);
     ck_assert_uint_ge(walk->cases, walk->methods);
-    settings_destroy(settings);
+    config_destroy(config);
 }
 END_TEST
 
@@ -531,8 +531,8 @@ START_TEST(the_modules_are_there)
     static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor", "slow"};
     for (int i = 0; i < UNIT_ROWS(names); i++) {
         int found = 0;
-        for (int j = 0; plugin_modules[j]; j++)
-            found += strcmp(plugin_modules[j]->name, names[i]) == 0;
+        for (int j = 0; rpc_modules[j]; j++)
+            found += strcmp(rpc_modules[j]->name, names[i]) == 0;
         ck_assert_msg(found == 1, "module %s is there %d times", names[i], found);
     }
 }
@@ -659,7 +659,7 @@ END_TEST
 static int count_modules(void)
 {
     int count = 0;
-    while (plugin_modules[count])
+    while (rpc_modules[count])
         count++;
     return count;
 }

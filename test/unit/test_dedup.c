@@ -21,7 +21,7 @@ static void open_rig(void)
 {
     rig_init(&rig);
     rig.client.connection = &contexts[1];
-    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
     rig.options.jsonrpc_methods = "*";
 }
 
@@ -600,7 +600,7 @@ static rpc_status nest_plainly(rpc_call *call, void *state, const void *params, 
 START_TEST(others_run_in_a_full_table)
 {
     rig.options.duplicate_entries = 1;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.redelivery_guard = 10000;
     rig.qos = 2;
     start(nest_plainly);
     rig_send(&rig, "rpc/call/act", "", "outer", NULL);
@@ -682,7 +682,7 @@ END_TEST
 
 static void open_guard(rpc_handler act)
 {
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.redelivery_guard = 10000;
     rig.qos = 2;
     start(act);
 }

@@ -22,8 +22,8 @@ static void open_rig(void)
     works_init(&rig);
     rig.client.connection = &contexts[0];
     rig.options.workers = 1;
-    rig.options.duplicate_window = 60 * RIG_SECOND;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
+    rig.options.redelivery_guard = 10000;
 }
 
 static void close_rig(void)

@@ -85,7 +85,7 @@ START_TEST(discover)
         "{\"topic\":\"rpc/call/get\",\"batchTopic\":\"rpc/batch/get\",\"payload\":\"object\",\"maxQos\":2,"
         "\"readOnly\":false,\"announces\":{\"event\":\"got\",\"topic\":\"rpc/event/got\",\"when\":"
         "\"unanswered\"}}");
-    ck_assert_int_eq(get(get(document, "x-limits"), "maxReply")->valueint, (int)rig.options.max_reply);
+    ck_assert_int_eq(get(get(document, "x-limits"), "maxReply")->valueint, rig.options.max_reply);
     cJSON_Delete(document);
 }
 END_TEST
@@ -94,7 +94,7 @@ static void reopen(bool to_subscribers, const char *open)
 {
     close_lab();
     rig_init(&rig);
-    rig.options.reply_to_subscribers = to_subscribers;
+    rig.options.reply_delivery = to_subscribers ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     rig.options.jsonrpc_methods = open;
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
@@ -200,7 +200,7 @@ START_TEST(what_is_too_large)
 {
     close_lab();
     rig_init(&rig);
-    rig.options.max_reply = 64 + (size_t)_i;
+    rig.options.max_reply = 64 + _i;
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
     ck_assert_str_eq(rig_ask(&rig, "rpc.discover", "")->status, "reply_too_large");
@@ -216,7 +216,7 @@ START_TEST(what_just_fits)
     for (size_t less = 0; less < 2; less++) {
         close_lab();
         rig_init(&rig);
-        rig.options.max_reply = size - less;
+        rig.options.max_reply = (int32_t)(size - less);
         lab_start(&rig, &options, NULL);
         rig_add(&rig, &rpc_module_rpc, NULL);
         ck_assert_str_eq(rig_ask(&rig, "rpc.describe", "{\"method\":\"act\"}")->status,
@@ -284,7 +284,7 @@ START_TEST(what_is_too_large_is_written_once)
     const size_t size = rig_ask(&rig, "rpc.discover", "")->size;
     close_lab();
     rig_init(&rig);
-    rig.options.max_reply = size - 1;
+    rig.options.max_reply = (int32_t)size - 1;
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
     rig_add(&rig, &late, NULL);
@@ -302,7 +302,7 @@ START_TEST(many_of_it_in_a_batch)
     const size_t size = rig_ask(&rig, "rpc.discover", "")->size;
     close_lab();
     rig_init(&rig);
-    rig.options.max_reply = 4 * size;
+    rig.options.max_reply = 4 * (int32_t)size;
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
     rig_send(&rig, "rpc/batch/rpc.discover", "[{},{},1]", RIG_REPLY, NULL);

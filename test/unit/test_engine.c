@@ -48,12 +48,13 @@ static void forward_calls(struct engine_options *changed)
 
 static void forward_unknown(struct engine_options *changed)
 {
-    changed->forward_unknown = true;
+    changed->unknown_methods = UNKNOWN_FORWARD;
 }
 
 static void forward_both(struct engine_options *changed)
 {
-    changed->forward_calls = changed->forward_unknown = true;
+    changed->forward_calls = true;
+    changed->unknown_methods = UNKNOWN_FORWARD;
 }
 
 static void no_guard(struct engine_options *changed)
@@ -347,7 +348,7 @@ static rpc_status take_time(rpc_call *call, void *state, const void *params, voi
 
 START_TEST(slow_calls_are_logged)
 {
-    rig.options.slow_call = 50000000;
+    rig.options.slow_call = 50;
     lab_start(&rig, &options, take_time);
     duration = 50000000;
     rig_expect(&rig, "act", "", "ok", "{}");
@@ -410,7 +411,7 @@ enum { COUNTERS = ENGINE_COUNTERS(COUNT) };
 START_TEST(counters_are_published)
 {
     rig.options.prefix = "prod/rpc";
-    rig.options.sys_interval = 10 * second;
+    rig.options.sys_interval = 10000;
     lab_start(&rig, &options, NULL);
     rig_tell(&rig, "nothing", "");
     engine_tick(rig.engine);
@@ -425,7 +426,7 @@ END_TEST
 
 START_TEST(only_changes_are_published)
 {
-    rig.options.sys_interval = 10 * second;
+    rig.options.sys_interval = 10000;
     lab_start(&rig, &options, NULL);
     engine_tick(rig.engine);
     fake_host_forget(&rig.host);
@@ -458,7 +459,7 @@ END_TEST
 /* A counter that could not be published is tried again. */
 START_TEST(counters_that_were_dropped_are_published_later)
 {
-    rig.options.sys_interval = 10 * second;
+    rig.options.sys_interval = 10000;
     lab_start(&rig, &options, NULL);
     rig.host.no_memory = _i == 0;
     rig.host.drop = _i == 1;

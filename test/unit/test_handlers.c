@@ -5,22 +5,22 @@
 #include "unit.h"
 
 #include "modules.h"
-#include "settings.h"
+#include "config.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static struct rig rig;
-static struct settings *settings;
+static struct config *config;
 
 /* All modules, with room for three sensors. */
 static void open_rig(void)
 {
     const struct option_line line = {.name = "sensor_max_sensors", .value = "3"};
-    settings = rig_settings(&line, 1);
+    config = rig_config(&line, 1);
     rig_init(&rig);
     rig_start(&rig);
-    rig_add_modules(&rig, settings);
+    rig_add_modules(&rig, config);
 }
 
 /* Calls without asking for a reply, and waits for what comes of it. */
@@ -33,7 +33,7 @@ static void tell(const char *method, const char *payload)
 static void close_rig(void)
 {
     rig_close(&rig);
-    settings_destroy(settings);
+    config_destroy(config);
 }
 
 /* ---- ping ---- */
@@ -279,7 +279,7 @@ START_TEST(prefixes_have_their_own_sensors)
     rig_init(&dev);
     dev.options.prefix = "dev/rpc";
     rig_start(&dev);
-    rig_add_modules(&dev, settings);
+    rig_add_modules(&dev, config);
     tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1}");
     rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
     rig_close(&dev);

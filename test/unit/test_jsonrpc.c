@@ -701,7 +701,7 @@ START_TEST(unknown_words_are_refused)
     rig.options.jsonrpc_methods = lists[_i];
     lab_start(&rig, &options, NULL);
     ck_assert(!engine_open_methods(rig.engine, why));
-    ck_assert_ptr_eq(strstr(why, "plugin_opt_jsonrpc_methods: '"), why);
+    ck_assert_ptr_eq(strstr(why, "jsonrpc_methods: '"), why);
     ck_assert_ptr_nonnull(strstr(why, "': it takes names of methods, separated by spaces, or *"));
 }
 END_TEST
@@ -740,7 +740,7 @@ static const struct foreign {
 
 START_TEST(methods_of_others_are_left_to_them)
 {
-    rig.options.forward_unknown = true;
+    rig.options.unknown_methods = UNKNOWN_FORWARD;
     start(NULL);
     ck_assert_int_eq(rig_send(&rig, "rpc/jsonrpc", foreign[_i].payload, "r", NULL), foreign[_i].verdict);
     ck_assert_uint_eq(rig.host.replies.count, foreign[_i].verdict == ENGINE_PASS ? 0 : 1);
@@ -755,7 +755,7 @@ END_TEST
 /* A method that is registered but closed is nobody's here, either. */
 START_TEST(closed_methods_are_left_to_others)
 {
-    rig.options.forward_unknown = true;
+    rig.options.unknown_methods = UNKNOWN_FORWARD;
     rig.options.jsonrpc_methods = "get";
     start(NULL);
     ck_assert_int_eq(rig_send(&rig, "rpc/jsonrpc", REQUEST("1", "count", "[]"), "r", NULL), ENGINE_PASS);
@@ -766,7 +766,7 @@ END_TEST
 /* Tokens and Response Topics of the other server's making are none of our business. */
 START_TEST(routes_of_others_are_theirs)
 {
-    rig.options.forward_unknown = true;
+    rig.options.unknown_methods = UNKNOWN_FORWARD;
     rig.options.response_topic_filter = "ours/#";
     start(NULL);
     ck_assert_int_eq(rig_publish(&rig, "rpc/jsonrpc", REQUEST("\"+\"", "theirs", "[]")), ENGINE_PASS);

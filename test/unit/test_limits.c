@@ -33,8 +33,8 @@ static void start(void)
 
 static void start_limited(uint32_t rate, uint32_t burst)
 {
-    rig.options.rate_limit = rate;
-    rig.options.rate_burst = burst;
+    rig.options.rate_limit = (int32_t)rate;
+    rig.options.rate_burst = (int32_t)burst;
     start();
 }
 
@@ -252,7 +252,7 @@ END_TEST
 /* What comes again is no cheaper, and never told that it was not carried out: it was. */
 START_TEST(repetitions_pay)
 {
-    rig.options.duplicate_window = 60 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
     start_limited(1, 3);
     for (int i = 0; i < 10; i++)
         rig_send(&rig, "rpc/call/count", "", "r", "sixteen-bytes-id");
@@ -317,7 +317,7 @@ END_TEST
 
 static void start_subscribed(void)
 {
-    rig.options.reply_to_subscribers = true;
+    rig.options.reply_delivery = DELIVERY_SUBSCRIBED;
     start();
 }
 
@@ -456,7 +456,7 @@ static const struct guarded {
 START_TEST(nobody_may_publish_there)
 {
     const struct guarded *row = &guarded[_i];
-    rig.options.reply_to_subscribers = row->subscribed;
+    rig.options.reply_delivery = row->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     start();
     ck_assert_int_eq(rig_publish(&rig, row->topic, "{}"), row->verdict);
     ck_assert_int_eq(engine_serves(rig.engine, row->topic), row->verdict == ENGINE_REFUSE);

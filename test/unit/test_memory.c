@@ -13,7 +13,7 @@
 #include "failing_malloc.h"
 #include "modules.h"
 #include "work/pool.h"
-#include "settings.h"
+#include "config.h"
 #include "base/heap.h"
 
 #include <semaphore.h>
@@ -63,7 +63,7 @@ static void sweep(const char *name, enum failing_mode mode, bool (*run)(void))
 
 /* ---- Starting ---- */
 
-static struct settings *read_settings(void)
+static struct config *read_config(void)
 {
     struct option_line lines[] = {
         {.name = "prefix", .value = "prod/rpc dev/rpc  test/rpc "},
@@ -76,58 +76,58 @@ static struct settings *read_settings(void)
         {.name = "probe_label", .value = "word"},
         {.name = "probe_room", .value = "1k"},
     };
-    struct option_lines all = {lines, sizeof lines / sizeof lines[0]};
-    return settings_create(&all, plugin_modules, why);
+    struct option_lines all = {.lines = lines, .count = sizeof lines / sizeof lines[0]};
+    return config_create(&all, &fake_config_host, rpc_modules, why);
 }
 
-static bool create_settings(void)
+static bool create_config(void)
 {
-    struct settings *settings = read_settings();
-    settings_destroy(settings);
-    return explained(settings != NULL);
+    struct config *config = read_config();
+    config_destroy(config);
+    return explained(config != NULL);
 }
 
-static bool refuse_settings(void)
+static bool refuse_config(void)
 {
     struct option_line lines[] = {{.name = "prefix", .value = "a b"},
                                   {.name = "sensor_max_sensors", .value = "0"}};
-    struct option_lines all = {lines, 2};
-    struct settings *settings = settings_create(&all, plugin_modules, why);
-    const bool refused = !settings && why[0];
-    settings_destroy(settings);
+    struct option_lines all = {.lines = lines, .count = 2};
+    struct config *config = config_create(&all, &fake_config_host, rpc_modules, why);
+    const bool refused = !config && why[0];
+    config_destroy(config);
     return refused;
 }
 
-static bool add_modules(struct engine *engine, const struct settings *settings)
+static bool add_modules(struct engine *engine, const struct config *config)
 {
-    for (size_t i = 0; i < settings->module_count; i++) {
-        const struct settings_module *module = &settings->modules[i];
+    for (size_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
         if (!engine_add_module(engine, module->module, module->options, why))
             return false;
     }
     return true;
 }
 
-static bool create_engine_of(const struct settings *settings)
+static bool create_engine_of(const struct config *config)
 {
     struct engine *engine = engine_create(&rig.options, &rig.host.host);
-    const bool worked = !engine || explained(add_modules(engine, settings));
+    const bool worked = !engine || explained(add_modules(engine, config));
     engine_destroy(engine, RIG_SECOND);
     return worked && engine;
 }
 
 static bool create_everything(void)
 {
-    struct settings *settings = read_settings();
-    const bool worked = explained(settings != NULL) && create_engine_of(settings);
-    settings_destroy(settings);
+    struct config *config = read_config();
+    const bool worked = explained(config != NULL) && create_engine_of(config);
+    config_destroy(config);
     return worked;
 }
 
 START_TEST(starting)
 {
     rig_init(&rig);
-    sweep("settings", modes[_i], create_settings);
+    sweep("config", modes[_i], create_config);
     sweep("an engine with all modules", modes[_i], create_everything);
     rig_close(&rig);
 }
@@ -138,7 +138,7 @@ START_TEST(refusing)
 {
     for (size_t n = 0, failed = 1; failed; n++) {
         failing_arm(modes[_i], n);
-        const bool refused = refuse_settings();
+        const bool refused = refuse_config();
         failed = failing_disarm();
         ck_assert(refused);
         expect_nothing_left();
@@ -182,7 +182,7 @@ END_TEST
 
 /* ---- Calls ---- */
 
-static struct settings *settings;
+static struct config *config;
 static struct lab_options lab_options;
 
 static rpc_status raise_trouble(rpc_call *call, void *state, const void *params, void *result)
@@ -198,10 +198,10 @@ static void open_calls(void)
     rig_init(&rig);
     rig.options.max_reply = 20000;
     rig.options.max_payload = 20000;
-    settings = read_settings();
-    ck_assert_msg(settings, "%s", why);
+    config = read_config();
+    ck_assert_msg(config, "%s", why);
     lab_start(&rig, &lab_options, raise_trouble);
-    ck_assert_msg(add_modules(rig.engine, settings), "%s", why);
+    ck_assert_msg(add_modules(rig.engine, config), "%s", why);
     for (int i = 0; i < 5; i++) {
         char payload[64];
         snprintf(payload, sizeof payload, "{\"sensor_id\":\"s%d\",\"value\":%d.5}", i, i);
@@ -213,7 +213,7 @@ static void open_calls(void)
 static void close_calls(void)
 {
     rig_close(&rig);
-    settings_destroy(settings);
+    config_destroy(config);
     expect_nothing_left();
 }
 
@@ -411,7 +411,7 @@ static const struct sending {
     bool reconnects; /* in between */
     bool subscribed; /* reply_delivery */
     bool long_id;    /* of the client: more than a call has room for */
-    uint32_t rate;   /* rate_limit */
+    int32_t rate;    /* rate_limit */
 } sendings[] = {
     /* Ids that do not fit into what an arena has at once. */
     {.topic = "rpc/jsonrpc", .payload = LARGE_IDS, .response_topic = "r", .times = 1},
@@ -511,12 +511,12 @@ static void open_sending(const struct sending *sending)
         rig.client.id = long_id;
     rig.qos = sending->qos;
     rig.options.jsonrpc_methods = "*";
-    rig.options.duplicate_window = 60 * RIG_SECOND;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
+    rig.options.redelivery_guard = 10000;
     rig.options.rate_limit = sending->rate;
     rig.options.rate_burst = 2 * sending->rate;
     rig.options.error_rate = 20;
-    rig.options.reply_to_subscribers = sending->subscribed;
+    rig.options.reply_delivery = sending->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &lab_options, raise_trouble);
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }
@@ -693,7 +693,7 @@ static const struct slow_sending {
     const char *topic, *payload, *response_topic, *correlation;
     int times;
     void (*then)(void);
-    uint32_t max_pending; /* 0: as usual */
+    int32_t max_pending; /* 0: as usual */
 } slow_sendings[] = {
     {.topic = "rpc/call/work", .payload = "{\"n\":1}", .response_topic = "r", .times = 1},
     {.topic = "rpc/call/work", .payload = "{\"n\":1,\"lane\":\"a\"}", .response_topic = "r", .times = 3},
@@ -759,8 +759,8 @@ static const struct slow_sending {
 static void open_slow(const struct slow_sending *sending)
 {
     works_init(&rig);
-    rig.options.duplicate_window = 60 * RIG_SECOND;
-    rig.options.redelivery_guard = 10 * RIG_SECOND;
+    rig.options.duplicate_window = 60000;
+    rig.options.redelivery_guard = 10000;
     rig.options.workers = 1;
     rig.options.max_pending = sending->max_pending ? sending->max_pending : 1024;
     works_open(&rig);
@@ -906,16 +906,16 @@ static void expect_sensor(int number)
 START_TEST(sensors_come_all_the_same)
 {
     const struct option_line line = {.name = "modules", .value = "sensor"};
-    settings = rig_settings(&line, 1);
+    config = rig_config(&line, 1);
     rig_init(&rig);
     rig_start(&rig);
-    rig_add_modules(&rig, settings);
+    rig_add_modules(&rig, config);
     for (int i = 0; i < MANY; i++)
         report_sensor(i, modes[_i]);
     for (int i = 0; i < MANY; i++)
         expect_sensor(i);
     rig_close(&rig);
-    settings_destroy(settings);
+    config_destroy(config);
     expect_nothing_left();
 }
 END_TEST

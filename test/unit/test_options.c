@@ -62,8 +62,8 @@ static void close_fields(void)
 static const struct sample *read_line(const char *owner, const char *name, const char *value)
 {
     struct option_line line = {.name = name, .value = value};
-    struct option_lines lines = {&line, 1};
-    void *out = NULL;
+    struct option_lines lines = {"opt_", &line, 1};
+    const void *out = NULL;
     const bool fine = options_read(owner, &fields, &lines, &arena, &out, why);
     ck_assert(line.used);
     return fine ? out : NULL;
@@ -73,8 +73,8 @@ static const struct sample *read_line(const char *owner, const char *name, const
 
 START_TEST(defaults_stand_in)
 {
-    struct option_lines none = {NULL, 0};
-    void *out;
+    struct option_lines none = {"opt_", NULL, 0};
+    const void *out;
     ck_assert(options_read("", &fields, &none, &arena, &out, why));
     const struct sample *sample = out;
     ck_assert(sample->on);
@@ -220,8 +220,8 @@ START_TEST(refuses_and_tells)
     const struct refused *row = &refused[_i];
     char expected[OPTIONS_WHY];
     ck_assert_ptr_null(read_line("", row->name, row->value));
-    snprintf(expected, sizeof expected, "plugin_opt_%s: '%s' is not accepted, it takes %s", row->name,
-             row->value, row->takes);
+    snprintf(expected, sizeof expected, "opt_%s: '%s' is not accepted, it takes %s", row->name, row->value,
+             row->takes);
     /* What is not printable, or a tab, is not told as it is. */
     if (!strchr(row->value, '\t'))
         ck_assert_str_eq(why, expected);
@@ -251,7 +251,7 @@ START_TEST(hostile_values_are_told_safely)
     value[sizeof value - 1] = '\0';
     ck_assert_ptr_null(read_line("", "note", value));
     ck_assert_uint_lt(strlen(why), OPTIONS_WHY);
-    ck_assert_ptr_nonnull(strstr(why, "plugin_opt_note: 'xxx"));
+    ck_assert_ptr_nonnull(strstr(why, "opt_note: 'xxx"));
     ck_assert_ptr_nonnull(strstr(why, "a string of 1 to 100 characters"));
     ck_assert_ptr_null(read_line("", "note", "a\xFF\x1B"));
     ck_assert_ptr_nonnull(strstr(why, "'a\\xFF\\x1B'"));
@@ -264,10 +264,10 @@ START_TEST(given_twice)
 {
     struct option_line given[] = {
         {.name = "word", .value = "a"}, {.name = "other", .value = "b"}, {.name = "word", .value = "a"}};
-    struct option_lines lines = {given, 3};
-    void *out;
+    struct option_lines lines = {"opt_", given, 3};
+    const void *out;
     ck_assert(!options_read("", &fields, &lines, &arena, &out, why));
-    ck_assert_str_eq(why, "plugin_opt_word: 'a' is not accepted, the option is given twice");
+    ck_assert_str_eq(why, "opt_word: 'a' is not accepted, the option is given twice");
     ck_assert(given[0].used);
     ck_assert(given[2].used);
     ck_assert(!given[1].used);
@@ -281,8 +281,8 @@ START_TEST(owners_have_their_own_lines)
         {.name = "sensorword", .value = "x"},   {.name = "sensor_", .value = "x"},
         {.name = "sensor", .value = "x"},       {.name = "sens_word", .value = "x"},
         {.name = "sensor_word_", .value = "x"}, {.name = "Sensor_word", .value = "x"}};
-    struct option_lines lines = {given, 8};
-    void *out;
+    struct option_lines lines = {"opt_", given, 8};
+    const void *out;
     ck_assert(options_read("sensor", &fields, &lines, &arena, &out, why));
     ck_assert_str_eq(((const struct sample *)out)->word, "owned");
     for (int i = 0; i < 8; i++)
@@ -290,8 +290,7 @@ START_TEST(owners_have_their_own_lines)
     ck_assert(options_read("", &fields, &lines, &arena, &out, why));
     ck_assert_str_eq(((const struct sample *)out)->word, "plain");
     ck_assert_ptr_null(read_line("sensor", "sensor_word", ""));
-    ck_assert_str_eq(why,
-                     "plugin_opt_sensor_word: '' is not accepted, it takes a string of 1 to 8 characters");
+    ck_assert_str_eq(why, "opt_sensor_word: '' is not accepted, it takes a string of 1 to 8 characters");
 }
 END_TEST
 

@@ -25,7 +25,7 @@ static const double start_time = 1700000000;
 
 static char folder[PATH / 2], path[PATH];
 static struct rig rig;
-static struct settings *settings;
+static struct config *config;
 static struct option_line lines[LINES];
 static size_t line_count;
 
@@ -65,21 +65,21 @@ static void start_rig(struct rig *which, const char *prefix)
     which->host.wall = start_time;
     which->options.prefix = prefix;
     rig_start(which);
-    rig_add_modules(which, settings);
+    rig_add_modules(which, config);
     which->host.monotonic++; /* timers are due after their time */
 }
 
 /* With the options so far. */
 static void open_rig(void)
 {
-    settings = rig_settings(lines, line_count);
+    config = rig_config(lines, line_count);
     start_rig(&rig, "rpc");
 }
 
 static void close_rig(void)
 {
     rig_close(&rig);
-    settings_destroy(settings);
+    config_destroy(config);
 }
 
 /* The same again, on what the file has kept. */

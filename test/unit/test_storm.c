@@ -201,18 +201,18 @@ static void start(int number)
     rig_init(&rig);
     random_state = (uint64_t)number;
     rig.options.jsonrpc_methods = number % 3 ? "*" : "act count";
-    rig.options.forward_unknown = number % 5 == 1;
+    rig.options.unknown_methods = number % 5 == 1 ? UNKNOWN_FORWARD : UNKNOWN_REJECT;
     rig.options.bridge_calls = number % 2 == 0;
     rig.options.max_reply = number % 4 == 3 ? 64 : 1000;
     rig.options.max_batch = 2 + number % 3;
-    rig.options.duplicate_window = number % 7 == 6 ? 0 : 20 * RIG_SECOND;
+    rig.options.duplicate_window = number % 7 == 6 ? 0 : 20000;
     rig.options.duplicate_entries = number % 2 ? 3 : 50;
     rig.options.duplicate_bytes = number % 4 == 1 ? 200 : 10000;
-    rig.options.redelivery_guard = number % 7 == 5 ? 0 : 10 * RIG_SECOND;
+    rig.options.redelivery_guard = number % 7 == 5 ? 0 : 10000;
     rig.options.rate_limit = number % 3 == 2 ? 2 : 0;
     rig.options.rate_burst = 4;
     rig.options.error_rate = number % 2 ? 5 : 0;
-    rig.options.reply_to_subscribers = number % 6 == 4;
+    rig.options.reply_delivery = number % 6 == 4 ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &options, act);
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }

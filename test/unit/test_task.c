@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(replies_to_subscribers)
 {
-    rig.options.reply_to_subscribers = true;
+    rig.options.reply_delivery = DELIVERY_SUBSCRIBED;
     works_open(&rig);
     works_send(&rig, "rpc/call/work", "{\"request_id\":\"x\"}", NULL, NULL);
     rig_wait(&rig, 1);
@@ -1141,10 +1141,12 @@ END_TEST
 /* A lane is one of its instance's: that of another prefix has other state. */
 START_TEST(lanes_are_an_instances)
 {
-    struct rig other = rig;
+    struct rig other;
     works_open(&rig);
+    rig_init(&other);
+    other.options.workers = 1;
     other.options.prefix = "dev";
-    fake_host_open(&other.host);
+    other.client = rig.client;
     rig_start(&other);
     rig_add(&other, &works, NULL);
     slots[1].shut = slots[2].shut = true;

@@ -350,7 +350,7 @@ static void beat_slowly(rpc_instance *given, void *state, void *data)
 
 START_TEST(slow_timers_are_told)
 {
-    rig.options.slow_call = RIG_SECOND / 2;
+    rig.options.slow_call = 500;
     open_works();
     timer = rpc_every(instance, 100, beat_slowly, &rig);
     works_pass(&rig, 101);

@@ -4,6 +4,26 @@
 
 #include <stdlib.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAKS_ARE_FOUND
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define LEAKS_ARE_FOUND
+#endif
+
+#ifdef LEAKS_ARE_FOUND
+#include <sanitizer/lsan_interface.h>
+void unit_ignore_leaks(void)
+{
+    __lsan_disable();
+}
+#else
+void unit_ignore_leaks(void)
+{
+}
+#endif
+
 enum { SECONDS = 120 }; /* for one test, sanitizers and a busy machine included */
 
 static void add(TCase *tests, const struct unit_test *test)

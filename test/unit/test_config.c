@@ -1,45 +1,51 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* plugin/settings.c: the plugin's options and those of modules, their defaults, and every reason to refuse.
+/*
+ * core/config.c: the options of engines, of the host and of modules, their defaults, and every reason to
+ * refuse a line.
  */
+#include "fake_host.h"
 #include "unit.h"
 
+#include "config.h"
 #include "modules.h"
-#include "settings.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { LINES = 4 };
 
-static const uint64_t second = 1000000000;
-
-static struct settings *settings;
+static struct config *config;
 static char why[OPTIONS_WHY];
 
-static void close_settings(void)
+static void close_config(void)
 {
-    settings_destroy(settings);
-    settings_destroy(NULL);
+    config_destroy(config);
+    config_destroy(NULL);
 }
 
 /* Names and values in turn, ending with a name that is NULL. */
-static struct settings *create_with(const char *const pairs[2 * LINES], const rpc_module *const *modules)
+static struct config *create_with(const char *const pairs[2 * LINES], const rpc_module *const *modules)
 {
     struct option_line given[LINES];
-    struct option_lines lines = {given, 0};
+    struct option_lines lines = {.lines = given, .count = 0};
     while (lines.count < LINES && pairs[2 * lines.count]) {
         given[lines.count] =
             (struct option_line){.name = pairs[2 * lines.count], .value = pairs[2 * lines.count + 1]};
         lines.count++;
     }
-    settings = settings_create(&lines, modules, why);
-    return settings;
+    config = config_create(&lines, &fake_config_host, modules, why);
+    return config;
 }
 
 static void create(const char *name, const char *value)
 {
     const char *const pairs[2 * LINES] = {name, value};
-    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
+    ck_assert_msg(create_with(pairs, rpc_modules), "%s", why);
+}
+
+static const struct fake_options *host_options(void)
+{
+    return config->host_options;
 }
 
 /* ---- What is accepted ---- */
@@ -48,133 +54,133 @@ static void create(const char *name, const char *value)
 START_TEST(defaults)
 {
     const char *const none[2 * LINES] = {NULL};
-    ck_assert_msg(create_with(none, plugin_modules), "%s", why);
-    ck_assert_uint_eq(settings->prefix_count, 1);
-    ck_assert_str_eq(settings->prefixes[0], "rpc");
-    ck_assert_str_eq(settings->mount_point, "");
-    const struct engine_options *engine = &settings->engine;
+    ck_assert_msg(create_with(none, rpc_modules), "%s", why);
+    ck_assert_uint_eq(config->prefix_count, 1);
+    ck_assert_str_eq(config->prefixes[0], "rpc");
+    ck_assert_ptr_null(host_options()->place);
+    const struct engine_options *engine = &config->engine;
     ck_assert_int_eq(engine->qos, 2);
     ck_assert(!engine->forward_calls);
-    ck_assert(!engine->forward_unknown);
+    ck_assert_int_eq(engine->unknown_methods, UNKNOWN_REJECT);
     ck_assert_str_eq(engine->response_topic_filter, "#");
     ck_assert(engine->guard_events);
-    ck_assert_str_eq(engine->event_publishers, "");
+    ck_assert_ptr_null(engine->event_publishers);
     ck_assert(!engine->bridge_calls);
-    ck_assert_uint_eq(engine->max_payload, 65536);
-    ck_assert_uint_eq(engine->max_reply, 65536);
-    ck_assert_uint_eq(engine->reply_expiry, 60);
-    ck_assert_uint_eq(engine->sys_interval, 10000000000);
-    ck_assert_uint_eq(engine->slow_call, 50000000);
-    ck_assert_uint_eq(engine->workers, 2);
-    ck_assert_uint_eq(engine->max_pending, 1024);
-    ck_assert_uint_eq(engine->timeout, 10000);
-    ck_assert_uint_eq(engine->timeout_max, 60000);
+    ck_assert_int_eq(engine->max_payload, 65536);
+    ck_assert_int_eq(engine->max_reply, 65536);
+    ck_assert_int_eq(engine->reply_expiry, 60);
+    ck_assert_int_eq(engine->sys_interval, 10000);
+    ck_assert_int_eq(engine->slow_call, 50);
+    ck_assert_int_eq(engine->workers, 2);
+    ck_assert_int_eq(engine->max_pending, 1024);
+    ck_assert_int_eq(engine->timeout, 10000);
+    ck_assert_int_eq(engine->timeout_max, 60000);
     ck_assert_int_eq(engine->max_batch, 100);
-    ck_assert_str_eq(engine->jsonrpc_methods, "");
-    ck_assert(!engine->reply_to_subscribers);
-    ck_assert_uint_eq(engine->duplicate_window, 60 * second);
-    ck_assert_uint_eq(engine->duplicate_entries, 10000);
-    ck_assert_uint_eq(engine->duplicate_bytes, 16777216);
-    ck_assert_uint_eq(engine->redelivery_guard, 10 * second);
-    ck_assert_uint_eq(engine->rate_limit, 0);
-    ck_assert_uint_eq(engine->rate_burst, 0);
-    ck_assert_uint_eq(engine->error_rate, 20);
+    ck_assert_ptr_null(engine->jsonrpc_methods);
+    ck_assert_int_eq(engine->reply_delivery, DELIVERY_CLIENT);
+    ck_assert_int_eq(engine->duplicate_window, 60000);
+    ck_assert_int_eq(engine->duplicate_entries, 10000);
+    ck_assert_int_eq(engine->duplicate_bytes, 16777216);
+    ck_assert_int_eq(engine->redelivery_guard, 10000);
+    ck_assert_int_eq(engine->rate_limit, 0);
+    ck_assert_int_eq(engine->rate_burst, 0);
+    ck_assert_int_eq(engine->error_rate, 20);
     size_t count = 0;
-    while (plugin_modules[count])
+    while (rpc_modules[count])
         count++;
-    ck_assert_uint_eq(settings->module_count, count);
+    ck_assert_uint_eq(config->module_count, count);
     for (size_t i = 0; i < count; i++)
-        ck_assert_ptr_eq(settings->modules[i].module, plugin_modules[i]);
+        ck_assert_ptr_eq(config->modules[i].module, rpc_modules[i]);
 }
 END_TEST
 
 START_TEST(each_option_is_read)
 {
     create("qos", "0");
-    ck_assert_int_eq(settings->engine.qos, 0);
-    close_settings();
+    ck_assert_int_eq(config->engine.qos, 0);
+    close_config();
     create("forward_calls", "true");
-    ck_assert(settings->engine.forward_calls);
-    close_settings();
+    ck_assert(config->engine.forward_calls);
+    close_config();
     create("unknown_methods", "forward");
-    ck_assert(settings->engine.forward_unknown);
-    close_settings();
+    ck_assert_int_eq(config->engine.unknown_methods, UNKNOWN_FORWARD);
+    close_config();
     create("response_topic_filter", "reply/+/#");
-    ck_assert_str_eq(settings->engine.response_topic_filter, "reply/+/#");
-    close_settings();
+    ck_assert_str_eq(config->engine.response_topic_filter, "reply/+/#");
+    close_config();
     create("guard_events", "false");
-    ck_assert(!settings->engine.guard_events);
-    close_settings();
+    ck_assert(!config->engine.guard_events);
+    close_config();
     create("event_publishers", "bob  mary ");
-    ck_assert_str_eq(settings->engine.event_publishers, "bob  mary");
-    close_settings();
+    ck_assert_str_eq(config->engine.event_publishers, "bob  mary");
+    close_config();
     create("bridge_calls", "true");
-    ck_assert(settings->engine.bridge_calls);
-    close_settings();
-    create("mount_point", "device/");
-    ck_assert_str_eq(settings->mount_point, "device/");
-    close_settings();
+    ck_assert(config->engine.bridge_calls);
+    close_config();
+    create("place", "here");
+    ck_assert_str_eq(host_options()->place, "here");
+    close_config();
     create("max_payload", "1m");
-    ck_assert_uint_eq(settings->engine.max_payload, 1048576);
-    close_settings();
+    ck_assert_int_eq(config->engine.max_payload, 1048576);
+    close_config();
     create("max_reply", "64");
-    ck_assert_uint_eq(settings->engine.max_reply, 64);
-    close_settings();
+    ck_assert_int_eq(config->engine.max_reply, 64);
+    close_config();
     create("reply_expiry", "2h");
-    ck_assert_uint_eq(settings->engine.reply_expiry, 7200);
-    close_settings();
+    ck_assert_int_eq(config->engine.reply_expiry, 7200);
+    close_config();
     create("sys_interval", "0");
-    ck_assert_uint_eq(settings->engine.sys_interval, 0);
-    close_settings();
+    ck_assert_int_eq(config->engine.sys_interval, 0);
+    close_config();
     create("slow_call", "1s");
-    ck_assert_uint_eq(settings->engine.slow_call, 1000000000);
+    ck_assert_int_eq(config->engine.slow_call, 1000);
 }
 END_TEST
 
 START_TEST(each_limit_is_read)
 {
     create("max_batch", "10000");
-    ck_assert_int_eq(settings->engine.max_batch, 10000);
-    close_settings();
+    ck_assert_int_eq(config->engine.max_batch, 10000);
+    close_config();
     create("jsonrpc_methods", "echo  ping ");
-    ck_assert_str_eq(settings->engine.jsonrpc_methods, "echo  ping");
-    close_settings();
+    ck_assert_str_eq(config->engine.jsonrpc_methods, "echo  ping");
+    close_config();
     create("jsonrpc_methods", "*");
-    ck_assert_str_eq(settings->engine.jsonrpc_methods, "*");
-    close_settings();
+    ck_assert_str_eq(config->engine.jsonrpc_methods, "*");
+    close_config();
     create("reply_delivery", "subscribed");
-    ck_assert(settings->engine.reply_to_subscribers);
-    close_settings();
+    ck_assert_int_eq(config->engine.reply_delivery, DELIVERY_SUBSCRIBED);
+    close_config();
     create("reply_delivery", "client");
-    ck_assert(!settings->engine.reply_to_subscribers);
-    close_settings();
+    ck_assert_int_eq(config->engine.reply_delivery, DELIVERY_CLIENT);
+    close_config();
     create("duplicate_window", "1500ms");
-    ck_assert_uint_eq(settings->engine.duplicate_window, second * 3 / 2);
-    close_settings();
+    ck_assert_int_eq(config->engine.duplicate_window, 1500);
+    close_config();
     create("duplicate_window", "24h");
-    ck_assert_uint_eq(settings->engine.duplicate_window, 86400 * second);
-    close_settings();
+    ck_assert_int_eq(config->engine.duplicate_window, 86400000);
+    close_config();
     create("duplicate_entries", "1");
-    ck_assert_uint_eq(settings->engine.duplicate_entries, 1);
-    close_settings();
+    ck_assert_int_eq(config->engine.duplicate_entries, 1);
+    close_config();
     create("duplicate_bytes", "1024m");
-    ck_assert_uint_eq(settings->engine.duplicate_bytes, 1073741824);
-    close_settings();
+    ck_assert_int_eq(config->engine.duplicate_bytes, 1073741824);
+    close_config();
     create("redelivery_guard", "0");
-    ck_assert_uint_eq(settings->engine.redelivery_guard, 0);
-    close_settings();
+    ck_assert_int_eq(config->engine.redelivery_guard, 0);
+    close_config();
     create("redelivery_guard", "1m");
-    ck_assert_uint_eq(settings->engine.redelivery_guard, 60 * second);
-    close_settings();
+    ck_assert_int_eq(config->engine.redelivery_guard, 60000);
+    close_config();
     create("error_rate", "0");
-    ck_assert_uint_eq(settings->engine.error_rate, 0);
+    ck_assert_int_eq(config->engine.error_rate, 0);
 }
 END_TEST
 
 /* The burst is twice the rate unless it is given, and may be smaller. */
 static const struct rate {
     const char *pairs[2 * LINES];
-    uint32_t limit, burst;
+    int32_t limit, burst;
 } rates[] = {
     {{"rate_limit", "0"}, 0, 0},
     {{"rate_limit", "1"}, 1, 2},
@@ -187,19 +193,19 @@ static const struct rate {
 
 START_TEST(rates_and_bursts)
 {
-    ck_assert_msg(create_with(rates[_i].pairs, plugin_modules), "%s", why);
-    ck_assert_uint_eq(settings->engine.rate_limit, rates[_i].limit);
-    ck_assert_uint_eq(settings->engine.rate_burst, rates[_i].burst);
+    ck_assert_msg(create_with(rates[_i].pairs, rpc_modules), "%s", why);
+    ck_assert_int_eq(config->engine.rate_limit, rates[_i].limit);
+    ck_assert_int_eq(config->engine.rate_burst, rates[_i].burst);
 }
 END_TEST
 
 START_TEST(several_prefixes)
 {
-    create("prefix", " prod/rpc  dev/rpc $mine ");
-    ck_assert_uint_eq(settings->prefix_count, 3);
-    ck_assert_str_eq(settings->prefixes[0], "prod/rpc");
-    ck_assert_str_eq(settings->prefixes[1], "dev/rpc");
-    ck_assert_str_eq(settings->prefixes[2], "$mine");
+    create("prefix", " prod/rpc  dev/rpc $mine $SYSTEM ");
+    ck_assert_uint_eq(config->prefix_count, 4);
+    ck_assert_str_eq(config->prefixes[0], "prod/rpc");
+    ck_assert_str_eq(config->prefixes[1], "dev/rpc");
+    ck_assert_str_eq(config->prefixes[2], "$mine");
 }
 END_TEST
 
@@ -214,25 +220,25 @@ static void make_prefixes(int count)
 
 START_TEST(many_prefixes)
 {
-    make_prefixes(SETTINGS_PREFIXES);
+    make_prefixes(CONFIG_PREFIXES);
     create("prefix", prefixes);
-    ck_assert_uint_eq(settings->prefix_count, SETTINGS_PREFIXES);
-    close_settings();
-    make_prefixes(SETTINGS_PREFIXES + 1);
+    ck_assert_uint_eq(config->prefix_count, CONFIG_PREFIXES);
+    close_config();
+    make_prefixes(CONFIG_PREFIXES + 1);
     const char *const pairs[2 * LINES] = {"prefix", prefixes};
-    ck_assert_ptr_null(create_with(pairs, plugin_modules));
-    ck_assert_str_eq(why, "plugin_opt_prefix: 'p64' is not accepted, there are at most 64 prefixes");
+    ck_assert_ptr_null(create_with(pairs, rpc_modules));
+    ck_assert_str_eq(why, "opt_prefix: 'p64' is not accepted, there are at most 64 prefixes");
 }
 END_TEST
 
 START_TEST(some_modules)
 {
     create("modules", "sensor  ping ");
-    ck_assert_uint_eq(settings->module_count, 2);
-    ck_assert_str_eq(settings->modules[0].module->name, "ping");
-    ck_assert_str_eq(settings->modules[1].module->name, "sensor");
-    ck_assert_ptr_null(settings->modules[0].options);
-    ck_assert_ptr_nonnull(settings->modules[1].options);
+    ck_assert_uint_eq(config->module_count, 2);
+    ck_assert_str_eq(config->modules[0].module->name, "ping");
+    ck_assert_str_eq(config->modules[1].module->name, "sensor");
+    ck_assert_ptr_null(config->modules[0].options);
+    ck_assert_ptr_nonnull(config->modules[1].options);
 }
 END_TEST
 
@@ -240,9 +246,9 @@ END_TEST
 START_TEST(options_of_modules)
 {
     create("sensor_db", "other.db");
-    for (size_t i = 0; i < settings->module_count; i++) {
-        if (strcmp(settings->modules[i].module->name, "sensor") == 0)
-            ck_assert_str_eq(*(const char *const *)settings->modules[i].options, "other.db");
+    for (size_t i = 0; i < config->module_count; i++) {
+        if (strcmp(config->modules[i].module->name, "sensor") == 0)
+            ck_assert_str_eq(*(const char *const *)config->modules[i].options, "other.db");
     }
 }
 END_TEST
@@ -251,8 +257,8 @@ END_TEST
 START_TEST(options_of_modules_that_are_off)
 {
     const char *const pairs[2 * LINES] = {"modules", "ping", "sensor_max_sensors", "12"};
-    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
-    ck_assert_uint_eq(settings->module_count, 1);
+    ck_assert_msg(create_with(pairs, rpc_modules), "%s", why);
+    ck_assert_uint_eq(config->module_count, 1);
 }
 END_TEST
 
@@ -260,17 +266,18 @@ START_TEST(values_may_end_with_blanks)
 {
     const char *const pairs[2 * LINES] = {"qos",          "1 ",      "prefix",    "a b\t",
                                           "guard_events", "false  ", "max_reply", "1k \t"};
-    ck_assert_msg(create_with(pairs, plugin_modules), "%s", why);
-    ck_assert_int_eq(settings->engine.qos, 1);
-    ck_assert_uint_eq(settings->prefix_count, 2);
-    ck_assert_str_eq(settings->prefixes[1], "b");
-    ck_assert_uint_eq(settings->engine.max_reply, 1024);
+    ck_assert_msg(create_with(pairs, rpc_modules), "%s", why);
+    ck_assert_int_eq(config->engine.qos, 1);
+    ck_assert_uint_eq(config->prefix_count, 2);
+    ck_assert_str_eq(config->prefixes[1], "b");
+    ck_assert_int_eq(config->engine.max_reply, 1024);
 }
 END_TEST
 
 /* ---- What is refused ---- */
 
-#define PREFIX "a prefix is a topic of at most 128 bytes without wildcards, empty levels and $SYS"
+#define PREFIX "a prefix is a topic of at most 128 bytes without wildcards and empty levels"
+#define RESERVED "the first level of a prefix must not be "
 #define CLASH "its topics must not be those of another prefix"
 #define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
 #define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
@@ -284,7 +291,9 @@ static const struct refused {
     {{"prefix", "a b/#"}, "prefix", "b/#", PREFIX},
     {{"prefix", "/rpc"}, "prefix", "/rpc", PREFIX},
     {{"prefix", "rpc/"}, "prefix", "rpc/", PREFIX},
-    {{"prefix", "$SYS/rpc"}, "prefix", "$SYS/rpc", PREFIX},
+    {{"prefix", "$SYS/rpc"}, "prefix", "$SYS/rpc", RESERVED "$SYS"},
+    {{"prefix", "$SYS"}, "prefix", "$SYS", RESERVED "$SYS"},
+    {{"prefix", "a $share/b"}, "prefix", "$share/b", RESERVED "$share"},
     {{"prefix", "rpc rpc"}, "prefix", "rpc", CLASH},
     {{"prefix", "rpc rpc/call"}, "prefix", "rpc/call", CLASH},
     {{"prefix", "rpc/event/x a rpc"}, "prefix", "rpc", CLASH},
@@ -302,7 +311,8 @@ static const struct refused {
     {{"response_topic_filter", "a+/b"}, "response_topic_filter", "a+/b", FILTER},
     {{"response_topic_filter", "+a"}, "response_topic_filter", "+a", FILTER},
     {{"response_topic_filter", "a/##"}, "response_topic_filter", "a/##", FILTER},
-    {{"mount_point", "a/#"}, "mount_point", "a/#", "it takes the beginning of a topic, without wildcards"},
+    {{"place", "nowhere"}, "place", "nowhere", "it takes another place"},
+    {{"place", ""}, "place", "", "it takes a string of 1 to 1024 characters"},
     {{"max_payload", "0"},
      "max_payload",
      "0",
@@ -377,8 +387,8 @@ START_TEST(refuses_and_tells)
 {
     const struct refused *row = &refused[_i];
     char expected[OPTIONS_WHY];
-    ck_assert_ptr_null(create_with(row->pairs, plugin_modules));
-    snprintf(expected, sizeof expected, "plugin_opt_%s: '%s' is not accepted, %s", row->option, row->value,
+    ck_assert_ptr_null(create_with(row->pairs, rpc_modules));
+    snprintf(expected, sizeof expected, "opt_%s: '%s' is not accepted, %s", row->option, row->value,
              row->because);
     ck_assert_str_eq(why, expected);
 }
@@ -389,11 +399,11 @@ START_TEST(refuses_other_modules)
 {
     static const char *const lists[] = {"ping pong", "pong"};
     const char *const pairs[2 * LINES] = {"modules", lists[_i]};
-    ck_assert_ptr_null(create_with(pairs, plugin_modules));
-    char expected[OPTIONS_WHY] = "plugin_opt_modules: 'pong' is not accepted, the modules are";
-    for (size_t i = 0; plugin_modules[i]; i++) {
+    ck_assert_ptr_null(create_with(pairs, rpc_modules));
+    char expected[OPTIONS_WHY] = "opt_modules: 'pong' is not accepted, the modules are";
+    for (size_t i = 0; rpc_modules[i]; i++) {
         strcat(expected, " ");
-        strcat(expected, plugin_modules[i]->name);
+        strcat(expected, rpc_modules[i]->name);
     }
     ck_assert_str_eq(why, expected);
 }
@@ -403,7 +413,7 @@ END_TEST
 START_TEST(explanations_are_one_line)
 {
     const struct refused *row = &refused[_i];
-    create_with(row->pairs, plugin_modules);
+    create_with(row->pairs, rpc_modules);
     for (const char *c = why; *c; c++)
         ck_assert(*c >= ' ' && *c <= '~');
 }
@@ -413,7 +423,7 @@ END_TEST
 START_TEST(also_where_a_line_is_given_twice)
 {
     const char *const pairs[2 * LINES] = {"prefix", "a", "prefix", "b\nprinted\x1B[31m"};
-    ck_assert_ptr_null(create_with(pairs, plugin_modules));
+    ck_assert_ptr_null(create_with(pairs, rpc_modules));
     for (const char *c = why; *c; c++)
         ck_assert_msg(*c >= ' ' && *c <= '~', "byte %d", *c);
 }
@@ -451,7 +461,7 @@ static const struct table {
     {{.name = "m"}, NULL},
     {{.name = "m", .options = &broken_shape}, "module m: its options: text needs a .length with a maximum"},
     {{.name = "max", .options = &clashing_shape},
-     "module max: plugin_opt_max_payload is an option of the plugin itself"},
+     "module max: opt_max_payload is an option of the service itself"},
     {{.name = "m", .options = &required_shape}, "module m: "},
     {{.name = "m", .options = &value_shape}, "module m: "},
     {{.name = "m", .options = &bytes_shape}, "module m: "},
@@ -463,7 +473,7 @@ START_TEST(tables_of_modules)
     const char *const none[2 * LINES] = {NULL};
     const rpc_module *const modules[] = {&tables[_i].module, NULL};
     create_with(none, modules);
-    ck_assert_int_eq(settings != NULL, tables[_i].why == NULL);
+    ck_assert_int_eq(config != NULL, tables[_i].why == NULL);
     if (!tables[_i].why)
         return;
     ck_assert_msg(strstr(why, tables[_i].why), "%s", why);
@@ -475,18 +485,18 @@ END_TEST
 START_TEST(a_fault_behind_others)
 {
     static const rpc_module bad = {.name = "bad", .options = &broken_shape};
-    const rpc_module *const modules[] = {plugin_modules[3], plugin_modules[4], &bad, NULL};
+    const rpc_module *const modules[] = {rpc_modules[3], rpc_modules[4], &bad, NULL};
     const char *const pairs[2 * LINES] = {"prefix", "a b c"};
     ck_assert_ptr_null(create_with(pairs, modules));
     ck_assert_str_eq(why, "module bad: its options: text needs a .length with a maximum");
 }
 END_TEST
 
-/* The plugin's own table is as right as it wants others to be, and every option has its words. */
+/* The table of the engines is as right as it wants others to be, and every option has its words. */
 START_TEST(the_own_table)
 {
-    for (size_t i = 0; i < settings_shape.count; i++) {
-        const rpc_field *field = &settings_shape.fields[i];
+    for (size_t i = 0; i < config_engine_shape.count; i++) {
+        const rpc_field *field = &config_engine_shape.fields[i];
         char words[FIELDS_WHY];
         ck_assert_msg(field->doc && *field->doc, "%s has no line of documentation", field->member);
         ck_assert_msg(fields_may_miss(field), "%s has no default", field->member);
@@ -495,7 +505,7 @@ START_TEST(the_own_table)
 }
 END_TEST
 
-UNIT_MAIN("settings", NULL, close_settings, {defaults, 0}, {each_option_is_read, 0}, {each_limit_is_read, 0},
+UNIT_MAIN("config", NULL, close_config, {defaults, 0}, {each_option_is_read, 0}, {each_limit_is_read, 0},
           {rates_and_bursts, UNIT_ROWS(rates)}, {several_prefixes, 0}, {many_prefixes, 0}, {some_modules, 0},
           {options_of_modules, 0}, {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
           {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The configuration of a service: see config.h. The table of an engine's options is the only list of them. */
+#include "config.h"
+
+#include "base/text.h"
+#include "call/topic.h"
+#include "shape/fields_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- The options of an engine ---- */
+
+static const char *const unknown_methods[] = {"reject", "forward", NULL};
+
+static const char *const deliveries[] = {"client", "subscribed", NULL};
+
+static const rpc_field config_fields[] = {
+    RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
+               .default_json = "\"rpc\"", .length = {1, 4096}),
+    RPC_INT32(struct engine_options, qos, .doc = "highest QoS of replies, and the QoS of events",
+              .default_json = "2", .range = {0, 2}),
+    RPC_STRING(struct engine_options, modules,
+               .doc = "names of the handler modules to start; without it, all", .optional = true,
+               .length = {1, 4096}),
+    RPC_BOOL(struct engine_options, forward_calls,
+             .doc = "deliver calls to subscribers of the call topics as well", .default_json = "false"),
+    RPC_CHOICE(struct engine_options, unknown_methods,
+               .doc = "what becomes of calls of methods that no module registered: answered with an error, "
+                      "or left to other "
+                      "servers",
+               .choices = unknown_methods, .default_json = "\"reject\""),
+    RPC_STRING(struct engine_options, response_topic_filter,
+               .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
+               .length = {1, 1024}),
+    RPC_BOOL(struct engine_options, guard_events, .doc = "refuse events that clients publish",
+             .default_json = "true"),
+    RPC_STRING(struct engine_options, event_publishers,
+               .doc = "user names whose clients may publish events, separated by spaces; without it, none",
+               .optional = true, .length = {1, 4096}),
+    RPC_BOOL(struct engine_options, bridge_calls,
+             .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
+             .default_json = "false"),
+    RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
+              .default_json = "65536", .range = {1, 16777216}),
+    RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
+              .unit = "bytes", .default_json = "65536", .range = {64, 16777216}),
+    RPC_INT32(struct engine_options, reply_expiry,
+              .doc = "Message Expiry Interval of replies; 0: they never expire", .unit = "s",
+              .default_json = "60", .range = {0, 86400}),
+    RPC_CHOICE(
+        struct engine_options, reply_delivery,
+        .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
+               "that "
+               "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
+        .choices = deliveries, .default_json = "\"client\""),
+    RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
+              .default_json = "100", .range = {1, 10000}),
+    RPC_STRING(struct engine_options, jsonrpc_methods,
+               .doc =
+                   "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, "
+                   "none",
+               .optional = true, .length = {1, 65535}),
+    RPC_INT64(struct engine_options, duplicate_window,
+              .doc =
+                  "how long the reply to a call with an identity is cached, so that the same call is not run "
+                  "again; 0: not at all",
+              .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
+    RPC_INT32(struct engine_options, duplicate_entries,
+              .doc = "largest number of calls whose replies are cached", .default_json = "10000",
+              .range = {1, 10000000}),
+    RPC_INT32(struct engine_options, duplicate_bytes,
+              .doc = "largest memory of the cached replies; a larger reply is not cached", .unit = "bytes",
+              .default_json = "16777216", .range = {1, 1073741824}),
+    RPC_INT64(
+        struct engine_options, redelivery_guard,
+        .doc =
+            "a QoS 2 call without an identity is not run again when the client's session sends it again, if "
+            "it was made at most so long before the end of the connection; 0: it is run again",
+        .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
+    RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
+              .default_json = "0", .range = {0, 1000000}),
+    RPC_INT32(struct engine_options, rate_burst,
+              .doc = "calls at once for each client; without it, twice rate_limit", .optional = true,
+              .range = {1, 2000000}, .flag = RPC_FLAG(struct engine_options, has_rate_burst)),
+    RPC_INT32(struct engine_options, error_rate,
+              .doc = "announced errors a second, of all clients together; 0: no limit", .default_json = "20",
+              .range = {0, 1000000}),
+    RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
+              .default_json = "2", .range = {1, 256}),
+    RPC_INT32(struct engine_options, max_pending,
+              .doc = "largest number of pending calls: those that wait for a worker or for their module",
+              .default_json = "1024", .range = {1, 100000}),
+    RPC_INT32(struct engine_options, timeout,
+              .doc = "deadline of a call that takes time, unless its method or its caller sets another",
+              .unit = "ms", .default_json = "10000", .range = {1, 86400000}),
+    RPC_INT32(struct engine_options, timeout_max,
+              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
+              .unit = "ms", .default_json = "60000", .range = {1, 86400000}),
+    RPC_INT64(struct engine_options, sys_interval,
+              .doc = "time between two publications of the counters; 0: none", .unit = "ms",
+              .default_json = "10000", .range = {0, 86400000}),
+    RPC_INT64(struct engine_options, slow_call,
+              .doc = "a handler that takes longer than this is logged; 0: no handler is logged", .unit = "ms",
+              .default_json = "50", .range = {0, 3600000}),
+};
+
+const rpc_shape config_engine_shape = RPC_OBJECT_SHAPE(struct engine_options, config_fields);
+
+/* ---- Reading ---- */
+
+/* One reading of a configuration: its result, the lines, and where to say what is wrong. */
+struct reading {
+    struct config *config;
+    struct option_lines *lines;
+    char *why;
+};
+
+static bool reading_no_memory(const struct reading *reading)
+{
+    snprintf(reading->why, OPTIONS_WHY, "no memory for the options");
+    return false;
+}
+
+static bool reading_refuse(const struct reading *reading, const char *name, const char *value,
+                           const char *accepted)
+{
+    return options_refuse(reading->lines, name, value, accepted, reading->why);
+}
+
+/* Copies the next word of a list into the arena and moves *list behind it. NULL: the list has ended. */
+static char *reading_next_word(const struct reading *reading, const char **list, bool *failed)
+{
+    const char *start = *list + strspn(*list, " ");
+    const size_t length = strcspn(start, " ");
+    *list = start + length;
+    if (!length)
+        return NULL;
+    char *word = arena_copy(&reading->config->arena, start, length);
+    *failed = !word;
+    return word;
+}
+
+/* ---- Prefixes ---- */
+
+/* The reserved level with which the prefix begins; NULL: it begins with none. */
+static const char *config_reserved_level(const struct config_host *host, const char *prefix)
+{
+    const size_t length = strcspn(prefix, "/");
+    for (const char *const *level = host->reserved; *level; level++) {
+        if (strlen(*level) == length && strncmp(prefix, *level, length) == 0)
+            return *level;
+    }
+    return NULL;
+}
+
+static bool config_add_prefix(const struct reading *reading, const char *prefix)
+{
+    struct config *config = reading->config;
+    const char *reserved = config_reserved_level(config->host, prefix);
+    char accepted[96];
+    if (!topic_is_prefix(prefix))
+        return reading_refuse(reading, "prefix", prefix,
+                              "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
+    if (reserved) {
+        snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", reserved);
+        return reading_refuse(reading, "prefix", prefix, accepted);
+    }
+    if (config->prefix_count == CONFIG_PREFIXES)
+        return reading_refuse(reading, "prefix", prefix, "there are at most 64 prefixes");
+    for (size_t i = 0; i < config->prefix_count; i++) {
+        if (topic_prefixes_clash(config->prefixes[i], prefix))
+            return reading_refuse(reading, "prefix", prefix,
+                                  "its topics must not be those of another prefix");
+    }
+    config->prefixes[config->prefix_count++] = prefix;
+    return true;
+}
+
+static bool config_read_prefixes(const struct reading *reading)
+{
+    struct config *config = reading->config;
+    const char *list = config->engine.prefix;
+    const char *prefix;
+    bool failed = false;
+    while ((prefix = reading_next_word(reading, &list, &failed)) && !failed) {
+        if (!config_add_prefix(reading, prefix))
+            return false;
+    }
+    if (failed)
+        return reading_no_memory(reading);
+    if (!config->prefix_count)
+        return reading_refuse(reading, "prefix", list, "it takes at least one prefix");
+    config->engine.prefix = config->prefixes[0];
+    return true;
+}
+
+/* ---- Modules ---- */
+
+static bool config_refuse_module(const struct reading *reading, const char *name,
+                                 const rpc_module *const *modules)
+{
+    char accepted[256] = "the modules are";
+    for (; *modules; modules++) {
+        const size_t used = strlen(accepted);
+        snprintf(accepted + used, sizeof accepted - used, " %s", (*modules)->name);
+    }
+    return reading_refuse(reading, "modules", name, accepted);
+}
+
+/* Every name of the list must be that of a module. */
+static bool config_check_wanted(const struct reading *reading, const rpc_module *const *modules)
+{
+    const char *list = reading->config->engine.modules;
+    const char *name;
+    bool failed = false;
+    while (list && (name = reading_next_word(reading, &list, &failed))) {
+        const rpc_module *const *module = modules;
+        while (*module && strcmp((*module)->name, name) != 0)
+            module++;
+        if (!*module)
+            return config_refuse_module(reading, name, modules);
+    }
+    return !failed || reading_no_memory(reading);
+}
+
+static bool shape_has_field(const rpc_shape *shape, const char *name)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        if (strcmp(fields_name(&shape->fields[i]), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A module "max" with an option "payload" would take the lines of the engine's option max_payload. */
+static bool config_check_names(const struct reading *reading, const rpc_module *module)
+{
+    for (size_t i = 0; module->options && i < module->options->count; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
+        if (!shape_has_field(&config_engine_shape, name) &&
+            !shape_has_field(reading->config->host->options, name))
+            continue;
+        snprintf(reading->why, OPTIONS_WHY, "module %s: %s%s is an option of the service itself",
+                 module->name, reading->lines->prefix, name);
+        return false;
+    }
+    return true;
+}
+
+static bool config_wrong_table(const struct reading *reading, const rpc_module *module, const char *what)
+{
+    snprintf(reading->why, OPTIONS_WHY, "module %s: its options: %s", module->name, what);
+    return false;
+}
+
+static bool config_read_module(const struct reading *reading, const rpc_module *module,
+                               struct config_module *out)
+{
+    char wrong[FIELDS_WHY];
+    *out = (struct config_module){.module = module};
+    const char *unfit = module->options ? options_check_shape(module->options) : NULL;
+    if (unfit)
+        return config_wrong_table(reading, module, unfit);
+    const rpc_status status = fields_init(&out->fields, module->options, wrong);
+    if (status != RPC_OK)
+        return status == RPC_INVALID_PARAMS ? config_wrong_table(reading, module, wrong)
+                                            : reading_no_memory(reading);
+    if (!module->options)
+        return true;
+    return config_check_names(reading, module) &&
+           options_read(module->name, &out->fields, reading->lines, &reading->config->arena, &out->options,
+                        reading->why);
+}
+
+/* The options of modules that are not started are read as well: that a module is switched off is no reason to
+   refuse its lines. */
+static bool config_read_modules(const struct reading *reading, const rpc_module *const *modules)
+{
+    struct config *config = reading->config;
+    size_t count = 0;
+    while (modules[count])
+        count++;
+    config->modules = arena_alloc(&config->arena, (count + 1) * sizeof *config->modules);
+    if (!config->modules)
+        return reading_no_memory(reading);
+    if (!config_check_wanted(reading, modules))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct config_module *module = &config->modules[config->module_count];
+        const bool fine = config_read_module(reading, modules[i], module);
+        if (fine && config->engine.modules && !text_has_word(config->engine.modules, modules[i]->name)) {
+            fields_fini(&module->fields);
+            continue;
+        }
+        config->module_count++;
+        if (!fine)
+            return false;
+    }
+    return true;
+}
+
+/* ---- All together ---- */
+
+static bool config_read_own(const struct reading *reading, const rpc_shape *shape, struct fields *fields,
+                            const void **out)
+{
+    char wrong[FIELDS_WHY];
+    if (fields_init(fields, shape, wrong) != RPC_OK)
+        return reading_no_memory(reading);
+    return options_read("", fields, reading->lines, &reading->config->arena, out, reading->why);
+}
+
+/* Checks what no row can say, and sets the default that depends on another option. */
+static bool config_complete(const struct reading *reading)
+{
+    struct engine_options *options = &reading->config->engine;
+    char burst[16];
+    snprintf(burst, sizeof burst, "%d", (int)options->rate_burst);
+    if (!topic_is_filter(options->response_topic_filter))
+        return reading_refuse(reading, "response_topic_filter", options->response_topic_filter,
+                              "it takes a topic filter, in which + is a whole level and # the last one");
+    if (options->has_rate_burst && !options->rate_limit)
+        return reading_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
+    if (!options->has_rate_burst)
+        options->rate_burst = 2 * options->rate_limit;
+    return true;
+}
+
+static bool config_check_unused(const struct reading *reading)
+{
+    for (size_t i = 0; i < reading->lines->count; i++) {
+        const struct option_line *line = &reading->lines->lines[i];
+        if (!line->used)
+            return reading_refuse(reading, line->name, line->value,
+                                  "there is no such option; the manual lists them in docs/reference.md");
+    }
+    return true;
+}
+
+static bool config_read(const struct reading *reading, const rpc_module *const *modules)
+{
+    struct config *config = reading->config;
+    const void *engine = NULL;
+    if (!config_read_own(reading, &config_engine_shape, &config->engine_fields, &engine) ||
+        !config_read_own(reading, config->host->options, &config->host_fields, &config->host_options))
+        return false;
+    config->engine = *(const struct engine_options *)engine;
+    return config_complete(reading) &&
+           config->host->check(config->host_options, reading->lines, reading->why) &&
+           config_read_prefixes(reading) && config_read_modules(reading, modules) &&
+           config_check_unused(reading);
+}
+
+struct config *config_create(struct option_lines *lines, const struct config_host *host,
+                             const rpc_module *const *modules, char why[OPTIONS_WHY])
+{
+    struct config *config = calloc(1, sizeof *config);
+    const struct reading reading = {config, lines, why};
+    if (!config) {
+        reading_no_memory(&reading);
+        return NULL;
+    }
+    lines->prefix = host->option_prefix;
+    config->host = host;
+    arena_init(&config->arena);
+    if (config_read(&reading, modules))
+        return config;
+    config_destroy(config);
+    return NULL;
+}
+
+void config_destroy(struct config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < config->module_count; i++)
+        fields_fini(&config->modules[i].fields);
+    fields_fini(&config->engine_fields);
+    fields_fini(&config->host_fields);
+    arena_fini(&config->arena);
+    free(config);
+}

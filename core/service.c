@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The engines of one configuration: see service.h. */
+#include "service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct service {
+    const struct config *config;
+    struct host host;
+    struct engine *engines[CONFIG_PREFIXES];
+    size_t count;
+};
+
+struct service *service_create(const struct config *config, const struct host *host)
+{
+    struct service *service = calloc(1, sizeof *service);
+    if (!service)
+        return NULL;
+    service->config = config;
+    service->host = *host;
+    return service;
+}
+
+void service_destroy(struct service *service)
+{
+    free(service);
+}
+
+/* Starts the engine of one prefix. It is the service's from the moment it is made, so that a stop ends it. */
+static bool service_start_engine(struct service *service, const char *prefix, char why[SERVICE_WHY])
+{
+    const struct config *config = service->config;
+    struct engine_options options = config->engine;
+    char wrong[ENGINE_WHY];
+    options.prefix = prefix;
+    struct engine *engine = engine_create(&options, &service->host);
+    if (!engine) {
+        snprintf(why, SERVICE_WHY, "no memory for an engine");
+        return false;
+    }
+    service->engines[service->count++] = engine;
+    for (size_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
+        if (!engine_add_module(engine, module->module, module->options, wrong)) {
+            snprintf(why, SERVICE_WHY, "%s", wrong);
+            return false;
+        }
+    }
+    if (engine_open_methods(engine, wrong))
+        return true;
+    snprintf(why, SERVICE_WHY, "%s%s", config->host->option_prefix, wrong);
+    return false;
+}
+
+bool service_start(struct service *service, char why[SERVICE_WHY])
+{
+    for (size_t i = 0; i < service->config->prefix_count; i++) {
+        if (!service_start_engine(service, service->config->prefixes[i], why))
+            return false;
+    }
+    return true;
+}
+
+/* All engines are stopped before the first one is destroyed, so that their work ends at the same time. */
+bool service_stop(struct service *service, uint64_t patience)
+{
+    const struct host *host = &service->host;
+    const uint64_t until = host->monotonic_clock(host->context) + patience;
+    bool ended = true;
+    for (size_t i = 0; i < service->count; i++)
+        engine_stop(service->engines[i]);
+    for (size_t i = 0; i < service->count; i++) {
+        const uint64_t now = host->monotonic_clock(host->context);
+        ended = engine_destroy(service->engines[i], now < until ? until - now : 0) && ended;
+    }
+    service->count = 0;
+    return ended;
+}
+
+struct engine *service_find(const struct service *service, const char *topic)
+{
+    for (size_t i = 0; i < service->count; i++) {
+        if (engine_serves(service->engines[i], topic))
+            return service->engines[i];
+    }
+    return NULL;
+}
+
+void service_tick(struct service *service)
+{
+    for (size_t i = 0; i < service->count; i++)
+        engine_tick(service->engines[i]);
+}
+
+uint64_t service_due(const struct service *service)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < service->count; i++) {
+        const uint64_t due = engine_due(service->engines[i]);
+        first = due < first ? due : first;
+    }
+    return first;
+}
+
+void service_client_ended(struct service *service, const struct host_ending *ending)
+{
+    for (size_t i = 0; i < service->count; i++)
+        engine_client_ended(service->engines[i], ending);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * The service that a host offers: the engines of one configuration, one for each prefix. A host needs
+ * config.h, this, engine_receive() of engine.h, and the functions of host.h that it implements.
+ *
+ * Threads: the host's thread alone, on which all engines and handlers run.
+ *
+ * Ownership: a service owns its engines and borrows the configuration, which must outlive it; where
+ * service_stop() returns false, the configuration must never be destroyed. The host's functions are copied.
+ *
+ * Failure: service_create() returns NULL without memory. service_start() returns false and says why in one
+ * line.
+ */
+#ifndef CORE_SERVICE_H
+#define CORE_SERVICE_H
+
+#include "config.h"
+#include "engine.h"
+
+enum { SERVICE_WHY = ENGINE_WHY + 32 };
+
+struct service;
+
+/* Makes a service without engines. The caller destroys it with service_destroy(). */
+struct service *service_create(const struct config *config, const struct host *host);
+
+/* Frees a service that was never started or has been stopped. Accepts NULL. */
+void service_destroy(struct service *service);
+
+/*
+ * Starts the engines of all prefixes, each with all modules. Returns false if one of them does not start; the
+ * ones before it run then, until service_stop().
+ */
+bool service_start(struct service *service, char why[SERVICE_WHY]);
+
+/*
+ * Stops and destroys all engines: nothing is sent any more, pending calls are cancelled. It waits at most
+ * `patience` nanoseconds for work that runs. Returns true: no thread is left; false: some work has not
+ * returned, and its threads go on with what they use; their code must never be unloaded.
+ */
+bool service_stop(struct service *service, uint64_t patience);
+
+/* The engine that a message to this topic is for, a cheap question to ask of every message. NULL: there is
+   none. */
+struct engine *service_find(const struct service *service, const char *topic);
+
+/* Calls engine_tick() of all engines. */
+void service_tick(struct service *service);
+
+/* The earliest engine_due() of all engines. UINT64_MAX: at no certain time. */
+uint64_t service_due(const struct service *service);
+
+/* Calls engine_client_ended() of all engines. */
+void service_client_ended(struct service *service, const struct host_ending *ending);
+
+#endif

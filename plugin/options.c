@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The broker's part of the configuration: see options.h. */
+#include "options.h"
+
+#include "base/text.h"
+#include "config.h"
+
+static const rpc_field plugin_option_fields[] = {
+    RPC_STRING(struct plugin_options, mount_point,
+               .doc = "the listener's mount_point, for calls of its clients and the replies to them",
+               .optional = true, .length = {1, 1024})};
+
+static const rpc_shape plugin_options_shape = RPC_OBJECT_SHAPE(struct plugin_options, plugin_option_fields);
+
+static const char *const plugin_reserved_levels[] = {"$SYS", "$share", "$queue", "$CONTROL", NULL};
+
+static bool plugin_check_options(const void *options, const struct option_lines *lines, char why[OPTIONS_WHY])
+{
+    const char *mount_point = ((const struct plugin_options *)options)->mount_point;
+    return !mount_point || text_is_topic(mount_point) ||
+           options_refuse(lines, "mount_point", mount_point,
+                          "it takes the beginning of a topic, without wildcards", why);
+}
+
+const struct config_host rpc_host = {
+    .option_prefix = "plugin_opt_",
+    .counters_topic = "$SYS/broker/rpc",
+    .reserved = plugin_reserved_levels,
+    .options = &plugin_options_shape,
+    .check = plugin_check_options,
+};
