@@ -21,14 +21,15 @@ ROOMS = {
     "core/call": CORE,
     "core/describe": CORE,
     "core": CORE,
-    "plugin": CORE,
+    "plugin/compat": [],
+    "plugin": CORE + ["plugin/compat"],
     "docs": CORE,
     "handlers": [],  # a module also includes headers of the folder that has its name
 }
 
 # Foreign headers that only some rooms may include: a pattern, and the rooms.
 FOREIGN = [
-    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin"]),
+    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin", "plugin/compat"]),
     (r"sqlite3\.h", ["handlers/*/"]),
 ]
 
@@ -40,10 +41,15 @@ def room_of(path, root):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core"):
+    for folder in (file.parent, root / "include", root / "core", *room_root(file, root)):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None
+
+
+def room_root(file, root):
+    """plugin/ is on the include path of its own files alone."""
+    return [root / "plugin"] if room_of(file, root).startswith("plugin") else []
 
 
 def is_module_folder(room):
