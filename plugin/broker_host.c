@@ -23,7 +23,7 @@ const char *broker_host_unmount(const struct broker_host *broker_host, const cha
     return *mounted ? topic + length : topic;
 }
 
-static struct host_client read_client(const struct mosquitto *connection, bool mounted)
+static struct host_client broker_host_read_client(const struct mosquitto *connection, bool mounted)
 {
     const char *address = mosquitto_client_address(connection);
     return (struct host_client){
@@ -42,7 +42,7 @@ static struct host_client read_client(const struct mosquitto *connection, bool m
  * Reads the two properties that a reply needs. Of an empty one 2.1.2 returns success without a value,
  * 2.0 an allocated "".
  */
-static void read_properties(struct broker_message *message, const mosquitto_property *properties)
+static void broker_host_read_properties(struct broker_message *message, const mosquitto_property *properties)
 {
     uint16_t size = 0;
     if (mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic, false))
@@ -58,7 +58,7 @@ void broker_message_init(struct broker_message *message, const struct mosquitto_
                          const char *topic, bool mounted)
 {
     memset(message, 0, sizeof *message);
-    message->client = read_client(event->client, mounted);
+    message->client = broker_host_read_client(event->client, mounted);
     message->seen.client = &message->client;
     message->seen.topic = topic;
     message->seen.payload = event->payload ? event->payload : "";
@@ -66,7 +66,7 @@ void broker_message_init(struct broker_message *message, const struct mosquitto_
     message->seen.qos = event->qos;
     message->seen.properties = event->properties;
     if (event->properties)
-        read_properties(message, event->properties);
+        broker_host_read_properties(message, event->properties);
 }
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
@@ -75,16 +75,8 @@ void broker_message_fini(struct broker_message *message, const struct broker_hos
     broker_free_read(&broker_host->broker, message->correlation);
 }
 
-static bool take_value(const char *key, const char *found, const char *name, char *value, size_t size)
-{
-    if (!key || strcmp(key, name) != 0)
-        return false;
-    snprintf(value, size, "%s", found ? found : "");
-    return true;
-}
-
-static bool read_user_property(void *context, const struct host_message *message, const char *name,
-                               char *value, size_t size)
+static bool broker_host_read_user_property(void *context, const struct host_message *message,
+                                           const char *name, char *value, size_t size)
 {
     const struct broker_host *host = context;
     const mosquitto_property *property = message->properties;
@@ -92,7 +84,9 @@ static bool read_user_property(void *context, const struct host_message *message
     for (bool skip = false; property && !taken; skip = true) {
         char *key = NULL, *found = NULL;
         property = mosquitto_property_read_string_pair(property, MQTT_PROP_USER_PROPERTY, &key, &found, skip);
-        taken = property && take_value(key, found, name, value, size);
+        taken = property && key && strcmp(key, name) == 0;
+        if (taken)
+            snprintf(value, size, "%s", found ? found : "");
         broker_free_read(&host->broker, key);
         broker_free_read(&host->broker, found);
     }
@@ -103,9 +97,9 @@ static bool read_user_property(void *context, const struct host_message *message
 
 /*
  * Writes the topic with the mount point before it. Returns topic itself if there is none to write, NULL if
- * there is no memory; release with free_mounted().
+ * there is no memory; else memory of malloc().
  */
-static const char *mounted_topic(const struct broker_host *host, bool mount, const char *topic)
+static const char *broker_host_mounted_topic(const struct broker_host *host, bool mount, const char *topic)
 {
     if (!mount)
         return topic;
@@ -119,14 +113,9 @@ static const char *mounted_topic(const struct broker_host *host, bool mount, con
     return whole;
 }
 
-static void free_mounted(const char *mounted, const char *topic)
-{
-    if (mounted != topic)
-        free((void *)(uintptr_t)mounted);
-}
-
 /* Adds the properties that only an MQTT 5 client sees. */
-static int add_visible_properties(mosquitto_property **properties, const struct host_publication *message)
+static int broker_host_add_visible_properties(mosquitto_property **properties,
+                                              const struct host_publication *message)
 {
     int rc = MOSQ_ERR_SUCCESS;
     if (message->content_type) {
@@ -150,10 +139,10 @@ static int add_visible_properties(mosquitto_property **properties, const struct 
  * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
  * to 2.0.20 book 56 bytes for each property that they never book back.
  */
-static int add_properties(mosquitto_property **properties, const struct host_publication *message)
+static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
 {
     const bool is_v5 = !message->client || message->client->version == 5;
-    int rc = is_v5 ? add_visible_properties(properties, message) : MOSQ_ERR_SUCCESS;
+    int rc = is_v5 ? broker_host_add_visible_properties(properties, message) : MOSQ_ERR_SUCCESS;
     if (rc == MOSQ_ERR_SUCCESS && message->expiry && (is_v5 || message->qos > 0))
         rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
     return rc;
@@ -163,64 +152,59 @@ static int add_properties(mosquitto_property **properties, const struct host_pub
  * A message to subscribers needs no outbox: only clients that have subscribed get it, and the broker frees
  * it. Nor does one to a session without a connection, which nothing can happen to in this round.
  */
-static bool hand_over(struct broker_host *host, const struct host_publication *message, const char *topic,
-                      mosquitto_property *properties)
+static bool broker_host_hand_over(struct broker_host *host, const struct host_publication *message,
+                                  const char *topic, mosquitto_property *properties)
 {
     if (message->to_subscribers || !message->client->connection)
-        return outbox_publish(message->to_subscribers ? NULL : message->client->id, topic, message->payload,
-                              message->size, message->qos, message->retain, properties);
+        return mosquitto_broker_publish(message->to_subscribers ? NULL : message->client->id, topic,
+                                        (int)message->size, message->payload, message->qos, message->retain,
+                                        properties) == MOSQ_ERR_SUCCESS;
     return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
                       message->qos, properties);
 }
 
-/*
- * What is published in a TICK of 2.1, and what goes to a WebSockets client before, leaves a round later than
- * the rest.
+/* A message that is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
  */
-static void see_it_off(struct broker_host *host, const struct host_publication *message)
+static bool broker_host_needs_a_round(const struct broker_host *host, const struct host_publication *message)
 {
     const struct mosquitto *client = message->client ? message->client->connection : NULL;
-    const bool web = client && mosquitto_client_protocol(client) == mp_websockets;
-    if (host->broker.is_2_1 ? host->ticking : web)
-        wake_request(&host->wake);
+    return host->broker.is_2_1 ? host->ticking : client && mosquitto_client_protocol(client) == mp_websockets;
 }
 
-/*
- * What goes to subscribers, caused by a mounted client, is below the mount point in the broker's tree of
- * topics, on every version.
- */
-static bool publish(void *context, const struct host_publication *message)
+/* A message to subscribers that a mounted client has caused goes below the mount point on every version. */
+static bool broker_host_publish(void *context, const struct host_publication *message)
 {
     struct broker_host *host = context;
     mosquitto_property *properties = NULL;
     const bool mount = message->client && message->client->mounted &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
-    const char *topic = mounted_topic(host, mount, message->topic);
-    const bool sent = topic && add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
-                      hand_over(host, message, topic, properties);
-    free_mounted(topic, message->topic);
-    if (sent)
-        see_it_off(host, message);
-    else
+    const char *topic = broker_host_mounted_topic(host, mount, message->topic);
+    const bool sent = topic && broker_host_add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
+                      broker_host_hand_over(host, message, topic, properties);
+    if (topic != message->topic)
+        free((void *)(uintptr_t)topic);
+    if (!sent)
         mosquitto_property_free_all(&properties);
+    else if (broker_host_needs_a_round(host, message))
+        wake_request(&host->wake);
     return sent;
 }
 
 /* ---- The rest ---- */
 
-static void *allocate(void *context, size_t size)
+static void *broker_host_allocate(void *context, size_t size)
 {
     (void)context;
     return mosquitto_malloc(size);
 }
 
-static void release(void *context, void *memory)
+static void broker_host_release(void *context, void *memory)
 {
     (void)context;
     mosquitto_free(memory);
 }
 
-static void write_log(void *context, rpc_log_level level, const char *line)
+static void broker_host_write_log(void *context, rpc_log_level level, const char *line)
 {
     static const int levels[] = {
         [RPC_LOG_DEBUG] = MOSQ_LOG_DEBUG,   [RPC_LOG_INFO] = MOSQ_LOG_INFO,
@@ -231,20 +215,20 @@ static void write_log(void *context, rpc_log_level level, const char *line)
     mosquitto_log_printf(levels[level], "mosquitto-rpc: %s", line);
 }
 
-static void wake(void *context)
+static void broker_host_wake(void *context)
 {
     struct broker_host *host = context;
     wake_request(&host->wake);
 }
 
-static bool topic_matches(void *context, const char *filter, const char *topic)
+static bool broker_host_topic_matches(void *context, const char *filter, const char *topic)
 {
     (void)context;
     bool result = false;
     return mosquitto_topic_matches_sub(filter, topic, &result) == MOSQ_ERR_SUCCESS && result;
 }
 
-static double wall_clock(void *context)
+static double broker_host_wall_clock(void *context)
 {
     (void)context;
     struct timespec now;
@@ -252,17 +236,12 @@ static double wall_clock(void *context)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-uint64_t broker_host_now(void)
+static uint64_t broker_host_monotonic_clock(void *context)
 {
+    (void)context;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t monotonic_clock(void *context)
-{
-    (void)context;
-    return broker_host_now();
 }
 
 struct host broker_host_functions(struct broker_host *broker_host)
@@ -273,14 +252,14 @@ struct host broker_host_functions(struct broker_host *broker_host)
         .replies_to_caller = true,
         .tells_endings = true,
         .counters_topic = rpc_host.counters_topic,
-        .allocate = allocate,
-        .release = release,
-        .publish = publish,
-        .log = write_log,
-        .user_property = read_user_property,
-        .wake = wake,
-        .topic_matches = topic_matches,
-        .wall_clock = wall_clock,
-        .monotonic_clock = monotonic_clock,
+        .allocate = broker_host_allocate,
+        .release = broker_host_release,
+        .publish = broker_host_publish,
+        .log = broker_host_write_log,
+        .user_property = broker_host_read_user_property,
+        .wake = broker_host_wake,
+        .topic_matches = broker_host_topic_matches,
+        .wall_clock = broker_host_wall_clock,
+        .monotonic_clock = broker_host_monotonic_clock,
     };
 }

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The broker as the engines' host (core/host.h): its clients, messages, memory, log and clocks. */
+/*
+ * The broker as the host of a service (core/host.h): its clients, messages, memory, log and clocks.
+ *
+ * Threads: the broker's, except that wake() of struct host may be called on any thread.
+ *
+ * Ownership: a broker_host is embedded in its plugin, which sets broker and mount_point and starts the wake;
+ * it must outlive the service. A broker_message borrows from the event that it was made of.
+ *
+ * Failure: see core/host.h. Of a message whose properties cannot be read for want of memory, they seem to be
+ * missing.
+ */
 #ifndef PLUGIN_BROKER_HOST_H
 #define PLUGIN_BROKER_HOST_H
 
-#include "broker.h"
+#include "compat/broker.h"
+#include "compat/outbox.h"
 #include "host.h"
-#include "outbox.h"
 #include "wake.h"
 
 #include <mosquitto.h>
@@ -19,7 +29,7 @@ struct broker_host {
     bool ticking; /* what is published now may leave only with the round after the next */
 };
 
-/* One message, taken apart for an engine. Borrows from the event; broker_message_fini() frees the rest. */
+/* One message as an engine sees it. */
 struct broker_message {
     struct host_message seen;
     struct host_client client; /* its connection is the broker's own client */
@@ -30,13 +40,10 @@ struct broker_message {
 /* The host functions of this host. */
 struct host broker_host_functions(struct broker_host *broker_host);
 
-/* CLOCK_MONOTONIC, nanoseconds. */
-uint64_t broker_host_now(void);
-
 /* The topic without the mount point, which *mounted tells was there. */
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);
 
-/* Takes a message apart, of a client that has an id. topic and mounted are what broker_host_unmount() gave.
+/* Makes a message of an event whose client has an id. topic and mounted are what broker_host_unmount() gave.
  */
 void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
                          const char *topic, bool mounted);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Prefixes noted in the environment: see claims.h. A list of words, the first is the process's id. */
+/* Claimed prefixes in the environment: see claims.h. A list of words, the first is the process's id. */
 #include "claims.h"
 
 #include "base/text.h"
@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char variable[] = "MOSQUITTO_RPC_PREFIXES";
+static const char claims_variable[] = "MOSQUITTO_RPC_PREFIXES";
 
-/* What this process has noted; NULL: nothing, or the note is inherited from another process. */
-static const char *noted(void)
+/* What this process has claimed; NULL: nothing, or the list is inherited from another process. */
+static const char *claims_list(void)
 {
-    const char *list = getenv(variable);
+    const char *list = getenv(claims_variable);
     return list && strtol(list, NULL, 10) == (long)getpid() ? list : NULL;
 }
 
@@ -22,7 +22,7 @@ bool claims_add(const char *prefix)
 {
     char first[32];
     snprintf(first, sizeof first, "%ld", (long)getpid());
-    const char *list = noted();
+    const char *list = claims_list();
     if (!list)
         list = first;
     if (text_has_word(strchr(list, ' ') ? strchr(list, ' ') : "", prefix))
@@ -32,13 +32,13 @@ bool claims_add(const char *prefix)
     if (!longer)
         return true;
     snprintf(longer, size, "%s %s", list, prefix);
-    setenv(variable, longer, 1);
+    setenv(claims_variable, longer, 1);
     free(longer);
     return true;
 }
 
 void claims_clear(void)
 {
-    if (noted())
-        unsetenv(variable);
+    if (claims_list())
+        unsetenv(claims_variable);
 }

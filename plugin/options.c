@@ -8,7 +8,12 @@
 static const rpc_field plugin_option_fields[] = {
     RPC_STRING(struct plugin_options, mount_point,
                .doc = "the listener's mount_point, for calls of its clients and the replies to them",
-               .optional = true, .length = {1, 1024})};
+               .optional = true, .length = {1, 1024}),
+    RPC_BOOL(struct plugin_options, safe_point,
+             .doc = "where the broker sends plugins no TICK (before 2.0.15 with `per_listener_settings "
+                    "true`), run what a TICK runs inside the signal that wakes the broker's loop, while the "
+                    "loop waits; false: results of work and deadlines wait there for the next message",
+             .default_json = "true")};
 
 static const rpc_shape plugin_options_shape = RPC_OBJECT_SHAPE(struct plugin_options, plugin_option_fields);
 

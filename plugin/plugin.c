@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The plugin's entry points and the broker's events. One instance serves the prefixes of one `plugin` line;
- * all its state hangs off the user data, so that instances of several listeners live side by side.
+ * The plugin's entry points: registers callbacks, and translates the broker's events for the service. One
+ * instance serves the prefixes of one `plugin` line; all its state hangs off the user data, so that instances
+ * of several listeners live side by side.
  *
- * Nothing here frees what the broker owns, swaps a pointer of an event or answers an event with an error:
+ * No callback frees what the broker owns, swaps a pointer of an event or answers an event with an error:
  * depending on the version each of these leaks, crashes or disconnects the client. A call is consumed by
  * overwriting its topic in place, with one that no client can subscribe to.
  */
@@ -32,72 +33,63 @@ struct plugin {
     struct config *config;
     struct broker_host host;
     struct service *service;
-    bool ticks; /* the broker has sent a TICK */
+    bool ticks;           /* the broker has sent a TICK */
+    bool goes_round;      /* it has sent a message: its loop has begun to go round */
+    bool uses_safe_point; /* which has been logged */
 };
 
 /* ---- Messages ---- */
 
 /*
- * Takes the message out of circulation. The topic's memory holds strlen + 1 bytes, and this one is never
- * longer than what it replaces: a served topic has at least five.
- * The byte 0x01 is refused in subscriptions, '$' keeps the topic from '#', and it is the same for every copy
- * of a message, by which the broker recognises a QoS 2 message that is sent again.
+ * Takes the message out of circulation. The topic's memory holds strlen + 1 bytes, and the new topic is never
+ * longer than the old one: a served topic has at least five bytes. The byte 0x01 is refused in subscriptions,
+ * '$' keeps the topic from '#', and the topic is the same for every copy of a message, by which the broker
+ * recognises a QoS 2 message that is sent again.
  */
-static void consume(struct mosquitto_evt_message *event)
+static void plugin_consume(struct mosquitto_evt_message *event)
 {
     memcpy(event->topic, "$\x01", sizeof "$\x01");
     event->retain = false;
 }
 
-/*
- * Only an MQTT 5 client at QoS 1 or 2 can be told; for the others a refusal is the same as being consumed,
- * without the risk that some brokers close the connection over it.
- */
-static int refuse(const struct broker_message *message, struct mosquitto_evt_message *event)
-{
-    if (message->seen.qos > 0 && message->client.version == 5)
-        return MOSQ_ERR_ACL_DENIED;
-    consume(event);
-    return MOSQ_ERR_SUCCESS;
-}
-
-/* The engines are called again when the first of them is due: TICK is no clock. */
-static void set_alarm(struct plugin *plugin)
+/* The service is called again when the first of its engines is due: TICK is no clock. */
+static void plugin_set_alarm(struct plugin *plugin)
 {
     wake_at(&plugin->host.wake, service_due(plugin->service));
 }
 
-static int receive(struct plugin *plugin, struct engine *engine, struct mosquitto_evt_message *event,
-                   const char *topic, bool mounted)
+static void plugin_tick(struct plugin *plugin)
 {
-    struct broker_message message;
-    int rc = MOSQ_ERR_SUCCESS;
-    broker_message_init(&message, event, topic, mounted);
-    switch (engine_receive(engine, &message.seen)) {
+    service_tick(plugin->service);
+    plugin_set_alarm(plugin);
+}
+
+/*
+ * A refusal reaches MQTT 5 clients at QoS 1 and 2 only. For the others the message is consumed, which is the
+ * same for them, without the risk that some brokers close the connection.
+ */
+static int plugin_act(struct mosquitto_evt_message *event, const struct broker_message *message,
+                      enum engine_verdict verdict)
+{
+    switch (verdict) {
     case ENGINE_CONSUME:
-        consume(event);
+        plugin_consume(event);
         break;
     case ENGINE_FORWARD:
         event->retain = false;
         break;
     case ENGINE_REFUSE:
-        rc = refuse(&message, event);
+        if (message->seen.qos > 0 && message->client.version == 5)
+            return MOSQ_ERR_ACL_DENIED;
+        plugin_consume(event);
         break;
     case ENGINE_PASS:
         break;
     }
-    broker_message_fini(&message, &plugin->host);
-    set_alarm(plugin);
-    return rc;
+    return MOSQ_ERR_SUCCESS;
 }
 
-static void tick_service(struct plugin *plugin)
-{
-    service_tick(plugin->service);
-    set_alarm(plugin);
-}
-
-static int handle_message(struct plugin *plugin, struct mosquitto_evt_message *event)
+static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *event)
 {
     if (!event->client || !event->topic)
         return MOSQ_ERR_SUCCESS;
@@ -107,31 +99,48 @@ static int handle_message(struct plugin *plugin, struct mosquitto_evt_message *e
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     if (!mosquitto_client_id(event->client)) {
-        consume(
-            event); /* a plugin before this one has thrown the client out: it has no id left to reply to */
+        /* A plugin before this one has closed the connection: there is no id left to reply to. */
+        plugin_consume(event);
         return MOSQ_ERR_SUCCESS;
     }
-    return receive(plugin, engine, event, topic, mounted);
+    struct broker_message message;
+    broker_message_init(&message, event, topic, mounted);
+    const int rc = plugin_act(event, &message, engine_receive(engine, &message.seen));
+    broker_message_fini(&message, &plugin->host);
+    plugin_set_alarm(plugin);
+    return rc;
 }
 
-/* Before 2.0.15 there are no ticks with per_listener_settings; a loop that is too busy to be interrupted in
-   its wait (safepoint.h) brings messages instead. */
-static int on_message(int event_number, void *event_data, void *user_data)
+/* Where the broker sends no TICK, a loop that is too busy to reach the safe point brings messages instead. */
+static int plugin_on_message(int event_number, void *event_data, void *user_data)
 {
     (void)event_number;
     struct plugin *plugin = user_data;
-    const int rc = handle_message(plugin, event_data);
+    const int rc = plugin_receive(plugin, event_data);
+    plugin->goes_round = true;
     if (!plugin->ticks)
-        tick_service(plugin);
+        plugin_tick(plugin);
     return rc;
 }
 
 /* ---- Other events ---- */
 
-/* Where the broker sends no TICK, this is called instead when the loop was woken (wake.h). */
-static void collect(void *context)
+/*
+ * Called at the safe point in place of a TICK. Every broker waits once before its first TICK; only after a
+ * message, which comes between two waits, it is known that there was to be one.
+ */
+static void plugin_collect(void *context)
 {
-    tick_service(context);
+    struct plugin *plugin = context;
+    if (plugin->goes_round && !plugin->uses_safe_point) {
+        plugin->uses_safe_point = true;
+        mosquitto_log_printf(
+            MOSQ_LOG_NOTICE,
+            "mosquitto-rpc: the safe point is in use: this broker sends plugins no TICK, so results "
+            "and deadlines are handled in the signal that wakes its loop; "
+            "plugin_opt_safe_point false switches that off");
+    }
+    plugin_tick(plugin);
 }
 
 /*
@@ -140,14 +149,14 @@ static void collect(void *context)
  * From 2.1 on the tick comes between that moment and the waiting; there the outbox is never open, and what
  * is published needs a round of its own.
  */
-static int on_tick(int event_number, void *event_data, void *user_data)
+static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
     plugin->ticks = true;
     wake_tick(&plugin->host.wake);
     plugin->host.ticking = true;
-    tick_service(plugin);
+    plugin_tick(plugin);
     plugin->host.ticking = false;
     outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
@@ -160,7 +169,7 @@ static int on_tick(int event_number, void *event_data, void *user_data)
  * client at this moment. Brokers before 2.1 give no reason, and mark a client as having asked for a new
  * session when another connection takes it over.
  */
-static enum host_end kind_of_end(const struct plugin *plugin, int event_number, int reason)
+static enum host_end plugin_kind_of_end(const struct plugin *plugin, int event_number, int reason)
 {
     if (!plugin->host.broker.is_2_1)
         return HOST_END_UNKNOWN;
@@ -169,7 +178,7 @@ static enum host_end kind_of_end(const struct plugin *plugin, int event_number, 
     return reason == REASON_TAKEN_OVER ? HOST_END_TAKEN_OVER : HOST_END_SESSION_OVER;
 }
 
-static int on_disconnect(int event_number, void *event_data, void *user_data)
+static int plugin_on_disconnect(int event_number, void *event_data, void *user_data)
 {
     const struct mosquitto_evt_disconnect *event = event_data;
     struct plugin *plugin = user_data;
@@ -179,7 +188,7 @@ static int on_disconnect(int event_number, void *event_data, void *user_data)
     const struct host_ending ending = {
         .id = mosquitto_client_id(event->client),
         .connection = event->client,
-        .kind = kind_of_end(plugin, event_number, event->reason),
+        .kind = plugin_kind_of_end(plugin, event_number, event->reason),
         .in_order = plugin->host.broker.is_2_1 && event->reason == MOSQ_ERR_SUCCESS,
         .clean_start = mosquitto_client_clean_session(event->client),
     };
@@ -189,11 +198,11 @@ static int on_disconnect(int event_number, void *event_data, void *user_data)
     plugin->host.ticking = true;
     service_client_ended(plugin->service, &ending);
     plugin->host.ticking = false;
-    set_alarm(plugin);
+    plugin_set_alarm(plugin);
     return MOSQ_ERR_SUCCESS;
 }
 
-static int on_reload(int event_number, void *event_data, void *user_data)
+static int plugin_on_reload(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     const struct plugin *plugin = user_data;
@@ -208,45 +217,45 @@ struct registration {
     bool may_lack; /* older brokers do not know the event */
 };
 
-static const struct registration registrations[] = {
-    {MOSQ_EVT_MESSAGE, on_message, false},       {MOSQ_EVT_TICK, on_tick, false},
-    {MOSQ_EVT_DISCONNECT, on_disconnect, false}, {EVENT_CLIENT_OFFLINE, on_disconnect, true},
-    {MOSQ_EVT_RELOAD, on_reload, false},
+static const struct registration plugin_registrations[] = {
+    {MOSQ_EVT_MESSAGE, plugin_on_message, false},       {MOSQ_EVT_TICK, plugin_on_tick, false},
+    {MOSQ_EVT_DISCONNECT, plugin_on_disconnect, false}, {EVENT_CLIENT_OFFLINE, plugin_on_disconnect, true},
+    {MOSQ_EVT_RELOAD, plugin_on_reload, false},
 };
 
-enum { REGISTRATIONS = sizeof registrations / sizeof registrations[0] };
+enum { REGISTRATIONS = sizeof plugin_registrations / sizeof plugin_registrations[0] };
 
-static void log_error(const char *text)
+static void plugin_log_error(const char *text)
 {
     mosquitto_log_printf(MOSQ_LOG_ERR, "mosquitto-rpc: %s", text);
 }
 
-static bool register_one(struct plugin *plugin, const struct registration *registration)
+static bool plugin_register_one(struct plugin *plugin, const struct registration *registration)
 {
     const int rc = mosquitto_callback_register(plugin->identifier, registration->event,
                                                registration->callback, NULL, plugin);
     if (rc == MOSQ_ERR_ALREADY_EXISTS)
-        log_error("the plugin is loaded twice; one plugin line serves several prefixes: "
-                  "plugin_opt_prefix first second");
+        plugin_log_error("the plugin is loaded twice; one plugin line serves several prefixes: "
+                         "plugin_opt_prefix first second");
     else if (rc != MOSQ_ERR_SUCCESS && !(registration->may_lack && rc == MOSQ_ERR_NOT_SUPPORTED))
-        log_error("the broker refused a callback");
+        plugin_log_error("the broker refused a callback");
     else
         return true;
     return false;
 }
 
-static void unregister(struct plugin *plugin, size_t count)
+static void plugin_unregister(struct plugin *plugin, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        mosquitto_callback_unregister(plugin->identifier, registrations[i].event, registrations[i].callback,
-                                      NULL);
+        mosquitto_callback_unregister(plugin->identifier, plugin_registrations[i].event,
+                                      plugin_registrations[i].callback, NULL);
 }
 
-static bool register_all(struct plugin *plugin)
+static bool plugin_register_all(struct plugin *plugin)
 {
     for (size_t i = 0; i < REGISTRATIONS; i++) {
-        if (!register_one(plugin, &registrations[i])) {
-            unregister(plugin, i);
+        if (!plugin_register_one(plugin, &plugin_registrations[i])) {
+            plugin_unregister(plugin, i);
             return false;
         }
     }
@@ -255,18 +264,7 @@ static bool register_all(struct plugin *plugin)
 
 /* ---- Beginning and end ---- */
 
-static bool start_service(struct plugin *plugin)
-{
-    char why[SERVICE_WHY] = "no memory for the service";
-    const struct host host = broker_host_functions(&plugin->host);
-    plugin->service = service_create(plugin->config, &host);
-    if (plugin->service && service_start(plugin->service, why))
-        return true;
-    log_error(why);
-    return false;
-}
-
-static bool read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
+static bool plugin_read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
 {
     char why[OPTIONS_WHY] = "no memory for the options";
     struct option_lines lines = {.lines = calloc((size_t)count + 1, sizeof *lines.lines),
@@ -276,19 +274,34 @@ static bool read_config(struct plugin *plugin, const struct mosquitto_opt *optio
     plugin->config = lines.lines ? config_create(&lines, &rpc_host, rpc_modules, why) : NULL;
     free(lines.lines);
     if (!plugin->config) {
-        log_error(why);
+        plugin_log_error(why);
         return false;
     }
-    const struct plugin_options *own = plugin->config->host_options;
-    plugin->host.mount_point = own->mount_point;
     return true;
 }
 
-/* What threads still run must never be unloaded. */
-static void stay_loaded(void)
+/* The wake comes first: engines wake the loop from their first moment on. */
+static bool plugin_start(struct plugin *plugin)
+{
+    char why[SERVICE_WHY] = "no memory for the service";
+    const struct plugin_options *options = plugin->config->host_options;
+    plugin->host.mount_point = options->mount_point;
+    if (!wake_start(&plugin->host.wake, options->safe_point, plugin_collect, plugin))
+        mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
+                                               "with; late results wait for its next round");
+    const struct host host = broker_host_functions(&plugin->host);
+    plugin->service = service_create(plugin->config, &host);
+    if (plugin->service && service_start(plugin->service, why))
+        return plugin_register_all(plugin);
+    plugin_log_error(why);
+    return false;
+}
+
+/* The code of threads that still run must never be unloaded. */
+static void plugin_stay_loaded(void)
 {
     Dl_info own;
-    if (dladdr(registrations, &own))
+    if (dladdr(plugin_registrations, &own))
         (void)dlopen(own.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
 }
 
@@ -296,7 +309,7 @@ static void stay_loaded(void)
  * Accepts a plugin that was not made to the end, except for its callbacks. Work that does not return does not
  * keep the broker from ending: its threads go on with what they use, the configuration included.
  */
-static void destroy(struct plugin *plugin)
+static void plugin_destroy(struct plugin *plugin)
 {
     const bool ended = !plugin->service || service_stop(plugin->service, STOP_PATIENCE);
     service_destroy(plugin->service);
@@ -305,13 +318,12 @@ static void destroy(struct plugin *plugin)
     if (ended)
         config_destroy(plugin->config);
     else
-        stay_loaded();
+        plugin_stay_loaded();
     free(plugin);
 }
 
-/* Two instances on one prefix are right where each belongs to a listener of its own, and a mistake elsewhere.
- */
-static void log_start(const struct plugin *plugin)
+/* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
+static void plugin_log_start(const struct plugin *plugin)
 {
     for (size_t i = 0; i < plugin->config->prefix_count; i++) {
         const char *prefix = plugin->config->prefixes[i];
@@ -348,15 +360,12 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         return MOSQ_ERR_NOMEM;
     plugin->identifier = identifier;
     plugin->host.broker = broker_detect();
-    if (!wake_start(&plugin->host.wake, collect, plugin))
-        mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
-                                               "with; late results wait for its next round");
-    if (!read_config(plugin, options, option_count) || !start_service(plugin) || !register_all(plugin)) {
-        destroy(plugin);
+    if (!plugin_read_config(plugin, options, option_count) || !plugin_start(plugin)) {
+        plugin_destroy(plugin);
         return MOSQ_ERR_INVAL;
     }
-    log_start(plugin);
-    set_alarm(plugin);
+    plugin_log_start(plugin);
+    plugin_set_alarm(plugin);
     *user_data = plugin;
     return MOSQ_ERR_SUCCESS;
 }
@@ -368,8 +377,8 @@ mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int opt
     struct plugin *plugin = user_data;
     if (!plugin)
         return MOSQ_ERR_SUCCESS;
-    unregister(plugin, REGISTRATIONS);
+    plugin_unregister(plugin, REGISTRATIONS);
     claims_clear();
-    destroy(plugin);
+    plugin_destroy(plugin);
     return MOSQ_ERR_SUCCESS;
 }

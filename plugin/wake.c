@@ -23,34 +23,25 @@ enum {
 
 /* ---- Timers ---- */
 
-static struct timespec as_time(uint64_t nanoseconds)
+static struct timespec wake_timespec(uint64_t nanoseconds)
 {
     return (struct timespec){(time_t)(nanoseconds / SECOND), (long)(nanoseconds % SECOND)};
 }
 
-static void start_kicking(struct wake *wake, uint64_t first, uint64_t period)
+/* The first signal and the time between two of them, nanoseconds; 0: no more signals come. */
+static void wake_kick(struct wake *wake, uint64_t first, uint64_t period)
 {
-    const struct itimerspec times = {as_time(period), as_time(first)};
+    const struct itimerspec times = {wake_timespec(period), wake_timespec(first)};
     timer_settime(wake->kick.timer, 0, &times, NULL);
-}
-
-static void stop_kicking(struct wake *wake)
-{
-    start_kicking(wake, 0, 0);
 }
 
 /* ---- Requests ---- */
 
-static bool on_loop(const struct wake *wake)
-{
-    return pthread_equal(pthread_self(), wake->loop);
-}
-
 /*
- * A signal at once, which reaches the loop sooner than the timer's first. There is never more than one on
- * its way: the next one is sent after the loop has run, which takes the signal first.
+ * On another thread: a signal at once, which reaches the loop sooner than the timer's first. There is never
+ * more than one on its way: the next one is sent after the loop has run, which takes the signal first.
  */
-static void kick_now(struct wake *wake)
+static void wake_request_elsewhere(struct wake *wake)
 {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -58,95 +49,89 @@ static void kick_now(struct wake *wake)
     info.si_pid = wake->process;
     info.si_value.sival_ptr = &wake->kick;
     syscall(SYS_rt_tgsigqueueinfo, wake->process, wake->thread, wake->signal, &info);
-}
-
-static void request_elsewhere(struct wake *wake)
-{
-    kick_now(wake);
     if (!atomic_exchange(&wake->armed, true))
-        start_kicking(wake, PERIOD_NS, PERIOD_NS);
+        wake_kick(wake, PERIOD_NS, PERIOD_NS);
 }
 
 /* The loop has to reach its wait before a signal is of use. */
-static void request_on_loop(struct wake *wake)
+static void wake_request_on_loop(struct wake *wake)
 {
     atomic_store(&wake->armed, true);
-    start_kicking(wake, AGAIN_NS, PERIOD_NS);
+    wake_kick(wake, AGAIN_NS, PERIOD_NS);
 }
 
 void wake_request(struct wake *wake)
 {
-    if (!wake->open || atomic_exchange(&wake->requested, true))
+    if (!wake->running || atomic_exchange(&wake->requested, true))
         return;
     atomic_store(&wake->lull, false);
-    if (on_loop(wake))
-        request_on_loop(wake);
+    if (pthread_equal(pthread_self(), wake->loop))
+        wake_request_on_loop(wake);
     else
-        request_elsewhere(wake);
+        wake_request_elsewhere(wake);
 }
 
 /*
- * The time is noted before the timer is set: the handler takes the note away, and a timer that expires at
- * once would else leave one behind of an alarm that is over. If the alarm before this one goes off in
- * between, the note is lost, and all that comes of it is that the timer is set once more.
+ * The time is stored before the timer is set: the handler clears it, and a timer that expires at once would
+ * else leave the time of an alarm that is over. If the alarm before this one goes off in between, the time is
+ * lost, and the timer is set once more than it need be.
  */
 void wake_at(struct wake *wake, uint64_t when)
 {
-    if (!wake->open || when == 0 || when >= atomic_load(&wake->alarm_at))
+    if (!wake->running || when == 0 || when >= atomic_load(&wake->alarm_at))
         return;
     atomic_store(&wake->alarm_at, when);
-    const struct itimerspec times = {{0, 0}, as_time(when)};
+    const struct itimerspec times = {{0, 0}, wake_timespec(when)};
     timer_settime(wake->alarm.timer, TIMER_ABSTIME, &times, NULL);
 }
 
 /* ---- Rounds ---- */
 
-static void disarm(struct wake *wake)
-{
-    atomic_store(&wake->armed, false);
-    stop_kicking(wake);
-    if (atomic_load(&wake->requested))
-        request_on_loop(wake);
-}
-
-static void go_round(struct wake *wake, bool requested)
+static void wake_go_round(struct wake *wake, bool requested)
 {
     const bool patient = atomic_exchange(&wake->signals, 0) >= PATIENCE;
     if (!atomic_load(&wake->armed))
         return;
-    if (!requested && atomic_load(&wake->lull))
-        disarm(wake);
-    else if (requested && patient)
-        start_kicking(wake, AGAIN_NS, PERIOD_NS);
+    if (requested) {
+        if (patient)
+            wake_kick(wake, AGAIN_NS, PERIOD_NS);
+        return;
+    }
+    if (!atomic_load(&wake->lull))
+        return;
+    atomic_store(&wake->armed, false);
+    wake_kick(wake, 0, 0);
+    if (atomic_load(&wake->requested))
+        wake_request_on_loop(wake);
 }
 
 bool wake_tick(struct wake *wake)
 {
-    if (!wake->open)
+    if (!wake->running)
         return false;
     atomic_store(&wake->ticked, true);
     const bool requested = atomic_exchange(&wake->requested, false);
-    go_round(wake, requested);
+    wake_go_round(wake, requested);
     return requested;
 }
 
 /* ---- The signal ---- */
 
-/* The second signal on its way would be one too many: this one has interrupted what there is to interrupt. */
-static void ring(struct wake *wake)
+/* A signal at once would be one too many: this one has interrupted what there is to interrupt. */
+static void wake_ring(struct wake *wake)
 {
     atomic_store(&wake->alarm_at, NO_ALARM);
     atomic_store(&wake->requested, true);
     if (!atomic_exchange(&wake->armed, true))
-        start_kicking(wake, PERIOD_NS, PERIOD_NS);
+        wake_kick(wake, PERIOD_NS, PERIOD_NS);
 }
 
 /*
  * At 128 signals the period becomes 10 ms, at 256 it becomes 20 ms, and so on. Without TICK that they were in
- * vain may also mean that the loop had no need to wait; there they stay frequent enough to meet it in a wait,
- * once it is known to be of the kind that can be met.
+ * vain may also mean that the loop had no need to wait; once the safe point was reached, they stay frequent
+ * enough to reach it again.
  */
-static void slow_down(struct wake *wake)
+static void wake_slow_down(struct wake *wake)
 {
     const unsigned signals = atomic_fetch_add(&wake->signals, 1) + 1;
     if (signals < PATIENCE || (signals & (signals - 1)) || !atomic_load(&wake->armed))
@@ -154,51 +139,47 @@ static void slow_down(struct wake *wake)
     uint64_t period = (uint64_t)PERIOD_NS * signals / 4;
     if (wake->met && !atomic_load(&wake->ticked))
         period = UNTICKED_NS;
-    start_kicking(wake, period, period);
+    wake_kick(wake, period, period);
 }
 
 /*
- * In place of a TICK. Two signals may come in one and the same wait; so that the loop has gone round is only
- * believed of the second in a row that finds nothing requested.
+ * At the safe point, in place of a TICK. Two signals may come in one and the same wait; so the loop counts as
+ * gone round only at the second in a row that finds nothing requested.
  */
-static void meet(struct wake *wake)
+static void wake_meet(struct wake *wake)
 {
     const bool requested = atomic_exchange(&wake->requested, false);
     const bool rest = !requested && wake->resting;
     wake->met = true;
     wake->resting = !requested;
-    go_round(wake, !rest);
+    wake_go_round(wake, !rest);
     wake->collect(wake->context);
 }
 
-static void take_signal(struct wake *wake, const void *context)
-{
-    if (!atomic_load(&wake->ticked) && safepoint_reached(&wake->safepoint, context))
-        meet(wake);
-    else
-        slow_down(wake);
-}
-
 /* Async-signal-safe but for what it does at the safe point. */
-static void handle(int number, siginfo_t *info, void *context)
+static void wake_handle(int number, siginfo_t *info, void *context)
 {
     (void)number;
     const int error = errno;
     struct wake_timer *timer = info->si_value.sival_ptr;
     if (info->si_code == SI_TIMER || (info->si_code == SI_QUEUE && info->si_pid == getpid())) {
-        if (timer == &timer->wake->alarm)
-            ring(timer->wake);
+        struct wake *wake = timer->wake;
+        if (timer == &wake->alarm)
+            wake_ring(wake);
         else if (info->si_code == SI_TIMER)
-            atomic_store(&timer->wake->lull, true);
-        take_signal(timer->wake, context);
+            atomic_store(&wake->lull, true);
+        if (!atomic_load(&wake->ticked) && safepoint_reached(&wake->safepoint, context))
+            wake_meet(wake);
+        else
+            wake_slow_down(wake);
     }
     errno = error;
 }
 
 /* ---- Beginning and end ---- */
 
-/* A real-time signal that nobody uses: the broker owns the lowest from 2.1 on. 0: there is none. */
-static int find_free_signal(void)
+/* A real-time signal that is not in use: the broker owns the lowest from 2.1 on. 0: there is none. */
+static int wake_find_signal(void)
 {
     for (int number = SIGRTMAX; number > SIGRTMIN; number--) {
         struct sigaction now;
@@ -208,7 +189,7 @@ static int find_free_signal(void)
     return 0;
 }
 
-static bool make_timer(struct wake *wake, struct wake_timer *timer)
+static bool wake_make_timer(struct wake *wake, struct wake_timer *timer)
 {
     struct sigevent event;
     memset(&event, 0, sizeof event);
@@ -220,18 +201,18 @@ static bool make_timer(struct wake *wake, struct wake_timer *timer)
     return timer_create(CLOCK_MONOTONIC, &event, &timer->timer) == 0;
 }
 
-static bool make_timers(struct wake *wake)
+static bool wake_make_timers(struct wake *wake)
 {
-    if (!make_timer(wake, &wake->kick))
+    if (!wake_make_timer(wake, &wake->kick))
         return false;
-    if (make_timer(wake, &wake->alarm))
+    if (wake_make_timer(wake, &wake->alarm))
         return true;
     timer_delete(wake->kick.timer);
     return false;
 }
 
 /* Ignoring the signal drops one that is on its way; after that the old disposition cannot kill us. */
-static void restore_signal(const struct wake *wake)
+static void wake_restore_signal(const struct wake *wake)
 {
     struct sigaction ignore;
     memset(&ignore, 0, sizeof ignore);
@@ -240,18 +221,12 @@ static void restore_signal(const struct wake *wake)
     sigaction(wake->signal, &wake->before, NULL);
 }
 
-static bool take_over_signal(struct wake *wake)
+bool wake_start(struct wake *wake, bool safe_point, void (*collect)(void *context), void *context)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = handle;
+    action.sa_sigaction = wake_handle;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
-    wake->signal = find_free_signal();
-    return wake->signal && sigaction(wake->signal, &action, &wake->before) == 0;
-}
-
-bool wake_start(struct wake *wake, void (*collect)(void *context), void *context)
-{
     memset(wake, 0, sizeof *wake);
     wake->process = getpid();
     wake->thread = (pid_t)syscall(SYS_gettid);
@@ -259,21 +234,23 @@ bool wake_start(struct wake *wake, void (*collect)(void *context), void *context
     wake->collect = collect;
     wake->context = context;
     atomic_init(&wake->alarm_at, NO_ALARM);
-    safepoint_find(&wake->safepoint);
-    if (!take_over_signal(wake))
+    if (safe_point)
+        safepoint_find(&wake->safepoint);
+    wake->signal = wake_find_signal();
+    if (!wake->signal || sigaction(wake->signal, &action, &wake->before) != 0)
         return false;
-    wake->open = make_timers(wake);
-    if (!wake->open)
-        restore_signal(wake);
-    return wake->open;
+    wake->running = wake_make_timers(wake);
+    if (!wake->running)
+        wake_restore_signal(wake);
+    return wake->running;
 }
 
 void wake_stop(struct wake *wake)
 {
-    if (!wake->open)
+    if (!wake->running)
         return;
-    wake->open = false;
+    wake->running = false;
     timer_delete(wake->kick.timer);
     timer_delete(wake->alarm.timer);
-    restore_signal(wake);
+    wake_restore_signal(wake);
 }

@@ -1,7 +1,12 @@
 """T23 and section 10: options do what they say, and a wrong one stops the broker with a line that helps."""
 import re
+import unittest
 
-from harness import PLUGIN, BrokerExited, BrokerTest, ask, error_of, main, payload_of, result_of
+from harness import (PLUGIN, BrokerExited, BrokerTest, ask, broker_version, error_of, main, payload_of, result_of)
+from slow_calls import SlowTest
+
+PER_LISTENER = ["per_listener_settings true"]
+NO_TICK = broker_version() < (2, 0, 15)  # with PER_LISTENER
 
 WRONG = (
     "nonsense 1", "Prefix rpc", "qos 3", "qos -1", "qos two", "qos 1.5", "qos 0x1", "qos 99999999999999999999",
@@ -187,6 +192,34 @@ class Prefixes(BrokerTest):
         client = self.client(self.start(["prefix " + " ".join(names)]), 5)
         for name in (names[0], names[20], names[39]):
             self.assertEqual(result_of(ask(client, "probe.count", prefix=name)), {"runs": 1})
+
+
+class SafePoint(SlowTest):
+    """Brokers before 2.0.15 send no TICK with per_listener_settings: there the safe point takes its place."""
+
+    IN_USE = "the safe point is in use"
+
+    def start_quiet(self, *options, **how):
+        """Nothing but calls makes the loop go round."""
+        return self.start(["sys_interval 0", *options], lines=["sys_interval 0"], **how)
+
+    def test_the_log_says_that_it_is_in_use(self):
+        for first in ([], PER_LISTENER):
+            broker = self.start_quiet(first=first)
+            client = self.client(broker, 5)
+            for _ in range(3):
+                self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 20})[0], "ok")
+            self.assertEqual(broker.log().count(self.IN_USE), bool(first) and NO_TICK)
+
+    @unittest.skipUnless(NO_TICK, "this broker always sends TICK")
+    def test_switched_off(self):
+        broker = self.start_quiet("safe_point false", first=PER_LISTENER)
+        client = self.client(broker, 5)
+        identity = self.call(client, "slow.sleep", {"ms": 20})
+        client.expect_nothing(1)
+        self.client(broker).publish("rpc/call/echo", "1", qos=1)
+        self.assertEqual(self.reply(client)[:2], (identity, "ok"))
+        self.assertNotIn(self.IN_USE, broker.log())
 
 
 if __name__ == "__main__":

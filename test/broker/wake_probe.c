@@ -162,7 +162,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
                                                                  struct mosquitto_opt *options, int count)
 {
     struct probe *probe = calloc(1, sizeof *probe);
-    if (!probe || !wake_start(&probe->wake, collect, probe))
+    if (!probe || !wake_start(&probe->wake, true, collect, probe))
         return MOSQ_ERR_UNKNOWN;
     *userdata = probe;
     probe->identifier = id;

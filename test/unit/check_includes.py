@@ -20,7 +20,8 @@ ROOMS = {
     "core/call": ["core/base", "core/shape", "core/work", "core/dedup"],
     "core/describe": ["core/base", "core/shape", "core/call"],
     "core": ["core/base", "core/shape", "core/work", "core/dedup", "core/call", "core/describe"],
-    "plugin": ["core/base", "core/shape", "core/call", "core"],
+    "plugin/compat": [],
+    "plugin": ["core/base", "core/shape", "core", "plugin/compat"],
     "docs": ["core/base", "core/shape", "core/call", "core/describe", "core"],
     "handlers": [],  # a module also includes headers of the folder that has its name
 }
@@ -28,7 +29,7 @@ EVERYWHERE = ["include/mosquitto_rpc.h", "core/host.h"]
 
 # Foreign headers that only some rooms may include: a pattern, and the rooms.
 FOREIGN = [
-    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin"]),
+    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin", "plugin/compat"]),
     (r"sqlite3\.h", ["handlers/*/"]),
 ]
 
@@ -40,10 +41,15 @@ def room_of(path, root):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core"):
+    for folder in (file.parent, root / "include", root / "core", *room_root(file, root)):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None
+
+
+def room_root(file, root):
+    """plugin/ is on the include path of its own files alone."""
+    return [root / "plugin"] if room_of(file, root).startswith("plugin") else []
 
 
 def is_module_folder(room):

@@ -30,12 +30,14 @@ START_TEST(defaults)
     const struct plugin_options *options = read_line(NULL, NULL);
     ck_assert_ptr_nonnull(options);
     ck_assert_ptr_null(options->mount_point);
+    ck_assert(options->safe_point);
 }
 END_TEST
 
 START_TEST(each_option_is_read)
 {
     ck_assert_str_eq(read_line("mount_point", "device/")->mount_point, "device/");
+    ck_assert(!read_line("safe_point", "false")->safe_point);
 }
 END_TEST
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * plugin/wake.c and safepoint.c with a loop that is like the brokers': it waits for descriptors, and ticks
- * before the wait, after it, or never. Real brokers are woken in test/broker/test_wake.py; here every race
- * gets more chances than there, under the sanitizers as well.
+ * plugin/wake.c and plugin/compat/safepoint.c with a loop that is like the brokers': it waits for
+ * descriptors, and ticks before the wait, after it, or never. Real brokers are woken in
+ * test/broker/test_wake.py; here every race gets more chances than there, under the sanitizers as well.
  */
 #include "unit.h"
 
@@ -63,7 +63,7 @@ static void collect(void *context)
 static void open_wake(void)
 {
     descriptor = epoll_create1(0);
-    ck_assert(wake_start(&wake, collect, &wake));
+    ck_assert(wake_start(&wake, true, collect, &wake));
 }
 
 static void close_wake(void)
@@ -296,6 +296,15 @@ START_TEST(no_safe_point_once_there_was_a_tick)
 }
 END_TEST
 
+START_TEST(no_safe_point_where_it_is_off)
+{
+    wake_stop(&wake);
+    ck_assert(wake_start(&wake, false, collect, &wake));
+    wait_elsewhere(events, EVENTS, WAIT_MS);
+    ck_assert_uint_eq(collections, 0);
+}
+END_TEST
+
 /* ---- Beginning and end ---- */
 
 static void *handler_of(int number)
@@ -321,7 +330,7 @@ END_TEST
 START_TEST(two_take_different_signals)
 {
     struct wake second;
-    ck_assert(wake_start(&second, collect, &wake));
+    ck_assert(wake_start(&second, true, collect, &wake));
     ck_assert_int_ne(second.signal, wake.signal);
     wake_stop(&second);
 }
@@ -333,7 +342,7 @@ START_TEST(without_a_free_signal_there_is_none)
         if (number != wake.signal)
             signal(number, SIG_IGN);
     struct wake second;
-    ck_assert(!wake_start(&second, collect, &wake));
+    ck_assert(!wake_start(&second, true, collect, &wake));
     wake_request(&second);
     wake_at(&second, 1);
     ck_assert(!wake_tick(&second));
@@ -357,5 +366,5 @@ UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request
           {an_alarm_is_a_request, KINDS}, {alarms_of_the_past_go_off_at_once, 0},
           {only_an_earlier_alarm_is_set, 0}, {a_busy_loop_gets_few_signals, 0}, {errno_is_kept, 0},
           {only_the_wait_of_the_loop_is_safe, 0}, {no_safe_point_once_there_was_a_tick, 0},
-          {what_was_taken_is_given_back, 0}, {two_take_different_signals, 0},
-          {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})
+          {no_safe_point_where_it_is_off, 0}, {what_was_taken_is_given_back, 0},
+          {two_take_different_signals, 0}, {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* Replies that wait for the end of the loop's round: see outbox.h. */
-#include "outbox.h"
+#include "compat/outbox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,36 +17,27 @@ struct outbox_letter {
     char id[];
 };
 
-bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos, bool retain,
-                    mosquitto_property *properties)
+static bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos,
+                           mosquitto_property *properties)
 {
-    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, retain, properties) ==
+    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, false, properties) ==
            MOSQ_ERR_SUCCESS;
-}
-
-static struct outbox_letter *write_letter(const struct mosquitto *client, const char *topic)
-{
-    const char *id = mosquitto_client_id(client);
-    const size_t id_size = strlen(id) + 1;
-    const size_t topic_size = strlen(topic) + 1;
-    struct outbox_letter *letter = malloc(sizeof *letter + id_size + topic_size);
-    if (!letter)
-        return NULL;
-    letter->client = client;
-    letter->topic = letter->id + id_size;
-    memcpy(letter->id, id, id_size);
-    memcpy(letter->id + id_size, topic, topic_size);
-    return letter;
 }
 
 bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties)
 {
+    const char *id = mosquitto_client_id(client);
     if (!outbox->open || outbox->count >= OUTBOX_MAX)
-        return outbox_publish(mosquitto_client_id(client), topic, payload, size, qos, false, properties);
-    struct outbox_letter *letter = write_letter(client, topic);
+        return outbox_publish(id, topic, payload, size, qos, properties);
+    const size_t id_size = strlen(id) + 1;
+    const size_t topic_size = strlen(topic) + 1;
+    struct outbox_letter *letter = malloc(sizeof *letter + id_size + topic_size);
     if (!letter)
         return false;
+    letter->client = client;
+    memcpy(letter->id, id, id_size);
+    letter->topic = memcpy(letter->id + id_size, topic, topic_size);
     letter->payload = payload;
     letter->size = size;
     letter->qos = qos;
@@ -56,13 +47,13 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
     return true;
 }
 
-static void take_out(struct outbox *outbox, struct outbox_letter *letter)
+static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter)
 {
     DL_DELETE(outbox->letters, letter);
     outbox->count--;
 }
 
-static void throw_away(struct outbox_letter *letter)
+static void outbox_free_letter(struct outbox_letter *letter)
 {
     mosquitto_free(letter->payload);
     mosquitto_property_free_all(&letter->properties);
@@ -74,12 +65,12 @@ void outbox_send(struct outbox *outbox)
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->letters, letter, next)
     {
-        take_out(outbox, letter);
-        if (outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos, false,
+        outbox_take_out(outbox, letter);
+        if (outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
                            letter->properties))
             free(letter);
         else
-            throw_away(letter);
+            outbox_free_letter(letter);
     }
 }
 
@@ -92,8 +83,8 @@ void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
     {
         if (letter->client != client || (letter->qos > 0 && has_session))
             continue;
-        take_out(outbox, letter);
-        throw_away(letter);
+        outbox_take_out(outbox, letter);
+        outbox_free_letter(letter);
     }
 }
 
@@ -102,7 +93,7 @@ void outbox_fini(struct outbox *outbox)
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->letters, letter, next)
     {
-        take_out(outbox, letter);
-        throw_away(letter);
+        outbox_take_out(outbox, letter);
+        outbox_free_letter(letter);
     }
 }

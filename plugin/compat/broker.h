@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * What differs between the brokers that one build of the plugin runs in, found out at run time: the plugin
- * interface has had the same number since 2.0, and says nothing of these.
+ * interface has had the same number since Mosquitto 2.0, and says nothing of these.
+ *
+ * Needed by Mosquitto 2.0: cuts_mount_point and the scan of the program for its version by 2.0.0 to 2.0.11
+ * (Debian 12), is_2_1 and the two functions by all of 2.0. Each part is to be deleted when the plugin no
+ * longer supports these brokers; without 2.0 all of it is.
+ *
+ * Threads: the broker's.
+ *
+ * Failure: none; a broker that does not show its version is taken for a later one.
  */
-#ifndef PLUGIN_BROKER_H
-#define PLUGIN_BROKER_H
+#ifndef PLUGIN_COMPAT_BROKER_H
+#define PLUGIN_COMPAT_BROKER_H
 
 #include <stdbool.h>
 

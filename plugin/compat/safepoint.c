@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* The loop's wait, as a signal handler sees it: see safepoint.h. */
-#include "safepoint.h"
+#include "compat/safepoint.h"
 
 #include <errno.h>
 #include <link.h>
@@ -22,7 +22,7 @@ struct call {
 
 static const unsigned char instruction[] = {0x0f, 0x05}; /* syscall */
 
-static struct call read_call(const mcontext_t *machine)
+static struct call safepoint_read_call(const mcontext_t *machine)
 {
     const greg_t *registers = machine->gregs;
     return (struct call){
@@ -38,7 +38,7 @@ static struct call read_call(const mcontext_t *machine)
 
 static const unsigned char instruction[] = {0x01, 0x00, 0x00, 0xd4}; /* svc #0 */
 
-static struct call read_call(const mcontext_t *machine)
+static struct call safepoint_read_call(const mcontext_t *machine)
 {
     return (struct call){
         .next = (const unsigned char *)machine->pc,
@@ -53,7 +53,7 @@ static struct call read_call(const mcontext_t *machine)
 
 static const unsigned char instruction[] = {0x00, 0xdf}; /* svc 0 */
 
-static struct call read_call(const mcontext_t *machine)
+static struct call safepoint_read_call(const mcontext_t *machine)
 {
     return (struct call){
         .next = (const unsigned char *)machine->arm_pc,
@@ -68,7 +68,7 @@ static struct call read_call(const mcontext_t *machine)
 
 static const unsigned char instruction[] = {0};
 
-static struct call read_call(const mcontext_t *machine)
+static struct call safepoint_read_call(const mcontext_t *machine)
 {
     (void)machine;
     return (struct call){.result = 0};
@@ -76,23 +76,21 @@ static struct call read_call(const mcontext_t *machine)
 
 #endif
 
-static void include(struct safepoint *safepoint, uintptr_t begin, uintptr_t end)
-{
-    if (!safepoint->end || begin < safepoint->begin)
-        safepoint->begin = begin;
-    if (end > safepoint->end)
-        safepoint->end = end;
-}
-
 /* Called for the main program, which comes first; its result ends the iteration. */
-static int look_at_program(struct dl_phdr_info *info, size_t size, void *context)
+static int safepoint_look_at_program(struct dl_phdr_info *info, size_t size, void *context)
 {
     (void)size;
+    struct safepoint *safepoint = context;
     for (ElfW(Half) i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
         const uintptr_t begin = info->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W))
-            include(context, begin, begin + segment->p_memsz);
+        const uintptr_t end = begin + segment->p_memsz;
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W))
+            continue;
+        if (!safepoint->end || begin < safepoint->begin)
+            safepoint->begin = begin;
+        if (end > safepoint->end)
+            safepoint->end = end;
     }
     return 1;
 }
@@ -100,14 +98,14 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *context
 void safepoint_find(struct safepoint *safepoint)
 {
     memset(safepoint, 0, sizeof *safepoint);
-    dl_iterate_phdr(look_at_program, safepoint);
+    dl_iterate_phdr(safepoint_look_at_program, safepoint);
 }
 
 /* The instruction is looked at last: by then next is known to follow a call, and to be readable. */
 bool safepoint_reached(const struct safepoint *safepoint, const void *context)
 {
     const ucontext_t *interrupted = context;
-    const struct call call = read_call(&interrupted->uc_mcontext);
+    const struct call call = safepoint_read_call(&interrupted->uc_mcontext);
     return call.result == -EINTR && call.max_events == MAX_EVENTS && call.timeout == TIMEOUT_MS &&
            call.events >= safepoint->begin && call.events < safepoint->end &&
            memcmp(call.next - sizeof instruction, instruction, sizeof instruction) == 0;

@@ -3,7 +3,7 @@
  * Finding out about the broker: see broker.h. A symbol that only 2.1 has tells 2.1. Between 2.0.11 and 2.0.12
  * no symbol differs, nor a function that every build exports; only the version text in the program does.
  */
-#include "broker.h"
+#include "compat/broker.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -14,8 +14,8 @@
 
 /* Strings of a program stand between NULs. The program's own memory, whole segments of it, is no array that
    a sanitizer knows. */
-__attribute__((no_sanitize("address"))) static bool holds_string(const char *memory, size_t size,
-                                                                 const char *string)
+__attribute__((no_sanitize("address"))) static bool broker_holds_string(const char *memory, size_t size,
+                                                                        const char *string)
 {
     const size_t length = strlen(string) + 2;
     for (size_t at = 0; at + length <= size; at++) {
@@ -28,20 +28,17 @@ __attribute__((no_sanitize("address"))) static bool holds_string(const char *mem
     return false;
 }
 
-static bool is_constant(const ElfW(Phdr) * segment)
-{
-    return segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && !(segment->p_flags & PF_W);
-}
-
 /* Called for the main program, which comes first; its result ends the iteration. */
-static int look_at_program(struct dl_phdr_info *info, size_t size, void *context)
+static int broker_look_at_program(struct dl_phdr_info *info, size_t size, void *context)
 {
     (void)size;
     bool *found = context;
     for (ElfW(Half) i = 0; i < info->dlpi_phnum && !*found; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
         const char *memory = (const char *)(info->dlpi_addr + segment->p_vaddr);
-        *found = is_constant(segment) && holds_string(memory, segment->p_memsz, "2.0.11");
+        const bool is_constant =
+            segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && !(segment->p_flags & PF_W);
+        *found = is_constant && broker_holds_string(memory, segment->p_memsz, "2.0.11");
     }
     return 1;
 }
@@ -52,7 +49,7 @@ struct broker broker_detect(void)
     struct broker broker;
     broker.is_2_1 = dlsym(RTLD_DEFAULT, "mosquitto_plugin_set_info") != NULL;
     if (!broker.is_2_1)
-        dl_iterate_phdr(look_at_program, &is_2_0_11);
+        dl_iterate_phdr(broker_look_at_program, &is_2_0_11);
     broker.cuts_mount_point = !is_2_0_11;
     return broker;
 }
