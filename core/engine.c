@@ -125,12 +125,19 @@ void engine_each_method(const struct engine *engine, void (*visit)(const rpc_met
 
 /* ---- Messages ---- */
 
+/* The tree that a topic belongs to, if the engine looks at its messages. */
+static const struct topic_tree *engine_find_tree(const struct engine *engine, const char *topic,
+                                                 const char **name)
+{
+    const struct engine_options *options = &engine->env.options;
+    const struct topic_tree *tree = topic_classify(options->prefix, topic, name);
+    return tree && topic_is_in_force(options, tree->served) ? tree : NULL;
+}
+
 bool engine_serves(const struct engine *engine, const char *topic)
 {
-    const char *method;
-    const enum topic_kind kind = topic_classify(engine->env.options.prefix, topic, &method);
-    return kind != TOPIC_FOREIGN &&
-           (kind != TOPIC_REPLY || engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED);
+    const char *name;
+    return engine_find_tree(engine, topic, &name);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
@@ -139,7 +146,7 @@ static bool may_announce(const struct engine *engine, const struct host_client *
            (client->user && text_has_word(engine->env.options.event_publishers, client->user));
 }
 
-static enum engine_verdict refuse(struct engine *engine, const struct host_message *message)
+static enum engine_verdict engine_refuse(struct engine *engine, const struct host_message *message)
 {
     engine->env.counters.refused++;
     env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s",
@@ -147,40 +154,26 @@ static enum engine_verdict refuse(struct engine *engine, const struct host_messa
     return ENGINE_REFUSE;
 }
 
-static bool may_call(const struct engine *engine, const struct host_client *client)
-{
-    return !client->bridge || engine->env.options.bridge_calls;
-}
-
-static enum engine_verdict receive(struct engine *engine, const struct host_message *message)
+static enum engine_verdict engine_receive_any(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     const char *name = NULL;
-    const enum topic_kind kind = topic_classify(engine->env.options.prefix, message->topic, &name);
-    switch (kind) {
-    case TOPIC_CALL:
-    case TOPIC_REQUEST:
-    case TOPIC_BATCH:
-    case TOPIC_JSONRPC:
-        return may_call(engine, client) ? dispatch_message(engine, message, kind, name) : ENGINE_PASS;
-    case TOPIC_RESPONSE:
-        return client->bridge ? ENGINE_PASS : refuse(engine, message);
-    case TOPIC_REPLY:
-        return client->bridge || engine->env.options.reply_delivery != DELIVERY_SUBSCRIBED
-                   ? ENGINE_PASS
-                   : refuse(engine, message);
-    case TOPIC_EVENT:
-        return client->bridge || may_announce(engine, client) ? ENGINE_PASS : refuse(engine, message);
-    case TOPIC_FOREIGN:
-        break;
+    const struct topic_tree *tree = engine_find_tree(engine, message->topic, &name);
+    if (!tree)
+        return ENGINE_PASS;
+    if (tree->sender == TOPIC_SENDER_CALLERS) {
+        const bool may_call = !client->bridge || engine->env.options.bridge_calls;
+        return may_call ? dispatch_message(engine, message, tree->kind, name) : ENGINE_PASS;
     }
-    return ENGINE_PASS;
+    const bool may_publish =
+        client->bridge || (tree->sender == TOPIC_SENDER_PUBLISHERS && may_announce(engine, client));
+    return may_publish ? ENGINE_PASS : engine_refuse(engine, message);
 }
 
 /* An evicted call is answered after the handler that evicted it returns. */
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
 {
-    const enum engine_verdict verdict = receive(engine, message);
+    const enum engine_verdict verdict = engine_receive_any(engine, message);
     tasks_end_evicted(engine);
     return verdict;
 }

@@ -202,7 +202,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     writer_open_object(writer, "channels");
     each_method(catalogue, writer, write_method_channels);
     write_jsonrpc_channels(catalogue, writer);
-    write_channel(catalogue, writer, "event", "/event/", CATALOGUE_ERROR_EVENT);
+    write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
     ENGINE_COUNTERS(COUNTER)
@@ -307,7 +307,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
                    "JSON-RPC 2.0 for the method that the topic names");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
     writer_text(writer, "}");
-    write_sent(writer, "event", CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC, catalogue->options->qos, false);
+    write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
@@ -458,7 +458,7 @@ static void write_event_message(const struct catalogue *catalogue, const rpc_mod
 
 static void write_error_event_message(struct writer *writer)
 {
-    open_message(writer, "event", CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC, NULL);
+    open_message(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, NULL);
     writer_name(writer, "payload");
     schema_write_any_error(writer);
     writer_text(writer, "}");

@@ -6,6 +6,7 @@
 #include "shape/options.h"
 #include "config.h"
 #include "base/status.h"
+#include "call/topic.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -200,9 +201,10 @@ static void print_counters(void)
 static void print_topics(void)
 {
     printf("## Topics\n\n| topic | meaning |\n|---|---|\n");
-#define TOPIC(word, rest, needs, text) printf("| `{prefix}%s` | %s |\n", rest, text);
-    CATALOGUE_TOPICS(TOPIC)
-#undef TOPIC
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->shown != TOPIC_NEVER)
+            printf("| `{prefix}/%s` | %s |\n", tree->pattern, tree->doc);
+    }
 }
 
 void markdown_print(const struct catalogue *catalogue)

@@ -139,7 +139,7 @@ static bool add_event(struct registry *registry, rpc_instance *instance, const c
     const struct place place = {instance->module->name, "event", declared->name, why};
     if (!check_name(&place) || !check_output(&place, declared->data, "data"))
         return false;
-    if (strcmp(declared->name, "error") == 0)
+    if (strcmp(declared->name, TOPIC_ERROR_EVENT) == 0)
         return fault(&place, "the name belongs to the engine");
     if (registry_find_event(registry, declared->name))
         return fault(&place, "declared twice");

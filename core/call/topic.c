@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Topics and names: see topic.h. */
+/* Topics, names and patterns: see topic.h. */
 #include "call/topic.h"
 
 #include "base/text.h"
@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rest of topic behind `level`, its '/' included, where topic begins with that level; else NULL. */
+/* The rest of topic behind `level`, its '/' included, where topic begins with that level; else NULL. It is
+ * asked of every message that the broker gets. */
 static const char *behind_level(const char *topic, const char *level)
 {
-    const size_t length = strlen(level);
-    if (strncmp(topic, level, length) != 0)
-        return NULL;
-    return topic[length] == '/' || topic[length] == '\0' ? topic + length : NULL;
+    while (*level && *topic == *level)
+        topic++, level++;
+    return !*level && (*topic == '/' || !*topic) ? topic : NULL;
 }
 
 static bool has_level(const char *topic, const char *level)
@@ -29,69 +29,205 @@ static bool has_level(const char *topic, const char *level)
     }
 }
 
-static bool ends_with_request(const char *name)
+/* ---- Trees ---- */
+
+const struct topic_tree topic_trees[] = {
+    {"call", "call", "call/{method}", TOPIC_BELOW, TOPIC_CALL, TOPIC_SENDER_CALLERS, TOPIC_ALWAYS,
+     TOPIC_ALWAYS, "call a method; the payload is its parameters, nothing around them"},
+    {"request", NULL, "call/{method}" TOPIC_REQUEST_LEVEL, TOPIC_BELOW_ENDING, TOPIC_REQUEST,
+     TOPIC_SENDER_CALLERS, TOPIC_ALWAYS, TOPIC_ALWAYS,
+     "the same for clients of JSON-RPC 2.0 that add the last level"},
+    {"response", NULL, "call/{method}/response/{token}", TOPIC_BELOW_WITH, TOPIC_RESPONSE,
+     TOPIC_SENDER_PLUGIN, TOPIC_ALWAYS, TOPIC_TO_CALLERS,
+     "the reply to a call without a Response Topic; it reaches the caller alone"},
+    {"batch", "batch", "batch/{method}", TOPIC_BELOW, TOPIC_BATCH, TOPIC_SENDER_CALLERS, TOPIC_ALWAYS,
+     TOPIC_ALWAYS, "call one method many times; the payload is an array of parameters, in order"},
+    {"jsonrpc", "jsonrpc", "jsonrpc", TOPIC_EXACTLY, TOPIC_JSONRPC, TOPIC_SENDER_CALLERS, TOPIC_ALWAYS,
+     TOPIC_OPEN, "JSON-RPC 2.0 for the methods that the option `jsonrpc_methods` opens"},
+    {"jsonrpcResponse", "jsonrpc/response", "jsonrpc/response/{token}", TOPIC_SUBTREE, TOPIC_RESPONSE,
+     TOPIC_SENDER_PLUGIN, TOPIC_ALWAYS, TOPIC_TO_CALLERS | TOPIC_OPEN,
+     "the reply to a call there without a Response Topic; it reaches the caller alone"},
+    {"reply", "reply", "reply/{client id}/…", TOPIC_SUBTREE, TOPIC_REPLY, TOPIC_SENDER_PLUGIN,
+     TOPIC_TO_SUBSCRIBERS, TOPIC_TO_SUBSCRIBERS, "all replies, with `reply_delivery subscribed`"},
+    {"event", "event", "event/{event}", TOPIC_SUBTREE, TOPIC_EVENT, TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS,
+     TOPIC_ALWAYS, "an announcement; the payload is its data, nothing around it"},
+    {"error", "event/" TOPIC_ERROR_EVENT, "event/" TOPIC_ERROR_EVENT, TOPIC_SUBTREE, TOPIC_EVENT,
+     TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS, TOPIC_ALWAYS, TOPIC_ERROR_DOC},
+    {"dead", "dead", "dead", TOPIC_SUBTREE, TOPIC_RESERVED, TOPIC_SENDER_PLUGIN, TOPIC_NEVER, TOPIC_NEVER,
+     "kept for later"},
+    {.word = NULL},
+};
+
+static bool ends_with_request(const char *rest)
 {
-    const size_t length = strlen(name);
+    const size_t length = strlen(rest);
     const size_t level = strlen(TOPIC_REQUEST_LEVEL);
-    return length > level && strcmp(name + length - level, TOPIC_REQUEST_LEVEL) == 0;
+    return length > level + 1 && strcmp(rest + length - level, TOPIC_REQUEST_LEVEL) == 0;
 }
 
-static enum topic_kind classify_call(const char *name)
+/* Whether a topic belongs to a tree in whose level it lies; rest is what stands behind the level. */
+static bool topic_is_within(const struct topic_tree *tree, const char *rest)
 {
-    if (has_level(name, "response"))
-        return TOPIC_RESPONSE;
-    return ends_with_request(name) ? TOPIC_REQUEST : TOPIC_CALL;
-}
-
-static enum topic_kind classify_jsonrpc(const char *rest)
-{
-    if (!*rest)
-        return TOPIC_JSONRPC;
-    return behind_level(rest + 1, "response") ? TOPIC_RESPONSE : TOPIC_FOREIGN;
-}
-
-static enum topic_kind classify_rest(const char *rest, const char **method)
-{
-    const char *behind;
-    if ((behind = behind_level(rest, "call")) && *behind) {
-        *method = behind + 1;
-        return classify_call(*method);
+    switch (tree->extent) {
+    case TOPIC_EXACTLY:
+        return !*rest;
+    case TOPIC_BELOW:
+        return *rest;
+    case TOPIC_BELOW_ENDING:
+        return ends_with_request(rest);
+    case TOPIC_BELOW_WITH:
+        return *rest && has_level(rest + 1, "response");
+    case TOPIC_SUBTREE:
+        break;
     }
-    if ((behind = behind_level(rest, "batch")) && *behind) {
-        *method = behind + 1;
-        return TOPIC_BATCH;
+    return true;
+}
+
+/* Of several rows with the same level, the last one that fits says more than those before it. */
+const struct topic_tree *topic_classify(const char *prefix, const char *topic, const char **method)
+{
+    const struct topic_tree *found = NULL;
+    const char *behind_prefix = behind_level(topic, prefix), *rest = NULL;
+    if (!behind_prefix || !*behind_prefix)
+        return NULL;
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->level && found)
+            break;
+        if (tree->level)
+            rest = behind_level(behind_prefix + 1, tree->level);
+        if (rest && topic_is_within(tree, rest))
+            found = tree;
     }
-    if (behind_level(rest, "event"))
-        return TOPIC_EVENT;
-    if (behind_level(rest, "reply"))
-        return TOPIC_REPLY;
-    behind = behind_level(rest, "jsonrpc");
-    return behind ? classify_jsonrpc(behind) : TOPIC_FOREIGN;
+    if (found)
+        *method = rest + (*rest == '/');
+    return found;
 }
 
-enum topic_kind topic_classify(const char *prefix, const char *topic, const char **method)
+bool topic_is_in_force(const struct engine_options *options, unsigned needs)
 {
-    const char *rest = behind_level(topic, prefix);
-    return rest && *rest ? classify_rest(rest + 1, method) : TOPIC_FOREIGN;
+    if (needs == TOPIC_ALWAYS)
+        return true;
+    unsigned given = options->reply_delivery == DELIVERY_SUBSCRIBED ? TOPIC_TO_SUBSCRIBERS : TOPIC_TO_CALLERS;
+    if (options->jsonrpc_methods && options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
+        given |= TOPIC_OPEN;
+    return (needs & ~given) == 0;
 }
 
-static bool is_name_character(char c)
+/* ---- Names and patterns ---- */
+
+#define WORD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+#define NAME_CHARACTERS WORD_CHARACTERS ".-"
+
+static size_t level_length(const char *level)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
+    return strcspn(level, "/");
+}
+
+static bool is_wild(const char *level)
+{
+    return *level == '{' || *level == '+';
+}
+
+static bool is_reserved(const char *level)
+{
+    return behind_level(level, "response") || behind_level(level, "request");
+}
+
+/* A word must not come a second time. */
+static bool is_well_formed_wild(const char *level, size_t length)
+{
+    if (*level == '+')
+        return length == 1;
+    const char *rest = level + length;
+    return length > 2 && level[length - 1] == '}' && strspn(level + 1, WORD_CHARACTERS) == length - 2 &&
+           !memmem(rest, strlen(rest), level, length);
+}
+
+/* Whether each level is one of a name, or wild in this way: '{', '+', or '\0' for none. */
+static bool has_levels_of(const char *pattern, char wild)
+{
+    if (strlen(pattern) > TOPIC_NAME_MAX || topic_count_wild(pattern) > TOPIC_WILD_MAX)
+        return false;
+    for (;; pattern++) {
+        const size_t length = level_length(pattern);
+        const bool fits = wild && *pattern == wild ? is_well_formed_wild(pattern, length)
+                                                   : length && strspn(pattern, NAME_CHARACTERS) == length &&
+                                                         (wild == '+' || !is_reserved(pattern));
+        if (!fits)
+            return false;
+        pattern += length;
+        if (!*pattern)
+            return true;
+    }
 }
 
 bool topic_is_name(const char *name)
 {
-    const size_t length = strlen(name);
-    if (!length || length > TOPIC_NAME_MAX || has_level(name, "") || name[length - 1] == '/')
-        return false;
-    for (const char *c = name; *c; c++) {
-        if (!is_name_character(*c) && *c != '/')
-            return false;
-    }
-    return !has_level(name, "response") && !has_level(name, "request");
+    return has_levels_of(name, '\0');
 }
+
+bool topic_is_family(const char *name)
+{
+    return has_levels_of(name, '{') && topic_find_wild(name);
+}
+
+bool topic_is_inbox(const char *topic)
+{
+    return has_levels_of(topic, '+');
+}
+
+const char *topic_find_wild(const char *pattern)
+{
+    while (pattern && !is_wild(pattern)) {
+        pattern = strchr(pattern, '/');
+        pattern = pattern ? pattern + 1 : NULL;
+    }
+    return pattern;
+}
+
+size_t topic_count_wild(const char *pattern)
+{
+    size_t count = 0;
+    for (pattern = topic_find_wild(pattern); pattern; pattern = topic_find_wild(pattern + 1))
+        count++;
+    return count;
+}
+
+static bool level_matches(const char *pattern, const char *level, size_t length)
+{
+    if (!is_wild(pattern))
+        return level_length(pattern) == length && memcmp(pattern, level, length) == 0;
+    return length && length <= TOPIC_LEVEL_MAX && !(*pattern == '{' && is_reserved(level));
+}
+
+bool topic_matches(const char *pattern, const char *topic)
+{
+    const char *level = topic;
+    for (;; pattern++, level++) {
+        const size_t length = level_length(level);
+        if (!level_matches(pattern, level, length))
+            return false;
+        pattern += level_length(pattern);
+        level += length;
+        if (!*pattern || !*level)
+            return *pattern == *level && text_is_topic(topic);
+    }
+}
+
+bool topic_patterns_meet(const char *one, const char *other)
+{
+    for (;; one++, other++) {
+        const size_t length = level_length(one), other_length = level_length(other);
+        if (!is_wild(one) && !is_wild(other) && (length != other_length || memcmp(one, other, length) != 0))
+            return false;
+        one += length;
+        other += other_length;
+        if (!*one || !*other)
+            return *one == *other;
+    }
+}
+
+/* ---- Prefixes, roots and whole topics ---- */
 
 bool topic_is_prefix(const char *prefix)
 {
@@ -100,17 +236,22 @@ bool topic_is_prefix(const char *prefix)
            prefix[length - 1] != '/';
 }
 
-/* Whether `inner` lies in a subtree that `outer` uses. */
+const char *topic_below(const char *root, const char *topic)
+{
+    const char *behind = behind_level(topic, root);
+    return behind && *behind ? behind + 1 : NULL;
+}
+
+/* Whether `inner` is the prefix `outer`, or lies in a tree of it. */
 static bool lies_in(const char *outer, const char *inner)
 {
-    static const char *const used[] = {"call", "batch", "jsonrpc", "event", "reply", "dead"};
     const char *rest = behind_level(inner, outer);
     if (!rest)
         return false;
     if (!*rest)
         return true;
-    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++) {
-        if (behind_level(rest + 1, used[i]))
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->level && behind_level(rest + 1, tree->level))
             return true;
     }
     return false;
@@ -121,12 +262,33 @@ bool topic_prefixes_clash(const char *one, const char *other)
     return lies_in(one, other) || lies_in(other, one);
 }
 
+bool topic_root_clashes(const char *root, const char *prefix)
+{
+    return lies_in(prefix, root) || behind_level(prefix, root);
+}
+
+bool topic_roots_clash(const char *one, const char *other)
+{
+    return behind_level(one, other) || behind_level(other, one);
+}
+
 char *topic_of_event(const char *prefix, const char *name)
 {
     const size_t size = strlen(prefix) + strlen("/event/") + strlen(name) + 1;
     char *topic = malloc(size);
     if (topic)
         snprintf(topic, size, "%s/event/%s", prefix, name);
+    return topic;
+}
+
+char *topic_of_root(const char *prefix, const char *level)
+{
+    const char *slash = strrchr(prefix, '/');
+    const size_t head = slash ? (size_t)(slash + 1 - prefix) : 0;
+    const size_t size = head + strlen(level) + 1;
+    char *topic = malloc(size);
+    if (topic)
+        snprintf(topic, size, "%.*s%s", (int)head, prefix, level);
     return topic;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* What all documents have in common: see catalogue.h. */
+/* What the documents of a service have in common: see catalogue.h. */
 #include "describe/catalogue.h"
 
 #include "shape/schema.h"
@@ -18,16 +18,6 @@ bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *meth
 {
     const char *open = catalogue->options->jsonrpc_methods;
     return !catalogue_takes_bytes(method) && (text_has_word(open, "*") || text_has_word(open, method->name));
-}
-
-bool catalogue_is_in_force(const struct catalogue *catalogue, unsigned needs)
-{
-    const struct engine_options *options = catalogue->options;
-    unsigned given =
-        options->reply_delivery == DELIVERY_SUBSCRIBED ? CATALOGUE_TO_SUBSCRIBERS : CATALOGUE_TO_CALLERS;
-    if (options->jsonrpc_methods && options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
-        given |= CATALOGUE_OPEN;
-    return (needs & ~given) == 0;
 }
 
 const char *catalogue_payload(const rpc_method *method)

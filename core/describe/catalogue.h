@@ -4,7 +4,12 @@
  * that describes the service reads this and the tables behind it: rpc.discover inside the broker, and the
  * program that prints the manual's reference, which starts no module.
  *
- * Thread: any. These functions touch nothing but their arguments.
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: a catalogue borrows the modules and the options. These functions keep no pointer beyond the
+ * call.
+ *
+ * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
  */
 #ifndef CORE_CATALOGUE_H
 #define CORE_CATALOGUE_H
@@ -16,44 +21,6 @@ struct catalogue {
     const rpc_module *const *modules; /* in the order of their start, ending with NULL */
     const struct engine_options *options;
 };
-
-/* The name of the event that errors go to when nothing else is declared for them. */
-#define CATALOGUE_ERROR_EVENT "error"
-#define CATALOGUE_ERROR_DOC "an error that has no event of its own, of a call that asked for no reply"
-
-/* What the options have to say for a topic to be in force; several at once are all needed. */
-enum {
-    CATALOGUE_ALWAYS = 0,
-    CATALOGUE_TO_CALLERS = 1,     /* replies go to the caller alone */
-    CATALOGUE_TO_SUBSCRIBERS = 2, /* `reply_delivery subscribed` */
-    CATALOGUE_OPEN = 4            /* some method is open at {prefix}/jsonrpc */
-};
-
-/*
- * The topics of every method and event: X(word, what stands behind the prefix, what must be so for it, what
- * it is for).
- */
-#define CATALOGUE_TOPICS(X)                                                                  \
-    X("call", "/call/{method}", CATALOGUE_ALWAYS,                                            \
-      "call a method; the payload is its parameters, nothing around them")                   \
-    X("request", "/call/{method}/request", CATALOGUE_ALWAYS,                                 \
-      "the same for clients of JSON-RPC 2.0 that add the last level")                        \
-    X("response", "/call/{method}/response/{token}", CATALOGUE_TO_CALLERS,                   \
-      "the reply to a call without a Response Topic; it reaches the caller alone")           \
-    X("batch", "/batch/{method}", CATALOGUE_ALWAYS,                                          \
-      "call one method many times; the payload is an array of parameters, in order")         \
-    X("jsonrpc", "/jsonrpc", CATALOGUE_OPEN,                                                 \
-      "JSON-RPC 2.0 for the methods that the option `jsonrpc_methods` opens")                \
-    X("jsonrpcResponse", "/jsonrpc/response/{token}", CATALOGUE_TO_CALLERS | CATALOGUE_OPEN, \
-      "the reply to a call there without a Response Topic; it reaches the caller alone")     \
-    X("reply", "/reply/{client id}/…", CATALOGUE_TO_SUBSCRIBERS,                             \
-      "all replies, with `reply_delivery subscribed`")                                       \
-    X("event", "/event/{event}", CATALOGUE_ALWAYS,                                           \
-      "an announcement; the payload is its data, nothing around it")                         \
-    X("error", "/event/" CATALOGUE_ERROR_EVENT, CATALOGUE_ALWAYS, CATALOGUE_ERROR_DOC)
-
-/* Whether a topic of CATALOGUE_TOPICS is in force, needs being what must be so for it. */
-bool catalogue_is_in_force(const struct catalogue *catalogue, unsigned needs);
 
 /* Whether the method can be called at {prefix}/jsonrpc. */
 bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *method);

@@ -2,9 +2,10 @@
 /* The OpenRPC document: see openrpc.h. */
 #include "describe/openrpc.h"
 
+#include "base/status.h"
+#include "call/topic.h"
 #include "shape/fields.h"
 #include "shape/schema.h"
-#include "base/status.h"
 
 /* ---- Parameters and result ---- */
 
@@ -206,7 +207,7 @@ void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *mo
 
 static void write_error_event(const struct catalogue *catalogue, struct writer *writer)
 {
-    open_event(catalogue, CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC, false, writer);
+    open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
     schema_write_any_error(writer);
     writer_text(writer, "}");
 }
@@ -237,11 +238,10 @@ static void write_info(struct writer *writer)
 static void write_topics(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "x-topics");
-#define TOPIC(word, rest, needs, text)           \
-    if (catalogue_is_in_force(catalogue, needs)) \
-        catalogue_write_topic(catalogue, writer, word, rest, "");
-    CATALOGUE_TOPICS(TOPIC)
-#undef TOPIC
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (topic_is_in_force(catalogue->options, tree->shown))
+            catalogue_write_topic(catalogue, writer, tree->word, "/", tree->pattern);
+    }
     writer_text(writer, "}");
 }
 
