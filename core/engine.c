@@ -178,15 +178,43 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
     return verdict;
 }
 
+bool engine_wants_presence(const struct engine *engine)
+{
+    return engine->registry.watchers != NULL;
+}
+
+static void engine_tell_watchers(struct engine *engine, const rpc_presence *presence)
+{
+    rpc_instance *instance = engine->registry.watchers;
+    for (; instance; instance = instance->next_watcher)
+        instance->module->presence(instance, instance->state, presence);
+    tasks_end_evicted(engine);
+}
+
+void engine_presence(struct engine *engine, const struct host_presence *presence)
+{
+    const struct host_client *client = presence->client;
+    if (engine->registry.watchers)
+        engine_tell_watchers(engine, &(const rpc_presence){.sign = presence->sign,
+                                                           .client = client->id,
+                                                           .user = client->user,
+                                                           .filter = presence->filter,
+                                                           .connection = client->connection});
+}
+
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
 {
     copies_connection_ended(engine, ending->connection);
     dedup_connection_ended(&engine->dedup, ending, env_now(&engine->env));
-    if (!engine->connections)
-        return;
-    exchange_connection_ended(engine, ending);
-    tasks_connection_ended(engine, ending->connection);
-    tasks_end_evicted(engine);
+    if (engine->connections) {
+        exchange_connection_ended(engine, ending);
+        tasks_connection_ended(engine, ending->connection);
+        tasks_end_evicted(engine);
+    }
+    if (engine->registry.watchers)
+        engine_tell_watchers(engine, &(const rpc_presence){.sign = RPC_SIGN_GONE,
+                                                           .client = ending->id,
+                                                           .connection = ending->connection});
 }
 
 /* ---- Counters ---- */

@@ -59,6 +59,12 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
  */
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
+/* Whether some module wants to know which clients are there: a host need not call engine_presence() else. */
+bool engine_wants_presence(const struct engine *engine);
+
+/* The host has noticed a client, whatever that client has to do with this engine. */
+void engine_presence(struct engine *engine, const struct host_presence *presence);
+
 /*
  * To be called soon after host->wake(), at engine_due(), and now and then: ends calls whose work has come to
  * its end or whose deadline has passed, runs timers, publishes the counters that have changed, and forgets

@@ -63,6 +63,13 @@ struct host_message {
     const void *properties;     /* for user_property() alone */
 };
 
+/* A sign of a client's presence. The end of a connection is no such sign, but a host_ending. */
+struct host_presence {
+    rpc_sign sign; /* not RPC_SIGN_GONE */
+    const struct host_client *client;
+    const char *filter; /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
+};
+
 /* What the host is to do with an incoming PUBLISH. */
 enum engine_verdict {
     ENGINE_PASS,    /* not ours: leave it as it is */
@@ -79,7 +86,7 @@ struct host_publication {
                             or not it has subscribed */
     const char *topic;
     void *payload; /* of host->allocate() */
-    size_t size;   /* bytes, at least 1 */
+    size_t size;   /* bytes */
     int qos;
     bool retain;              /* to subscribers only */
     uint32_t expiry;          /* Message Expiry Interval in seconds; 0: none */

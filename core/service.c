@@ -103,6 +103,21 @@ uint64_t service_due(const struct service *service)
     return first;
 }
 
+bool service_wants_presence(const struct service *service)
+{
+    for (size_t i = 0; i < service->count; i++) {
+        if (engine_wants_presence(service->engines[i]))
+            return true;
+    }
+    return false;
+}
+
+void service_presence(struct service *service, const struct host_presence *presence)
+{
+    for (size_t i = 0; i < service->count; i++)
+        engine_presence(service->engines[i], presence);
+}
+
 void service_client_ended(struct service *service, const struct host_ending *ending)
 {
     for (size_t i = 0; i < service->count; i++)

@@ -50,6 +50,12 @@ void service_tick(struct service *service);
 /* The earliest engine_due() of all engines. UINT64_MAX: at no certain time. */
 uint64_t service_due(const struct service *service);
 
+/* Whether some module of some engine wants to know which clients are there. */
+bool service_wants_presence(const struct service *service);
+
+/* Calls engine_presence() of all engines. */
+void service_presence(struct service *service, const struct host_presence *presence);
+
 /* Calls engine_client_ended() of all engines. */
 void service_client_ended(struct service *service, const struct host_ending *ending);
 

@@ -339,6 +339,25 @@ typedef struct rpc_observation {
     uint64_t elapsed;         /* nanoseconds from the call's arrival to its outcome */
 } rpc_observation;
 
+/* What the host has noticed of a client. */
+typedef enum rpc_sign {
+    RPC_SIGN_SEEN,       /* it has published a message, to any topic */
+    RPC_SIGN_CONNECTED,  /* it has connected; only brokers from 2.1 on tell */
+    RPC_SIGN_SUBSCRIBED, /* it has subscribed; only brokers from 2.1 on tell */
+    RPC_SIGN_GONE /* its connection has ended; may come twice for one connection, and after a sign of the
+                     connection that took over */
+} rpc_sign;
+
+/* A sign of a client's presence or absence. */
+typedef struct rpc_presence {
+    rpc_sign sign;
+    const char *client;     /* its client id, not NULL */
+    const char *user;       /* NULL: anonymous, or not known (RPC_SIGN_GONE) */
+    const char *filter;     /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
+    const void *connection; /* tells this connection from others with the same client id. Only ever compared:
+                               the broker uses the same value again later */
+} rpc_presence;
+
 typedef struct rpc_module {
     const char *name; /* [a-z][a-z0-9]*, written by RPC_MODULE() */
     const char *doc;
@@ -369,6 +388,13 @@ typedef struct rpc_module {
      * it.
      */
     void (*observe)(rpc_instance *instance, void *state, const rpc_observation *observation);
+
+    /*
+     * Is called for each sign of each client of the broker, whether or not the client has to do with the
+     * prefix; NULL: the module does not want to know. presence is borrowed for the time of the call. Thread:
+     * the broker's; it must be short, since it is called for every message that the broker receives.
+     */
+    void (*presence)(rpc_instance *instance, void *state, const rpc_presence *presence);
 } rpc_module;
 
 /* Defines the module `word` in the file word.c of handlers/: RPC_MODULE(word, .doc = "…", …); */
@@ -448,6 +474,35 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  * service is stopping.
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
+
+/* A message of a module's own making. */
+typedef struct rpc_publication {
+    const char *client; /* the client id to send to, whether or not that client has subscribed; NULL: all
+                           clients that have subscribed to the topic */
+    const char *topic;  /* whole; not one of the topics that only the engine publishes to */
+    const void
+        *payload; /* any bytes; may be NULL if size is 0, except with retain, where an empty payload clears */
+    size_t size;  /* bytes, at most the configured size of a reply */
+    int qos;      /* 0, 1 or 2 */
+    bool retain;  /* to subscribers only */
+    uint32_t expiry;          /* Message Expiry Interval, seconds; 0: none */
+    const char *content_type; /* of a payload that is UTF-8 (section 3.3.2.3.9 of MQTT 5.0); NULL: none */
+    const char
+        *response_topic;     /* where an answer is to go; NULL: none. Properties reach MQTT 5 clients only */
+    const void *correlation; /* Correlation Data; NULL: none */
+    size_t correlation_size; /* bytes, at most 65535 */
+} rpc_publication;
+
+/*
+ * Publishes a message to one client or to subscribers. All that the publication points at is copied. A
+ * message at QoS 0 to a client that is not connected is lost, and some brokers never free it: send those only
+ * to clients of whose connection the module knows (rpc_module.presence). Returns RPC_OK: the message is on
+ * its way; RPC_INVALID_PARAMS: the topic, the Response Topic or the QoS cannot be published with, or a
+ * message to one client is retained (all are logged); RPC_REPLY_TOO_LARGE: over the configured size;
+ * RPC_CANCELLED: the service is stopping; RPC_INTERNAL_ERROR: no memory, or the host cannot send to one
+ * client.
+ */
+rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication);
 
 typedef enum rpc_log_level {
     RPC_LOG_DEBUG,

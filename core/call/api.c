@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "call/answer.h"
 #include "call/engine_parts.h"
+#include "call/topic.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -165,6 +166,57 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
     env_log(&engine->env, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
             instance->module->name, event, why);
     return RPC_INTERNAL_ERROR;
+}
+
+/* ---- Sending ---- */
+
+static bool api_may_send_to(const rpc_instance *instance, const char *topic)
+{
+    const char *name;
+    return topic && *topic && *topic != '$' && strlen(topic) <= TOPIC_MAX && text_is_topic(topic) &&
+           !topic_classify(instance->env->options.prefix, topic, &name);
+}
+
+static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
+{
+    const char *answer = publication->response_topic;
+    return api_may_send_to(instance, publication->topic) && publication->qos >= 0 && publication->qos <= 2 &&
+           !(publication->client && publication->retain) && publication->correlation_size <= TOPIC_MAX &&
+           (!answer || (*answer && strlen(answer) <= TOPIC_MAX && text_is_topic(answer)));
+}
+
+rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
+{
+    struct env *env = instance->env;
+    if (env->stopping)
+        return RPC_CANCELLED;
+    if (!api_may_send(instance, publication)) {
+        env_log(env, RPC_LOG_ERROR, "module %s sends a message that cannot be sent, to %.128s",
+                instance->module->name, publication->topic ? publication->topic : "no topic");
+        return RPC_INVALID_PARAMS;
+    }
+    if (publication->size > (size_t)env->options.max_reply)
+        return RPC_REPLY_TOO_LARGE;
+    const struct host_client receiver = {.id = publication->client, .version = 5};
+    struct host_publication sent = {
+        .client = publication->client ? &receiver : NULL,
+        .to_subscribers = !publication->client,
+        .topic = publication->topic,
+        .size = publication->size,
+        .qos = publication->qos,
+        .retain = publication->retain,
+        .expiry = publication->expiry,
+        .content_type = publication->content_type,
+        .response_topic = publication->response_topic,
+        .correlation = publication->correlation,
+        .correlation_size = publication->correlation_size,
+    };
+    if (publication->client && !env->host.replies_to_caller)
+        return RPC_INTERNAL_ERROR;
+    sent.payload = env->host.allocate(env->host.context, sent.size ? sent.size : 1);
+    if (sent.payload && sent.size)
+        memcpy(sent.payload, publication->payload, sent.size);
+    return answer_publish(env, &sent) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

@@ -256,6 +256,10 @@ static rpc_instance *add_instance(struct registry *registry, const rpc_module *m
     instance->module = module;
     instance->next = registry->instances;
     registry->instances = instance;
+    if (module->presence) {
+        instance->next_watcher = registry->watchers;
+        registry->watchers = instance;
+    }
     if (module->observe) {
         instance->next_observer = registry->observers;
         registry->observers = instance;

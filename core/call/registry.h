@@ -43,6 +43,7 @@ struct registry {
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
     rpc_instance *observers; /* those whose modules observe calls */
+    rpc_instance *watchers;  /* those whose modules watch for clients */
 };
 
 /*

@@ -88,18 +88,27 @@ static void take_properties(struct fake_message *place, const struct host_public
         memcpy(place->correlation, sent->correlation, kept);
 }
 
-/* A message with a status is a reply; others to subscribers are events. */
+/* A message with a status is a reply; events and counters have topics of their own; the rest modules have
+ * sent. */
+static struct fake_box *box_of(struct fake_host *fake, const struct host_publication *sent)
+{
+    if (sent->status)
+        return &fake->replies;
+    const bool is_event = strstr(sent->topic, "/event/") || strncmp(sent->topic, "$SYS/", 5) == 0;
+    return is_event ? &fake->events : &fake->others;
+}
+
 static bool publish(void *context, const struct host_publication *sent)
 {
     struct fake_host *fake = context;
-    const bool is_event = sent->to_subscribers && !sent->status;
-    expect(fake, sent->payload && sent->size, "a message without a payload");
+    struct fake_box *box = box_of(fake, sent);
+    expect(fake, sent->payload && (sent->size || box == &fake->others), "a message without a payload");
     expect(fake, sent->to_subscribers || sent->client, "a message to no client");
     expect(fake, sent->to_subscribers || fake->host.replies_to_caller, "a message that it cannot send");
     expect(fake, sent->to_subscribers || !sent->retain, "a retained message to a client");
     if (fake->drop)
         return false;
-    struct fake_message *place = next_place(is_event ? &fake->events : &fake->replies);
+    struct fake_message *place = next_place(box);
     take_head(fake, place, sent->topic, sent->client, sent->qos);
     take_payload(fake, place, sent->payload, sent->size);
     if (!place)
@@ -270,7 +279,7 @@ static bool is_json(const struct fake_message *message)
 static void empty(struct fake_host *fake, struct fake_box *box)
 {
     for (size_t i = 0; i < box->count && i < FAKE_KEPT; i++) {
-        expect(fake, is_json(&box->kept[i]), "a payload that is not JSON");
+        expect(fake, box == &fake->others || is_json(&box->kept[i]), "a payload that is not JSON");
         free(box->kept[i].payload);
         box->kept[i] = (struct fake_message){.payload = NULL};
     }
@@ -281,6 +290,7 @@ void fake_host_forget(struct fake_host *fake)
 {
     empty(fake, &fake->replies);
     empty(fake, &fake->events);
+    empty(fake, &fake->others);
     fake->line_count = 0;
 }
 
