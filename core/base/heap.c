@@ -1,62 +1,48 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A heap of heap: see heap.h. */
+/* An intrusive binary min-heap: see heap.h. */
 #include "base/heap.h"
 
 #include <stdlib.h>
 
-enum { FIRST_ROOM = 16 };
+enum { HEAP_MIN_ROOM = 16 };
 
-static struct heap_node **at(const struct heap *heap, size_t place)
+static struct heap_node *heap_at(const struct heap *heap, size_t position)
 {
-    return &heap->nodes[place - 1];
+    return heap->nodes[position - 1];
 }
 
-static bool is_before(const struct heap_node *one, const struct heap_node *other)
+static bool heap_is_before(const struct heap_node *one, const struct heap_node *other)
 {
     return one->key != other->key ? one->key < other->key : one->order < other->order;
 }
 
-static void put(struct heap *heap, size_t place, struct heap_node *node)
+static void heap_put(struct heap *heap, size_t position, struct heap_node *node)
 {
-    *at(heap, place) = node;
-    node->place = place;
+    heap->nodes[position - 1] = node;
+    node->position = position;
 }
 
-static void rise(struct heap *heap, struct heap_node *node)
+/* Moves a node up until its parent comes before it, then down until it comes before its children. */
+static void heap_restore(struct heap *heap, struct heap_node *node)
 {
-    size_t place = node->place;
-    for (; place > 1 && is_before(node, *at(heap, place / 2)); place /= 2)
-        put(heap, place, *at(heap, place / 2));
-    put(heap, place, node);
-}
-
-/* The earlier one of the two below a place; 0: there is none below. */
-static size_t earlier_below(const struct heap *heap, size_t place)
-{
-    const size_t left = 2 * place;
-    if (left > heap->count)
-        return 0;
-    const bool is_right = left < heap->count && is_before(*at(heap, left + 1), *at(heap, left));
-    return is_right ? left + 1 : left;
-}
-
-static void sink(struct heap *heap, struct heap_node *node)
-{
-    size_t place = node->place;
-    size_t below = earlier_below(heap, place);
-    while (below && is_before(*at(heap, below), node)) {
-        put(heap, place, *at(heap, below));
-        place = below;
-        below = earlier_below(heap, place);
+    size_t position = node->position;
+    for (; position > 1 && heap_is_before(node, heap_at(heap, position / 2)); position /= 2)
+        heap_put(heap, position, heap_at(heap, position / 2));
+    for (size_t child; (child = 2 * position) <= heap->count; position = child) {
+        if (child < heap->count && heap_is_before(heap_at(heap, child + 1), heap_at(heap, child)))
+            child++;
+        if (!heap_is_before(heap_at(heap, child), node))
+            break;
+        heap_put(heap, position, heap_at(heap, child));
     }
-    put(heap, place, node);
+    heap_put(heap, position, node);
 }
 
-static bool make_room(struct heap *heap)
+static bool heap_make_room(struct heap *heap)
 {
     if (heap->count < heap->room)
         return true;
-    const size_t room = heap->room ? 2 * heap->room : FIRST_ROOM;
+    const size_t room = heap->room ? 2 * heap->room : HEAP_MIN_ROOM;
     struct heap_node **nodes = realloc(heap->nodes, room * sizeof *nodes);
     if (!nodes)
         return false;
@@ -67,29 +53,27 @@ static bool make_room(struct heap *heap)
 
 bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key)
 {
-    if (!node->place && !make_room(heap))
+    if (!node->position && !heap_make_room(heap))
         return false;
-    if (!node->place)
-        put(heap, ++heap->count, node);
+    if (!node->position)
+        heap_put(heap, ++heap->count, node);
     node->key = key;
     node->order = ++heap->sets;
-    rise(heap, node);
-    sink(heap, node);
+    heap_restore(heap, node);
     return true;
 }
 
 void heap_remove(struct heap *heap, struct heap_node *node)
 {
-    const size_t place = node->place;
-    if (!place)
+    const size_t position = node->position;
+    if (!position)
         return;
-    struct heap_node *last = *at(heap, heap->count--);
-    node->place = 0;
+    struct heap_node *last = heap_at(heap, heap->count--);
+    node->position = 0;
     if (last == node)
         return;
-    put(heap, place, last);
-    rise(heap, last);
-    sink(heap, last);
+    heap_put(heap, position, last);
+    heap_restore(heap, last);
 }
 
 struct heap_node *heap_first(const struct heap *heap)
@@ -100,7 +84,7 @@ struct heap_node *heap_first(const struct heap *heap)
 void heap_fini(struct heap *heap)
 {
     for (size_t i = 0; i < heap->count; i++)
-        heap->nodes[i]->place = 0;
+        heap->nodes[i]->position = 0;
     free(heap->nodes);
     *heap = (struct heap){0};
 }

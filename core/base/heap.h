@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Which of many moments comes first: a binary heap of heap that lie in the structs of their owners. It
- * knows no clock: a key is a number, and whoever keeps the heap compares it with what it likes.
+ * An intrusive binary min-heap of 64-bit keys. Nodes of equal keys come in the order in which they were set.
  *
- * A heap and its heap belong to one thread, or to one lock.
+ * Threads. A heap has no lock: it belongs to one thread.
+ *
+ * Ownership. The caller embeds the nodes, and neither moves nor frees one that is set. The heap owns its
+ * array of pointers to nodes; heap_fini() frees it.
+ *
+ * Failure. heap_set() may fail for lack of memory when it adds a node, and then has changed nothing.
+ * Everything else needs no memory.
  */
 #ifndef CORE_BASE_HEAP_H
 #define CORE_BASE_HEAP_H
@@ -12,34 +17,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Embedded by its owner. All zero: not set. A node that is set must neither move nor be freed. */
+/* All zero: not set. */
 struct heap_node {
     uint64_t key;
     /* The heap's own. */
-    uint64_t order; /* among heap of the same key: that in which they were set */
-    size_t place;   /* in the heap, from 1; 0: it is not set */
+    uint64_t order;  /* nodes of equal keys are ordered by it */
+    size_t position; /* in the heap, from 1; 0: not set */
 };
 
-/* All zero: none is set. */
+/* All zero: empty. */
 struct heap {
     struct heap_node **nodes;
     size_t count, room;
-    uint64_t sets;
+    uint64_t sets; /* calls of heap_set() that have succeeded */
 };
 
 /*
- * Sets a node, or moves one that is set; it then comes behind all others of the same key. Returns false when
- * there is no memory: nothing has changed then. Moving always works.
+ * Adds a node, or gives a node that is set a new key. The node comes after all others of the same key.
+ * Returns false when there is no memory to add it. A node that is set always gets its new key.
  */
 bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key);
 
-/* Takes a node out; one that is not set stays so. */
+/* Removes a node. Does nothing if it is not set. */
 void heap_remove(struct heap *heap, struct heap_node *node);
 
-/* The node with the smallest key, which stays set; of equal ones the one that was set first. NULL: none. */
+/* Returns the first node, which stays in the heap; NULL: the heap is empty. */
 struct heap_node *heap_first(const struct heap *heap);
 
-/* Frees the heap, which is empty afterwards; the heap in it are no longer set. */
+/* Removes all nodes and frees the array. The heap is empty afterwards and can be used again. */
 void heap_fini(struct heap *heap);
 
 #endif

@@ -223,9 +223,9 @@ static void check_tasks(const struct engine *engine)
         ck_assert(task->call || !task->holder);
         ck_assert(!task->condemned);
         without_call += !task->call;
-        set += task->deadline.place != 0;
+        set += task->deadline.position != 0;
         ck_assert(!task->call || (task->call->task == task && task->call->exchange->kept));
-        ck_assert_int_eq(task->deadline.place != 0, task->call && !task->told);
+        ck_assert_int_eq(task->deadline.position != 0, task->call && !task->told);
     }
     ck_assert_ptr_null(engine->condemned);
     ck_assert_uint_eq(placed, engine->places.count);
