@@ -93,10 +93,7 @@ struct task {
     struct heap_node deadline; /* not set: it has none */
     struct task *prev, *next;
     struct task *item_before, *item_after; /* among its exchange's */
-
-    /* places.c's own: */
-    struct holder *holder;      /* NULL: it has no place */
-    struct task *older, *newer; /* among its holder's */
+    struct slot slot;                      /* in engine->places while the call waits */
 };
 
 /* One call: all of a message, or one item of a batch. */

@@ -87,7 +87,7 @@ static void give_back(struct task *task)
 {
     struct engine *engine = engine_of(task);
     heap_remove(&engine->deadlines, &task->deadline);
-    slots_leave(&engine->places, task);
+    slots_leave(&engine->places, &task->slot);
 }
 
 /* The task of a call that may be kept open. NULL: no memory. */
@@ -102,7 +102,7 @@ static struct task *make_task(rpc_call *call, const struct digest *owner, void *
     task->done = call->method->declared->done;
     task->job.data = data;
     task->job.owner = *owner;
-    if (slots_enter(&engine->places, task) &&
+    if (slots_enter(&engine->places, &task->slot, owner) &&
         heap_set(&engine->deadlines, &task->deadline, deadline_of(call)))
         return task;
     give_back(task);
@@ -133,7 +133,7 @@ static void condemn(struct task *task, rpc_status outcome)
 static void free_places(struct engine *engine)
 {
     for (rpc_job *job = pool_take_begun(engine->pool); job; job = job->begun)
-        slots_leave(&engine->places, (struct task *)job);
+        slots_leave(&engine->places, &((struct task *)job)->slot);
 }
 
 static bool is_crowded(const struct engine *engine)
@@ -144,13 +144,14 @@ static bool is_crowded(const struct engine *engine)
 /* Whoever has most of the places gives one to whoever has fewer. */
 static bool make_place(struct engine *engine, const struct digest *owner)
 {
-    struct task *task = slots_greediest(&engine->places, owner);
-    if (!task)
+    struct slot *slot = slots_find_evictable(&engine->places, owner);
+    if (!slot)
         return false;
+    struct task *task = (struct task *)(void *)((char *)slot - offsetof(struct task, slot));
     if (!task->working || pool_withdraw(engine->pool, &task->job))
         condemn(task, RPC_OVERLOADED);
     else
-        slots_leave(&engine->places, task); /* it has begun just now */
+        slots_leave(&engine->places, slot); /* it has begun just now */
     return true;
 }
 

@@ -1,122 +1,86 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Who holds how many places: see places.h. */
+/* The table of pending slots: see slots.h. */
 #define HASH_NONFATAL_OOM 1
 
 #include "work/slots.h"
-
-#include "call/engine_private.h"
 
 #include <stdlib.h>
 #include <uthash.h>
 #include <utlist.h>
 
-/* An owner, while some of its tasks hold places. */
-struct holder {
+/* A client that has slots. */
+struct slots_client {
     struct digest key;
-    struct task *tasks; /* the first to come first */
+    struct slot *taken; /* the oldest first */
     size_t count;
-    struct heap_node rank;
     UT_hash_handle hh;
 };
 
-static struct holder *find(const struct slots *places, const struct digest *owner)
+static struct slots_client *slots_find(const struct slots *slots, const struct digest *key)
 {
-    struct holder *holder;
-    HASH_FIND(hh, places->holders, owner, sizeof *owner, holder);
-    return holder;
+    struct slots_client *client;
+    HASH_FIND(hh, slots->clients, key, sizeof *key, client);
+    return client;
 }
 
-static bool rank(struct slots *places, struct holder *holder)
+static struct slots_client *slots_add_client(struct slots *slots, const struct digest *key)
 {
-    return heap_set(&places->ranks, &holder->rank, UINT64_MAX - holder->count);
-}
-
-static bool add(struct slots *places, struct holder *holder)
-{
-    if (!rank(places, holder))
-        return false;
-    HASH_ADD(hh, places->holders, key, sizeof holder->key, holder);
-    if (holder->hh.tbl)
-        return true;
-    heap_remove(&places->ranks, &holder->rank);
-    return false;
-}
-
-static struct holder *find_or_make(struct slots *places, const struct digest *owner)
-{
-    struct holder *holder = find(places, owner);
-    if (holder)
-        return holder;
-    holder = calloc(1, sizeof *holder);
-    if (!holder)
+    struct slots_client *client = calloc(1, sizeof *client);
+    if (!client)
         return NULL;
-    holder->key = *owner;
-    if (add(places, holder))
-        return holder;
-    free(holder);
+    client->key = *key;
+    HASH_ADD(hh, slots->clients, key, sizeof client->key, client);
+    if (client->hh.tbl)
+        return client;
+    free(client);
     return NULL;
 }
 
-static void end(struct slots *places, struct holder *holder)
+bool slots_enter(struct slots *slots, struct slot *slot, const struct digest *client)
 {
-    heap_remove(&places->ranks, &holder->rank);
-    HASH_DEL(places->holders, holder);
-    free(holder);
-}
-
-bool slots_enter(struct slots *places, struct task *task)
-{
-    struct holder *holder = find_or_make(places, &task->job.owner);
-    if (!holder)
+    slot->client = slots_find(slots, client);
+    if (!slot->client)
+        slot->client = slots_add_client(slots, client);
+    if (!slot->client)
         return false;
-    task->holder = holder;
-    DL_APPEND2(holder->tasks, task, older, newer);
-    places->count++;
-    holder->count++;
-    (void)rank(places, holder); /* moves it: needs no memory */
+    DL_APPEND2(slot->client->taken, slot, older, newer);
+    slot->client->count++;
+    slots->count++;
     return true;
 }
 
-void slots_leave(struct slots *places, struct task *task)
+void slots_leave(struct slots *slots, struct slot *slot)
 {
-    struct holder *holder = task->holder;
-    if (!holder)
+    struct slots_client *client = slot->client;
+    if (!client)
         return;
-    task->holder = NULL;
-    DL_DELETE2(holder->tasks, task, older, newer);
-    places->count--;
-    if (--holder->count)
-        (void)rank(places, holder); /* likewise */
-    else
-        end(places, holder);
+    slot->client = NULL;
+    DL_DELETE2(client->taken, slot, older, newer);
+    slots->count--;
+    if (--client->count)
+        return;
+    HASH_DEL(slots->clients, client);
+    free(client);
 }
 
-static size_t count_of(const struct slots *places, const struct digest *owner)
+struct slot *slots_find_evictable(const struct slots *slots, const struct digest *client)
 {
-    const struct holder *holder = find(places, owner);
-    return holder ? holder->count : 0;
+    const struct slots_client *own = slots_find(slots, client);
+    const struct slots_client *most = slots->clients;
+    for (const struct slots_client *other = most; other; other = other->hh.next)
+        if (other->count > most->count)
+            most = other;
+    const size_t needed = (own ? own->count : 0) + 2;
+    return most && most->count >= needed ? most->taken->older : NULL;
 }
 
-static struct holder *first(const struct slots *places)
+void slots_fini(struct slots *slots)
 {
-    char *rank = (char *)heap_first(&places->ranks);
-    return rank ? (struct holder *)(void *)(rank - offsetof(struct holder, rank)) : NULL;
-}
-
-struct task *slots_greediest(const struct slots *places, const struct digest *owner)
-{
-    const struct holder *holder = first(places);
-    const bool is_greedy = holder && holder->count >= count_of(places, owner) + 2;
-    return is_greedy ? holder->tasks->older : NULL;
-}
-
-void slots_fini(struct slots *places)
-{
-    struct holder *holder, *next;
-    HASH_ITER(hh, places->holders, holder, next)
+    struct slots_client *client, *next;
+    HASH_ITER(hh, slots->clients, client, next)
     {
-        end(places, holder);
+        HASH_DEL(slots->clients, client);
+        free(client);
     }
-    heap_fini(&places->ranks);
-    places->count = 0;
+    slots->count = 0;
 }

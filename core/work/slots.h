@@ -1,44 +1,53 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Who holds how many of the places in which calls wait, for a worker or for something to happen. There are
- * only so many; when all are taken, whoever holds most of them has to give one to whoever holds fewer, so
- * that no client can keep the others out.
+ * The table of pending slots. A call that waits, for a worker or for rpc_resume(), takes a slot in the name
+ * of its client. The engine has max_pending slots. When all are taken, the client with most slots may lose
+ * one to a client with fewer: its newest call is evicted.
  *
- * Each change costs as much as a look into a table and a move in a heap, however many hold places. All of it
- * runs on the broker's thread, in the engine to which the places belong.
+ * Threads. One thread, the broker's, uses a table.
+ *
+ * Ownership. The caller embeds struct slot in what waits, and neither moves nor frees it while it is in the
+ * table. The table owns one record per client with slots; slots_fini() frees them.
+ *
+ * Failure. slots_enter() may fail for lack of memory, and then has changed nothing. Everything else needs no
+ * memory. Entering and leaving take constant time; slots_find_evictable() looks at every client.
  */
-#ifndef CORE_PLACES_H
-#define CORE_PLACES_H
+#ifndef CORE_WORK_SLOTS_H
+#define CORE_WORK_SLOTS_H
 
 #include "base/digest.h"
-#include "base/heap.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct holder;
-struct task;
+struct slots_client;
 
-/* All zero: none is taken. */
-struct slots {
-    size_t count; /* that are taken */
-    struct holder *holders;
-    struct heap ranks; /* of holders: the more they hold, the earlier due */
+/* All zero: not in the table. */
+struct slot {
+    struct slots_client *client; /* NULL: not in the table */
+    struct slot *older, *newer;  /* the client's other slots */
 };
 
-/* A task takes a place, in the name of its job's owner. Returns false: no memory, it has none. */
-bool slots_enter(struct slots *places, struct task *task);
+/* All zero: empty. */
+struct slots {
+    size_t count; /* slots that are taken */
+    struct slots_client *clients;
+};
 
-/* A task gives its place back; without one it stays so. */
-void slots_leave(struct slots *places, struct task *task);
+/* Enters a slot that is not in the table, for a client. Returns false when there is no memory. */
+bool slots_enter(struct slots *slots, struct slot *slot, const struct digest *client);
+
+/* Takes a slot out of the table. Does nothing if it is not in the table. */
+void slots_leave(struct slots *slots, struct slot *slot);
 
 /*
- * The task that has to give its place to one of this owner's: the last to come of the holder who has most, of
- * equal ones of the one who has had so many for longest. NULL: nobody has at least two more than this owner.
+ * Finds the slot to evict in favour of a client: the newest slot of the client with most slots (of several,
+ * the one that has had a slot for longest). Returns NULL if none has at least two slots more than this
+ * client.
  */
-struct task *slots_greediest(const struct slots *places, const struct digest *owner);
+struct slot *slots_find_evictable(const struct slots *slots, const struct digest *client);
 
-/* Frees all records, also those of tasks that never give their places back. */
-void slots_fini(struct slots *places);
+/* Frees all records. Slots that are still in the table must not be used any more. */
+void slots_fini(struct slots *slots);
 
 #endif

@@ -1016,30 +1016,29 @@ START_TEST(setting_timers)
 }
 END_TEST
 
-/* Whoever has got a place is found, gives it back, and leaves nothing behind. */
-static bool take_places(void)
+/* Each slot that was entered is found again, leaves, and no record stays behind. */
+static bool enter_slots(void)
 {
-    const struct digest nobody = {{0}};
-    struct slots places = {0};
-    struct task some[100] = {{.call = NULL}};
+    const struct digest other = {{0}};
+    struct slots slots = {0};
+    struct slot some[100] = {{NULL, NULL, NULL}};
     size_t count = 0;
     for (uint64_t i = 0; i < 100; i++) {
-        some[i].job.owner = (struct digest){{1 + i * i % 30, 3}};
-        count += slots_enter(&places, &some[i]);
-        work.wrong |= places.count != count;
+        count += slots_enter(&slots, &some[i], &(struct digest){{1 + i * i % 30, 3}});
+        work.wrong |= slots.count != count;
     }
-    for (struct task *task; (task = slots_greediest(&places, &nobody));)
-        slots_leave(&places, task);
+    for (struct slot *slot; (slot = slots_find_evictable(&slots, &other));)
+        slots_leave(&slots, slot);
     for (size_t i = 0; i < 100; i++)
-        slots_leave(&places, &some[i]);
-    work.wrong |= places.count || places.holders;
-    slots_fini(&places);
+        slots_leave(&slots, &some[i]);
+    work.wrong |= slots.count || slots.clients;
+    slots_fini(&slots);
     return count == 100;
 }
 
-START_TEST(taking_places)
+START_TEST(entering_slots)
 {
-    sweep("places", modes[_i], take_places);
+    sweep("slots", modes[_i], enter_slots);
     ck_assert(!work.wrong);
 }
 END_TEST
@@ -1050,4 +1049,4 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {calls_that_take_time, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
           {sensors_come_all_the_same, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)}, {taking_places, UNIT_ROWS(modes)})
+          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})

@@ -1,68 +1,63 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/work/slots.c: who holds most places, and which task has to give one away. */
+/* core/work/slots.c: the number of slots that are taken, and which slot is evicted for which client. */
 #include "work/slots.h"
 #include "unit.h"
 
-#include "call/engine_private.h"
-
 #include <string.h>
 
-enum { MANY = 300, OWNERS = 7, ROUNDS = 20000 };
+enum { MANY = 300, CLIENTS = 7, ROUNDS = 20000 };
 
-static struct slots places;
-static struct task tasks[MANY];
+static struct slots slots;
+static struct slot some[MANY];
 
-static void open_places(void)
+static void open_slots(void)
 {
-    memset(&places, 0, sizeof places);
-    memset(tasks, 0, sizeof tasks);
+    memset(&slots, 0, sizeof slots);
+    memset(some, 0, sizeof some);
 }
 
-static void close_places(void)
+static void close_slots(void)
 {
-    slots_fini(&places);
-    ck_assert_uint_eq(places.count, 0);
-    ck_assert_ptr_null(places.holders);
-    ck_assert_ptr_null(heap_first(&places.ranks));
+    slots_fini(&slots);
+    ck_assert_uint_eq(slots.count, 0);
+    ck_assert_ptr_null(slots.clients);
 }
 
-static struct digest key_of(int owner)
+static struct digest key_of(int client)
 {
-    return (struct digest){{(uint64_t)owner, 5}};
+    return (struct digest){{(uint64_t)client, 5}};
 }
 
-static void enter(int which, int owner)
+static void enter(int which, int client)
 {
-    tasks[which].job.owner = key_of(owner);
-    ck_assert(slots_enter(&places, &tasks[which]));
-    ck_assert_ptr_nonnull(tasks[which].holder);
+    const struct digest key = key_of(client);
+    ck_assert(slots_enter(&slots, &some[which], &key));
+    ck_assert_ptr_nonnull(some[which].client);
 }
 
 static void leave(int which)
 {
-    slots_leave(&places, &tasks[which]);
-    ck_assert_ptr_null(tasks[which].holder);
+    slots_leave(&slots, &some[which]);
+    ck_assert_ptr_null(some[which].client);
 }
 
-static void expect(int owner, int which)
+static void expect(int client, int which)
 {
-    const struct digest key = key_of(owner);
-    const struct task *task = slots_greediest(&places, &key);
-    ck_assert_ptr_nonnull(task);
-    ck_assert_int_eq((int)(task - tasks), which);
+    const struct digest key = key_of(client);
+    ck_assert_ptr_eq(slots_find_evictable(&slots, &key), &some[which]);
 }
 
-static void expect_none(int owner)
+static void expect_none(int client)
 {
-    const struct digest key = key_of(owner);
-    ck_assert_ptr_null(slots_greediest(&places, &key));
+    const struct digest key = key_of(client);
+    ck_assert_ptr_null(slots_find_evictable(&slots, &key));
 }
 
-START_TEST(nobody_at_first)
+START_TEST(empty_at_first)
 {
     expect_none(1);
     leave(0);
-    ck_assert_uint_eq(places.count, 0);
+    ck_assert_uint_eq(slots.count, 0);
 }
 END_TEST
 
@@ -72,7 +67,7 @@ START_TEST(two_more_than_the_other)
     expect_none(2);
     enter(1, 1);
     expect(2, 1);
-    expect_none(1); /* nobody gives a place to himself */
+    expect_none(1); /* no client evicts its own call */
     enter(2, 2);
     expect_none(2);
     expect(3, 1);
@@ -82,7 +77,7 @@ START_TEST(two_more_than_the_other)
 }
 END_TEST
 
-START_TEST(the_last_to_come_goes_first)
+START_TEST(the_newest_is_evicted)
 {
     for (int i = 0; i < 6; i++)
         enter(i, 1);
@@ -94,42 +89,46 @@ START_TEST(the_last_to_come_goes_first)
     }
     expect_none(2);
     enter(5, 1);
-    enter(4, 1); /* what comes again is the last */
+    enter(4, 1); /* a slot that enters again is the newest */
     expect(2, 4);
     leave(0);
     leave(5);
     leave(4);
     leave(4);
     expect_none(2);
-    ck_assert_uint_eq(places.count, 0);
-    ck_assert_ptr_null(places.holders);
+    ck_assert_uint_eq(slots.count, 0);
+    ck_assert_ptr_null(slots.clients);
 }
 END_TEST
 
-START_TEST(who_has_most)
+/* Of clients with equally many slots, the one that has had any for longest. */
+START_TEST(the_client_with_most)
 {
     for (int i = 0; i < 9; i++)
         enter(i, i < 2 ? 1 : i < 6 ? 2 : 3);
-    ck_assert_uint_eq(places.count, 9);
+    ck_assert_uint_eq(slots.count, 9);
     expect(4, 5);
     leave(2);
-    expect(4, 8); /* of equals the one who has had as many for longer */
-    leave(8);
     expect(4, 5);
+    leave(5);
+    expect(4, 8);
+    leave(8);
+    expect(4, 1);
+    expect_none(1);
+    leave(0);
+    expect(4, 4);
     leave(3);
     leave(4);
-    expect(4, 1);
-    leave(5);
-    leave(1);
+    enter(2, 2);
+    enter(3, 2);
     expect(4, 7);
-    expect_none(1);
 }
 END_TEST
 
 /* ---- Against a count that is made anew each time ---- */
 
 static uint32_t state = 1;
-static int owners[MANY]; /* 0: it has no place */
+static int clients[MANY]; /* 0: not in the table */
 
 static int draw(int among)
 {
@@ -137,59 +136,53 @@ static int draw(int among)
     return (int)(state >> 8) % among;
 }
 
-static size_t count_of(const struct digest *owner)
+static size_t count_of(int client)
 {
     size_t count = 0;
     for (int i = 0; i < MANY; i++)
-        count += owners[i] && memcmp(&tasks[i].job.owner, owner, sizeof *owner) == 0;
+        count += clients[i] == client;
     return count;
 }
 
 static size_t count_most(void)
 {
     size_t max = 0;
-    for (int owner = 1; owner <= OWNERS; owner++) {
-        const struct digest key = key_of(owner);
-        const size_t count = count_of(&key);
-        max = count > max ? count : max;
-    }
+    for (int client = 1; client <= CLIENTS; client++)
+        max = count_of(client) > max ? count_of(client) : max;
     return max;
 }
 
-static void check_greediest(int owner)
+static void check_evictable(int client)
 {
-    const struct digest key = key_of(owner);
-    const struct task *task = slots_greediest(&places, &key);
+    const struct digest key = key_of(client);
+    const struct slot *slot = slots_find_evictable(&slots, &key);
     const size_t max = count_most();
-    ck_assert_int_eq(task != NULL, max >= count_of(&key) + 2);
-    if (task)
-        ck_assert_uint_eq(count_of(&task->job.owner), max);
+    ck_assert_int_eq(slot != NULL, max >= count_of(client) + 2);
+    if (slot)
+        ck_assert_uint_eq(count_of(clients[slot - some]), max);
 }
 
-/* Some owners come more often than others. */
+/* Some clients come more often than others. */
 static void change(int which)
 {
-    if (owners[which]) {
+    if (clients[which]) {
         leave(which);
-        owners[which] = 0;
+        clients[which] = 0;
         return;
     }
-    owners[which] = 1 + draw(1 + draw(OWNERS));
-    enter(which, owners[which]);
+    clients[which] = 1 + draw(1 + draw(CLIENTS));
+    enter(which, clients[which]);
 }
 
-START_TEST(whatever_comes_and_goes)
+START_TEST(many_that_enter_and_leave)
 {
     for (int i = 0; i < ROUNDS; i++) {
         change(draw(MANY));
-        check_greediest(1 + draw(OWNERS));
+        check_evictable(1 + draw(CLIENTS));
     }
-    size_t count = 0;
-    for (int i = 0; i < MANY; i++)
-        count += owners[i] != 0;
-    ck_assert_uint_eq(places.count, count);
+    ck_assert_uint_eq(slots.count, MANY - count_of(0));
 }
 END_TEST
 
-UNIT_MAIN("places", open_places, close_places, {nobody_at_first, 0}, {two_more_than_the_other, 0},
-          {the_last_to_come_goes_first, 0}, {who_has_most, 0}, {whatever_comes_and_goes, 0})
+UNIT_MAIN("slots", open_slots, close_slots, {empty_at_first, 0}, {two_more_than_the_other, 0},
+          {the_newest_is_evicted, 0}, {the_client_with_most, 0}, {many_that_enter_and_leave, 0})

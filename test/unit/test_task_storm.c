@@ -218,9 +218,9 @@ static void check_tasks(const struct engine *engine)
     DL_FOREACH(engine->tasks, task)
     {
         deferred += !task->working;
-        placed += task->holder != NULL;
-        ck_assert(task->working || task->holder);
-        ck_assert(task->call || !task->holder);
+        placed += task->slot.client != NULL;
+        ck_assert(task->working || task->slot.client);
+        ck_assert(task->call || !task->slot.client);
         ck_assert(!task->condemned);
         without_call += !task->call;
         set += task->deadline.position != 0;

@@ -304,7 +304,7 @@ static void expect_nothing_open(const struct engine *engine)
     ck_assert_ptr_null(engine->condemned);
     ck_assert_ptr_null(engine->connections);
     ck_assert_uint_eq(engine->places.count, 0);
-    ck_assert_ptr_null(engine->places.holders);
+    ck_assert_ptr_null(engine->places.clients);
     ck_assert_uint_eq(engine->backgrounds, 0);
     ck_assert_uint_eq(engine->deadlines.count, 0);
     for (; method; method = method->hh.next)
