@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Worker threads: see pool.h.
+ * Worker threads and the order of their jobs: see pool.h.
  *
- * Idle threads sleep each on a semaphore of its own and lie on a stack, so that whoever has work for one
- * takes it off and calls that one, and nobody is called twice. Only starting a job, and replacing one that
- * hangs, can make more ready than there are threads awake: where one that ends, or is withdrawn, lets the
- * next of its lane be ready, that takes its place, and the thread that sees to it looks for work itself. So
- * only pool_submit() and pool_replace() call.
+ * Idle threads sleep on one semaphore. `idle` counts those that sleep and have not been called: the thread
+ * that calls one lowers it, so that each call wakes one thread. Only pool_submit() and pool_replace() call,
+ * since nothing else makes more jobs ready than there are threads awake: a job that ends, or is withdrawn,
+ * makes at most the next one of its lane ready in its own place.
  */
 #define HASH_NONFATAL_OOM 1
 
@@ -14,7 +13,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -24,53 +22,32 @@
 
 enum { PRIORITIES = 3 };
 
-static const rpc_priority urgency[PRIORITIES] = {RPC_PRIORITY_HIGH, RPC_PRIORITY_NORMAL, RPC_PRIORITY_LOW};
+/* The most urgent first, with how often each may be passed over while some of its jobs are ready. */
+static const struct {
+    rpc_priority priority;
+    unsigned max_passed;
+} urgency[PRIORITIES] = {{RPC_PRIORITY_HIGH, 0}, {RPC_PRIORITY_NORMAL, 4}, {RPC_PRIORITY_LOW, 16}};
 
-static const int weight[PRIORITIES] = {
-    [RPC_PRIORITY_LOW] = 0, [RPC_PRIORITY_NORMAL] = 1, [RPC_PRIORITY_HIGH] = 2};
-
-/* How often those of a priority may be passed over while some of them are ready. */
-static const unsigned patience[PRIORITIES] = {
-    [RPC_PRIORITY_HIGH] = ~0U, [RPC_PRIORITY_NORMAL] = 4, [RPC_PRIORITY_LOW] = 16};
-
-/* A lane, while one of its jobs is ready or runs: its first, which is not in the list. */
-struct lane {
-    struct digest key;
-    rpc_job *first;
-    rpc_job *behind;
+/* A lane, or the queue of one owner and priority. It exists as long as jobs belong to it. */
+struct pool_queue {
+    struct digest key; /* of the lane, or of the owner */
+    size_t count;      /* jobs that belong to it */
+    rpc_job *jobs; /* lane: all of them, of which the first is ready or runs; owner: those that are ready */
+    struct pool_queue *prev, *next; /* owner: in its level's `turns`, while any job is ready */
     UT_hash_handle hh;
 };
 
-/* What is ready of one owner and one priority, in the order of starting. */
-struct queue {
-    struct share *share;
-    rpc_job *ready;
-    struct queue *prev, *next;
-};
-
-/* An owner, while some of its jobs wait or run. */
-struct share {
-    struct digest key;
-    size_t waiting;
-    unsigned busy,
-        replaced; /* threads that are at work for it; those of them whose place others have taken */
-    struct queue queues[PRIORITIES];
-    UT_hash_handle hh;
-};
-
-struct class
-{
-    struct queue *turns; /* those that are not empty; the first one is next */
+/* The jobs of one priority. */
+struct pool_level {
+    struct pool_queue *owners; /* the queues of all owners of jobs that wait */
+    struct pool_queue *turns;  /* the queues of those with jobs that are ready; the first one is next */
     unsigned passed;
 };
 
-struct worker {
+struct pool_worker {
     struct pool *pool;
     pthread_t thread;
-    sem_t call;
-    bool busy; /* it has a job, or is telling of one */
-    bool left; /* by pool_stop(), which must not wait for it any longer */
-    struct worker *next;
+    rpc_job *job; /* the one that it runs; NULL: none */
 };
 
 struct pool {
@@ -79,533 +56,268 @@ struct pool {
 
     /* The broker's thread's. */
     unsigned threads;
-    bool stopped, left;
+    bool stopped, abandoned;
 
-    _Atomic(rpc_job *) begun, ended; /* the latest first */
-    atomic_size_t waiting;
-    atomic_uint telling; /* threads that are about to call finished(), or in it */
+    sem_t calls;
+    atomic_bool any_ended; /* `ended` is not NULL */
 
     /* The lock's. */
     pthread_mutex_t lock;
-    struct lane *lanes;
-    struct share *shares;
-    struct class classes[PRIORITIES];
-    uint64_t started;
-    struct worker *idle;
-    unsigned usual; /* threads that may be busy, but for those that are replaced */
+    struct pool_queue *lanes;
+    struct pool_level levels[PRIORITIES]; /* by rpc_priority */
+    rpc_job *begun, *ended;
+    unsigned idle;
+    unsigned max_busy; /* busy threads without those that are replaced */
     unsigned busy, replaced;
-    bool stopping, over; /* over: no thread begins anything any more */
-    pthread_cond_t quiet;
+    bool over; /* no thread begins anything any more */
+    pthread_cond_t ended_some;
 
-    struct worker workers[];
+    struct pool_worker workers[];
 };
 
-/* ---- What waits ---- */
+/* ---- Lanes, and the queues of owners ---- */
 
-static struct share *find_share(const struct pool *pool, const struct digest *owner)
+/* Counts one more job in the queue of a key, which is made if there is none. NULL: no memory. */
+static struct pool_queue *pool_enter_queue(struct pool_queue **table, const struct digest *key)
 {
-    struct share *share;
-    HASH_FIND(hh, pool->shares, owner, sizeof *owner, share);
-    return share;
-}
-
-static void settle_share(struct pool *pool, struct share *share)
-{
-    if (share->waiting || share->busy)
-        return;
-    HASH_DEL(pool->shares, share);
-    free(share);
-}
-
-static struct share *open_share(struct pool *pool, const struct digest *owner)
-{
-    struct share *share = find_share(pool, owner);
-    if (share)
-        return share;
-    share = calloc(1, sizeof *share);
-    if (!share)
-        return NULL;
-    share->key = *owner;
-    for (size_t i = 0; i < PRIORITIES; i++)
-        share->queues[i].share = share;
-    HASH_ADD(hh, pool->shares, key, sizeof share->key, share);
-    if (share->hh.tbl)
-        return share;
-    free(share);
-    return NULL;
-}
-
-static void enter_share(struct pool *pool, struct share *share, rpc_job *job)
-{
-    job->share = share;
-    share->waiting++;
-    atomic_fetch_add_explicit(&pool->waiting, 1, memory_order_relaxed);
-}
-
-/* The job waits no longer. What is done for its owner from now on, or not at all, is the caller's matter. */
-static void leave_share(struct pool *pool, rpc_job *job)
-{
-    atomic_fetch_sub_explicit(&pool->waiting, 1, memory_order_relaxed);
-    job->share->waiting--;
-}
-
-/*
- * Most are the newest. One that its lane held back has its place before newer ones: it is looked for from the
- * front, since it was started not long after one that has run.
- */
-static void insert_in_order(struct queue *queue, rpc_job *job)
-{
-    rpc_job *later = queue->ready;
-    if (!later || later->prev->number < job->number) {
-        DL_APPEND(queue->ready, job);
-        return;
+    struct pool_queue *queue;
+    HASH_FIND(hh, *table, key, sizeof *key, queue);
+    if (!queue) {
+        queue = calloc(1, sizeof *queue);
+        if (!queue)
+            return NULL;
+        queue->key = *key;
+        HASH_ADD(hh, *table, key, sizeof queue->key, queue);
+        if (!queue->hh.tbl) {
+            free(queue);
+            return NULL;
+        }
     }
-    while (later->number < job->number)
-        later = later->next;
-    DL_PREPEND_ELEM(queue->ready, later, job);
-}
-
-static void make_ready(struct pool *pool, rpc_job *job)
-{
-    struct queue *queue = &job->share->queues[job->raised];
-    if (!queue->ready)
-        DL_APPEND(pool->classes[job->raised].turns, queue);
-    insert_in_order(queue, job);
-    job->stage = POOL_READY;
-}
-
-static void unmake_ready(struct pool *pool, rpc_job *job)
-{
-    struct queue *queue = &job->share->queues[job->raised];
-    DL_DELETE(queue->ready, job);
-    if (!queue->ready)
-        DL_DELETE(pool->classes[job->raised].turns, queue);
-}
-
-/* ---- Lanes ---- */
-
-static struct lane *find_lane(const struct pool *pool, const struct digest *key)
-{
-    struct lane *lane;
-    HASH_FIND(hh, pool->lanes, key, sizeof *key, lane);
-    return lane;
-}
-
-static struct lane *open_lane(struct pool *pool, const struct digest *key)
-{
-    struct lane *lane = calloc(1, sizeof *lane);
-    if (!lane)
-        return NULL;
-    lane->key = *key;
-    HASH_ADD(hh, pool->lanes, key, sizeof lane->key, lane);
-    if (lane->hh.tbl)
-        return lane;
-    free(lane);
-    return NULL;
-}
-
-/* The first one is through: the next one is ready, or the lane is at its end. */
-static void advance(struct pool *pool, struct lane *lane)
-{
-    rpc_job *next = lane->behind;
-    lane->first = next;
-    if (next) {
-        DL_DELETE(lane->behind, next);
-        make_ready(pool, next);
-        return;
-    }
-    HASH_DEL(pool->lanes, lane);
-    free(lane);
-}
-
-/* Puts the job into its lane, which is made if there is none. Returns false when there is no memory. */
-static bool enter_lane(struct pool *pool, rpc_job *job, const struct digest *key)
-{
-    struct lane *busy = key ? find_lane(pool, key) : NULL;
-    job->lane = busy || !key ? busy : open_lane(pool, key);
-    if (key && !job->lane)
-        return false;
-    job->stage = busy ? POOL_BEHIND : POOL_READY;
-    if (key && !busy)
-        job->lane->first = job;
-    return true;
-}
-
-static bool raise_to(rpc_job *job, rpc_priority priority)
-{
-    if (weight[job->raised] >= weight[priority])
-        return false;
-    job->raised = priority;
-    return true;
-}
-
-/*
- * Else what is urgent would wait as long as what is not. Whoever is urgent enough has raised those before it
- * already, so that each of them is looked at here but a few times in its life.
- */
-static void raise_those_before(struct pool *pool, const rpc_job *job)
-{
-    rpc_job *first = job->lane->first;
-    for (const rpc_job *at = job; at != job->lane->behind; at = at->prev)
-        if (!raise_to(at->prev, job->raised))
-            return;
-    if (first->stage != POOL_READY || weight[first->raised] >= weight[job->raised])
-        return;
-    unmake_ready(pool, first);
-    raise_to(first, job->raised);
-    make_ready(pool, first);
-}
-
-/* ---- Whose turn it is ---- */
-
-/*
- * Threads that take the places of hanging ones are for others, too: whoever has work that hangs gets a part
- * of them, or one burst of such work would have them all.
- */
-static bool may_begin(const struct pool *pool, const struct share *share)
-{
-    return !share->replaced || share->busy < pool->usual + POOL_SHARE;
-}
-
-/* Whose turn it is within a priority. NULL: nobody's. */
-static struct queue *next_turn(const struct pool *pool, rpc_priority priority)
-{
-    struct queue *queue;
-    DL_FOREACH(pool->classes[priority].turns, queue)
-    {
-        if (may_begin(pool, queue->share))
-            return queue;
-    }
-    return NULL;
-}
-
-static bool is_impatient(const struct pool *pool, rpc_priority priority)
-{
-    return pool->classes[priority].passed >= patience[priority];
-}
-
-/* The least urgent that was passed over too often, else the most urgent. NULL: nothing is ready. */
-static struct queue *choose(const struct pool *pool, rpc_priority *priority)
-{
-    struct queue *queue = NULL;
-    for (size_t i = PRIORITIES; i-- > 0 && !queue;) {
-        *priority = urgency[i];
-        queue = is_impatient(pool, urgency[i]) ? next_turn(pool, urgency[i]) : NULL;
-    }
-    for (size_t i = 0; i < PRIORITIES && !queue; i++) {
-        *priority = urgency[i];
-        queue = next_turn(pool, urgency[i]);
-    }
+    queue->count++;
     return queue;
 }
 
-static void pass_over_others(struct pool *pool, rpc_priority chosen)
+/* Counts one job less. The last one frees the queue. */
+static void pool_leave_queue(struct pool_queue **table, struct pool_queue *queue)
 {
-    for (size_t i = 0; i < PRIORITIES; i++)
-        if (pool->classes[i].turns)
-            pool->classes[i].passed++;
-    pool->classes[chosen].passed = 0;
+    if (--queue->count)
+        return;
+    HASH_DEL(*table, queue);
+    free(queue);
 }
 
-static void end_turn(struct class *class, struct queue *queue)
+static void pool_make_ready(struct pool *pool, rpc_job *job)
 {
-    DL_DELETE(class->turns, queue);
-    DL_APPEND(class->turns, queue);
+    if (!job->owners_queue->jobs)
+        DL_APPEND(pool->levels[job->priority].turns, job->owners_queue);
+    DL_APPEND(job->owners_queue->jobs, job);
+    job->stage = POOL_READY;
 }
 
-static unsigned spares(const struct pool *pool)
+static void pool_unmake_ready(struct pool *pool, rpc_job *job)
 {
-    return pool->replaced < POOL_SPARES ? pool->replaced : POOL_SPARES;
+    DL_DELETE(job->owners_queue->jobs, job);
+    if (!job->owners_queue->jobs)
+        DL_DELETE(pool->levels[job->priority].turns, job->owners_queue);
 }
 
-/* Whoever finds no place need not be called later: those who are busy take what is ready when they end. */
-static bool has_place(const struct worker *worker)
+/* If the job was the first of its lane, the next one becomes ready. */
+static void pool_leave_lane(struct pool *pool, rpc_job *job)
 {
-    const struct pool *pool = worker->pool;
-    return pool->busy - (unsigned)worker->busy < pool->usual + spares(pool);
+    struct pool_queue *lane = job->lane;
+    if (!lane)
+        return;
+    const bool was_first = lane->jobs == job;
+    DL_DELETE2(lane->jobs, job, lane_prev, lane_next);
+    if (was_first && lane->jobs)
+        pool_make_ready(pool, lane->jobs);
+    pool_leave_queue(&pool->lanes, lane);
 }
 
-/* It waits no longer, and leader's work does it. The broker's thread may look at it from now on. */
-static void begin(struct pool *pool, rpc_job *job, rpc_job *leader)
+/* ---- The next job ---- */
+
+/* The least urgent level that was passed over too often, else the most urgent one. NULL: no job is ready. */
+static struct pool_level *pool_next_level(struct pool *pool)
 {
-    leave_share(pool, job);
+    struct pool_level *next = NULL;
+    for (size_t i = 0; i < PRIORITIES; i++) {
+        struct pool_level *level = &pool->levels[urgency[i].priority];
+        if (level->turns && (!next || level->passed >= urgency[i].max_passed))
+            next = level;
+    }
+    return next;
+}
+
+static unsigned pool_max_busy(const struct pool *pool)
+{
+    return pool->max_busy + (pool->replaced < POOL_SPARES ? pool->replaced : POOL_SPARES);
+}
+
+/* The job does not wait any more: it runs with the leader's work, which may be its own. */
+static void pool_begin_job(struct pool *pool, rpc_job *job, rpc_job *leader)
+{
+    pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
     job->stage = POOL_RUNNING;
     job->leader = leader;
-    job->begun = atomic_load(&pool->begun);
-    while (!atomic_compare_exchange_weak(&pool->begun, &job->begun, job))
-        continue;
+    DL_APPEND(leader->group, job);
+    LL_PREPEND2(pool->begun, job, begun);
 }
 
-/* The job that runs next. NULL: none is ready, or enough threads are busy. */
-static rpc_job *take(struct worker *worker)
+/* Begins the next job. NULL: none is ready, or enough threads are busy; those look for jobs when they end. */
+static rpc_job *pool_take_job(struct pool_worker *worker)
 {
     struct pool *pool = worker->pool;
-    rpc_priority priority;
-    struct queue *queue = pool->over || !has_place(worker) ? NULL : choose(pool, &priority);
-    if (!queue)
+    struct pool_level *level = pool_next_level(pool);
+    if (!level || pool->over || pool->busy >= pool_max_busy(pool))
         return NULL;
-    pass_over_others(pool, priority);
-    rpc_job *job = queue->ready;
-    end_turn(&pool->classes[priority], queue);
-    unmake_ready(pool, job);
-    job->share->busy++;
-    begin(pool, job, job);
+    for (size_t i = 0; i < PRIORITIES; i++)
+        pool->levels[i].passed += pool->levels[i].turns != NULL;
+    level->passed = 0;
+    struct pool_queue *queue = level->turns;
+    rpc_job *job = queue->jobs;
+    DL_DELETE(level->turns, queue);
+    DL_APPEND(level->turns, queue);
+    pool_unmake_ready(pool, job);
+    pool_begin_job(pool, job, job);
+    pool->busy++;
+    worker->job = job;
     return job;
 }
 
-/* ---- The end of a job ---- */
-
-/* They are the broker's thread's from the moment when they are among the ended. */
-static void push_ended(struct pool *pool, rpc_job *first, rpc_job *last)
+static void pool_end_job(struct pool_worker *worker)
 {
-    rpc_job *before = atomic_load(&pool->ended);
-    do
-        first->next = before;
-    while (!atomic_compare_exchange_weak(&pool->ended, &before, last));
-}
-
-static void end(struct pool *pool, rpc_job *job)
-{
-    rpc_job *last = job;
-    rpc_job *taken = job->taken;
-    if (job->lane)
-        advance(pool, job->lane);
+    struct pool *pool = worker->pool;
+    rpc_job *job = worker->job, *one;
+    pool_leave_lane(pool, job);
     pool->replaced -= job->replaced;
-    job->share->replaced -= job->replaced;
-    job->share->busy--;
-    settle_share(pool, job->share);
-    job->stage = POOL_ENDED;
-    while (taken) {
-        rpc_job *next = taken->next;
-        taken->stage = POOL_ENDED;
-        taken->next = last;
-        last = taken;
-        taken = next;
+    DL_FOREACH(job->group, one)
+    {
+        one->stage = POOL_ENDED;
     }
-    push_ended(pool, job, last);
-}
-
-rpc_job *pool_take_begun(struct pool *pool)
-{
-    return atomic_exchange(&pool->begun, NULL);
-}
-
-rpc_job *pool_collect(struct pool *pool)
-{
-    if (!atomic_load_explicit(&pool->ended, memory_order_relaxed))
-        return NULL;
-    rpc_job *first = NULL;
-    rpc_job *job = atomic_exchange(&pool->ended, NULL);
-    while (job) {
-        rpc_job *before = job->next;
-        job->next = first;
-        first = job;
-        job = before;
-    }
-    return first;
+    DL_CONCAT(pool->ended, job->group);
+    atomic_store(&pool->any_ended, true);
+    pool->busy--;
+    worker->job = NULL;
+    pthread_cond_signal(&pool->ended_some);
 }
 
 /* ---- Threads ---- */
 
-static bool is_quiet(struct pool *pool)
-{
-    return !pool->busy && !atomic_load_explicit(&pool->waiting, memory_order_relaxed);
-}
-
-static void set_busy(struct worker *worker, bool busy)
-{
-    struct pool *pool = worker->pool;
-    pool->busy += (unsigned)busy - (unsigned)worker->busy;
-    worker->busy = busy;
-    if (pool->stopping && is_quiet(pool))
-        pthread_cond_signal(&pool->quiet);
-}
-
-static void sleep_until_called(struct worker *worker)
-{
-    struct pool *pool = worker->pool;
-    LL_PREPEND(pool->idle, worker);
-    pthread_mutex_unlock(&pool->lock);
-    while (sem_wait(&worker->call) != 0)
-        continue;
-    pthread_mutex_lock(&pool->lock);
-}
-
-/* Takes one off the stack of idle threads, to be signalled. NULL: there is none. */
-static struct worker *call_one(struct pool *pool)
-{
-    struct worker *worker = pool->idle;
-    if (!worker)
-        return NULL;
-    LL_DELETE(pool->idle, worker);
-    return worker;
-}
-
 /* Sleeps until there is a job. NULL: there will be none any more. */
-static rpc_job *wait_for_job(struct worker *worker)
+static rpc_job *pool_wait_for_job(struct pool_worker *worker)
 {
     struct pool *pool = worker->pool;
     rpc_job *job;
-    pthread_mutex_lock(&pool->lock);
-    while (!(job = take(worker)) && !pool->over)
-        sleep_until_called(worker);
-    set_busy(worker, job != NULL);
-    pthread_mutex_unlock(&pool->lock);
+    while (!(job = pool_take_job(worker)) && !pool->over) {
+        pool->idle++;
+        pthread_mutex_unlock(&pool->lock);
+        while (sem_wait(&pool->calls) != 0)
+            continue;
+        pthread_mutex_lock(&pool->lock);
+    }
     return job;
 }
 
-/* A job's work has returned. Takes the next one under the same lock, then tells. NULL: none is ready. */
-static rpc_job *end_and_take(struct worker *worker, rpc_job *job)
+static void *pool_run_worker(void *argument)
 {
+    struct pool_worker *worker = argument;
     struct pool *pool = worker->pool;
-    pthread_mutex_lock(&pool->lock);
-    if (pool->over) {
-        pthread_mutex_unlock(&pool->lock);
-        return NULL;
-    }
-    end(pool, job);
-    rpc_job *next = take(worker);
-    set_busy(worker, next != NULL);
-    atomic_fetch_add(&pool->telling, 1);
-    pthread_mutex_unlock(&pool->lock);
-    pool->finished(pool->context);
-    atomic_fetch_sub(&pool->telling, 1);
-    return next;
-}
-
-static void *run(void *argument)
-{
-    struct worker *worker = argument;
+    rpc_job *job;
     pthread_setname_np(pthread_self(), "rpc-worker");
-    rpc_job *job = wait_for_job(worker);
-    while (job) {
+    pthread_mutex_lock(&pool->lock);
+    while ((job = pool_wait_for_job(worker))) {
+        pthread_mutex_unlock(&pool->lock);
         job->work(job, job->data);
-        job = end_and_take(worker, job);
-        if (!job)
-            job = wait_for_job(worker);
+        pthread_mutex_lock(&pool->lock);
+        if (pool->over) /* this thread was abandoned */
+            break;
+        pool_end_job(worker);
+        pthread_mutex_unlock(&pool->lock);
+        pool->finished(pool->context);
+        pthread_mutex_lock(&pool->lock);
     }
+    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-/* All signals stay with the threads that the broker has chosen for them. */
-static bool create_thread(struct worker *worker)
+/* All signals are blocked in the thread: the broker's threads take them. */
+static bool pool_create_thread(struct pool_worker *worker)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool worked = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    const bool worked = pthread_create(&worker->thread, NULL, pool_run_worker, worker) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return worked;
 }
 
-static bool add_thread(struct pool *pool, unsigned max)
+/* Unlocks. If a job is ready, calls an idle thread, or starts one if there is none and it may be busy. */
+static void pool_unlock_and_call(struct pool *pool, bool is_ready)
 {
-    if (pool->threads >= max || !create_thread(&pool->workers[pool->threads]))
-        return false;
-    pool->threads++;
-    return true;
+    const bool calls = is_ready && pool->idle;
+    const bool starts = is_ready && !calls && pool->threads < pool_max_busy(pool);
+    pool->idle -= calls;
+    pthread_mutex_unlock(&pool->lock);
+    if (calls)
+        sem_post(&pool->calls);
+    if (starts && pool_create_thread(&pool->workers[pool->threads]))
+        pool->threads++;
 }
 
-/* ---- Starting and withdrawing ---- */
+/* ---- What the broker's thread does with jobs ---- */
 
-/* Returns false when there is no memory: nothing is linked then. */
-static bool enter(struct pool *pool, rpc_job *job, const struct digest *lane)
+/* Returns false when there is no memory: the job is linked nowhere then. */
+static bool pool_enter_job(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
-    struct share *share = open_share(pool, &job->owner);
-    if (!share)
-        return false;
-    if (!enter_lane(pool, job, lane)) {
-        settle_share(pool, share);
-        return false;
-    }
-    enter_share(pool, share, job);
-    job->number = ++pool->started;
-    if (job->stage == POOL_READY) {
-        make_ready(pool, job);
-        return true;
-    }
-    DL_APPEND(job->lane->behind, job);
-    raise_those_before(pool, job);
-    return true;
-}
-
-static void prepare(struct pool *pool, rpc_job *job)
-{
+    struct pool_queue **owners = &pool->levels[job->priority].owners;
     job->pool = pool;
-    job->next = job->prev = job->begun = job->taken = NULL;
-    job->stage = 0;
-    job->leader = NULL;
+    job->group = job->leader = NULL;
     job->replaced = false;
-    job->raised = job->priority;
+    job->stage = POOL_IDLE;
     atomic_init(&job->unwanted, false);
+    job->lane = NULL;
+    job->owners_queue = pool_enter_queue(owners, &job->owner);
+    if (!job->owners_queue)
+        return false;
+    if (lane && !(job->lane = pool_enter_queue(&pool->lanes, lane))) {
+        pool_leave_queue(owners, job->owners_queue);
+        return false;
+    }
+    if (lane)
+        DL_APPEND2(job->lane->jobs, job, lane_prev, lane_next);
+    if (lane && job->lane->jobs != job)
+        job->stage = POOL_BEHIND;
+    else
+        pool_make_ready(pool, job);
+    return true;
 }
 
 bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
     if (pool->stopped)
         return false;
-    prepare(pool, job);
     pthread_mutex_lock(&pool->lock);
-    const bool entered = enter(pool, job, lane);
-    const bool ready = entered && job->stage == POOL_READY;
-    struct worker *called = ready ? call_one(pool) : NULL;
-    const unsigned max = pool->usual + spares(pool);
-    pthread_mutex_unlock(&pool->lock);
-    if (called)
-        sem_post(&called->call);
-    if (!ready || called || add_thread(pool, max) || pool->threads)
+    const bool entered = pool_enter_job(pool, job, lane);
+    pool_unlock_and_call(pool, entered && job->stage == POOL_READY);
+    if (!entered || pool->threads)
         return entered;
-    pool_withdraw(pool, job); /* there is no thread that could have begun it */
+    pool_withdraw(pool, job); /* no thread can begin it */
     return false;
-}
-
-static bool withdraw(struct pool *pool, rpc_job *job)
-{
-    if (job->stage != POOL_BEHIND && job->stage != POOL_READY)
-        return false;
-    if (job->stage == POOL_BEHIND)
-        DL_DELETE(job->lane->behind, job);
-    else
-        unmake_ready(pool, job);
-    if (job->stage == POOL_READY && job->lane)
-        advance(pool, job->lane);
-    leave_share(pool, job);
-    settle_share(pool, job->share);
-    job->stage = 0;
-    return true;
 }
 
 bool pool_withdraw(struct pool *pool, rpc_job *job)
 {
     pthread_mutex_lock(&pool->lock);
-    const bool withdrawn = withdraw(pool, job);
+    const bool waits = job->stage == POOL_BEHIND || job->stage == POOL_READY;
+    if (job->stage == POOL_READY)
+        pool_unmake_ready(pool, job);
+    if (waits) {
+        pool_leave_lane(pool, job);
+        pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
+        job->stage = POOL_IDLE;
+    }
     pthread_mutex_unlock(&pool->lock);
-    return withdrawn;
-}
-
-/* Others may still want what a job does for them, whose work it has taken over. */
-static bool replace(struct pool *pool, rpc_job *job)
-{
-    rpc_priority priority;
-    if (job->stage != POOL_RUNNING || job->leader->replaced || rpc_is_wanted(job->leader))
-        return false;
-    job->leader->replaced = true;
-    job->leader->share->replaced++;
-    pool->replaced++;
-    return choose(pool, &priority) != NULL;
-}
-
-void pool_replace(struct pool *pool, rpc_job *job)
-{
-    pthread_mutex_lock(&pool->lock);
-    const bool waited_for = replace(pool, job);
-    struct worker *called = waited_for ? call_one(pool) : NULL;
-    const unsigned max = pool->usual + spares(pool);
-    pthread_mutex_unlock(&pool->lock);
-    if (called)
-        sem_post(&called->call);
-    else if (waited_for)
-        add_thread(pool, max);
+    return waits;
 }
 
 void pool_disown(rpc_job *job)
@@ -613,60 +325,70 @@ void pool_disown(rpc_job *job)
     atomic_store_explicit(&job->unwanted, true, memory_order_relaxed);
 }
 
-size_t pool_waiting(const struct pool *pool)
+void pool_replace(struct pool *pool, rpc_job *job)
 {
-    return atomic_load_explicit(&pool->waiting, memory_order_relaxed);
+    pthread_mutex_lock(&pool->lock);
+    rpc_job *leader = job->stage == POOL_RUNNING ? job->leader : NULL;
+    const bool replaces = leader && !leader->replaced && !rpc_is_wanted(leader);
+    if (replaces) {
+        leader->replaced = true;
+        pool->replaced++;
+    }
+    pool_unlock_and_call(pool, replaces && pool_next_level(pool));
 }
 
-/* ---- What work may ask ---- */
-
-static bool is_wanted(const rpc_job *job)
+rpc_job *pool_collect(struct pool *pool)
 {
-    return !atomic_load_explicit(&job->unwanted, memory_order_relaxed);
+    if (!atomic_load_explicit(&pool->any_ended, memory_order_relaxed))
+        return NULL;
+    pthread_mutex_lock(&pool->lock);
+    rpc_job *ended = pool->ended;
+    pool->ended = NULL;
+    atomic_store_explicit(&pool->any_ended, false, memory_order_relaxed);
+    pthread_mutex_unlock(&pool->lock);
+    return ended;
 }
+
+rpc_job *pool_take_begun(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    rpc_job *begun = pool->begun;
+    pool->begun = NULL;
+    pthread_mutex_unlock(&pool->lock);
+    return begun;
+}
+
+/* ---- What work calls ---- */
 
 bool rpc_is_wanted(const rpc_job *job)
 {
-    if (is_wanted(job))
-        return true;
-    for (const rpc_job *taken = job->taken; taken; taken = taken->next)
-        if (is_wanted(taken))
+    const rpc_job *one;
+    DL_FOREACH(job->group, one)
+    {
+        if (!atomic_load_explicit(&one->unwanted, memory_order_relaxed))
             return true;
+    }
     return false;
-}
-
-static rpc_job *take_over(struct pool *pool, rpc_job *job)
-{
-    rpc_job *next = pool->over ? NULL : job->lane->behind;
-    if (!next || next->work != job->work)
-        return NULL;
-    DL_DELETE(job->lane->behind, next);
-    begin(pool, next, job);
-    settle_share(pool, next->share);
-    DL_APPEND(job->taken, next);
-    return next;
 }
 
 void *rpc_job_take_next(rpc_job *job)
 {
+    struct pool *pool = job->pool;
     if (!job->lane)
         return NULL;
-    pthread_mutex_lock(&job->pool->lock);
-    const rpc_job *next = take_over(job->pool, job);
-    pthread_mutex_unlock(&job->pool->lock);
+    pthread_mutex_lock(&pool->lock);
+    rpc_job *next = pool->over ? NULL : job->lane_next;
+    if (next && next->work != job->work)
+        next = NULL;
+    if (next) {
+        pool_leave_lane(pool, next);
+        pool_begin_job(pool, next, job);
+    }
+    pthread_mutex_unlock(&pool->lock);
     return next ? next->data : NULL;
 }
 
 /* ---- The pool's life ---- */
-
-static void init_quiet(struct pool *pool)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->quiet, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context)
 {
@@ -674,19 +396,22 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
     struct pool *pool = calloc(1, sizeof *pool + max * sizeof pool->workers[0]);
     if (!pool)
         return NULL;
-    pool->usual = workers;
+    pool->max_busy = workers;
     pool->finished = finished;
     pool->context = context;
-    pthread_mutex_init(&pool->lock, NULL);
-    init_quiet(pool);
-    for (unsigned i = 0; i < max; i++) {
+    for (unsigned i = 0; i < max; i++)
         pool->workers[i].pool = pool;
-        sem_init(&pool->workers[i].call, 0, 0);
-    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->ended_some, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&pool->lock, NULL);
+    sem_init(&pool->calls, 0, 0);
     return pool;
 }
 
-static struct timespec moment_in(uint64_t nanoseconds)
+static struct timespec pool_moment_in(uint64_t nanoseconds)
 {
     static const uint64_t second = 1000000000;
     struct timespec moment;
@@ -697,77 +422,36 @@ static struct timespec moment_in(uint64_t nanoseconds)
     return moment;
 }
 
-static void wait_until_quiet(struct pool *pool, const struct timespec *until)
-{
-    int result = 0;
-    while (!is_quiet(pool) && result != ETIMEDOUT)
-        result = pthread_cond_timedwait(&pool->quiet, &pool->lock, until);
-}
-
-/* Marks the threads that are still in work, and lets the others end. Returns whether there are any. */
-static bool end_threads(struct pool *pool)
-{
-    const bool left = pool->busy > 0;
-    pool->over = true;
-    for (unsigned i = 0; i < pool->threads; i++)
-        pool->workers[i].left = pool->workers[i].busy;
-    for (struct worker *idle = call_one(pool); idle; idle = call_one(pool))
-        sem_post(&idle->call);
-    return left;
-}
-
-static void part_with_threads(struct pool *pool)
-{
-    for (unsigned i = 0; i < pool->threads; i++) {
-        struct worker *worker = &pool->workers[i];
-        if (worker->left)
-            pthread_detach(worker->thread);
-        else
-            pthread_join(worker->thread, NULL);
-    }
-    while (atomic_load(&pool->telling)) /* those that are left have begun to tell before it was over */
-        sched_yield();
-}
-
 bool pool_stop(struct pool *pool, uint64_t nanoseconds)
 {
     if (pool->stopped)
-        return !pool->left;
-    const struct timespec until = moment_in(nanoseconds);
+        return !pool->abandoned;
+    const struct timespec until = pool_moment_in(nanoseconds);
+    int result = 0;
     pool->stopped = true;
     pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    wait_until_quiet(pool, &until);
-    pool->left = end_threads(pool);
+    while ((pool->busy || pool_next_level(pool)) && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&pool->ended_some, &pool->lock, &until);
+    pool->over = true;
+    pool->abandoned = pool->busy > 0;
+    for (; pool->idle; pool->idle--)
+        sem_post(&pool->calls);
     pthread_mutex_unlock(&pool->lock);
-    part_with_threads(pool);
-    return !pool->left;
-}
-
-static void free_records(struct pool *pool)
-{
-    struct lane *lane, *next_lane;
-    struct share *share, *next_share;
-    HASH_ITER(hh, pool->lanes, lane, next_lane)
-    {
-        HASH_DEL(pool->lanes, lane);
-        free(lane);
+    for (unsigned i = 0; i < pool->threads; i++) {
+        if (pool->workers[i].job) /* it does not change any more */
+            pthread_detach(pool->workers[i].thread);
+        else
+            pthread_join(pool->workers[i].thread, NULL);
     }
-    HASH_ITER(hh, pool->shares, share, next_share)
-    {
-        share->waiting = share->busy = 0;
-        settle_share(pool, share);
-    }
+    return !pool->abandoned;
 }
 
 void pool_destroy(struct pool *pool)
 {
     if (!pool)
         return;
-    free_records(pool);
-    for (unsigned i = 0; i < pool->usual + POOL_SPARES; i++)
-        sem_destroy(&pool->workers[i].call);
-    pthread_cond_destroy(&pool->quiet);
+    sem_destroy(&pool->calls);
+    pthread_cond_destroy(&pool->ended_some);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }

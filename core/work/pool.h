@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Worker threads, and the order in which they take what waits. The pool knows nothing of calls: a job is a
- * function, its data, whose it is and how urgent; whoever starts it owns it, and collects it when it has run.
+ * Worker threads, and the order in which they run jobs. A job is a function, its data, its owner and its
+ * priority; the pool knows nothing of calls. An owner stands for a client.
  *
- * Which one is next:
+ * The order of jobs:
  *
- * - A lane's jobs run one at a time, in the order in which they were started, whatever their priorities.
- *   Only the first of a lane is ready, once the one before has finished: no thread ever waits for a lane.
- * - Of those that are ready the priority decides; one that is passed over too often has its turn all the
- *   same. One that others wait for in its lane is as urgent as the most urgent of them.
- * - Within a priority owners take turns, and each owner's jobs go in the order in which they were started.
+ * - The jobs of a lane run one at a time, in the order in which they were submitted, whatever their
+ *   priorities. A job is ready when it is the first of its lane, or has no lane. No thread waits for a lane.
+ * - Of the jobs that are ready, those of the highest priority begin first. A lower priority has its turn
+ *   after it was passed over 4 times (normal) or 16 times (low).
+ * - Within a priority the owners take turns. The jobs of one owner and priority begin in the order in which
+ *   they became ready.
  *
- * Thread: everything here is called by one thread, the broker's, but for what says otherwise. The lock is
- * held for moments only, never while work runs.
+ * Threads. One thread, the broker's, calls everything here. Work runs on the pool's threads, and calls
+ * rpc_is_wanted() and rpc_job_take_next(), which are implemented here. The pool's lock is held for moments,
+ * and never while work runs or finished() is called.
+ *
+ * Ownership. The caller owns a job's memory. A job must neither move nor be freed between pool_submit() and
+ * the pool_withdraw() that returns true or the pool_collect() that returns the job.
+ *
+ * Failure. pool_create() and pool_submit() may fail for lack of memory or threads, and then have changed
+ * nothing. Everything else needs no memory.
  */
-#ifndef CORE_POOL_H
-#define CORE_POOL_H
+#ifndef CORE_WORK_POOL_H
+#define CORE_WORK_POOL_H
 
 #include "base/digest.h"
 
@@ -26,102 +34,99 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pool_stage { POOL_BEHIND = 1, POOL_READY, POOL_RUNNING, POOL_ENDED };
+/* At most so many threads replace threads whose work is not wanted any more. */
+enum { POOL_SPARES = 16 };
+
+enum pool_stage { POOL_IDLE, POOL_BEHIND, POOL_READY, POOL_RUNNING, POOL_ENDED };
 
 struct pool;
-struct lane;
-struct share;
+struct pool_queue;
 
 struct rpc_job {
-    /* Set by whoever starts it; the pool only reads them. */
+    /* Set by the caller of pool_submit(). The pool only reads them. */
     rpc_work work;
     void *data;
     rpc_priority priority;
-    struct digest owner; /* whose it is: owners take turns */
+    struct digest owner;
 
-    /* Links it to the one that finished after it, in what pool_collect() returns. */
-    rpc_job *next;
+    rpc_job *next;  /* the next one of those that pool_collect() returned */
+    rpc_job *begun; /* the next one of those that pool_take_begun() returned */
 
-    /* Likewise to one that began before it, in what pool_take_begun() returns. */
-    rpc_job *begun;
-
-    /* The pool's own, set when it is started. */
-    rpc_job *prev;   /* with next: in its lane behind the first, in its share, or taken over */
-    rpc_job *taken;  /* by rpc_job_take_next(), in that order; touched by its thread alone while it runs */
-    rpc_job *leader; /* while it runs: the one whose work does it; itself, or what has taken it over */
-    bool replaced;   /* its thread does not count, since it is not known to come back */
+    /* The pool's own. pool_submit() initialises them. */
     struct pool *pool;
-    struct lane *lane;   /* NULL: none */
-    struct share *share; /* its owner's; while it waits, and while its work runs */
-    uint64_t number;     /* they are numbered as they are started */
-    rpc_priority raised; /* its own priority, or that of one behind it */
-    enum pool_stage stage;
+    struct pool_queue *lane;         /* NULL: none */
+    rpc_job *lane_prev, *lane_next;  /* in its lane, while it waits or runs */
+    struct pool_queue *owners_queue; /* while it waits */
+    rpc_job *prev;                   /* with next: in its owner's queue, its group, or the pool's `ended` */
+    rpc_job *group;                  /* while it runs: itself and the jobs that its work has taken over */
+    rpc_job *leader;                 /* the job in whose group it is */
+    bool replaced;                   /* its thread does not count as busy */
+    enum pool_stage stage;           /* the lock's */
     atomic_bool unwanted;
 };
 
 /*
- * A pool of at most so many threads. None is started before there is work, and then another one whenever work
- * is ready and no thread is idle. finished() is called with the context on worker threads, without a lock and
- * at the same time on several of them, after something was put among the finished; it must not wait for the
- * broker's thread. Returns NULL when there is no memory.
+ * Creates a pool of at most so many threads, and POOL_SPARES more (see pool_replace()). Threads are started
+ * when a job is ready and no thread is idle. finished() is called with the context after a job has ended: on
+ * worker threads, without the lock, at the same time on several of them. It must not wait for the broker's
+ * thread. Returns NULL when there is no memory.
  */
 struct pool *pool_create(unsigned workers, void (*finished)(void *context), void *context);
 
 /*
- * Starts a job, whose own part need not be initialised. lane: whose it is the turn of, NULL: it needs none.
- * The job must stay where it is until it has been withdrawn or collected. Returns false: no memory, there is
- * no thread and none can be started, or the pool has been stopped. Nothing was started then.
+ * Submits a job to a lane, or to none (NULL). Returns false when there is no memory, when there is no thread
+ * and none can be started, or when the pool has been stopped. The job was not submitted then.
  */
 bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane);
 
 /*
- * Withdraws a job that was started and not collected. Returns true: it had not begun and never will, it is
- * the caller's again. False: it is running, was taken over, or has finished, and is still to be collected.
+ * Withdraws a job that was submitted and not collected. Returns true if the job had not begun: it never will.
+ * Returns false if the job runs, was taken over, or has ended: it will be collected.
  */
 bool pool_withdraw(struct pool *pool, rpc_job *job);
 
-/* Nobody waits any longer for a job that was started and not collected: rpc_is_wanted() tells its work. */
+/* Makes rpc_is_wanted() return false to the work of a job that was submitted and not collected. */
 void pool_disown(rpc_job *job);
 
 /*
- * Nobody waits any longer for a job that runs, nor for any of those that it does with it: another thread
- * takes the place of its own, which does not count among the threads of the pool until it comes back. There
- * are at most POOL_SPARES more threads that way; what hangs beyond that keeps its place. An owner with such a
- * job has at most POOL_SHARE more threads at work than the pool usually has. A job that does not run, or is
- * wanted, is left as it is.
+ * Lets another thread replace the thread of a job that runs, if neither the job nor any other of its group is
+ * wanted. The replaced thread does not count among the pool's threads until its work returns. At most
+ * POOL_SPARES threads are replaced at a time; further ones go on counting. Does nothing to any other job.
  */
-enum { POOL_SPARES = 16, POOL_SHARE = 4 };
 void pool_replace(struct pool *pool, rpc_job *job);
 
 /*
- * Takes all that have finished since the last time, linked by next in the order in which they finished; those
- * that were taken over come behind the one that took them. They are the caller's again. NULL: none, which
- * costs next to nothing to find out.
+ * Takes all jobs that have ended since the last call, linked by next in the order in which they ended. Jobs
+ * that were taken over follow the one that took them over. Returns NULL if there are none, without a lock.
  */
 rpc_job *pool_collect(struct pool *pool);
 
 /*
- * Takes all that have begun, or were taken over, since the last time, linked by begun. What pool_collect()
- * has returned must stay where it is until this has been called, since it is among them. NULL: none.
+ * Takes all jobs that have begun or were taken over since the last call, linked by begun, the latest first.
+ * Jobs that pool_collect() returned may be among them: they must stay in memory until this was called.
  */
 rpc_job *pool_take_begun(struct pool *pool);
 
-/* How many were started and have not begun. */
-size_t pool_waiting(const struct pool *pool);
-
 /*
- * Stops the pool: nothing can be started any more. What waits is still done, so whoever does not want that
- * withdraws it before. Waits until nothing waits or runs, at most so long; then ends the threads.
- * Returns true: every thread has ended and was joined. What has finished can be collected; if there was no
- * time at all, some may still wait, which will never begin and can be withdrawn.
- * False: some threads are still in work. What waited will never begin and can be withdrawn. But what runs,
- * the pool and the code itself must stay for ever: pool_destroy() must not be called. A thread whose work
- * returns later touches only its job and the pool, and ends by itself; finished() is not called any more.
- * Called again, it does nothing and returns the same.
+ * Stops the pool: no job can be submitted any more. Waits until no job waits or runs, at most so many
+ * nanoseconds, and then ends the threads. Jobs that wait still begin in that time.
+ *
+ * Returns true if every thread has ended and was joined. Jobs that have ended can be collected. Jobs that
+ * still wait, which is possible if the time was short, will never begin and have to be withdrawn.
+ *
+ * Returns false if some threads still run jobs: these threads are abandoned. Jobs that wait will never begin,
+ * and can be withdrawn. The jobs that run, the pool and the code must stay in memory for ever, and
+ * pool_destroy() must not be called. When the work of an abandoned thread returns, the thread touches only
+ * its job and the pool, and ends. finished() is not called any more.
+ *
+ * A second call does nothing and returns the same.
  */
 bool pool_stop(struct pool *pool, uint64_t nanoseconds);
 
-/* Frees a pool that pool_stop() has returned true for, or that has never started anything. Accepts NULL. */
+/*
+ * Frees a pool whose pool_stop() has returned true, or that has started no thread. No job may wait in it.
+ * Accepts NULL.
+ */
 void pool_destroy(struct pool *pool);
 
 #endif

@@ -965,7 +965,6 @@ static bool start_jobs(void)
     size_t count = 0;
     for (int i = 0; i < JOBS; i++)
         count += started[i] = start_job(i);
-    work.wrong |= pool_waiting(work.pool) != count;
     for (int i = 0; i < JOBS; i++)
         work.wrong |= started[i] && !pool_withdraw(work.pool, &work.jobs[i]);
     return count == JOBS;
