@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/work/pool.c: which job is next, who may take it back, and how the threads come and go. Nothing here is
- * proved by waiting: work stands at gates until the test lets it go on, and the seconds that something may
- * take are only there so that a test that fails ends.
+ * core/work/pool.c: the order of jobs, withdrawing, groups, and the threads. No test depends on time: work
+ * waits at gates until the test opens them. The time limits only end a test that fails.
  */
 #include "work/pool.h"
 #include "unit.h"
@@ -25,17 +24,17 @@ static const uint64_t moment = 20 * UINT64_C(1000000);
 struct task {
     rpc_job job;
     int number;
-    struct gate *gate;     /* where its work waits; NULL: nowhere */
-    struct task *taken_up; /* the latest that its work has taken over */
-    bool wanted;           /* as its work has seen it last */
+    struct gate *gate;     /* where its work waits; NULL: it does not wait */
+    struct task *taken_up; /* the last task that its work has taken over */
+    bool wanted;           /* what rpc_is_wanted() returned to its work */
 };
 
-/* All of it is the lock's. */
+/* Protected by its lock. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int begun[TASKS];
-    size_t begun_count, told;
+    size_t begun_count, finished;
 } journal;
 
 struct gate {
@@ -125,7 +124,7 @@ static bool is_deaf(const char *status)
     return true;
 }
 
-/* Until so many threads are as they should be. One that has ended can be seen for a moment longer. */
+/* Waits until look() is true for so many threads. A thread that has ended stays visible for a moment. */
 static void wait_for_workers(bool (*look)(const char *status), int count)
 {
     const time_t end = time(NULL) + SOON;
@@ -161,7 +160,7 @@ static void report(struct task *task, struct task *taken_up, bool wanted)
     pthread_mutex_unlock(&journal.lock);
 }
 
-/* Takes over all that it can get. */
+/* Takes over all jobs that it can. */
 static void gather(rpc_job *job, void *data)
 {
     struct task *latest = NULL;
@@ -173,7 +172,7 @@ static void gather(rpc_job *job, void *data)
     report(data, latest, rpc_is_wanted(job));
 }
 
-/* Takes over one, and only then stands at its gate. */
+/* Takes over one job, and then waits at its gate. */
 static void gather_one(rpc_job *job, void *data)
 {
     struct task *taken_up = rpc_job_take_next(job);
@@ -181,16 +180,16 @@ static void gather_one(rpc_job *job, void *data)
     report(data, taken_up, rpc_is_wanted(job));
 }
 
-static void tell(void *context)
+static void count_finish(void *context)
 {
     (void)context;
     pthread_mutex_lock(&journal.lock);
-    journal.told++;
+    journal.finished++;
     pthread_cond_broadcast(&journal.changed);
     pthread_mutex_unlock(&journal.lock);
 }
 
-/* Until a counter of the journal has come so far. */
+/* Waits until a counter of the journal has reached a value. */
 static void wait_until(const size_t *counter, size_t count)
 {
     struct timespec end;
@@ -217,10 +216,10 @@ static size_t begun_count(void)
     return count;
 }
 
-static size_t told(void)
+static size_t finished_count(void)
 {
     pthread_mutex_lock(&journal.lock);
-    const size_t count = journal.told;
+    const size_t count = journal.finished;
     pthread_mutex_unlock(&journal.lock);
     return count;
 }
@@ -245,7 +244,7 @@ static struct task *task_of(rpc_job *job)
     return job->data;
 }
 
-/* Task `number` of an owner, in a lane (0: none). */
+/* Submits task `number` of an owner, in a lane (0: none). */
 static bool try_to_start(int number, int owner, int lane, rpc_priority priority, rpc_work work)
 {
     struct task *task = &tasks[number];
@@ -268,7 +267,7 @@ static void start_with(int number, int lane, rpc_work work)
     ck_assert(try_to_start(number, 1, lane, RPC_PRIORITY_NORMAL, work));
 }
 
-/* Begins a task that stands at the gate, and holds one thread. */
+/* Begins a task that waits at the gate, and so occupies one thread. */
 static void hold(int number, int lane, struct gate *gate)
 {
     const size_t before = begun_count();
@@ -282,7 +281,7 @@ static bool withdraw(int number)
     return pool_withdraw(pool, &tasks[number].job);
 }
 
-/* Notes those that have begun since the last time, the latest first. Returns how many they are. */
+/* Notes the tasks that have begun since the last call, the latest first. Returns their number. */
 static size_t take_begun(void)
 {
     size_t count = 0;
@@ -299,14 +298,14 @@ static void collect(void)
         collected[collected_count++] = task_of(job)->number;
 }
 
-/* Until so many have finished and have been collected. */
+/* Waits until so many tasks have finished and have been collected. */
 static void wait_for_collected(size_t count)
 {
     while (collected_count < count) {
-        const size_t before = told();
+        const size_t before = finished_count();
         collect();
         if (collected_count < count)
-            wait_until(&journal.told, before + 1);
+            wait_until(&journal.finished, before + 1);
     }
     ck_assert_uint_eq(collected_count, count);
 }
@@ -327,7 +326,7 @@ static void expect(const char *what, const int *seen, size_t seen_count, const i
 
 static void open_pool(unsigned workers)
 {
-    pool = pool_create(workers, tell, NULL);
+    pool = pool_create(workers, count_finish, NULL);
     ck_assert_ptr_nonnull(pool);
 }
 
@@ -337,7 +336,7 @@ static void open_journal(void)
     pthread_cond_init(&journal.changed, NULL);
 }
 
-/* Ends the pool of a test, which has released all that it held. */
+/* Ends the pool of a test that has opened all its gates. */
 static void close_pool(void)
 {
     ck_assert(pool_stop(pool, long_enough));
@@ -361,7 +360,7 @@ START_TEST(work_runs_on_another_thread)
     open_pool(1);
     ck_assert_ptr_null(pool_collect(pool));
     ck_assert(pool_submit(pool, &job, NULL));
-    wait_until(&journal.told, 1);
+    wait_until(&journal.finished, 1);
     ck_assert(!pthread_equal(thread, pthread_self()));
     ck_assert_ptr_eq(pool_collect(pool), &job);
     ck_assert_ptr_null(job.next);
@@ -379,7 +378,7 @@ START_TEST(they_are_collected_as_they_finish)
     static const int order[] = {1, 2, 0};
     for (size_t i = 0; i < 3; i++) {
         open_gate(&gates[order[i]]);
-        wait_until(&journal.told, i + 1);
+        wait_until(&journal.finished, i + 1);
     }
     collect();
     EXPECT_COLLECTED(1, 2, 0);
@@ -434,7 +433,7 @@ START_TEST(lanes_go_side_by_side)
     open_pool(3);
     hold(0, 1, &gate);
     hold(1, 2, &gate);
-    hold(2, 0, &gate); /* all three are between begin and end now */
+    hold(2, 0, &gate); /* all three run now */
     open_gate(&gate);
     wait_for_collected(3);
     close_pool();
@@ -497,7 +496,7 @@ START_TEST(a_lane_has_the_priority_of_its_first_job)
 }
 END_TEST
 
-/* How many others were between each of a range of tasks and the one before it in the range, at most. */
+/* The largest number of other tasks that began between one task of a range and the next. */
 static int longest_wait(int from, int to)
 {
     int longest = 0, passed = 0;
@@ -510,7 +509,7 @@ static int longest_wait(int from, int to)
     return longest;
 }
 
-START_TEST(nobody_starves)
+START_TEST(no_priority_starves)
 {
     struct gate gate = {false};
     open_pool(1);
@@ -525,7 +524,7 @@ START_TEST(nobody_starves)
     wait_for_collected(237);
     ck_assert_int_eq(longest_wait(1, 7), 16);
     ck_assert_int_ge(longest_wait(7, 37), 4);
-    ck_assert_int_le(longest_wait(7, 37), 5); /* where the lowest had its turn, too */
+    ck_assert_int_le(longest_wait(7, 37), 5); /* 5 where the low priority had its turn, too */
     for (int i = 1; i <= 4; i++)
         ck_assert_int_eq(journal.begun[i], 36 + i);
     close_pool();
@@ -549,7 +548,7 @@ START_TEST(owners_take_turns)
 }
 END_TEST
 
-/* Lanes 1 and 2 hold jobs back: those come behind the jobs that were ready before. */
+/* Lanes 1 and 2 hold jobs back. These begin after the jobs that were ready before. */
 START_TEST(an_owners_jobs_begin_as_they_become_ready)
 {
     struct gate gate = {false};
@@ -578,7 +577,7 @@ START_TEST(withdrawn_before_while_and_after)
     ck_assert(withdraw(1));
     ck_assert(!withdraw(1));
     open_gate(&gate);
-    wait_until(&journal.told, 2);
+    wait_until(&journal.finished, 2);
     ck_assert(!withdraw(2));
     collect();
     EXPECT_BEGUN(0, 2);
@@ -587,7 +586,7 @@ START_TEST(withdrawn_before_while_and_after)
 }
 END_TEST
 
-/* In a lane: its first while it is ready, one behind it, and the last. */
+/* Withdraws from a lane the first job, which is ready, one behind it, and the last. */
 START_TEST(withdrawn_from_a_lane)
 {
     struct gate gate = {false};
@@ -624,7 +623,7 @@ START_TEST(nothing_is_left_of_all_that_is_withdrawn)
 }
 END_TEST
 
-/* ---- One work for many ---- */
+/* ---- Groups ---- */
 
 START_TEST(work_takes_over_what_waits_in_its_lane)
 {
@@ -634,19 +633,19 @@ START_TEST(work_takes_over_what_waits_in_its_lane)
     start_with(1, 1, gather);
     for (int i = 2; i <= 5; i++)
         ck_assert(try_to_start(i, i, 1, (rpc_priority)(i % 3), gather));
-    start_with(6, 1, note); /* other work ends it */
+    start_with(6, 1, note); /* a job with another work function ends the group */
     start_with(7, 1, gather);
     start_with(8, 2, note);
-    wait_for_begun(2); /* another lane goes on as ever */
+    wait_for_begun(2); /* the other lane is not held up */
     ck_assert(withdraw(3));
     tasks[4].gate = &inner;
     open_gate(&gate);
     wait_for_begun(5);
     EXPECT_BEGUN(0, 8, 1, 2, 4);
     ck_assert(!withdraw(1));
-    ck_assert(!withdraw(2)); /* taken over: it counts as running */
+    ck_assert(!withdraw(2)); /* it was taken over, and counts as running */
     ck_assert(!withdraw(4));
-    wait_for_collected(2); /* nothing is finished before what has taken it over */
+    wait_for_collected(2); /* a job that was taken over does not end before its group */
     open_gate(&inner);
     wait_for_collected(8);
     EXPECT_BEGUN(0, 8, 1, 2, 4, 5, 6, 7);
@@ -679,8 +678,8 @@ START_TEST(without_a_lane_nothing_is_taken_over)
 }
 END_TEST
 
-/* Bit 0: the job itself is disowned; bit 1: the one that it has taken over. */
-START_TEST(wanted_while_anybody_waits)
+/* Bit 0: the job itself is disowned; bit 1: the job that it has taken over. */
+START_TEST(wanted_while_any_of_the_group_is)
 {
     struct gate gate = {false}, inner = {false};
     open_pool(1);
@@ -702,9 +701,9 @@ START_TEST(wanted_while_anybody_waits)
 }
 END_TEST
 
-/* ---- What has begun ---- */
+/* ---- pool_take_begun() ---- */
 
-START_TEST(what_has_begun)
+START_TEST(jobs_that_have_begun)
 {
     struct gate gate = {false};
     open_pool(1);
@@ -721,7 +720,7 @@ START_TEST(what_has_begun)
     ck_assert(withdraw(4));
     ck_assert_ptr_null(pool_take_begun(pool));
     open_gate(&gate);
-    wait_until(&journal.told, 2);
+    wait_until(&journal.finished, 2);
     ck_assert_uint_eq(take_begun(), 3); /* two were taken over */
     ck_assert_int_eq(taken[0], 3);
     ck_assert_int_eq(taken[1], 2);
@@ -742,10 +741,10 @@ START_TEST(threads_come_with_work)
     for (size_t i = 0; i < 5; i++) {
         start(0, 1, 1, RPC_PRIORITY_NORMAL);
         wait_for_collected(i + 1);
-        wait_for_workers(is_asleep, 1); /* it does for the next one */
+        wait_for_workers(is_asleep, 1); /* it runs the next job */
     }
     hold(1, 1, &gate);
-    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* not ready: for this none is started */
+    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* it is not ready, so no thread is started */
     ck_assert_int_eq(threads_made, 1);
     for (int i = 3; i <= 5; i++) {
         tasks[i].gate = &gate;
@@ -766,8 +765,8 @@ static void replace(int number)
     pool_replace(pool, &tasks[number].job);
 }
 
-/* Another thread does for the one that hangs; when that comes back, there is again but one at a time. */
-START_TEST(what_hangs_is_replaced)
+/* Another thread replaces the one that hangs. When that one returns, one job runs at a time again. */
+START_TEST(a_thread_that_hangs_is_replaced)
 {
     struct gate hanging = {false}, gate = {false};
     open_pool(1);
@@ -776,16 +775,16 @@ START_TEST(what_hangs_is_replaced)
     replace(1); /* it does not run */
     ck_assert_int_eq(threads_made, 1);
     replace(0);
-    replace(0); /* once is enough */
+    replace(0); /* the second call does nothing */
     wait_for_collected(1);
-    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* its lane still waits for the one that hangs */
+    start(2, 1, 1, RPC_PRIORITY_NORMAL); /* the first of its lane hangs */
     tasks[3].gate = &gate;
     start(3, 1, 0, RPC_PRIORITY_NORMAL);
     wait_for_begun(3);
     start(4, 1, 0, RPC_PRIORITY_NORMAL);
     open_gate(&hanging);
     wait_for_collected(2);
-    wait_for_workers(is_asleep, 2); /* one is held, and the one that came back has no place */
+    wait_for_workers(is_asleep, 2); /* one waits at its gate; the one that returned must not take a job */
     EXPECT_BEGUN(0, 1, 3);
     ck_assert_int_eq(threads_made, 2);
     open_gate(&gate);
@@ -795,7 +794,7 @@ START_TEST(what_hangs_is_replaced)
 }
 END_TEST
 
-/* Jobs that one has taken over hang with it, on one thread. */
+/* The jobs of a group hang on one thread. */
 START_TEST(a_group_that_hangs_is_one)
 {
     struct gate first = {false}, gate = {false};
@@ -808,7 +807,7 @@ START_TEST(a_group_that_hangs_is_one)
     wait_for_begun(2);
     replace(2);
     start(5, 2, 0, RPC_PRIORITY_NORMAL);
-    ck_assert_int_eq(threads_made, 1); /* somebody still waits for the other one */
+    ck_assert_int_eq(threads_made, 1); /* job 1 is still wanted */
     replace(1);
     wait_for_begun(3);
     hold(3, 0, &gate);
@@ -820,7 +819,28 @@ START_TEST(a_group_that_hangs_is_one)
 }
 END_TEST
 
-/* In the second row all of them are one owner's. */
+START_TEST(a_job_that_has_ended_is_not_replaced)
+{
+    struct gate first = {false}, gate = {false};
+    open_pool(1);
+    hold(0, 1, &first);
+    start_with(1, 1, gather_one);
+    start_with(2, 1, gather_one);
+    open_gate(&first);
+    wait_until(&journal.finished, 2);
+    pool_disown(&tasks[1].job);
+    replace(2);
+    replace(1);
+    hold(3, 0, &gate);
+    start(4, 1, 0, RPC_PRIORITY_NORMAL);
+    ck_assert_int_eq(threads_made, 1);
+    open_gate(&gate);
+    wait_for_collected(5);
+    close_pool();
+}
+END_TEST
+
+/* In the second row all jobs are one owner's. */
 START_TEST(only_so_many_are_replaced)
 {
     struct gate gate = {false};
@@ -873,7 +893,7 @@ START_TEST(without_a_thread_nothing_starts)
 }
 END_TEST
 
-START_TEST(one_thread_does_for_those_that_do_not_come)
+START_TEST(one_thread_runs_all_if_no_other_starts)
 {
     struct gate gate = {false};
     open_pool(2);
@@ -923,7 +943,7 @@ static void *open_after_a_while(void *gate)
     return NULL;
 }
 
-/* What waits, in the second row, is still done. */
+/* In the second row, jobs that wait begin after pool_stop() was called. */
 START_TEST(stopped_while_work_ends_in_time)
 {
     struct gate gate = {false};
@@ -938,7 +958,7 @@ START_TEST(stopped_while_work_ends_in_time)
     ck_assert(pool_stop(pool, long_enough));
     wait_for_workers(is_any, 0);
     ck_assert_int_eq(threads_joined, 2);
-    ck_assert_uint_eq(told(), count); /* and nothing is told any more */
+    ck_assert_uint_eq(finished_count(), count); /* finished() is not called any more */
     collect();
     ck_assert_uint_eq(collected_count, count);
     pthread_join(opener, NULL);
@@ -946,7 +966,7 @@ START_TEST(stopped_while_work_ends_in_time)
 }
 END_TEST
 
-/* The pool stays: LeakSanitizer finds it here. */
+/* The pool stays in memory: `pool` points at it, so that LeakSanitizer does not complain. */
 START_TEST(stopped_while_work_never_ends)
 {
     struct gate gate = {false};
@@ -962,7 +982,7 @@ START_TEST(stopped_while_work_never_ends)
     start_with(4, 2, note);
     ck_assert(!pool_stop(pool, moment));
     ck_assert(!pool_stop(pool, long_enough));
-    wait_for_workers(is_any, 2); /* the third had nothing to do */
+    wait_for_workers(is_any, 2); /* the third was idle */
     ck_assert(!try_to_start(6, 1, 0, RPC_PRIORITY_NORMAL, note));
     ck_assert(!withdraw(0));
     ck_assert(!withdraw(1));
@@ -971,7 +991,7 @@ START_TEST(stopped_while_work_never_ends)
     pool_disown(&tasks[0].job);
     open_gate(&gate);
     wait_for_workers(is_any, 0);
-    ck_assert_uint_eq(told(), 1);
+    ck_assert_uint_eq(finished_count(), 1);
     ck_assert_ptr_null(tasks[0].taken_up);
     ck_assert(!tasks[0].wanted);
     ck_assert(withdraw(2));
@@ -980,7 +1000,7 @@ START_TEST(stopped_while_work_never_ends)
 }
 END_TEST
 
-START_TEST(what_waits_then_never_begins)
+START_TEST(jobs_that_wait_then_never_begin)
 {
     struct gate gate = {false};
     open_pool(1);
@@ -996,24 +1016,24 @@ START_TEST(what_waits_then_never_begins)
 }
 END_TEST
 
-/* It is told of what has finished before, and no thread is in finished() when pool_stop() has returned. */
-START_TEST(what_had_finished_is_collected_all_the_same)
+/* Jobs that ended before can be collected. No thread is in finished() after pool_stop() has returned. */
+START_TEST(ended_jobs_are_collected_after_stop)
 {
     struct gate gate = {false};
     open_pool(2);
     hold(0, 0, &gate);
     start(1, 1, 0, RPC_PRIORITY_NORMAL);
-    wait_until(&journal.told, 1);
+    wait_until(&journal.finished, 1);
     ck_assert(!pool_stop(pool, 0));
     collect();
     EXPECT_COLLECTED(1);
     open_gate(&gate);
     wait_for_workers(is_any, 0);
-    ck_assert_uint_eq(told(), 1);
+    ck_assert_uint_eq(finished_count(), 1);
 }
 END_TEST
 
-/* ---- All at once ---- */
+/* ---- Stress ---- */
 
 enum { JOBS = 20000, LANES = 9, OWNERS = 7, WORKERS = 4 };
 
@@ -1023,13 +1043,13 @@ static struct {
     struct stress {
         rpc_job job;
         int lane;
-        int runs; /* touched by its work alone */
+        int runs; /* only its work touches it */
         enum fate fate;
-        bool begun; /* as pool_take_begun() has told */
+        bool begun; /* pool_take_begun() has returned it */
     } jobs[JOBS];
     atomic_int inside[LANES], crowded, disordered, finished;
-    struct stress *last[LANES]; /* touched by the lane's work alone */
-    size_t waiting;             /* as far as pool_take_begun() has told */
+    struct stress *last[LANES]; /* only the lane's work touches it */
+    size_t waiting; /* jobs that were started, and neither withdrawn nor returned by pool_take_begun() */
 } stress;
 
 static void run_one(struct stress *one)
@@ -1072,7 +1092,7 @@ static void note_begun(void)
     }
 }
 
-/* All that have finished are known to have begun. */
+/* Each job that has finished was returned by pool_take_begun(). */
 static void collect_stress(void)
 {
     rpc_job *job = pool_collect(pool);
@@ -1103,7 +1123,7 @@ static void start_stress(struct stress *one, uint32_t *state)
     stress.waiting++;
 }
 
-/* Any of the last that were started, in whatever state it is. */
+/* Tries to withdraw one of the last 100 jobs. */
 static void withdraw_stress(int newest, uint32_t *state)
 {
     struct stress *one = &stress.jobs[newest - (int)(draw(state) % 100) % (newest + 1)];
@@ -1148,14 +1168,15 @@ END_TEST
 UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {they_are_collected_as_they_finish, 0}, {a_job_can_be_used_again, 0},
           {a_lane_goes_one_by_one_in_order, 0}, {lanes_go_side_by_side, 0}, {a_lane_holds_no_thread_idle, 0},
-          {priorities, 0}, {a_lane_has_the_priority_of_its_first_job, 0}, {nobody_starves, 0},
+          {priorities, 0}, {a_lane_has_the_priority_of_its_first_job, 0}, {no_priority_starves, 0},
           {owners_take_turns, 0}, {an_owners_jobs_begin_as_they_become_ready, 0},
           {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
-          {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_anybody_waits, 4}, {what_has_begun, 0},
-          {threads_come_with_work, 0}, {what_hangs_is_replaced, 0}, {a_group_that_hangs_is_one, 0},
+          {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_any_of_the_group_is, 4},
+          {jobs_that_have_begun, 0}, {threads_come_with_work, 0}, {a_thread_that_hangs_is_replaced, 0},
+          {a_group_that_hangs_is_one, 0}, {a_job_that_has_ended_is_not_replaced, 0},
           {only_so_many_are_replaced, 2}, {the_starter_keeps_its_signals, 0},
-          {without_a_thread_nothing_starts, 0}, {one_thread_does_for_those_that_do_not_come, 0},
+          {without_a_thread_nothing_starts, 0}, {one_thread_runs_all_if_no_other_starts, 0},
           {never_started, 0}, {stopped_while_idle, 0}, {stopped_while_work_ends_in_time, 2},
-          {stopped_while_work_never_ends, 0}, {what_waits_then_never_begins, 0},
-          {what_had_finished_is_collected_all_the_same, 0}, {each_is_finished_or_withdrawn, 5})
+          {stopped_while_work_never_ends, 0}, {jobs_that_wait_then_never_begin, 0},
+          {ended_jobs_are_collected_after_stop, 0}, {each_is_finished_or_withdrawn, 5})
