@@ -122,10 +122,17 @@ static void print_deadline(const rpc_method *method)
     printf("%s.\n", method->must_finish ? ", and it goes on when its caller has gone" : "");
 }
 
+static const char *describe_repetition(const rpc_method *method)
+{
+    if (method->read_only)
+        return ". Read-only: a call that comes again runs again.";
+    return method->idempotent ? ". Idempotent: a call may be sent again when its outcome is unknown." : "";
+}
+
 static void print_method(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
-           method->read_only ? ". Read-only: a call that comes again runs again." : "");
+           describe_repetition(method));
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);

@@ -312,7 +312,9 @@ typedef enum rpc_announcement {
 typedef struct rpc_method {
     const char *name; /* spelt as an event's name */
     const char *doc;
-    bool read_only; /* running it twice is as good as running it once: calls that come again run again */
+    bool read_only;  /* it changes nothing: calls that come again run again */
+    bool idempotent; /* running it twice has the same effect as running it once: it may be sent again after
+                        its outcome is unknown. For the reader of the documents; read_only implies it */
     const rpc_shape *params; /* NULL: none; whatever object is given is ignored */
     const rpc_shape *result; /* NULL: the reply is {} */
     const rpc_error *errors; /* NULL: only the engine's own */

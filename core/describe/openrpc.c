@@ -144,6 +144,7 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
     writer_member(writer, "payload", catalogue_payload(method));
     writer_member_integer(writer, "maxQos", catalogue->options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
+    writer_member_bool(writer, "idempotent", catalogue_is_idempotent(method));
     if (method->done)
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : catalogue->options->timeout);
