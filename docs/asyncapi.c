@@ -16,19 +16,23 @@
 #include "call/topic.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- Keys and references ---- */
 
-enum { KEY_MAX = 2 * TOPIC_NAME_MAX + 64 };
+enum { KEY_MAX = 4 * TOPIC_NAME_MAX + 64 };
 
-/* {what}.{name}, in which "-." stands for '/' and "--" for '-', so that no two names have the same key. */
+/* {what}.{name}, in which "-." stands for '/', "--" for '-' and "-_" for the braces around a level, so that
+ * no two names have the same key. */
 static const char *make_key(const char *what, const char *name, char key[KEY_MAX])
 {
     char *end = key + snprintf(key, KEY_MAX, "%s.", what);
     for (; *name && end < key + KEY_MAX - 3; name++) {
-        if (*name == '/' || *name == '-')
+        if (*name == '}')
+            continue;
+        if (*name == '/' || *name == '-' || *name == '{')
             *end++ = '-';
-        *end++ = *name == '/' ? '.' : *name;
+        *end++ = *name == '/' ? '.' : *name == '{' ? '_' : *name;
     }
     *end = '\0';
     return key;
@@ -97,11 +101,33 @@ static void open_channel(const struct catalogue *catalogue, struct writer *write
     catalogue_write_topic(catalogue, writer, "address", middle, rest);
 }
 
+static void write_parameter(struct writer *writer, const char *name, const char *doc)
+{
+    writer_open_object(writer, name);
+    writer_member(writer, "description", doc);
+    writer_text(writer, "}");
+}
+
+/* The parameters of a channel that are the levels in braces of a method family. */
+static void write_levels(struct writer *writer, const char *family)
+{
+    char word[TOPIC_NAME_MAX];
+    for (const char *level = topic_find_wild(family); level; level = topic_find_wild(level + 1)) {
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(level + 1, "}"), level + 1);
+        write_parameter(writer, word, "one level of the topic");
+    }
+}
+
 /* A channel whose messages are one, which has the channel's own key. */
 static void write_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                           const char *middle, const char *name)
 {
     open_channel(catalogue, writer, what, middle, name, name);
+    if (topic_find_wild(name)) {
+        writer_open_object(writer, "parameters");
+        write_levels(writer, name);
+        writer_text(writer, "}");
+    }
     writer_open_object(writer, "messages");
     write_message_ref(writer, what, what, name);
     close_objects(writer, 2);
@@ -125,6 +151,7 @@ static void write_response_channel(const struct catalogue *catalogue, const char
     open_channel(catalogue, writer, "response", "/call/", rest, name);
     writer_member(writer, "description", "without a Response Topic; it reaches the caller alone");
     writer_open_object(writer, "parameters");
+    write_levels(writer, name);
     writer_open_object(writer, "request_id");
     writer_member(writer, "description", "that of the call or the batch");
     writer_member(writer, "location", REQUEST_ID);
@@ -185,9 +212,8 @@ static void write_jsonrpc_channels(const struct catalogue *catalogue, struct wri
     catalogue_write_topic(catalogue, writer, "address", "/call/", "{method}/request");
     writer_member(writer, "description", "for clients of JSON-RPC 2.0 that add the last level");
     writer_open_object(writer, "parameters");
-    writer_open_object(writer, "method");
-    writer_member(writer, "description", "the method's name, which may have several levels");
-    close_objects(writer, 2);
+    write_parameter(writer, "method", "the method's name, which may have several levels");
+    writer_text(writer, "}");
     writer_open_object(writer, "messages");
     write_message_ref(writer, "jsonrpc", "jsonrpc", "jsonrpc");
     close_objects(writer, 2);

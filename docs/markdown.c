@@ -133,6 +133,8 @@ static void print_method(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
            describe_repetition(method));
+    if (topic_find_wild(method->name))
+        printf("\nEach level in braces is one level of the topic, of at most %d bytes.\n", TOPIC_LEVEL_MAX);
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);

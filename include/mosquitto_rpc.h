@@ -3,9 +3,9 @@
  * mosquitto_rpc.h: all that the author of a handler includes.
  *
  * A module is one constant table: methods, the events they announce, the options they read, and how
- * large their state is. A method names the shape of its parameters and of its result; the engine
- * decodes, checks, encodes and documents both from that one table, so that a handler is an ordinary
- * function from one C struct to another:
+ * large their state is. A method names the shape of its parameters and of its
+ * result; the engine decodes, checks, encodes and documents both from that one table, so that a handler is an
+ * ordinary function from one C struct to another:
  *
  *     struct greeting_params { const char *name; };
  *     struct greeting { const char *text; };
@@ -310,7 +310,14 @@ typedef enum rpc_announcement {
 
 /* Tables end with a NULL name. */
 typedef struct rpc_method {
-    const char *name; /* spelt as an event's name */
+    /*
+     * Spelt as an event's name. Or the name of a family of methods, in which up to 8 levels are written
+     * {word}, each word [A-Za-z0-9_]+ and a different one: "device/{device}/{command}" is called as
+     * "device/lamp1/light". A level in braces is any level of 1 to 128 bytes without wildcards and control
+     * characters but "response" and "request"; rpc_call_level() reads it. A method whose name is the called
+     * one exactly comes before a family. Two families that one name could mean are refused at the start.
+     */
+    const char *name;
     const char *doc;
     bool read_only;  /* it changes nothing: calls that come again run again */
     bool idempotent; /* running it twice has the same effect as running it once: it may be sent again after
@@ -365,8 +372,15 @@ typedef struct rpc_module {
 
 /* ---- What a handler may ask and do --------------------------------------------------------- */
 
-/* The method that was called: one of the module's own names. */
+/* The method that was called: one of the module's own names, of a family the one with braces. */
 const char *rpc_call_method(const rpc_call *call);
+
+/*
+ * What the call's name has at a level in braces of the method's: of a call of device/lamp1/light, a method
+ * device/{device}/{command}, "lamp1" for "device". It lives until the call has ended. Returns NULL if the
+ * method's name has no such level.
+ */
+const char *rpc_call_level(const rpc_call *call, const char *level);
 
 /* When the call arrived: Unix time, seconds and their fraction. */
 double rpc_call_time(const rpc_call *call);

@@ -23,7 +23,7 @@ rpc_call *call_begin(struct exchange *exchange, struct registry_method *method, 
     call->engine = exchange->engine;
     call->exchange = exchange;
     call->method = method;
-    call->name = method ? method->declared->name : name; /* the other one may not last as long as the call */
+    call->name = name;
     call->asked = exchange->to.topic != NULL;
     return call;
 }

@@ -100,7 +100,8 @@ struct task {
 struct rpc_call {
     struct engine *engine;
     struct exchange *exchange;
-    const char *name;               /* of the method, or what was written in its place */
+    const char *name;               /* of the method, as it was called: registry_call_name(); or what was
+                                       written in its place */
     struct registry_method *method; /* NULL: nobody registered it */
     const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
     const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
@@ -124,7 +125,8 @@ struct exchange {
     struct engine *engine;
     const struct host_message *message; /* the host's; a copy of it once the exchange is kept */
     enum topic_kind kind;
-    const char *name;               /* of the method that the topic names; "" if it names none */
+    const char *name;               /* of the method that the topic names, as it was called; "" if the topic
+                                       names none */
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
@@ -264,6 +266,7 @@ void dedup_fini(struct engine *engine);
 
 /*
  * call.c: makes the exchange's call ready for a method, or for none; what the last one allocated is freed.
+ * The name of a method is one of registry_call_name().
  * Then it is carried out and answered, or only answered.
  */
 rpc_call *call_begin(struct exchange *exchange, struct registry_method *method, const char *name);

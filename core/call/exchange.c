@@ -74,8 +74,10 @@ static struct exchange *create(struct engine *engine, const struct host_message 
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
-    exchange->name = name;
     exchange->method = registry_find_method(&engine->registry, name);
+    if (exchange->method)
+        name = registry_call_name(exchange->method, name, &exchange->arena);
+    exchange->name = name;
     exchange->status = status_name(RPC_OK);
     exchange->to = (struct destination){.client = *message->client,
                                         .correlation = message->correlation,
@@ -84,7 +86,10 @@ static struct exchange *create(struct engine *engine, const struct host_message 
     exchange->holds = exchange->unknown = 1;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
     call_begin(exchange, exchange->method, name)->id_json = exchange->jsonrpc ? "null" : NULL;
-    return exchange;
+    if (name)
+        return exchange;
+    exchange_release(exchange);
+    return NULL;
 }
 
 static void leave_caller(struct exchange *exchange)
@@ -189,7 +194,8 @@ static void use_copy(struct exchange *exchange, const struct kept_message *kept)
     exchange->to.client = kept->client;
     exchange->to.correlation = kept->message.correlation;
     exchange->message = &kept->message;
-    exchange->name = exchange->method ? exchange->method->declared->name : "";
+    if (!exchange->method)
+        exchange->name = "";
     exchange->client = NULL;
     exchange->kept = true;
     clients_meet(&exchange->engine->clients, &kept->client, exchange->now);
@@ -508,14 +514,14 @@ static enum engine_verdict handle_named(struct engine *engine, const struct host
 enum engine_verdict exchange_receive(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const char *name)
 {
-    char method[TOPIC_NAME_MAX + 1];
+    char method[TOPIC_CALLED_MAX + 1];
     if (kind == TOPIC_JSONRPC)
         return handle_named(engine, message, kind, "");
     if (kind != TOPIC_REQUEST)
         return handle_named(engine, message, kind, name);
     /* What is cut here is too long to be a method, and as unknown as the whole. */
     const size_t length = strlen(name) - strlen(TOPIC_REQUEST_LEVEL);
-    if (length > TOPIC_NAME_MAX)
+    if (length > TOPIC_CALLED_MAX)
         return handle_named(engine, message, kind, name);
     memcpy(method, name, length);
     method[length] = '\0';

@@ -59,8 +59,10 @@ static rpc_status make_call(struct exchange *exchange, const struct jsonrpc_requ
                             const cJSON *item)
 {
     const bool endpoint = exchange->kind == TOPIC_JSONRPC;
-    const char *name = endpoint && request->method ? request->method : exchange->name;
-    rpc_call *call = call_begin(exchange, endpoint ? find_open(exchange, name) : exchange->method, name);
+    const char *written = endpoint && request->method ? request->method : exchange->name;
+    struct registry_method *method = endpoint ? find_open(exchange, written) : exchange->method;
+    const char *name = endpoint && method ? registry_call_name(method, written, &exchange->arena) : written;
+    rpc_call *call = call_begin(exchange, name ? method : NULL, name ? name : written);
     const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
     call->asked = call->asked && answered;
@@ -70,6 +72,8 @@ static rpc_status make_call(struct exchange *exchange, const struct jsonrpc_requ
         call->id_json = "null";
         return RPC_INTERNAL_ERROR;
     }
+    if (!name)
+        return RPC_INTERNAL_ERROR;
     if (request->wrong)
         return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request->wrong);
     if (endpoint || strcmp(request->method, exchange->name) == 0 ||

@@ -3,7 +3,7 @@
  * The OpenRPC 1.3.2 document of a service. What OpenRPC has no word for stands in extensions:
  *
  *   x-mqtt    in a method: its topics, highest QoS, what its payload is, whether it is read-only or
- *             idempotent, its events
+ *             idempotent, the levels in braces of a family, its events
  *   x-errors  in a method: the errors it declares, each with the schema of its error object
  *   x-unit    in a schema: the unit of a number
  *   x-events  in the document: every event, with its topic and the schema of its payload
