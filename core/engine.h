@@ -42,6 +42,12 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
 
 /*
+ * Checks the inboxes of all engines of a host, to be called when all modules are there. Returns false, with
+ * why in one line, if an inbox root overlaps another one or the topics of a prefix.
+ */
+bool engine_check_inboxes(struct engine *const *engines, size_t count, char why[ENGINE_WHY]);
+
+/*
  * Begins to end: from now on nothing leaves, calls that wait are cancelled, and work that runs is told that
  * it is not wanted any more. Several engines are all told before the first one is destroyed, so that they end
  * at the same time. Accepts NULL.

@@ -88,6 +88,34 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     }
 }
 
+enum { INBOX_MAX = 2 * TOPIC_PREFIX_MAX + TOPIC_NAME_MAX + 16 * TOPIC_WILD_MAX };
+
+/* The name of an inbox's channel: its topic with its usual root, in which {level1} stands for the first `+`.
+ */
+static const char *make_inbox_name(const rpc_module *module, const rpc_inbox *inbox, char name[INBOX_MAX])
+{
+    int level = 0;
+    int used = snprintf(name, INBOX_MAX, "%s/", module->inbox_root);
+    for (const char *c = inbox->topic; *c; c++) {
+        if (*c == '+')
+            used += snprintf(name + used, INBOX_MAX - (size_t)used, "{level%d}", ++level);
+        else
+            used += snprintf(name + used, INBOX_MAX - (size_t)used, "%c", *c);
+    }
+    return name;
+}
+
+static void each_inbox(const struct catalogue *catalogue, struct writer *writer,
+                       void (*write)(const struct catalogue *catalogue, const rpc_inbox *inbox,
+                                     const char *name, struct writer *writer))
+{
+    char name[INBOX_MAX];
+    for (const rpc_module *const *module = catalogue->modules; *module; module++) {
+        for (const rpc_inbox *inbox = (*module)->inboxes; inbox && inbox->topic; inbox++)
+            write(catalogue, inbox, make_inbox_name(*module, inbox, name), writer);
+    }
+}
+
 /* Where a caller without a Response Topic says what its replies are to be known by. */
 #define REQUEST_ID "$message.payload#/request_id"
 
@@ -189,6 +217,28 @@ static void write_event_channel(const struct catalogue *catalogue, const rpc_mod
     write_channel(catalogue, writer, "event", "/event/", event->name);
 }
 
+static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                struct writer *writer)
+{
+    const char *last = strrchr(catalogue->options->prefix, '/');
+    const int head = last ? (int)(last + 1 - catalogue->options->prefix) : 0;
+    char address[TOPIC_PREFIX_MAX + INBOX_MAX];
+    snprintf(address, sizeof address, "%.*s%s", head, catalogue->options->prefix, name);
+    open_key(writer, "inbox", name);
+    writer_member(writer, "address", address);
+    writer_open_object(writer, "parameters");
+    for (unsigned level = 1; level <= topic_count_wild(inbox->topic); level++) {
+        char word[16];
+        snprintf(word, sizeof word, "level%u", level);
+        write_parameter(writer, word,
+                        level == inbox->sender_level ? "the sender's client id" : "one level of the topic");
+    }
+    writer_text(writer, "}");
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "inbox", "inbox", name);
+    close_objects(writer, 2);
+}
+
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *level)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
@@ -226,6 +276,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_channels(catalogue, writer);
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
+    each_inbox(catalogue, writer, write_inbox_channel);
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
@@ -317,6 +368,14 @@ static void write_event_operation(const struct catalogue *catalogue, const rpc_m
     write_sent(writer, "event", event->name, event->doc, catalogue->options->qos, event->retained);
 }
 
+static void write_inbox_operation(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                  struct writer *writer)
+{
+    (void)catalogue;
+    open_operation(writer, "receive", "inbox", name, inbox->doc);
+    writer_text(writer, "}");
+}
+
 static void write_operations(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "operations");
@@ -330,6 +389,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     writer_text(writer, "}");
     write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
+    each_inbox(catalogue, writer, write_inbox_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
@@ -476,6 +536,15 @@ static void write_event_message(const struct catalogue *catalogue, const rpc_mod
     writer_text(writer, "}");
 }
 
+static void write_inbox_message(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                struct writer *writer)
+{
+    (void)catalogue;
+    open_message(writer, "inbox", name, inbox->doc, NULL);
+    writer_member(writer, "contentType", "application/octet-stream");
+    writer_text(writer, "}");
+}
+
 static void write_error_event_message(struct writer *writer)
 {
     open_message(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, NULL);
@@ -513,6 +582,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_messages(catalogue, writer);
     write_error_event_message(writer);
     each_event(catalogue, writer, write_event_message);
+    each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER

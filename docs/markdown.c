@@ -162,6 +162,24 @@ static void print_events(const rpc_event *events)
     }
 }
 
+static void print_inboxes(const rpc_module *module)
+{
+    if (!module->inboxes || !module->inboxes->topic)
+        return;
+    printf("\n### Inboxes\n\nThe topics of messages that the module receives. They lie below the prefix with "
+           "its "
+           "last level replaced by `%s`, unless the module's options say otherwise.\n\n"
+           "| topic | meaning | sender |\n|---|---|---|\n",
+           module->inbox_root);
+    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+        printf("| `%s` | %s | ", inbox->topic, inbox->doc);
+        if (inbox->sender_level)
+            printf("its client id is the level `+` number %u |\n", inbox->sender_level);
+        else
+            printf("any |\n");
+    }
+}
+
 static void print_module(const rpc_module *module)
 {
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
@@ -172,6 +190,7 @@ static void print_module(const rpc_module *module)
     for (const rpc_method *method = module->methods; method && method->name; method++)
         print_method(method);
     print_events(module->events);
+    print_inboxes(module);
 }
 
 /* ---- The rest ---- */

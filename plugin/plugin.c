@@ -314,7 +314,11 @@ static bool add_engines(struct plugin *plugin)
         if (!add_engine(plugin, plugin->settings->prefixes[i]))
             return false;
     }
-    return true;
+    char why[ENGINE_WHY];
+    if (engine_check_inboxes(plugin->engines, plugin->engine_count, why))
+        return true;
+    log_error(why);
+    return false;
 }
 
 static bool read_settings(struct plugin *plugin, const struct mosquitto_opt *options, int count)

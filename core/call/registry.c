@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Modules, methods and events: see registry.h. A table that is wrong must be found when the broker
+ * Modules, methods, events and inboxes: see registry.h. A table that is wrong must be found when the broker
  * starts and not by the first caller, so everything that can be checked is checked here.
  */
 #include "call/registry.h"
@@ -341,6 +341,46 @@ const char *registry_call_level(const struct registry_method *method, const char
     return NULL;
 }
 
+/* ---- Inboxes ---- */
+
+static bool check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
+{
+    const struct place place = {module->name, "inbox", inbox->topic, why};
+    if (!topic_is_inbox(inbox->topic))
+        return fault(&place,
+                     "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most %d levels of +, and at most "
+                     "%d bytes",
+                     TOPIC_WILD_MAX, TOPIC_NAME_MAX);
+    if (!inbox->receive)
+        return fault(&place, "it has no receive function");
+    if (inbox->sender_level > topic_count_wild(inbox->topic))
+        return fault(&place, "its sender_level is %u, but it has not so many levels of +",
+                     inbox->sender_level);
+    for (const rpc_inbox *other = module->inboxes; other != inbox; other++) {
+        if (topic_patterns_meet(other->topic, inbox->topic))
+            return fault(&place, "a message could also be one of %s", other->topic);
+    }
+    return true;
+}
+
+/* Checks the module's inboxes and gives the instance their usual root. */
+static bool add_inboxes(rpc_instance *instance, const char *prefix, char *why)
+{
+    const rpc_module *module = instance->module;
+    const char *level = module->inbox_root;
+    const struct place place = {module->name, "inbox root", level ? level : "NULL", why};
+    if (!module->inboxes)
+        return true;
+    if (!level || !topic_is_name(level) || strchr(level, '/'))
+        return fault(&place, "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
+    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+        if (!check_inbox(module, inbox, why))
+            return false;
+    }
+    instance->inbox_root = topic_of_root(prefix, level);
+    return instance->inbox_root || no_memory(&place);
+}
+
 /* ---- Instances ---- */
 
 static rpc_instance *add_instance(struct registry *registry, struct engine *engine, const rpc_module *module)
@@ -371,7 +411,7 @@ static bool add_tables(struct registry *registry, rpc_instance *instance, const 
         if (!add_method(registry, instance, method, why))
             return false;
     }
-    return true;
+    return add_inboxes(instance, prefix, why);
 }
 
 static bool check_module_name(const struct place *place)
@@ -396,6 +436,11 @@ bool registry_add(struct registry *registry, struct engine *engine, const char *
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return fault(&place, "it could not be started");
+    instance->ready = true;
+    if (!instance->inbox_root)
+        return true;
+    instance->next_inboxes = registry->inboxes;
+    registry->inboxes = instance;
     return true;
 }
 
@@ -405,12 +450,14 @@ static void free_instance(rpc_instance *instance)
         return;
     if (instance->started && instance->module->fini)
         instance->module->fini(instance->state);
+    free(instance->inbox_root);
     free(instance->state);
     free(instance);
 }
 
 void registry_fini(struct registry *registry)
 {
+    registry->inboxes = NULL;
     HASH_CLEAR(head_hh, registry->families);
     while (registry->instances) {
         rpc_instance *instance = registry->instances;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The modules of one prefix, checked and indexed: methods and events by name. Exact
+ * The modules of one prefix, checked and indexed: methods and events by name, inboxes by their root. Exact
  * names are looked up by hash, so that ten methods or ten thousand cost a call the same. A method family, a
  * method with levels in braces in its name, is found by the levels before its first brace.
  *
@@ -34,7 +34,11 @@ struct rpc_instance {
     struct log_limit log_limit; /* of the lines that its handlers write */
     bool started;               /* init was tried: fini is due */
     bool abandoned;             /* work that has not returned may use its state: both are left alone */
+    bool ready;                 /* init has returned */
     struct rpc_instance *next;  /* the one that was started before it */
+
+    char *inbox_root;                  /* NULL: its inboxes are off, or it has none */
+    struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
 };
 
 struct registry_event {
@@ -63,6 +67,7 @@ struct registry {
     struct registry_method *families; /* some of the methods, by head */
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
+    rpc_instance *inboxes;   /* those whose inboxes are on */
 };
 
 /*

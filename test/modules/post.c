@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* post.c: a module that only tests load. It has method families, which give back how they were called. */
+/*
+ * post.c: a module that only tests load. It has method families, which give back how they were called, and
+ * inboxes, which announce what they receive. Its inboxes are off unless the option post_root says where they
+ * are: all single-level prefixes would otherwise share one root.
+ */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -7,7 +11,11 @@
 
 #include <string.h>
 
-enum { LEVEL_MAX = 128 };
+enum { TEXT_MAX = 256, LEVEL_MAX = 128 };
+
+struct post {
+    int32_t watched;
+};
 
 /* ---- Families ------------------------------------------------------------------------------ */
 
@@ -87,6 +95,23 @@ static rpc_status end_later(rpc_call *call, void *state, void *data, rpc_status 
     return outcome;
 }
 
+struct post_count {
+    int32_t watched;
+};
+
+static const rpc_field count_fields[] = {
+    RPC_INT32(struct post_count, watched, .doc = "Messages that the inbox +/watch has let pass"),
+};
+static const rpc_shape count_shape = RPC_OBJECT_SHAPE(struct post_count, count_fields);
+
+static rpc_status post_count(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct post *post = state;
+    (void)call, (void)params;
+    ((struct post_count *)result)->watched = post->watched;
+    return RPC_OK;
+}
+
 static const rpc_method methods[] = {
     {
         .name = "box/{box}/{action}",
@@ -118,7 +143,132 @@ static const rpc_method methods[] = {
         .run = post_later,
         .done = end_later,
     },
+    {
+        .name = "post.count",
+        .doc = "Tells how many messages were watched.",
+        .read_only = true,
+        .result = &count_shape,
+        .run = post_count,
+    },
     {.name = NULL},
 };
 
-RPC_MODULE(post, .doc = "Method families, for tests.", .methods = methods);
+/* ---- Inboxes ------------------------------------------------------------------------------- */
+
+struct post_received {
+    const char *inbox, *topic, *first, *second, *text;
+    const char *sender, *user, *response_topic, *correlation;
+    int32_t version, qos;
+    bool bridge;
+};
+
+static const rpc_field received_fields[] = {
+    RPC_STRING(struct post_received, inbox, .doc = "Which inbox it was", .length = {1, LEVEL_MAX}),
+    RPC_STRING(struct post_received, topic, .doc = "The topic", .length = {1, TEXT_MAX}),
+    RPC_STRING(struct post_received, first, .doc = "The first level that is +", .length = {1, LEVEL_MAX}),
+    RPC_STRING(struct post_received, second, .doc = "The second one", .optional = true,
+               .length = {1, LEVEL_MAX}),
+    RPC_STRING(struct post_received, text, .doc = "The payload", .length = {0, TEXT_MAX}),
+    RPC_STRING(struct post_received, sender, .doc = "The sender's client id", .length = {0, TEXT_MAX}),
+    RPC_STRING(struct post_received, user, .doc = "Its user name", .optional = true, .length = {0, TEXT_MAX}),
+    RPC_STRING(struct post_received, response_topic, .doc = "The Response Topic", .optional = true,
+               .length = {0, TEXT_MAX}),
+    RPC_STRING(struct post_received, correlation, .doc = "The Correlation Data", .optional = true,
+               .length = {0, TEXT_MAX}),
+    RPC_INT32(struct post_received, version, .doc = "The version of its protocol"),
+    RPC_INT32(struct post_received, qos, .doc = "The QoS"),
+    RPC_BOOL(struct post_received, bridge, .doc = "Whether a bridge has brought it"),
+};
+static const rpc_shape received_shape = RPC_OBJECT_SHAPE(struct post_received, received_fields);
+
+static const rpc_event events[] = {
+    {.name = "post/received", .doc = "An inbox has received a message", .data = &received_shape},
+    {.name = NULL},
+};
+
+static void announce(rpc_instance *instance, const char *inbox, const rpc_message *message)
+{
+    char correlation[TEXT_MAX] = "";
+    if (message->correlation && message->correlation_size < sizeof correlation)
+        memcpy(correlation, message->correlation, message->correlation_size);
+    const struct post_received received = {
+        .inbox = inbox,
+        .topic = message->topic,
+        .first = rpc_message_level(message, 1),
+        .second = rpc_message_level(message, 2),
+        .text = message->payload,
+        .sender = message->sender_id,
+        .user = message->sender_user,
+        .response_topic = message->response_topic,
+        .correlation = message->correlation ? correlation : NULL,
+        .version = message->sender_version,
+        .qos = message->qos,
+        .bridge = message->bridge,
+    };
+    (void)rpc_announce(instance, NULL, "post/received", &received);
+}
+
+static rpc_inbox_verdict receive_own(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    (void)state;
+    announce(instance, "+/in", message);
+    return RPC_INBOX_CONSUME;
+}
+
+static rpc_inbox_verdict receive_pair(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    (void)state;
+    announce(instance, "+/to/+", message);
+    return RPC_INBOX_CONSUME;
+}
+
+static rpc_inbox_verdict watch(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    struct post *post = state;
+    (void)instance, (void)message;
+    post->watched++;
+    return RPC_INBOX_PASS;
+}
+
+static rpc_inbox_verdict refuse(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    (void)instance, (void)state, (void)message;
+    return RPC_INBOX_REFUSE;
+}
+
+static const rpc_inbox inboxes[] = {
+    {.topic = "+/in",
+     .doc = "Receives what a client says of itself",
+     .sender_level = 1,
+     .receive = receive_own},
+    {.topic = "+/to/+", .doc = "Receives what anybody says", .receive = receive_pair},
+    {.topic = "+/watch", .doc = "Counts messages and lets them pass", .receive = watch},
+    {.topic = "closed", .doc = "Refuses everything", .receive = refuse},
+    {.topic = NULL},
+};
+
+struct post_options {
+    const char *root;
+};
+
+static const rpc_field options_fields[] = {
+    RPC_STRING(struct post_options, root, .doc = "The root of the inboxes, prefix for the usual one, or none",
+               .default_json = "\"none\"", .length = {1, LEVEL_MAX}),
+};
+static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct post_options, options_fields);
+
+static rpc_status post_init(rpc_instance *instance, void *state, const void *options)
+{
+    const char *root = ((const struct post_options *)options)->root;
+    (void)state;
+    if (strcmp(root, "prefix") == 0)
+        return RPC_OK;
+    if (rpc_inbox_set_root(instance, strcmp(root, "none") == 0 ? NULL : root) == RPC_OK)
+        return RPC_OK;
+    rpc_log(instance, RPC_LOG_ERROR, "plugin_opt_post_root: '%s' is no topic", root);
+    return RPC_INVALID_PARAMS;
+}
+
+RPC_MODULE(post, .doc = "Method families and inboxes, for tests.", .state_size = sizeof(struct post),
+           .options = &options_shape, .methods = methods, .events = events, .inboxes = inboxes,
+           .inbox_root = "post", .init = post_init);

@@ -15,6 +15,11 @@
 extern const rpc_module rpc_module_post;
 extern const rpc_module rpc_module_rpc;
 
+struct post_options {
+    const char *root;
+};
+
+static const struct post_options no_inboxes = {"none"};
 static struct rig rig;
 static char why[ENGINE_WHY];
 
@@ -25,7 +30,7 @@ static void open_post(void)
     rig.options.duplicate_window = 60 * RIG_SECOND;
     rig.impatient = true;
     rig_start(&rig);
-    rig_add(&rig, &rpc_module_post, NULL);
+    rig_add(&rig, &rpc_module_post, &no_inboxes);
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }
 

@@ -73,6 +73,7 @@ static struct settings *read_settings(void)
         {.name = "sensor_max_sensors", .value = "7"},
         {.name = "sensor_db", .value = ":memory:"},
         {.name = "probe_label", .value = "word"},
+        {.name = "post_root", .value = "plant/post"},
         {.name = "probe_room", .value = "1k"},
     };
     struct option_lines all = {lines, sizeof lines / sizeof lines[0]};
