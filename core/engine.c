@@ -7,6 +7,7 @@
 #include "call/copies.h"
 #include "call/dispatch.h"
 #include "call/engine_parts.h"
+#include "call/inbox.h"
 #include "call/task.h"
 #include "call/topic.h"
 
@@ -137,7 +138,7 @@ static const struct topic_tree *engine_find_tree(const struct engine *engine, co
 bool engine_serves(const struct engine *engine, const char *topic)
 {
     const char *name;
-    return engine_find_tree(engine, topic, &name);
+    return engine_find_tree(engine, topic, &name) || inbox_serves(engine, topic);
 }
 
 static bool may_announce(const struct engine *engine, const struct host_client *client)
@@ -154,13 +155,27 @@ static enum engine_verdict engine_refuse(struct engine *engine, const struct hos
     return ENGINE_REFUSE;
 }
 
+/* Some brokers would end a bridge's connection when its message is refused. */
+static enum engine_verdict engine_receive_other(struct engine *engine, const struct host_message *message)
+{
+    switch (inbox_receive(engine, message)) {
+    case RPC_INBOX_PASS:
+        return ENGINE_PASS;
+    case RPC_INBOX_CONSUME:
+        return ENGINE_CONSUME;
+    case RPC_INBOX_REFUSE:
+        break;
+    }
+    return message->client->bridge ? ENGINE_CONSUME : engine_refuse(engine, message);
+}
+
 static enum engine_verdict engine_receive_any(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     const char *name = NULL;
     const struct topic_tree *tree = engine_find_tree(engine, message->topic, &name);
     if (!tree)
-        return ENGINE_PASS;
+        return engine_receive_other(engine, message);
     if (tree->sender == TOPIC_SENDER_CALLERS) {
         const bool may_call = !client->bridge || engine->env.options.bridge_calls;
         return may_call ? dispatch_message(engine, message, tree->kind, name) : ENGINE_PASS;

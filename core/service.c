@@ -2,6 +2,8 @@
 /* The engines of one configuration: see service.h. */
 #include "service.h"
 
+#include "call/inbox.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,7 +61,7 @@ bool service_start(struct service *service, char why[SERVICE_WHY])
         if (!service_start_engine(service, service->config->prefixes[i], why))
             return false;
     }
-    return true;
+    return inbox_check(service->engines, service->count, why);
 }
 
 /* All engines are stopped before the first one is destroyed, so that their work ends at the same time. */

@@ -18,19 +18,25 @@
 #include "call/topic.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- Keys and references ---- */
 
-enum { KEY_MAX = 2 * TOPIC_NAME_MAX + 64 };
+enum { KEY_MAX = 4 * TOPIC_NAME_MAX + 64 };
 
-/* {what}.{name}. The key has "-." for a '/' and "--" for a '-', so that no two names have the same key. */
+/*
+ * {what}.{name}. The key has "-." for a '/', "--" for a '-' and "-_" for the braces around a level, so that
+ * no two names have the same key.
+ */
 static const char *make_key(const char *what, const char *name, char key[KEY_MAX])
 {
     char *end = key + snprintf(key, KEY_MAX, "%s.", what);
     for (; *name && end < key + KEY_MAX - 3; name++) {
-        if (*name == '/' || *name == '-')
+        if (*name == '}')
+            continue;
+        if (*name == '/' || *name == '-' || *name == '{')
             *end++ = '-';
-        *end++ = *name == '/' ? '.' : *name;
+        *end++ = *name == '/' ? '.' : *name == '{' ? '_' : *name;
     }
     *end = '\0';
     return key;
@@ -86,6 +92,34 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     }
 }
 
+enum { INBOX_MAX = 2 * TOPIC_PREFIX_MAX + TOPIC_NAME_MAX + 16 * TOPIC_WILD_MAX };
+
+/* The name of an inbox's channel: its topic with its usual root, in which {level1} stands for the first `+`.
+ */
+static const char *make_inbox_name(const rpc_module *module, const rpc_inbox *inbox, char name[INBOX_MAX])
+{
+    int level = 0;
+    int used = snprintf(name, INBOX_MAX, "%s/", module->inbox_root);
+    for (const char *c = inbox->topic; *c; c++) {
+        if (*c == '+')
+            used += snprintf(name + used, INBOX_MAX - (size_t)used, "{level%d}", ++level);
+        else
+            used += snprintf(name + used, INBOX_MAX - (size_t)used, "%c", *c);
+    }
+    return name;
+}
+
+static void each_inbox(const struct catalogue *catalogue, struct writer *writer,
+                       void (*write)(const struct catalogue *catalogue, const rpc_inbox *inbox,
+                                     const char *name, struct writer *writer))
+{
+    char name[INBOX_MAX];
+    for (const rpc_module *const *module = catalogue->modules; *module; module++) {
+        for (const rpc_inbox *inbox = (*module)->inboxes; inbox && inbox->topic; inbox++)
+            write(catalogue, inbox, make_inbox_name(*module, inbox, name), writer);
+    }
+}
+
 /* The member of a call's payload that identifies its reply if the call has no Response Topic. */
 #define REQUEST_ID "$message.payload#/request_id"
 
@@ -99,11 +133,33 @@ static void open_channel(const struct catalogue *catalogue, struct writer *write
     catalogue_write_topic(catalogue, writer, "address", middle, rest);
 }
 
+static void write_parameter(struct writer *writer, const char *name, const char *doc)
+{
+    writer_open_object(writer, name);
+    writer_member(writer, "description", doc);
+    writer_text(writer, "}");
+}
+
+/* The parameters of a channel that are the levels in braces of a method family. */
+static void write_levels(struct writer *writer, const char *family)
+{
+    char word[TOPIC_NAME_MAX];
+    for (const char *level = topic_find_wild(family); level; level = topic_find_wild(level + 1)) {
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(level + 1, "}"), level + 1);
+        write_parameter(writer, word, "one level of the topic");
+    }
+}
+
 /* A channel with a single message, which has the same key as the channel. */
 static void write_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                           const char *middle, const char *name)
 {
     open_channel(catalogue, writer, what, middle, name, name);
+    if (topic_find_wild(name)) {
+        writer_open_object(writer, "parameters");
+        write_levels(writer, name);
+        writer_text(writer, "}");
+    }
     writer_open_object(writer, "messages");
     write_message_ref(writer, what, what, name);
     close_objects(writer, 2);
@@ -128,6 +184,7 @@ static void write_response_channel(const struct catalogue *catalogue, const char
     writer_member(writer, "description",
                   "the reply to a call without a Response Topic; only the caller receives it");
     writer_open_object(writer, "parameters");
+    write_levels(writer, name);
     writer_open_object(writer, "request_id");
     writer_member(writer, "description", "the request_id of the call or the batch");
     writer_member(writer, "location", REQUEST_ID);
@@ -165,6 +222,28 @@ static void write_event_channel(const struct catalogue *catalogue, const rpc_mod
     write_channel(catalogue, writer, "event", "/event/", event->name);
 }
 
+static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                struct writer *writer)
+{
+    const char *last = strrchr(catalogue->options->prefix, '/');
+    const int head = last ? (int)(last + 1 - catalogue->options->prefix) : 0;
+    char address[TOPIC_PREFIX_MAX + INBOX_MAX];
+    snprintf(address, sizeof address, "%.*s%s", head, catalogue->options->prefix, name);
+    open_key(writer, "inbox", name);
+    writer_member(writer, "address", address);
+    writer_open_object(writer, "parameters");
+    for (unsigned level = 1; level <= topic_count_wild(inbox->topic); level++) {
+        char word[16];
+        snprintf(word, sizeof word, "level%u", level);
+        write_parameter(writer, word,
+                        level == inbox->sender_level ? "the sender's client id" : "one level of the topic");
+    }
+    writer_text(writer, "}");
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "inbox", "inbox", name);
+    close_objects(writer, 2);
+}
+
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *level)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
@@ -189,9 +268,8 @@ static void write_jsonrpc_channels(const struct catalogue *catalogue, struct wri
     writer_member(writer, "description",
                   "for JSON-RPC 2.0 clients that add /request to the topic of the method");
     writer_open_object(writer, "parameters");
-    writer_open_object(writer, "method");
-    writer_member(writer, "description", "the method's name, which may have several levels");
-    close_objects(writer, 2);
+    write_parameter(writer, "method", "the method's name, which may have several levels");
+    writer_text(writer, "}");
     writer_open_object(writer, "messages");
     write_message_ref(writer, "jsonrpc", "jsonrpc", "jsonrpc");
     close_objects(writer, 2);
@@ -204,6 +282,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_channels(catalogue, writer);
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
+    each_inbox(catalogue, writer, write_inbox_channel);
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
@@ -295,6 +374,14 @@ static void write_event_operation(const struct catalogue *catalogue, const rpc_m
     write_sent(writer, "event", event->name, event->doc, catalogue->options->qos, event->retained);
 }
 
+static void write_inbox_operation(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                  struct writer *writer)
+{
+    (void)catalogue;
+    open_operation(writer, "receive", "inbox", name, inbox->doc);
+    writer_text(writer, "}");
+}
+
 static void write_operations(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "operations");
@@ -309,6 +396,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     writer_text(writer, "}");
     write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
+    each_inbox(catalogue, writer, write_inbox_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
@@ -456,6 +544,15 @@ static void write_event_message(const struct catalogue *catalogue, const rpc_mod
     writer_text(writer, "}");
 }
 
+static void write_inbox_message(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
+                                struct writer *writer)
+{
+    (void)catalogue;
+    open_message(writer, "inbox", name, inbox->doc, NULL);
+    writer_member(writer, "contentType", "application/octet-stream");
+    writer_text(writer, "}");
+}
+
 static void write_error_event_message(struct writer *writer)
 {
     open_message(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, NULL);
@@ -493,6 +590,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_messages(catalogue, writer);
     write_error_event_message(writer);
     each_event(catalogue, writer, write_event_message);
+    each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER

@@ -128,10 +128,19 @@ static void print_deadline(const rpc_method *method)
                         : "");
 }
 
+static const char *describe_repetition(const rpc_method *method)
+{
+    if (method->read_only)
+        return ". Read-only: a call that is sent again runs again.";
+    return method->idempotent ? ". Idempotent: a call may be sent again when its outcome is unknown." : "";
+}
+
 static void print_method(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
-           method->read_only ? ". Read-only: a call that is sent again runs again." : "");
+           describe_repetition(method));
+    if (topic_find_wild(method->name))
+        printf("\nEach level in braces is one level of the topic, of at most %d bytes.\n", TOPIC_LEVEL_MAX);
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
@@ -160,6 +169,24 @@ static void print_events(const rpc_event *events)
     }
 }
 
+static void print_inboxes(const rpc_module *module)
+{
+    if (!module->inboxes || !module->inboxes->topic)
+        return;
+    printf("\n### Inboxes\n\nThe topics of messages that the module receives. They lie below the prefix with "
+           "its "
+           "last level replaced by `%s`, unless the module's options say otherwise.\n\n"
+           "| topic | meaning | sender |\n|---|---|---|\n",
+           module->inbox_root);
+    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+        printf("| `%s` | %s | ", inbox->topic, inbox->doc);
+        if (inbox->sender_level)
+            printf("its client id is the level `+` number %u |\n", inbox->sender_level);
+        else
+            printf("any |\n");
+    }
+}
+
 static void print_module(const rpc_module *module)
 {
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
@@ -171,6 +198,7 @@ static void print_module(const rpc_module *module)
     for (const rpc_method *method = module->methods; method && method->name; method++)
         print_method(method);
     print_events(module->events);
+    print_inboxes(module);
 }
 
 /* ---- Errors, counters, topics ---- */

@@ -2,10 +2,10 @@
 /*
  * mosquitto_rpc.h: all that the author of a handler includes.
  *
- * A module is one constant table: methods, the events they announce, the options they read, and how
- * large their state is. A method names the shape of its parameters and of its result; the engine
- * decodes, checks, encodes and documents both from that one table, so that a handler is an ordinary
- * function from one C struct to another:
+ * A module is one constant table: methods, the events they announce, the options they read, the inboxes that
+ * receive other messages, and how large their state is. A method names the shape of its parameters and of its
+ * result; the engine decodes, checks, encodes and documents both from that one table, so that a handler is an
+ * ordinary function from one C struct to another:
  *
  *     struct greeting_params { const char *name; };
  *     struct greeting { const char *text; };
@@ -310,9 +310,18 @@ typedef enum rpc_announcement {
 
 /* Tables end with a NULL name. */
 typedef struct rpc_method {
-    const char *name; /* spelt as an event's name */
+    /*
+     * Spelt as an event's name. Or the name of a family of methods, in which up to 8 levels are written
+     * {word}, each word [A-Za-z0-9_]+ and a different one: "device/{device}/{command}" is called as
+     * "device/lamp1/light". A level in braces is any level of 1 to 128 bytes without wildcards and control
+     * characters but "response" and "request"; rpc_call_level() reads it. A method whose name is the called
+     * one exactly comes before a family. Two families that one name could mean are refused at the start.
+     */
+    const char *name;
     const char *doc;
-    bool read_only; /* running it twice is as good as running it once: calls that come again run again */
+    bool read_only;  /* it changes nothing: calls that come again run again */
+    bool idempotent; /* running it twice has the same effect as running it once: it may be sent again after
+                        its outcome is unknown. For the reader of the documents; read_only implies it */
     const rpc_shape *params; /* NULL: none; whatever object is given is ignored */
     const rpc_shape *result; /* NULL: the reply is {} */
     const rpc_error *errors; /* NULL: only the engine's own */
@@ -358,6 +367,56 @@ typedef struct rpc_presence {
                                the broker uses the same value again later */
 } rpc_presence;
 
+/* A message that an inbox receives. It lives until the receive function returns. */
+typedef struct rpc_message {
+    const char *topic;
+    const char *const *levels; /* for rpc_message_level() */
+    const char *payload;       /* not NULL, also when size is 0; followed by a NUL that size does not count */
+    size_t size;               /* bytes */
+    int qos;
+    const char *response_topic; /* MQTT 5; NULL: none; may be "" */
+    const void *correlation;    /* Correlation Data; NULL: none */
+    size_t correlation_size;    /* bytes */
+    const char *sender_id;      /* the client id of the sender, not NULL, may be "" */
+    const char *sender_user;    /* the user name under which it was let in; NULL: anonymous */
+    int sender_version;         /* of its protocol: 3, 4, 5 */
+    bool bridge;                /* the sender is a bridge that this broker opened, which brings messages of
+                                   others: its client id says nothing about who has published this one */
+} rpc_message;
+
+/* What becomes of a message. */
+typedef enum rpc_inbox_verdict {
+    RPC_INBOX_PASS,    /* the broker delivers it, as if there were no inbox */
+    RPC_INBOX_CONSUME, /* it is delivered to nobody and not retained */
+    RPC_INBOX_REFUSE   /* likewise, and an MQTT 5 client is told that it may not publish it, if its QoS allows
+                          that; it is counted as refused. A bridge is told nothing */
+} rpc_inbox_verdict;
+
+/*
+ * Receives a message, before the broker delivers it.
+ *   state    the module's state; NULL if its state_size is 0
+ *   message  the message and its sender
+ * Thread: the broker's; must not wait. It may do all that a handler may do outside a call: announce, log,
+ *   resume calls, start background work and timers.
+ */
+typedef rpc_inbox_verdict (*rpc_inbox_receive)(rpc_instance *instance, void *state,
+                                               const rpc_message *message);
+
+/*
+ * Topics whose messages a module receives. Tables end with a NULL topic. No two of a module may match the
+ * same topic.
+ */
+typedef struct rpc_inbox {
+    /* Below the module's inbox root: levels of [A-Za-z0-9_.-]+ and up to 8 levels `+`, at most 128 bytes. A
+       `+` matches what a level in braces of a method family does, and "response" and "request" as well. */
+    const char *topic;
+    const char *doc;
+    unsigned sender_level; /* n: the n-th level that is `+` must be the sender's client id; else the message
+                              is refused without asking receive or, when a bridge brings it, left untouched.
+                              0: any sender */
+    rpc_inbox_receive receive;
+} rpc_inbox;
+
 typedef struct rpc_module {
     const char *name; /* [a-z][a-z0-9]*, written by RPC_MODULE() */
     const char *doc;
@@ -367,6 +426,10 @@ typedef struct rpc_module {
                                   double, string and choice. The struct lives as long as the instance */
     const rpc_method *methods; /* NULL: none */
     const rpc_event *events;   /* NULL: none */
+    const rpc_inbox *inboxes;  /* NULL: none */
+    const char *inbox_root; /* one level, which replaces the last one of the prefix and makes the root of the
+                               inboxes: with "cmd" it is prod/cmd for the prefix prod/rpc. init may set
+                               another root. NULL: there are no inboxes */
 
     /*
      * Prepares one instance, before its first call; NULL: nothing to prepare. state is as allocated,
@@ -404,8 +467,15 @@ typedef struct rpc_module {
 
 /* ---- What a handler may ask and do --------------------------------------------------------- */
 
-/* The method that was called: one of the module's own names. */
+/* The method that was called: one of the module's own names, of a family the one with braces. */
 const char *rpc_call_method(const rpc_call *call);
+
+/*
+ * What the call's name has at a level in braces of the method's: of a call of device/lamp1/light, a method
+ * device/{device}/{command}, "lamp1" for "device". It lives until the call has ended. Returns NULL if the
+ * method's name has no such level.
+ */
+const char *rpc_call_level(const rpc_call *call, const char *level);
 
 /* When the call arrived: Unix time, seconds and their fraction. */
 double rpc_call_time(const rpc_call *call);
@@ -593,5 +663,23 @@ rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_ha
 
 /* Ends a timer, which is gone then; accepts NULL. One that ran once must not be given any more. */
 void rpc_timer_cancel(rpc_timer *timer);
+
+/* ---- Inboxes ---------------------------------------------------------------------------------- */
+
+/* What the message's topic has at the n-th level that is `+` in the inbox's, counted from 1. It lives as long
+   as the message. Returns NULL if the inbox has no such level. */
+const char *rpc_message_level(const rpc_message *message, unsigned level);
+
+/*
+ * Sets the root of the module's inboxes in this instance: a topic of at most 128 bytes without wildcards, a `$` in front and
+ * empty levels, which is copied; NULL switches the inboxes off. Only init may call it. Returns RPC_OK;
+ * RPC_INVALID_PARAMS: it cannot be a root; RPC_INTERNAL_ERROR: no memory, or not in the init of a module with
+ * inboxes (which is logged). A root that overlaps the topics of a prefix or another root stops the broker's
+ * start, after init.
+ */
+rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root);
+
+/* The root of the module's inboxes in this instance; NULL: they are off. It lives as long as the instance. */
+const char *rpc_inbox_root(const rpc_instance *instance);
 
 #endif

@@ -74,7 +74,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
     X(duplicates, "duplicates", "calls that came again and were not run again")             \
     X(limited, "limited", "messages of clients that call too often")                        \
     X(suppressed, "suppressed", "errors that error_rate kept from being announced")         \
-    X(refused, "refused", "forged events and replies that were refused")                    \
+    X(refused, "refused", "forged events, replies and inbox messages that were refused")    \
     X(dropped, "dropped", "replies and events that could not be sent")                      \
     X(timeouts, "timeouts", "calls whose deadline passed")                                  \
     X(cancelled, "cancelled", "calls that ended because their caller's connection did")     \

@@ -22,11 +22,16 @@ struct rpc_instance {
     struct timers *timers; /* likewise */
     const rpc_module *module;
     void *state;
-    struct log_limit log_limit;        /* of the lines that its functions write */
-    bool started;                      /* init was tried: fini is due */
-    bool abandoned;                    /* work that has not returned may use its state: both are left alone */
-    struct rpc_instance *next;         /* the one that was started before it */
-    struct rpc_instance *next_watcher; /* likewise, of those whose modules watch for clients */
+    struct log_limit log_limit; /* of the lines that its functions write */
+    bool started;               /* init was tried: fini is due */
+    bool ready;                 /* init has returned */
+    bool abandoned;             /* work that has not returned may use its state: both are left alone */
+    struct rpc_instance *next;  /* the one that was started before it */
+
+    char *inbox_root;                  /* NULL: its inboxes are off, or it has none */
+    struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
+
+    struct rpc_instance *next_watcher;  /* likewise, of those whose modules watch for clients */
     struct rpc_instance *next_observer; /* likewise, of those whose modules observe calls */
 };
 

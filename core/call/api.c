@@ -16,6 +16,11 @@ const char *rpc_call_method(const rpc_call *call)
     return call->method->declared->name;
 }
 
+const char *rpc_call_level(const rpc_call *call, const char *level)
+{
+    return registry_call_level(call->method, call->name, level);
+}
+
 double rpc_call_time(const rpc_call *call)
 {
     return exchange_time(call->exchange);

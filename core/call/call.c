@@ -16,7 +16,7 @@ void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
     call->engine = engine;
     call->exchange = exchange;
     call->method = method;
-    call->name = method ? method->declared->name : name; /* the other one may not live as long as the call */
+    call->name = name;
     call->asked = asked;
 }
 

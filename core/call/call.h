@@ -64,7 +64,7 @@ struct rpc_call {
 
 /*
  * Makes a call ready for a method, or for none. The call's arena was initialised before; what it held is
- * freed. name is used where method is NULL, and outlives the call's arrival.
+ * freed. name, that of a method made by registry_call_name(), lives as long as the call.
  */
 void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
                struct registry_method *method, const char *name, bool asked);

@@ -321,13 +321,13 @@ static enum engine_verdict dispatch_named(struct engine *engine, const struct ho
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const char *name)
 {
-    char method[TOPIC_NAME_MAX + 1];
+    char method[TOPIC_CALLED_MAX + 1];
     const size_t level = strlen(TOPIC_REQUEST_LEVEL);
     if (kind == TOPIC_JSONRPC)
         return dispatch_named(engine, message, kind, "");
     const size_t length = strlen(name);
     /* What is too long to be a method is as unknown with its last level as without. */
-    if (kind != TOPIC_REQUEST || length - level > TOPIC_NAME_MAX)
+    if (kind != TOPIC_REQUEST || length - level > TOPIC_CALLED_MAX)
         return dispatch_named(engine, message, kind, name);
     memcpy(method, name, length - level);
     method[length - level] = '\0';

@@ -62,8 +62,10 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
-    exchange->name = name;
     exchange->method = registry_find_method(&engine->registry, name);
+    if (exchange->method)
+        name = registry_call_name(exchange->method, name, &exchange->arena);
+    exchange->name = name;
     exchange->reply.code = status_name(RPC_OK);
     exchange->to = (struct destination){.client = *message->client,
                                         .correlation = message->correlation,
@@ -72,7 +74,10 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->pending.holds = exchange->pending.unknown = 1;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
     exchange_begin_call(exchange, exchange->method, name)->id_json = exchange->jsonrpc ? "null" : NULL;
-    return exchange;
+    if (name)
+        return exchange;
+    exchange_release(exchange);
+    return NULL;
 }
 
 void exchange_release(struct exchange *exchange)
@@ -174,7 +179,8 @@ static void exchange_use_copy(struct exchange *exchange, const struct exchange_c
     exchange->to.client = copy->client;
     exchange->to.correlation = copy->message.correlation;
     exchange->message = &copy->message;
-    exchange->name = exchange->method ? exchange->method->declared->name : "";
+    if (!exchange->method)
+        exchange->name = "";
     exchange->dedup.client = NULL;
     exchange->pending.kept = true;
     clients_meet(&exchange->engine->dedup.clients, &copy->client, exchange->now);

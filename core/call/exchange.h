@@ -81,7 +81,7 @@ struct exchange {
     struct engine *engine;
     const struct host_message *message; /* the host's; a copy of it once the exchange is kept */
     enum topic_kind kind;
-    const char *name;               /* of the method that the topic names; "" if it names none */
+    const char *name; /* of the method that the topic names, as it was called; "" if it names none */
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;

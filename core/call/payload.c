@@ -63,9 +63,10 @@ static rpc_status payload_make_call(struct exchange *exchange, const struct json
                                     const cJSON *item)
 {
     const bool endpoint = exchange->kind == TOPIC_JSONRPC;
-    const char *name = endpoint && request->method ? request->method : exchange->name;
-    rpc_call *call =
-        exchange_begin_call(exchange, endpoint ? payload_find_open(exchange, name) : exchange->method, name);
+    const char *written = endpoint && request->method ? request->method : exchange->name;
+    struct registry_method *method = endpoint ? payload_find_open(exchange, written) : exchange->method;
+    const char *name = endpoint && method ? registry_call_name(method, written, &exchange->arena) : written;
+    rpc_call *call = exchange_begin_call(exchange, name ? method : NULL, name ? name : written);
     const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
     call->asked = call->asked && answered;
@@ -75,6 +76,10 @@ static rpc_status payload_make_call(struct exchange *exchange, const struct json
         call->id_json = "null";
         return RPC_INTERNAL_ERROR;
     }
+    if (!name)
+        return RPC_INTERNAL_ERROR;
+    if (!name)
+        return RPC_INTERNAL_ERROR;
     if (request->wrong)
         return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request->wrong);
     if (endpoint || strcmp(request->method, exchange->name) == 0 ||

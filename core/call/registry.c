@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Modules, methods and events: see registry.h. A table that is wrong must be found when the broker starts
- * and not by the first caller, so everything that can be checked is checked here.
+ * Modules, methods, events and inboxes: see registry.h. A table that is wrong must be found when the broker
+ * starts and not by the first caller, so everything that can be checked is checked here.
  */
 #include "call/registry.h"
 
@@ -64,6 +64,18 @@ static bool check_name(const struct place *place)
                  "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at "
                  "most %d bytes",
                  TOPIC_NAME_MAX);
+}
+
+static bool check_method_name(const struct place *place)
+{
+    if (!strpbrk(place->name, "{}"))
+        return check_name(place);
+    return topic_is_family(place->name) ||
+           fault(
+               place,
+               "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most "
+               "%d of {[A-Za-z0-9_]+}, each a different one, and at most %d bytes",
+               TOPIC_WILD_MAX, TOPIC_NAME_MAX);
 }
 
 /* ---- Errors ---- */
@@ -195,47 +207,179 @@ static bool fill_method(const struct registry *registry, const struct place *pla
            resolve_event(registry, place, method->instance, declared->error_event, &method->error_event);
 }
 
+/* Two families must not match the same name: which of them is called would be chance. */
+static bool check_ambiguity(const struct registry *registry, const struct place *place)
+{
+    for (const struct registry_method *other = registry->methods; other; other = other->hh.next) {
+        if (other->is_family && topic_patterns_meet(place->name, other->declared->name))
+            return fault(place, "a call could also be one of %s, of module %s", other->declared->name,
+                         other->instance->module->name);
+    }
+    return true;
+}
+
+static struct registry_method *find_head(const struct registry *registry, const char *head, size_t length)
+{
+    struct registry_method *method;
+    HASH_FIND(head_hh, registry->families, head, length, method);
+    return method;
+}
+
+static bool insert_family(struct registry *registry, struct registry_method *method)
+{
+    const char *name = method->declared->name;
+    const size_t head = (size_t)(topic_find_wild(name) - name);
+    struct registry_method *first = find_head(registry, name, head);
+    if (first) {
+        method->same_head = first->same_head;
+        first->same_head = method;
+        return true;
+    }
+    HASH_ADD_KEYPTR(head_hh, registry->families, name, head, method);
+    return method->head_hh.tbl != NULL;
+}
+
+/* A method that could not be inserted as a family is still one of the methods, and freed with them. */
 static bool insert_method(struct registry *registry, struct registry_method *method)
 {
     const char *name = method->declared->name;
     HASH_ADD_KEYPTR(hh, registry->methods, name, strlen(name), method);
-    return method->hh.tbl != NULL;
+    if (!method->hh.tbl)
+        free_method(method);
+    else if (!method->is_family || insert_family(registry, method))
+        return true;
+    return false;
+}
+
+static struct registry_method *find_exactly(const struct registry *registry, const char *name)
+{
+    struct registry_method *method;
+    HASH_FIND_STR(registry->methods, name, method);
+    return method;
 }
 
 static bool add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
                        char *why)
 {
     const struct place place = {instance->module->name, "method", declared->name, why};
-    if (!check_name(&place) || !check_output(&place, declared->result, "result") ||
+    if (!check_method_name(&place) || !check_output(&place, declared->result, "result") ||
         !check_errors(&place, declared))
         return false;
     if (!declared->run)
         return fault(&place, "it has no handler");
     if (declared->work && !declared->done)
         return fault(&place, "it has work, but no done to end it");
-    if (registry_find_method(registry, declared->name))
+    struct registry_method *method = find_exactly(registry, declared->name);
+    const bool is_family = topic_find_wild(declared->name);
+    if (method)
         return fault(&place, "declared twice");
+    if (is_family && !check_ambiguity(registry, &place))
+        return false;
 
-    struct registry_method *method = calloc(1, sizeof *method);
+    method = calloc(1, sizeof *method);
     if (!method)
         return no_memory(&place);
     method->declared = declared;
     method->instance = instance;
+    method->is_family = is_family;
     if (!fill_method(registry, &place, method)) {
         free_method(method);
         return false;
     }
-    if (insert_method(registry, method))
-        return true;
-    free_method(method);
-    return no_memory(&place);
+    return insert_method(registry, method) || no_memory(&place);
+}
+
+/* Each head that the name can have is looked up: of a/b/c the empty one, "a/" and "a/b/". */
+static struct registry_method *find_family(const struct registry *registry, const char *name)
+{
+    for (const char *end = name; end - name <= TOPIC_NAME_MAX; end++) {
+        struct registry_method *method = find_head(registry, name, (size_t)(end - name));
+        for (; method; method = method->same_head) {
+            if (topic_matches(method->declared->name, name))
+                return method;
+        }
+        end = strchr(end, '/');
+        if (!end)
+            break;
+    }
+    return NULL;
 }
 
 struct registry_method *registry_find_method(const struct registry *registry, const char *name)
 {
-    struct registry_method *method;
-    HASH_FIND_STR(registry->methods, name, method);
-    return method;
+    struct registry_method *method = find_exactly(registry, name);
+    return method || !registry->families ? method : find_family(registry, name);
+}
+
+/* A family's name is followed by itself once more, with a NUL in place of each '/'. */
+const char *registry_call_name(const struct registry_method *method, const char *name, struct arena *arena)
+{
+    if (!method->is_family)
+        return method->declared->name;
+    const size_t size = strlen(name) + 1;
+    char *copy = arena_alloc(arena, 2 * size);
+    if (!copy)
+        return NULL;
+    memcpy(copy, name, size);
+    memcpy(copy + size, name, size);
+    for (char *slash = copy + size; (slash = strchr(slash, '/')); slash++)
+        *slash = '\0';
+    return copy;
+}
+
+const char *registry_call_level(const struct registry_method *method, const char *call_name,
+                                const char *level)
+{
+    const char *value = call_name + strlen(call_name) + 1;
+    const char *rest = method->is_family ? method->declared->name : NULL;
+    const size_t length = strlen(level);
+    for (; rest; value += strlen(value) + 1) {
+        if (*rest == '{' && strcspn(rest + 1, "}") == length && memcmp(rest + 1, level, length) == 0)
+            return value;
+        rest = strchr(rest, '/');
+        rest = rest ? rest + 1 : NULL;
+    }
+    return NULL;
+}
+
+/* ---- Inboxes ---- */
+
+static bool check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
+{
+    const struct place place = {module->name, "inbox", inbox->topic, why};
+    if (!topic_is_inbox(inbox->topic))
+        return fault(&place,
+                     "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most %d levels of +, and at most "
+                     "%d bytes",
+                     TOPIC_WILD_MAX, TOPIC_NAME_MAX);
+    if (!inbox->receive)
+        return fault(&place, "it has no receive function");
+    if (inbox->sender_level > topic_count_wild(inbox->topic))
+        return fault(&place, "its sender_level is %u, but it has not so many levels of +",
+                     inbox->sender_level);
+    for (const rpc_inbox *other = module->inboxes; other != inbox; other++) {
+        if (topic_patterns_meet(other->topic, inbox->topic))
+            return fault(&place, "a message could also be one of %s", other->topic);
+    }
+    return true;
+}
+
+/* Checks the module's inboxes and gives the instance their usual root. */
+static bool add_inboxes(rpc_instance *instance, const char *prefix, char *why)
+{
+    const rpc_module *module = instance->module;
+    const char *level = module->inbox_root;
+    const struct place place = {module->name, "inbox root", level ? level : "NULL", why};
+    if (!module->inboxes)
+        return true;
+    if (!level || !topic_is_name(level) || strchr(level, '/'))
+        return fault(&place, "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
+    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+        if (!check_inbox(module, inbox, why))
+            return false;
+    }
+    instance->inbox_root = topic_of_root(prefix, level);
+    return instance->inbox_root || no_memory(&place);
 }
 
 /* ---- Instances ---- */
@@ -278,7 +422,7 @@ static bool add_tables(struct registry *registry, rpc_instance *instance, const 
         if (!add_method(registry, instance, method, why))
             return false;
     }
-    return true;
+    return add_inboxes(instance, prefix, why);
 }
 
 static bool check_module_name(const struct place *place)
@@ -303,6 +447,11 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return fault(&place, "it could not be started");
+    instance->ready = true;
+    if (!instance->inbox_root)
+        return true;
+    instance->next_inboxes = registry->inboxes;
+    registry->inboxes = instance;
     return true;
 }
 
@@ -312,12 +461,15 @@ static void free_instance(rpc_instance *instance)
         return;
     if (instance->started && instance->module->fini)
         instance->module->fini(instance->state);
+    free(instance->inbox_root);
     free(instance->state);
     free(instance);
 }
 
 void registry_fini(struct registry *registry)
 {
+    registry->inboxes = NULL;
+    HASH_CLEAR(head_hh, registry->families);
     while (registry->instances) {
         rpc_instance *instance = registry->instances;
         registry->instances = instance->next;

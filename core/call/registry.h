@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The modules of one prefix, checked and indexed: methods and events by name. Lookups are by hash, so that
- * ten methods or ten thousand cost a call the same.
+ * The modules of one prefix, checked and indexed: methods and events by name, inboxes by their root. Exact
+ * names are looked up by hash, so that ten methods or ten thousand cost a call the same. A method family, a
+ * method with levels in braces in its name, is found by the levels before its first brace.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: a registry is embedded in its engine and borrows the modules, which are constant. It owns the
+ * instances with their states, and what it has made of the tables. registry_call_name() returns memory of the
+ * arena.
+ *
+ * Failure: registry_add() says in one line why it failed. registry_call_name() can fail for want of memory.
  */
 #ifndef CORE_REGISTRY_H
 #define CORE_REGISTRY_H
 
 #define HASH_NONFATAL_OOM 1
 
-#include "shape/fields.h"
+#include "base/arena.h"
 #include "base/instance.h"
+#include "shape/fields.h"
 
 #include <uthash.h>
 
@@ -28,8 +38,11 @@ struct registry_method {
     struct fields params;
     const struct registry_event *event, *error_event; /* NULL: none */
     bool at_endpoint; /* whoever may publish to {prefix}/jsonrpc may call it */
+    bool is_family;   /* its name has levels in braces */
     size_t open;      /* calls that are kept open */
     UT_hash_handle hh;
+    UT_hash_handle head_hh;            /* of a family: by the levels before its first brace, */
+    struct registry_method *same_head; /* and others that have the same ones */
 };
 
 /* All zero but what the owner sets: empty. */
@@ -39,9 +52,11 @@ struct registry {
     struct env *env;
     struct timers *timers;
 
-    struct registry_method *methods;
+    struct registry_method *methods;  /* by the declared name */
+    struct registry_method *families; /* some of the methods, by head */
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
+    rpc_instance *inboxes;   /* those whose inboxes are on */
     rpc_instance *observers; /* those whose modules observe calls */
     rpc_instance *watchers;  /* those whose modules watch for clients */
 };
@@ -58,8 +73,21 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
 /* Ends all instances, the newest first, and frees everything. The registry is empty afterwards. */
 void registry_fini(struct registry *registry);
 
-/* NULL: there is none of this name. */
+/* The method of this name, exactly, or the family whose levels match it. NULL: there is none. */
 struct registry_method *registry_find_method(const struct registry *registry, const char *name);
+
+/*
+ * The name of a call of the method that was found by `name`, for as long as the arena lives: the declared
+ * name or, of a family, a copy of `name`, from which registry_call_level() reads. NULL: no memory.
+ */
+const char *registry_call_name(const struct registry_method *method, const char *name, struct arena *arena);
+
+/* What stands in a call's name, made by registry_call_name(), at the level {level} of a family. NULL: the
+   method's name has no such level. */
+const char *registry_call_level(const struct registry_method *method, const char *call_name,
+                                const char *level);
+
+/* NULL: there is none of this name. */
 const struct registry_event *registry_find_event(const struct registry *registry, const char *name);
 
 /* The error that a method declares under this code; NULL: none. */

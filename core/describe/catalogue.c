@@ -20,6 +20,11 @@ bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *meth
     return !catalogue_takes_bytes(method) && (text_has_word(open, "*") || text_has_word(open, method->name));
 }
 
+bool catalogue_is_idempotent(const rpc_method *method)
+{
+    return method->idempotent || method->read_only;
+}
+
 const char *catalogue_payload(const rpc_method *method)
 {
     static const char *const words[] = {

@@ -25,6 +25,9 @@ struct catalogue {
 /* Whether the method can be called at {prefix}/jsonrpc. */
 bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *method);
 
+/* Whether running the method twice has the same effect as running it once. */
+bool catalogue_is_idempotent(const rpc_method *method);
+
 /* Whether the payload of its calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);
 

@@ -7,6 +7,8 @@
 #include "shape/fields.h"
 #include "shape/schema.h"
 
+#include <string.h>
+
 /* ---- Parameters and result ---- */
 
 /* A Content Descriptor. What the field means stands in its schema. */
@@ -133,6 +135,22 @@ static void write_announced(const struct catalogue *catalogue, const rpc_method 
     writer_text(writer, "}");
 }
 
+/* The names of the levels in braces, in their order. */
+static void write_levels(const char *name, struct writer *writer)
+{
+    const char *level = topic_find_wild(name);
+    if (!level)
+        return;
+    writer_open_array(writer, "levels");
+    for (; level; level = topic_find_wild(level + 1)) {
+        writer_element(writer);
+        writer_text(writer, "\"");
+        writer_bytes(writer, level + 1, strcspn(level + 1, "}"));
+        writer_text(writer, "\"");
+    }
+    writer_text(writer, "]");
+}
+
 static void write_mqtt(const struct catalogue *catalogue, const rpc_method *method, struct writer *writer)
 {
     writer_open_object(writer, "x-mqtt");
@@ -141,9 +159,11 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
         catalogue_write_topic(catalogue, writer, "batchTopic", "/batch/", method->name);
     if (catalogue_is_open(catalogue, method))
         catalogue_write_topic(catalogue, writer, "jsonrpcTopic", "/jsonrpc", "");
+    write_levels(method->name, writer);
     writer_member(writer, "payload", catalogue_payload(method));
     writer_member_integer(writer, "maxQos", catalogue->options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
+    writer_member_bool(writer, "idempotent", catalogue_is_idempotent(method));
     if (method->done)
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : (uint32_t)catalogue->options->timeout);

@@ -2,14 +2,19 @@
 /*
  * The OpenRPC 1.3.2 document of a service. What OpenRPC has no word for stands in extensions:
  *
- *   x-mqtt    in a method: its topics, highest QoS, what its payload is, whether it is read-only, its events
+ *   x-mqtt    in a method: its topics, highest QoS, what its payload is, whether it is read-only or
+ *             idempotent, the levels in braces of a family, its events
  *   x-errors  in a method: the errors it declares, each with the schema of its error object
  *   x-unit    in a schema: the unit of a number
  *   x-events  in the document: every event, with its topic and the schema of its payload
  *   x-topics  in the document: the topics that methods and events have in common, as far as they are in force
  *   x-limits  in the document: what is refused for its size or its rate, and how long a repetition is known
  *
- * Thread: any. These functions touch nothing but their arguments.
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: these functions keep no pointer beyond the call.
+ *
+ * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
  */
 #ifndef CORE_OPENRPC_H
 #define CORE_OPENRPC_H

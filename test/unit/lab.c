@@ -141,7 +141,7 @@ static const rpc_method methods[] = {
     {.name = "subtract", .params = &terms_shape, .result = &difference_shape, .run = subtract},
     {.name = "get", .result = &number_shape, .event = "got", .announce = RPC_ANNOUNCE_UNANSWERED, .run = get},
     {.name = "nothing", .run = nothing},
-    {.name = "id", .params = &id_shape, .result = &id_shape, .run = give_back},
+    {.name = "id", .idempotent = true, .params = &id_shape, .result = &id_shape, .run = give_back},
     {.name = "value", .params = &digit_shape, .result = &digit_shape, .run = value},
     {.name = "bytes", .params = &bytes_shape, .result = &number_shape, .run = size},
     {.name = NULL},

@@ -79,11 +79,13 @@ START_TEST(discover)
                 "[{\"code\":-32010,\"message\":\"an error that the method declares\"}]");
     ck_assert_int_eq(cJSON_GetArraySize(get(find(methods, "act"), "x-errors")), 2);
     expect_json(get(find(methods, "bytes"), "x-mqtt"),
-                "{\"topic\":\"rpc/call/bytes\",\"payload\":\"bytes\",\"maxQos\":2,\"readOnly\":false}");
+                "{\"topic\":\"rpc/call/"
+                "bytes\",\"payload\":\"bytes\",\"maxQos\":2,\"readOnly\":false,\"idempotent\":false}");
     expect_json(
         get(find(methods, "get"), "x-mqtt"),
         "{\"topic\":\"rpc/call/get\",\"batchTopic\":\"rpc/batch/get\",\"payload\":\"object\",\"maxQos\":2,"
-        "\"readOnly\":false,\"announces\":{\"event\":\"got\",\"topic\":\"rpc/event/got\",\"when\":"
+        "\"readOnly\":false,\"idempotent\":false,\"announces\":{\"event\":\"got\",\"topic\":\"rpc/event/"
+        "got\",\"when\":"
         "\"unanswered\"}}");
     ck_assert_int_eq(get(get(document, "x-limits"), "maxReply")->valueint, rig.options.max_reply);
     cJSON_Delete(document);
@@ -119,6 +121,23 @@ static const struct topics {
     {true, "", "{" CALLS BATCH REPLY EVENTS "}"},
     {true, " get id", "{" CALLS BATCH JSONRPC REPLY EVENTS "}"},
 };
+
+/* What is read-only is idempotent, too. */
+START_TEST(idempotent)
+{
+    static const struct {
+        const char *name;
+        bool read_only, idempotent;
+    } rows[] = {{"look", true, true}, {"id", false, true}, {"count", false, false}};
+    cJSON *document = result_of("rpc.discover", "{}");
+    for (int i = 0; i < UNIT_ROWS(rows); i++) {
+        const cJSON *mqtt = get(find(get(document, "methods"), rows[i].name), "x-mqtt");
+        ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "readOnly")), rows[i].read_only);
+        ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "idempotent")), rows[i].idempotent);
+    }
+    cJSON_Delete(document);
+}
+END_TEST
 
 START_TEST(topics_in_force)
 {
@@ -318,7 +337,7 @@ START_TEST(many_of_it_in_a_batch)
 }
 END_TEST
 
-UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {topics_in_force, UNIT_ROWS(topics)},
-          {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0}, {describe, 0},
-          {what_is_too_large, 300}, {what_just_fits, 0}, {the_document_is_kept, 0},
+UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {idempotent, 0},
+          {topics_in_force, UNIT_ROWS(topics)}, {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0},
+          {describe, 0}, {what_is_too_large, 300}, {what_just_fits, 0}, {the_document_is_kept, 0},
           {a_new_method_makes_it_anew, 0}, {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0})

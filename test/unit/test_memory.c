@@ -67,13 +67,14 @@ static struct config *read_config(void)
 {
     struct option_line lines[] = {
         {.name = "prefix", .value = "prod/rpc dev/rpc  test/rpc "},
-        {.name = "modules", .value = "rpc ping echo clock sensor probe"},
+        {.name = "modules", .value = "rpc ping echo clock sensor probe post"},
         {.name = "event_publishers", .value = "bob mary"},
         {.name = "response_topic_filter", .value = "reply/+/#"},
         {.name = "max_reply", .value = "128k"},
         {.name = "sensor_max_sensors", .value = "7"},
         {.name = "sensor_db", .value = ":memory:"},
         {.name = "probe_label", .value = "word"},
+        {.name = "post_root", .value = "plant/post"},
         {.name = "probe_room", .value = "1k"},
     };
     struct option_lines all = {.lines = lines, .count = sizeof lines / sizeof lines[0]};
@@ -294,6 +295,9 @@ static const struct scenario {
     {"probe.log", "{\"text\":\"x\"}", "ok", false},
     {"probe.count", "", "ok", true},
     {"probe/deep/name", "", "ok", true},
+    {"box/a/open", "", "ok", false},
+    {"box/a/shut", "", "box_shut", false},
+    {"hall/box/a/size", "", "ok", false},
     {"act", "", "trouble", false},
     {"nothing", "{\"a\":", "parse_error", false},
     {"nothing", "[]", "invalid_params", false},
@@ -404,6 +408,16 @@ static char long_reply[200]; /* too short to lie below it */
 #define LARGE_ID(end) "{\"jsonrpc\":\"2.0\",\"method\":\"id\",\"id\":\"x:" U100 U100 end "\"}"
 #define LARGE_IDS "[" LARGE_ID("1") "," LARGE_ID("2") "," LARGE_ID("3") "]"
 
+/* A method family whose names can be longer than what an arena has at once. */
+static const rpc_method wide_methods[] = {{.name = "{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", .run = run_nothing},
+                                          {.name = NULL}};
+static const rpc_module wide = {.name = "wide", .methods = wide_methods};
+
+#define X32 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X128 X32 X32 X32 X32
+#define WIDE X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128
+#define WIDE_CALL(id) "{\"jsonrpc\":\"2.0\",\"method\":\"" WIDE "\",\"id\":" id "}"
+
 /* Something that clients send, some of it more than once. */
 static const struct sending {
     const char *topic, *payload, *response_topic, *correlation;
@@ -416,6 +430,14 @@ static const struct sending {
     /* Ids that do not fit into what an arena has at once. */
     {.topic = "rpc/jsonrpc", .payload = LARGE_IDS, .response_topic = "r", .times = 1},
     {.topic = "rpc/call/id/request", .payload = LARGE_IDS, .times = 1},
+    /* Names that do not. */
+    {.topic = "rpc/call/" WIDE, .payload = "{}", .response_topic = "r", .times = 1},
+    {.topic = "rpc/call/" WIDE "/request", .payload = WIDE_CALL("\"t:1\""), .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = WIDE_CALL("1"), .response_topic = "r", .times = 1},
+    {.topic = "rpc/jsonrpc",
+     .payload = "[" WIDE_CALL("1") "," WIDE_CALL("2") "]",
+     .response_topic = "r",
+     .times = 1},
     {.topic = "rpc/jsonrpc", .payload = ASKED, .times = 1},
     {.topic = "rpc/jsonrpc", .payload = ASKED, .response_topic = "r", .times = 1},
     {.topic = "rpc/jsonrpc", .payload = ASKED, .response_topic = "#", .times = 1},
@@ -518,6 +540,7 @@ static void open_sending(const struct sending *sending)
     rig.options.error_rate = 20;
     rig.options.reply_delivery = sending->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &lab_options, raise_trouble);
+    rig_add(&rig, &wide, NULL);
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }
 

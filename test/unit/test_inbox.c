@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * core/call/inbox.c: which messages an inbox receives, what it sees and decides, which tables and roots are
+ * refused. The module is test/modules/post.c.
+ */
+#include "call/inbox.h"
+#include "rig.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+extern const rpc_module rpc_module_post;
+
+struct post_options {
+    const char *root;
+};
+
+static const struct post_options usual = {"prefix"};
+static struct rig rig;
+static char why[ENGINE_WHY];
+
+static void open_rig(void)
+{
+    rig_init(&rig);
+    rig.options.prefix = "prod/rpc";
+    rig_start(&rig);
+    why[0] = '\0';
+}
+
+static void close_rig(void)
+{
+    rig_close(&rig);
+}
+
+/* ---- Messages ---- */
+
+static const struct topic {
+    const char *topic;
+    bool serves;
+    enum engine_verdict verdict; /* of the client `tester` */
+    bool received;               /* with an event that tells of it */
+} topics[] = {
+    {"prod/post/tester/in", true, ENGINE_CONSUME, true},
+    {"prod/post/other/in", true, ENGINE_REFUSE, false},
+    {"prod/post/a/to/b", true, ENGINE_CONSUME, true},
+    {"prod/post/response/to/request", true, ENGINE_CONSUME, true},
+    {"prod/post/a/watch", true, ENGINE_PASS, false},
+    {"prod/post/closed", true, ENGINE_REFUSE, false},
+    {"prod/post/closed/", false, ENGINE_PASS, false},
+    {"prod/post/tester/in/x", false, ENGINE_PASS, false},
+    {"prod/post/tester", false, ENGINE_PASS, false},
+    {"prod/post//in", false, ENGINE_PASS, false},
+    {"prod/post/a/to/", false, ENGINE_PASS, false},
+    {"prod/post/a\x01/to/b", false, ENGINE_PASS, false},
+    {"prod/post", false, ENGINE_PASS, false},
+    {"prod/posts/tester/in", false, ENGINE_PASS, false},
+    {"post/tester/in", false, ENGINE_PASS, false},
+    {"prod/rpc/post/tester/in", false, ENGINE_PASS, false},
+    {"", false, ENGINE_PASS, false},
+};
+
+START_TEST(messages)
+{
+    const struct topic *row = &topics[_i];
+    rig_add(&rig, &rpc_module_post, &usual);
+    ck_assert_int_eq(engine_serves(rig.engine, row->topic), row->serves);
+    ck_assert_int_eq(rig_publish(&rig, row->topic, "x"), row->verdict);
+    ck_assert_uint_eq(rig.host.events.count, row->received);
+    ck_assert_uint_eq(engine_counters(rig.engine)->refused, row->verdict == ENGINE_REFUSE);
+    ck_assert_uint_eq(engine_counters(rig.engine)->calls, 0);
+}
+END_TEST
+
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+START_TEST(what_is_seen)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    struct host_message message = rig_message(&rig, "prod/post/" X64 X64 "/to/b c", "hello");
+    message.response_topic = "a/b";
+    message.correlation = "12";
+    message.correlation_size = 2;
+    ck_assert_int_eq(engine_receive(rig.engine, &message), ENGINE_CONSUME);
+    rig_expect_event(&rig, "prod/rpc/event/post/received",
+                     "{\"inbox\":\"+/to/+\",\"topic\":\"prod/post/" X64 X64 "/to/b c\",\"first\":\"" X64 X64
+                     "\",\"second\":\"b c\",\"text\":\"hello\",\"sender\":\"tester\",\"user\":\"bob\","
+                     "\"response_topic\":\"a/b\",\"correlation\":\"12\",\"version\":5,\"qos\":1,\"bridge\":"
+                     "false}");
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/" X64 X64 "x/to/b", "hello"), ENGINE_PASS);
+}
+END_TEST
+
+START_TEST(an_empty_message_of_an_anonymous_client)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig.client = (struct host_client){.id = "", .version = 4};
+    rig.qos = 0;
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/a/in", ""), ENGINE_REFUSE);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/a/to/b", ""), ENGINE_CONSUME);
+    rig_expect_event(&rig, "prod/rpc/event/post/received",
+                     "{\"inbox\":\"+/to/+\",\"topic\":\"prod/post/a/to/b\",\"first\":\"a\",\"second\":\"b\","
+                     "\"text\":\"\",\"sender\":\"\",\"version\":4,\"qos\":0,\"bridge\":false}");
+}
+END_TEST
+
+/* A bridge is asked about under its own client id, and never refused. */
+START_TEST(bridges)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig.client = (struct host_client){.id = "bridge", .version = 4, .bridge = true};
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/tester/in", "x"), ENGINE_PASS);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/closed", "x"), ENGINE_CONSUME);
+    ck_assert_uint_eq(rig.host.events.count, 0);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/bridge/in", "x"), ENGINE_CONSUME);
+    ck_assert_ptr_nonnull(strstr(rig_last(&rig.host.events)->text, "\"bridge\":true"));
+    ck_assert_uint_eq(engine_counters(rig.engine)->refused, 0);
+}
+END_TEST
+
+START_TEST(nothing_is_received_after_the_stop)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    engine_stop(rig.engine);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/tester/in", "x"), ENGINE_PASS);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/closed", "x"), ENGINE_PASS);
+}
+END_TEST
+
+/* The clock moves by a second with each look at it. */
+START_TEST(slow_inboxes_are_logged)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.slow_call = 500;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig.host.step = RIG_SECOND;
+    rig_publish(&rig, "post/a/watch", "x");
+    ck_assert_uint_eq(engine_counters(rig.engine)->slow, 1);
+    ck_assert(fake_host_logged(&rig.host, "inbox +/watch"));
+}
+END_TEST
+
+/* ---- Roots ---- */
+
+static const struct root {
+    const char *root, *topic;
+    bool serves;
+} roots[] = {
+    {"none", "prod/post/tester/in", false},           {"plant/7", "prod/post/tester/in", false},
+    {"plant/7", "plant/7/tester/in", true},           {"plant/7", "plant/7/tester/on", false},
+    {"prod/rpc/post", "prod/rpc/post/a/watch", true},
+};
+
+START_TEST(other_roots)
+{
+    const struct post_options options = {roots[_i].root};
+    rig_add(&rig, &rpc_module_post, &options);
+    ck_assert(inbox_check(&rig.engine, 1, why));
+    ck_assert_int_eq(engine_serves(rig.engine, roots[_i].topic), roots[_i].serves);
+}
+END_TEST
+
+static const char *const bad_roots[] = {"a/+", "/a", "a/", "a//b", "$SYS/a", "#"};
+
+START_TEST(roots_that_are_no_topics)
+{
+    const struct post_options options = {bad_roots[_i]};
+    ck_assert(!engine_add_module(rig.engine, &rpc_module_post, &options, why));
+    ck_assert_str_eq(why, "module post: prefix prod/rpc: it could not be started");
+    ck_assert(fake_host_logged(&rig.host, "is no topic"));
+}
+END_TEST
+
+static rpc_instance *kept;
+static rpc_status status;
+
+static rpc_inbox_verdict take(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    (void)instance, (void)state;
+    ck_assert_ptr_null(rpc_message_level(message, 0));
+    ck_assert_ptr_null(rpc_message_level(message, 1));
+    return RPC_INBOX_CONSUME;
+}
+
+static const rpc_inbox one_inbox[] = {{.topic = "in", .doc = "d", .receive = take}, {.topic = NULL}};
+
+static rpc_status keep_instance(rpc_instance *instance, void *state, const void *options)
+{
+    (void)state, (void)options;
+    kept = instance;
+    status = rpc_inbox_set_root(instance, "else/where");
+    return RPC_OK;
+}
+
+START_TEST(the_root_is_set_by_init_alone)
+{
+    static const rpc_module module = {
+        .name = "m", .inboxes = one_inbox, .inbox_root = "m", .init = keep_instance};
+    rig_add(&rig, &module, NULL);
+    ck_assert_int_eq(status, RPC_OK);
+    ck_assert_str_eq(rpc_inbox_root(kept), "else/where");
+    ck_assert_int_eq(rig_publish(&rig, "else/where/in", ""), ENGINE_CONSUME);
+    ck_assert_int_eq(rpc_inbox_set_root(kept, "too/late"), RPC_INTERNAL_ERROR);
+    ck_assert_str_eq(rpc_inbox_root(kept), "else/where");
+    ck_assert(fake_host_logged(&rig.host, "module m sets its inbox root"));
+}
+END_TEST
+
+START_TEST(without_inboxes_there_is_no_root)
+{
+    static const rpc_module module = {.name = "m", .inbox_root = "m", .init = keep_instance};
+    rig_add(&rig, &module, NULL);
+    ck_assert_int_eq(status, RPC_INTERNAL_ERROR);
+    ck_assert_ptr_null(rpc_inbox_root(kept));
+}
+END_TEST
+
+/* Two engines side by side, and what stands in the way of the first one's root. */
+static const struct clash {
+    const char *prefix, *root, *other_prefix, *other_root;
+    const char *why; /* NULL: nothing does */
+} clashes[] = {
+    {"a/rpc", "prefix", "b/rpc", "prefix", NULL},
+    {"rpc", "prefix", "rpc2", "none", NULL},
+    {"rpc", "plant", "rpc2", "plant2", NULL},
+    {"rpc", "prefix", "rpc2", "prefix",
+     "module post: its inbox root post overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "plant", "rpc2", "plant/a",
+     "module post: its inbox root plant overlaps the inbox root plant/a of module post, prefix rpc2"},
+    {"rpc", "rpc", "rpc2", "none", "module post: its inbox root rpc overlaps the topics of the prefix rpc"},
+    {"rpc", "rpc/event", "rpc2", "none",
+     "module post: its inbox root rpc/event overlaps the topics of the prefix rpc"},
+    {"rpc", "rpc2/dead/x", "rpc2", "none",
+     "module post: its inbox root rpc2/dead/x overlaps the topics of the prefix rpc2"},
+    {"a/rpc", "none", "b/rpc", "a", "module post: its inbox root a overlaps the topics of the prefix a/rpc"},
+};
+
+START_TEST(roots_that_overlap)
+{
+    const struct clash *row = &clashes[_i];
+    const struct post_options one = {row->root}, two = {row->other_root};
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.prefix = row->other_prefix;
+    struct engine *other = engine_create(&rig.options, &rig.host.host);
+    ck_assert(engine_add_module(other, &rpc_module_post, &two, why));
+    rig.options.prefix = row->prefix;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &one);
+    struct engine *const engines[] = {rig.engine, other};
+    ck_assert_int_eq(inbox_check(engines, 2, why), !row->why);
+    if (row->why)
+        ck_assert_str_eq(why, row->why);
+    engine_destroy(other, RIG_SECOND);
+}
+END_TEST
+
+START_TEST(two_modules_with_one_root)
+{
+    static const rpc_module module = {.name = "m", .inboxes = one_inbox, .inbox_root = "post"};
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig_add(&rig, &module, NULL);
+    ck_assert(!inbox_check(&rig.engine, 1, why));
+    ck_assert_str_eq(why,
+                     "module m: its inbox root prod/post overlaps the inbox root prod/post of module post, "
+                     "prefix prod/rpc");
+}
+END_TEST
+
+/* ---- Tables ---- */
+
+#define INBOXES(...)                                                     \
+    {                                                                    \
+        .name = "m", .inbox_root = "cmd", .inboxes = (const rpc_inbox[]) \
+        {                                                                \
+            {.topic = "+/fine", .receive = take}, {__VA_ARGS__},         \
+            {                                                            \
+                .topic = NULL                                            \
+            }                                                            \
+        }                                                                \
+    }
+#define BAD_TOPIC \
+    "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most 8 levels of +, and at most 128 bytes"
+#define BAD_ROOT "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+"
+
+static const struct wrong {
+    rpc_module module;
+    const char *why;
+} wrong[] = {
+    {INBOXES(.topic = "", .receive = take), "module m: inbox : " BAD_TOPIC},
+    {INBOXES(.topic = "a/#", .receive = take), "module m: inbox a/#: " BAD_TOPIC},
+    {INBOXES(.topic = "a+/b", .receive = take), "module m: inbox a+/b: " BAD_TOPIC},
+    {INBOXES(.topic = "{a}", .receive = take), "module m: inbox {a}: " BAD_TOPIC},
+    {INBOXES(.topic = "a//b", .receive = take), "module m: inbox a//b: " BAD_TOPIC},
+    {INBOXES(.topic = X64 X64 "x", .receive = take), "module m: inbox " X64 X64 "x: " BAD_TOPIC},
+    {INBOXES(.topic = "a"), "module m: inbox a: it has no receive function"},
+    {INBOXES(.topic = "+/a/+", .sender_level = 3, .receive = take),
+     "module m: inbox +/a/+: its sender_level is 3, but it has not so many levels of +"},
+    {INBOXES(.topic = "a", .sender_level = 1, .receive = take),
+     "module m: inbox a: its sender_level is 1, but it has not so many levels of +"},
+    {INBOXES(.topic = "a/+", .receive = take), "module m: inbox a/+: a message could also be one of +/fine"},
+    {INBOXES(.topic = "+/fine", .receive = take),
+     "module m: inbox +/fine: a message could also be one of +/fine"},
+    {{.name = "m", .inboxes = one_inbox}, "module m: inbox root NULL: " BAD_ROOT},
+    {{.name = "m", .inboxes = one_inbox, .inbox_root = "a/b"}, "module m: inbox root a/b: " BAD_ROOT},
+    {{.name = "m", .inboxes = one_inbox, .inbox_root = "+"}, "module m: inbox root +: " BAD_ROOT},
+    {{.name = "m", .inboxes = one_inbox, .inbox_root = ""}, "module m: inbox root : " BAD_ROOT},
+};
+
+START_TEST(wrong_tables)
+{
+    ck_assert(!engine_add_module(rig.engine, &wrong[_i].module, NULL, why));
+    ck_assert_str_eq(why, wrong[_i].why);
+}
+END_TEST
+
+UNIT_MAIN("inbox", open_rig, close_rig, {messages, UNIT_ROWS(topics)}, {what_is_seen, 0},
+          {an_empty_message_of_an_anonymous_client, 0}, {bridges, 0}, {nothing_is_received_after_the_stop, 0},
+          {slow_inboxes_are_logged, 0}, {other_roots, UNIT_ROWS(roots)},
+          {roots_that_are_no_topics, UNIT_ROWS(bad_roots)}, {the_root_is_set_by_init_alone, 0},
+          {without_inboxes_there_is_no_root, 0}, {roots_that_overlap, UNIT_ROWS(clashes)},
+          {two_modules_with_one_root, 0}, {wrong_tables, UNIT_ROWS(wrong)})
