@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The AsyncAPI 3.0.0 document: the same service as a set of channels. It is written from the side of the
- * service, which receives calls and sends replies, events and counters.
+ * The AsyncAPI 3.0.0 document: the service as a set of channels; see reference.h. It is written from the side
+ * of the service, which receives calls and sends replies, events and counters.
  *
- * Whoever has no Response Topic is told at a topic that ends with the request_id, and in an object around the
- * reply: that is a channel of its own, `response`, and two more operations on the channels of calls and
- * batches.
+ * The reply to a call without a Response Topic goes to a topic that ends with the request_id, inside an
+ * object with the request_id: that is a channel of its own, `response`, and two more operations on the
+ * channels of calls and batches.
  *
  * Channels, operations and messages have keys of the form {what}.{name}. Keys of components may not hold a
  * '/', which names may: see make_key().
@@ -86,7 +86,7 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     }
 }
 
-/* Where a caller without a Response Topic says what its replies are to be known by. */
+/* Where a call without a Response Topic has the token of its reply topic. */
 #define REQUEST_ID "$message.payload#/request_id"
 
 /* ---- Channels ---- */
@@ -109,7 +109,7 @@ static void write_channel(const struct catalogue *catalogue, struct writer *writ
     close_objects(writer, 2);
 }
 
-/* Where replies go is the caller's to say. */
+/* The topic of replies, which the caller chooses. */
 static void open_reply_channel(struct writer *writer, const char *what, const char *name, const char *doc)
 {
     open_key(writer, what, name);
@@ -119,7 +119,7 @@ static void open_reply_channel(struct writer *writer, const char *what, const ch
     writer_open_object(writer, "messages");
 }
 
-/* Where replies go without a Response Topic, to single calls and batches alike. */
+/* The topic of replies to single calls and batches without a Response Topic. */
 static void write_response_channel(const struct catalogue *catalogue, const char *name, struct writer *writer)
 {
     char rest[TOPIC_NAME_MAX + 32];

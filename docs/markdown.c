@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The reference for people: topics, options, errors, counters, and what each module has. */
+/* The reference as Markdown, see reference.h: topics, options, errors, counters, and what each module has. */
 #include "reference.h"
 
 #include "shape/fields.h"
@@ -173,9 +173,8 @@ static void print_module(const rpc_module *module)
 
 static void print_statuses(void)
 {
-    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`, and whatever "
-           "the method "
-           "adds.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
+    printf("\n## Errors\n\nAn error is an object with the members `method`, `err` and `msg`, and those "
+           "that the method adds.\n\n| err | meaning | JSON-RPC code |\n|---|---|---|\n");
     for (int i = RPC_OK + 1; i < RPC_STATUS_COUNT_; i++) {
         const rpc_status status = (rpc_status)i;
         if (status == RPC_RAISED)

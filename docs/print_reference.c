@@ -2,9 +2,9 @@
 /*
  * print_reference markdown | openrpc | asyncapi [PREFIX]
  *
- * Prints what the modules of a plugin offer, from the tables that the plugin itself runs by and with the
- * options' defaults, without starting any of them. The manual's documents are made by it; rpc_add_reference()
- * makes one for the modules of others.
+ * Prints what the modules of a plugin offer, from the tables that the plugin itself uses and with the
+ * options' defaults, without starting a module. The build makes the manual's documents with it;
+ * rpc_add_reference() of cmake/RpcPlugin.cmake makes such a program for other modules.
  */
 #include "reference.h"
 
@@ -16,14 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- JSON for people: one member or element in a line ---- */
+/* ---- JSON with one member or element in a line ---- */
 
 static void print_line(int depth)
 {
     printf("\n%*s", 2 * depth, "");
 }
 
-/* Prints a string at text. Returns what stands behind it. */
+/* Prints the JSON string at text. Returns the text behind it. */
 static const char *print_string(const char *text)
 {
     const char *end = text + 1;
@@ -67,7 +67,7 @@ static void print_json(const char *text)
 
 typedef void (*document)(const struct catalogue *catalogue, struct writer *writer);
 
-/* Writes into more and more memory, until it is enough. Returns a string to be freed; NULL: no memory. */
+/* Returns the document as a string to be freed; NULL: no memory. */
 static char *write_document(document write, const struct catalogue *catalogue)
 {
     for (size_t capacity = 1 << 16;; capacity *= 2) {

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The documents that only the manual needs, of the same catalogue that rpc.discover answers from. */
+/*
+ * The documents that only the manual needs, written from the catalogue from which rpc.discover answers.
+ *
+ * Threads: one; both functions belong to a program that prints and ends.
+ *
+ * Ownership: both borrow the catalogue and the writer.
+ *
+ * Failure: none; a document that does not fit fills its writer, which says so.
+ */
 #ifndef DOCS_REFERENCE_H
 #define DOCS_REFERENCE_H
 
