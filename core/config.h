@@ -24,7 +24,7 @@ enum { CONFIG_PREFIXES = 64 }; /* every message of the host is compared with eac
 
 /* What a host adds to the configuration, and what it says of itself to those who describe the service. */
 struct config_host {
-    const char *option_prefix;   /* stands before the name of each option: "plugin_opt_" */
+    const char *option_prefix;   /* stands before the name of each option in the configuration */
     const char *counters_topic;  /* as in struct host */
     const char *const *reserved; /* first levels that a prefix may not have, ending with NULL */
     const rpc_shape *options;    /* the host's own options; all may be left out */

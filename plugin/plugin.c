@@ -230,20 +230,6 @@ static void plugin_log_error(const char *text)
     mosquitto_log_printf(MOSQ_LOG_ERR, "mosquitto-rpc: %s", text);
 }
 
-static bool plugin_register_one(struct plugin *plugin, const struct registration *registration)
-{
-    const int rc = mosquitto_callback_register(plugin->identifier, registration->event,
-                                               registration->callback, NULL, plugin);
-    if (rc == MOSQ_ERR_ALREADY_EXISTS)
-        plugin_log_error("the plugin is loaded twice; one plugin line serves several prefixes: "
-                         "plugin_opt_prefix first second");
-    else if (rc != MOSQ_ERR_SUCCESS && !(registration->may_lack && rc == MOSQ_ERR_NOT_SUPPORTED))
-        plugin_log_error("the broker refused a callback");
-    else
-        return true;
-    return false;
-}
-
 static void plugin_unregister(struct plugin *plugin, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -251,13 +237,20 @@ static void plugin_unregister(struct plugin *plugin, size_t count)
                                       plugin_registrations[i].callback, NULL);
 }
 
-static bool plugin_register_all(struct plugin *plugin)
+static bool plugin_register(struct plugin *plugin)
 {
     for (size_t i = 0; i < REGISTRATIONS; i++) {
-        if (!plugin_register_one(plugin, &plugin_registrations[i])) {
-            plugin_unregister(plugin, i);
-            return false;
-        }
+        const struct registration *registration = &plugin_registrations[i];
+        const int rc = mosquitto_callback_register(plugin->identifier, registration->event,
+                                                   registration->callback, NULL, plugin);
+        if (rc == MOSQ_ERR_SUCCESS || (registration->may_lack && rc == MOSQ_ERR_NOT_SUPPORTED))
+            continue;
+        plugin_log_error(rc == MOSQ_ERR_ALREADY_EXISTS
+                             ? "the plugin is loaded twice; one plugin line serves several prefixes: "
+                               "plugin_opt_prefix first second"
+                             : "the broker refused a callback");
+        plugin_unregister(plugin, i);
+        return false;
     }
     return true;
 }
@@ -292,7 +285,7 @@ static bool plugin_start(struct plugin *plugin)
     const struct host host = broker_host_functions(&plugin->host);
     plugin->service = service_create(plugin->config, &host);
     if (plugin->service && service_start(plugin->service, why))
-        return plugin_register_all(plugin);
+        return plugin_register(plugin);
     plugin_log_error(why);
     return false;
 }

@@ -409,7 +409,7 @@ START_TEST(refuses_other_modules)
 }
 END_TEST
 
-/* One line, whatever the configuration holds. */
+/* One line of printable text for any configuration. */
 START_TEST(explanations_are_one_line)
 {
     const struct refused *row = &refused[_i];

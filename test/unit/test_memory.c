@@ -13,7 +13,7 @@
 #include "failing_malloc.h"
 #include "modules.h"
 #include "work/pool.h"
-#include "config.h"
+#include "service.h"
 #include "base/heap.h"
 
 #include <semaphore.h>
@@ -32,7 +32,7 @@ static void expect_nothing_left(void)
 }
 
 /* What failed must say why. No Check in here: memory fails. */
-static char why[ENGINE_WHY];
+static char why[SERVICE_WHY];
 static bool unexplained;
 
 static bool explained(bool worked)
@@ -109,18 +109,20 @@ static bool add_modules(struct engine *engine, const struct config *config)
     return true;
 }
 
-static bool create_engine_of(const struct config *config)
+static bool start_service(const struct config *config)
 {
-    struct engine *engine = engine_create(&rig.options, &rig.host.host);
-    const bool worked = !engine || explained(add_modules(engine, config));
-    engine_destroy(engine, RIG_SECOND);
-    return worked && engine;
+    struct service *service = service_create(config, &rig.host.host);
+    const bool worked = !service || explained(service_start(service, why));
+    if (service)
+        service_stop(service, RIG_SECOND);
+    service_destroy(service);
+    return worked && service;
 }
 
-static bool create_everything(void)
+static bool start_everything(void)
 {
     struct config *config = read_config();
-    const bool worked = explained(config != NULL) && create_engine_of(config);
+    const bool worked = explained(config != NULL) && start_service(config);
     config_destroy(config);
     return worked;
 }
@@ -129,7 +131,7 @@ START_TEST(starting)
 {
     rig_init(&rig);
     sweep("config", modes[_i], create_config);
-    sweep("an engine with all modules", modes[_i], create_everything);
+    sweep("a service with all modules", modes[_i], start_everything);
     rig_close(&rig);
 }
 END_TEST
@@ -785,7 +787,8 @@ static void open_slow(const struct slow_sending *sending)
     rig.options.duplicate_window = 60000;
     rig.options.redelivery_guard = 10000;
     rig.options.workers = 1;
-    rig.options.max_pending = sending->max_pending ? sending->max_pending : 1024;
+    if (sending->max_pending)
+        rig.options.max_pending = sending->max_pending;
     works_open(&rig);
     backgrounds = 0;
 }
