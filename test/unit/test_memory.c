@@ -63,10 +63,11 @@ static void sweep(const char *name, enum failing_mode mode, bool (*run)(void))
 
 /* ---- Starting ---- */
 
-static struct config *read_config(void)
+/* With three prefixes modules have their usual inbox roots, with one the root that an option sets. */
+static struct config *read_config_of(const char *prefixes, const char *root)
 {
     struct option_line lines[] = {
-        {.name = "prefix", .value = "prod/rpc dev/rpc  test/rpc "},
+        {.name = "prefix", .value = prefixes},
         {.name = "modules", .value = "rpc ping echo clock sensor probe post"},
         {.name = "event_publishers", .value = "bob mary"},
         {.name = "response_topic_filter", .value = "reply/+/#"},
@@ -74,11 +75,16 @@ static struct config *read_config(void)
         {.name = "sensor_max_sensors", .value = "7"},
         {.name = "sensor_db", .value = ":memory:"},
         {.name = "probe_label", .value = "word"},
-        {.name = "post_root", .value = "plant/post"},
         {.name = "probe_room", .value = "1k"},
+        {.name = "post_root", .value = root},
     };
-    struct option_lines all = {.lines = lines, .count = sizeof lines / sizeof lines[0]};
+    struct option_lines all = {.lines = lines, .count = sizeof lines / sizeof lines[0] - !root};
     return config_create(&all, &fake_config_host, rpc_modules, why);
+}
+
+static struct config *read_config(void)
+{
+    return read_config_of("prod/rpc dev/rpc  test/rpc ", NULL);
 }
 
 static bool create_config(void)
@@ -127,11 +133,20 @@ static bool start_everything(void)
     return worked;
 }
 
+static bool start_with_root(void)
+{
+    struct config *config = read_config_of("rpc", "plant/post");
+    const bool worked = explained(config != NULL) && start_service(config);
+    config_destroy(config);
+    return worked;
+}
+
 START_TEST(starting)
 {
     rig_init(&rig);
     sweep("config", modes[_i], create_config);
     sweep("a service with all modules", modes[_i], start_everything);
+    sweep("a module with an inbox root of its own", modes[_i], start_with_root);
     rig_close(&rig);
 }
 END_TEST
