@@ -234,14 +234,15 @@ static bool execute(struct store *store, const char *sql)
 /* The one number that a statement tells. */
 static bool ask(struct store *store, const char *sql, int64_t *number)
 {
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) != SQLITE_OK)
-        return fail(store);
-    const bool told = sqlite3_step(statement) == SQLITE_ROW || fail(store);
-    if (told)
+    sqlite3_stmt *statement = NULL;
+    const bool has_row = sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
+                         sqlite3_step(statement) == SQLITE_ROW;
+    if (has_row)
         *number = sqlite3_column_int64(statement, 0);
+    else
+        fail(store);
     sqlite3_finalize(statement);
-    return told;
+    return has_row;
 }
 
 static sqlite3_stmt *statement_of(struct store *store, enum statement which)
