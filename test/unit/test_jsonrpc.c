@@ -647,7 +647,7 @@ START_TEST(the_last_byte_of_a_batch)
 {
     static const char batch[] =
         "[" RESULT("1", "{\"n\":1}") "," RESULT("2", "{\"n\":2}") "," RESULT("3", "{\"n\":3}") "]";
-    rig.options.max_reply = sizeof batch - 1 - (size_t)_i;
+    rig.options.max_reply = (int32_t)sizeof batch - 1 - _i;
     start(NULL);
     rig_send(
         &rig, "rpc/jsonrpc",
