@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Gives back what it gets: for trying out clients, and what they make of JSON. */
+/* echo returns its parameters, to test clients and their JSON. */
 #include <mosquitto_rpc.h>
 
 struct anything {
@@ -24,7 +24,7 @@ static rpc_status echo(rpc_call *call, void *state, const void *params, void *re
 static const rpc_method methods[] = {
     {
         .name = "echo",
-        .doc = "Gives back its parameters, whatever JSON value they are.",
+        .doc = "Returns its parameters, which may be any JSON value.",
         .read_only = true,
         .params = &anything_shape,
         .result = &anything_shape,
@@ -33,4 +33,4 @@ static const rpc_method methods[] = {
     {.name = NULL},
 };
 
-RPC_MODULE(echo, .doc = "Gives back what it gets.", .methods = methods);
+RPC_MODULE(echo, .doc = "Returns its parameters.", .methods = methods);

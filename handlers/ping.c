@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Is the service there? The first method to try, and the smallest module that announces something. */
+/* ping tests the connection. The smallest module that announces an event. */
 #include <mosquitto_rpc.h>
 
 struct pong {
@@ -9,7 +9,7 @@ struct pong {
 
 static const rpc_field pong_fields[] = {
     RPC_BOOL(struct pong, ok, .doc = "always true"),
-    RPC_DOUBLE(struct pong, time, .doc = "the broker's Unix time, with its fraction", .unit = "s"),
+    RPC_DOUBLE(struct pong, time, .doc = "the broker's Unix time, with fractions of a second", .unit = "s"),
 };
 
 static const rpc_shape pong_shape = RPC_OBJECT_SHAPE(struct pong, pong_fields);
@@ -24,14 +24,14 @@ static rpc_status ping(rpc_call *call, void *state, const void *params, void *re
 }
 
 static const rpc_event events[] = {
-    {.name = "pong", .doc = "somebody called ping and asked for no reply"},
+    {.name = "pong", .doc = "ping was called, and its caller asked for no reply"},
     {.name = NULL},
 };
 
 static const rpc_method methods[] = {
     {
         .name = "ping",
-        .doc = "Answers, so that a caller knows that the way there and back works.",
+        .doc = "Returns the time, so that a client can test that calls and replies get through.",
         .read_only = true,
         .result = &pong_shape,
         .event = "pong",
@@ -41,4 +41,4 @@ static const rpc_method methods[] = {
     {.name = NULL},
 };
 
-RPC_MODULE(ping, .doc = "Whether the service is there.", .methods = methods, .events = events);
+RPC_MODULE(ping, .doc = "A test of the connection.", .methods = methods, .events = events);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Temperature sensors. Devices report with updateSensor, which answers when the reading is in the database;
- * everybody else asks, or listens to sensorUpdated and to the average that is told every so often.
+ * Temperature sensors. Devices report readings with updateSensor, whose reply says that the reading is in the
+ * database. Other clients call the other methods, or subscribe to the events sensorUpdated and temperature.
  *
- * The database (sensor/store.h) is used by workers alone, each of its two connections in a lane of its own:
- * one writes, and commits what waits as one group, the other reads the history meanwhile. The last readings
- * are also in memory (sensor/table.h), which is the broker's thread's.
+ * Only workers use the database (sensor/store.h) while the broker runs. It has two connections, each with a
+ * lane of its own: one writes, and commits all waiting readings as one group; the other reads the history at
+ * the same time. The last readings are also in memory (sensor/table.h), for the broker's thread.
  */
 #include "sensor/store.h"
 #include "sensor/table.h"
@@ -16,16 +16,16 @@
 #include <string.h>
 
 enum {
-    BUSY_MS = 2000,     /* to wait for others that have the database locked */
-    GROUP_MAX = 256,    /* readings in one transaction */
-    HISTORY_MAX = 1000, /* readings in one answer */
-    PRUNE_S = 60,       /* between two looks at what is too old, or a tenth of keep_age if that is less */
-    PRUNE_ROWS = 2000,  /* readings that are deleted in one go, while others wait */
-    RELOAD_MS = 5000,   /* between two attempts to read what could not be read at the start */
+    BUSY_MS = 2000,     /* max wait for another connection's lock of the database */
+    GROUP_MAX = 256,    /* max readings in one transaction */
+    HISTORY_MAX = 1000, /* max readings in one result */
+    PRUNE_S = 60,       /* time between two prunings; a tenth of keep_age if that is less */
+    PRUNE_ROWS = 2000,  /* max readings that one job deletes; other jobs of the lane wait for it */
+    RELOAD_MS = 5000,   /* time between two attempts to load the sensors */
     DAY = 86400
 };
 
-/* The order is what the database has kept. */
+/* The database contains the indexes, so that the order must not change. */
 static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K", [UNITS] = NULL};
 static const double absolute_zero[] = {[CELSIUS] = -273.15, [FAHRENHEIT] = -459.67, [KELVIN] = 0};
 
@@ -35,17 +35,18 @@ struct options {
     int64_t keep_age;
 };
 
-/* Work without a call that there is at most one of at a time; its data lies in the state. */
+/* The job that loads the sensors. There is at most one at a time, and its data is part of the state. */
 struct loading {
     struct store *store;
-    struct store_reading *readings; /* of malloc(), their texts too */
-    size_t count, room, max;
-    bool more; /* than there is room for */
+    struct store_reading *readings; /* from malloc(), as are the ids in them */
+    size_t count, capacity, max;
+    bool more; /* the database has more than max sensors */
     bool no_memory;
     bool loaded;
     struct store_failure failure;
 };
 
+/* Likewise the job that deletes old readings. */
 struct pruning {
     struct store *store;
     struct store_limits limits;
@@ -57,11 +58,11 @@ struct sensors {
     rpc_instance *instance;
     const struct options *options;
     struct table table;
-    struct store *store, *history; /* the same one for a database in memory, which has but one connection */
-    bool loaded;                   /* what the database knew is in the table */
+    struct store *store, *history; /* the same for a database in memory, which has only one connection */
+    bool loaded;                   /* the table has the sensors of the database */
+    struct store_failure why_not_loaded;
     bool pruning_runs;
-    struct store_failure why_not; /* not loaded */
-    bool averaged;                /* the last average told was that of some sensors, or may have been */
+    bool averaged; /* the retained average may be one of some sensors, and not null */
     struct loading loading;
     struct pruning pruning;
 };
@@ -69,22 +70,26 @@ struct sensors {
 /* ---- Options ---- */
 
 static const rpc_field option_fields[] = {
-    RPC_STRING(struct options, db,
-               .doc = "file of the database; `:memory:` keeps nothing beyond the broker's end",
-               .default_json = "\"sensors.db\"", .length = {1, 4096}),
+    RPC_STRING(
+        struct options, db,
+        .doc = "file of the SQLite database; `:memory:`: a database in memory, which ends with the broker",
+        .default_json = "\"sensors.db\"", .length = {1, 4096}),
     RPC_INT32(
         struct options, max_sensors,
-        .doc = "the most sensors that are remembered; listSensors takes some 150 bytes of max_reply for each",
+        .doc =
+            "largest number of sensors; each takes about 150 bytes of max_reply in the reply to listSensors",
         .default_json = "400", .range = {1, SENSORS_MAX}),
-    RPC_INT32(struct options, interval, .doc = "time between two announcements of the average; 0: none",
+    RPC_INT32(struct options, interval,
+              .doc = "time between two `temperature` events, which announce the average; 0: none",
               .unit = "s", .default_json = "60", .range = {0, DAY}),
     RPC_INT32(struct options, window,
-              .doc = "how long ago a sensor may have reported to count in the average", .unit = "s",
-              .default_json = "300", .range = {1, 30 * DAY}),
+              .doc = "the average includes the sensors whose last reading is not older than this",
+              .unit = "s", .default_json = "300", .range = {1, 30 * DAY}),
     RPC_INT64(struct options, keep_age,
-              .doc = "how long readings are kept, and sensors that report no more; 0: for ever", .unit = "s",
-              .default_json = "2592000", .range = {0, INT64_C(3153600000)}),
-    RPC_INT32(struct options, keep_count, .doc = "how many readings are kept of each sensor",
+              .doc = "readings older than this are deleted, and sensors without newer readings; 0: never",
+              .unit = "s", .default_json = "2592000", .range = {0, INT64_C(3153600000)}),
+    RPC_INT32(struct options, keep_count,
+              .doc = "largest number of readings kept for each sensor; the oldest are deleted first",
               .default_json = "10000", .range = {1, 100000000}),
 };
 
@@ -92,7 +97,8 @@ static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct options, option_f
 
 /* ---- Shapes ---- */
 
-#define SENSOR_ID(type) RPC_STRING(type, sensor_id, .doc = "the sensor", .length = {1, SENSOR_CHARACTERS})
+#define SENSOR_ID(type) \
+    RPC_STRING(type, sensor_id, .doc = "the id of the sensor", .length = {1, SENSOR_CHARACTERS})
 
 struct update {
     const char *sensor_id;
@@ -102,7 +108,7 @@ struct update {
 
 static const rpc_field update_fields[] = {
     SENSOR_ID(struct update),
-    RPC_DOUBLE(struct update, value, .doc = "the temperature"),
+    RPC_DOUBLE(struct update, value, .doc = "the temperature, not below absolute zero"),
     RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units,
                .default_json = "\"C\""),
 };
@@ -117,7 +123,7 @@ struct updated {
 
 static const rpc_field updated_fields[] = {
     SENSOR_ID(struct updated),
-    RPC_DOUBLE(struct updated, value, .doc = "the temperature, as it was reported"),
+    RPC_DOUBLE(struct updated, value, .doc = "the reported temperature, in the unit of the call"),
     RPC_BOOL(struct updated, ok, .doc = "always true"),
 };
 
@@ -140,9 +146,9 @@ struct reading {
 
 static const rpc_field reading_fields[] = {
     SENSOR_ID(struct reading),
-    RPC_DOUBLE(struct reading, value, .doc = "the last temperature that it reported"),
+    RPC_DOUBLE(struct reading, value, .doc = "its last temperature"),
     RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
-    RPC_DOUBLE(struct reading, time, .doc = "when it did, Unix time", .unit = "s"),
+    RPC_DOUBLE(struct reading, time, .doc = "when it was reported, Unix time", .unit = "s"),
 };
 
 static const rpc_shape reading_shape = RPC_OBJECT_SHAPE(struct reading, reading_fields);
@@ -154,7 +160,7 @@ struct list {
 
 static const rpc_field list_fields[] = {
     RPC_OBJECT_ARRAY(struct list, sensors, count, struct reading,
-                     .doc = "what getSensor answers, for each sensor, in the order of their first readings",
+                     .doc = "the result of getSensor for each sensor, ordered by first reading",
                      .items = {0, SENSORS_MAX}, .shape = &reading_shape),
 };
 
@@ -165,7 +171,8 @@ struct failed {
 };
 
 static const rpc_field failed_fields[] = {
-    RPC_CHOICE(struct failed, cause, .doc = "what is wrong with the database", .choices = store_cause_names),
+    RPC_CHOICE(struct failed, cause, .doc = "why the database could not be used",
+               .choices = store_cause_names),
 };
 
 static const rpc_shape failed_shape = RPC_OBJECT_SHAPE(struct failed, failed_fields);
@@ -179,12 +186,15 @@ struct history_params {
 
 static const rpc_field history_params_fields[] = {
     SENSOR_ID(struct history_params),
-    RPC_DOUBLE(struct history_params, from, .doc = "no readings before this, Unix time", .unit = "s",
+    RPC_DOUBLE(struct history_params, from,
+               .doc = "the start of the time range, Unix time; without it, the range is open", .unit = "s",
                .optional = true, .flag = RPC_FLAG(struct history_params, has_from)),
-    RPC_DOUBLE(struct history_params, to, .doc = "no readings after this, Unix time", .unit = "s",
+    RPC_DOUBLE(struct history_params, to,
+               .doc = "the end of the time range, Unix time; without it, the range is open", .unit = "s",
                .optional = true, .flag = RPC_FLAG(struct history_params, has_to)),
-    RPC_INT32(struct history_params, limit, .doc = "the newest so many of them", .default_json = "100",
-              .range = {1, HISTORY_MAX}),
+    RPC_INT32(struct history_params, limit,
+              .doc = "largest number of readings in the result, the newest ones of the range",
+              .default_json = "100", .range = {1, HISTORY_MAX}),
 };
 
 static const rpc_shape history_params_shape = RPC_OBJECT_SHAPE(struct history_params, history_params_fields);
@@ -211,9 +221,10 @@ struct history {
 
 static const rpc_field history_fields[] = {
     SENSOR_ID(struct history),
-    RPC_OBJECT_ARRAY(struct history, readings, count, struct point, .doc = "the readings, the oldest first",
-                     .items = {0, HISTORY_MAX}, .shape = &point_shape),
-    RPC_BOOL(struct history, more, .doc = "there are older ones within the time that was asked for"),
+    RPC_OBJECT_ARRAY(struct history, readings, count, struct point,
+                     .doc = "the readings of the range, the oldest first", .items = {0, HISTORY_MAX},
+                     .shape = &point_shape),
+    RPC_BOOL(struct history, more, .doc = "whether the range has older readings, which are over the limit"),
 };
 
 static const rpc_shape history_shape = RPC_OBJECT_SHAPE(struct history, history_fields);
@@ -226,24 +237,26 @@ struct average {
 };
 
 static const rpc_field average_fields[] = {
-    RPC_DOUBLE(struct average, temp, .doc = "the average; null: no sensor reports any more", .nullable = true,
-               .flag = RPC_FLAG(struct average, has_temp)),
+    RPC_DOUBLE(struct average, temp,
+               .doc = "the average of the last readings; null: no sensor has reported within sensor_window",
+               .nullable = true, .flag = RPC_FLAG(struct average, has_temp)),
     RPC_STRING(struct average, unit, .doc = "always C", .length = {1, 1}),
     RPC_STRING(struct average, source, .doc = "always all_sensors", .length = {1, 32}),
-    RPC_INT32(struct average, sensors, .doc = "how many sensors it is the average of"),
+    RPC_INT32(struct average, sensors, .doc = "the number of sensors in the average"),
 };
 
 static const rpc_shape average_shape = RPC_OBJECT_SHAPE(struct average, average_fields);
 
-/* ---- What went wrong with the database ---- */
+/* ---- Failures of the database ---- */
 
-static rpc_status raise_failure(rpc_call *call, const struct store_failure *failure, const char *what)
+static rpc_status sensor_raise_failure(rpc_call *call, const struct store_failure *failure, const char *what)
 {
     const struct failed failed = {failure->cause};
     return rpc_raise_with(call, "storage_failed", &failed, "%s: %s", what, failure->why);
 }
 
-static void log_failure(const struct sensors *sensors, const struct store_failure *failure, const char *what)
+static void sensor_log_failure(const struct sensors *sensors, const struct store_failure *failure,
+                               const char *what)
 {
     rpc_log(sensors->instance, RPC_LOG_ERROR, "%s in %s: %s", what, sensors->options->db, failure->why);
 }
@@ -254,13 +267,13 @@ struct report {
     struct store *store;
     struct store_reading reading;
     struct sensor *sensor;
-    struct report *before; /* in its group */
+    struct report *before; /* the one before it in its group */
     bool stored;
     struct store_failure failure;
 };
 
-/* All that wait are stored in one transaction: a disk takes as long for one as for all of them. */
-static void store_reports(rpc_job *job, void *data)
+/* Stores all waiting reports in one transaction, since the disk takes as long for one report as for many. */
+static void sensor_store_reports(rpc_job *job, void *data)
 {
     struct report *last = NULL, *report = data;
     struct store *store = report->store;
@@ -280,7 +293,7 @@ static void store_reports(rpc_job *job, void *data)
     }
 }
 
-static rpc_status check_value(rpc_call *call, const struct update *given)
+static rpc_status sensor_check_value(rpc_call *call, const struct update *given)
 {
     if (given->value >= absolute_zero[given->unit])
         return RPC_OK;
@@ -289,15 +302,8 @@ static rpc_status check_value(rpc_call *call, const struct update *given)
                           units[given->unit]);
 }
 
-static rpc_status refuse_new(rpc_call *call, const struct sensors *sensors, const struct update *given)
-{
-    const struct which which = {given->sensor_id};
-    return rpc_raise_with(call, "too_many_sensors", &which, "%zu sensors are known, and that is the most",
-                          sensors->table.max);
-}
-
-static rpc_status start_report(rpc_call *call, struct sensors *sensors, const struct update *given,
-                               struct sensor *sensor)
+static rpc_status sensor_start_report(rpc_call *call, struct sensors *sensors, const struct update *given,
+                                      struct sensor *sensor)
 {
     struct report *report = rpc_alloc(call, sizeof *report);
     if (!report)
@@ -311,27 +317,28 @@ static rpc_status start_report(rpc_call *call, struct sensors *sensors, const st
     return rpc_start(call, "writing", report);
 }
 
-static rpc_status update_sensor(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status sensor_update(rpc_call *call, void *state, const void *params, void *result)
 {
     struct sensors *sensors = state;
     const struct update *given = params;
     (void)result;
-    rpc_status status = check_value(call, given);
+    rpc_status status = sensor_check_value(call, given);
     if (status != RPC_OK)
         return status;
     bool full;
     struct sensor *sensor = table_expect(&sensors->table, given->sensor_id, &full);
     if (!sensor)
-        return full ? refuse_new(call, sensors, given) : RPC_INTERNAL_ERROR;
-    status = start_report(call, sensors, given, sensor);
+        return full ? rpc_raise_with(call, "too_many_sensors", &(struct which){given->sensor_id},
+                                     "%zu sensors are known, and that is the most", sensors->table.max)
+                    : RPC_INTERNAL_ERROR;
+    status = sensor_start_report(call, sensors, given, sensor);
     if (status != RPC_PENDING)
         table_give_up(&sensors->table, sensor);
     return status;
 }
 
-/* A reading that was stored is the sensor's last one, and news, also when its sender does not wait any more.
- */
-static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+/* A stored reading becomes the sensor's last one and is announced, even if its call has already ended. */
+static rpc_status sensor_end_update(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     const struct report *report = data;
@@ -342,9 +349,9 @@ static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status
     else
         table_give_up(&sensors->table, report->sensor);
     if (report->failure.why[0])
-        log_failure(sensors, &report->failure, "a reading was not stored");
+        sensor_log_failure(sensors, &report->failure, "a reading was not stored");
     if (!report->stored)
-        return outcome == RPC_OK ? raise_failure(call, &report->failure, "the reading was not stored")
+        return outcome == RPC_OK ? sensor_raise_failure(call, &report->failure, "the reading was not stored")
                                  : outcome;
     *updated = (struct updated){reading->sensor, reading->value, true};
     if (outcome != RPC_OK)
@@ -354,43 +361,43 @@ static rpc_status end_update(rpc_call *call, void *state, void *data, rpc_status
 
 /* ---- getSensor, listSensors ---- */
 
-static struct reading reading_of(const struct sensor *sensor)
+static struct reading sensor_reading_of(const struct sensor *sensor)
 {
     return (struct reading){sensor->id, sensor->value, sensor->unit, sensor->time};
 }
 
-static rpc_status raise_unknown(rpc_call *call, const struct sensors *sensors, const char *id)
+static rpc_status sensor_raise_unknown(rpc_call *call, const struct sensors *sensors, const char *id)
 {
     const struct which which = {id};
     if (!sensors->loaded)
-        return raise_failure(call, &sensors->why_not, "the sensors could not be read so far");
+        return sensor_raise_failure(call, &sensors->why_not_loaded, "the sensors could not be read so far");
     return rpc_raise_with(call, "unknown_sensor", &which, "no reading of this sensor has arrived");
 }
 
-static rpc_status get_sensor(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status sensor_get(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct sensors *sensors = state;
     const struct which *given = params;
     const struct sensor *sensor = table_find(&sensors->table, given->sensor_id);
     if (!sensor)
-        return raise_unknown(call, sensors, given->sensor_id);
-    *(struct reading *)result = reading_of(sensor);
+        return sensor_raise_unknown(call, sensors, given->sensor_id);
+    *(struct reading *)result = sensor_reading_of(sensor);
     return RPC_OK;
 }
 
-static rpc_status list_sensors(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status sensor_list(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)params;
     const struct sensors *sensors = state;
     struct list *list = result;
     if (!sensors->loaded)
-        return raise_failure(call, &sensors->why_not, "the sensors could not be read so far");
+        return sensor_raise_failure(call, &sensors->why_not_loaded, "the sensors could not be read so far");
     struct reading *readings = rpc_alloc(call, sensors->table.known * sizeof *readings);
     if (!readings)
         return RPC_INTERNAL_ERROR;
     for (const struct sensor *sensor = sensors->table.sensors; sensor; sensor = sensor->hh.next) {
         if (sensor->known)
-            readings[list->count++] = reading_of(sensor);
+            readings[list->count++] = sensor_reading_of(sensor);
     }
     list->sensors = readings;
     return RPC_OK;
@@ -406,23 +413,12 @@ struct question {
     struct store_failure failure;
 };
 
-static void look_up(rpc_job *job, void *data)
+static void sensor_look_up(rpc_job *job, void *data)
 {
     struct question *question = data;
     if (rpc_is_wanted(job))
         question->answered =
             store_history(question->store, &question->query, &question->answer, &question->failure);
-}
-
-static struct store_query query_of(const struct history_params *given)
-{
-    return (struct store_query){
-        .sensor = given->sensor_id,
-        .size = strlen(given->sensor_id),
-        .from = given->has_from ? given->from : -INFINITY,
-        .to = given->has_to ? given->to : INFINITY,
-        .limit = (size_t)given->limit,
-    };
 }
 
 static rpc_status sensor_history(rpc_call *call, void *state, const void *params, void *result)
@@ -431,39 +427,46 @@ static rpc_status sensor_history(rpc_call *call, void *state, const void *params
     const struct history_params *given = params;
     (void)result;
     if (!table_find(&sensors->table, given->sensor_id))
-        return raise_unknown(call, sensors, given->sensor_id);
+        return sensor_raise_unknown(call, sensors, given->sensor_id);
     struct question *question = rpc_alloc(call, sizeof *question);
     struct store_point *points = rpc_alloc(call, (size_t)given->limit * sizeof *points);
     if (!question || !points)
         return RPC_INTERNAL_ERROR;
     question->store = sensors->history;
-    question->query = query_of(given);
+    question->query = (struct store_query){
+        .sensor = given->sensor_id,
+        .size = strlen(given->sensor_id),
+        .from = given->has_from ? given->from : -INFINITY,
+        .to = given->has_to ? given->to : INFINITY,
+        .limit = (size_t)given->limit,
+    };
     question->answer.points = points;
     return rpc_start(call, sensors->history == sensors->store ? "writing" : "reading", question);
 }
 
-/* A unit that this version does not know is none that it has written. */
-static struct point point_of(const struct store_point *stored)
+/* This module has not written a unit that it does not know; such a unit is taken for Celsius. */
+static struct point sensor_point_of(const struct store_point *stored)
 {
     const bool known = stored->unit >= 0 && stored->unit < UNITS;
     return (struct point){stored->time, stored->value, known ? (enum unit)stored->unit : CELSIUS};
 }
 
-static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+static rpc_status sensor_end_history(rpc_call *call, void *state, void *data, rpc_status outcome,
+                                     void *result)
 {
     const struct question *question = data;
     struct history *history = result;
     if (outcome != RPC_OK)
         return outcome;
     if (!question->answered) {
-        log_failure(state, &question->failure, "readings could not be looked up");
-        return raise_failure(call, &question->failure, "the readings could not be looked up");
+        sensor_log_failure(state, &question->failure, "readings could not be looked up");
+        return sensor_raise_failure(call, &question->failure, "the readings could not be looked up");
     }
     struct point *points = rpc_alloc(call, question->answer.count * sizeof *points);
     if (!points)
         return RPC_INTERNAL_ERROR;
     for (size_t i = 0; i < question->answer.count; i++)
-        points[i] = point_of(&question->answer.points[i]);
+        points[i] = sensor_point_of(&question->answer.points[i]);
     *history =
         (struct history){question->query.sensor, points, question->answer.count, question->answer.more};
     return RPC_OK;
@@ -472,10 +475,10 @@ static rpc_status end_history(rpc_call *call, void *state, void *data, rpc_statu
 /* ---- The average ---- */
 
 /*
- * That no sensor reports any more is told once, so that the retained average is not taken for a new one. It
- * may be that of an earlier broker, which has stored its retained messages.
+ * When no sensor reports any more, a last event with null replaces the retained average, so that clients do
+ * not take that for a new one. The retained average may be from an earlier run of a broker with persistence.
  */
-static void tell_average(rpc_instance *instance, void *state, void *data)
+static void sensor_announce_average(rpc_instance *instance, void *state, void *data)
 {
     struct sensors *sensors = state;
     size_t count;
@@ -488,31 +491,26 @@ static void tell_average(rpc_instance *instance, void *state, void *data)
     sensors->averaged = count > 0;
 }
 
-/* ---- What the database knew before ---- */
+/* ---- Loading the sensors ---- */
 
-static bool grow(struct loading *loading)
-{
-    if (loading->count < loading->room)
-        return true;
-    const size_t room = loading->room ? 2 * loading->room : 64;
-    struct store_reading *readings = realloc(loading->readings, room * sizeof *readings);
-    if (!readings)
-        return false;
-    loading->readings = readings;
-    loading->room = room;
-    return true;
-}
-
-/* Others may have written into the file, too. */
-static bool is_ours(const struct store_reading *last)
+/* Another program may have written to the file. */
+static bool sensor_is_valid(const struct store_reading *last)
 {
     return last->size && last->size < SENSOR_BYTES && !memchr(last->sensor, '\0', last->size) &&
            last->unit >= 0 && last->unit < UNITS;
 }
 
-static bool copy_one(struct loading *loading, const struct store_reading *last)
+static bool sensor_copy_one(struct loading *loading, const struct store_reading *last)
 {
-    char *id = grow(loading) ? malloc(last->size + 1) : NULL;
+    if (loading->count == loading->capacity) {
+        const size_t capacity = loading->capacity ? 2 * loading->capacity : 64;
+        struct store_reading *readings = realloc(loading->readings, capacity * sizeof *readings);
+        if (!readings)
+            return false;
+        loading->readings = readings;
+        loading->capacity = capacity;
+    }
+    char *id = malloc(last->size + 1);
     if (!id)
         return false;
     memcpy(id, last->sensor, last->size);
@@ -522,109 +520,104 @@ static bool copy_one(struct loading *loading, const struct store_reading *last)
     return true;
 }
 
-static bool load_one(void *data, const struct store_reading *last)
+static bool sensor_load_one(void *data, const struct store_reading *last)
 {
     struct loading *loading = data;
-    if (!is_ours(last))
+    if (!sensor_is_valid(last))
         return true;
     loading->more = loading->count == loading->max;
-    loading->no_memory = !loading->more && !copy_one(loading, last);
+    loading->no_memory = !loading->more && !sensor_copy_one(loading, last);
     return !loading->more && !loading->no_memory;
 }
 
-static void load(rpc_job *job, void *data)
+static void sensor_load(rpc_job *job, void *data)
 {
     struct loading *loading = data;
     (void)job;
     loading->more = loading->no_memory = false;
-    loading->loaded = store_load(loading->store, load_one, loading, &loading->failure);
+    loading->loaded = store_load(loading->store, sensor_load_one, loading, &loading->failure);
     if (!loading->loaded || !loading->no_memory)
         return;
     loading->loaded = false;
     loading->failure = (struct store_failure){STORE_NO_MEMORY, "out of memory"};
 }
 
-static void free_loaded(struct loading *loading)
+static void sensor_free_loaded(struct loading *loading)
 {
     for (size_t i = 0; i < loading->count; i++)
         free((char *)(uintptr_t)loading->readings[i].sensor);
     free(loading->readings);
     loading->readings = NULL;
-    loading->count = loading->room = 0;
+    loading->count = loading->capacity = 0;
 }
 
-/* What has been reported since is newer. */
-static void take_loaded(struct sensors *sensors, const struct store_reading *reading)
+/* Adds the loaded sensors to the table. One that is already in it has reported since, and keeps that reading.
+ */
+static void sensor_take_loaded(struct sensors *sensors, const struct loading *loading)
 {
+    struct table *table = &sensors->table;
     bool full;
-    if (table_find(&sensors->table, reading->sensor))
-        return;
-    struct sensor *sensor = table_expect(&sensors->table, reading->sensor, &full);
-    if (sensor)
-        table_take(&sensors->table, sensor, reading->value, (enum unit)reading->unit, reading->time);
+    for (size_t i = 0; i < loading->count; i++) {
+        const struct store_reading *reading = &loading->readings[i];
+        if (table_find(table, reading->sensor))
+            continue;
+        struct sensor *sensor = table_expect(table, reading->sensor, &full);
+        if (sensor)
+            table_take(table, sensor, reading->value, (enum unit)reading->unit, reading->time);
+    }
+    if (loading->more)
+        rpc_log(sensors->instance, RPC_LOG_WARNING,
+                "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
+                loading->max);
 }
 
-static rpc_status end_load(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+static void sensor_load_later(rpc_instance *instance, void *state, void *data);
+
+static rpc_status sensor_end_load(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     struct loading *loading = data;
     (void)call, (void)result;
     sensors->loaded = loading->loaded;
-    sensors->why_not = loading->failure;
-    if (!loading->loaded && outcome == RPC_OK)
-        log_failure(sensors, &loading->failure, "the sensors could not be read");
-    if (loading->loaded && loading->more)
-        rpc_log(sensors->instance, RPC_LOG_WARNING,
-                "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
-                loading->max);
-    for (size_t i = 0; loading->loaded && i < loading->count; i++)
-        take_loaded(sensors, &loading->readings[i]);
-    free_loaded(loading);
+    sensors->why_not_loaded = loading->failure;
+    if (loading->loaded) {
+        sensor_take_loaded(sensors, loading);
+    } else {
+        if (outcome == RPC_OK)
+            sensor_log_failure(sensors, &loading->failure, "the sensors could not be read");
+        rpc_after(sensors->instance, RELOAD_MS, sensor_load_later, NULL);
+    }
+    sensor_free_loaded(loading);
     return RPC_OK;
 }
 
-static void load_later(rpc_instance *instance, void *state, void *data);
-
-static void load_again(struct sensors *sensors)
-{
-    if (!sensors->loaded)
-        rpc_after(sensors->instance, RELOAD_MS, load_later, NULL);
-}
-
-static rpc_status end_load_again(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
-{
-    end_load(call, state, data, outcome, result);
-    load_again(state);
-    return RPC_OK;
-}
-
-static void load_later(rpc_instance *instance, void *state, void *data)
+static void sensor_load_later(rpc_instance *instance, void *state, void *data)
 {
     struct sensors *sensors = state;
     (void)data;
-    if (rpc_background(instance, "writing", load, end_load_again, &sensors->loading) != RPC_PENDING)
-        load_again(sensors);
+    if (rpc_background(instance, "writing", sensor_load, sensor_end_load, &sensors->loading) != RPC_PENDING)
+        rpc_after(instance, RELOAD_MS, sensor_load_later, NULL);
 }
 
-/* ---- What is too old ---- */
+/* ---- Deleting old readings ---- */
 
-static void prune(rpc_job *job, void *data)
+static void sensor_prune(rpc_job *job, void *data)
 {
     struct pruning *pruning = data;
     (void)job;
     pruning->pruned = store_prune(pruning->store, &pruning->limits, &pruning->more, &pruning->failure);
 }
 
-static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
+static rpc_status sensor_end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
-static void start_pruning(struct sensors *sensors)
+static void sensor_start_pruning(struct sensors *sensors)
 {
-    sensors->pruning_runs =
-        rpc_background(sensors->instance, "writing", prune, end_prune, &sensors->pruning) == RPC_PENDING;
+    sensors->pruning_runs = rpc_background(sensors->instance, "writing", sensor_prune, sensor_end_prune,
+                                           &sensors->pruning) == RPC_PENDING;
 }
 
-/* Others have their turn between two goes. */
-static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+/* Starts a new job for the rest, so that other jobs of the lane can run in between. */
+static rpc_status sensor_end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     const struct pruning *pruning = data;
@@ -633,15 +626,15 @@ static rpc_status end_prune(rpc_call *call, void *state, void *data, rpc_status 
     if (outcome != RPC_OK)
         return outcome;
     if (!pruning->pruned)
-        log_failure(sensors, &pruning->failure, "old readings could not be deleted");
+        sensor_log_failure(sensors, &pruning->failure, "old readings could not be deleted");
     else if (pruning->more)
-        start_pruning(sensors);
+        sensor_start_pruning(sensors);
     else
         table_forget(&sensors->table, pruning->limits.oldest);
     return RPC_OK;
 }
 
-static void prune_now(rpc_instance *instance, void *state, void *data)
+static void sensor_begin_pruning(rpc_instance *instance, void *state, void *data)
 {
     struct sensors *sensors = state;
     const int64_t age = sensors->options->keep_age;
@@ -653,10 +646,10 @@ static void prune_now(rpc_instance *instance, void *state, void *data)
         .keep = sensors->options->keep_count,
         .rows = PRUNE_ROWS,
     };
-    start_pruning(sensors);
+    sensor_start_pruning(sensors);
 }
 
-static uint32_t prune_interval(const struct sensors *sensors)
+static uint32_t sensor_prune_interval(const struct sensors *sensors)
 {
     const int64_t tenth = sensors->options->keep_age / 10;
     const int64_t seconds = tenth == 0 && sensors->options->keep_age ? 1 : tenth;
@@ -665,7 +658,7 @@ static uint32_t prune_interval(const struct sensors *sensors)
 
 /* ---- The module ---- */
 
-static bool open_stores(struct sensors *sensors)
+static bool sensor_open_stores(struct sensors *sensors)
 {
     const char *path = sensors->options->db, *prefix = rpc_prefix(sensors->instance);
     sensors->store = store_new(path, prefix, BUSY_MS);
@@ -675,61 +668,62 @@ static bool open_stores(struct sensors *sensors)
     return sensors->store && sensors->history;
 }
 
-/* A database that cannot be used is no reason to stop the broker: callers are told, and it may be mended. */
-static rpc_status init(rpc_instance *instance, void *state, const void *options)
+/* The broker starts even if the database cannot be used: calls fail with storage_failed until it can. */
+static rpc_status sensor_init(rpc_instance *instance, void *state, const void *options)
 {
     struct sensors *sensors = state;
     sensors->instance = instance;
     sensors->options = options;
     sensors->averaged = true;
     sensors->table.max = (size_t)sensors->options->max_sensors;
-    if (!open_stores(sensors))
+    if (!sensor_open_stores(sensors))
         return RPC_INTERNAL_ERROR;
-    load(NULL, &sensors->loading);
-    end_load_again(NULL, sensors, &sensors->loading, RPC_OK, NULL);
+    sensor_load(NULL, &sensors->loading);
+    sensor_end_load(NULL, sensors, &sensors->loading, RPC_OK, NULL);
     const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
-    const bool tells = !interval || rpc_every(instance, interval, tell_average, NULL);
-    return tells && rpc_every(instance, prune_interval(sensors), prune_now, NULL) ? RPC_OK
-                                                                                  : RPC_INTERNAL_ERROR;
+    const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL);
+    return announces && rpc_every(instance, sensor_prune_interval(sensors), sensor_begin_pruning, NULL)
+               ? RPC_OK
+               : RPC_INTERNAL_ERROR;
 }
 
-static void fini(void *state)
+static void sensor_fini(void *state)
 {
     struct sensors *sensors = state;
     if (sensors->history != sensors->store)
         store_close(sensors->history);
     store_close(sensors->store);
-    free_loaded(&sensors->loading);
+    sensor_free_loaded(&sensors->loading);
     table_clear(&sensors->table);
 }
 
 static const rpc_event events[] = {
-    {.name = "sensorUpdated", .doc = "a sensor has reported a temperature", .data = &updated_shape},
-    {.name = "sensorUpdateFailed", .doc = "a reading was refused, and its sender had asked for no reply"},
+    {.name = "sensorUpdated", .doc = "a reading was stored", .data = &updated_shape},
+    {.name = "sensorUpdateFailed", .doc = "updateSensor failed, and its caller asked for no reply"},
     {.name = "temperature",
-     .doc = "the average of the sensors that have reported lately, every sensor_interval",
+     .doc = "the average of the sensors that have reported within sensor_window, every sensor_interval",
      .data = &average_shape,
      .retained = true},
     {.name = NULL},
 };
 
-#define STORAGE_FAILED                                                                   \
-    {                                                                                    \
-        .code = "storage_failed", .doc = "the database could not be used; msg says why", \
-        .data = &failed_shape                                                            \
+#define STORAGE_FAILED                                                                     \
+    {                                                                                      \
+        .code = "storage_failed", .doc = "the database could not be used; `msg` says why", \
+        .data = &failed_shape                                                              \
     }
 
 static const rpc_error update_errors[] = {
     {.code = "out_of_range", .doc = "the temperature is below absolute zero", .data = &which_shape},
     {.code = "too_many_sensors",
-     .doc = "the sensor is new, and no more are remembered",
+     .doc = "the sensor is new, and the number of sensors has reached sensor_max_sensors",
      .data = &which_shape},
     STORAGE_FAILED,
     {.code = NULL},
 };
 
 static const rpc_error get_errors[] = {
-    {.code = "unknown_sensor", .doc = "the sensor has not reported anything", .data = &which_shape},
+    {.code = "unknown_sensor", .doc = "the sensor has no reading", .data = &which_shape},
     STORAGE_FAILED,
     {.code = NULL},
 };
@@ -739,49 +733,49 @@ static const rpc_error list_errors[] = {STORAGE_FAILED, {.code = NULL}};
 static const rpc_method methods[] = {
     {
         .name = "updateSensor",
-        .doc = "Reports a temperature; answers when it is in the database.",
+        .doc = "Stores a reading of a sensor. The reply says that the reading is in the database.",
         .params = &update_shape,
         .result = &updated_shape,
         .errors = update_errors,
         .event = "sensorUpdated",
         .announce = RPC_ANNOUNCE_ALWAYS,
         .error_event = "sensorUpdateFailed",
-        .run = update_sensor,
-        .work = store_reports,
-        .done = end_update,
+        .run = sensor_update,
+        .work = sensor_store_reports,
+        .done = sensor_end_update,
         .must_finish = true,
     },
     {
         .name = "getSensor",
-        .doc = "Tells the last temperature of a sensor.",
+        .doc = "Returns the last reading of a sensor.",
         .read_only = true,
         .params = &which_shape,
         .result = &reading_shape,
         .errors = get_errors,
-        .run = get_sensor,
+        .run = sensor_get,
     },
     {
         .name = "listSensors",
-        .doc = "Tells the last temperatures of all sensors.",
+        .doc = "Returns the last readings of all sensors.",
         .read_only = true,
         .result = &list_shape,
         .errors = list_errors,
-        .run = list_sensors,
+        .run = sensor_list,
     },
     {
         .name = "sensorHistory",
-        .doc = "Tells the temperatures that a sensor has reported.",
+        .doc = "Returns the newest readings of a sensor in a time range.",
         .read_only = true,
         .params = &history_params_shape,
         .result = &history_shape,
         .errors = get_errors,
         .run = sensor_history,
-        .work = look_up,
-        .done = end_history,
+        .work = sensor_look_up,
+        .done = sensor_end_history,
     },
     {.name = NULL},
 };
 
-RPC_MODULE(sensor, .doc = "Temperature sensors, their last readings and the ones before.",
+RPC_MODULE(sensor, .doc = "Temperature sensors: their last readings, their history and their average.",
            .state_size = sizeof(struct sensors), .options = &options_shape, .methods = methods,
-           .events = events, .init = init, .fini = fini);
+           .events = events, .init = sensor_init, .fini = sensor_fini);

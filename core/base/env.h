@@ -65,22 +65,22 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
 }
 
 /* The counters: X(member, last level of its topic, what it counts). */
-#define ENGINE_COUNTERS(X)                                                                  \
-    X(calls, "calls", "calls of registered methods")                                        \
-    X(errors, "errors", "calls of registered methods that ended with an error")             \
-    X(unknown, "unknown", "calls of methods that no module registered")                     \
-    X(replies, "replies", "replies sent")                                                   \
-    X(events, "events", "events announced, those of errors included")                       \
-    X(duplicates, "duplicates", "calls that came again and were not run again")             \
-    X(limited, "limited", "messages of clients that call too often")                        \
-    X(suppressed, "suppressed", "errors that error_rate kept from being announced")         \
-    X(refused, "refused", "forged events, replies and inbox messages that were refused")    \
-    X(dropped, "dropped", "replies and events that could not be sent")                      \
-    X(timeouts, "timeouts", "calls whose deadline passed")                                  \
-    X(cancelled, "cancelled", "calls that ended because their caller's connection did")     \
-    X(overloaded, "overloaded", "calls refused or evicted because max_pending was reached") \
-    X(late, "late", "results of work that came after their caller had been answered")       \
-    X(slow, "slow", "calls that took longer than slow_call")
+#define ENGINE_COUNTERS(X)                                                                      \
+    X(calls, "calls", "calls of registered methods")                                            \
+    X(errors, "errors", "calls of registered methods that ended with an error")                 \
+    X(unknown, "unknown", "calls of methods that no module registered")                         \
+    X(replies, "replies", "replies sent")                                                       \
+    X(events, "events", "events announced, those of errors included")                           \
+    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")       \
+    X(limited, "limited", "messages refused because their client was over rate_limit")          \
+    X(suppressed, "suppressed", "errors not announced because error_rate was reached")          \
+    X(refused, "refused", "forged events, replies and inbox messages that were refused")        \
+    X(dropped, "dropped", "replies and events that could not be sent")                          \
+    X(timeouts, "timeouts", "calls whose deadline passed")                                      \
+    X(cancelled, "cancelled", "calls that ended because their caller's connection did")         \
+    X(overloaded, "overloaded", "calls refused or evicted because max_pending was reached")     \
+    X(late, "late", "results of work that were discarded because their call had already ended") \
+    X(slow, "slow", "functions of modules that took longer than slow_call")
 
 struct engine_counters {
 #define COUNTER(member, level, text) uint64_t member;

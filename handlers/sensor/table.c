@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Sensors in memory: see table.h. */
+/* The sensors with their last readings, in memory: see table.h. */
 #include "table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct sensor *find(const struct table *table, const char *id)
+static struct sensor *table_look_up(const struct table *table, const char *id)
 {
     struct sensor *sensor;
     HASH_FIND_STR(table->sensors, id, sensor);
@@ -14,11 +14,11 @@ static struct sensor *find(const struct table *table, const char *id)
 
 const struct sensor *table_find(const struct table *table, const char *id)
 {
-    const struct sensor *sensor = find(table, id);
+    const struct sensor *sensor = table_look_up(table, id);
     return sensor && sensor->known ? sensor : NULL;
 }
 
-static struct sensor *add(struct table *table, const char *id)
+static struct sensor *table_add(struct table *table, const char *id)
 {
     struct sensor *sensor = calloc(1, sizeof *sensor);
     if (!sensor)
@@ -33,16 +33,16 @@ static struct sensor *add(struct table *table, const char *id)
 
 struct sensor *table_expect(struct table *table, const char *id, bool *full)
 {
-    struct sensor *sensor = find(table, id);
+    struct sensor *sensor = table_look_up(table, id);
     *full = !sensor && HASH_COUNT(table->sensors) >= table->max;
     if (!sensor && !*full)
-        sensor = add(table, id);
+        sensor = table_add(table, id);
     if (sensor)
         sensor->expected++;
     return sensor;
 }
 
-static void remove_sensor(struct table *table, struct sensor *sensor)
+static void table_remove(struct table *table, struct sensor *sensor)
 {
     HASH_DEL(table->sensors, sensor);
     table->known -= sensor->known;
@@ -63,7 +63,7 @@ void table_give_up(struct table *table, struct sensor *sensor)
 {
     sensor->expected--;
     if (!sensor->known && !sensor->expected)
-        remove_sensor(table, sensor);
+        table_remove(table, sensor);
 }
 
 void table_forget(struct table *table, double oldest)
@@ -72,7 +72,7 @@ void table_forget(struct table *table, double oldest)
     HASH_ITER(hh, table->sensors, sensor, next)
     {
         if (!sensor->expected && sensor->time < oldest)
-            remove_sensor(table, sensor);
+            table_remove(table, sensor);
     }
 }
 
@@ -81,11 +81,11 @@ void table_clear(struct table *table)
     struct sensor *sensor, *next;
     HASH_ITER(hh, table->sensors, sensor, next)
     {
-        remove_sensor(table, sensor);
+        table_remove(table, sensor);
     }
 }
 
-static double in_celsius(const struct sensor *sensor)
+static double table_celsius(const struct sensor *sensor)
 {
     switch (sensor->unit) {
     case FAHRENHEIT:
@@ -99,7 +99,7 @@ static double in_celsius(const struct sensor *sensor)
     return sensor->value;
 }
 
-/* Each is divided before it is added: no number of readings, however large, makes it infinite. */
+/* Divides each reading before adding it, so that the sum of large readings does not become infinite. */
 double table_average(const struct table *table, double oldest, size_t *count)
 {
     const struct sensor *sensor;
@@ -109,7 +109,7 @@ double table_average(const struct table *table, double oldest, size_t *count)
         if (!sensor->known || sensor->time < oldest)
             continue;
         ++*count;
-        average += in_celsius(sensor) / (double)*count - average / (double)*count;
+        average += table_celsius(sensor) / (double)*count - average / (double)*count;
     }
     return average;
 }

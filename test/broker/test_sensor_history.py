@@ -152,14 +152,14 @@ class Average(Sensors):
         watcher.expect_nothing(2)
 
     def test_an_average_of_an_earlier_broker(self):
-        self.open("sensor_interval 1s", "sensor_window 1s", persistence=True)
-        self.update("a", 5)
+        self.open("sensor_interval 1s", "sensor_window 4s", persistence=True)
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")
+        self.update("a", 5)
         while not payload_of(watcher.receive())["sensors"]:
             pass
         self.broker.stop()
-        time.sleep(1.5)
+        time.sleep(4.5)
         self.broker.start()
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")

@@ -736,6 +736,7 @@ static const struct {
     {"PRAGMA application_id = 1", STORE_FOREIGN},
     {"PRAGMA application_id = 1; CREATE TABLE t (id)", STORE_FOREIGN},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = 3", STORE_NEWER},
+    {"PRAGMA application_id = 1919968115; PRAGMA user_version = -1", STORE_CORRUPT},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = 1000; CREATE TABLE t (id)", STORE_NEWER},
 };
 
