@@ -141,7 +141,7 @@ bool engine_serves(const struct engine *engine, const char *topic)
     return engine_find_tree(engine, topic, &name) || inbox_serves(engine, topic);
 }
 
-static bool may_announce(const struct engine *engine, const struct host_client *client)
+static bool engine_may_announce(const struct engine *engine, const struct host_client *client)
 {
     return !engine->env.options.guard_events ||
            (client->user && text_has_word(engine->env.options.event_publishers, client->user));
@@ -181,7 +181,7 @@ static enum engine_verdict engine_receive_any(struct engine *engine, const struc
         return may_call ? dispatch_message(engine, message, tree->kind, name) : ENGINE_PASS;
     }
     const bool may_publish =
-        client->bridge || (tree->sender == TOPIC_SENDER_PUBLISHERS && may_announce(engine, client));
+        client->bridge || (tree->sender == TOPIC_SENDER_PUBLISHERS && engine_may_announce(engine, client));
     return may_publish ? ENGINE_PASS : engine_refuse(engine, message);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Modules, methods, events and inboxes: see registry.h. A table that is wrong must be found when the broker
- * starts and not by the first caller, so everything that can be checked is checked here.
+ * Modules, methods, events and inboxes: see registry.h. Everything that can be checked is checked here, so
+ * that a wrong table stops the start of the broker and is not found by the first call.
  */
 #include "call/registry.h"
 
@@ -15,7 +15,7 @@
 
 enum { ERROR_CODE_MAX = 64 };
 
-/* Where a fault was found, for the explanation. */
+/* What is being checked, for the explanation of a fault. */
 struct place {
     const char *module;
     const char *kind; /* "method", "event", … */
@@ -23,10 +23,11 @@ struct place {
     char *why;
 };
 
-static bool fault(const struct place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool registry_fault(const struct place *place, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Explains; returns false, so that callers can return it. */
-static bool fault(const struct place *place, const char *format, ...)
+static bool registry_fault(const struct place *place, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -38,40 +39,41 @@ static bool fault(const struct place *place, const char *format, ...)
     return false;
 }
 
-static bool no_memory(const struct place *place)
+static bool registry_no_memory(const struct place *place)
 {
-    return fault(place, "no memory");
+    return registry_fault(place, "no memory");
 }
 
 /* Checks a shape that is only ever encoded. */
-static bool check_output(const struct place *place, const rpc_shape *shape, const char *role)
+static bool registry_check_output(const struct place *place, const rpc_shape *shape, const char *role)
 {
     char why[FIELDS_WHY];
     struct fields fields;
     if (shape && shape->form == RPC_FORM_BYTES)
-        return fault(place, "its %s cannot be raw bytes", role);
+        return registry_fault(place, "its %s cannot be raw bytes", role);
     const rpc_status status = fields_init(&fields, shape, why);
     fields_fini(&fields);
     if (status == RPC_INVALID_PARAMS)
-        return fault(place, "its %s: %s", role, why);
-    return status == RPC_OK || no_memory(place);
+        return registry_fault(place, "its %s: %s", role, why);
+    return status == RPC_OK || registry_no_memory(place);
 }
 
-static bool check_name(const struct place *place)
+static bool registry_check_name(const struct place *place)
 {
     return topic_is_name(place->name) ||
-           fault(place,
-                 "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at "
-                 "most %d bytes",
-                 TOPIC_NAME_MAX);
+           registry_fault(
+               place,
+               "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at "
+               "most %d bytes",
+               TOPIC_NAME_MAX);
 }
 
-static bool check_method_name(const struct place *place)
+static bool registry_check_method_name(const struct place *place)
 {
     if (!strpbrk(place->name, "{}"))
-        return check_name(place);
+        return registry_check_name(place);
     return topic_is_family(place->name) ||
-           fault(
+           registry_fault(
                place,
                "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most "
                "%d of {[A-Za-z0-9_]+}, each a different one, and at most %d bytes",
@@ -80,43 +82,41 @@ static bool check_method_name(const struct place *place)
 
 /* ---- Errors ---- */
 
-static bool is_code(const char *code)
-{
-    const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    return length && !code[length] && length <= ERROR_CODE_MAX;
-}
-
-static bool check_error_members(const struct place *place, const rpc_error *error)
+static bool registry_check_error_members(const struct place *place, const rpc_error *error)
 {
     static const char *const taken[] = {"method", "err", "msg"};
     if (error->data->form != RPC_FORM_OBJECT)
-        return fault(place, "the data of error %s is no object", error->code);
+        return registry_fault(place, "the data of error %s is no object", error->code);
     for (size_t i = 0; i < error->data->count; i++) {
         for (size_t j = 0; j < sizeof taken / sizeof taken[0]; j++) {
             if (strcmp(fields_name(&error->data->fields[i]), taken[j]) == 0)
-                return fault(place, "the data of error %s redefines the member %s", error->code, taken[j]);
+                return registry_fault(place, "the data of error %s redefines the member %s", error->code,
+                                      taken[j]);
         }
     }
     return true;
 }
 
-static bool check_error(const struct place *place, const rpc_error *error)
+static bool registry_check_error(const struct place *place, const rpc_error *error)
 {
-    if (!is_code(error->code) || strcmp(error->code, "ok") == 0 || strcmp(error->code, "raised") == 0 ||
-        status_find(error->code) != RPC_RAISED)
-        return fault(place, "%s is no code for an error of its own", error->code);
+    const char *code = error->code;
+    const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    if (!length || code[length] || length > ERROR_CODE_MAX || strcmp(code, "ok") == 0 ||
+        strcmp(code, "raised") == 0 || status_find(code) != RPC_RAISED)
+        return registry_fault(place, "%s is no code for an error of its own", error->code);
     if (!error->data)
         return true;
-    return check_output(place, error->data, "error data") && check_error_members(place, error);
+    return registry_check_output(place, error->data, "error data") &&
+           registry_check_error_members(place, error);
 }
 
-static bool check_errors(const struct place *place, const rpc_method *method)
+static bool registry_check_errors(const struct place *place, const rpc_method *method)
 {
     for (const rpc_error *error = method->errors; error && error->code; error++) {
-        if (!check_error(place, error))
+        if (!registry_check_error(place, error))
             return false;
         if (registry_find_error(method, error->code) != error)
-            return fault(place, "the error %s is declared twice", error->code);
+            return registry_fault(place, "the error %s is declared twice", error->code);
     }
     return true;
 }
@@ -132,40 +132,35 @@ const rpc_error *registry_find_error(const rpc_method *method, const char *code)
 
 /* ---- Events ---- */
 
-static void free_event(struct registry_event *event)
+static void registry_free_event(struct registry_event *event)
 {
     free(event->topic);
     free(event);
 }
 
-static bool insert_event(struct registry *registry, struct registry_event *event)
-{
-    const char *name = event->declared->name;
-    HASH_ADD_KEYPTR(hh, registry->events, name, strlen(name), event);
-    return event->hh.tbl != NULL;
-}
-
-static bool add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
-                      const rpc_event *declared, char *why)
+static bool registry_add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
+                               const rpc_event *declared, char *why)
 {
     const struct place place = {instance->module->name, "event", declared->name, why};
-    if (!check_name(&place) || !check_output(&place, declared->data, "data"))
+    if (!registry_check_name(&place) || !registry_check_output(&place, declared->data, "data"))
         return false;
     if (strcmp(declared->name, TOPIC_ERROR_EVENT) == 0)
-        return fault(&place, "the name belongs to the engine");
+        return registry_fault(&place, "the name belongs to the engine");
     if (registry_find_event(registry, declared->name))
-        return fault(&place, "declared twice");
+        return registry_fault(&place, "declared twice");
 
     struct registry_event *event = calloc(1, sizeof *event);
     if (!event)
-        return no_memory(&place);
+        return registry_no_memory(&place);
     event->declared = declared;
     event->instance = instance;
     event->topic = topic_of_event(prefix, declared->name);
-    if (event->topic && insert_event(registry, event))
+    if (event->topic)
+        HASH_ADD_KEYPTR(hh, registry->events, declared->name, strlen(declared->name), event);
+    if (event->hh.tbl)
         return true;
-    free_event(event);
-    return no_memory(&place);
+    registry_free_event(event);
+    return registry_no_memory(&place);
 }
 
 const struct registry_event *registry_find_event(const struct registry *registry, const char *name)
@@ -177,59 +172,62 @@ const struct registry_event *registry_find_event(const struct registry *registry
 
 /* ---- Methods ---- */
 
-static void free_method(struct registry_method *method)
+static void registry_free_method(struct registry_method *method)
 {
     fields_fini(&method->params);
     free(method);
 }
 
 /* Finds the event that a method names; NULL is none. */
-static bool resolve_event(const struct registry *registry, const struct place *place,
-                          const rpc_instance *instance, const char *name, const struct registry_event **out)
+static bool registry_resolve_event(const struct registry *registry, const struct place *place,
+                                   const rpc_instance *instance, const char *name,
+                                   const struct registry_event **out)
 {
     *out = name ? registry_find_event(registry, name) : NULL;
     if (!name || (*out && (*out)->instance == instance))
         return true;
-    return fault(place, "it announces %s, which the module does not declare", name);
+    return registry_fault(place, "it announces %s, which the module does not declare", name);
 }
 
-static bool fill_method(const struct registry *registry, const struct place *place,
-                        struct registry_method *method)
+static bool registry_fill_method(const struct registry *registry, const struct place *place,
+                                 struct registry_method *method)
 {
     const rpc_method *declared = method->declared;
     char why[FIELDS_WHY];
     const rpc_status status = fields_init(&method->params, declared->params, why);
     if (status == RPC_INVALID_PARAMS)
-        return fault(place, "its parameters: %s", why);
+        return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
-        return no_memory(place);
-    return resolve_event(registry, place, method->instance, declared->event, &method->event) &&
-           resolve_event(registry, place, method->instance, declared->error_event, &method->error_event);
+        return registry_no_memory(place);
+    return registry_resolve_event(registry, place, method->instance, declared->event, &method->event) &&
+           registry_resolve_event(registry, place, method->instance, declared->error_event,
+                                  &method->error_event);
 }
 
 /* Two families must not match the same name: which of them is called would be chance. */
-static bool check_ambiguity(const struct registry *registry, const struct place *place)
+static bool registry_check_ambiguity(const struct registry *registry, const struct place *place)
 {
     for (const struct registry_method *other = registry->methods; other; other = other->hh.next) {
         if (other->is_family && topic_patterns_meet(place->name, other->declared->name))
-            return fault(place, "a call could also be one of %s, of module %s", other->declared->name,
-                         other->instance->module->name);
+            return registry_fault(place, "a call could also be one of %s, of module %s",
+                                  other->declared->name, other->instance->module->name);
     }
     return true;
 }
 
-static struct registry_method *find_head(const struct registry *registry, const char *head, size_t length)
+static struct registry_method *registry_find_head(const struct registry *registry, const char *head,
+                                                  size_t length)
 {
     struct registry_method *method;
     HASH_FIND(head_hh, registry->families, head, length, method);
     return method;
 }
 
-static bool insert_family(struct registry *registry, struct registry_method *method)
+static bool registry_insert_family(struct registry *registry, struct registry_method *method)
 {
     const char *name = method->declared->name;
     const size_t head = (size_t)(topic_find_wild(name) - name);
-    struct registry_method *first = find_head(registry, name, head);
+    struct registry_method *first = registry_find_head(registry, name, head);
     if (first) {
         method->same_head = first->same_head;
         first->same_head = method;
@@ -240,60 +238,60 @@ static bool insert_family(struct registry *registry, struct registry_method *met
 }
 
 /* A method that could not be inserted as a family is still one of the methods, and freed with them. */
-static bool insert_method(struct registry *registry, struct registry_method *method)
+static bool registry_insert_method(struct registry *registry, struct registry_method *method)
 {
     const char *name = method->declared->name;
     HASH_ADD_KEYPTR(hh, registry->methods, name, strlen(name), method);
     if (!method->hh.tbl)
-        free_method(method);
-    else if (!method->is_family || insert_family(registry, method))
+        registry_free_method(method);
+    else if (!method->is_family || registry_insert_family(registry, method))
         return true;
     return false;
 }
 
-static struct registry_method *find_exactly(const struct registry *registry, const char *name)
+static struct registry_method *registry_find_exactly(const struct registry *registry, const char *name)
 {
     struct registry_method *method;
     HASH_FIND_STR(registry->methods, name, method);
     return method;
 }
 
-static bool add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
-                       char *why)
+static bool registry_add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
+                                char *why)
 {
     const struct place place = {instance->module->name, "method", declared->name, why};
-    if (!check_method_name(&place) || !check_output(&place, declared->result, "result") ||
-        !check_errors(&place, declared))
+    if (!registry_check_method_name(&place) || !registry_check_output(&place, declared->result, "result") ||
+        !registry_check_errors(&place, declared))
         return false;
     if (!declared->run)
-        return fault(&place, "it has no handler");
+        return registry_fault(&place, "it has no handler");
     if (declared->work && !declared->done)
-        return fault(&place, "it has work, but no done to end it");
-    struct registry_method *method = find_exactly(registry, declared->name);
+        return registry_fault(&place, "it has work, but no done to end it");
+    struct registry_method *method = registry_find_exactly(registry, declared->name);
     const bool is_family = topic_find_wild(declared->name);
     if (method)
-        return fault(&place, "declared twice");
-    if (is_family && !check_ambiguity(registry, &place))
+        return registry_fault(&place, "declared twice");
+    if (is_family && !registry_check_ambiguity(registry, &place))
         return false;
 
     method = calloc(1, sizeof *method);
     if (!method)
-        return no_memory(&place);
+        return registry_no_memory(&place);
     method->declared = declared;
     method->instance = instance;
     method->is_family = is_family;
-    if (!fill_method(registry, &place, method)) {
-        free_method(method);
+    if (!registry_fill_method(registry, &place, method)) {
+        registry_free_method(method);
         return false;
     }
-    return insert_method(registry, method) || no_memory(&place);
+    return registry_insert_method(registry, method) || registry_no_memory(&place);
 }
 
 /* Each head that the name can have is looked up: of a/b/c the empty one, "a/" and "a/b/". */
-static struct registry_method *find_family(const struct registry *registry, const char *name)
+static struct registry_method *registry_find_family(const struct registry *registry, const char *name)
 {
     for (const char *end = name; end - name <= TOPIC_NAME_MAX; end++) {
-        struct registry_method *method = find_head(registry, name, (size_t)(end - name));
+        struct registry_method *method = registry_find_head(registry, name, (size_t)(end - name));
         for (; method; method = method->same_head) {
             if (topic_matches(method->declared->name, name))
                 return method;
@@ -307,8 +305,8 @@ static struct registry_method *find_family(const struct registry *registry, cons
 
 struct registry_method *registry_find_method(const struct registry *registry, const char *name)
 {
-    struct registry_method *method = find_exactly(registry, name);
-    return method || !registry->families ? method : find_family(registry, name);
+    struct registry_method *method = registry_find_exactly(registry, name);
+    return method || !registry->families ? method : registry_find_family(registry, name);
 }
 
 /* A family's name is followed by itself once more, with a NUL in place of each '/'. */
@@ -344,28 +342,29 @@ const char *registry_call_level(const struct registry_method *method, const char
 
 /* ---- Inboxes ---- */
 
-static bool check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
+static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
 {
     const struct place place = {module->name, "inbox", inbox->topic, why};
     if (!topic_is_inbox(inbox->topic))
-        return fault(&place,
-                     "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most %d levels of +, and at most "
-                     "%d bytes",
-                     TOPIC_WILD_MAX, TOPIC_NAME_MAX);
+        return registry_fault(
+            &place,
+            "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most %d levels of +, and at most "
+            "%d bytes",
+            TOPIC_WILD_MAX, TOPIC_NAME_MAX);
     if (!inbox->receive)
-        return fault(&place, "it has no receive function");
+        return registry_fault(&place, "it has no receive function");
     if (inbox->sender_level > topic_count_wild(inbox->topic))
-        return fault(&place, "its sender_level is %u, but it has not so many levels of +",
-                     inbox->sender_level);
+        return registry_fault(&place, "its sender_level is %u, but it has not so many levels of +",
+                              inbox->sender_level);
     for (const rpc_inbox *other = module->inboxes; other != inbox; other++) {
         if (topic_patterns_meet(other->topic, inbox->topic))
-            return fault(&place, "a message could also be one of %s", other->topic);
+            return registry_fault(&place, "a message could also be one of %s", other->topic);
     }
     return true;
 }
 
 /* Checks the module's inboxes and gives the instance their usual root. */
-static bool add_inboxes(rpc_instance *instance, const char *prefix, char *why)
+static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, char *why)
 {
     const rpc_module *module = instance->module;
     const char *level = module->inbox_root;
@@ -373,18 +372,19 @@ static bool add_inboxes(rpc_instance *instance, const char *prefix, char *why)
     if (!module->inboxes)
         return true;
     if (!level || !topic_is_name(level) || strchr(level, '/'))
-        return fault(&place, "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
+        return registry_fault(&place,
+                              "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
     for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
-        if (!check_inbox(module, inbox, why))
+        if (!registry_check_inbox(module, inbox, why))
             return false;
     }
     instance->inbox_root = topic_of_root(prefix, level);
-    return instance->inbox_root || no_memory(&place);
+    return instance->inbox_root || registry_no_memory(&place);
 }
 
 /* ---- Instances ---- */
 
-static rpc_instance *add_instance(struct registry *registry, const rpc_module *module)
+static rpc_instance *registry_add_instance(struct registry *registry, const rpc_module *module)
 {
     rpc_instance *instance = calloc(1, sizeof *instance);
     if (!instance)
@@ -411,42 +411,36 @@ static rpc_instance *add_instance(struct registry *registry, const rpc_module *m
     return instance;
 }
 
-static bool add_tables(struct registry *registry, rpc_instance *instance, const char *prefix, char *why)
+static bool registry_add_tables(struct registry *registry, rpc_instance *instance, const char *prefix,
+                                char *why)
 {
     const rpc_module *module = instance->module;
     for (const rpc_event *event = module->events; event && event->name; event++) {
-        if (!add_event(registry, instance, prefix, event, why))
+        if (!registry_add_event(registry, instance, prefix, event, why))
             return false;
     }
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (!add_method(registry, instance, method, why))
+        if (!registry_add_method(registry, instance, method, why))
             return false;
     }
-    return add_inboxes(instance, prefix, why);
-}
-
-static bool check_module_name(const struct place *place)
-{
-    const char *name = place->module;
-    const size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789");
-    return (*name >= 'a' && *name <= 'z' && !name[length]) ||
-           fault(place, "a module's name is [a-z][a-z0-9]*");
+    return registry_add_inboxes(instance, prefix, why);
 }
 
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
-    if (!check_module_name(&place))
-        return false;
-    rpc_instance *instance = add_instance(registry, module);
+    const char *name = module->name;
+    if (*name < 'a' || *name > 'z' || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789")])
+        return registry_fault(&place, "a module's name is [a-z][a-z0-9]*");
+    rpc_instance *instance = registry_add_instance(registry, module);
     if (!instance)
-        return no_memory(&place);
-    if (!add_tables(registry, instance, prefix, why))
+        return registry_no_memory(&place);
+    if (!registry_add_tables(registry, instance, prefix, why))
         return false;
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
-        return fault(&place, "it could not be started");
+        return registry_fault(&place, "it could not be started");
     instance->ready = true;
     if (!instance->inbox_root)
         return true;
@@ -455,7 +449,7 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
     return true;
 }
 
-static void free_instance(rpc_instance *instance)
+static void registry_free_instance(rpc_instance *instance)
 {
     if (instance->abandoned)
         return;
@@ -473,18 +467,18 @@ void registry_fini(struct registry *registry)
     while (registry->instances) {
         rpc_instance *instance = registry->instances;
         registry->instances = instance->next;
-        free_instance(instance);
+        registry_free_instance(instance);
     }
     struct registry_method *method, *next_method;
     HASH_ITER(hh, registry->methods, method, next_method)
     {
         HASH_DEL(registry->methods, method);
-        free_method(method);
+        registry_free_method(method);
     }
     struct registry_event *event, *next_event;
     HASH_ITER(hh, registry->events, event, next_event)
     {
         HASH_DEL(registry->events, event);
-        free_event(event);
+        registry_free_event(event);
     }
 }

@@ -37,9 +37,9 @@ struct registry_method {
     rpc_instance *instance;
     struct fields params;
     const struct registry_event *event, *error_event; /* NULL: none */
-    bool at_endpoint; /* whoever may publish to {prefix}/jsonrpc may call it */
-    bool is_family;   /* its name has levels in braces */
-    size_t open;      /* calls that are kept open */
+    bool at_endpoint;                                 /* it can be called at {prefix}/jsonrpc */
+    bool is_family;                                   /* its name has levels in braces */
+    size_t open;                                      /* its pending calls */
     UT_hash_handle hh;
     UT_hash_handle head_hh;            /* of a family: by the levels before its first brace, */
     struct registry_method *same_head; /* and others that have the same ones */

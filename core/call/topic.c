@@ -10,17 +10,17 @@
 
 /* The rest of topic behind `level`, its '/' included, where topic begins with that level; else NULL. It is
  * asked of every message that the broker gets. */
-static const char *behind_level(const char *topic, const char *level)
+static const char *topic_behind_level(const char *topic, const char *level)
 {
     while (*level && *topic == *level)
         topic++, level++;
     return !*level && (*topic == '/' || !*topic) ? topic : NULL;
 }
 
-static bool has_level(const char *topic, const char *level)
+static bool topic_has_level(const char *topic, const char *level)
 {
     for (;;) {
-        if (behind_level(topic, level))
+        if (topic_behind_level(topic, level))
             return true;
         topic = strchr(topic, '/');
         if (!topic)
@@ -58,7 +58,7 @@ const struct topic_tree topic_trees[] = {
     {.word = NULL},
 };
 
-static bool ends_with_request(const char *rest)
+static bool topic_ends_with_request(const char *rest)
 {
     const size_t length = strlen(rest);
     const size_t level = strlen(TOPIC_REQUEST_LEVEL);
@@ -74,9 +74,9 @@ static bool topic_is_within(const struct topic_tree *tree, const char *rest)
     case TOPIC_BELOW:
         return *rest;
     case TOPIC_BELOW_ENDING:
-        return ends_with_request(rest);
+        return topic_ends_with_request(rest);
     case TOPIC_BELOW_WITH:
-        return *rest && has_level(rest + 1, "response");
+        return *rest && topic_has_level(rest + 1, "response");
     case TOPIC_SUBTREE:
         break;
     }
@@ -87,14 +87,14 @@ static bool topic_is_within(const struct topic_tree *tree, const char *rest)
 const struct topic_tree *topic_classify(const char *prefix, const char *topic, const char **method)
 {
     const struct topic_tree *found = NULL;
-    const char *behind_prefix = behind_level(topic, prefix), *rest = NULL;
+    const char *behind_prefix = topic_behind_level(topic, prefix), *rest = NULL;
     if (!behind_prefix || !*behind_prefix)
         return NULL;
     for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
         if (tree->level && found)
             break;
         if (tree->level)
-            rest = behind_level(behind_prefix + 1, tree->level);
+            rest = topic_behind_level(behind_prefix + 1, tree->level);
         if (rest && topic_is_within(tree, rest))
             found = tree;
     }
@@ -118,23 +118,23 @@ bool topic_is_in_force(const struct engine_options *options, unsigned needs)
 #define WORD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define NAME_CHARACTERS WORD_CHARACTERS ".-"
 
-static size_t level_length(const char *level)
+static size_t topic_level_length(const char *level)
 {
     return strcspn(level, "/");
 }
 
-static bool is_wild(const char *level)
+static bool topic_is_wild(const char *level)
 {
     return *level == '{' || *level == '+';
 }
 
-static bool is_reserved(const char *level)
+static bool topic_is_reserved(const char *level)
 {
-    return behind_level(level, "response") || behind_level(level, "request");
+    return topic_behind_level(level, "response") || topic_behind_level(level, "request");
 }
 
 /* A word must not come a second time. */
-static bool is_well_formed_wild(const char *level, size_t length)
+static bool topic_is_proper_wild(const char *level, size_t length)
 {
     if (*level == '+')
         return length == 1;
@@ -144,15 +144,15 @@ static bool is_well_formed_wild(const char *level, size_t length)
 }
 
 /* Whether each level is one of a name, or wild in this way: '{', '+', or '\0' for none. */
-static bool has_levels_of(const char *pattern, char wild)
+static bool topic_has_levels_of(const char *pattern, char wild)
 {
     if (strlen(pattern) > TOPIC_NAME_MAX || topic_count_wild(pattern) > TOPIC_WILD_MAX)
         return false;
     for (;; pattern++) {
-        const size_t length = level_length(pattern);
-        const bool fits = wild && *pattern == wild ? is_well_formed_wild(pattern, length)
+        const size_t length = topic_level_length(pattern);
+        const bool fits = wild && *pattern == wild ? topic_is_proper_wild(pattern, length)
                                                    : length && strspn(pattern, NAME_CHARACTERS) == length &&
-                                                         (wild == '+' || !is_reserved(pattern));
+                                                         (wild == '+' || !topic_is_reserved(pattern));
         if (!fits)
             return false;
         pattern += length;
@@ -163,22 +163,22 @@ static bool has_levels_of(const char *pattern, char wild)
 
 bool topic_is_name(const char *name)
 {
-    return has_levels_of(name, '\0');
+    return topic_has_levels_of(name, '\0');
 }
 
 bool topic_is_family(const char *name)
 {
-    return has_levels_of(name, '{') && topic_find_wild(name);
+    return topic_has_levels_of(name, '{') && topic_find_wild(name);
 }
 
 bool topic_is_inbox(const char *topic)
 {
-    return has_levels_of(topic, '+');
+    return topic_has_levels_of(topic, '+');
 }
 
 const char *topic_find_wild(const char *pattern)
 {
-    while (pattern && !is_wild(pattern)) {
+    while (pattern && !topic_is_wild(pattern)) {
         pattern = strchr(pattern, '/');
         pattern = pattern ? pattern + 1 : NULL;
     }
@@ -193,21 +193,21 @@ size_t topic_count_wild(const char *pattern)
     return count;
 }
 
-static bool level_matches(const char *pattern, const char *level, size_t length)
+static bool topic_level_matches(const char *pattern, const char *level, size_t length)
 {
-    if (!is_wild(pattern))
-        return level_length(pattern) == length && memcmp(pattern, level, length) == 0;
-    return length && length <= TOPIC_LEVEL_MAX && !(*pattern == '{' && is_reserved(level));
+    if (!topic_is_wild(pattern))
+        return topic_level_length(pattern) == length && memcmp(pattern, level, length) == 0;
+    return length && length <= TOPIC_LEVEL_MAX && !(*pattern == '{' && topic_is_reserved(level));
 }
 
 bool topic_matches(const char *pattern, const char *topic)
 {
     const char *level = topic;
     for (;; pattern++, level++) {
-        const size_t length = level_length(level);
-        if (!level_matches(pattern, level, length))
+        const size_t length = topic_level_length(level);
+        if (!topic_level_matches(pattern, level, length))
             return false;
-        pattern += level_length(pattern);
+        pattern += topic_level_length(pattern);
         level += length;
         if (!*pattern || !*level)
             return *pattern == *level && text_is_topic(topic);
@@ -217,8 +217,9 @@ bool topic_matches(const char *pattern, const char *topic)
 bool topic_patterns_meet(const char *one, const char *other)
 {
     for (;; one++, other++) {
-        const size_t length = level_length(one), other_length = level_length(other);
-        if (!is_wild(one) && !is_wild(other) && (length != other_length || memcmp(one, other, length) != 0))
+        const size_t length = topic_level_length(one), other_length = topic_level_length(other);
+        if (!topic_is_wild(one) && !topic_is_wild(other) &&
+            (length != other_length || memcmp(one, other, length) != 0))
             return false;
         one += length;
         other += other_length;
@@ -232,26 +233,26 @@ bool topic_patterns_meet(const char *one, const char *other)
 bool topic_is_prefix(const char *prefix)
 {
     const size_t length = strlen(prefix);
-    return length && length <= TOPIC_PREFIX_MAX && text_is_topic(prefix) && !has_level(prefix, "") &&
+    return length && length <= TOPIC_PREFIX_MAX && text_is_topic(prefix) && !topic_has_level(prefix, "") &&
            prefix[length - 1] != '/';
 }
 
 const char *topic_below(const char *root, const char *topic)
 {
-    const char *behind = behind_level(topic, root);
+    const char *behind = topic_behind_level(topic, root);
     return behind && *behind ? behind + 1 : NULL;
 }
 
 /* Whether `inner` is the prefix `outer`, or lies in a tree of it. */
-static bool lies_in(const char *outer, const char *inner)
+static bool topic_lies_in(const char *outer, const char *inner)
 {
-    const char *rest = behind_level(inner, outer);
+    const char *rest = topic_behind_level(inner, outer);
     if (!rest)
         return false;
     if (!*rest)
         return true;
     for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
-        if (tree->level && behind_level(rest + 1, tree->level))
+        if (tree->level && topic_behind_level(rest + 1, tree->level))
             return true;
     }
     return false;
@@ -259,17 +260,17 @@ static bool lies_in(const char *outer, const char *inner)
 
 bool topic_prefixes_clash(const char *one, const char *other)
 {
-    return lies_in(one, other) || lies_in(other, one);
+    return topic_lies_in(one, other) || topic_lies_in(other, one);
 }
 
 bool topic_root_clashes(const char *root, const char *prefix)
 {
-    return lies_in(prefix, root) || behind_level(prefix, root);
+    return topic_lies_in(prefix, root) || topic_behind_level(prefix, root);
 }
 
 bool topic_roots_clash(const char *one, const char *other)
 {
-    return behind_level(one, other) || behind_level(other, one);
+    return topic_behind_level(one, other) || topic_behind_level(other, one);
 }
 
 char *topic_of_event(const char *prefix, const char *name)

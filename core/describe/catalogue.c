@@ -32,12 +32,12 @@ const char *catalogue_payload(const rpc_method *method)
     return words[method->params ? method->params->form : RPC_FORM_OBJECT];
 }
 
-static bool is_named(const rpc_event *event, const char *name)
+static bool catalogue_is_named(const rpc_event *event, const char *name)
 {
     return name && strcmp(event->name, name) == 0;
 }
 
-static size_t count_errors(const rpc_method *method)
+static size_t catalogue_count_errors(const rpc_method *method)
 {
     size_t count = 0;
     while (method->errors && method->errors[count].code)
@@ -45,10 +45,10 @@ static size_t count_errors(const rpc_method *method)
     return count;
 }
 
-/* What a handler raises is one of its own errors, or one of the engine's that it took for it. */
-static void write_raised(const rpc_method *method, struct writer *writer)
+/* The schemas of the errors that a handler can raise: those that it declares, and the engine's. */
+static void catalogue_write_raised(const rpc_method *method, struct writer *writer)
 {
-    for (size_t i = 0; i < count_errors(method); i++) {
+    for (size_t i = 0; i < catalogue_count_errors(method); i++) {
         writer_element(writer);
         schema_write_error(&method->errors[i], writer);
     }
@@ -56,50 +56,50 @@ static void write_raised(const rpc_method *method, struct writer *writer)
     schema_write_engine_error(writer);
 }
 
-/* The data that is not the same as the result of a method that announces it. NULL: there is none. */
-static const rpc_shape *find_own_data(const rpc_module *module, const rpc_event *event)
+/* The event's own data, unless it is the result of a method that announces it. NULL: there is none. */
+static const rpc_shape *catalogue_find_own_data(const rpc_module *module, const rpc_event *event)
 {
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (is_named(event, method->event) && method->result == event->data)
+        if (catalogue_is_named(event, method->event) && method->result == event->data)
             return NULL;
     }
     return event->data;
 }
 
-static size_t count_schemas(const rpc_module *module, const rpc_event *event)
+static size_t catalogue_count_schemas(const rpc_module *module, const rpc_event *event)
 {
-    size_t count = find_own_data(module, event) ? 1 : 0;
+    size_t count = catalogue_find_own_data(module, event) ? 1 : 0;
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        count += is_named(event, method->event);
-        count += is_named(event, method->error_event) ? count_errors(method) + 1 : 0;
+        count += catalogue_is_named(event, method->event);
+        count += catalogue_is_named(event, method->error_event) ? catalogue_count_errors(method) + 1 : 0;
     }
     return count;
 }
 
-/* Writes all of them, as elements. */
-static void write_schemas(const rpc_module *module, const rpc_event *event, struct writer *writer)
+/* Writes as elements what catalogue_count_schemas() counts. */
+static void catalogue_write_schemas(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
-    const rpc_shape *data = find_own_data(module, event);
+    const rpc_shape *data = catalogue_find_own_data(module, event);
     if (data) {
         writer_element(writer);
         schema_write(data, writer);
     }
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (is_named(event, method->event)) {
+        if (catalogue_is_named(event, method->event)) {
             writer_element(writer);
             schema_write(method->result, writer);
         }
-        if (is_named(event, method->error_event))
-            write_raised(method, writer);
+        if (catalogue_is_named(event, method->error_event))
+            catalogue_write_raised(method, writer);
     }
 }
 
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
-    const size_t count = count_schemas(module, event);
+    const size_t count = catalogue_count_schemas(module, event);
     if (count != 1)
         writer_text(writer, count ? "{\"anyOf\":[" : "{");
-    write_schemas(module, event, writer);
+    catalogue_write_schemas(module, event, writer);
     if (count != 1)
         writer_text(writer, count ? "]}" : "}");
 }

@@ -1,65 +1,52 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/*
- * The built-in module `rpc`: the service describes itself. It stands first in every plugin's list of modules
- * and is a module like any other, but for where it lives: what it answers is in the registry, which is the
- * engine's and not for handlers to see. Like all handlers it runs on the broker's thread.
- */
+/* The built-in module `rpc`: see discovery.h. */
 #include "describe/discovery.h"
 
 #include "call/answer.h"
 #include "call/engine_parts.h"
 
-#include "describe/openrpc.h"
 #include "call/topic.h"
+#include "describe/openrpc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- The catalogue of the caller's prefix ---- */
 
-static size_t count_instances(const struct registry *registry)
+/* Returns false: no memory. The registry has the newest module first. */
+static bool discovery_make_catalogue(rpc_call *call, struct catalogue *catalogue)
 {
+    const rpc_instance *const newest = call->engine->registry.instances;
+    const rpc_instance *instance;
     size_t count = 0;
-    for (const rpc_instance *instance = registry->instances; instance; instance = instance->next)
+    for (instance = newest; instance; instance = instance->next)
         count++;
-    return count;
-}
-
-/* The registry has the newest first. NULL: no memory. */
-static const rpc_module *const *list_modules(rpc_call *call)
-{
-    const struct registry *registry = &call->engine->registry;
-    size_t place = count_instances(registry);
-    const rpc_module **modules = rpc_alloc(call, (place + 1) * sizeof *modules);
-    for (const rpc_instance *instance = registry->instances; modules && instance; instance = instance->next)
-        modules[--place] = instance->module;
+    const rpc_module **modules = rpc_alloc(call, (count + 1) * sizeof *modules);
+    for (instance = newest; modules && instance; instance = instance->next)
+        modules[--count] = instance->module;
+    *catalogue = (struct catalogue){modules, &call->engine->env.options};
     return modules;
-}
-
-static bool make_catalogue(rpc_call *call, struct catalogue *catalogue)
-{
-    *catalogue = (struct catalogue){list_modules(call), &call->engine->env.options};
-    return catalogue->modules != NULL;
 }
 
 /* ---- Documents ---- */
 
-/* JSON text of at most max_reply bytes, which is written into scratch and copied from there. */
+/* A result that is JSON text of at most max_reply bytes; it is written into scratch and copied from there. */
 struct document {
     rpc_json text;
 };
 
-static rpc_status raise_too_large(rpc_call *call)
+static rpc_status discovery_raise_too_large(rpc_call *call)
 {
     return rpc_raise(call, "reply_too_large",
                      "the document is over %d bytes: rpc.list and rpc.describe tell the same in parts",
                      call->engine->env.options.max_reply);
 }
 
-static rpc_status copy_document(rpc_call *call, const struct writer *writer, struct document *document)
+static rpc_status discovery_copy_document(rpc_call *call, const struct writer *writer,
+                                          struct document *document)
 {
     if (writer->full)
-        return raise_too_large(call);
+        return discovery_raise_too_large(call);
     document->text.text = arena_copy(&call->arena, writer->out, writer->used);
     return document->text.text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
@@ -67,32 +54,33 @@ static rpc_status copy_document(rpc_call *call, const struct writer *writer, str
 /* ---- rpc.discover ---- */
 
 /*
- * The module's state: the document, from one call to the next. To write it takes far longer than to carry out
- * an ordinary call, and it stays the same until a module is added.
+ * The module's state: the OpenRPC document, from one call to the next. Writing the document takes far longer
+ * than running an ordinary call, and the document stays the same until a module is added.
  */
-struct kept {
+struct discovery {
     bool made;
-    char *text;             /* NULL, if it was made: it is over max_reply */
-    size_t methods, events; /* how many there were when it was made */
+    char *text;             /* the document; NULL, if it was made: it is over max_reply */
+    size_t methods, events; /* the number of each when the document was made */
 };
 
-static bool is_current(const struct kept *kept, const struct registry *registry)
+static bool discovery_is_current(const struct discovery *discovery, const struct registry *registry)
 {
-    return kept->made && kept->methods == HASH_COUNT(registry->methods) &&
-           kept->events == HASH_COUNT(registry->events);
+    return discovery->made && discovery->methods == HASH_COUNT(registry->methods) &&
+           discovery->events == HASH_COUNT(registry->events);
 }
 
-static void forget(void *state)
+static void discovery_forget(void *state)
 {
-    struct kept *kept = state;
-    free(kept->text);
-    *kept = (struct kept){.made = false};
+    struct discovery *discovery = state;
+    free(discovery->text);
+    *discovery = (struct discovery){.made = false};
 }
 
-/* Without memory for it, nothing is kept. */
-static void keep(struct kept *kept, const struct registry *registry, const struct writer *writer)
+/* Without memory for the document the next call makes it again. */
+static void discovery_keep(struct discovery *discovery, const struct registry *registry,
+                           const struct writer *writer)
 {
-    forget(kept);
+    discovery_forget(discovery);
     char *text = writer->full ? NULL : malloc(writer->used + 1);
     if (!text && !writer->full)
         return;
@@ -100,7 +88,7 @@ static void keep(struct kept *kept, const struct registry *registry, const struc
         memcpy(text, writer->out, writer->used);
         text[writer->used] = '\0';
     }
-    *kept = (struct kept){true, text, HASH_COUNT(registry->methods), HASH_COUNT(registry->events)};
+    *discovery = (struct discovery){true, text, HASH_COUNT(registry->methods), HASH_COUNT(registry->events)};
 }
 
 static const rpc_field openrpc_fields[] = {
@@ -109,26 +97,27 @@ static const rpc_field openrpc_fields[] = {
 
 static const rpc_shape openrpc_shape = RPC_VALUE_SHAPE(struct document, openrpc_fields);
 
-static rpc_status make_document(rpc_call *call, struct kept *kept, struct document *document)
+static rpc_status discovery_make_document(rpc_call *call, struct discovery *discovery,
+                                          struct document *document)
 {
     struct catalogue catalogue;
-    if (!make_catalogue(call, &catalogue))
+    if (!discovery_make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine);
     openrpc_write(&catalogue, &writer);
-    keep(kept, &call->engine->registry, &writer);
-    return copy_document(call, &writer, document);
+    discovery_keep(discovery, &call->engine->registry, &writer);
+    return discovery_copy_document(call, &writer, document);
 }
 
-static rpc_status discover(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status discovery_discover(rpc_call *call, void *state, const void *params, void *result)
 {
-    const struct kept *kept = state;
+    const struct discovery *discovery = state;
     (void)params;
-    if (!is_current(kept, &call->engine->registry))
-        return make_document(call, state, result);
-    if (!kept->text)
-        return raise_too_large(call);
-    ((struct document *)result)->text.text = kept->text;
+    if (!discovery_is_current(discovery, &call->engine->registry))
+        return discovery_make_document(call, state, result);
+    if (!discovery->text)
+        return discovery_raise_too_large(call);
+    ((struct document *)result)->text.text = discovery->text;
     return RPC_OK;
 }
 
@@ -161,12 +150,12 @@ static const rpc_field list_fields[] = {
 
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
 
-static struct entry make_entry(const char *name, const char *doc)
+static struct entry discovery_make_entry(const char *name, const char *doc)
 {
     return (struct entry){name, doc ? doc : ""};
 }
 
-static rpc_status list_all(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status discovery_list(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct registry *registry = &call->engine->registry;
     struct list *list = result;
@@ -176,9 +165,9 @@ static rpc_status list_all(rpc_call *call, void *state, const void *params, void
     if (!methods || !events)
         return RPC_INTERNAL_ERROR;
     for (const struct registry_method *method = registry->methods; method; method = method->hh.next)
-        methods[list->method_count++] = make_entry(method->declared->name, method->declared->doc);
+        methods[list->method_count++] = discovery_make_entry(method->declared->name, method->declared->doc);
     for (const struct registry_event *event = registry->events; event; event = event->hh.next)
-        events[list->event_count++] = make_entry(event->declared->name, event->declared->doc);
+        events[list->event_count++] = discovery_make_entry(event->declared->name, event->declared->doc);
     list->methods = methods;
     list->events = events;
     return RPC_OK;
@@ -209,8 +198,8 @@ static const rpc_error describe_errors[] = {
     {.code = NULL},
 };
 
-static void write_event(const struct catalogue *catalogue, const struct registry_event *event,
-                        struct writer *writer)
+static void discovery_write_event(const struct catalogue *catalogue, const struct registry_event *event,
+                                  struct writer *writer)
 {
     if (!event)
         return;
@@ -218,19 +207,19 @@ static void write_event(const struct catalogue *catalogue, const struct registry
     openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
 }
 
-static void write_description(const struct catalogue *catalogue, const struct registry_method *method,
-                              struct writer *writer)
+static void discovery_write_description(const struct catalogue *catalogue,
+                                        const struct registry_method *method, struct writer *writer)
 {
     writer_text(writer, "{\"method\":");
     openrpc_write_method(catalogue, method->instance->module, method->declared, writer);
     writer_text(writer, ",\"events\":[");
-    write_event(catalogue, method->event, writer);
+    discovery_write_event(catalogue, method->event, writer);
     if (method->error_event != method->event)
-        write_event(catalogue, method->error_event, writer);
+        discovery_write_event(catalogue, method->error_event, writer);
     writer_text(writer, "]}");
 }
 
-static rpc_status describe(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status discovery_describe(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct which *given = params;
     const struct registry_method *method = registry_find_method(&call->engine->registry, given->method);
@@ -238,11 +227,11 @@ static rpc_status describe(rpc_call *call, void *state, const void *params, void
     (void)state;
     if (!method)
         return rpc_raise(call, "unknown_method", "there is no method of this name");
-    if (!make_catalogue(call, &catalogue))
+    if (!discovery_make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine);
-    write_description(&catalogue, method, &writer);
-    return copy_document(call, &writer, result);
+    discovery_write_description(&catalogue, method, &writer);
+    return discovery_copy_document(call, &writer, result);
 }
 
 /* ---- The module ---- */
@@ -253,14 +242,14 @@ static const rpc_method methods[] = {
         .doc = "Describes all methods and events, as an OpenRPC document.",
         .read_only = true,
         .result = &openrpc_shape,
-        .run = discover,
+        .run = discovery_discover,
     },
     {
         .name = "rpc.list",
         .doc = "Lists the methods and events.",
         .read_only = true,
         .result = &list_shape,
-        .run = list_all,
+        .run = discovery_list,
     },
     {
         .name = "rpc.describe",
@@ -269,10 +258,10 @@ static const rpc_method methods[] = {
         .params = &which_shape,
         .result = &description_shape,
         .errors = describe_errors,
-        .run = describe,
+        .run = discovery_describe,
     },
     {.name = NULL},
 };
 
-RPC_MODULE(rpc, .doc = "The service describes itself.", .state_size = sizeof(struct kept), .methods = methods,
-           .fini = forget);
+RPC_MODULE(rpc, .doc = "The service describes itself.", .state_size = sizeof(struct discovery),
+           .methods = methods, .fini = discovery_forget);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The built-in module `rpc`: the service describes itself. It stands first in every plugin's list of modules
- * and is a module like any other, except that it reads the registry, which other modules do not see.
+ * The built-in module `rpc`, with which the service describes itself: rpc.discover, rpc.list, rpc.describe.
+ * It stands first in every plugin's list of modules. Unlike other modules it reads the engine's registry.
  *
- * Threads: the broker's thread only, like all handlers.
+ * Threads: the broker's thread, like all handlers.
  *
- * Ownership: documents are memory of the call; the whole document is kept in the module's state.
+ * Ownership: an instance keeps the OpenRPC document that it wrote last, until it ends or a module is added.
  *
- * Failure: a document that does not fit into max_reply is the error reply_too_large, which says what to call
- * instead.
+ * Failure: a document over max_reply bytes is the error reply_too_large; without memory a call ends with
+ * internal_error.
  */
 #ifndef CORE_DESCRIBE_DISCOVERY_H
 #define CORE_DESCRIBE_DISCOVERY_H

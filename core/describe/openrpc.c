@@ -11,8 +11,8 @@
 
 /* ---- Parameters and result ---- */
 
-/* A Content Descriptor. What the field means stands in its schema. */
-static void write_param(const rpc_field *field, struct writer *writer)
+/* A Content Descriptor. The schema says what the field means. */
+static void openrpc_write_param(const rpc_field *field, struct writer *writer)
 {
     writer_element(writer);
     writer_text(writer, "{");
@@ -23,7 +23,7 @@ static void write_param(const rpc_field *field, struct writer *writer)
     writer_text(writer, "}");
 }
 
-static const char *structure_of(const rpc_shape *shape)
+static const char *openrpc_structure_of(const rpc_shape *shape)
 {
     bool may_miss = false;
     for (size_t i = 0; shape && i < shape->count; i++) {
@@ -34,25 +34,26 @@ static const char *structure_of(const rpc_shape *shape)
     return shape && shape->form == RPC_FORM_VALUE ? "by-position" : "either";
 }
 
-static void write_those(const rpc_shape *shape, bool may_miss, struct writer *writer)
+static void openrpc_write_those(const rpc_shape *shape, bool may_miss, struct writer *writer)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
         if (fields_may_miss(&shape->fields[i]) == may_miss)
-            write_param(&shape->fields[i], writer);
+            openrpc_write_param(&shape->fields[i], writer);
     }
 }
 
-/* OpenRPC wants the required ones first. Where that is not their order, their places are not told. */
-static void write_params(const rpc_shape *shape, struct writer *writer)
+/* OpenRPC wants the required parameters first; paramStructure allows positions only where that is their
+ * order. */
+static void openrpc_write_params(const rpc_shape *shape, struct writer *writer)
 {
-    writer_member(writer, "paramStructure", structure_of(shape));
+    writer_member(writer, "paramStructure", openrpc_structure_of(shape));
     writer_open_array(writer, "params");
-    write_those(shape, false, writer);
-    write_those(shape, true, writer);
+    openrpc_write_those(shape, false, writer);
+    openrpc_write_those(shape, true, writer);
     writer_text(writer, "]");
 }
 
-static void write_result(const rpc_shape *shape, struct writer *writer)
+static void openrpc_write_result(const rpc_shape *shape, struct writer *writer)
 {
     writer_open_object(writer, "result");
     writer_member(writer, "name", "result");
@@ -63,24 +64,24 @@ static void write_result(const rpc_shape *shape, struct writer *writer)
 
 /* ---- Errors ---- */
 
-static void write_code(rpc_status status, struct writer *writer)
+static void openrpc_write_code(rpc_status status, struct writer *writer)
 {
     writer_member_integer(writer, "code", status_code(status));
     writer_member(writer, "message", status_text(status));
 }
 
-/* OpenRPC wants each code once, and every error of a method's own has the same. What they are is in x-errors:
- * `data` would be what an error carries, which is another thing with each. */
-static void write_own_code(struct writer *writer)
+/*
+ * All errors that a method declares share one JSON-RPC code, and OpenRPC wants each code once. x-errors has
+ * the errors themselves, since `data` differs from one to the other.
+ */
+static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
 {
+    if (!error || !error->code)
+        return;
     writer_open_array(writer, "errors");
     writer_text(writer, "{");
-    write_code(RPC_RAISED, writer);
+    openrpc_write_code(RPC_RAISED, writer);
     writer_text(writer, "}]");
-}
-
-static void write_error_schemas(const rpc_error *error, struct writer *writer)
-{
     writer_open_array(writer, "x-errors");
     for (; error->code; error++) {
         writer_element(writer);
@@ -95,21 +96,13 @@ static void write_error_schemas(const rpc_error *error, struct writer *writer)
     writer_text(writer, "]");
 }
 
-static void write_errors(const rpc_error *errors, struct writer *writer)
-{
-    if (!errors || !errors->code)
-        return;
-    write_own_code(writer);
-    write_error_schemas(errors, writer);
-}
-
-/* The engine's own errors, which any method can answer with; so they stand in the document once. */
-static void write_engine_errors(struct writer *writer)
+/* The engine's own errors, which any method can answer with. */
+static void openrpc_write_engine_errors(struct writer *writer)
 {
     writer_open_object(writer, "errors");
     for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
         writer_open_object(writer, status_name((rpc_status)i));
-        write_code((rpc_status)i, writer);
+        openrpc_write_code((rpc_status)i, writer);
         writer_text(writer, "}");
     }
     writer_text(writer, "}");
@@ -117,8 +110,8 @@ static void write_engine_errors(struct writer *writer)
 
 /* ---- Methods ---- */
 
-static void write_announced(const struct catalogue *catalogue, const rpc_method *method,
-                            struct writer *writer)
+static void openrpc_write_announced(const struct catalogue *catalogue, const rpc_method *method,
+                                    struct writer *writer)
 {
     if (method->event) {
         writer_open_object(writer, "announces");
@@ -136,7 +129,7 @@ static void write_announced(const struct catalogue *catalogue, const rpc_method 
 }
 
 /* The names of the levels in braces, in their order. */
-static void write_levels(const char *name, struct writer *writer)
+static void openrpc_write_levels(const char *name, struct writer *writer)
 {
     const char *level = topic_find_wild(name);
     if (!level)
@@ -151,7 +144,8 @@ static void write_levels(const char *name, struct writer *writer)
     writer_text(writer, "]");
 }
 
-static void write_mqtt(const struct catalogue *catalogue, const rpc_method *method, struct writer *writer)
+static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_method *method,
+                               struct writer *writer)
 {
     writer_open_object(writer, "x-mqtt");
     catalogue_write_topic(catalogue, writer, "topic", "/call/", method->name);
@@ -159,7 +153,7 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
         catalogue_write_topic(catalogue, writer, "batchTopic", "/batch/", method->name);
     if (catalogue_is_open(catalogue, method))
         catalogue_write_topic(catalogue, writer, "jsonrpcTopic", "/jsonrpc", "");
-    write_levels(method->name, writer);
+    openrpc_write_levels(method->name, writer);
     writer_member(writer, "payload", catalogue_payload(method));
     writer_member_integer(writer, "maxQos", catalogue->options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
@@ -167,7 +161,7 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
     if (method->done)
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : (uint32_t)catalogue->options->timeout);
-    write_announced(catalogue, method, writer);
+    openrpc_write_announced(catalogue, method, writer);
     writer_text(writer, "}");
 }
 
@@ -182,15 +176,15 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_text(writer, "{");
     writer_member(writer, "name", module->name);
     writer_text(writer, "}]");
-    write_params(method->params, writer);
-    write_result(method->result, writer);
-    write_errors(method->errors, writer);
-    write_mqtt(catalogue, method, writer);
+    openrpc_write_params(method->params, writer);
+    openrpc_write_result(method->result, writer);
+    openrpc_write_errors(method->errors, writer);
+    openrpc_write_mqtt(catalogue, method, writer);
     writer_text(writer, "}");
 }
 
-/* A document that is over its limit is written no further, so that a large one costs no more than that. */
-static void write_methods(const struct catalogue *catalogue, struct writer *writer)
+/* Writing stops where the document is over its limit, so that a larger one costs no more. */
+static void openrpc_write_methods(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_array(writer, "methods");
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
@@ -205,8 +199,8 @@ static void write_methods(const struct catalogue *catalogue, struct writer *writ
 
 /* ---- Events ---- */
 
-static void open_event(const struct catalogue *catalogue, const char *name, const char *doc, bool retained,
-                       struct writer *writer)
+static void openrpc_open_event(const struct catalogue *catalogue, const char *name, const char *doc,
+                               bool retained, struct writer *writer)
 {
     writer_text(writer, "{");
     writer_member(writer, "name", name);
@@ -220,22 +214,22 @@ static void open_event(const struct catalogue *catalogue, const char *name, cons
 void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *module, const rpc_event *event,
                          struct writer *writer)
 {
-    open_event(catalogue, event->name, event->doc, event->retained, writer);
+    openrpc_open_event(catalogue, event->name, event->doc, event->retained, writer);
     catalogue_write_event_schema(module, event, writer);
     writer_text(writer, "}");
 }
 
-static void write_error_event(const struct catalogue *catalogue, struct writer *writer)
+static void openrpc_write_error_event(const struct catalogue *catalogue, struct writer *writer)
 {
-    open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
+    openrpc_open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
     schema_write_any_error(writer);
     writer_text(writer, "}");
 }
 
-static void write_events(const struct catalogue *catalogue, struct writer *writer)
+static void openrpc_write_events(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_array(writer, "x-events");
-    write_error_event(catalogue, writer);
+    openrpc_write_error_event(catalogue, writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++) {
             writer_element(writer);
@@ -247,15 +241,7 @@ static void write_events(const struct catalogue *catalogue, struct writer *write
 
 /* ---- The document ---- */
 
-static void write_info(struct writer *writer)
-{
-    writer_open_object(writer, "info");
-    writer_member(writer, "title", "mosquitto-rpc");
-    writer_member(writer, "version", RPC_VERSION);
-    writer_text(writer, "}");
-}
-
-static void write_topics(const struct catalogue *catalogue, struct writer *writer)
+static void openrpc_write_topics(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "x-topics");
     for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
@@ -265,8 +251,8 @@ static void write_topics(const struct catalogue *catalogue, struct writer *write
     writer_text(writer, "}");
 }
 
-/* A rate of 0 is no limit, a time of 0 switches off what it is for. */
-static void write_limits(const struct catalogue *catalogue, struct writer *writer)
+/* A rate of 0 means no limit; a time of 0 switches its feature off. */
+static void openrpc_write_limits(const struct catalogue *catalogue, struct writer *writer)
 {
     const struct engine_options *options = catalogue->options;
     writer_open_object(writer, "x-limits");
@@ -289,13 +275,16 @@ void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_text(writer, "{");
     writer_member(writer, "openrpc", "1.3.2");
-    write_info(writer);
-    write_methods(catalogue, writer);
-    writer_open_object(writer, "components");
-    write_engine_errors(writer);
+    writer_open_object(writer, "info");
+    writer_member(writer, "title", "mosquitto-rpc");
+    writer_member(writer, "version", RPC_VERSION);
     writer_text(writer, "}");
-    write_events(catalogue, writer);
-    write_topics(catalogue, writer);
-    write_limits(catalogue, writer);
+    openrpc_write_methods(catalogue, writer);
+    writer_open_object(writer, "components");
+    openrpc_write_engine_errors(writer);
+    writer_text(writer, "}");
+    openrpc_write_events(catalogue, writer);
+    openrpc_write_topics(catalogue, writer);
+    openrpc_write_limits(catalogue, writer);
     writer_text(writer, "}");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The OpenRPC 1.3.2 document of a service. What OpenRPC has no word for stands in extensions:
+ * The OpenRPC 1.3.2 document of a service. Extensions hold what OpenRPC has no word for:
  *
  *   x-mqtt    in a method: its topics, highest QoS, what its payload is, whether it is read-only or
  *             idempotent, the levels in braces of a family, its events
@@ -8,7 +8,7 @@
  *   x-unit    in a schema: the unit of a number
  *   x-events  in the document: every event, with its topic and the schema of its payload
  *   x-topics  in the document: the topics that methods and events have in common, as far as they are in force
- *   x-limits  in the document: what is refused for its size or its rate, and how long a repetition is known
+ *   x-limits  in the document: the limits of sizes, rates and times, and how long a duplicate is recognised
  *
  * Threads: any. These functions touch nothing but their arguments.
  *
