@@ -84,7 +84,6 @@ void exchange_release(struct exchange *exchange)
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
     }
-    cJSON_Delete(exchange->payload.tree);
     call_fini(&exchange->call);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);

@@ -148,7 +148,7 @@ static rpc_status payload_open_envelope(struct exchange *exchange, const cJSON *
     if (status != RPC_OK)
         return status;
     exchange->call.asked = exchange->to.topic != NULL;
-    *calls = exchange->to.topic ? cJSON_GetObjectItemCaseSensitive(exchange->payload.tree, "calls") : NULL;
+    *calls = exchange->to.topic ? json_member(exchange->payload.tree, "calls") : NULL;
     if (error.fault == JSON_NO_MEMORY)
         return RPC_INTERNAL_ERROR;
     return fine ? RPC_OK : call_fail(&exchange->call, RPC_INVALID_PARAMS, "%s", error.why);
@@ -177,7 +177,8 @@ rpc_status payload_parse(struct exchange *exchange)
                          message->size, max);
     if (exchange->payload.tree || (!message->size && !exchange->jsonrpc))
         return RPC_OK; /* it has been parsed, or is the same as {} */
-    exchange->payload.tree = json_parse(message->payload, message->size, &exchange->payload.parsed);
+    exchange->payload.tree =
+        json_parse(message->payload, message->size, &exchange->arena, &exchange->payload.parsed);
     if (exchange->payload.parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->payload.parsed.why);
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;

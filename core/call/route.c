@@ -98,7 +98,7 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
 /* Takes request_id out of the parameters, for the rest of them is the method's. */
 rpc_status route_by_request_id(struct exchange *exchange)
 {
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(exchange->payload.tree, "request_id");
+    cJSON *member = json_member(exchange->payload.tree, "request_id");
     if (!cJSON_IsString(member))
         return RPC_OK;
     const char *id = member->valuestring;
@@ -109,7 +109,7 @@ rpc_status route_by_request_id(struct exchange *exchange)
         return status;
     exchange->id_json = json_printed(member, &exchange->arena);
     exchange->identity = size;
-    cJSON_DeleteItemFromObjectCaseSensitive(exchange->payload.tree, "request_id");
+    cJSON_DetachItemViaPointer(exchange->payload.tree, member);
     return exchange->id_json ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 

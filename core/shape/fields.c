@@ -556,8 +556,7 @@ static rpc_status decode_members(const struct fields *fields, const cJSON *value
     walk->step = &step;
     for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
         step.field = &shape->fields[i];
-        const cJSON *member =
-            by_name ? cJSON_GetObjectItemCaseSensitive(value, fields_name(step.field)) : take_next(&next);
+        const cJSON *member = by_name ? json_member(value, fields_name(step.field)) : take_next(&next);
         status = fields_decode_member(step.field, member, fields->defaults[i], out, walk);
     }
     walk->step = step.outer;

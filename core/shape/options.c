@@ -31,8 +31,17 @@ static const struct suffix *suffixes_of(const rpc_field *field, double *scale)
 
 /* ---- Reading ---- */
 
+static cJSON *make_node(struct arena *arena, cJSON node)
+{
+    cJSON *made = arena_take(arena, sizeof *made);
+    if (made)
+        *made = node;
+    return made;
+}
+
 /* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
-static cJSON *read_quantity(const char *text, const struct suffix *suffixes, double scale)
+static cJSON *read_quantity(struct arena *arena, const char *text, const struct suffix *suffixes,
+                            double scale)
 {
     const size_t digits = strspn(text, "0123456789");
     if (!digits || digits > 15)
@@ -40,34 +49,27 @@ static cJSON *read_quantity(const char *text, const struct suffix *suffixes, dou
     const double number = strtod(text, NULL);
     const char *rest = text + digits;
     if (number == 0 && !*rest)
-        return cJSON_CreateNumber(0);
+        return make_node(arena, (cJSON){.type = cJSON_Number});
     for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
         if (strcmp(rest, suffix->text) == 0)
-            return cJSON_CreateNumber(number * suffix->factor / scale);
+            return make_node(arena,
+                             (cJSON){.type = cJSON_Number, .valuedouble = number * suffix->factor / scale});
     }
     return NULL;
 }
 
-static cJSON *read_json(const char *text)
-{
-    struct json_error error;
-    cJSON *tree = json_parse(text, strlen(text), &error);
-    if (error.fault == JSON_FINE)
-        return tree;
-    cJSON_Delete(tree);
-    return NULL;
-}
-
-/* The text, which outlives the tree, as the JSON value that it stands for; NULL: it stands for none. */
-static cJSON *read_value(const rpc_field *field, const char *text)
+/* The text as the JSON value that it stands for; NULL: it stands for none, or no memory. */
+static cJSON *read_value(struct arena *arena, const rpc_field *field, char *text)
 {
     double scale;
     const struct suffix *suffixes = suffixes_of(field, &scale);
     if (suffixes)
-        return read_quantity(text, suffixes, scale);
+        return read_quantity(arena, text, suffixes, scale);
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
-        return cJSON_CreateStringReference(text);
-    return read_json(text);
+        return make_node(arena, (cJSON){.type = cJSON_String, .valuestring = text});
+    struct json_error error;
+    cJSON *tree = json_parse(text, strlen(text), arena, &error);
+    return error.fault == JSON_FINE ? tree : NULL;
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
@@ -145,18 +147,15 @@ static bool fits(const rpc_field *field, const cJSON *item, struct arena *arena,
 static bool read_line(const struct option_line *line, const struct fields *fields, const rpc_field *field,
                       struct arena *arena, cJSON *object, char *why)
 {
-    const char *text = trimmed(arena, line->value);
+    char *text = trimmed(arena, line->value);
     if (!text)
         return no_memory(why);
-    cJSON *item = read_value(field, text);
-    if (!item || !fits(field, item, arena, fields->shape->size)) {
-        cJSON_Delete(item);
+    cJSON *item = read_value(arena, field, text);
+    if (!item || !fits(field, item, arena, fields->shape->size))
         return refuse(why, line, field);
-    }
-    if (cJSON_AddItemToObjectCS(object, fields_name(field), item))
-        return true;
-    cJSON_Delete(item);
-    return no_memory(why);
+    cJSON_AddItemToObjectCS(object, fields_name(field),
+                            item); /* takes no memory, since the name is constant */
+    return true;
 }
 
 static bool read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
@@ -195,15 +194,11 @@ const char *options_check_shape(const rpc_shape *shape)
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
                   struct arena *arena, void **out, char why[OPTIONS_WHY])
 {
-    cJSON *object = cJSON_CreateObject();
-    if (!object)
-        return no_memory(why);
+    cJSON object = {.type = cJSON_Object};
     char misfit[FIELDS_WHY];
-    bool fine = read_lines(owner, fields, lines, arena, object, why);
-    if (fine && fields_decode(fields, object, arena, out, misfit) != RPC_OK)
-        fine = no_memory(why);
-    cJSON_Delete(object);
-    return fine;
+    if (!read_lines(owner, fields, lines, arena, &object, why))
+        return false;
+    return fields_decode(fields, &object, arena, out, misfit) == RPC_OK || no_memory(why);
 }
 
 /* ---- Words ---- */

@@ -234,7 +234,10 @@ static bool is_json(const struct fake_message *message)
     memcpy(copy, message->payload, message->size);
     copy[message->size] = '\0';
     struct json_error error;
-    cJSON_Delete(json_parse(copy, message->size, &error));
+    struct arena arena;
+    arena_init(&arena);
+    json_parse(copy, message->size, &arena, &error);
+    arena_fini(&arena);
     free(copy);
     return error.fault == JSON_FINE;
 }

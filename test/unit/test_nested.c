@@ -113,13 +113,11 @@ static cJSON *tree;
 static void open_report(void)
 {
     arena_init(&arena);
-    tree = NULL;
     ck_assert_msg(fields_init(&report, &report_shape, why) == RPC_OK, "%s", why);
 }
 
 static void close_report(void)
 {
-    cJSON_Delete(tree);
     arena_fini(&arena);
     fields_fini(&report);
     ck_assert_ptr_null(report.nested);
@@ -129,8 +127,7 @@ static void close_report(void)
 static void parse(const char *text)
 {
     struct json_error error;
-    cJSON_Delete(tree);
-    tree = json_parse(text, strlen(text), &error);
+    tree = json_parse(text, strlen(text), &arena, &error);
     ck_assert_msg(error.fault == JSON_FINE, "%s: %s", text, error.why);
 }
 

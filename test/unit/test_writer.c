@@ -33,12 +33,14 @@ START_TEST(strings_are_escaped)
 {
     struct writer writer = fresh();
     struct json_error error;
+    struct arena arena;
+    arena_init(&arena);
     writer_string(&writer, strings[_i].text);
     ck_assert_str_eq(out, strings[_i].json);
-    cJSON *tree = json_parse(out, writer.used, &error);
+    cJSON *tree = json_parse(out, writer.used, &arena, &error);
     ck_assert_ptr_nonnull(tree);
     ck_assert_str_eq(tree->valuestring, strings[_i].text);
-    cJSON_Delete(tree);
+    arena_fini(&arena);
 }
 END_TEST
 
