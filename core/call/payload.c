@@ -69,12 +69,8 @@ static rpc_status payload_make_call(struct exchange *exchange, const struct json
     const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
     call->asked = call->asked && answered;
-    call->id_json = !answered ? NULL : request->id ? json_printed(request->id, &exchange->arena) : "null";
+    call->id = request->id;
     call->params = request->params;
-    if (answered && !call->id_json) {
-        call->id_json = "null";
-        return RPC_INTERNAL_ERROR;
-    }
     if (request->wrong)
         return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request->wrong);
     if (endpoint || strcmp(request->method, exchange->name) == 0 ||
@@ -118,7 +114,6 @@ static rpc_status payload_route_batch(struct exchange *exchange)
 static rpc_status payload_take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
-    exchange->call.id_json = "null";
     json_keep_ids(exchange->payload.tree);
     if (!cJSON_IsArray(exchange->payload.tree))
         return payload_take_single(exchange);
@@ -177,8 +172,8 @@ rpc_status payload_parse(struct exchange *exchange)
                          message->size, max);
     if (exchange->payload.tree || (!message->size && !exchange->jsonrpc))
         return RPC_OK; /* it has been parsed, or is the same as {} */
-    exchange->payload.tree =
-        json_parse(message->payload, message->size, &exchange->arena, &exchange->payload.parsed);
+    exchange->payload.tree = exchange->to.codec->parse(message->payload, message->size, &exchange->arena,
+                                                       &exchange->payload.parsed);
     if (exchange->payload.parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->payload.parsed.why);
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;

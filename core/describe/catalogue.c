@@ -52,11 +52,8 @@ static size_t count_errors(const rpc_method *method)
 /* What a handler raises is one of its own errors, or one of the engine's that it took for it. */
 static void write_raised(const rpc_method *method, struct writer *writer)
 {
-    for (size_t i = 0; i < count_errors(method); i++) {
-        writer_element(writer);
+    for (size_t i = 0; i < count_errors(method); i++)
         schema_write_error(&method->errors[i], writer);
-    }
-    writer_element(writer);
     schema_write_engine_error(writer);
 }
 
@@ -84,15 +81,11 @@ static size_t count_schemas(const rpc_module *module, const rpc_event *event)
 static void write_schemas(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
     const rpc_shape *data = find_own_data(module, event);
-    if (data) {
-        writer_element(writer);
+    if (data)
         schema_write(data, writer);
-    }
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (is_named(event, method->event)) {
-            writer_element(writer);
+        if (is_named(event, method->event))
             schema_write(method->result, writer);
-        }
         if (is_named(event, method->error_event))
             write_raised(method, writer);
     }
@@ -101,11 +94,17 @@ static void write_schemas(const rpc_module *module, const rpc_event *event, stru
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
     const size_t count = count_schemas(module, event);
-    if (count != 1)
-        writer_text(writer, count ? "{\"anyOf\":[" : "{");
-    write_schemas(module, event, writer);
-    if (count != 1)
-        writer_text(writer, count ? "]}" : "}");
+    if (count == 1) {
+        write_schemas(module, event, writer);
+        return;
+    }
+    writer_begin_object(writer);
+    if (count) {
+        writer_open_array(writer, "anyOf");
+        write_schemas(module, event, writer);
+        writer_end_array(writer);
+    }
+    writer_end_object(writer);
 }
 
 void catalogue_write_topic(const struct catalogue *catalogue, struct writer *writer, const char *member,

@@ -11,6 +11,7 @@
 
 #include "describe/openrpc.h"
 #include "call/topic.h"
+#include "shape/codec_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static rpc_status make_document(rpc_call *call, struct kept *kept, struct docume
     struct catalogue catalogue;
     if (!make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
-    struct writer writer = answer_writer(call->engine);
+    struct writer writer = answer_writer(call->engine, &codec_json);
     openrpc_write(&catalogue, &writer);
     keep(kept, &call->engine->registry, &writer);
     return copy_document(call, &writer, document);
@@ -212,22 +213,22 @@ static const rpc_error describe_errors[] = {
 static void write_event(const struct catalogue *catalogue, const struct registry_event *event,
                         struct writer *writer)
 {
-    if (!event)
-        return;
-    writer_element(writer);
-    openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
+    if (event)
+        openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
 }
 
 static void write_description(const struct catalogue *catalogue, const struct registry_method *method,
                               struct writer *writer)
 {
-    writer_text(writer, "{\"method\":");
+    writer_begin_object(writer);
+    writer_name(writer, "method");
     openrpc_write_method(catalogue, method->instance->module, method->declared, writer);
-    writer_text(writer, ",\"events\":[");
+    writer_open_array(writer, "events");
     write_event(catalogue, method->event, writer);
     if (method->error_event != method->event)
         write_event(catalogue, method->error_event, writer);
-    writer_text(writer, "]}");
+    writer_end_array(writer);
+    writer_end_object(writer);
 }
 
 static rpc_status describe(rpc_call *call, void *state, const void *params, void *result)
@@ -240,7 +241,7 @@ static rpc_status describe(rpc_call *call, void *state, const void *params, void
         return rpc_raise(call, "unknown_method", "there is no method of this name");
     if (!make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
-    struct writer writer = answer_writer(call->engine);
+    struct writer writer = answer_writer(call->engine, &codec_json);
     write_description(&catalogue, method, &writer);
     return copy_document(call, &writer, result);
 }

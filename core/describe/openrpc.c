@@ -11,13 +11,12 @@
 /* A Content Descriptor. What the field means stands in its schema. */
 static void write_param(const rpc_field *field, struct writer *writer)
 {
-    writer_element(writer);
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", fields_name(field));
     writer_member_bool(writer, "required", !fields_may_miss(field));
     writer_name(writer, "schema");
     schema_write_field(field, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static const char *structure_of(const rpc_shape *shape)
@@ -46,7 +45,7 @@ static void write_params(const rpc_shape *shape, struct writer *writer)
     writer_open_array(writer, "params");
     write_those(shape, false, writer);
     write_those(shape, true, writer);
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 static void write_result(const rpc_shape *shape, struct writer *writer)
@@ -55,7 +54,7 @@ static void write_result(const rpc_shape *shape, struct writer *writer)
     writer_member(writer, "name", "result");
     writer_name(writer, "schema");
     schema_write(shape, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Errors ---- */
@@ -71,25 +70,25 @@ static void write_code(rpc_status status, struct writer *writer)
 static void write_own_code(struct writer *writer)
 {
     writer_open_array(writer, "errors");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     write_code(RPC_RAISED, writer);
-    writer_text(writer, "}]");
+    writer_end_object(writer);
+    writer_end_array(writer);
 }
 
 static void write_error_schemas(const rpc_error *error, struct writer *writer)
 {
     writer_open_array(writer, "x-errors");
     for (; error->code; error++) {
-        writer_element(writer);
-        writer_text(writer, "{");
+        writer_begin_object(writer);
         writer_member(writer, "err", error->code);
         if (error->doc)
             writer_member(writer, "description", error->doc);
         writer_name(writer, "schema");
         schema_write_error(error, writer);
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 static void write_errors(const rpc_error *errors, struct writer *writer)
@@ -107,9 +106,9 @@ static void write_engine_errors(struct writer *writer)
     for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
         writer_open_object(writer, status_name((rpc_status)i));
         write_code((rpc_status)i, writer);
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Methods ---- */
@@ -122,14 +121,14 @@ static void write_announced(const struct catalogue *catalogue, const rpc_method 
         writer_member(writer, "event", method->event);
         catalogue_write_topic(catalogue, writer, "topic", "/event/", method->event);
         writer_member(writer, "when", method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "unanswered");
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
     if (!method->error_event)
         return;
     writer_open_object(writer, "errorEvent");
     writer_member(writer, "event", method->error_event);
     catalogue_write_topic(catalogue, writer, "topic", "/event/", method->error_event);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_mqtt(const struct catalogue *catalogue, const rpc_method *method, struct writer *writer)
@@ -147,25 +146,26 @@ static void write_mqtt(const struct catalogue *catalogue, const rpc_method *meth
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : catalogue->options->timeout);
     write_announced(catalogue, method, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
                           const rpc_method *method, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", method->name);
     if (method->doc)
         writer_member(writer, "summary", method->doc);
     writer_open_array(writer, "tags");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", module->name);
-    writer_text(writer, "}]");
+    writer_end_object(writer);
+    writer_end_array(writer);
     write_params(method->params, writer);
     write_result(method->result, writer);
     write_errors(method->errors, writer);
     write_mqtt(catalogue, method, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* A document that is over its limit is written no further, so that a large one costs no more than that. */
@@ -175,11 +175,10 @@ static void write_methods(const struct catalogue *catalogue, struct writer *writ
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_method *method = (*module)->methods; method && method->name && !writer->full;
              method++) {
-            writer_element(writer);
             openrpc_write_method(catalogue, *module, method, writer);
         }
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 /* ---- Events ---- */
@@ -187,7 +186,7 @@ static void write_methods(const struct catalogue *catalogue, struct writer *writ
 static void open_event(const struct catalogue *catalogue, const char *name, const char *doc, bool retained,
                        struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", name);
     catalogue_write_topic(catalogue, writer, "topic", "/event/", name);
     if (doc)
@@ -201,14 +200,14 @@ void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *mo
 {
     open_event(catalogue, event->name, event->doc, event->retained, writer);
     catalogue_write_event_schema(module, event, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_error_event(const struct catalogue *catalogue, struct writer *writer)
 {
     open_event(catalogue, CATALOGUE_ERROR_EVENT, CATALOGUE_ERROR_DOC, false, writer);
     schema_write_any_error(writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_events(const struct catalogue *catalogue, struct writer *writer)
@@ -216,12 +215,10 @@ static void write_events(const struct catalogue *catalogue, struct writer *write
     writer_open_array(writer, "x-events");
     write_error_event(catalogue, writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++) {
-            writer_element(writer);
+        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
-        }
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 /* ---- The document ---- */
@@ -231,7 +228,7 @@ static void write_info(struct writer *writer)
     writer_open_object(writer, "info");
     writer_member(writer, "title", "mosquitto-rpc");
     writer_member(writer, "version", RPC_VERSION);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_topics(const struct catalogue *catalogue, struct writer *writer)
@@ -242,7 +239,7 @@ static void write_topics(const struct catalogue *catalogue, struct writer *write
         catalogue_write_topic(catalogue, writer, word, rest, "");
     CATALOGUE_TOPICS(TOPIC)
 #undef TOPIC
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static int64_t milliseconds(uint64_t nanoseconds)
@@ -267,20 +264,20 @@ static void write_limits(const struct catalogue *catalogue, struct writer *write
     writer_member_integer(writer, "rateBurst", options->rate_burst);
     writer_member_integer(writer, "duplicateWindowMs", milliseconds(options->duplicate_window));
     writer_member_integer(writer, "redeliveryGuardMs", milliseconds(options->redelivery_guard));
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "openrpc", "1.3.2");
     write_info(writer);
     write_methods(catalogue, writer);
     writer_open_object(writer, "components");
     write_engine_errors(writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     write_events(catalogue, writer);
     write_topics(catalogue, writer);
     write_limits(catalogue, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }

@@ -12,7 +12,6 @@
 
 #include "base/arena.h"
 #include "base/number.h"
-#include "shape/writer.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -72,16 +71,5 @@ bool json_has_members_once(const cJSON *object, struct json_error *error);
  * JSON_UNWANTED is not looked for. error says why not.
  */
 bool json_check(const char *text, size_t size, struct json_error *error);
-
-/*
- * Prints a tree, without white space; json_printed_most() is how many bytes that takes at most. cJSON could
- * do it, too, but prints each number twice and reads it back, which for an array of many takes the broker's
- * thread several times as long as parsing it.
- */
-void json_print(const cJSON *item, struct writer *writer);
-size_t json_printed_most(const cJSON *item);
-
-/* Prints it into memory of the arena, with a NUL behind it. NULL: no memory. */
-const char *json_printed(const cJSON *item, struct arena *arena);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "unit.h"
 
+#include "shape/codec_json.h"
 #include "shape/fields.h"
 #include "shape/json.h"
 #include "shape/fields_check.h"
@@ -273,7 +274,7 @@ END_TEST
 
 static rpc_status encode_shape(const rpc_shape *shape, const void *in, char text[512])
 {
-    struct writer writer = writer_make(text, 511);
+    struct writer writer = writer_make(&codec_json, text, 511);
     const rpc_status status = fields_encode(shape, in, &writer, why);
     ck_assert(!writer.full);
     text[writer.used] = '\0';

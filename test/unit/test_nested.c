@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "shape/codec_json.h"
 #include "shape/fields.h"
 #include "shape/options.h"
 #include "base/text.h"
@@ -143,7 +144,7 @@ static const struct report *decode(const char *text)
 static const char *encode_as(const rpc_shape *shape, const void *in, rpc_status expected)
 {
     static char text[2048];
-    struct writer writer = writer_make(text, sizeof text - 1);
+    struct writer writer = writer_make(&codec_json, text, sizeof text - 1);
     why[0] = '\0';
     const rpc_status status = fields_encode(shape, in, &writer, why);
     ck_assert_msg(status == expected, "%d: %s", status, why);
@@ -668,7 +669,7 @@ START_TEST(full_writers_are_not_overrun)
     for (size_t capacity = 0; capacity < whole; capacity++) {
         char *text = malloc(capacity + 1);
         ck_assert_ptr_nonnull(text);
-        struct writer writer = writer_make(text, capacity);
+        struct writer writer = writer_make(&codec_json, text, capacity);
         ck_assert_int_eq(fields_encode(&report_shape, in, &writer, why), RPC_OK);
         ck_assert(writer.full);
         free(text);
