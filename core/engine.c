@@ -10,6 +10,7 @@
 #include "call/inbox.h"
 #include "call/task.h"
 #include "call/topic.h"
+#include "shape/codec_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
     dedup_init(&engine->dedup, &engine->env);
+    engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
     if (engine->answers && engine->tasks)

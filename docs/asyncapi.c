@@ -55,9 +55,9 @@ static void write_ref(struct writer *writer, const char *path, const char *what,
     char key[KEY_MAX];
     char pointer[KEY_MAX + 64];
     snprintf(pointer, sizeof pointer, "%s%s%s", path, make_key(what, name, key), rest);
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "$ref", pointer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_message_ref(struct writer *writer, const char *member, const char *what, const char *name)
@@ -69,7 +69,7 @@ static void write_message_ref(struct writer *writer, const char *member, const c
 static void close_objects(struct writer *writer, int count)
 {
     while (count--)
-        writer_text(writer, "}");
+        writer_end_object(writer);
 }
 
 static void each_method(const struct catalogue *catalogue, struct writer *writer,
@@ -137,7 +137,7 @@ static void write_parameter(struct writer *writer, const char *name, const char 
 {
     writer_open_object(writer, name);
     writer_member(writer, "description", doc);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* The parameters of a channel that are the levels in braces of a method family. */
@@ -158,7 +158,7 @@ static void write_channel(const struct catalogue *catalogue, struct writer *writ
     if (topic_find_wild(name)) {
         writer_open_object(writer, "parameters");
         write_levels(writer, name);
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
     writer_open_object(writer, "messages");
     write_message_ref(writer, what, what, name);
@@ -170,7 +170,7 @@ static void open_reply_channel(struct writer *writer, const char *what, const ch
 {
     open_key(writer, what, name);
     writer_name(writer, "address");
-    writer_text(writer, "null");
+    writer_null(writer);
     writer_member(writer, "description", doc);
     writer_open_object(writer, "messages");
 }
@@ -238,7 +238,7 @@ static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inb
         write_parameter(writer, word,
                         level == inbox->sender_level ? "the sender's client id" : "one level of the topic");
     }
-    writer_text(writer, "}");
+    writer_end_object(writer);
     writer_open_object(writer, "messages");
     write_message_ref(writer, "inbox", "inbox", name);
     close_objects(writer, 2);
@@ -269,7 +269,7 @@ static void write_jsonrpc_channels(const struct catalogue *catalogue, struct wri
                   "for JSON-RPC 2.0 clients that add /request to the topic of the method");
     writer_open_object(writer, "parameters");
     write_parameter(writer, "method", "the method's name, which may have several levels");
-    writer_text(writer, "}");
+    writer_end_object(writer);
     writer_open_object(writer, "messages");
     write_message_ref(writer, "jsonrpc", "jsonrpc", "jsonrpc");
     close_objects(writer, 2);
@@ -286,7 +286,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Operations ---- */
@@ -314,10 +314,10 @@ static void write_reply(struct writer *writer, const char *what, const char *nam
     writer_open_object(writer, "reply");
     writer_open_object(writer, "address");
     writer_member(writer, "location", "$message.header#/responseTopic");
-    writer_text(writer, "}");
+    writer_end_object(writer);
     writer_name(writer, "channel");
     write_ref(writer, "#/channels/", what, name, "");
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* An operation without a Response Topic. result is the name of the message that answers a success. */
@@ -332,9 +332,8 @@ static void write_operation_by_id(const rpc_method *method, struct writer *write
     writer_open_array(writer, "messages");
     snprintf(message, sizeof message, "/messages/%s", result);
     write_ref(writer, "#/channels/", "response", method->name, message);
-    writer_element(writer);
     write_ref(writer, "#/channels/", "response", method->name, "/messages/wrappedError");
-    writer_text(writer, "]");
+    writer_end_array(writer);
     close_objects(writer, 2);
 }
 
@@ -345,12 +344,12 @@ static void write_method_operations(const struct catalogue *catalogue, const rpc
     open_operation(writer, "receive", "call", method->name, method->doc);
     write_reply(writer, "reply", method->name);
     writer_member_bool(writer, "x-read-only", method->read_only);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     if (catalogue_takes_bytes(method))
         return;
     open_operation(writer, "receive", "batch", method->name, method->doc);
     write_reply(writer, "batchReply", method->name);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     write_operation_by_id(method, writer, "callById", "call", "wrappedResult");
     write_operation_by_id(method, writer, "batchById", "batch", "wrappedResults");
 }
@@ -379,7 +378,7 @@ static void write_inbox_operation(const struct catalogue *catalogue, const rpc_i
 {
     (void)catalogue;
     open_operation(writer, "receive", "inbox", name, inbox->doc);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_operations(const struct catalogue *catalogue, struct writer *writer)
@@ -389,18 +388,18 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     open_operation(writer, "receive", "jsonrpc", "jsonrpc",
                    "JSON-RPC 2.0 for the methods that the option jsonrpc_methods opens");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
-    writer_text(writer, "}");
+    writer_end_object(writer);
     open_operation(writer, "receive", "request", "method",
                    "JSON-RPC 2.0 for the method that the topic names");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
-    writer_text(writer, "}");
+    writer_end_object(writer);
     write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
     each_inbox(catalogue, writer, write_inbox_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Messages ---- */
@@ -413,9 +412,10 @@ static void open_message(struct writer *writer, const char *what, const char *na
     if (!trait)
         return;
     writer_open_array(writer, "traits");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "$ref", trait);
-    writer_text(writer, "}]");
+    writer_end_object(writer);
+    writer_end_array(writer);
 }
 
 #define CALL_TRAIT "#/components/messageTraits/call"
@@ -432,7 +432,7 @@ static void write_call_message(const rpc_method *method, struct writer *writer)
         writer_name(writer, "payload");
         schema_write(method->params, writer);
     }
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_error_message(const rpc_method *method, struct writer *writer)
@@ -440,19 +440,17 @@ static void write_error_message(const rpc_method *method, struct writer *writer)
     open_message(writer, "error", method->name, "Error", FAILURE_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
-    for (const rpc_error *error = method->errors; error && error->code; error++) {
-        writer_element(writer);
+    for (const rpc_error *error = method->errors; error && error->code; error++)
         schema_write_error(error, writer);
-    }
-    writer_element(writer);
-    writer_text(writer, "{\"$ref\":\"#/components/schemas/engineError\"}]");
+    writer_json(writer, "{\"$ref\":\"#/components/schemas/engineError\"}");
+    writer_end_array(writer);
     close_objects(writer, 2);
 }
 
 /* Begins the schema of an array with at most max_batch items. The caller writes the schema of an item. */
 static void open_batch(const struct catalogue *catalogue, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "type", "array");
     writer_member_integer(writer, "maxItems", catalogue->options->max_batch);
     writer_name(writer, "items");
@@ -462,15 +460,20 @@ static void write_calls(const struct catalogue *catalogue, const rpc_method *met
 {
     open_batch(catalogue, writer);
     write_ref(writer, "#/components/messages/", "call", method->name, "/payload");
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* Begins the schema of an object with a request_id and one more member. The caller writes its schema. */
 static void open_wrapping(struct writer *writer, const char *member)
 {
-    writer_text(writer, "{\"type\":\"object\",\"required\":[\"request_id\",");
+    writer_begin_object(writer);
+    writer_member(writer, "type", "object");
+    writer_open_array(writer, "required");
+    writer_string(writer, "request_id");
     writer_string(writer, member);
-    writer_text(writer, "],\"properties\":{\"request_id\":{\"type\":\"string\"}");
+    writer_end_array(writer);
+    writer_open_object(writer, "properties");
+    writer_member_json(writer, "request_id", "{\"type\":\"string\"}");
     writer_name(writer, member);
 }
 
@@ -481,7 +484,7 @@ static void write_wrapped(struct writer *writer, const char *what, const char *n
     open_message(writer, what, name, "Reply to a call that has a request_id and no Response Topic", trait);
     writer_open_object(writer, "correlationId");
     writer_member(writer, "location", REQUEST_ID);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     writer_name(writer, "payload");
     open_wrapping(writer, member);
     write_ref(writer, "#/components/messages/", inner, name, "/payload");
@@ -502,21 +505,26 @@ static void write_batch_messages(const struct catalogue *catalogue, const rpc_me
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
     write_calls(catalogue, method, writer);
-    writer_text(writer, ",");
     open_wrapping(writer, "calls");
     write_calls(catalogue, method, writer);
-    writer_text(writer, "}}]");
+    close_objects(writer, 2);
+    writer_end_array(writer);
     close_objects(writer, 2);
     open_message(writer, "results", method->name, "Results of a batch, in the order of its calls",
                  SUCCESS_TRAIT);
     writer_name(writer, "payload");
     open_batch(catalogue, writer);
-    writer_text(writer, "{\"type\":\"object\",\"properties\":{\"result\":");
+    writer_begin_object(writer);
+    writer_member(writer, "type", "object");
+    writer_open_object(writer, "properties");
+    writer_name(writer, "result");
     write_ref(writer, "#/components/messages/", "result", method->name, "/payload");
-    writer_text(writer, ",\"error\":");
+    writer_name(writer, "error");
     write_ref(writer, "#/components/messages/", "error", method->name, "/payload");
-    writer_text(writer, "},\"minProperties\":1,\"maxProperties\":1}");
-    close_objects(writer, 2);
+    writer_end_object(writer);
+    writer_member_integer(writer, "minProperties", 1);
+    writer_member_integer(writer, "maxProperties", 1);
+    close_objects(writer, 3);
 }
 
 static void write_method_messages(const struct catalogue *catalogue, const rpc_method *method,
@@ -526,7 +534,7 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     open_message(writer, "result", method->name, "Result", SUCCESS_TRAIT);
     writer_name(writer, "payload");
     schema_write(method->result, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     write_error_message(method, writer);
     if (catalogue_takes_bytes(method))
         return;
@@ -541,7 +549,7 @@ static void write_event_message(const struct catalogue *catalogue, const rpc_mod
     open_message(writer, "event", event->name, event->doc ? event->doc : "", NULL);
     writer_name(writer, "payload");
     catalogue_write_event_schema(module, event, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_inbox_message(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
@@ -550,7 +558,7 @@ static void write_inbox_message(const struct catalogue *catalogue, const rpc_inb
     (void)catalogue;
     open_message(writer, "inbox", name, inbox->doc, NULL);
     writer_member(writer, "contentType", "application/octet-stream");
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_error_event_message(struct writer *writer)
@@ -558,29 +566,45 @@ static void write_error_event_message(struct writer *writer)
     open_message(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, NULL);
     writer_name(writer, "payload");
     schema_write_any_error(writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void write_counter_message(struct writer *writer, const char *level, const char *text)
 {
     open_message(writer, "counter", level, text, NULL);
-    writer_text(writer, ",\"contentType\":\"text/plain\",\"payload\":{\"type\":\"integer\",\"minimum\":0}}");
+    writer_member(writer, "contentType", "text/plain");
+    writer_member_json(writer, "payload", "{\"type\":\"integer\",\"minimum\":0}");
+    writer_end_object(writer);
+}
+
+/* The payload is one item, or an array of them. The caller adds the bounds of the array. */
+static void open_one_or_many(struct writer *writer, const char *item)
+{
+    writer_open_object(writer, "payload");
+    writer_open_array(writer, "oneOf");
+    writer_json(writer, item);
+    writer_begin_object(writer);
+    writer_member(writer, "type", "array");
+    writer_member_json(writer, "items", item);
+}
+
+static void close_one_or_many(struct writer *writer)
+{
+    writer_end_object(writer);
+    writer_end_array(writer);
+    close_objects(writer, 2);
 }
 
 static void write_jsonrpc_messages(const struct catalogue *catalogue, struct writer *writer)
 {
     open_message(writer, "jsonrpc", "jsonrpc", "JSON-RPC 2.0 request or batch", CALL_TRAIT);
-    writer_open_object(writer, "payload");
-    writer_text(writer,
-                "\"oneOf\":[{\"$ref\":\"#/components/schemas/request\"},{\"type\":\"array\",\"items\":{"
-                "\"$ref\":\"#/components/schemas/request\"},\"minItems\":1");
+    open_one_or_many(writer, "{\"$ref\":\"#/components/schemas/request\"}");
+    writer_member_integer(writer, "minItems", 1);
     writer_member_integer(writer, "maxItems", catalogue->options->max_batch);
-    writer_text(writer, "}]}}");
+    close_one_or_many(writer);
     open_message(writer, "jsonrpcReply", "jsonrpc", "JSON-RPC 2.0 response or batch of them", NULL);
-    writer_open_object(writer, "payload");
-    writer_text(writer,
-                "\"oneOf\":[{\"$ref\":\"#/components/schemas/response\"},{\"type\":\"array\",\"items\":{"
-                "\"$ref\":\"#/components/schemas/response\"}}]}}");
+    open_one_or_many(writer, "{\"$ref\":\"#/components/schemas/response\"}");
+    close_one_or_many(writer);
 }
 
 static void write_messages(const struct catalogue *catalogue, struct writer *writer)
@@ -594,7 +618,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Traits and schemas ---- */
@@ -603,37 +627,58 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
  * The document shows MQTT 5 properties as headers, since AsyncAPI's expressions can point at headers. The
  * user property `status` distinguishes a result from an error.
  */
-#define TRAIT(name, header)                                                                          \
-    "\"" name "\":{\"headers\":{\"type\":\"object\",\"properties\":{" header                         \
+#define TRAIT(header)                                                                                \
+    "{\"headers\":{\"type\":\"object\",\"properties\":{" header                                      \
     ",\"correlationData\":{\"type\":\"string\"}}},\"correlationId\":{\"location\":\"$message.header" \
     "#/correlationData\"}}"
 
 static void write_traits(struct writer *writer)
 {
     writer_open_object(writer, "messageTraits");
-    writer_text(writer, TRAIT("call", "\"responseTopic\":{\"type\":\"string\"}"));
-    writer_text(writer, "," TRAIT("success", "\"status\":{\"const\":\"ok\"}"));
-    writer_text(writer, "," TRAIT("failure", "\"status\":{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
-    writer_text(writer, "}");
+    writer_member_json(writer, "call", TRAIT("\"responseTopic\":{\"type\":\"string\"}"));
+    writer_member_json(writer, "success", TRAIT("\"status\":{\"const\":\"ok\"}"));
+    writer_member_json(writer, "failure",
+                       TRAIT("\"status\":{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
+    writer_end_object(writer);
 }
 
-#define JSONRPC_ID "\"id\":{\"type\":[\"string\",\"number\",\"null\"]}"
+#define JSONRPC_ID "{\"type\":[\"string\",\"number\",\"null\"]}"
+
+/* The schema of a JSON-RPC response as far as its error's data. */
+static void open_response(struct writer *writer)
+{
+    writer_open_object(writer, "response");
+    writer_member(writer, "type", "object");
+    writer_open_object(writer, "properties");
+    writer_member_json(writer, "jsonrpc", "{\"const\":\"2.0\"}");
+    writer_member_json(writer, "result", "{}");
+    writer_open_object(writer, "error");
+    writer_member(writer, "type", "object");
+    writer_open_object(writer, "properties");
+    writer_member_json(writer, "code", "{\"type\":\"integer\"}");
+    writer_member_json(writer, "message", "{\"type\":\"string\"}");
+    writer_name(writer, "data");
+}
 
 static void write_schemas(struct writer *writer)
 {
     writer_open_object(writer, "schemas");
     writer_name(writer, "engineError");
     schema_write_engine_error(writer);
-    writer_text(writer,
-                ",\"request\":{\"type\":\"object\",\"properties\":{\"jsonrpc\":{\"const\":\"2.0\"},"
-                "\"method\":{\"type\":\"string\"},\"params\":{\"type\":[\"object\",\"array\"]}," JSONRPC_ID
-                "},\"required\":[\"jsonrpc\",\"method\"]}");
-    writer_text(writer, ",\"response\":{\"type\":\"object\",\"properties\":{\"jsonrpc\":{\"const\":\"2.0\"},"
-                        "\"result\":{},\"error\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":"
-                        "\"integer\"},\"message\":{\"type\":\"string\"},\"data\":");
+    writer_member_json(
+        writer, "request",
+        "{\"type\":\"object\",\"properties\":{\"jsonrpc\":{\"const\":\"2.0\"},\"method\":{\"type\":"
+        "\"string\"},\"params\":{\"type\":[\"object\",\"array\"]},\"id\":" JSONRPC_ID
+        "},\"required\":[\"jsonrpc\",\"method\"]}");
+    open_response(writer);
     schema_write_any_error(writer);
-    writer_text(writer, "},\"required\":[\"code\",\"message\"]}," JSONRPC_ID "},"
-                        "\"required\":[\"jsonrpc\",\"id\"]}}");
+    writer_end_object(writer);
+    writer_member_json(writer, "required", "[\"code\",\"message\"]");
+    writer_end_object(writer);
+    writer_member_json(writer, "id", JSONRPC_ID);
+    writer_end_object(writer);
+    writer_member_json(writer, "required", "[\"jsonrpc\",\"id\"]");
+    close_objects(writer, 2);
 }
 
 /* ---- The document ---- */
@@ -649,12 +694,12 @@ static void write_info(struct writer *writer)
         "with a string member request_id beside its parameters. In the second case the reply is "
         "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. The same two ways ask for the "
         "reply to a batch; the second one has the form {\"request_id\":…,\"calls\":[…]}.");
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void asyncapi_write(const struct catalogue *catalogue, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "asyncapi", "3.0.0");
     write_info(writer);
     writer_member(writer, "defaultContentType", "application/json");

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "describe/openrpc.h"
 #include "modules.h"
+#include "shape/codec_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static char *write_document(document write, const struct catalogue *catalogue)
 {
     for (size_t capacity = 1 << 16;; capacity *= 2) {
         char *text = calloc(1, capacity + 1);
-        struct writer writer = writer_make(text, capacity);
+        struct writer writer = writer_make(&codec_json, text, capacity);
         if (!text)
             return NULL;
         write(catalogue, &writer);

@@ -2,6 +2,7 @@
 /* An arena: see arena.h. Small pieces share blocks; a piece larger than a block gets one of its own. */
 #include "base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,47 +32,38 @@ void arena_fini(struct arena *arena)
     arena_init(arena);
 }
 
-static void *take(struct arena *arena, size_t size)
+void *arena_take_more(struct arena *arena, size_t size)
 {
-    char *memory = arena->free;
-    arena->free += size;
-    return memset(memory, 0, size);
-}
-
-static struct arena_block *add_block(struct arena *arena, size_t size)
-{
-    struct arena_block *block = malloc(sizeof *block + size);
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    const size_t rounded = (size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+    const bool is_large = rounded > BLOCK;
+    struct arena_block *block = malloc(sizeof *block + (is_large ? rounded : BLOCK));
     if (!block)
         return NULL;
     block->next = arena->blocks;
     arena->blocks = block;
-    return block;
+    if (!is_large) {
+        arena->free = block->memory + rounded;
+        arena->end = block->memory + BLOCK;
+    }
+    return block->memory;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    const size_t unit = alignof(max_align_t);
-    if (size > SIZE_MAX / 2)
-        return NULL;
-    size = size ? (size + unit - 1) / unit * unit : unit;
-    if (size <= (size_t)(arena->end - arena->free))
-        return take(arena, size);
-
-    struct arena_block *block = add_block(arena, size > BLOCK ? size : BLOCK);
-    if (!block)
-        return NULL;
-    if (size > BLOCK)
-        return memset(block->memory, 0, size);
-    arena->free = block->memory;
-    arena->end = block->memory + BLOCK;
-    return take(arena, size);
+    void *memory = arena_take(arena, size);
+    return memory ? memset(memory, 0, size) : NULL;
 }
 
 char *arena_copy(struct arena *arena, const char *text, size_t size)
 {
-    char *copy = arena_alloc(arena, size + 1);
-    if (copy && size)
+    char *copy = arena_take(arena, size + 1);
+    if (!copy)
+        return NULL;
+    if (size)
         memcpy(copy, text, size);
+    copy[size] = '\0';
     return copy;
 }
 
@@ -80,7 +72,7 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list arguments)
     va_list again;
     va_copy(again, arguments);
     const int length = vsnprintf(NULL, 0, format, arguments);
-    char *text = length < 0 ? NULL : arena_alloc(arena, (size_t)length + 1);
+    char *text = length < 0 ? NULL : arena_take(arena, (size_t)length + 1);
     if (text)
         vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);

@@ -2,15 +2,24 @@
 /*
  * Memory that is allocated piece by piece and freed as a whole, at the end of a call. The first block is
  * part of the arena, so that an ordinary call asks the C library for one piece of memory: itself.
+ *
+ * Threads: one thread at a time uses an arena.
+ *
+ * Ownership: the arena owns every piece until arena_fini(). An arena must not be moved in memory.
+ *
+ * Failure: NULL means that there is no memory. The arena is as it was before.
  */
-#ifndef CORE_ARENA_H
-#define CORE_ARENA_H
+#ifndef CORE_BASE_ARENA_H
+#define CORE_BASE_ARENA_H
 
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stddef.h>
 
-enum { ARENA_FIRST = 2048 }; /* bytes in the arena itself: more than a usual call needs */
+enum {
+    ARENA_FIRST = 2048,               /* bytes in the arena itself: more than a usual call needs */
+    ARENA_UNIT = alignof(max_align_t) /* the size of each piece is a multiple of it */
+};
 
 struct arena_block;
 
@@ -26,13 +35,27 @@ void arena_init(struct arena *arena);
 /* Frees all that was allocated. The arena is empty afterwards. */
 void arena_fini(struct arena *arena);
 
-/* size bytes, zeroed, aligned for any type; 0 counts as 1. NULL: no memory. */
+/* Like arena_take(), out of a new block; size is not 0. */
+void *arena_take_more(struct arena *arena, size_t size);
+
+/* size bytes, not initialised, aligned for any type; 0 counts as 1. */
+static inline void *arena_take(struct arena *arena, size_t size)
+{
+    char *memory = arena->free;
+    size += !size;
+    if (size > (size_t)(arena->end - memory))
+        return arena_take_more(arena, size);
+    arena->free += (size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+    return memory;
+}
+
+/* Likewise, zeroed. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* A copy of size bytes with a NUL after them. NULL: no memory. */
+/* A copy of size bytes with a NUL after them. */
 char *arena_copy(struct arena *arena, const char *text, size_t size);
 
-/* A formatted string. NULL: no memory, or the format failed. */
+/* A formatted string. NULL also if the format failed. */
 char *arena_vprintf(struct arena *arena, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));

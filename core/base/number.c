@@ -13,10 +13,10 @@
 
 enum {
     MANTISSA_DIGITS = 19, /* decimal digits that any uint64_t has room for */
-    POWER_MIN = -308,     /* exponents that power_of_ten() takes: those of normal doubles, and some more */
+    POWER_MIN = -308, /* exponents that number_power_of_ten() takes: those of normal doubles, and some more */
     POWER_MAX = 335,
     POWER_STEP = 28,
-    ERROR_MAX = 5 /* by which the bits of a number * power_of_ten() are wrong, at most */
+    ERROR_MAX = 5 /* by which the bits of a number * number_power_of_ten() are wrong, at most */
 };
 
 /* ---- Scaling ---- */
@@ -52,7 +52,7 @@ static struct scaled scaled_multiply(struct scaled one, struct scaled other)
  * The bits of the result are too large by less than 1 or too small by less than 2. Multiplied by an exact
  * number, they become too large by less than 2 or, since the product is cut off, too small by less than 5.
  */
-static struct scaled power_of_ten(int power)
+static struct scaled number_power_of_ten(int power)
 {
     static const uint64_t steps[] = {
         0xe61acf033d1a45df, 0xe858ad248f5c22ca, 0xea9c227723ee8bcb, 0xece53cec4a314ebe, 0xef340a98172aace5,
@@ -72,14 +72,14 @@ static struct scaled power_of_ten(int power)
 
 /* ---- Reading ---- */
 
-static bool is_digit(char c)
+static bool number_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static const char *scan_digits(const char *at, struct numeral *numeral)
+static const char *number_scan_digits(const char *at, struct numeral *numeral)
 {
-    for (; is_digit(*at); at++) {
+    for (; number_is_digit(*at); at++) {
         if (numeral->digits++ < MANTISSA_DIGITS)
             numeral->mantissa = numeral->mantissa * 10 + (uint64_t)(*at - '0');
     }
@@ -87,16 +87,16 @@ static const char *scan_digits(const char *at, struct numeral *numeral)
 }
 
 /* Beyond some digits it does not matter how large an exponent is. */
-static const char *scan_exponent(const char *at, struct numeral *numeral)
+static const char *number_scan_exponent(const char *at, struct numeral *numeral)
 {
     enum { LARGE = 100000 };
     const bool negative = *at == '-';
     int exponent = 0;
     if (*at == '+' || *at == '-')
         at++;
-    if (!is_digit(*at))
+    if (!number_is_digit(*at))
         return NULL;
-    for (; is_digit(*at); at++) {
+    for (; number_is_digit(*at); at++) {
         if (exponent < LARGE)
             exponent = exponent * 10 + (*at - '0');
     }
@@ -108,18 +108,18 @@ bool number_scan(const char *text, struct numeral *numeral)
 {
     *numeral = (struct numeral){.text = text};
     const char *whole = text + (*text == '-');
-    const char *at = scan_digits(whole, numeral);
+    const char *at = number_scan_digits(whole, numeral);
     if (at == whole || (*whole == '0' && numeral->digits > 1))
         return false;
     if (*at == '.') {
         const char *fraction = at + 1;
-        at = scan_digits(fraction, numeral);
+        at = number_scan_digits(fraction, numeral);
         if (at == fraction)
             return false;
         numeral->exponent = (int)(fraction - at);
     }
     if (*at == 'e' || *at == 'E')
-        at = scan_exponent(at + 1, numeral);
+        at = number_scan_exponent(at + 1, numeral);
     if (at)
         numeral->length = (size_t)(at - text);
     return at;
@@ -127,7 +127,7 @@ bool number_scan(const char *text, struct numeral *numeral)
 
 /* One exact operation on two exact doubles, which is rounded to the nearest double (IEEE 754, section 4.3).
  */
-static bool read_short(const struct numeral *numeral, double *value)
+static bool number_read_short(const struct numeral *numeral, double *value)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -141,13 +141,13 @@ static bool read_short(const struct numeral *numeral, double *value)
 }
 
 /* Returns false where it is not certain which double is the nearest, and for doubles that are not normal. */
-static bool read_scaled(const struct numeral *numeral, double *value)
+static bool number_read_scaled(const struct numeral *numeral, double *value)
 {
     enum { CUT = 64 - DBL_MANT_DIG, HALF = 1 << (CUT - 1) };
     if (!numeral->mantissa || numeral->exponent < POWER_MIN || numeral->exponent > POWER_MAX)
         return false;
     const struct scaled product =
-        scaled_multiply(scaled_make(numeral->mantissa, 0), power_of_ten(numeral->exponent));
+        scaled_multiply(scaled_make(numeral->mantissa, 0), number_power_of_ten(numeral->exponent));
     const int cut = (int)(product.bits & ((1 << CUT) - 1));
     const int exponent = product.exponent + 64; /* of a fraction, as C counts DBL_MIN_EXP */
     if (abs(cut - HALF) <= ERROR_MAX || exponent < DBL_MIN_EXP || exponent >= DBL_MAX_EXP)
@@ -157,12 +157,12 @@ static bool read_scaled(const struct numeral *numeral, double *value)
 }
 
 /* The C library wants the decimal point of its locale, so the number gets none. */
-static double read_by_library(const struct numeral *numeral)
+static double number_read_by_library(const struct numeral *numeral)
 {
     char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
     size_t used = 0;
     for (const char *at = numeral->text + (*numeral->text == '-'); used < numeral->digits; at++) {
-        if (is_digit(*at))
+        if (number_is_digit(*at))
             text[used++] = *at;
     }
     snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
@@ -173,8 +173,8 @@ double number_value(const struct numeral *numeral)
 {
     double value;
     const bool whole = numeral->digits <= MANTISSA_DIGITS;
-    if (!(whole && (read_short(numeral, &value) || read_scaled(numeral, &value))))
-        value = read_by_library(numeral);
+    if (!(whole && (number_read_short(numeral, &value) || number_read_scaled(numeral, &value))))
+        value = number_read_by_library(numeral);
     return *numeral->text == '-' ? -value : value;
 }
 
@@ -186,33 +186,27 @@ struct decimal {
     int exponent, precision;
 };
 
-/*
- * Finds a decimal of few digits behind the point, as measured values have: if dividing a whole number by a
- * power of ten gives the number, the quotient's decimals read back as it, as in read_short().
- */
-static bool find_short(double number, struct decimal *decimal)
+/* The parts of a positive double, which is (DOUBLE_LOWEST + mantissa) * 2^(exponent - DOUBLE_BIAS) if it is
+ * normal. */
+#define DOUBLE_LOWEST (UINT64_C(1) << (DBL_MANT_DIG - 1))
+enum { DOUBLE_BIAS = 1075 };
+
+static uint64_t number_bits(double number)
 {
-    enum { DECIMALS = 6 };
-    double power = 10;
-    for (int decimals = 1; decimals <= DECIMALS && number * power < 1e15; decimals++, power *= 10) {
-        const uint64_t whole = (uint64_t)(number * power + 0.5);
-        if (FLT_EVAL_METHOD == 0 && (double)whole / power == number) {
-            *decimal = (struct decimal){whole, -decimals, DBL_DIG};
-            return true;
-        }
-    }
-    return false;
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
 }
 
 /* Scales a double to a whole part of 17 digits. *power gets the exponent of ten, *half half the gap above. */
-static struct scaled scale_double(struct scaled number, int *power, uint64_t *half)
+static struct scaled number_scale(struct scaled number, int *power, uint64_t *half)
 {
     const uint64_t limit = UINT64_C(100000000000000000);
     *power = 16 - (((number.exponent + 63) * 1262611) >> 22); /* 16 - log10(number), which is rounded down */
-    struct scaled factor = power_of_ten(*power);
+    struct scaled factor = number_power_of_ten(*power);
     struct scaled product = scaled_multiply(number, factor);
     if (product.bits >> -product.exponent >= limit) {
-        factor = power_of_ten(--*power);
+        factor = number_power_of_ten(--*power);
         product = scaled_multiply(number, factor);
     }
     /* The last bit of a double is 2^11 of number.bits. */
@@ -224,17 +218,15 @@ static struct scaled scale_double(struct scaled number, int *power, uint64_t *ha
  * Finds the decimal of the least precision from 15 to 17 digits that reads back as the number, which is
  * positive. Returns false where it is not certain which one that is, and for numbers that are not normal.
  */
-static bool find_decimal(double number, struct decimal *decimal)
+static bool number_find_decimal(double number, struct decimal *decimal)
 {
-    enum { BIAS = 1075, EXPONENT_SHIFT = DBL_MANT_DIG - 1 };
-    uint64_t bits, half;
-    memcpy(&bits, &number, sizeof bits);
-    const uint64_t lowest = UINT64_C(1) << EXPONENT_SHIFT, mantissa = bits % lowest;
+    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST;
+    uint64_t half;
     int power;
-    if (bits < lowest)
+    if (bits < DOUBLE_LOWEST)
         return false;
-    const struct scaled scaled =
-        scale_double(scaled_make(mantissa | lowest, (int)(bits >> EXPONENT_SHIFT) - BIAS), &power, &half);
+    const struct scaled scaled = number_scale(
+        scaled_make(mantissa | DOUBLE_LOWEST, (int)(bits / DOUBLE_LOWEST) - DOUBLE_BIAS), &power, &half);
     const uint64_t half_below = mantissa ? half : half / 2; /* doubles are closer below a power of two */
     uint64_t unit = UINT64_C(100) << -scaled.exponent;
     for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++, unit /= 10) {
@@ -252,7 +244,7 @@ static bool find_decimal(double number, struct decimal *decimal)
     return false;
 }
 
-static struct decimal find_by_library(double number)
+static struct decimal number_find_by_library(double number)
 {
     char text[40];
     struct decimal decimal = {.precision = DBL_DIG};
@@ -263,14 +255,14 @@ static struct decimal find_by_library(double number)
     }
     const char *at = text;
     for (; *at != 'e'; at++) {
-        if (is_digit(*at)) /* and not the decimal point of the locale */
+        if (number_is_digit(*at)) /* and not the decimal point of the locale */
             decimal.mantissa = decimal.mantissa * 10 + (uint64_t)(*at - '0');
     }
     decimal.exponent = (int)strtol(at + 1, NULL, 10) - (decimal.precision - 1);
     return decimal;
 }
 
-static size_t print_digits(uint64_t number, char *out)
+static size_t number_print_digits(uint64_t number, char *out)
 {
     char digits[20];
     char *first = digits + sizeof digits;
@@ -284,7 +276,7 @@ static size_t print_digits(uint64_t number, char *out)
 }
 
 /* One digit, the others behind a point, and an exponent of two digits at least. */
-static size_t print_scientific(const char *digits, size_t count, int exponent, char *out)
+static size_t number_print_scientific(const char *digits, size_t count, int exponent, char *out)
 {
     char *at = out;
     *at++ = digits[0];
@@ -297,12 +289,12 @@ static size_t print_scientific(const char *digits, size_t count, int exponent, c
     *at++ = exponent < 0 ? '-' : '+';
     if (abs(exponent) < 10)
         *at++ = '0';
-    at += print_digits((uint64_t)abs(exponent), at);
+    at += number_print_digits((uint64_t)abs(exponent), at);
     return (size_t)(at - out);
 }
 
 /* The number is 0.digits * 10^point. */
-static size_t print_fixed(const char *digits, size_t count, int point, char *out)
+static size_t number_print_fixed(const char *digits, size_t count, int point, char *out)
 {
     const size_t zeros = point < 0 ? (size_t)-point : 0;
     const size_t whole = point > 0 ? (size_t)point : 0;
@@ -322,25 +314,56 @@ static size_t print_fixed(const char *digits, size_t count, int point, char *out
     return (size_t)(at - out) + zeros + count - whole;
 }
 
-static size_t print_decimal(struct decimal decimal, char *out)
+static size_t number_print_decimal(struct decimal decimal, char *out)
 {
     char digits[20];
     while (decimal.mantissa % 10 == 0) {
         decimal.mantissa /= 10;
         decimal.exponent++;
     }
-    const size_t count = print_digits(decimal.mantissa, digits);
+    const size_t count = number_print_digits(decimal.mantissa, digits);
     const int point = decimal.exponent + (int)count;
     if (point < -3 || point > decimal.precision)
-        return print_scientific(digits, count, point - 1, out);
-    return print_fixed(digits, count, point, out);
+        return number_print_scientific(digits, count, point - 1, out);
+    return number_print_fixed(digits, count, point, out);
 }
 
 size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
 {
     const bool negative = number < 0;
     *out = '-';
-    return negative + print_digits(negative ? 0 - (uint64_t)number : (uint64_t)number, out + negative);
+    return negative + number_print_digits(negative ? 0 - (uint64_t)number : (uint64_t)number, out + negative);
+}
+
+/*
+ * Prints a number with a fraction, from 2^-6 to below 2^52, by the free-format algorithm of Steele and White:
+ * it prints digits behind the point until the rest is less than half the gap to the next double. All of it is
+ * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. A number
+ * from 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
+ */
+static size_t number_print_fraction(double number, char *out)
+{
+    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST;
+    const uint64_t whole = mantissa | DOUBLE_LOWEST;
+    const int point = DOUBLE_BIAS - (int)(bits / DOUBLE_LOWEST), shift = point + 2;
+    const uint64_t one = UINT64_C(1) << shift;
+    const uint64_t even = !(mantissa & 1); /* then what is half a gap away reads back, too */
+    uint64_t rest = (whole << 2) & (one - 1), above = 2, below = mantissa ? 2 : 1; /* halves of the gaps */
+    char *at = out + number_print_digits(whole >> point, out);
+    bool low, high;
+    *at++ = '.';
+    do {
+        rest *= 10;
+        above *= 10;
+        below *= 10;
+        *at++ = (char)('0' + (rest >> shift));
+        rest &= one - 1;
+        low = rest < below + even;
+        high = rest + above + even > one;
+    } while (!low && !high);
+    const bool is_up = high && (!low || rest + (at[-1] & 1) > one / 2); /* a tie goes to the even digit */
+    at[-1] = (char)(at[-1] + is_up);
+    return (size_t)(at - out);
 }
 
 size_t number_print(double number, char out[NUMBER_PRINTED_MAX])
@@ -348,10 +371,13 @@ size_t number_print(double number, char out[NUMBER_PRINTED_MAX])
     const bool negative = signbit(number);
     const double size = fabs(number);
     *out = '-';
-    if (size < 1e15 && (double)(uint64_t)size == size)
-        return negative + print_digits((uint64_t)size, out + negative);
+    const bool is_whole = size >= 0x1p52 || (double)(uint64_t)size == size;
+    if (is_whole && size < 1e15)
+        return negative + number_print_digits((uint64_t)size, out + negative);
+    if (!is_whole && size >= 0x1p-6)
+        return negative + number_print_fraction(size, out + negative);
     struct decimal decimal;
-    if (!find_short(size, &decimal) && !find_decimal(size, &decimal))
-        decimal = find_by_library(size);
-    return negative + print_decimal(decimal, out + negative);
+    if (!number_find_decimal(size, &decimal))
+        decimal = number_find_by_library(size);
+    return negative + number_print_decimal(decimal, out + negative);
 }

@@ -78,7 +78,7 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         .size = size,
         .qos = to->qos < engine->env.options.qos ? to->qos : engine->env.options.qos,
         .expiry = (uint32_t)engine->env.options.reply_expiry,
-        .content_type = "application/json",
+        .content_type = to->codec->content_type,
         .status = code,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
@@ -95,47 +95,45 @@ static bool answer_is_written(const rpc_call *call)
     return call->asked && !call->exchange->reply.overflowed;
 }
 
-/* What stands before a result or an error. */
+/* Whether an outcome is a member of an object, and not the whole reply. */
+static bool answer_is_wrapped(const struct exchange *exchange)
+{
+    return exchange->jsonrpc || exchange->batch || exchange->id;
+}
+
+/* Writes what stands before a result or an error. */
 static void answer_open_outcome(const rpc_call *call, struct writer *out, bool success)
 {
     const struct exchange *exchange = call->exchange;
-    if (exchange->batch && exchange->reply.written && !call->place)
-        writer_text(out, ",");
+    if (!answer_is_wrapped(exchange))
+        return;
+    writer_begin_object(out);
     if (exchange->jsonrpc) {
-        writer_text(out, "{\"jsonrpc\":\"2.0\",\"id\":");
-        writer_text(out, call->id_json);
-    } else if (!exchange->batch && exchange->id_json) {
-        writer_text(out, "{\"request_id\":");
-        writer_text(out, exchange->id_json);
-    } else if (exchange->batch) {
-        writer_text(out, success ? "{\"result\":" : "{\"error\":");
-        return;
-    } else {
-        return;
+        static const cJSON no_id = {.type = cJSON_NULL};
+        writer_member(out, "jsonrpc", "2.0");
+        writer_name(out, "id");
+        writer_tree(out, call->id ? call->id : &no_id);
+    } else if (!exchange->batch) {
+        writer_name(out, "request_id");
+        writer_tree(out, exchange->id);
     }
-    writer_text(out, success ? ",\"result\":" : ",\"error\":");
-}
-
-static void answer_close_outcome(const rpc_call *call, struct writer *out)
-{
-    const struct exchange *exchange = call->exchange;
-    if (exchange->jsonrpc || exchange->batch || exchange->id_json)
-        writer_text(out, "}");
+    writer_name(out, success ? "result" : "error");
 }
 
 /* Where an outcome is written: behind what is in the reply, or into scratch, to be set aside. */
 static struct writer answer_outcome_writer(const rpc_call *call)
 {
-    return call->place ? answer_writer(call->engine) : call->exchange->reply.out;
+    return call->place ? answer_writer(call->engine, call->exchange->to.codec) : call->exchange->reply.out;
 }
 
 /* More than all of the reply is not set aside. Whether separators fit as well is seen when it is written. */
-static bool answer_keep_aside(struct exchange *exchange, struct fragment *place, const struct writer *out)
+static bool answer_keep_aside(struct exchange *exchange, struct fragment *place, const char *text,
+                              size_t size)
 {
-    if (exchange->reply.fragments_size + out->used > (size_t)exchange->engine->env.options.max_reply)
+    if (exchange->reply.fragments_size + size > (size_t)exchange->engine->env.options.max_reply)
         return false;
-    place->text = arena_copy(&exchange->arena, out->out, out->used);
-    place->size = place->text ? out->used : 0;
+    place->text = arena_copy(&exchange->arena, text, size);
+    place->size = place->text ? size : 0;
     exchange->reply.fragments_size += place->size;
     return place->text;
 }
@@ -147,7 +145,7 @@ static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
     if (out->full)
         return false;
     if (call->place)
-        return answer_keep_aside(exchange, call->place, out);
+        return answer_keep_aside(exchange, call->place, out->out, out->used);
     exchange->reply.out = *out;
     exchange->reply.written++;
     return true;
@@ -180,15 +178,20 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call, co
     return is_sent;
 }
 
-struct writer answer_writer(struct engine *engine)
+struct writer answer_writer(struct engine *engine, const struct codec *codec)
 {
-    return writer_make(engine->answers->scratch, (size_t)engine->env.options.max_reply);
+    return writer_make(codec, engine->answers->scratch, (size_t)engine->env.options.max_reply);
+}
+
+const struct codec *answer_codec(const rpc_call *call)
+{
+    return call->asked ? call->exchange->to.codec : call->engine->event_codec;
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
                            const void *data, char why[FIELDS_WHY])
 {
-    struct writer writer = answer_writer(engine);
+    struct writer writer = answer_writer(engine, engine->event_codec);
     const rpc_status status = fields_encode(event->declared->data, data, &writer, why);
     if (status != RPC_OK)
         return status;
@@ -207,6 +210,7 @@ enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 /* What is told of a failure. */
 struct telling {
     const char *code, *message, *extra;
+    size_t extra_size;
     int number; /* JSON-RPC's code */
     enum detail detail;
 };
@@ -215,28 +219,25 @@ struct telling {
 static void answer_write_error(const rpc_call *call, struct writer *out, const struct telling *telling)
 {
     char safe[TOPIC_NAME_MAX + 1];
-    writer_text(out, "{");
+    writer_begin_object(out);
     writer_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
     writer_member(out, "err", telling->code);
     if (telling->detail >= WITH_MESSAGE)
         writer_member(out, "msg", telling->message);
-    if (telling->detail == WITH_EXTRA) {
-        writer_text(out, ",");
-        writer_text(out, telling->extra);
-    }
-    writer_text(out, "}");
+    if (telling->detail == WITH_EXTRA)
+        writer_splice(out, telling->extra, telling->extra_size);
+    writer_end_object(out);
 }
 
 static void answer_write_jsonrpc_error(const rpc_call *call, struct writer *out,
                                        const struct telling *telling)
 {
-    writer_text(out, "{\"code\":");
-    writer_integer(out, telling->number);
-    writer_text(out, ",\"message\":");
-    writer_string(out, telling->detail >= WITH_MESSAGE ? telling->message : telling->code);
-    writer_text(out, ",\"data\":");
+    writer_begin_object(out);
+    writer_member_integer(out, "code", telling->number);
+    writer_member(out, "message", telling->detail >= WITH_MESSAGE ? telling->message : telling->code);
+    writer_name(out, "data");
     answer_write_error(call, out, telling);
-    writer_text(out, "}");
+    writer_end_object(out);
 }
 
 /* Writes the failure into the reply. Returns whether it fits. */
@@ -248,7 +249,8 @@ static bool answer_reply_failure(rpc_call *call, const struct telling *telling)
         answer_write_jsonrpc_error(call, &out, telling);
     else
         answer_write_error(call, &out, telling);
-    answer_close_outcome(call, &out);
+    if (answer_is_wrapped(call->exchange))
+        writer_end_object(&out);
     return answer_keep_outcome(call, &out);
 }
 
@@ -257,7 +259,7 @@ static bool answer_announce_failure(rpc_call *call, const struct telling *tellin
 {
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
-    struct writer writer = answer_writer(engine);
+    struct writer writer = answer_writer(engine, engine->event_codec);
     answer_write_error(call, &writer, telling);
     if (writer.full)
         return false;
@@ -291,7 +293,8 @@ static struct telling answer_describe(const rpc_call *call, rpc_status status)
     return (struct telling){
         .code = is_noted ? failure->code : status_name(status),
         .message = is_noted && failure->message ? failure->message : status_text(status),
-        .extra = is_noted && failure->extra && *failure->extra ? failure->extra : NULL,
+        .extra = is_noted && failure->extra_size ? failure->extra : NULL,
+        .extra_size = failure->extra_size,
         .number = status_code(status),
     };
 }
@@ -334,7 +337,8 @@ static bool answer_encode(const rpc_call *call, struct writer *writer)
     const rpc_shape *shape = call->method->declared->result;
     char why[FIELDS_WHY];
     if (!shape) {
-        writer_text(writer, "{}");
+        writer_begin_object(writer);
+        writer_end_object(writer);
         return true;
     }
     if (fields_encode(shape, call->result, writer, why) == RPC_OK)
@@ -350,7 +354,7 @@ static bool answer_encode(const rpc_call *call, struct writer *writer)
  */
 static rpc_status answer_announce_alone(rpc_call *call, const struct registry_event *event)
 {
-    struct writer writer = answer_writer(call->engine);
+    struct writer writer = answer_writer(call->engine, call->engine->event_codec);
     if (!answer_encode(call, &writer))
         return answer_failure(call, RPC_INTERNAL_ERROR);
     if (!writer.full)
@@ -390,11 +394,15 @@ static rpc_status answer_success(rpc_call *call)
     if (!answer_encode(call, &out))
         return answer_failure(call, RPC_INTERNAL_ERROR);
     const struct writer result = out;
-    answer_close_outcome(call, &out);
+    if (answer_is_wrapped(call->exchange))
+        writer_end_object(&out);
     if (!answer_keep_outcome(call, &out))
         return answer_overflow(call, event);
-    if (event)
-        answer_publish_event(call->engine, call, event->topic, event->declared->retained, &result, start);
+    if (!event)
+        return RPC_OK;
+    if (out.codec != call->engine->event_codec)
+        return answer_announce_alone(call, event);
+    answer_publish_event(call->engine, call, event->topic, event->declared->retained, &result, start);
     return RPC_OK;
 }
 
@@ -412,15 +420,16 @@ rpc_status answer_call(rpc_call *call, rpc_status status)
 void answer_open_batch(struct exchange *exchange)
 {
     struct writer *out = &exchange->reply.out;
-    if (exchange->id_json) {
-        writer_text(out, "{\"request_id\":");
-        writer_text(out, exchange->id_json);
-        writer_text(out, ",\"result\":");
+    if (exchange->id) {
+        writer_begin_object(out);
+        writer_name(out, "request_id");
+        writer_tree(out, exchange->id);
+        writer_name(out, "result");
     }
-    writer_text(out, "[");
+    writer_begin_array(out);
+    exchange->reply.opened = out->used;
 }
 
-/* The first place takes what the reply has so far. */
 static struct fragment *answer_add_fragment(struct exchange *exchange)
 {
     struct fragment *fragment = arena_alloc(&exchange->arena, sizeof *fragment);
@@ -429,10 +438,15 @@ static struct fragment *answer_add_fragment(struct exchange *exchange)
     return fragment;
 }
 
+/* The first place takes the items that are in the reply so far. */
 static bool answer_set_head_aside(struct exchange *exchange)
 {
-    struct fragment *head = exchange->reply.fragments ? NULL : answer_add_fragment(exchange);
-    return exchange->reply.fragments && (!head || answer_keep_aside(exchange, head, &exchange->reply.out));
+    struct exchange_reply *reply = &exchange->reply;
+    if (reply->fragments)
+        return true;
+    struct fragment *head = answer_add_fragment(exchange);
+    const size_t opened = reply->fragments_size = reply->opened;
+    return head && answer_keep_aside(exchange, head, reply->out.out + opened, reply->out.used - opened);
 }
 
 void answer_set_aside(rpc_call *call)
@@ -446,13 +460,11 @@ void answer_gather(struct exchange *exchange)
 {
     struct writer *out = &exchange->reply.out;
     const struct fragment *head = exchange->reply.fragments, *fragment;
-    *out = writer_make(out->out, out->capacity);
+    *out = writer_make(out->codec, out->out, out->capacity);
+    answer_open_batch(exchange);
     for (fragment = head; fragment; fragment = fragment->next) {
-        if (!fragment->text)
-            continue;
-        if (fragment != head && exchange->reply.written++)
-            writer_text(out, ",");
-        writer_bytes(out, fragment->text, fragment->size);
+        exchange->reply.written += fragment != head && fragment->text;
+        writer_splice(out, fragment->text, fragment->size);
     }
 }
 
@@ -460,13 +472,15 @@ void answer_gather(struct exchange *exchange)
 void answer_close_batch(struct exchange *exchange)
 {
     struct writer *out = &exchange->reply.out;
-    writer_text(out, exchange->id_json ? "]}" : "]");
+    writer_end_array(out);
+    if (exchange->id)
+        writer_end_object(out);
     if (!exchange->reply.overflowed && !out->full) {
         if (exchange->jsonrpc && !exchange->reply.written)
             out->used = 0;
         return;
     }
-    *out = writer_make(out->out, out->capacity);
+    *out = writer_make(out->codec, out->out, out->capacity);
     exchange->batch = exchange->reply.overflowed = false;
     exchange->engine->env.counters.errors +=
         exchange->reply.successes; /* their caller gets an error after all */

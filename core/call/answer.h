@@ -49,7 +49,10 @@ bool answer_publish(const struct env *env, const struct host_publication *public
 
 /* A writer into scratch, which all files share: what it writes must be copied before another one is asked
  * for. */
-struct writer answer_writer(struct engine *engine);
+struct writer answer_writer(struct engine *engine, const struct codec *codec);
+
+/* The codec of what the call comes to: that of its reply if it is asked for one, else that of events. */
+const struct codec *answer_codec(const rpc_call *call);
 
 /*
  * Encodes and announces an event. call is the one that caused it, or NULL. Returns RPC_OK;

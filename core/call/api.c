@@ -7,6 +7,7 @@
 #include "call/answer.h"
 #include "call/engine_parts.h"
 #include "call/topic.h"
+#include "shape/codec_json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,21 +87,24 @@ static rpc_status api_handler_fault(const rpc_call *call, const char *code, cons
 typedef rpc_status (*api_encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
                                   char why[FIELDS_WHY]);
 
-/* JSON text in memory of the call. NULL: data does not fit, is over the limit, or no memory. */
-static const char *api_encode(rpc_call *call, api_encoder encode_shape, const rpc_shape *shape,
-                              const void *data)
+/* What a codec writes, in memory of the call. NULL: data does not fit, is over the limit, or no memory. */
+static const char *api_encode(rpc_call *call, const struct codec *codec, api_encoder encode_shape,
+                              const rpc_shape *shape, const void *data, size_t *size)
 {
     char why[FIELDS_WHY];
-    struct writer writer = answer_writer(call->engine);
-    if (encode_shape(shape, data, &writer, why) == RPC_OK)
+    struct writer writer = answer_writer(call->engine, codec);
+    if (encode_shape(shape, data, &writer, why) == RPC_OK) {
+        *size = writer.used;
         return writer.full ? NULL : arena_copy(&call->arena, writer.out, writer.used);
+    }
     env_log(&call->engine->env, RPC_LOG_ERROR, "method %s: data does not fit its shape: %s", call->name, why);
     return NULL;
 }
 
 const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
 {
-    return api_encode(call, fields_encode, shape, data);
+    size_t size;
+    return api_encode(call, &codec_json, fields_encode, shape, data, &size);
 }
 
 /* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
@@ -127,8 +131,12 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
     if (data && (!declared || !declared->data))
         return api_handler_fault(call, code, "the error declares no data");
     const char *message = api_make_message(call, format, arguments);
-    const char *extra = data ? api_encode(call, fields_encode_members, declared->data, data) : NULL;
-    call->failure = (struct failure){status, declared ? declared->code : status_name(status), message, extra};
+    size_t size = 0;
+    const char *extra =
+        data ? api_encode(call, answer_codec(call), fields_encode_members, declared->data, data, &size)
+             : NULL;
+    call->failure =
+        (struct failure){status, declared ? declared->code : status_name(status), message, extra, size};
     return status;
 }
 

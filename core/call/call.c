@@ -44,6 +44,6 @@ rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     va_start(arguments, format);
     const char *message = arena_vprintf(&call->arena, format, arguments);
     va_end(arguments);
-    call->failure = (struct failure){status, status_name(status), message, NULL};
+    call->failure = (struct failure){status, status_name(status), message, NULL, 0};
     return status;
 }

@@ -37,7 +37,9 @@ struct failure {
     rpc_status status;   /* the status that it belongs to: with any other status it is void */
     const char *code;    /* on the wire */
     const char *message; /* memory of the call, or NULL */
-    const char *extra;   /* more members of the error object, as JSON text in memory of the call; or NULL */
+    const char *extra;   /* more members of the error object, written by the codec of the call's outcome in
+                            memory   of the call; or NULL */
+    size_t extra_size;   /* bytes */
 };
 
 struct rpc_call {
@@ -47,11 +49,11 @@ struct rpc_call {
     struct registry_method *method; /* NULL: no module has registered it */
     const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
     const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
-    const char *id_json;            /* JSON-RPC: the id as JSON text; NULL: a notification */
-    bool asked;                     /* the caller wants a reply */
-    bool by_handler;                /* the failure is the handler's own */
-    bool own_memory;                /* the call is not the exchange's embedded one */
-    bool has_worked;                /* work or a wait of it has ended well before */
+    const cJSON *id; /* JSON-RPC: a part of the payload; NULL: none, which a reply has as null */
+    bool asked;      /* the caller wants a reply */
+    bool by_handler; /* the failure is the handler's own */
+    bool own_memory; /* the call is not the exchange's embedded one */
+    bool has_worked; /* work or a wait of it has ended well before */
     enum call_state state;
     rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
     struct task *task;  /* what keeps it pending; NULL: nothing */

@@ -229,7 +229,7 @@ static void dispatch_complete(struct exchange *exchange)
         exchange_take_reply_buffer(exchange);
         if (reply->fragments)
             answer_gather(exchange);
-        exchange_begin_call(exchange, exchange->method, exchange->name)->id_json = "null";
+        exchange_begin_call(exchange, exchange->method, exchange->name);
         answer_close_batch(exchange);
     }
     if (exchange->to.topic && reply->out.used && dispatch_take_delivery(exchange))

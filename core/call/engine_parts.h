@@ -27,6 +27,8 @@ struct engine {
     struct registry registry;
     struct dedup dedup;
     struct timers timers;
+    const struct codec *codec; /* of messages and replies */
+    const struct codec *event_codec;
     struct tasks *tasks;            /* of call/task.c */
     struct answers *answers;        /* of call/answer.c */
     struct connection *connections; /* that have something pending; of call/connections.c */

@@ -24,7 +24,8 @@ void exchange_take_reply_buffer(struct exchange *exchange)
     if (exchange->reply.out.out)
         return;
     char *buffer = exchange_get_buffer(exchange->engine);
-    exchange->reply.out = writer_make(buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
+    exchange->reply.out =
+        writer_make(exchange->to.codec, buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
 }
 
 void exchange_give_reply_buffer(struct exchange *exchange)
@@ -34,7 +35,7 @@ void exchange_give_reply_buffer(struct exchange *exchange)
         free(engine->spare_reply);
         engine->spare_reply = exchange->reply.out.out;
     }
-    exchange->reply.out = writer_make(NULL, 0);
+    exchange->reply.out = writer_make(exchange->to.codec, NULL, 0);
 }
 
 static struct exchange *exchange_allocate(struct engine *engine)
@@ -49,8 +50,15 @@ static struct exchange *exchange_allocate(struct engine *engine)
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
-    exchange->reply.out = writer_make(buffer, (size_t)engine->env.options.max_reply);
+    exchange->reply.out.out = buffer;
     return exchange;
+}
+
+/* The codec of a message and of its reply. A host that tells the message's Content Type would be heard here.
+ */
+static const struct codec *exchange_choose_codec(const struct engine *engine)
+{
+    return engine->codec;
 }
 
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
@@ -70,10 +78,13 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->to = (struct destination){.client = *message->client,
                                         .correlation = message->correlation,
                                         .correlation_size = message->correlation_size,
-                                        .qos = message->qos};
+                                        .qos = message->qos,
+                                        .codec = exchange_choose_codec(engine)};
+    exchange->reply.out =
+        writer_make(exchange->to.codec, exchange->reply.out.out, (size_t)engine->env.options.max_reply);
     exchange->pending.holds = exchange->pending.unknown = 1;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange_begin_call(exchange, exchange->method, name)->id_json = exchange->jsonrpc ? "null" : NULL;
+    exchange_begin_call(exchange, exchange->method, name);
     if (name)
         return exchange;
     exchange_release(exchange);
@@ -89,7 +100,6 @@ void exchange_release(struct exchange *exchange)
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
     }
-    cJSON_Delete(exchange->payload.tree);
     call_fini(&exchange->call);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);

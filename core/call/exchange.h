@@ -33,6 +33,7 @@ struct destination {
     const void *correlation;
     size_t correlation_size; /* bytes */
     int qos;
+    const struct codec *codec; /* of the reply, and of the message */
 };
 
 /* The outcome of an item of a batch, as long as the outcome of an item before it is not known. */
@@ -55,6 +56,7 @@ struct exchange_reply {
     rpc_status status;          /* of the reply as a whole */
     const char *code;           /* likewise, as it is on the wire */
     bool overflowed;            /* a batch's reply does not fit: no further outcome is written */
+    size_t opened;              /* bytes of a batch's reply before the first item */
     size_t written;             /* items of a batch that are in the reply */
     size_t successes;           /* those of them that are results */
     struct fragment *fragments; /* of a batch: outcomes that are set aside, in order; NULL: none is */
@@ -85,10 +87,10 @@ struct exchange {
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
-    bool jsonrpc;        /* the payload is JSON-RPC, and so is the reply */
-    bool batch;          /* it is an array of calls, and so is the reply */
-    const char *id_json; /* the request_id as JSON text, to wrap the reply with; NULL: no wrapping */
-    size_t identity;     /* bytes of what tells this call from the caller's others; 0: nothing does */
+    bool jsonrpc;    /* the payload is JSON-RPC, and so is the reply */
+    bool batch;      /* it is an array of calls, and so is the reply */
+    const cJSON *id; /* the request_id, to wrap the reply with; NULL: no wrapping */
+    size_t identity; /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_payload payload;
     struct exchange_reply reply;

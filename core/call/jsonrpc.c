@@ -9,7 +9,7 @@
 
 static bool is_version_2(const cJSON *item)
 {
-    const cJSON *version = cJSON_GetObjectItemCaseSensitive(item, "jsonrpc");
+    const cJSON *version = json_member(item, "jsonrpc");
     return cJSON_IsString(version) && strcmp(version->valuestring, "2.0") == 0;
 }
 
@@ -30,9 +30,9 @@ static bool is_id(const cJSON *id)
 /* Returns what is wrong with the request, or NULL. */
 static const char *read_members(const cJSON *item, struct jsonrpc_request *request)
 {
-    const cJSON *id = cJSON_GetObjectItemCaseSensitive(item, "id");
-    const cJSON *method = cJSON_GetObjectItemCaseSensitive(item, "method");
-    const cJSON *params = cJSON_GetObjectItemCaseSensitive(item, "params");
+    const cJSON *id = json_member(item, "id");
+    const cJSON *method = json_member(item, "method");
+    const cJSON *params = json_member(item, "params");
     if (id && !is_id(id))
         return "has an id that is too long, or no string, number or null";
     request->id = id;

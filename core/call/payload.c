@@ -70,14 +70,8 @@ static rpc_status payload_make_call(struct exchange *exchange, const struct json
     const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
     call->asked = call->asked && answered;
-    call->id_json = !answered ? NULL : request->id ? json_printed(request->id, &exchange->arena) : "null";
+    call->id = request->id;
     call->params = request->params;
-    if (answered && !call->id_json) {
-        call->id_json = "null";
-        return RPC_INTERNAL_ERROR;
-    }
-    if (!name)
-        return RPC_INTERNAL_ERROR;
     if (!name)
         return RPC_INTERNAL_ERROR;
     if (request->wrong)
@@ -123,7 +117,6 @@ static rpc_status payload_route_batch(struct exchange *exchange)
 static rpc_status payload_take_jsonrpc(struct exchange *exchange)
 {
     exchange->jsonrpc = true;
-    exchange->call.id_json = "null";
     json_keep_ids(exchange->payload.tree);
     if (!cJSON_IsArray(exchange->payload.tree))
         return payload_take_single(exchange);
@@ -153,7 +146,7 @@ static rpc_status payload_open_envelope(struct exchange *exchange, const cJSON *
     if (status != RPC_OK)
         return status;
     exchange->call.asked = exchange->to.topic != NULL;
-    *calls = exchange->to.topic ? cJSON_GetObjectItemCaseSensitive(exchange->payload.tree, "calls") : NULL;
+    *calls = exchange->to.topic ? json_member(exchange->payload.tree, "calls") : NULL;
     if (error.fault == JSON_NO_MEMORY)
         return RPC_INTERNAL_ERROR;
     return fine ? RPC_OK : call_fail(&exchange->call, RPC_INVALID_PARAMS, "%s", error.why);
@@ -182,7 +175,8 @@ rpc_status payload_parse(struct exchange *exchange)
                          message->size, max);
     if (exchange->payload.tree || (!message->size && !exchange->jsonrpc))
         return RPC_OK; /* it has been parsed, or is the same as {} */
-    exchange->payload.tree = json_parse(message->payload, message->size, &exchange->payload.parsed);
+    exchange->payload.tree = exchange->to.codec->parse(message->payload, message->size, &exchange->arena,
+                                                       &exchange->payload.parsed);
     if (exchange->payload.parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->payload.parsed.why);
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;

@@ -4,13 +4,14 @@
 
 #include "base/text.h"
 #include "call/engine_parts.h"
+#include "shape/codec_json.h"
 
 #include <string.h>
 
 static rpc_status route_fail(struct exchange *exchange, const char *what)
 {
     exchange->to.topic = NULL;
-    exchange->id_json = NULL;
+    exchange->id = NULL;
     if (exchange->method || exchange->kind == TOPIC_JSONRPC) /* or it was logged as unknown */
         env_log(&exchange->engine->env, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
                 exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
@@ -98,7 +99,7 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
 /* Takes request_id out of the parameters, for the rest of them is the method's. */
 rpc_status route_by_request_id(struct exchange *exchange)
 {
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(exchange->payload.tree, "request_id");
+    cJSON *member = json_member(exchange->payload.tree, "request_id");
     if (!cJSON_IsString(member))
         return RPC_OK;
     const char *id = member->valuestring;
@@ -107,10 +108,9 @@ rpc_status route_by_request_id(struct exchange *exchange)
         route_by_token(exchange, id, size, "a request_id that cannot be part of a topic");
     if (status != RPC_OK)
         return status;
-    exchange->id_json = json_printed(member, &exchange->arena);
+    exchange->id = cJSON_DetachItemViaPointer(exchange->payload.tree, member);
     exchange->identity = size;
-    cJSON_DeleteItemFromObjectCaseSensitive(exchange->payload.tree, "request_id");
-    return exchange->id_json ? RPC_OK : RPC_INTERNAL_ERROR;
+    return RPC_OK;
 }
 
 /* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
@@ -123,7 +123,7 @@ static const char *route_without_plus(struct arena *arena, const char *number)
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
     const bool is_string = cJSON_IsString(id);
-    const char *text = is_string ? id->valuestring : json_printed(id, &exchange->arena);
+    const char *text = is_string ? id->valuestring : codec_json_text(id, &exchange->arena);
     if (text && !cJSON_IsNull(id) && exchange->identity < strlen(text))
         exchange->identity = strlen(text);
     if (text && exchange->to.topic)

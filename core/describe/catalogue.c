@@ -48,11 +48,8 @@ static size_t catalogue_count_errors(const rpc_method *method)
 /* The schemas of the errors that a handler can raise: those that it declares, and the engine's. */
 static void catalogue_write_raised(const rpc_method *method, struct writer *writer)
 {
-    for (size_t i = 0; i < catalogue_count_errors(method); i++) {
-        writer_element(writer);
+    for (size_t i = 0; i < catalogue_count_errors(method); i++)
         schema_write_error(&method->errors[i], writer);
-    }
-    writer_element(writer);
     schema_write_engine_error(writer);
 }
 
@@ -80,15 +77,11 @@ static size_t catalogue_count_schemas(const rpc_module *module, const rpc_event 
 static void catalogue_write_schemas(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
     const rpc_shape *data = catalogue_find_own_data(module, event);
-    if (data) {
-        writer_element(writer);
+    if (data)
         schema_write(data, writer);
-    }
     for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (catalogue_is_named(event, method->event)) {
-            writer_element(writer);
+        if (catalogue_is_named(event, method->event))
             schema_write(method->result, writer);
-        }
         if (catalogue_is_named(event, method->error_event))
             catalogue_write_raised(method, writer);
     }
@@ -97,11 +90,17 @@ static void catalogue_write_schemas(const rpc_module *module, const rpc_event *e
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
     const size_t count = catalogue_count_schemas(module, event);
-    if (count != 1)
-        writer_text(writer, count ? "{\"anyOf\":[" : "{");
-    catalogue_write_schemas(module, event, writer);
-    if (count != 1)
-        writer_text(writer, count ? "]}" : "}");
+    if (count == 1) {
+        catalogue_write_schemas(module, event, writer);
+        return;
+    }
+    writer_begin_object(writer);
+    if (count) {
+        writer_open_array(writer, "anyOf");
+        catalogue_write_schemas(module, event, writer);
+        writer_end_array(writer);
+    }
+    writer_end_object(writer);
 }
 
 void catalogue_write_topic(const struct catalogue *catalogue, struct writer *writer, const char *member,

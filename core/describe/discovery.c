@@ -7,6 +7,7 @@
 
 #include "call/topic.h"
 #include "describe/openrpc.h"
+#include "shape/codec_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +104,7 @@ static rpc_status discovery_make_document(rpc_call *call, struct discovery *disc
     struct catalogue catalogue;
     if (!discovery_make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
-    struct writer writer = answer_writer(call->engine);
+    struct writer writer = answer_writer(call->engine, &codec_json);
     openrpc_write(&catalogue, &writer);
     discovery_keep(discovery, &call->engine->registry, &writer);
     return discovery_copy_document(call, &writer, document);
@@ -201,22 +202,22 @@ static const rpc_error describe_errors[] = {
 static void discovery_write_event(const struct catalogue *catalogue, const struct registry_event *event,
                                   struct writer *writer)
 {
-    if (!event)
-        return;
-    writer_element(writer);
-    openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
+    if (event)
+        openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
 }
 
 static void discovery_write_description(const struct catalogue *catalogue,
                                         const struct registry_method *method, struct writer *writer)
 {
-    writer_text(writer, "{\"method\":");
+    writer_begin_object(writer);
+    writer_name(writer, "method");
     openrpc_write_method(catalogue, method->instance->module, method->declared, writer);
-    writer_text(writer, ",\"events\":[");
+    writer_open_array(writer, "events");
     discovery_write_event(catalogue, method->event, writer);
     if (method->error_event != method->event)
         discovery_write_event(catalogue, method->error_event, writer);
-    writer_text(writer, "]}");
+    writer_end_array(writer);
+    writer_end_object(writer);
 }
 
 static rpc_status discovery_describe(rpc_call *call, void *state, const void *params, void *result)
@@ -229,7 +230,7 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
         return rpc_raise(call, "unknown_method", "there is no method of this name");
     if (!discovery_make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
-    struct writer writer = answer_writer(call->engine);
+    struct writer writer = answer_writer(call->engine, &codec_json);
     discovery_write_description(&catalogue, method, &writer);
     return discovery_copy_document(call, &writer, result);
 }

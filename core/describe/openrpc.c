@@ -7,6 +7,7 @@
 #include "shape/fields.h"
 #include "shape/schema.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Parameters and result ---- */
@@ -14,13 +15,12 @@
 /* A Content Descriptor. The schema says what the field means. */
 static void openrpc_write_param(const rpc_field *field, struct writer *writer)
 {
-    writer_element(writer);
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", fields_name(field));
     writer_member_bool(writer, "required", !fields_may_miss(field));
     writer_name(writer, "schema");
     schema_write_field(field, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static const char *openrpc_structure_of(const rpc_shape *shape)
@@ -50,7 +50,7 @@ static void openrpc_write_params(const rpc_shape *shape, struct writer *writer)
     writer_open_array(writer, "params");
     openrpc_write_those(shape, false, writer);
     openrpc_write_those(shape, true, writer);
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 static void openrpc_write_result(const rpc_shape *shape, struct writer *writer)
@@ -59,7 +59,7 @@ static void openrpc_write_result(const rpc_shape *shape, struct writer *writer)
     writer_member(writer, "name", "result");
     writer_name(writer, "schema");
     schema_write(shape, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Errors ---- */
@@ -79,21 +79,21 @@ static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
     if (!error || !error->code)
         return;
     writer_open_array(writer, "errors");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     openrpc_write_code(RPC_RAISED, writer);
-    writer_text(writer, "}]");
+    writer_end_object(writer);
+    writer_end_array(writer);
     writer_open_array(writer, "x-errors");
     for (; error->code; error++) {
-        writer_element(writer);
-        writer_text(writer, "{");
+        writer_begin_object(writer);
         writer_member(writer, "err", error->code);
         if (error->doc)
             writer_member(writer, "description", error->doc);
         writer_name(writer, "schema");
         schema_write_error(error, writer);
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 /* The engine's own errors, which any method can answer with. */
@@ -103,9 +103,9 @@ static void openrpc_write_engine_errors(struct writer *writer)
     for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
         writer_open_object(writer, status_name((rpc_status)i));
         openrpc_write_code((rpc_status)i, writer);
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* ---- Methods ---- */
@@ -118,14 +118,14 @@ static void openrpc_write_announced(const struct catalogue *catalogue, const rpc
         writer_member(writer, "event", method->event);
         catalogue_write_topic(catalogue, writer, "topic", "/event/", method->event);
         writer_member(writer, "when", method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "unanswered");
-        writer_text(writer, "}");
+        writer_end_object(writer);
     }
     if (!method->error_event)
         return;
     writer_open_object(writer, "errorEvent");
     writer_member(writer, "event", method->error_event);
     catalogue_write_topic(catalogue, writer, "topic", "/event/", method->error_event);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* The names of the levels in braces, in their order. */
@@ -136,12 +136,11 @@ static void openrpc_write_levels(const char *name, struct writer *writer)
         return;
     writer_open_array(writer, "levels");
     for (; level; level = topic_find_wild(level + 1)) {
-        writer_element(writer);
-        writer_text(writer, "\"");
-        writer_bytes(writer, level + 1, strcspn(level + 1, "}"));
-        writer_text(writer, "\"");
+        char word[TOPIC_NAME_MAX + 1];
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(level + 1, "}"), level + 1);
+        writer_string(writer, word);
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_method *method,
@@ -162,25 +161,26 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_meth
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : (uint32_t)catalogue->options->timeout);
     openrpc_write_announced(catalogue, method, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
                           const rpc_method *method, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", method->name);
     if (method->doc)
         writer_member(writer, "summary", method->doc);
     writer_open_array(writer, "tags");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", module->name);
-    writer_text(writer, "}]");
+    writer_end_object(writer);
+    writer_end_array(writer);
     openrpc_write_params(method->params, writer);
     openrpc_write_result(method->result, writer);
     openrpc_write_errors(method->errors, writer);
     openrpc_write_mqtt(catalogue, method, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* Writing stops where the document is over its limit, so that a larger one costs no more. */
@@ -190,11 +190,10 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_method *method = (*module)->methods; method && method->name && !writer->full;
              method++) {
-            writer_element(writer);
             openrpc_write_method(catalogue, *module, method, writer);
         }
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 /* ---- Events ---- */
@@ -202,7 +201,7 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
 static void openrpc_open_event(const struct catalogue *catalogue, const char *name, const char *doc,
                                bool retained, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "name", name);
     catalogue_write_topic(catalogue, writer, "topic", "/event/", name);
     if (doc)
@@ -216,14 +215,14 @@ void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *mo
 {
     openrpc_open_event(catalogue, event->name, event->doc, event->retained, writer);
     catalogue_write_event_schema(module, event, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void openrpc_write_error_event(const struct catalogue *catalogue, struct writer *writer)
 {
     openrpc_open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
     schema_write_any_error(writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 static void openrpc_write_events(const struct catalogue *catalogue, struct writer *writer)
@@ -231,12 +230,10 @@ static void openrpc_write_events(const struct catalogue *catalogue, struct write
     writer_open_array(writer, "x-events");
     openrpc_write_error_event(catalogue, writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++) {
-            writer_element(writer);
+        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
-        }
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
 /* ---- The document ---- */
@@ -248,7 +245,7 @@ static void openrpc_write_topics(const struct catalogue *catalogue, struct write
         if (topic_is_in_force(catalogue->options, tree->shown))
             catalogue_write_topic(catalogue, writer, tree->word, "/", tree->pattern);
     }
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 /* A rate of 0 means no limit; a time of 0 switches its feature off. */
@@ -268,23 +265,23 @@ static void openrpc_write_limits(const struct catalogue *catalogue, struct write
     writer_member_integer(writer, "rateBurst", options->rate_burst);
     writer_member_integer(writer, "duplicateWindowMs", options->duplicate_window);
     writer_member_integer(writer, "redeliveryGuardMs", options->redelivery_guard);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_member(writer, "openrpc", "1.3.2");
     writer_open_object(writer, "info");
     writer_member(writer, "title", "mosquitto-rpc");
     writer_member(writer, "version", RPC_VERSION);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     openrpc_write_methods(catalogue, writer);
     writer_open_object(writer, "components");
     openrpc_write_engine_errors(writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     openrpc_write_events(catalogue, writer);
     openrpc_write_topics(catalogue, writer);
     openrpc_write_limits(catalogue, writer);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }

@@ -6,7 +6,9 @@
  */
 #include "shape/fields.h"
 
+#include "base/number.h"
 #include "base/text.h"
+#include "shape/codec_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -51,7 +53,7 @@ static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *
 static rpc_status encode_bool(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     (void)field;
-    writer_text(walk->writer, *(const bool *)member ? "true" : "false");
+    writer_bool(walk->writer, *(const bool *)member);
     return RPC_OK;
 }
 
@@ -95,11 +97,9 @@ static const char *print_integer(int64_t integer, char out[NUMBER])
 /* The shortest text that reads back as the same number, as the writer has it. */
 static const char *print_number(double number, char out[NUMBER])
 {
-    struct writer writer = writer_make(out, NUMBER - 1);
     if (isinf(number))
         return number < 0 ? "-inf" : "inf";
-    writer_double(&writer, number);
-    out[writer.used] = '\0';
+    out[number_print(number, out)] = '\0';
     return tidy(out);
 }
 
@@ -335,7 +335,7 @@ static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *
 {
     (void)field;
     rpc_json *json = member;
-    json->text = json_printed(value, walk->arena);
+    json->text = codec_json_text(value, walk->arena);
     return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
@@ -346,7 +346,7 @@ static rpc_status encode_json(const rpc_field *field, const void *member, struct
     struct json_error error;
     if (!json_check(text, strlen(text), &error))
         return fields_misfit(walk, ": %s", error.why);
-    writer_text(walk->writer, text);
+    writer_json(walk->writer, text);
     return RPC_OK;
 }
 
@@ -367,9 +367,9 @@ static rpc_status decode_object(const rpc_field *field, const cJSON *value, void
 
 static rpc_status encode_object(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
-    writer_text(walk->writer, "{");
+    writer_begin_object(walk->writer);
     const rpc_status status = encode_members(field->shape, member, walk);
-    writer_text(walk->writer, "}");
+    writer_end_object(walk->writer);
     return status;
 }
 
@@ -426,8 +426,6 @@ static bool is_null(const rpc_field *field, const char *member)
 
 static rpc_status encode_element(const rpc_field *field, const char *element, struct fields_walk *walk)
 {
-    if (walk->step->index)
-        writer_text(walk->writer, ",");
     if (is_null(field, element))
         return fields_misfit(walk, " is missing");
     return fields_kinds[field->kind].encode(field, element, walk);
@@ -440,13 +438,13 @@ static rpc_status encode_array(const rpc_field *field, const char *in, struct fi
     if (!elements && count)
         return fields_misfit(walk, " has a count and no elements");
     rpc_status status = check_items(field, count, walk);
-    writer_text(walk->writer, "[");
+    writer_begin_array(walk->writer);
     for (size_t i = 0; i < count && status == RPC_OK; i++) {
         walk->step->index = i;
         status = encode_element(field, elements + i * field->size, walk);
     }
     walk->step->index = FIELDS_NO_INDEX;
-    writer_text(walk->writer, "]");
+    writer_end_array(walk->writer);
     return status;
 }
 
@@ -556,8 +554,7 @@ static rpc_status decode_members(const struct fields *fields, const cJSON *value
     walk->step = &step;
     for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
         step.field = &shape->fields[i];
-        const cJSON *member =
-            by_name ? cJSON_GetObjectItemCaseSensitive(value, fields_name(step.field)) : take_next(&next);
+        const cJSON *member = by_name ? json_member(value, fields_name(step.field)) : take_next(&next);
         status = fields_decode_member(step.field, member, fields->defaults[i], out, walk);
     }
     walk->step = step.outer;
@@ -629,7 +626,7 @@ static rpc_status encode_null(const rpc_field *field, struct fields_walk *walk)
 {
     if (!field->nullable)
         return fields_misfit(walk, " is missing");
-    writer_text(walk->writer, "null");
+    writer_null(walk->writer);
     return RPC_OK;
 }
 
@@ -678,8 +675,8 @@ rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *
     struct fields_walk walk = {.writer = writer, .why = why};
     if (shape->form == RPC_FORM_VALUE)
         return encode_value(shape->fields, in, &walk);
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     const rpc_status status = encode_members(shape, in, &walk);
-    writer_text(writer, "}");
+    writer_end_object(writer);
     return status;
 }

@@ -24,6 +24,7 @@ struct fields {
     const rpc_shape *shape;
     cJSON **defaults;      /* one for each field; NULL where it has none */
     struct fields *nested; /* one for each field, all zero where it is no object; NULL: no field is one */
+    struct arena *arena;   /* has all that was prepared; of the outermost shape only, else NULL */
 };
 
 /*

@@ -127,13 +127,12 @@ static rpc_status check_form(const rpc_shape *shape, struct fields_walk *walk)
 static rpc_status prepare_default(const rpc_field *field, size_t size, cJSON **out, struct fields_walk *walk)
 {
     struct json_error error;
-    *out = json_parse(field->default_json, strlen(field->default_json), &error);
+    *out = json_parse(field->default_json, strlen(field->default_json), walk->arena, &error);
     if (error.fault == JSON_NO_MEMORY)
         return RPC_INTERNAL_ERROR;
     if (error.fault != JSON_FINE)
         return fields_misfit(walk, ": its default: %s", error.why);
     if (field->nullable && cJSON_IsNull(*out)) {
-        cJSON_Delete(*out);
         *out = NULL;
         return leaves_trace(field) ? RPC_OK : needs_trace(field, walk);
     }
@@ -156,16 +155,15 @@ static rpc_status prepare_field(struct fields *fields, size_t i, int depth, stru
     return status;
 }
 
-static bool allocate(struct fields *fields)
+static bool allocate(struct fields *fields, struct arena *arena)
 {
+    const size_t count = fields->shape->count;
     bool has_objects = false;
-    for (size_t i = 0; i < fields->shape->count; i++)
+    for (size_t i = 0; i < count; i++)
         has_objects = has_objects || fields->shape->fields[i].shape;
-    if (fields->shape->count)
-        fields->defaults = calloc(fields->shape->count, sizeof *fields->defaults);
-    if (has_objects)
-        fields->nested = calloc(fields->shape->count, sizeof *fields->nested);
-    return (!fields->shape->count || fields->defaults) && (!has_objects || fields->nested);
+    fields->defaults = arena_alloc(arena, count * sizeof(cJSON *));
+    fields->nested = has_objects ? arena_alloc(arena, count * sizeof(struct fields)) : NULL;
+    return fields->defaults && (!has_objects || fields->nested);
 }
 
 static rpc_status prepare_fields(struct fields *fields, int depth, struct fields_walk *walk)
@@ -190,19 +188,21 @@ static rpc_status prepare_shape(struct fields *fields, const rpc_shape *shape, i
     if (status != RPC_OK)
         return status;
     fields->shape = shape;
-    return allocate(fields) ? prepare_fields(fields, depth, walk) : RPC_INTERNAL_ERROR;
+    return allocate(fields, walk->arena) ? prepare_fields(fields, depth, walk) : RPC_INTERNAL_ERROR;
 }
 
 rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[FIELDS_WHY])
 {
-    *fields = (struct fields){0};
+    *fields = (struct fields){.shape = NULL};
     if (!shape)
         return RPC_OK;
-    struct arena arena;
-    arena_init(&arena);
-    struct fields_walk walk = {.arena = &arena, .why = why};
+    struct arena *arena = malloc(sizeof *arena);
+    if (!arena)
+        return RPC_INTERNAL_ERROR;
+    arena_init(arena);
+    fields->arena = arena;
+    struct fields_walk walk = {.arena = arena, .why = why};
     const rpc_status status = prepare_shape(fields, shape, 1, &walk);
-    arena_fini(&arena);
     if (status != RPC_OK)
         fields_fini(fields);
     return status;
@@ -210,11 +210,8 @@ rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[F
 
 void fields_fini(struct fields *fields)
 {
-    for (size_t i = 0; fields->defaults && i < fields->shape->count; i++)
-        cJSON_Delete(fields->defaults[i]);
-    for (size_t i = 0; fields->nested && i < fields->shape->count; i++)
-        fields_fini(&fields->nested[i]);
-    free(fields->defaults);
-    free(fields->nested);
-    *fields = (struct fields){0};
+    if (fields->arena)
+        arena_fini(fields->arena);
+    free(fields->arena);
+    *fields = (struct fields){.shape = NULL};
 }

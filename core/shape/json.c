@@ -23,9 +23,9 @@ enum {
 struct scan {
     const char *at, *end;
     unsigned depth;
-    bool builds; /* a tree is wanted */
-    cJSON *tree; /* its root; NULL: none yet */
-    bool nul;    /* an escaped U+0000 was seen */
+    struct arena *arena; /* of the tree; NULL: none is wanted */
+    cJSON *tree;         /* its root; NULL: none yet */
+    bool nul;            /* an escaped U+0000 was seen */
     struct json_error *error;
 };
 
@@ -48,6 +48,14 @@ static bool fail(struct json_error *error, enum json_fault fault, const char *fo
     vsnprintf(error->why, sizeof error->why, format, arguments);
     va_end(arguments);
     return false;
+}
+
+/* Nothing is wrong so far. */
+static void json_begin(struct json_error *error)
+{
+    error->fault = JSON_FINE;
+    error->nul = false;
+    error->why[0] = '\0';
 }
 
 static bool is_digit(char c)
@@ -177,7 +185,7 @@ static void copy_string(const struct span *span, char *out)
 /* Adds a node to a parent; the name of a member is behind the node in memory. */
 static cJSON *add_node(struct scan *scan, cJSON *parent, const struct span *name)
 {
-    cJSON *node = cJSON_malloc(sizeof *node + (name ? name->size + 1 : 0));
+    cJSON *node = arena_take(scan->arena, sizeof *node + (name ? name->size + 1 : 0));
     if (!node) {
         fail(scan->error, JSON_NO_MEMORY, "no memory");
         return NULL;
@@ -201,7 +209,7 @@ static cJSON *add_node(struct scan *scan, cJSON *parent, const struct span *name
 
 static bool keep_text(struct scan *scan, cJSON *node, const struct span *span)
 {
-    node->valuestring = cJSON_malloc(span->size + 1);
+    node->valuestring = arena_take(scan->arena, span->size + 1);
     if (!node->valuestring)
         return fail(scan->error, JSON_NO_MEMORY, "no memory");
     copy_string(span, node->valuestring);
@@ -322,8 +330,8 @@ static bool scan_items(struct scan *scan, cJSON *node, bool (*scan_item)(struct 
 
 static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name)
 {
-    cJSON *node = scan->builds ? add_node(scan, parent, name) : NULL;
-    if (scan->builds && !node)
+    cJSON *node = scan->arena ? add_node(scan, parent, name) : NULL;
+    if (scan->arena && !node)
         return false;
     skip_space(scan);
     if (*scan->at == '{')
@@ -335,13 +343,12 @@ static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name
     return *scan->at == '-' || is_digit(*scan->at) ? scan_number(scan, node) : scan_literal(scan, node);
 }
 
-/* Scans the whole text; a tree that is built is at scan->tree also on failure. */
 static bool scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
 {
     scan->at = text;
     scan->end = text + size;
     scan->error = error;
-    *error = (struct json_error){.fault = JSON_FINE};
+    json_begin(error);
     if (!scan_value(scan, NULL, NULL))
         return false;
     skip_space(scan);
@@ -426,101 +433,43 @@ static bool check_children(const cJSON *item, struct json_error *error)
 
 bool json_is_wanted(const cJSON *item, struct json_error *error)
 {
-    *error = (struct json_error){.fault = JSON_FINE};
+    json_begin(error);
     return check_value(item, error);
 }
 
 bool json_has_members_once(const cJSON *object, struct json_error *error)
 {
-    *error = (struct json_error){.fault = JSON_FINE};
+    json_begin(error);
     return check_members(object, error);
 }
 
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan = {.builds = false};
+    struct scan scan = {.arena = NULL};
     return scan_whole(&scan, text, size, error);
 }
 
-cJSON *json_parse(const char *text, size_t size, struct json_error *error)
+cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
-    struct scan scan = {.builds = true};
+    struct scan scan = {.arena = arena};
     const bool wanted = scan_whole(&scan, text, size, error) && check_value(scan.tree, error);
-    if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY) {
-        cJSON_Delete(scan.tree);
+    if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
-    }
     error->nul = scan.nul;
     if (wanted && scan.nul)
         fail(error, JSON_UNWANTED, "the payload has a string with U+0000");
     return scan.tree;
 }
 
+cJSON *json_member(const cJSON *object, const char *name)
+{
+    cJSON *member = cJSON_IsObject(object) ? object->child : NULL;
+    while (member && strcmp(member->string, name) != 0)
+        member = member->next;
+    return member;
+}
+
 bool json_is_number(const cJSON *item)
 {
     return cJSON_IsNumber(item) || cJSON_IsRaw(item);
-}
-
-/* ---- Printing ---- */
-
-/* Bytes that the members or elements, and the punctuation around them, take at most. */
-static size_t most_of_children(const cJSON *item)
-{
-    size_t max = 2;
-    for (const cJSON *child = item->child; child; child = child->next) {
-        max += json_printed_most(child) + 1;
-        if (child->string)
-            max += 6 * strlen(child->string) + 3;
-    }
-    return max;
-}
-
-size_t json_printed_most(const cJSON *item)
-{
-    if (cJSON_IsArray(item) || cJSON_IsObject(item))
-        return most_of_children(item);
-    if (cJSON_IsString(item))
-        return 6 * strlen(item->valuestring) + 2; /* every byte an escape, and the quotes */
-    return cJSON_IsRaw(item) ? strlen(item->valuestring) : NUMBER_PRINTED_MAX;
-}
-
-static void print_children(const cJSON *item, struct writer *writer)
-{
-    for (const cJSON *child = item->child; child; child = child->next) {
-        if (child != item->child)
-            writer_text(writer, ",");
-        if (cJSON_IsObject(item)) {
-            writer_string(writer, child->string);
-            writer_text(writer, ":");
-        }
-        json_print(child, writer);
-    }
-}
-
-void json_print(const cJSON *item, struct writer *writer)
-{
-    if (cJSON_IsString(item)) {
-        writer_string(writer, item->valuestring);
-    } else if (cJSON_IsRaw(item)) {
-        writer_text(writer, item->valuestring);
-    } else if (cJSON_IsNumber(item)) {
-        writer_double(writer, item->valuedouble);
-    } else if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
-        writer_text(writer, cJSON_IsArray(item) ? "[" : "{");
-        print_children(item, writer);
-        writer_text(writer, cJSON_IsArray(item) ? "]" : "}");
-    } else {
-        writer_text(writer, cJSON_IsBool(item) ? cJSON_IsTrue(item) ? "true" : "false" : "null");
-    }
-}
-
-const char *json_printed(const cJSON *item, struct arena *arena)
-{
-    const size_t max = json_printed_most(item);
-    char *text = arena_alloc(arena, max + 1);
-    if (!text)
-        return NULL;
-    struct writer writer = writer_make(text, max);
-    json_print(item, &writer);
-    return text;
 }

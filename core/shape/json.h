@@ -12,7 +12,6 @@
 
 #include "base/arena.h"
 #include "base/number.h"
-#include "shape/writer.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -38,15 +37,17 @@ struct json_error {
 };
 
 /*
- * Parses size bytes at text; a NUL must follow them. Returns a tree, to be freed with cJSON_Delete(), or
- * NULL; error says which. A node may be deleted by itself, but not duplicated: the name of a member is part
- * of its node's memory.
+ * Parses size bytes at text; a NUL must follow them. Returns a tree in memory of the arena, or NULL; error
+ * says which. No part of a tree is freed: a node may be detached, but not deleted.
  *
  * A number that a double would not give back digit by digit (more than 15 significant ones) is kept as a
  * node of type cJSON_Raw with its literal in valuestring beside valuedouble, so that 64-bit integers stay
  * exact and come out as they went in: json_is_number() knows both types.
  */
-cJSON *json_parse(const char *text, size_t size, struct json_error *error);
+cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error);
+
+/* The member of an object; NULL: it has none of this name, or is no object. */
+cJSON *json_member(const cJSON *object, const char *name);
 
 bool json_is_number(const cJSON *item);
 
@@ -70,16 +71,5 @@ bool json_has_members_once(const cJSON *object, struct json_error *error);
  * JSON_UNWANTED is not looked for. error says why not.
  */
 bool json_check(const char *text, size_t size, struct json_error *error);
-
-/*
- * Prints a tree, without white space; json_printed_most() is how many bytes that takes at most. cJSON could
- * do it, too, but prints each number twice and reads it back, which for an array of many takes the broker's
- * thread several times as long as parsing it.
- */
-void json_print(const cJSON *item, struct writer *writer);
-size_t json_printed_most(const cJSON *item);
-
-/* Prints it into memory of the arena, with a NUL behind it. NULL: no memory. */
-const char *json_printed(const cJSON *item, struct arena *arena);
 
 #endif

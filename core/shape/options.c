@@ -31,8 +31,17 @@ static const struct suffix *option_suffixes_of(const rpc_field *field, double *s
 
 /* ---- Reading ---- */
 
+static cJSON *option_make_node(struct arena *arena, cJSON node)
+{
+    cJSON *made = arena_take(arena, sizeof *made);
+    if (made)
+        *made = node;
+    return made;
+}
+
 /* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
-static cJSON *option_read_quantity(const char *text, const struct suffix *suffixes, double scale)
+static cJSON *option_read_quantity(struct arena *arena, const char *text, const struct suffix *suffixes,
+                                   double scale)
 {
     const size_t digits = strspn(text, "0123456789");
     if (!digits || digits > 15)
@@ -40,34 +49,27 @@ static cJSON *option_read_quantity(const char *text, const struct suffix *suffix
     const double number = strtod(text, NULL);
     const char *rest = text + digits;
     if (number == 0 && !*rest)
-        return cJSON_CreateNumber(0);
+        return option_make_node(arena, (cJSON){.type = cJSON_Number});
     for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
         if (strcmp(rest, suffix->text) == 0)
-            return cJSON_CreateNumber(number * suffix->factor / scale);
+            return option_make_node(
+                arena, (cJSON){.type = cJSON_Number, .valuedouble = number * suffix->factor / scale});
     }
     return NULL;
 }
 
-static cJSON *option_read_json(const char *text)
-{
-    struct json_error error;
-    cJSON *tree = json_parse(text, strlen(text), &error);
-    if (error.fault == JSON_FINE)
-        return tree;
-    cJSON_Delete(tree);
-    return NULL;
-}
-
-/* The text, which outlives the tree, as the JSON value that it stands for; NULL: it stands for none. */
-static cJSON *option_read_value(const rpc_field *field, const char *text)
+/* The text as the JSON value that it stands for; NULL: it stands for none, or no memory. */
+static cJSON *option_read_value(struct arena *arena, const rpc_field *field, char *text)
 {
     double scale;
     const struct suffix *suffixes = option_suffixes_of(field, &scale);
     if (suffixes)
-        return option_read_quantity(text, suffixes, scale);
+        return option_read_quantity(arena, text, suffixes, scale);
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
-        return cJSON_CreateStringReference(text);
-    return option_read_json(text);
+        return option_make_node(arena, (cJSON){.type = cJSON_String, .valuestring = text});
+    struct json_error error;
+    cJSON *tree = json_parse(text, strlen(text), arena, &error);
+    return error.fault == JSON_FINE ? tree : NULL;
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
@@ -141,19 +143,16 @@ static bool option_read_line(const struct option_lines *lines, const struct opti
 {
     char what[FIELDS_WHY];
     char accepted[FIELDS_WHY + 16];
-    const char *text = option_trimmed(arena, line->value);
+    char *text = option_trimmed(arena, line->value);
     if (!text)
         return options_no_memory(why);
-    cJSON *item = option_read_value(field, text);
+    cJSON *item = option_read_value(arena, field, text);
     if (!item || !option_fits(field, item, arena, fields->shape->size)) {
-        cJSON_Delete(item);
         snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
         return options_refuse(lines, line->name, line->value, accepted, why);
     }
-    if (cJSON_AddItemToObjectCS(object, fields_name(field), item))
-        return true;
-    cJSON_Delete(item);
-    return options_no_memory(why);
+    cJSON_AddItemToObjectCS(object, fields_name(field), item); /* takes no memory: the name is constant */
+    return true;
 }
 
 static bool option_read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
@@ -192,16 +191,13 @@ const char *options_check_shape(const rpc_shape *shape)
 bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
                   struct arena *arena, const void **out, char why[OPTIONS_WHY])
 {
-    cJSON *object = cJSON_CreateObject();
-    if (!object)
-        return options_no_memory(why);
+    cJSON object = {.type = cJSON_Object};
     char misfit[FIELDS_WHY];
     void *decoded = NULL;
-    bool fine = option_read_lines(owner, fields, lines, arena, object, why);
-    if (fine && fields_decode(fields, object, arena, &decoded, misfit) != RPC_OK)
+    bool fine = option_read_lines(owner, fields, lines, arena, &object, why);
+    if (fine && fields_decode(fields, &object, arena, &decoded, misfit) != RPC_OK)
         fine = options_no_memory(why);
     *out = decoded;
-    cJSON_Delete(object);
     return fine;
 }
 

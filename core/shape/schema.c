@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Field tables as JSON Schema: see schema.h. For each kind there is one function in `kinds`. */
+/* Field tables as JSON Schema: see schema.h. For each kind there is one function in `schema_kinds`. */
 #include "shape/schema.h"
 
 #include "shape/fields.h"
@@ -8,7 +8,7 @@
 #include <float.h>
 #include <math.h>
 
-static void write_type(struct writer *writer, const char *type, bool nullable)
+static void schema_write_type(struct writer *writer, const char *type, bool nullable)
 {
     if (!nullable) {
         writer_member(writer, "type", type);
@@ -16,61 +16,62 @@ static void write_type(struct writer *writer, const char *type, bool nullable)
     }
     writer_open_array(writer, "type");
     writer_string(writer, type);
-    writer_text(writer, ",\"null\"]");
+    writer_string(writer, "null");
+    writer_end_array(writer);
 }
 
-/* ---- The kinds: what their values have to be, as members of an open object ---- */
+/* ---- The schema_kinds: what their values have to be, as members of an open object ---- */
 
-static void write_bool(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_bool(const rpc_field *field, bool nullable, struct writer *writer)
 {
     (void)field;
-    write_type(writer, "boolean", nullable);
+    schema_write_type(writer, "boolean", nullable);
 }
 
-static void write_integer(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_integer(const rpc_field *field, bool nullable, struct writer *writer)
 {
     const struct fields_bounds bounds = fields_bounds(field);
-    write_type(writer, "integer", nullable);
+    schema_write_type(writer, "integer", nullable);
     writer_member_integer(writer, "minimum", bounds.min);
     writer_member_integer(writer, "maximum", bounds.max);
 }
 
 /* JSON has numbers that no double holds, and a schema without bounds would accept them. */
-static void write_double(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_double(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    write_type(writer, "number", nullable);
+    schema_write_type(writer, "number", nullable);
     writer_name(writer, "minimum");
     writer_double(writer, fields_has_range(field) ? fmax(field->range.min, -DBL_MAX) : -DBL_MAX);
     writer_name(writer, "maximum");
     writer_double(writer, fields_has_range(field) ? fmin(field->range.max, DBL_MAX) : DBL_MAX);
 }
 
-static void write_string(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_string(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    write_type(writer, "string", nullable);
+    schema_write_type(writer, "string", nullable);
     if (field->length.min)
         writer_member_integer(writer, "minLength", field->length.min);
     writer_member_integer(writer, "maxLength", field->length.max);
     writer_member(writer, "pattern", "^[^\\u0000]*$");
 }
 
-static void write_choice(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_choice(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    write_type(writer, "string", nullable);
+    schema_write_type(writer, "string", nullable);
     writer_open_array(writer, "enum");
-    for (int i = 0; field->choices[i]; i++) {
-        writer_element(writer);
+    for (int i = 0; field->choices[i]; i++)
         writer_string(writer, field->choices[i]);
-    }
-    writer_text(writer, nullable ? ",null]" : "]");
+    if (nullable)
+        writer_null(writer);
+    writer_end_array(writer);
 }
 
-static void write_json(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_json(const rpc_field *field, bool nullable, struct writer *writer)
 {
     (void)field, (void)nullable, (void)writer;
 }
 
-static void write_required(const rpc_shape *shape, struct writer *writer)
+static void schema_write_required(const rpc_shape *shape, struct writer *writer)
 {
     bool any = false;
     for (size_t i = 0; i < shape->count; i++)
@@ -79,15 +80,13 @@ static void write_required(const rpc_shape *shape, struct writer *writer)
         return;
     writer_open_array(writer, "required");
     for (size_t i = 0; i < shape->count; i++) {
-        if (fields_may_miss(&shape->fields[i]))
-            continue;
-        writer_element(writer);
-        writer_string(writer, fields_name(&shape->fields[i]));
+        if (!fields_may_miss(&shape->fields[i]))
+            writer_string(writer, fields_name(&shape->fields[i]));
     }
-    writer_text(writer, "]");
+    writer_end_array(writer);
 }
 
-static void write_properties(const rpc_shape *shape, struct writer *writer)
+static void schema_write_properties(const rpc_shape *shape, struct writer *writer)
 {
     for (size_t i = 0; i < shape->count; i++) {
         writer_name(writer, fields_name(&shape->fields[i]));
@@ -95,34 +94,35 @@ static void write_properties(const rpc_shape *shape, struct writer *writer)
     }
 }
 
-static void write_members(const rpc_shape *shape, struct writer *writer)
+static void schema_write_members(const rpc_shape *shape, struct writer *writer)
 {
     writer_open_object(writer, "properties");
-    write_properties(shape, writer);
-    writer_text(writer, "}");
-    write_required(shape, writer);
+    schema_write_properties(shape, writer);
+    writer_end_object(writer);
+    schema_write_required(shape, writer);
 }
 
-static void write_object(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_object(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    write_type(writer, "object", nullable);
-    write_members(field->shape, writer);
+    schema_write_type(writer, "object", nullable);
+    schema_write_members(field->shape, writer);
 }
 
-static void (*const kinds[])(const rpc_field *field, bool nullable, struct writer *writer) = {
-    [RPC_KIND_BOOL] = write_bool,     [RPC_KIND_INT32] = write_integer, [RPC_KIND_INT64] = write_integer,
-    [RPC_KIND_DOUBLE] = write_double, [RPC_KIND_STRING] = write_string, [RPC_KIND_CHOICE] = write_choice,
-    [RPC_KIND_JSON] = write_json,     [RPC_KIND_OBJECT] = write_object,
+static void (*const schema_kinds[])(const rpc_field *field, bool nullable, struct writer *writer) = {
+    [RPC_KIND_BOOL] = schema_write_bool,     [RPC_KIND_INT32] = schema_write_integer,
+    [RPC_KIND_INT64] = schema_write_integer, [RPC_KIND_DOUBLE] = schema_write_double,
+    [RPC_KIND_STRING] = schema_write_string, [RPC_KIND_CHOICE] = schema_write_choice,
+    [RPC_KIND_JSON] = schema_write_json,     [RPC_KIND_OBJECT] = schema_write_object,
 };
 
 /* ---- Fields and shapes ---- */
 
-static void write_array(const rpc_field *field, struct writer *writer)
+static void schema_write_array(const rpc_field *field, struct writer *writer)
 {
-    write_type(writer, "array", field->nullable);
+    schema_write_type(writer, "array", field->nullable);
     writer_open_object(writer, "items");
-    kinds[field->kind](field, false, writer);
-    writer_text(writer, "}");
+    schema_kinds[field->kind](field, false, writer);
+    writer_end_object(writer);
     if (field->items.min)
         writer_member_integer(writer, "minItems", field->items.min);
     writer_member_integer(writer, "maxItems", field->items.max);
@@ -130,20 +130,18 @@ static void write_array(const rpc_field *field, struct writer *writer)
 
 void schema_write_field(const rpc_field *field, struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     if (field->doc)
         writer_member(writer, "description", field->doc);
     if (field->counter)
-        write_array(field, writer);
+        schema_write_array(field, writer);
     else
-        kinds[field->kind](field, field->nullable, writer);
-    if (field->default_json) {
-        writer_name(writer, "default");
-        writer_text(writer, field->default_json);
-    }
+        schema_kinds[field->kind](field, field->nullable, writer);
+    if (field->default_json)
+        writer_member_json(writer, "default", field->default_json);
     if (field->unit)
         writer_member(writer, "x-unit", field->unit);
-    writer_text(writer, "}");
+    writer_end_object(writer);
 }
 
 void schema_write(const rpc_shape *shape, struct writer *writer)
@@ -152,52 +150,58 @@ void schema_write(const rpc_shape *shape, struct writer *writer)
         schema_write_field(shape->fields, writer);
         return;
     }
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     if (!shape || shape->form == RPC_FORM_OBJECT)
         writer_member(writer, "type", "object");
     if (shape && shape->form == RPC_FORM_OBJECT)
-        write_members(shape, writer);
-    writer_text(writer, "}");
+        schema_write_members(shape, writer);
+    writer_end_object(writer);
 }
 
 /* ---- Errors ---- */
 
-static void open_error(struct writer *writer)
+/* Opens the schema of an error object as far as that of its code, err. */
+static void schema_open_error(struct writer *writer)
 {
-    writer_text(writer, "{\"type\":\"object\",\"properties\":{\"method\":{\"type\":\"string\"},"
-                        "\"err\":{\"type\":\"string\"");
+    writer_begin_object(writer);
+    writer_member(writer, "type", "object");
+    writer_open_object(writer, "properties");
+    writer_member_json(writer, "method", "{\"type\":\"string\"}");
+    writer_open_object(writer, "err");
+    writer_member(writer, "type", "string");
 }
 
 /* What does not fit into a reply is left out: first what the error adds, then its message. */
-static void close_error(const rpc_shape *data, struct writer *writer)
+static void schema_close_error(const rpc_shape *data, struct writer *writer)
 {
-    writer_text(writer, "},\"msg\":{\"type\":\"string\"}");
+    writer_end_object(writer);
+    writer_member_json(writer, "msg", "{\"type\":\"string\"}");
     if (data)
-        write_properties(data, writer);
-    writer_text(writer, "},\"required\":[\"method\",\"err\"]}");
+        schema_write_properties(data, writer);
+    writer_end_object(writer);
+    writer_member_json(writer, "required", "[\"method\",\"err\"]");
+    writer_end_object(writer);
 }
 
 void schema_write_error(const rpc_error *error, struct writer *writer)
 {
-    open_error(writer);
+    schema_open_error(writer);
     writer_member(writer, "const", error->code);
-    close_error(error->data, writer);
+    schema_close_error(error->data, writer);
 }
 
 void schema_write_engine_error(struct writer *writer)
 {
-    open_error(writer);
+    schema_open_error(writer);
     writer_open_array(writer, "enum");
-    for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
-        writer_element(writer);
+    for (int i = RPC_OK + 1; i < RPC_RAISED; i++)
         writer_string(writer, status_name((rpc_status)i));
-    }
-    writer_text(writer, "]");
-    close_error(NULL, writer);
+    writer_end_array(writer);
+    schema_close_error(NULL, writer);
 }
 
 void schema_write_any_error(struct writer *writer)
 {
-    open_error(writer);
-    close_error(NULL, writer);
+    schema_open_error(writer);
+    schema_close_error(NULL, writer);
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* JSON into a buffer: see writer.h. */
+/* Values into a buffer: see writer.h. */
 #include "shape/writer.h"
 
-#include "base/number.h"
-
-#include <stdio.h>
 #include <string.h>
 
-struct writer writer_make(char *out, size_t capacity)
+struct writer writer_make(const struct codec *codec, char *out, size_t capacity)
 {
-    return (struct writer){.out = out, .capacity = capacity};
+    return (struct writer){.codec = codec, .out = out, .capacity = capacity};
 }
 
 void writer_bytes(struct writer *writer, const char *bytes, size_t size)
@@ -22,50 +19,36 @@ void writer_bytes(struct writer *writer, const char *bytes, size_t size)
     writer->used += size;
 }
 
-void writer_text(struct writer *writer, const char *text)
+static void writer_children(struct writer *writer, const cJSON *item, bool are_members)
 {
-    writer_bytes(writer, text, strlen(text));
-}
-
-static bool is_escaped(char c)
-{
-    return (unsigned char)c < 0x20 || c == '"' || c == '\\';
-}
-
-static void write_escape(struct writer *writer, char c)
-{
-    static const char letters[] = "\"\\bfnrt";
-    static const char meanings[] = "\"\\\b\f\n\r\t";
-    const char *meaning = strchr(meanings, c);
-    char escape[8];
-    if (meaning && c)
-        snprintf(escape, sizeof escape, "\\%c", letters[meaning - meanings]);
-    else
-        snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)c);
-    writer_text(writer, escape);
-}
-
-void writer_string(struct writer *writer, const char *text)
-{
-    writer_text(writer, "\"");
-    while (*text) {
-        size_t plain = 0;
-        while (text[plain] && !is_escaped(text[plain]))
-            plain++;
-        writer_bytes(writer, text, plain);
-        text += plain;
-        if (*text)
-            write_escape(writer, *text++);
+    for (const cJSON *child = item->child; child; child = child->next) {
+        if (are_members)
+            writer_name(writer, child->string);
+        writer_tree(writer, child);
     }
-    writer_text(writer, "\"");
 }
 
-void writer_name(struct writer *writer, const char *name)
+void writer_tree(struct writer *writer, const cJSON *item)
 {
-    if (writer->used && writer->out[writer->used - 1] != '{')
-        writer_text(writer, ",");
-    writer_string(writer, name);
-    writer_text(writer, ":");
+    if (cJSON_IsString(item)) {
+        writer_string(writer, item->valuestring);
+    } else if (cJSON_IsRaw(item)) {
+        writer_json(writer, item->valuestring);
+    } else if (cJSON_IsNumber(item)) {
+        writer_double(writer, item->valuedouble);
+    } else if (cJSON_IsArray(item)) {
+        writer_begin_array(writer);
+        writer_children(writer, item, false);
+        writer_end_array(writer);
+    } else if (cJSON_IsObject(item)) {
+        writer_begin_object(writer);
+        writer_children(writer, item, true);
+        writer_end_object(writer);
+    } else if (cJSON_IsBool(item)) {
+        writer_bool(writer, cJSON_IsTrue(item));
+    } else {
+        writer_null(writer);
+    }
 }
 
 void writer_member(struct writer *writer, const char *name, const char *text)
@@ -77,7 +60,7 @@ void writer_member(struct writer *writer, const char *name, const char *text)
 void writer_member_bool(struct writer *writer, const char *name, bool value)
 {
     writer_name(writer, name);
-    writer_text(writer, value ? "true" : "false");
+    writer_bool(writer, value);
 }
 
 void writer_member_integer(struct writer *writer, const char *name, int64_t number)
@@ -86,33 +69,20 @@ void writer_member_integer(struct writer *writer, const char *name, int64_t numb
     writer_integer(writer, number);
 }
 
+void writer_member_json(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_json(writer, text);
+}
+
 void writer_open_object(struct writer *writer, const char *name)
 {
     writer_name(writer, name);
-    writer_text(writer, "{");
+    writer_begin_object(writer);
 }
 
 void writer_open_array(struct writer *writer, const char *name)
 {
     writer_name(writer, name);
-    writer_text(writer, "[");
-}
-
-void writer_element(struct writer *writer)
-{
-    const char last = writer->used ? writer->out[writer->used - 1] : '[';
-    if (last != '[' && last != ':')
-        writer_text(writer, ",");
-}
-
-void writer_integer(struct writer *writer, int64_t number)
-{
-    char text[NUMBER_PRINTED_MAX];
-    writer_bytes(writer, text, number_print_integer(number, text));
-}
-
-void writer_double(struct writer *writer, double number)
-{
-    char text[NUMBER_PRINTED_MAX];
-    writer_bytes(writer, text, number_print(number, text));
+    writer_begin_array(writer);
 }

@@ -1,47 +1,115 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Writes JSON into a buffer of fixed size. What goes out is never built as a tree first: so a result takes
- * no memory but the buffer, cannot fail for want of any, and one that is too large stops where the limit is.
+ * Writes values into a buffer of fixed size, by the operations of a codec. What goes out is never built as a
+ * tree first: so a result takes no memory but the buffer, cannot fail for want of any, and one that is too
+ * large stops where the limit is.
+ *
+ * Threads: any. A writer is used by one thread at a time.
+ *
+ * Ownership: the buffer is the caller's. A copy of a writer goes on where the original was, in the same
+ * buffer.
+ *
+ * Failure: what does not fit sets `full`; what is in the buffer is then of no use.
  */
-#ifndef CORE_WRITER_H
-#define CORE_WRITER_H
+#ifndef CORE_SHAPE_WRITER_H
+#define CORE_SHAPE_WRITER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "shape/codec.h"
 
 struct writer {
+    const struct codec *codec;
     char *out;
     size_t used, capacity; /* bytes; no NUL is written */
-    bool full;             /* something did not fit: what is in the buffer is of no use */
+    bool full;             /* something did not fit */
+    unsigned state;        /* the codec's own, 0 at first */
 };
 
-struct writer writer_make(char *out, size_t capacity);
+struct writer writer_make(const struct codec *codec, char *out, size_t capacity);
 
-/* Text as it is: punctuation, literals, JSON that was made before. */
-void writer_text(struct writer *writer, const char *text);
+/* For codecs: bytes as they are. */
 void writer_bytes(struct writer *writer, const char *bytes, size_t size);
 
-/* A JSON string out of well-formed UTF-8. */
-void writer_string(struct writer *writer, const char *text);
+/* ---- Values: alone, as an element of an open array, or behind the name of a member ---- */
 
-/* A member's name and its colon, with a comma before it unless an object has just been opened. */
-void writer_name(struct writer *writer, const char *name);
+static inline void writer_begin_object(struct writer *writer)
+{
+    writer->codec->begin_object(writer);
+}
 
-/* Members with their values: a string out of well-formed UTF-8, true or false, a number. */
+static inline void writer_end_object(struct writer *writer)
+{
+    writer->codec->end_object(writer);
+}
+
+static inline void writer_begin_array(struct writer *writer)
+{
+    writer->codec->begin_array(writer);
+}
+
+static inline void writer_end_array(struct writer *writer)
+{
+    writer->codec->end_array(writer);
+}
+
+/* The name of the member whose value comes next: well-formed UTF-8. */
+static inline void writer_name(struct writer *writer, const char *name)
+{
+    writer->codec->name(writer, name);
+}
+
+/* Well-formed UTF-8. */
+static inline void writer_string(struct writer *writer, const char *text)
+{
+    writer->codec->string(writer, text);
+}
+
+static inline void writer_integer(struct writer *writer, int64_t number)
+{
+    writer->codec->integer(writer, number);
+}
+
+/* A finite number, as the shortest text that reads back as the same one, where the codec has text. */
+static inline void writer_double(struct writer *writer, double number)
+{
+    writer->codec->floating(writer, number);
+}
+
+static inline void writer_bool(struct writer *writer, bool value)
+{
+    writer->codec->boolean(writer, value);
+}
+
+static inline void writer_null(struct writer *writer)
+{
+    writer->codec->null(writer);
+}
+
+/* A value that is there as JSON text, which json_check() has accepted. A codec of another format converts it.
+ */
+static inline void writer_json(struct writer *writer, const char *text)
+{
+    writer->codec->json(writer, text);
+}
+
+/*
+ * What another writer with the same codec has written: a value, or any number of elements or members of the
+ * array or object that is open here.
+ */
+static inline void writer_splice(struct writer *writer, const char *bytes, size_t size)
+{
+    writer->codec->splice(writer, bytes, size);
+}
+
+/* A tree. */
+void writer_tree(struct writer *writer, const cJSON *item);
+
+/* ---- Members, with their names ---- */
+
 void writer_member(struct writer *writer, const char *name, const char *text);
 void writer_member_bool(struct writer *writer, const char *name, bool value);
 void writer_member_integer(struct writer *writer, const char *name, int64_t number);
-
-/* Members whose values are opened, to be closed with writer_text(). */
+void writer_member_json(struct writer *writer, const char *name, const char *text);
 void writer_open_object(struct writer *writer, const char *name);
 void writer_open_array(struct writer *writer, const char *name);
-
-/* The comma before an element of an array, unless the array or a member has just been opened. */
-void writer_element(struct writer *writer);
-
-/* A number, as the shortest text that reads back as the same one. It must be finite. */
-void writer_double(struct writer *writer, double number);
-void writer_integer(struct writer *writer, int64_t number);
 
 #endif

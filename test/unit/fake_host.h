@@ -2,7 +2,8 @@
 /*
  * A host (core/host.h) on arrays: it keeps what the engine sends, for tests to look at. Some things hold for
  * everything that any test makes the engine say, and are checked here: each payload is handed over or taken
- * back exactly once and is JSON, log lines are printable ASCII, what has to be given is given.
+ * back exactly once and is JSON unless it says otherwise, log lines are printable ASCII, what has to be given
+ * is given.
  */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
@@ -32,6 +33,7 @@ struct fake_message {
     const void *connection;  /* of the client; only ever compared */
     char client[FAKE_BYTES]; /* its id */
     char status[FAKE_BYTES + 1];
+    char content_type[FAKE_BYTES]; /* "": none */
     char response_topic[FAKE_TOPIC];
     bool has_correlation;
     char correlation[FAKE_BYTES];

@@ -6,6 +6,7 @@
  */
 #include "unit.h"
 
+#include "shape/codec_json.h"
 #include "shape/fields.h"
 #include "shape/json.h"
 #include "shape/fields_check.h"
@@ -52,18 +53,20 @@ static const rpc_field sample_fields[] = {
 static const rpc_shape sample_shape = RPC_OBJECT_SHAPE(struct sample, sample_fields);
 
 static struct fields sample;
-static struct arena arena;
+static struct arena arena, trees; /* of what is decoded, and of what it is decoded from */
 static char why[FIELDS_WHY];
 
 static void open_sample(void)
 {
     arena_init(&arena);
+    arena_init(&trees);
     ck_assert_int_eq(fields_init(&sample, &sample_shape, why), RPC_OK);
 }
 
 static void close_sample(void)
 {
     arena_fini(&arena);
+    arena_fini(&trees);
     fields_fini(&sample);
     ck_assert_ptr_null(sample.shape);
     fields_fini(&sample);
@@ -72,17 +75,15 @@ static void close_sample(void)
 static cJSON *parse(const char *text)
 {
     struct json_error error;
-    cJSON *tree = json_parse(text, strlen(text), &error);
+    cJSON *tree = json_parse(text, strlen(text), &trees, &error);
     ck_assert_msg(error.fault == JSON_FINE, "%s: %s", text, error.why);
     return tree;
 }
 
-/* Decodes a text. The tree has to live as long as what is decoded. */
-static const struct sample *decode(const char *text, cJSON **tree)
+static const struct sample *decode(const char *text)
 {
     void *out;
-    *tree = parse(text);
-    const rpc_status status = fields_decode(&sample, *tree, &arena, &out, why);
+    const rpc_status status = fields_decode(&sample, parse(text), &arena, &out, why);
     ck_assert_msg(status == RPC_OK, "%s: %s", text, why);
     return out;
 }
@@ -91,8 +92,7 @@ static const struct sample *decode(const char *text, cJSON **tree)
 
 START_TEST(defaults_stand_in)
 {
-    cJSON *tree;
-    const struct sample *out = decode("{\"name\":\"x\"}", &tree);
+    const struct sample *out = decode("{\"name\":\"x\"}");
     ck_assert_int_eq(out->on, true);
     ck_assert_int_eq(out->small, -3);
     ck_assert_int_eq(out->ranged, 50);
@@ -107,19 +107,16 @@ START_TEST(defaults_stand_in)
     ck_assert_ptr_null(out->any.text);
     ck_assert_int_eq(out->maybe, 0);
     ck_assert(!out->has_maybe);
-    cJSON_Delete(tree);
 }
 END_TEST
 
 START_TEST(given_members_win)
 {
-    cJSON *tree;
     const struct sample *out = decode(
         "{\"on\":false,\"small\":7,\"ranged\":0,\"large\":-9223372036854775808,\"ratio\":-1e-3,"
         "\"celsius\":-273.15,\"name\":\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\","
         "\"note\":\"\",\"unit\":\"C\",\"class\":\"F\",\"any\":{\"a\":[1,null]},\"maybe\":0,"
-        "\"more\":{\"is\":\"ignored\"},\"ON\":5}",
-        &tree);
+        "\"more\":{\"is\":\"ignored\"},\"ON\":5}");
     ck_assert_int_eq(out->on, false);
     ck_assert_int_eq(out->small, 7);
     ck_assert_int_eq(out->ranged, 0);
@@ -134,7 +131,6 @@ START_TEST(given_members_win)
     ck_assert_str_eq(out->any.text, "{\"a\":[1,null]}");
     ck_assert_int_eq(out->maybe, 0);
     ck_assert(out->has_maybe);
-    cJSON_Delete(tree);
 }
 END_TEST
 
@@ -145,10 +141,9 @@ START_TEST(raw_json_is_kept)
                                         "[[[true]]]"};
     for (int i = 0; i < UNIT_ROWS(texts); i++) {
         char text[128];
-        cJSON *tree;
         snprintf(text, sizeof text, "{\"name\":\"x\",\"any\":%s}", texts[i]);
-        const struct sample *out = decode(text, &tree);
-        cJSON_Delete(tree);
+        const struct sample *out = decode(text);
+        arena_fini(&trees);
         ck_assert_str_eq(out->any.text, texts[i]);
     }
 }
@@ -215,7 +210,6 @@ static rpc_status decode_one(const rpc_shape *shape, const char *text, void **ou
     ck_assert_int_eq(fields_init(&fields, shape, why), RPC_OK);
     const rpc_status status = fields_decode(&fields, tree, &arena, out, why);
     fields_fini(&fields);
-    cJSON_Delete(tree);
     return status;
 }
 
@@ -280,7 +274,7 @@ END_TEST
 
 static rpc_status encode_shape(const rpc_shape *shape, const void *in, char text[512])
 {
-    struct writer writer = writer_make(text, 511);
+    struct writer writer = writer_make(&codec_json, text, 511);
     const rpc_status status = fields_encode(shape, in, &writer, why);
     ck_assert(!writer.full);
     text[writer.used] = '\0';
@@ -389,7 +383,6 @@ START_TEST(misfits_are_told)
     void *out;
     ck_assert_int_eq(fields_decode(&sample, tree, &arena, &out, why), RPC_INVALID_PARAMS);
     ck_assert_str_eq(why, misfits[_i].why);
-    cJSON_Delete(tree);
 }
 END_TEST
 
@@ -549,12 +542,10 @@ START_TEST(comes_round)
         "{\"on\":false,\"small\":-2147483648,\"ranged\":100,\"large\":-9223372036854775808,\"ratio\":-0.125,"
         "\"celsius\":1e+100,\"name\":\"a\\\\b\",\"note\":\"\",\"unit\":\"C\",\"class\":\"K\",\"any\":null,"
         "\"maybe\":1}";
-    cJSON *tree;
     char again[512];
-    const struct sample *in = decode(text, &tree);
+    const struct sample *in = decode(text);
     ck_assert_int_eq(encode(in, again), RPC_OK);
     ck_assert_str_eq(again, text);
-    cJSON_Delete(tree);
 }
 END_TEST
 

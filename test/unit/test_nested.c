@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "shape/codec_json.h"
 #include "shape/fields.h"
 #include "shape/options.h"
 #include "base/text.h"
@@ -113,13 +114,11 @@ static cJSON *tree;
 static void open_report(void)
 {
     arena_init(&arena);
-    tree = NULL;
     ck_assert_msg(fields_init(&report, &report_shape, why) == RPC_OK, "%s", why);
 }
 
 static void close_report(void)
 {
-    cJSON_Delete(tree);
     arena_fini(&arena);
     fields_fini(&report);
     ck_assert_ptr_null(report.nested);
@@ -129,8 +128,7 @@ static void close_report(void)
 static void parse(const char *text)
 {
     struct json_error error;
-    cJSON_Delete(tree);
-    tree = json_parse(text, strlen(text), &error);
+    tree = json_parse(text, strlen(text), &arena, &error);
     ck_assert_msg(error.fault == JSON_FINE, "%s: %s", text, error.why);
 }
 
@@ -146,7 +144,7 @@ static const struct report *decode(const char *text)
 static const char *encode_as(const rpc_shape *shape, const void *in, rpc_status expected)
 {
     static char text[2048];
-    struct writer writer = writer_make(text, sizeof text - 1);
+    struct writer writer = writer_make(&codec_json, text, sizeof text - 1);
     why[0] = '\0';
     const rpc_status status = fields_encode(shape, in, &writer, why);
     ck_assert_msg(status == expected, "%d: %s", status, why);
@@ -671,7 +669,7 @@ START_TEST(full_writers_are_not_overrun)
     for (size_t capacity = 0; capacity < whole; capacity++) {
         char *text = malloc(capacity + 1);
         ck_assert_ptr_nonnull(text);
-        struct writer writer = writer_make(text, capacity);
+        struct writer writer = writer_make(&codec_json, text, capacity);
         ck_assert_int_eq(fields_encode(&report_shape, in, &writer, why), RPC_OK);
         ck_assert(writer.full);
         free(text);

@@ -3,6 +3,7 @@
  * core/shape/schema.c: the text of each kind of field's schema, which test/documents holds against the
  * engine, and the corners that no field of a real module has.
  */
+#include "shape/codec_json.h"
 #include "shape/schema.h"
 #include "unit.h"
 
@@ -14,7 +15,7 @@ static char out[4096];
 static const char *schema_of(const rpc_shape *shape)
 {
     memset(out, 0, sizeof out);
-    struct writer writer = writer_make(out, sizeof out - 1);
+    struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
     schema_write(shape, &writer);
     ck_assert(!writer.full);
     return out;
@@ -148,16 +149,19 @@ START_TEST(errors)
 {
     const rpc_error plain = {.code = "plain"};
     const rpc_error more = {.code = "more", .data = &inner_shape};
-    struct writer writer = writer_make(out, sizeof out - 1);
+    struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
+    writer_begin_array(&writer);
     schema_write_error(&plain, &writer);
     schema_write_error(&more, &writer);
     schema_write_any_error(&writer);
+    writer_end_array(&writer);
     out[writer.used] = '\0';
 #define ERROR(code, data)                                                                      \
     "{\"type\":\"object\",\"properties\":{\"method\":{\"type\":\"string\"},\"err\":{\"type\":" \
     "\"string\"" code "},\"msg\":{\"type\":\"string\"}" data "},\"required\":[\"method\",\"err\"]}"
-    ck_assert_str_eq(out, ERROR(",\"const\":\"plain\"", "") ERROR(
-                              ",\"const\":\"more\"", ",\"truth\":{\"type\":\"boolean\"}") ERROR("", ""));
+    ck_assert_str_eq(out,
+                     "[" ERROR(",\"const\":\"plain\"", "") "," ERROR(
+                         ",\"const\":\"more\"", ",\"truth\":{\"type\":\"boolean\"}") "," ERROR("", "") "]");
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* JSON into a buffer of fixed size: what is written, and that nothing is written behind its end. */
+#include "shape/codec_json.h"
 #include "shape/json.h"
 #include "unit.h"
 #include "shape/writer.h"
@@ -15,7 +16,7 @@ static char out[256];
 static struct writer fresh(void)
 {
     memset(out, 0, sizeof out);
-    return writer_make(out, sizeof out - 1);
+    return writer_make(&codec_json, out, sizeof out - 1);
 }
 
 static const struct string {
@@ -33,12 +34,14 @@ START_TEST(strings_are_escaped)
 {
     struct writer writer = fresh();
     struct json_error error;
+    struct arena arena;
+    arena_init(&arena);
     writer_string(&writer, strings[_i].text);
     ck_assert_str_eq(out, strings[_i].json);
-    cJSON *tree = json_parse(out, writer.used, &error);
+    cJSON *tree = json_parse(out, writer.used, &arena, &error);
     ck_assert_ptr_nonnull(tree);
     ck_assert_str_eq(tree->valuestring, strings[_i].text);
-    cJSON_Delete(tree);
+    arena_fini(&arena);
 }
 END_TEST
 
@@ -87,16 +90,17 @@ END_TEST
 
 static void write_sample(struct writer *writer)
 {
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_name(writer, "a");
     writer_integer(writer, 1);
     writer_name(writer, "b");
-    writer_text(writer, "{");
+    writer_begin_object(writer);
     writer_name(writer, "c");
     writer_string(writer, "\n{");
     writer_name(writer, "d");
     writer_double(writer, 0.5);
-    writer_text(writer, "}}");
+    writer_end_object(writer);
+    writer_end_object(writer);
 }
 
 static const char sample[] = "{\"a\":1,\"b\":{\"c\":\"\\n{\",\"d\":0.5}}";
@@ -117,7 +121,7 @@ START_TEST(what_does_not_fit_is_noticed)
         char *small = malloc(capacity + 1);
         ck_assert_ptr_nonnull(small);
         small[capacity] = '#';
-        struct writer writer = writer_make(small, capacity);
+        struct writer writer = writer_make(&codec_json, small, capacity);
         write_sample(&writer);
         ck_assert_int_eq(writer.full, capacity < sizeof sample - 1);
         ck_assert_uint_le(writer.used, capacity);
@@ -145,27 +149,52 @@ START_TEST(decimals_are_the_shortest)
 }
 END_TEST
 
-START_TEST(arrays_and_members)
+START_TEST(values_have_commas)
 {
     struct writer writer = fresh();
-    writer_text(&writer, "{");
+    writer_begin_object(&writer);
     writer_open_array(&writer, "[");
-    writer_element(&writer);
     writer_string(&writer, "[");
-    writer_element(&writer);
-    writer_text(&writer, "[]");
-    writer_element(&writer);
-    writer_text(&writer, "{}]");
+    writer_begin_array(&writer);
+    writer_end_array(&writer);
+    writer_begin_object(&writer);
+    writer_end_object(&writer);
+    writer_null(&writer);
+    writer_bool(&writer, false);
+    writer_double(&writer, 0.5);
+    writer_json(&writer, "{}");
+    writer_end_array(&writer);
     writer_open_object(&writer, "o");
     writer_member(&writer, "s", "{");
     writer_member_bool(&writer, "b", true);
     writer_member_integer(&writer, "i", -1);
-    writer_text(&writer, "}}");
-    ck_assert_str_eq(out, "{\"[\":[\"[\",[],{}],\"o\":{\"s\":\"{\",\"b\":true,\"i\":-1}}");
+    writer_member_json(&writer, "j", "[1]");
+    writer_end_object(&writer);
+    writer_end_object(&writer);
+    ck_assert_str_eq(
+        out, "{\"[\":[\"[\",[],{},null,false,0.5,{}],\"o\":{\"s\":\"{\",\"b\":true,\"i\":-1,\"j\":[1]}}");
+}
+END_TEST
+
+/* Elements and members that were written before stand between others, and none of them is nothing. */
+START_TEST(what_was_written_before_is_spliced)
+{
+    struct writer writer = fresh();
+    writer_begin_array(&writer);
+    writer_splice(&writer, "", 0);
+    writer_splice(&writer, "1,2", 3);
+    writer_splice(&writer, "", 0);
+    writer_splice(&writer, "3", 1);
+    writer_begin_object(&writer);
+    writer_member_integer(&writer, "a", 4);
+    writer_splice(&writer, "\"b\":5", 5);
+    writer_end_object(&writer);
+    writer_end_array(&writer);
+    ck_assert_str_eq(out, "[1,2,3,{\"a\":4,\"b\":5}]");
 }
 END_TEST
 
 UNIT_MAIN("writer", NULL, NULL, {strings_are_escaped, UNIT_ROWS(strings)},
           {doubles_are_short_and_exact, UNIT_ROWS(numbers)}, {decimals_are_the_shortest, 0},
-          {integers_are_exact, UNIT_ROWS(integers)}, {members_have_commas, 0}, {arrays_and_members, 0},
-          {what_does_not_fit_is_noticed, 0})
+          {integers_are_exact, UNIT_ROWS(integers)}, {members_have_commas, 0}, {values_have_commas, 0},
+          {what_was_written_before_is_spliced, 0}, {what_does_not_fit_is_noticed, 0})

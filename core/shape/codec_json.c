@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* JSON as a codec: see codec_json.h. */
+#include "shape/codec_json.h"
+
+#include "base/number.h"
+#include "shape/json.h"
+#include "shape/writer.h"
+
+#include <string.h>
+
+/* The writer's state. */
+enum {
+    CODEC_JSON_FIRST, /* what comes next is the first in its array or object, a member's value, or alone */
+    CODEC_JSON_NEXT   /* a comma is due before what comes next */
+};
+
+static void codec_json_byte(struct writer *writer, char byte)
+{
+    if (writer->used < writer->capacity)
+        writer->out[writer->used++] = byte;
+    else
+        writer->full = true;
+}
+
+/* What a value, or a name, has before it. */
+static void codec_json_comma(struct writer *writer)
+{
+    if (writer->state == CODEC_JSON_NEXT)
+        codec_json_byte(writer, ',');
+    writer->state = CODEC_JSON_NEXT;
+}
+
+static void codec_json_begin_object(struct writer *writer)
+{
+    codec_json_comma(writer);
+    codec_json_byte(writer, '{');
+    writer->state = CODEC_JSON_FIRST;
+}
+
+static void codec_json_end_object(struct writer *writer)
+{
+    codec_json_byte(writer, '}');
+    writer->state = CODEC_JSON_NEXT;
+}
+
+static void codec_json_begin_array(struct writer *writer)
+{
+    codec_json_comma(writer);
+    codec_json_byte(writer, '[');
+    writer->state = CODEC_JSON_FIRST;
+}
+
+static void codec_json_end_array(struct writer *writer)
+{
+    codec_json_byte(writer, ']');
+    writer->state = CODEC_JSON_NEXT;
+}
+
+static bool codec_json_is_escaped(char c)
+{
+    return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+static void codec_json_escape(struct writer *writer, char c)
+{
+    static const char meanings[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
+    const char *meaning = strchr(meanings, c);
+    const char escape[] = {
+        '\\', meaning ? letters[meaning - meanings] : 'u', '0', '0', digits[c >> 4 & 15], digits[c & 15]};
+    writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
+}
+
+static void codec_json_quote(struct writer *writer, const char *text)
+{
+    codec_json_byte(writer, '"');
+    for (; *text; text++) {
+        if (codec_json_is_escaped(*text))
+            codec_json_escape(writer, *text);
+        else
+            codec_json_byte(writer, *text);
+    }
+    codec_json_byte(writer, '"');
+}
+
+static void codec_json_name(struct writer *writer, const char *name)
+{
+    codec_json_comma(writer);
+    codec_json_quote(writer, name);
+    codec_json_byte(writer, ':');
+    writer->state = CODEC_JSON_FIRST;
+}
+
+static void codec_json_string(struct writer *writer, const char *text)
+{
+    codec_json_comma(writer);
+    codec_json_quote(writer, text);
+}
+
+static void codec_json_integer(struct writer *writer, int64_t number)
+{
+    char text[NUMBER_PRINTED_MAX];
+    codec_json_comma(writer);
+    writer_bytes(writer, text, number_print_integer(number, text));
+}
+
+static void codec_json_double(struct writer *writer, double number)
+{
+    char text[NUMBER_PRINTED_MAX];
+    codec_json_comma(writer);
+    writer_bytes(writer, text, number_print(number, text));
+}
+
+static void codec_json_raw(struct writer *writer, const char *text)
+{
+    codec_json_comma(writer);
+    writer_bytes(writer, text, strlen(text));
+}
+
+static void codec_json_bool(struct writer *writer, bool value)
+{
+    codec_json_raw(writer, value ? "true" : "false");
+}
+
+static void codec_json_null(struct writer *writer)
+{
+    codec_json_raw(writer, "null");
+}
+
+static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)
+{
+    if (!size)
+        return;
+    codec_json_comma(writer);
+    writer_bytes(writer, bytes, size);
+}
+
+const struct codec codec_json = {
+    .content_type = "application/json",
+    .parse = json_parse,
+    .begin_object = codec_json_begin_object,
+    .end_object = codec_json_end_object,
+    .begin_array = codec_json_begin_array,
+    .end_array = codec_json_end_array,
+    .name = codec_json_name,
+    .string = codec_json_string,
+    .integer = codec_json_integer,
+    .floating = codec_json_double,
+    .boolean = codec_json_bool,
+    .null = codec_json_null,
+    .json = codec_json_raw,
+    .splice = codec_json_splice,
+};
+
+/* ---- Trees as text ---- */
+
+/* How many bytes a tree takes at most. */
+static size_t codec_json_max(const cJSON *item)
+{
+    if (cJSON_IsString(item))
+        return 6 * strlen(item->valuestring) + 2; /* every byte an escape, and the quotes */
+    if (cJSON_IsRaw(item))
+        return strlen(item->valuestring);
+    if (!item->child)
+        return NUMBER_PRINTED_MAX; /* more than a literal or an empty array takes */
+    size_t max = 2;
+    for (const cJSON *child = item->child; child; child = child->next)
+        max += codec_json_max(child) + 1 + (child->string ? 6 * strlen(child->string) + 3 : 0);
+    return max;
+}
+
+const char *codec_json_text(const cJSON *item, struct arena *arena)
+{
+    const size_t max = codec_json_max(item);
+    char *text = arena_take(arena, max + 1);
+    if (!text)
+        return NULL;
+    struct writer writer = writer_make(&codec_json, text, max);
+    writer_tree(&writer, item);
+    text[writer.used] = '\0';
+    return text;
+}
