@@ -273,8 +273,9 @@ static uint64_t earlier(uint64_t one, uint64_t other)
 /* An engine in which nothing happens has no counters to publish. */
 uint64_t engine_due(const struct engine *engine)
 {
-    const bool changed = memcmp(&engine->env.counters, &engine->published, sizeof engine->env.counters) != 0;
-    const uint64_t sys = changed && engine->env.options.sys_interval ? engine->counters_due : UINT64_MAX;
+    const bool has_news = engine->env.options.sys_interval &&
+                          memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0;
+    const uint64_t sys = has_news ? engine->counters_due : UINT64_MAX;
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
     return earlier(sys, earlier(tasks_due(engine->tasks), timers));
 }

@@ -68,6 +68,8 @@ static bool fits_topic(uint32_t character)
 
 bool text_is_topic(const char *text)
 {
+    while (*text >= ' ' && *text <= '~' && *text != '+' && *text != '#')
+        text++; /* most topics are ASCII to their end */
     const char *end = text + strlen(text);
     while (text < end) {
         uint32_t character;

@@ -57,10 +57,10 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const struct host_message *message = exchange->message;
     const struct engine *engine = exchange->engine;
     const char *topic = message->response_topic;
+    const char *filter = engine->env.options.response_topic_filter;
     if (!route_is_response_topic(topic))
         return route_fail(exchange, "a Response Topic that cannot be replied to");
-    if (!engine->env.host.topic_matches(engine->env.host.context, engine->env.options.response_topic_filter,
-                                        topic))
+    if (strcmp(filter, "#") != 0 && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
     if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_is_own(exchange, topic))
         return route_fail(exchange, "a Response Topic that is not below the client's own reply topic");

@@ -14,7 +14,7 @@ static const char *topic_behind_level(const char *topic, const char *level)
 {
     while (*level && *topic == *level)
         topic++, level++;
-    return !*level && (*topic == '/' || !*topic) ? topic : NULL;
+    return !*level && (*topic == '/' || *topic == '\0') ? topic : NULL;
 }
 
 static bool topic_has_level(const char *topic, const char *level)

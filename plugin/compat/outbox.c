@@ -14,14 +14,38 @@ struct outbox_letter {
     int qos;
     const char *topic; /* in the same memory, behind the id */
     struct outbox_letter *prev, *next;
+    size_t room; /* for id and topic, bytes */
     char id[];
 };
+
+enum { OUTBOX_ROOM = 256 }; /* at least, so that one letter's memory serves the next */
 
 static bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos,
                            mosquitto_property *properties)
 {
     return mosquitto_broker_publish(id, topic, (int)size, payload, qos, false, properties) ==
            MOSQ_ERR_SUCCESS;
+}
+
+/* Nearly always there is one letter at a time: the memory of the last one serves the next. */
+static struct outbox_letter *outbox_get_letter(struct outbox *outbox, size_t needed)
+{
+    struct outbox_letter *letter = outbox->spare;
+    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
+    outbox->spare = NULL;
+    if (letter && letter->room >= needed)
+        return letter;
+    free(letter);
+    letter = malloc(sizeof *letter + room);
+    if (letter)
+        letter->room = room;
+    return letter;
+}
+
+static void outbox_put_letter(struct outbox *outbox, struct outbox_letter *letter)
+{
+    free(outbox->spare);
+    outbox->spare = letter;
 }
 
 bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
@@ -32,7 +56,7 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
         return outbox_publish(id, topic, payload, size, qos, properties);
     const size_t id_size = strlen(id) + 1;
     const size_t topic_size = strlen(topic) + 1;
-    struct outbox_letter *letter = malloc(sizeof *letter + id_size + topic_size);
+    struct outbox_letter *letter = outbox_get_letter(outbox, id_size + topic_size);
     if (!letter)
         return false;
     letter->client = client;
@@ -68,7 +92,7 @@ void outbox_send(struct outbox *outbox)
         outbox_take_out(outbox, letter);
         if (outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
                            letter->properties))
-            free(letter);
+            outbox_put_letter(outbox, letter);
         else
             outbox_free_letter(letter);
     }
@@ -96,4 +120,6 @@ void outbox_fini(struct outbox *outbox)
         outbox_take_out(outbox, letter);
         outbox_free_letter(letter);
     }
+    free(outbox->spare);
+    outbox->spare = NULL;
 }

@@ -33,6 +33,7 @@ struct outbox_letter;
 /* All zero: empty and closed. */
 struct outbox {
     struct outbox_letter *letters;
+    struct outbox_letter *spare; /* memory for the next one; NULL: none */
     size_t count;
     bool open; /* replies wait for outbox_send(); else outbox_add() publishes them */
 };
