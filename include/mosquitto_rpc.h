@@ -391,23 +391,23 @@ typedef struct rpc_observation {
     uint64_t elapsed;         /* nanoseconds from the arrival of the call to its outcome */
 } rpc_observation;
 
-/* What the host has noticed of a client. */
+/* What has happened to a client or its connection. */
 typedef enum rpc_sign {
-    RPC_SIGN_SEEN,       /* it has published a message, to any topic */
-    RPC_SIGN_CONNECTED,  /* it has connected; only brokers from 2.1 on tell */
-    RPC_SIGN_SUBSCRIBED, /* it has subscribed; only brokers from 2.1 on tell */
-    RPC_SIGN_GONE /* its connection has ended; may come twice for one connection, and after a sign of the
-                     connection that took over */
+    RPC_SIGN_SEEN,       /* the client has published a message, to any topic */
+    RPC_SIGN_CONNECTED,  /* the client has connected; only brokers from 2.1 on report it */
+    RPC_SIGN_SUBSCRIBED, /* the client has subscribed; only brokers from 2.1 on report it */
+    RPC_SIGN_GONE        /* the connection has ended; may come twice for one connection, and after a sign of
+                            another connection that has taken the client id over */
 } rpc_sign;
 
-/* A sign of a client's presence or absence. */
+/* One sign of one client, as a module's presence gets it. */
 typedef struct rpc_presence {
     rpc_sign sign;
-    const char *client;     /* its client id, not NULL */
-    const char *user;       /* NULL: anonymous, or not known (RPC_SIGN_GONE) */
+    const char *client;     /* the client id, not NULL */
+    const char *user;       /* the user name; NULL: anonymous, or unknown (RPC_SIGN_GONE) */
     const char *filter;     /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
-    const void *connection; /* tells this connection from others with the same client id. Only ever compared:
-                               the broker uses the same value again later */
+    const void *connection; /* identifies the connection, for comparison only. After RPC_SIGN_GONE the broker
+                               may use the same value for another connection */
 } rpc_presence;
 
 /* A message that an inbox receives. It lives until the receive function returns. */
@@ -500,9 +500,12 @@ typedef struct rpc_module {
     void (*observe)(rpc_instance *instance, void *state, const rpc_observation *observation);
 
     /*
-     * Is called for each sign of each client of the broker, whether or not the client has to do with the
-     * prefix; NULL: the module does not want to know. presence is borrowed for the time of the call. Thread:
-     * the broker's; it must be short, since it is called for every message that the broker receives.
+     * Follows which clients are connected; NULL: the module does not. The engine calls it for each sign of
+     * each client of the broker, whether or not the client uses the prefix. The struct and its texts exist
+     * until presence returns.
+     *
+     * Thread: the broker's. It must be short, since the engine calls it for every message that the broker
+     * receives.
      */
     void (*presence)(rpc_instance *instance, void *state, const rpc_presence *presence);
 } rpc_module;
@@ -595,32 +598,34 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
 
-/* A message of a module's own making. */
+/* A message that a module publishes. Its properties reach MQTT 5 clients only. */
 typedef struct rpc_publication {
-    const char *client; /* the client id to send to, whether or not that client has subscribed; NULL: all
-                           clients that have subscribed to the topic */
-    const char *topic;  /* whole; not one of the topics that only the engine publishes to */
-    const void
-        *payload; /* any bytes; may be NULL if size is 0, except with retain, where an empty payload clears */
-    size_t size;  /* bytes, at most the configured size of a reply */
-    int qos;      /* 0, 1 or 2 */
-    bool retain;  /* to subscribers only */
-    uint32_t expiry;          /* Message Expiry Interval, seconds; 0: none */
-    const char *content_type; /* of a payload that is UTF-8 (section 3.3.2.3.9 of MQTT 5.0); NULL: none */
-    const char
-        *response_topic;     /* where an answer is to go; NULL: none. Properties reach MQTT 5 clients only */
-    const void *correlation; /* Correlation Data; NULL: none */
-    size_t correlation_size; /* bytes, at most 65535 */
+    const char *client; /* send to the client with this id alone, whether or not it has subscribed; NULL: send
+                           to all clients that have subscribed to the topic */
+    const char *topic;  /* the whole topic; not below $, and none that the engine serves or publishes to */
+    const void *payload;        /* any bytes; may be NULL if size is 0 */
+    size_t size;                /* bytes, at most the configured max_reply */
+    int qos;                    /* 0, 1 or 2 */
+    bool retain;                /* to subscribers only; an empty payload removes the retained message of the
+                                   topic (MQTT 5.0, section 3.3.1.3) */
+    uint32_t expiry;            /* Message Expiry Interval in seconds; 0: none */
+    const char *content_type;   /* of a payload that is UTF-8 (MQTT 5.0, section 3.3.2.3.9); NULL: none */
+    const char *response_topic; /* NULL: none */
+    const void *correlation;    /* Correlation Data; NULL: none */
+    size_t correlation_size;    /* bytes, at most 65535 */
 } rpc_publication;
 
 /*
- * Publishes a message to one client or to subscribers. All that the publication points at is copied. A
- * message at QoS 0 to a client that is not connected is lost, and some brokers never free it: send those only
- * to clients of whose connection the module knows (rpc_module.presence). Returns RPC_OK: the message is on
- * its way; RPC_INVALID_PARAMS: the topic, the Response Topic or the QoS cannot be published with, or a
- * message to one client is retained (all are logged); RPC_REPLY_TOO_LARGE: over the configured size;
- * RPC_CANCELLED: the service is stopping; RPC_INTERNAL_ERROR: no memory, or the host cannot send to one
- * client.
+ * Publishes a message to one client or to subscribers. A message at QoS 0 to a client that is not connected
+ * is lost, and some brokers never free it: send such a message only to a client that is connected, as
+ * presence (struct rpc_module) reports. Returns:
+ *
+ * - RPC_OK: the broker has the message.
+ * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS or the size of the Correlation Data is not
+ *   allowed, or a message to one client is retained. The engine logs the fault.
+ * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
+ * - RPC_CANCELLED: the service is stopping.
+ * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
  */
 rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication);
 
