@@ -360,7 +360,7 @@ typedef struct rpc_method {
     const char *name;
     const char *doc; /* one line for the reference */
     bool read_only;  /* it changes nothing: the engine runs a call that a client sends again, instead of
-                        sending  the cached reply */
+                        sending the cached reply */
     bool idempotent; /* running it twice has the effect of running it once: a client may send a call again if
                         it does not know the outcome. For the reference only; read_only implies it */
     const rpc_shape *params; /* NULL: none; the engine ignores the object that a caller sends */
@@ -410,53 +410,51 @@ typedef struct rpc_presence {
                                may use the same value for another connection */
 } rpc_presence;
 
-/* A message that an inbox receives. It lives until the receive function returns. */
+/* A message that an inbox receives. The struct and what it points at exist until receive returns. */
 typedef struct rpc_message {
-    const char *topic;
+    const char *topic;         /* the whole topic */
     const char *const *levels; /* for rpc_message_level() */
     const char *payload;       /* not NULL, also when size is 0; followed by a NUL that size does not count */
     size_t size;               /* bytes */
-    int qos;
-    const char *response_topic; /* MQTT 5; NULL: none; may be "" */
-    const void *correlation;    /* Correlation Data; NULL: none */
+    int qos;                   /* 0, 1 or 2 */
+    const char *response_topic; /* of an MQTT 5 message; NULL: none; may be "" */
+    const void *correlation;    /* Correlation Data of an MQTT 5 message; NULL: none */
     size_t correlation_size;    /* bytes */
     const char *sender_id;      /* the client id of the sender, not NULL, may be "" */
-    const char *sender_user;    /* the user name under which it was let in; NULL: anonymous */
-    int sender_version;         /* of its protocol: 3, 4, 5 */
-    bool bridge;                /* the sender is a bridge that this broker opened, which brings messages of
-                                   others: its client id says nothing about who has published this one */
+    const char *sender_user;    /* the user name of the sender; NULL: anonymous */
+    int sender_version;         /* as rpc_caller_version() */
+    bool bridge;                /* the sender is a bridge that this broker opened: other clients may have
+                                   published the message, so its client id says nothing about them */
 } rpc_message;
 
-/* What becomes of a message. */
+/* What the broker does with a message of an inbox. */
 typedef enum rpc_inbox_verdict {
-    RPC_INBOX_PASS,    /* the broker delivers it, as if there were no inbox */
-    RPC_INBOX_CONSUME, /* it is delivered to nobody and not retained */
-    RPC_INBOX_REFUSE   /* likewise, and an MQTT 5 client is told that it may not publish it, if its QoS allows
-                          that; it is counted as refused. A bridge is told nothing */
+    RPC_INBOX_PASS,    /* it delivers and retains the message as if there were no inbox */
+    RPC_INBOX_CONSUME, /* it neither delivers nor retains the message */
+    RPC_INBOX_REFUSE   /* likewise, and the engine counts the message as refused; an MQTT 5 client gets the
+                          reason code Not authorized at QoS 1 and 2, a bridge does not */
 } rpc_inbox_verdict;
 
 /*
- * Receives a message, before the broker delivers it.
- *   state    the module's state; NULL if its state_size is 0
- *   message  the message and its sender
- * Thread: the broker's; must not wait. It may do all that a handler may do outside a call: announce, log,
- *   resume calls, start background work and timers.
+ * Receives a message before the broker delivers it. state is as in rpc_handler.
+ *
+ * Thread: the broker's; it must not wait. It may do what a module may do outside of calls: publish, log,
+ * resume calls, start background work and timers.
+ *
+ * Returns what the broker does with the message.
  */
 typedef rpc_inbox_verdict (*rpc_inbox_receive)(rpc_instance *instance, void *state,
                                                const rpc_message *message);
 
-/*
- * Topics whose messages a module receives. Tables end with a NULL topic. No two of a module may match the
- * same topic.
- */
+/* Topics whose messages a module receives. A table of them ends with a NULL topic. */
 typedef struct rpc_inbox {
-    /* Below the module's inbox root: levels of [A-Za-z0-9_.-]+ and up to 8 levels `+`, at most 128 bytes. A
-       `+` matches what a level in braces of a method family does, and "response" and "request" as well. */
-    const char *topic;
-    const char *doc;
-    unsigned sender_level; /* n: the n-th level that is `+` must be the sender's client id; else the message
-                              is refused without asking receive or, when a bridge brings it, left untouched.
-                              0: any sender */
+    const char *topic; /* below the module's inbox root: levels of [A-Za-z0-9_.-]+ and up to 8 levels `+`, at
+                          most 128 bytes. `+` matches what a level {word} of a method family matches, and
+                          "response" and "request". No topic may match two inboxes of a module */
+    const char *doc;   /* one line on what the inbox is for */
+    unsigned sender_level; /* n: the level that the n-th `+` matches must be the sender's client id. The
+                              engine refuses other messages without calling receive, and leaves other messages
+                              of a bridge to the broker. 0: any sender */
     rpc_inbox_receive receive;
 } rpc_inbox;
 
@@ -470,9 +468,9 @@ typedef struct rpc_module {
     const rpc_method *methods; /* NULL: none */
     const rpc_event *events;   /* NULL: none */
     const rpc_inbox *inboxes;  /* NULL: none */
-    const char *inbox_root; /* one level, which replaces the last one of the prefix and makes the root of the
-                               inboxes: with "cmd" it is prod/cmd for the prefix prod/rpc. init may set
-                               another root. NULL: there are no inboxes */
+    const char *inbox_root;    /* one level, which replaces the last level of the prefix: "cmd" makes the root
+                                  of the inboxes prod/cmd for the prefix prod/rpc. init may set another root.
+                                  NULL: the module has no inboxes */
 
     /*
      * Starts one instance, before its first call; NULL: nothing to do. options is the decoded struct of the
@@ -517,8 +515,7 @@ typedef struct rpc_module {
 
 /* ---- Functions for handlers ---------------------------------------------------------------- */
 
-/* Returns the name of the method that was called, from the module's table: of a family the one with braces.
- */
+/* Returns the name of the called method from the module's table: of a family the name with braces. */
 const char *rpc_call_method(const rpc_call *call);
 
 /*
@@ -746,20 +743,26 @@ void rpc_timer_cancel(rpc_timer *timer);
 
 /* ---- Inboxes ---------------------------------------------------------------------------------- */
 
-/* What the message's topic has at the n-th level that is `+` in the inbox's, counted from 1. It lives as long
-   as the message. Returns NULL if the inbox has no such level. */
+/*
+ * Returns what the message's topic has at the n-th level `+` of the inbox's topic, counted from 1. Returns
+ * NULL if the inbox has fewer. The text exists as long as the message.
+ */
 const char *rpc_message_level(const rpc_message *message, unsigned level);
 
 /*
- * Sets the root of the module's inboxes in this instance: a topic of at most 128 bytes without wildcards, a
- * `$` in front and empty levels, which is copied; NULL switches the inboxes off. Only init may call it.
- * Returns RPC_OK; RPC_INVALID_PARAMS: it cannot be a root; RPC_INTERNAL_ERROR: no memory, or not in the init
- * of a module with inboxes (which is logged). A root that overlaps the topics of a prefix or another root
- * stops the broker's start, after init.
+ * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most
+ * 128 bytes without wildcards and empty levels that does not begin with `$`; NULL switches the inboxes off. A
+ * root that overlaps the topics of a prefix or another root stops the broker's start after init. Returns:
+ *
+ * - RPC_OK: the root is set.
+ * - RPC_INVALID_PARAMS: root cannot be a root.
+ * - RPC_INTERNAL_ERROR: there is no memory; or init has returned already or the module has no inboxes, which
+ *   the engine logs.
  */
 rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root);
 
-/* The root of the module's inboxes in this instance; NULL: they are off. It lives as long as the instance. */
+/* Returns the root of the module's inboxes in this instance, which exists as long as the instance; NULL: the
+ * inboxes are off. */
 const char *rpc_inbox_root(const rpc_instance *instance);
 
 #endif
