@@ -63,7 +63,7 @@ class Pages(BrokerTest):
                     self.assertTrue(fits(read(shown), without_times(json.loads(answer))), f"the page shows {shown}, not {answer}")
 
     def test_the_guide(self):
-        self.check_page("docs/guide.md", GUIDE_PLUGIN, 8)
+        self.check_page("docs/guide.md", GUIDE_PLUGIN, 13)
 
     def test_the_readme(self):
         self.check_page("README.md", PLUGIN, 3)
@@ -101,7 +101,7 @@ class Pages(BrokerTest):
         self.assertEqual(len(doors), 4)
 
     def test_the_option_of_the_guide(self):
-        broker = self.start(["door_longest 10s"], plugin=GUIDE_PLUGIN)
+        broker = self.start(["door_max_open 10s"], plugin=GUIDE_PLUGIN)
         answer = self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
         self.assertEqual(json.loads(answer)["longest"], 10)
 
