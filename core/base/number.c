@@ -338,28 +338,27 @@ size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
 /*
  * Prints a number with a fraction, from 2^-6 to below 2^52, by the free-format algorithm of Steele and White:
  * it prints digits behind the point until the rest is less than half the gap to the next double. All of it is
- * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. A number
- * from 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
+ * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. The gap
+ * below a power of two is smaller, but the only ones here, 1/2 to 1/64, end with a rest of 0. A number from
+ * 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
  */
 static size_t number_print_fraction(double number, char *out)
 {
-    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST;
-    const uint64_t whole = mantissa | DOUBLE_LOWEST;
+    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST | DOUBLE_LOWEST;
     const int point = DOUBLE_BIAS - (int)(bits / DOUBLE_LOWEST), shift = point + 2;
     const uint64_t one = UINT64_C(1) << shift;
     const uint64_t even = !(mantissa & 1); /* then what is half a gap away reads back, too */
-    uint64_t rest = (whole << 2) & (one - 1), above = 2, below = mantissa ? 2 : 1; /* halves of the gaps */
-    char *at = out + number_print_digits(whole >> point, out);
+    uint64_t rest = (mantissa << 2) & (one - 1), half = 2;
+    char *at = out + number_print_digits(mantissa >> point, out);
     bool low, high;
     *at++ = '.';
     do {
         rest *= 10;
-        above *= 10;
-        below *= 10;
+        half *= 10;
         *at++ = (char)('0' + (rest >> shift));
         rest &= one - 1;
-        low = rest < below + even;
-        high = rest + above + even > one;
+        low = rest < half + even;
+        high = rest + half + even > one;
     } while (!low && !high);
     const bool is_up = high && (!low || rest + (at[-1] & 1) > one / 2); /* a tie goes to the even digit */
     at[-1] = (char)(at[-1] + is_up);

@@ -49,7 +49,10 @@ cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct jso
 /* The member of an object; NULL: it has none of this name, or is no object. */
 cJSON *json_member(const cJSON *object, const char *name);
 
-bool json_is_number(const cJSON *item);
+static inline bool json_is_number(const cJSON *item)
+{
+    return item->type & (cJSON_Number | cJSON_Raw);
+}
 
 /*
  * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids
