@@ -178,6 +178,30 @@ double number_value(const struct numeral *numeral)
     return *numeral->text == '-' ? -value : value;
 }
 
+bool number_integer(const struct numeral *numeral, int64_t *integer)
+{
+    const bool negative = *numeral->text == '-';
+    const int digits = (int)numeral->digits, whole = digits + numeral->exponent; /* those before the point */
+    const uint64_t max = (uint64_t)INT64_MAX + negative;
+    uint64_t value = 0;
+    int place = 0;
+    for (const char *at = numeral->text + negative; place < digits; at++) {
+        const uint64_t digit = (uint64_t)(*at - '0');
+        if (*at == '.')
+            continue;
+        if (place++ < whole ? value > (max - digit) / 10 : digit > 0)
+            return false;
+        if (place <= whole)
+            value = value * 10 + digit;
+    }
+    for (; value && place < whole; place++, value *= 10) {
+        if (value > max / 10)
+            return false;
+    }
+    *integer = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
 /* ---- Printing ---- */
 
 /* mantissa * 10^exponent, to be printed as "%.*g" does with this precision. */

@@ -292,11 +292,6 @@ static bool json_skip(struct scan *scan, char wanted)
 
 static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span *name);
 
-static bool json_scan_element(struct scan *scan, cJSON *array)
-{
-    return json_scan_value(scan, array, NULL);
-}
-
 static bool json_scan_member(struct scan *scan, cJSON *object)
 {
     struct span name;
@@ -311,18 +306,18 @@ static bool json_scan_member(struct scan *scan, cJSON *object)
 }
 
 /* What stands between the brackets of an object or an array, and the closing one. */
-static bool json_scan_items(struct scan *scan, cJSON *node, bool (*scan_item)(struct scan *, cJSON *),
-                            char closing)
+static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
 {
+    const bool is_object = closing == '}';
     if (++scan->depth > JSON_DEPTH_MAX)
         return json_fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels",
                          JSON_DEPTH_MAX);
     scan->at++;
     if (node)
-        node->type |= closing == '}' ? cJSON_Object : cJSON_Array;
+        node->type |= is_object ? cJSON_Object : cJSON_Array;
     if (!json_skip(scan, closing)) {
         do {
-            if (!scan_item(scan, node))
+            if (!(is_object ? json_scan_member(scan, node) : json_scan_value(scan, node, NULL)))
                 return false;
         } while (json_skip(scan, ','));
         if (!json_skip(scan, closing))
@@ -339,9 +334,9 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
         return false;
     json_skip_space(scan);
     if (*scan->at == '{')
-        return json_scan_items(scan, node, json_scan_member, '}');
+        return json_scan_items(scan, node, '}');
     if (*scan->at == '[')
-        return json_scan_items(scan, node, json_scan_element, ']');
+        return json_scan_items(scan, node, ']');
     if (*scan->at == '"')
         return json_scan_string_value(scan, node);
     return *scan->at == '-' || json_is_digit(*scan->at) ? json_scan_number(scan, node)
