@@ -23,7 +23,7 @@ uint64_t digest_seed(void)
 }
 
 /* Few bytes are laid side by side, each part behind its size, and hashed at once. */
-static size_t lay_out(const struct digest_part *parts, size_t count, char *out)
+static size_t digest_lay_out(const struct digest_part *parts, size_t count, char *out)
 {
     char *end = out;
     for (size_t i = 0; i < count; i++) {
@@ -38,7 +38,7 @@ static size_t lay_out(const struct digest_part *parts, size_t count, char *out)
 }
 
 /* Of more, the parts are hashed one by one, and then their hashes. */
-static XXH128_hash_t hash_one_by_one(uint64_t seed, const struct digest_part *parts, size_t count)
+static XXH128_hash_t digest_hash_one_by_one(uint64_t seed, const struct digest_part *parts, size_t count)
 {
     struct {
         XXH128_hash_t hash;
@@ -60,7 +60,7 @@ struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t c
     for (size_t i = 0; i < count; i++)
         total += parts[i].size;
     const XXH128_hash_t hash = total <= FEW_BYTES
-                                   ? XXH3_128bits_withSeed(few, lay_out(parts, count, few), seed)
-                                   : hash_one_by_one(seed, parts, count);
+                                   ? XXH3_128bits_withSeed(few, digest_lay_out(parts, count, few), seed)
+                                   : digest_hash_one_by_one(seed, parts, count);
     return (struct digest){{hash.low64, hash.high64}};
 }

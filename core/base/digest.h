@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * A message as 128 bits, by which it is recognised when it comes again. The hash is XXH3 (Debian:
- * libxxhash-dev), seeded at random for each engine, so that nobody outside can aim at what another
- * client's message comes to, or at one bucket of a table.
+ * A message as 128 bits, by which a copy of it is recognised. The hash is XXH3 (Debian: libxxhash-dev),
+ * seeded at random for each engine, so that a client can neither make a message with another's digest nor
+ * fill one bucket of a table.
  *
- * Any thread may call it: it touches nothing but its arguments.
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: nothing is allocated.
+ *
+ * Failure: nothing fails. Where the system has no random numbers yet, the seed is made of the clock.
  */
-#ifndef CORE_DIGEST_H
-#define CORE_DIGEST_H
+#ifndef CORE_BASE_DIGEST_H
+#define CORE_BASE_DIGEST_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +27,7 @@ struct digest_part {
 
 enum { DIGEST_PARTS = 8 };
 
-/* A seed that nobody can guess. */
+/* A random seed. */
 uint64_t digest_seed(void);
 
 /* The digest of at most DIGEST_PARTS parts; where one ends and the next begins counts, too. */

@@ -178,6 +178,30 @@ double number_value(const struct numeral *numeral)
     return *numeral->text == '-' ? -value : value;
 }
 
+bool number_integer(const struct numeral *numeral, int64_t *integer)
+{
+    const bool negative = *numeral->text == '-';
+    const int digits = (int)numeral->digits, whole = digits + numeral->exponent; /* those before the point */
+    const uint64_t max = (uint64_t)INT64_MAX + negative;
+    uint64_t value = 0;
+    int place = 0;
+    for (const char *at = numeral->text + negative; place < digits; at++) {
+        const uint64_t digit = (uint64_t)(*at - '0');
+        if (*at == '.')
+            continue;
+        if (place++ < whole ? value > (max - digit) / 10 : digit > 0)
+            return false;
+        if (place <= whole)
+            value = value * 10 + digit;
+    }
+    for (; value && place < whole; place++, value *= 10) {
+        if (value > max / 10)
+            return false;
+    }
+    *integer = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
 /* ---- Printing ---- */
 
 /* mantissa * 10^exponent, to be printed as "%.*g" does with this precision. */
@@ -338,28 +362,27 @@ size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
 /*
  * Prints a number with a fraction, from 2^-6 to below 2^52, by the free-format algorithm of Steele and White:
  * it prints digits behind the point until the rest is less than half the gap to the next double. All of it is
- * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. A number
- * from 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
+ * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. The gap
+ * below a power of two is smaller, but the only ones here, 1/2 to 1/64, end with a rest of 0. A number from
+ * 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
  */
 static size_t number_print_fraction(double number, char *out)
 {
-    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST;
-    const uint64_t whole = mantissa | DOUBLE_LOWEST;
+    const uint64_t bits = number_bits(number), mantissa = bits % DOUBLE_LOWEST | DOUBLE_LOWEST;
     const int point = DOUBLE_BIAS - (int)(bits / DOUBLE_LOWEST), shift = point + 2;
     const uint64_t one = UINT64_C(1) << shift;
     const uint64_t even = !(mantissa & 1); /* then what is half a gap away reads back, too */
-    uint64_t rest = (whole << 2) & (one - 1), above = 2, below = mantissa ? 2 : 1; /* halves of the gaps */
-    char *at = out + number_print_digits(whole >> point, out);
+    uint64_t rest = (mantissa << 2) & (one - 1), half = 2;
+    char *at = out + number_print_digits(mantissa >> point, out);
     bool low, high;
     *at++ = '.';
     do {
         rest *= 10;
-        above *= 10;
-        below *= 10;
+        half *= 10;
         *at++ = (char)('0' + (rest >> shift));
         rest &= one - 1;
-        low = rest < below + even;
-        high = rest + above + even > one;
+        low = rest < half + even;
+        high = rest + half + even > one;
     } while (!low && !high);
     const bool is_up = high && (!low || rest + (at[-1] & 1) > one / 2); /* a tie goes to the even digit */
     at[-1] = (char)(at[-1] + is_up);

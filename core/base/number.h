@@ -2,14 +2,15 @@
 /*
  * Numbers of JSON as text (RFC 8259, section 6): exact in both directions, and the same in any locale.
  *
- * Threads. Any thread may call any function: it touches nothing but its arguments.
+ * Threads: any. These functions touch nothing but their arguments.
  *
- * Ownership. A struct numeral points into the text that it was scanned from. Nothing is allocated.
+ * Ownership: a struct numeral points into the text that it was scanned from. Nothing is allocated.
  *
- * Failure. number_scan() returns false for a text that is no number. Nothing else fails.
+ * Failure: number_scan() returns false for a text that is no number, number_integer() for what is no such
+ * integer. Nothing else fails.
  */
-#ifndef CORE_NUMBER_H
-#define CORE_NUMBER_H
+#ifndef CORE_BASE_NUMBER_H
+#define CORE_BASE_NUMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +38,10 @@ bool number_scan(const char *text, struct numeral *numeral);
  * numeral->length is at most NUMBER_LITERAL_MAX.
  */
 double number_value(const struct numeral *numeral);
+
+/* Whether a scanned number is an integer of 64 bits, whatever its digits and its exponent are, and which one.
+ */
+bool number_integer(const struct numeral *numeral, int64_t *integer);
 
 /*
  * Prints a finite number as the shortest text of 15 digits that reads back as the same double, else of 16

@@ -4,43 +4,43 @@
 
 #include <string.h>
 
-struct row {
+struct status_row {
     const char *name;
     int code;
     const char *text;
 };
 
-static const struct row rows[] = {
+static const struct status_row status_rows[] = {
 #define ROW(enumerator, name, code, text) {name, code, text},
     RPC_STATUS_MAP(ROW)
 #undef ROW
 };
 
-static const struct row *row_of(rpc_status status)
+static const struct status_row *status_row_of(rpc_status status)
 {
     const int index = (int)status;
-    return &rows[index >= 0 && index < RPC_STATUS_COUNT_ ? index : RPC_INTERNAL_ERROR];
+    return &status_rows[index >= 0 && index < RPC_STATUS_COUNT_ ? index : RPC_INTERNAL_ERROR];
 }
 
 const char *status_name(rpc_status status)
 {
-    return row_of(status)->name;
+    return status_row_of(status)->name;
 }
 
 const char *status_text(rpc_status status)
 {
-    return row_of(status)->text;
+    return status_row_of(status)->text;
 }
 
 int status_code(rpc_status status)
 {
-    return row_of(status)->code;
+    return status_row_of(status)->code;
 }
 
 rpc_status status_find(const char *name)
 {
     for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
-        if (strcmp(rows[i].name, name) == 0)
+        if (strcmp(status_rows[i].name, name) == 0)
             return (rpc_status)i;
     }
     return RPC_RAISED;

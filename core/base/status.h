@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* RPC_STATUS_MAP, looked up. The list itself stands in the public header. */
-#ifndef CORE_STATUS_H
-#define CORE_STATUS_H
+/*
+ * Looks RPC_STATUS_MAP up, which is in the public header.
+ *
+ * Threads: any. The table is constant.
+ *
+ * Ownership: all texts have static storage.
+ *
+ * Failure: a number that is no status counts as RPC_INTERNAL_ERROR.
+ */
+#ifndef CORE_BASE_STATUS_H
+#define CORE_BASE_STATUS_H
 
 #include <mosquitto_rpc.h>
 

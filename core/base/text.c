@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long a character is that begins with this byte; 0: none does. */
-static size_t sequence_length(unsigned char first)
+/* The longest character: where a text ends with a NUL, a shorter one that is cut off is seen by the NUL. */
+enum { LONGEST = 4 };
+
+/* How long a character is that begins with this byte, which is not ASCII; 0: none does. */
+static size_t text_sequence_length(unsigned char first)
 {
-    if (first < 0x80)
-        return 1;
     if (first >= 0xC2 && first <= 0xDF)
         return 2;
     if ((first & 0xF0) == 0xE0)
@@ -21,13 +22,12 @@ size_t text_decode(const char *text, size_t size, uint32_t *character)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *byte = (const unsigned char *)text;
-    const size_t length = size ? sequence_length(byte[0]) : 0;
-    if (length <= 1) {
-        if (length)
-            *character = byte[0];
-        return length;
+    if (size && byte[0] < 0x80) {
+        *character = byte[0];
+        return 1;
     }
-    if (length > size)
+    const size_t length = size ? text_sequence_length(byte[0]) : 0;
+    if (!length || length > size)
         return 0;
 
     uint32_t value = byte[0] & (0xFFU >> (length + 1));
@@ -44,11 +44,10 @@ size_t text_decode(const char *text, size_t size, uint32_t *character)
 
 bool text_is_utf8(const char *text, size_t *characters)
 {
-    const char *end = text + strlen(text);
     *characters = 0;
-    while (text < end) {
+    while (*text) {
         uint32_t character;
-        const size_t length = text_decode(text, (size_t)(end - text), &character);
+        const size_t length = text_decode(text, LONGEST, &character);
         if (!length)
             return false;
         text += length;
@@ -57,28 +56,21 @@ bool text_is_utf8(const char *text, size_t *characters)
     return true;
 }
 
-static bool fits_topic(uint32_t character)
-{
-    if (character < 0x20 || (character >= 0x7F && character <= 0x9F))
-        return false;
-    if ((character >= 0xFDD0 && character <= 0xFDEF) || (character & 0xFFFE) == 0xFFFE)
-        return false;
-    return character != '+' && character != '#';
-}
-
+/* Printable ASCII is looked at byte by byte. */
 bool text_is_topic(const char *text)
 {
-    while (*text >= ' ' && *text <= '~' && *text != '+' && *text != '#')
-        text++; /* most topics are ASCII to their end */
-    const char *end = text + strlen(text);
-    while (text < end) {
+    for (;;) {
+        while (*text >= ' ' && *text <= '~' && *text != '+' && *text != '#')
+            text++;
+        if (!*text)
+            return true;
         uint32_t character;
-        const size_t length = text_decode(text, (size_t)(end - text), &character);
-        if (!length || !fits_topic(character))
+        const size_t length = text_decode(text, LONGEST, &character);
+        if (length < 2 || character <= 0x9F || (character >= 0xFDD0 && character <= 0xFDEF) ||
+            (character & 0xFFFE) == 0xFFFE)
             return false;
         text += length;
     }
-    return true;
 }
 
 size_t text_cut(const char *text, size_t limit)
@@ -91,7 +83,7 @@ size_t text_cut(const char *text, size_t limit)
     return limit;
 }
 
-static bool is_printable(char c)
+static bool text_is_printable(char c)
 {
     return c >= ' ' && c <= '~' && c != '\\';
 }
@@ -101,7 +93,7 @@ const char *text_printable(const char *text, char *out, size_t capacity)
     size_t used = 0;
     size_t cut = 0; /* where "..." still fits */
     for (; *text; text++) {
-        const size_t needed = is_printable(*text) ? 1 : 4;
+        const size_t needed = text_is_printable(*text) ? 1 : 4;
         if (used + sizeof "..." <= capacity)
             cut = used;
         if (used + needed >= capacity) {

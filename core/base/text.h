@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Text from the wire is hostile: what checks it, cuts it and makes it fit for a log. */
-#ifndef CORE_TEXT_H
-#define CORE_TEXT_H
+/*
+ * Text from the wire, which may be hostile: functions that check it, cut it and make it fit for a log.
+ *
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: nothing is allocated.
+ *
+ * Failure: what is not well-formed is reported; nothing else fails.
+ */
+#ifndef CORE_BASE_TEXT_H
+#define CORE_BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

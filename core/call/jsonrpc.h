@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * JSON-RPC 2.0 as it stands in a payload (protocol, section 7): telling it apart, and taking requests apart.
+ * JSON-RPC 2.0 as it stands in a payload (protocol, section 7): recognising it, and taking requests apart.
  *
- * It runs on the broker's thread, for it reads trees of cJSON.
+ * Threads: the broker's thread only.
+ *
+ * Ownership: a request points into the tree that it was read from.
+ *
+ * Failure: a wrong request says why it is none.
  */
-#ifndef CORE_JSONRPC_H
-#define CORE_JSONRPC_H
+#ifndef CORE_CALL_JSONRPC_H
+#define CORE_CALL_JSONRPC_H
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>

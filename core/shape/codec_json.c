@@ -56,9 +56,10 @@ static void codec_json_end_array(struct writer *writer)
     writer->state = CODEC_JSON_NEXT;
 }
 
-static bool codec_json_is_escaped(char c)
+/* Whether a byte of a string stands for itself, and is not its end. */
+static bool codec_json_is_plain(char c)
 {
-    return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+    return (unsigned char)c > '\\' || ((unsigned char)c >= ' ' && c != '"' && c != '\\');
 }
 
 static void codec_json_escape(struct writer *writer, char c)
@@ -73,13 +74,19 @@ static void codec_json_escape(struct writer *writer, char c)
 static void codec_json_quote(struct writer *writer, const char *text)
 {
     codec_json_byte(writer, '"');
-    for (; *text; text++) {
-        if (codec_json_is_escaped(*text))
-            codec_json_escape(writer, *text);
-        else
-            codec_json_byte(writer, *text);
+    for (;;) {
+        char *out = writer->out + writer->used;
+        const size_t room = writer->capacity - writer->used;
+        size_t size = 0;
+        for (; size < room && codec_json_is_plain(text[size]); size++)
+            out[size] = text[size];
+        writer->used += size;
+        text += size;
+        if (!*text || size == room)
+            break;
+        codec_json_escape(writer, *text++);
     }
-    codec_json_byte(writer, '"');
+    codec_json_byte(writer, '"'); /* which does not fit if the loop ended for want of room */
 }
 
 static void codec_json_name(struct writer *writer, const char *name)
@@ -105,8 +112,12 @@ static void codec_json_integer(struct writer *writer, int64_t number)
 
 static void codec_json_double(struct writer *writer, double number)
 {
-    char text[NUMBER_PRINTED_MAX];
     codec_json_comma(writer);
+    if (writer->capacity - writer->used >= NUMBER_PRINTED_MAX) {
+        writer->used += number_print(number, writer->out + writer->used);
+        return;
+    }
+    char text[NUMBER_PRINTED_MAX];
     writer_bytes(writer, text, number_print(number, text));
 }
 
@@ -118,12 +129,14 @@ static void codec_json_raw(struct writer *writer, const char *text)
 
 static void codec_json_bool(struct writer *writer, bool value)
 {
-    codec_json_raw(writer, value ? "true" : "false");
+    codec_json_comma(writer);
+    writer_bytes(writer, value ? "true" : "false", value ? 4 : 5);
 }
 
 static void codec_json_null(struct writer *writer)
 {
-    codec_json_raw(writer, "null");
+    codec_json_comma(writer);
+    writer_bytes(writer, "null", 4);
 }
 
 static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)

@@ -10,8 +10,6 @@
 #include "base/text.h"
 #include "shape/codec_json.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,33 +22,28 @@ bool fields_may_miss(const rpc_field *field)
 
 /* ---- Kinds ---- */
 
-static bool in_element(const struct fields_walk *walk)
-{
-    return walk->step->index != FIELDS_NO_INDEX;
-}
+static const char *fields_describe_one(const rpc_field *field, char *out, size_t capacity);
 
-static const char *describe_one(const rpc_field *field, char *out, size_t capacity);
-
-static rpc_status must_be(struct fields_walk *walk, const rpc_field *field)
+static rpc_status fields_must_be(struct fields_walk *walk, const rpc_field *field)
 {
     char what[FIELDS_WHY];
     return fields_misfit(walk, " must be %s",
-                         in_element(walk) ? describe_one(field, what, sizeof what)
-                                          : fields_describe(field, what, sizeof what));
+                         walk->step->index != FIELDS_NO_INDEX ? fields_describe_one(field, what, sizeof what)
+                                                              : fields_describe(field, what, sizeof what));
 }
 
 /* ---- bool ---- */
 
-static rpc_status decode_bool(const rpc_field *field, const cJSON *value, void *member,
-                              struct fields_walk *walk)
+static rpc_status fields_decode_bool(const rpc_field *field, const cJSON *value, void *member,
+                                     struct fields_walk *walk)
 {
     if (!cJSON_IsBool(value))
-        return must_be(walk, field);
+        return fields_must_be(walk, field);
     *(bool *)member = cJSON_IsTrue(value);
     return RPC_OK;
 }
 
-static rpc_status encode_bool(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_bool(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     (void)field;
     writer_bool(walk->writer, *(const bool *)member);
@@ -64,15 +57,10 @@ bool fields_has_range(const rpc_field *field)
     return field->range.min < field->range.max;
 }
 
-static bool in_range(const rpc_field *field, double number)
-{
-    return !fields_has_range(field) || (number >= field->range.min && number <= field->range.max);
-}
-
 enum { NUMBER = 40 }; /* bytes that hold any number */
 
 /* A written number as people write it: 1e9 for 1000000000, 1e-7 for 1e-07, 1e300 for 1e+300. */
-static const char *tidy(char number[NUMBER])
+static const char *fields_tidy(char number[NUMBER])
 {
     enum { MANY_ZEROS = 9 };
     char *digits = number + (*number == '-');
@@ -88,39 +76,35 @@ static const char *tidy(char number[NUMBER])
     return number;
 }
 
-static const char *print_integer(int64_t integer, char out[NUMBER])
-{
-    snprintf(out, NUMBER, "%" PRId64, integer);
-    return tidy(out);
-}
-
 /* The shortest text that reads back as the same number, as the writer has it. */
-static const char *print_number(double number, char out[NUMBER])
+static const char *fields_print_number(double number, char out[NUMBER])
 {
     if (isinf(number))
         return number < 0 ? "-inf" : "inf";
     out[number_print(number, out)] = '\0';
-    return tidy(out);
+    return fields_tidy(out);
 }
 
-static rpc_status outside(const rpc_field *field, const char *number, struct fields_walk *walk)
+static rpc_status fields_misfit_range(const rpc_field *field, const char *number, struct fields_walk *walk)
 {
     char min[NUMBER];
     char max[NUMBER];
-    return fields_misfit(walk, ": %s is outside %s..%s", number, print_number(field->range.min, min),
-                         print_number(field->range.max, max));
+    return fields_misfit(walk, ": %s is outside %s..%s", number, fields_print_number(field->range.min, min),
+                         fields_print_number(field->range.max, max));
 }
 
-static rpc_status check_range(const rpc_field *field, double number, struct fields_walk *walk)
+static rpc_status fields_check_range(const rpc_field *field, double number, struct fields_walk *walk)
 {
     char text[NUMBER];
-    return in_range(field, number) ? RPC_OK : outside(field, print_number(number, text), walk);
+    if (!fields_has_range(field) || (number >= field->range.min && number <= field->range.max))
+        return RPC_OK;
+    return fields_misfit_range(field, fields_print_number(number, text), walk);
 }
 
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
 #define INT64_END 9223372036854775808.0
 
-static struct fields_bounds bounds_of_kind(const rpc_field *field)
+static struct fields_bounds fields_bounds_of_kind(const rpc_field *field)
 {
     if (field->kind == RPC_KIND_INT32)
         return (struct fields_bounds){INT32_MIN, INT32_MAX};
@@ -130,7 +114,7 @@ static struct fields_bounds bounds_of_kind(const rpc_field *field)
 /* As integers: a double of one could be rounded onto the bound that it is beyond. */
 struct fields_bounds fields_bounds(const rpc_field *field)
 {
-    struct fields_bounds bounds = bounds_of_kind(field);
+    struct fields_bounds bounds = fields_bounds_of_kind(field);
     if (!fields_has_range(field))
         return bounds;
     const double min = ceil(field->range.min);
@@ -144,138 +128,90 @@ struct fields_bounds fields_bounds(const rpc_field *field)
     return bounds;
 }
 
-static bool lies_in(struct fields_bounds bounds, int64_t integer)
+static bool fields_lies_in(struct fields_bounds bounds, int64_t integer)
 {
     return integer >= bounds.min && integer <= bounds.max;
 }
 
-static rpc_status check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
+static rpc_status fields_check_integer(const rpc_field *field, int64_t integer, struct fields_walk *walk)
 {
     char text[NUMBER];
-    return lies_in(fields_bounds(field), integer) ? RPC_OK
-                                                  : outside(field, print_integer(integer, text), walk);
+    if (fields_lies_in(fields_bounds(field), integer))
+        return RPC_OK;
+    text[number_print_integer(integer, text)] = '\0';
+    return fields_misfit_range(field, fields_tidy(text), walk);
 }
 
-static rpc_status decode_double(const rpc_field *field, const cJSON *value, void *member,
-                                struct fields_walk *walk)
+static rpc_status fields_decode_double(const rpc_field *field, const cJSON *value, void *member,
+                                       struct fields_walk *walk)
 {
     if (!json_is_number(value))
-        return must_be(walk, field);
+        return fields_must_be(walk, field);
     *(double *)member = value->valuedouble;
-    return check_range(field, value->valuedouble, walk);
+    return fields_check_range(field, value->valuedouble, walk);
 }
 
-static rpc_status encode_double(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_double(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const double number = *(const double *)member;
     if (!isfinite(number))
         return fields_misfit(walk, " is not finite");
-    const rpc_status status = check_range(field, number, walk);
+    const rpc_status status = fields_check_range(field, number, walk);
     if (status == RPC_OK)
         writer_double(walk->writer, number);
     return status;
 }
 
-/* A number's digits without point and leading zeros, and where the point would stand: 0.digits * 10^point. */
-struct decimal {
-    char digits[JSON_NUMBER_MAX + 1];
-    int count, point;
-};
-
-/* The exponent of a literal, 0 if it has none. Beyond three digits it does not matter how large it is. */
-static int read_exponent(const char *literal)
-{
-    const char *mark = strpbrk(literal, "eE");
-    const long exponent = mark ? strtol(mark + 1, NULL, 10) : 0;
-    return exponent > 999 ? 999 : exponent < -999 ? -999 : (int)exponent;
-}
-
-static struct decimal read_decimal(const char *literal)
-{
-    struct decimal decimal = {.count = 0};
-    bool behind_point = false;
-    for (const char *c = literal + (*literal == '-'); *c == '.' || (*c >= '0' && *c <= '9'); c++) {
-        if (*c == '.') {
-            behind_point = true;
-            continue;
-        }
-        if ((decimal.count || *c != '0') && decimal.count < JSON_NUMBER_MAX)
-            decimal.digits[decimal.count++] = *c;
-        decimal.point += decimal.count ? !behind_point : -behind_point;
-    }
-    while (decimal.count && decimal.digits[decimal.count - 1] == '0')
-        decimal.count--;
-    decimal.point += read_exponent(literal);
-    return decimal;
-}
-
-/* Reads a long literal exactly: 9007199254740993.0 is an integer, 1.0…01 is none, 1234567890123456.7e1 is. */
-static bool read_literal(const char *literal, int64_t *integer)
-{
-    enum { DIGITS = 19 }; /* of INT64_MAX */
-    const struct decimal decimal = read_decimal(literal);
-    char digits[DIGITS + 2] = "-";
-    if (decimal.count && (decimal.point < decimal.count || decimal.point > DIGITS))
-        return false;
-    char *first = digits + (*literal == '-');
-    for (int i = 0; decimal.count && i < decimal.point; i++)
-        first[i] = i < decimal.count ? decimal.digits[i] : '0';
-    errno = 0;
-    *integer = strtoll(decimal.count ? digits : "0", NULL, 10);
-    return errno == 0;
-}
-
-/* Whether a number is an integer of 64 bits. */
-static bool read_integer(const cJSON *value, int64_t *integer)
+/* Whether a number is an integer of 64 bits. A long literal is read exactly: 9007199254740993.0 is one. */
+static bool fields_read_integer(const cJSON *value, int64_t *integer)
 {
     const double number = value->valuedouble;
-    if (!json_is_number(value))
-        return false;
+    struct numeral numeral;
     if (cJSON_IsRaw(value))
-        return read_literal(value->valuestring, integer);
-    if (!(number >= -INT64_END && number < INT64_END) || floor(number) != number)
+        return number_scan(value->valuestring, &numeral) && number_integer(&numeral, integer);
+    if (!cJSON_IsNumber(value) || !(number >= -INT64_END && number < INT64_END) || floor(number) != number)
         return false;
     *integer = (int64_t)number;
     return true;
 }
 
-static rpc_status decode_int64(const rpc_field *field, const cJSON *value, void *member,
-                               struct fields_walk *walk)
+static rpc_status fields_decode_int64(const rpc_field *field, const cJSON *value, void *member,
+                                      struct fields_walk *walk)
 {
     int64_t *integer = member;
-    if (!read_integer(value, integer))
-        return must_be(walk, field);
-    return check_integer(field, *integer, walk);
+    if (!fields_read_integer(value, integer))
+        return fields_must_be(walk, field);
+    return fields_check_integer(field, *integer, walk);
 }
 
-static rpc_status encode_int64(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_int64(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int64_t integer = *(const int64_t *)member;
-    const rpc_status status = check_integer(field, integer, walk);
+    const rpc_status status = fields_check_integer(field, integer, walk);
     if (status == RPC_OK)
         writer_integer(walk->writer, integer);
     return status;
 }
 
-static rpc_status decode_int32(const rpc_field *field, const cJSON *value, void *member,
-                               struct fields_walk *walk)
+static rpc_status fields_decode_int32(const rpc_field *field, const cJSON *value, void *member,
+                                      struct fields_walk *walk)
 {
     int64_t integer;
-    if (!read_integer(value, &integer) || !lies_in(bounds_of_kind(field), integer))
-        return must_be(walk, field);
+    if (!fields_read_integer(value, &integer) || !fields_lies_in(fields_bounds_of_kind(field), integer))
+        return fields_must_be(walk, field);
     *(int32_t *)member = (int32_t)integer;
-    return check_integer(field, integer, walk);
+    return fields_check_integer(field, integer, walk);
 }
 
-static rpc_status encode_int32(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_int32(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int64_t integer = *(const int32_t *)member;
-    return encode_int64(field, &integer, walk);
+    return fields_encode_int64(field, &integer, walk);
 }
 
 /* ---- strings ---- */
 
-static rpc_status check_length(const rpc_field *field, const char *text, struct fields_walk *walk)
+static rpc_status fields_check_length(const rpc_field *field, const char *text, struct fields_walk *walk)
 {
     size_t characters;
     if (!text_is_utf8(text, &characters))
@@ -286,26 +222,26 @@ static rpc_status check_length(const rpc_field *field, const char *text, struct 
                          field->length.max, characters);
 }
 
-static rpc_status decode_string(const rpc_field *field, const cJSON *value, void *member,
-                                struct fields_walk *walk)
+static rpc_status fields_decode_string(const rpc_field *field, const cJSON *value, void *member,
+                                       struct fields_walk *walk)
 {
     if (!cJSON_IsString(value))
-        return must_be(walk, field);
+        return fields_must_be(walk, field);
     *(const char **)member = value->valuestring;
-    return check_length(field, value->valuestring, walk);
+    return fields_check_length(field, value->valuestring, walk);
 }
 
-static rpc_status encode_string(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_string(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const char *text = *(const char *const *)member;
-    const rpc_status status = check_length(field, text, walk);
+    const rpc_status status = fields_check_length(field, text, walk);
     if (status == RPC_OK)
         writer_string(walk->writer, text);
     return status;
 }
 
-static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void *member,
-                                struct fields_walk *walk)
+static rpc_status fields_decode_choice(const rpc_field *field, const cJSON *value, void *member,
+                                       struct fields_walk *walk)
 {
     for (int i = 0; cJSON_IsString(value) && field->choices[i]; i++) {
         if (strcmp(field->choices[i], value->valuestring) == 0) {
@@ -313,10 +249,10 @@ static rpc_status decode_choice(const rpc_field *field, const cJSON *value, void
             return RPC_OK;
         }
     }
-    return must_be(walk, field);
+    return fields_must_be(walk, field);
 }
 
-static rpc_status encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int wanted = *(const int *)member;
     for (int i = 0; field->choices[i]; i++) {
@@ -325,13 +261,13 @@ static rpc_status encode_choice(const rpc_field *field, const void *member, stru
             return RPC_OK;
         }
     }
-    return must_be(walk, field);
+    return fields_must_be(walk, field);
 }
 
 /* ---- JSON as it is ---- */
 
-static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *member,
-                              struct fields_walk *walk)
+static rpc_status fields_decode_json(const rpc_field *field, const cJSON *value, void *member,
+                                     struct fields_walk *walk)
 {
     (void)field;
     rpc_json *json = member;
@@ -339,7 +275,7 @@ static rpc_status decode_json(const rpc_field *field, const cJSON *value, void *
     return json->text ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-static rpc_status encode_json(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_json(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     (void)field;
     const char *text = ((const rpc_json *)member)->text;
@@ -352,28 +288,29 @@ static rpc_status encode_json(const rpc_field *field, const void *member, struct
 
 /* ---- objects and arrays ---- */
 
-static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
-                                 struct fields_walk *walk);
-static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk);
+static rpc_status fields_decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                        struct fields_walk *walk);
+static rpc_status fields_encode_object_members(const rpc_shape *shape, const char *in,
+                                               struct fields_walk *walk);
 
-static rpc_status decode_object(const rpc_field *field, const cJSON *value, void *member,
-                                struct fields_walk *walk)
+static rpc_status fields_decode_object(const rpc_field *field, const cJSON *value, void *member,
+                                       struct fields_walk *walk)
 {
     if (!cJSON_IsObject(value))
-        return must_be(walk, field);
+        return fields_must_be(walk, field);
     const struct fields *fields = walk->step->fields;
-    return decode_members(&fields->nested[field - fields->shape->fields], value, member, walk);
+    return fields_decode_members(&fields->nested[field - fields->shape->fields], value, member, walk);
 }
 
-static rpc_status encode_object(const rpc_field *field, const void *member, struct fields_walk *walk)
+static rpc_status fields_encode_object(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     writer_begin_object(walk->writer);
-    const rpc_status status = encode_members(field->shape, member, walk);
+    const rpc_status status = fields_encode_object_members(field->shape, member, walk);
     writer_end_object(walk->writer);
     return status;
 }
 
-static rpc_status check_items(const rpc_field *field, size_t count, struct fields_walk *walk)
+static rpc_status fields_check_items(const rpc_field *field, size_t count, struct fields_walk *walk)
 {
     if (count >= field->items.min && count <= field->items.max)
         return RPC_OK;
@@ -381,8 +318,8 @@ static rpc_status check_items(const rpc_field *field, size_t count, struct field
                          count);
 }
 
-static rpc_status decode_elements(const rpc_field *field, const cJSON *value, char *elements,
-                                  struct fields_walk *walk)
+static rpc_status fields_decode_elements(const rpc_field *field, const cJSON *value, char *elements,
+                                         struct fields_walk *walk)
 {
     size_t *index = &walk->step->index;
     rpc_status status = RPC_OK;
@@ -393,13 +330,13 @@ static rpc_status decode_elements(const rpc_field *field, const cJSON *value, ch
     return status;
 }
 
-static rpc_status decode_array(const rpc_field *field, const cJSON *value, char *out,
-                               struct fields_walk *walk)
+static rpc_status fields_decode_array(const rpc_field *field, const cJSON *value, char *out,
+                                      struct fields_walk *walk)
 {
     if (!cJSON_IsArray(value))
-        return must_be(walk, field);
+        return fields_must_be(walk, field);
     const size_t count = (size_t)cJSON_GetArraySize(value);
-    const rpc_status status = check_items(field, count, walk);
+    const rpc_status status = fields_check_items(field, count, walk);
     if (status != RPC_OK)
         return status;
     char *elements = count > SIZE_MAX / field->size ? NULL : arena_alloc(walk->arena, count * field->size);
@@ -407,11 +344,11 @@ static rpc_status decode_array(const rpc_field *field, const cJSON *value, char 
         return RPC_INTERNAL_ERROR;
     memcpy(out + field->offset, &elements, sizeof elements);
     memcpy(out + field->counter - 1, &count, sizeof count);
-    return decode_elements(field, value, elements, walk);
+    return fields_decode_elements(field, value, elements, walk);
 }
 
 /* The elements that a struct points at, of whatever type they are. */
-static const char *elements_of(const rpc_field *field, const char *in, size_t *count)
+static const char *fields_elements_of(const rpc_field *field, const char *in, size_t *count)
 {
     const char *elements;
     memcpy(&elements, in + field->offset, sizeof elements);
@@ -419,29 +356,29 @@ static const char *elements_of(const rpc_field *field, const char *in, size_t *c
     return elements;
 }
 
-static bool is_null(const rpc_field *field, const char *member)
+static bool fields_is_null(const rpc_field *field, const char *member)
 {
     return fields_kinds[field->kind].absent_by_null && !*(const char *const *)(const void *)member;
 }
 
-static rpc_status encode_element(const rpc_field *field, const char *element, struct fields_walk *walk)
+static rpc_status fields_encode_element(const rpc_field *field, const char *element, struct fields_walk *walk)
 {
-    if (is_null(field, element))
+    if (fields_is_null(field, element))
         return fields_misfit(walk, " is missing");
     return fields_kinds[field->kind].encode(field, element, walk);
 }
 
-static rpc_status encode_array(const rpc_field *field, const char *in, struct fields_walk *walk)
+static rpc_status fields_encode_array(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
     size_t count;
-    const char *elements = elements_of(field, in, &count);
+    const char *elements = fields_elements_of(field, in, &count);
     if (!elements && count)
         return fields_misfit(walk, " has a count and no elements");
-    rpc_status status = check_items(field, count, walk);
+    rpc_status status = fields_check_items(field, count, walk);
     writer_begin_array(walk->writer);
     for (size_t i = 0; i < count && status == RPC_OK; i++) {
         walk->step->index = i;
-        status = encode_element(field, elements + i * field->size, walk);
+        status = fields_encode_element(field, elements + i * field->size, walk);
     }
     walk->step->index = FIELDS_NO_INDEX;
     writer_end_array(walk->writer);
@@ -449,28 +386,31 @@ static rpc_status encode_array(const rpc_field *field, const char *in, struct fi
 }
 
 const struct fields_kind fields_kinds[FIELDS_KINDS] = {
-    [RPC_KIND_BOOL] = {decode_bool, encode_bool, "true or false", "values, each true or false", sizeof(bool),
-                       false},
-    [RPC_KIND_INT32] = {decode_int32, encode_int32, "a whole number of 32 bits", "whole numbers of 32 bits",
-                        sizeof(int32_t), false},
-    [RPC_KIND_INT64] = {decode_int64, encode_int64, "a whole number of 64 bits", "whole numbers of 64 bits",
-                        sizeof(int64_t), false},
-    [RPC_KIND_DOUBLE] = {decode_double, encode_double, "a number", "numbers", sizeof(double), false},
-    [RPC_KIND_STRING] = {decode_string, encode_string, "a string", "strings", sizeof(const char *), true},
-    [RPC_KIND_CHOICE] = {decode_choice, encode_choice, "one of", "values, each one of", sizeof(int), false},
-    [RPC_KIND_JSON] = {decode_json, encode_json, "any JSON value", "values, each any JSON value",
-                       sizeof(rpc_json), true},
-    [RPC_KIND_OBJECT] = {decode_object, encode_object, "an object", "objects", 0, false},
+    [RPC_KIND_BOOL] = {fields_decode_bool, fields_encode_bool, "true or false", "values, each true or false",
+                       sizeof(bool), false},
+    [RPC_KIND_INT32] = {fields_decode_int32, fields_encode_int32, "a whole number of 32 bits",
+                        "whole numbers of 32 bits", sizeof(int32_t), false},
+    [RPC_KIND_INT64] = {fields_decode_int64, fields_encode_int64, "a whole number of 64 bits",
+                        "whole numbers of 64 bits", sizeof(int64_t), false},
+    [RPC_KIND_DOUBLE] = {fields_decode_double, fields_encode_double, "a number", "numbers", sizeof(double),
+                         false},
+    [RPC_KIND_STRING] = {fields_decode_string, fields_encode_string, "a string", "strings",
+                         sizeof(const char *), true},
+    [RPC_KIND_CHOICE] = {fields_decode_choice, fields_encode_choice, "one of", "values, each one of",
+                         sizeof(int), false},
+    [RPC_KIND_JSON] = {fields_decode_json, fields_encode_json, "any JSON value",
+                       "values, each any JSON value", sizeof(rpc_json), true},
+    [RPC_KIND_OBJECT] = {fields_decode_object, fields_encode_object, "an object", "objects", 0, false},
 };
 
 /* ---- Words ---- */
 
-static void append_range(const rpc_field *field, char *out, size_t capacity)
+static void fields_append_range(const rpc_field *field, char *out, size_t capacity)
 {
     char min[NUMBER];
     char max[NUMBER];
-    print_number(field->range.min, min);
-    print_number(field->range.max, max);
+    fields_print_number(field->range.min, min);
+    fields_print_number(field->range.max, max);
     if (isinf(field->range.max) && isinf(field->range.min))
         return;
     if (isinf(field->range.max))
@@ -481,7 +421,7 @@ static void append_range(const rpc_field *field, char *out, size_t capacity)
         fields_append(out, capacity, " from %s to %s", min, max);
 }
 
-static void append_values(const rpc_field *field, bool many, char *out, size_t capacity)
+static void fields_append_values(const rpc_field *field, bool many, char *out, size_t capacity)
 {
     const struct fields_kind *kind = &fields_kinds[field->kind];
     if (fields_has_range(field) && field->kind != RPC_KIND_DOUBLE)
@@ -489,7 +429,7 @@ static void append_values(const rpc_field *field, bool many, char *out, size_t c
     else
         fields_append(out, capacity, "%s", many ? kind->many : kind->one);
     if (fields_has_range(field))
-        append_range(field, out, capacity);
+        fields_append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
         fields_append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
     for (int i = 0; field->choices && field->choices[i]; i++)
@@ -497,10 +437,10 @@ static void append_values(const rpc_field *field, bool many, char *out, size_t c
 }
 
 /* A value of the field, or one element of an array. */
-static const char *describe_one(const rpc_field *field, char *out, size_t capacity)
+static const char *fields_describe_one(const rpc_field *field, char *out, size_t capacity)
 {
     out[0] = '\0';
-    append_values(field, false, out, capacity);
+    fields_append_values(field, false, out, capacity);
     return out;
 }
 
@@ -509,7 +449,7 @@ const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
     out[0] = '\0';
     if (field->counter)
         fields_append(out, capacity, "an array of %u to %u ", field->items.min, field->items.max);
-    append_values(field, field->counter != 0, out, capacity);
+    fields_append_values(field, field->counter != 0, out, capacity);
     if (field->nullable)
         fields_append(out, capacity, " or null");
     return out;
@@ -530,31 +470,24 @@ rpc_status fields_decode_member(const rpc_field *field, const cJSON *value, cons
     if (!value)
         return null || fields_may_miss(field) ? RPC_OK : fields_misfit(walk, " is required");
     if (field->counter)
-        return decode_array(field, value, out, walk);
+        return fields_decode_array(field, value, out, walk);
     return fields_kinds[field->kind].decode(field, value, out + field->offset, walk);
 }
 
-/* The next element of an array, NULL behind the last. */
-static const cJSON *take_next(const cJSON **next)
-{
-    const cJSON *element = *next;
-    *next = element ? element->next : NULL;
-    return element;
-}
-
 /* Decodes an object by its members' names, an array in the order of the fields. */
-static rpc_status decode_members(const struct fields *fields, const cJSON *value, char *out,
-                                 struct fields_walk *walk)
+static rpc_status fields_decode_members(const struct fields *fields, const cJSON *value, char *out,
+                                        struct fields_walk *walk)
 {
     const rpc_shape *shape = fields->shape;
     const bool by_name = cJSON_IsObject(value);
-    const cJSON *next = value->child;
+    const cJSON *element = value->child;
     struct fields_step step = fields_enter(walk, fields);
     rpc_status status = RPC_OK;
     walk->step = &step;
     for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
         step.field = &shape->fields[i];
-        const cJSON *member = by_name ? json_member(value, fields_name(step.field)) : take_next(&next);
+        const cJSON *member = by_name ? json_member(value, fields_name(step.field)) : element;
+        element = element ? element->next : NULL;
         status = fields_decode_member(step.field, member, fields->defaults[i], out, walk);
     }
     walk->step = step.outer;
@@ -562,8 +495,8 @@ static rpc_status decode_members(const struct fields *fields, const cJSON *value
 }
 
 /* Decodes the only field of a shape that is one value. NULL: there is none. */
-static rpc_status decode_value(const struct fields *fields, const cJSON *value, char *out,
-                               struct fields_walk *walk)
+static rpc_status fields_decode_value(const struct fields *fields, const cJSON *value, char *out,
+                                      struct fields_walk *walk)
 {
     struct fields_step step = fields_enter(walk, fields);
     step.field = fields->shape->fields;
@@ -581,10 +514,10 @@ rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct
     if (!*out)
         return RPC_INTERNAL_ERROR;
     if (fields->shape->form == RPC_FORM_VALUE)
-        return decode_value(fields, value, *out, &walk);
+        return fields_decode_value(fields, value, *out, &walk);
     if (!cJSON_IsObject(value))
         return fields_misfit(&walk, "the parameters must be a JSON object");
-    return decode_members(fields, value, *out, &walk);
+    return fields_decode_members(fields, value, *out, &walk);
 }
 
 rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
@@ -599,30 +532,30 @@ rpc_status fields_decode_positional(const struct fields *fields, const cJSON *ar
         return fields_misfit(&walk, "there %s at most %zu parameter%s", max == 1 ? "is" : "are", max,
                              max == 1 ? "" : "s");
     if (fields->shape->form == RPC_FORM_VALUE)
-        return decode_value(fields, array->child, *out, &walk);
-    return decode_members(fields, array, *out, &walk);
+        return fields_decode_value(fields, array->child, *out, &walk);
+    return fields_decode_members(fields, array, *out, &walk);
 }
 
 /* ---- Encoding ---- */
 
-static bool is_left_out(const rpc_field *field, const char *in)
+static bool fields_is_left_out(const rpc_field *field, const char *in)
 {
     if (field->flag && !*(const bool *)(in + field->flag - 1))
         return true;
     if (!field->counter)
-        return is_null(field, in + field->offset);
+        return fields_is_null(field, in + field->offset);
     size_t count;
-    return !elements_of(field, in, &count) && !count && (field->optional || field->nullable);
+    return !fields_elements_of(field, in, &count) && !count && (field->optional || field->nullable);
 }
 
-static rpc_status encode_given(const rpc_field *field, const char *in, struct fields_walk *walk)
+static rpc_status fields_encode_given(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
     if (field->counter)
-        return encode_array(field, in, walk);
+        return fields_encode_array(field, in, walk);
     return fields_kinds[field->kind].encode(field, in + field->offset, walk);
 }
 
-static rpc_status encode_null(const rpc_field *field, struct fields_walk *walk)
+static rpc_status fields_encode_null(const rpc_field *field, struct fields_walk *walk)
 {
     if (!field->nullable)
         return fields_misfit(walk, " is missing");
@@ -630,23 +563,24 @@ static rpc_status encode_null(const rpc_field *field, struct fields_walk *walk)
     return RPC_OK;
 }
 
-static rpc_status encode_member(const rpc_field *field, const char *in, struct fields_walk *walk)
+static rpc_status fields_encode_member(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
-    const bool left_out = is_left_out(field, in);
+    const bool left_out = fields_is_left_out(field, in);
     if (left_out && (field->optional || (fields_may_miss(field) && !field->nullable)))
         return RPC_OK;
     writer_name(walk->writer, fields_name(field));
-    return left_out ? encode_null(field, walk) : encode_given(field, in, walk);
+    return left_out ? fields_encode_null(field, walk) : fields_encode_given(field, in, walk);
 }
 
-static rpc_status encode_members(const rpc_shape *shape, const char *in, struct fields_walk *walk)
+static rpc_status fields_encode_object_members(const rpc_shape *shape, const char *in,
+                                               struct fields_walk *walk)
 {
     struct fields_step step = fields_enter(walk, NULL);
     rpc_status status = RPC_OK;
     walk->step = &step;
     for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
         step.field = &shape->fields[i];
-        status = encode_member(step.field, in, walk);
+        status = fields_encode_member(step.field, in, walk);
     }
     walk->step = step.outer;
     return status;
@@ -656,16 +590,16 @@ rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct 
                                  char why[FIELDS_WHY])
 {
     struct fields_walk walk = {.writer = writer, .why = why};
-    return encode_members(shape, in, &walk);
+    return fields_encode_object_members(shape, in, &walk);
 }
 
-static rpc_status encode_value(const rpc_field *field, const char *in, struct fields_walk *walk)
+static rpc_status fields_encode_value(const rpc_field *field, const char *in, struct fields_walk *walk)
 {
     struct fields_step step = fields_enter(walk, NULL);
     step.field = field;
     walk->step = &step;
-    const rpc_status status =
-        is_left_out(field, in) ? encode_null(field, walk) : encode_given(field, in, walk);
+    const rpc_status status = fields_is_left_out(field, in) ? fields_encode_null(field, walk)
+                                                            : fields_encode_given(field, in, walk);
     walk->step = step.outer;
     return status;
 }
@@ -674,9 +608,9 @@ rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *
 {
     struct fields_walk walk = {.writer = writer, .why = why};
     if (shape->form == RPC_FORM_VALUE)
-        return encode_value(shape->fields, in, &walk);
+        return fields_encode_value(shape->fields, in, &walk);
     writer_begin_object(writer);
-    const rpc_status status = encode_members(shape, in, &walk);
+    const rpc_status status = fields_encode_object_members(shape, in, &walk);
     writer_end_object(writer);
     return status;
 }

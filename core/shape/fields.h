@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What reads field tables: decoding JSON into a struct, checking, encoding a struct as JSON, and saying
- * in words what a field takes. One table, no second description anywhere.
+ * What reads field tables: decoding a parsed value into a struct, encoding a struct with a writer, and saying
+ * in words what a field takes. The table is the only description of a shape.
  *
- * Thread: any. These functions touch nothing but their arguments.
+ * Threads: as json.h says of trees. These functions touch nothing but their arguments.
+ *
+ * Ownership: what is decoded is memory of the arena, and points into the tree and the defaults.
+ *
+ * Failure: a value that does not fit is explained with its path. What does not fit into the writer sets
+ * writer->full.
  */
-#ifndef CORE_FIELDS_H
-#define CORE_FIELDS_H
+#ifndef CORE_SHAPE_FIELDS_H
+#define CORE_SHAPE_FIELDS_H
 
 #include "base/arena.h"
 #include "shape/fields_walk.h"

@@ -36,11 +36,11 @@ struct span {
     bool escaped; /* it has an escape */
 };
 
-static bool fail(struct json_error *error, enum json_fault fault, const char *format, ...)
+static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Returns false, so that callers can return it. */
-static bool fail(struct json_error *error, enum json_fault fault, const char *format, ...)
+static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -58,60 +58,58 @@ static void json_begin(struct json_error *error)
     error->why[0] = '\0';
 }
 
-static bool is_digit(char c)
+static bool json_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /* Whether the text goes on as `word`. The NUL behind the text stops the comparison at its end. */
-static bool goes_on(const struct scan *scan, const char *word)
+static bool json_goes_on(const struct scan *scan, const char *word)
 {
     return strncmp(scan->at, word, strlen(word)) == 0;
 }
 
 /* The four digits of a \u escape; -1: they are not there. */
-static int32_t scan_hex(struct scan *scan)
+static int32_t json_scan_hex(struct scan *scan)
 {
-    char digits[5] = "";
+    static const char digits[] = "0123456789abcdefABCDEF";
+    int32_t unit = 0;
     for (size_t i = 0; i < 4; i++) {
-        if (!is_hex(scan->at[i]))
+        const char *found = *scan->at ? strchr(digits, *scan->at) : NULL;
+        if (!found)
             return -1;
-        digits[i] = scan->at[i];
+        const int32_t value = (int32_t)(found - digits);
+        unit = unit * 16 + (value < 16 ? value : value - 6);
+        scan->at++;
     }
-    scan->at += 4;
-    return (int32_t)strtol(digits, NULL, 16);
+    return unit;
 }
 
 /* A \u escape, both halves where it is a surrogate pair. */
-static bool scan_unicode(struct scan *scan, uint32_t *character)
+static bool json_scan_unicode(struct scan *scan, uint32_t *character)
 {
-    const int32_t unit = scan_hex(scan);
+    const int32_t unit = json_scan_hex(scan);
     *character = (uint32_t)unit;
     if (unit == 0)
         scan->nul = true;
     if (unit < 0xD800 || unit > 0xDFFF)
         return unit >= 0;
-    if (unit > 0xDBFF || !goes_on(scan, "\\u"))
+    if (unit > 0xDBFF || !json_goes_on(scan, "\\u"))
         return false;
     scan->at += 2;
-    const int32_t low = scan_hex(scan);
+    const int32_t low = json_scan_hex(scan);
     *character = 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
     return low >= 0xDC00 && low <= 0xDFFF;
 }
 
-static bool scan_escape(struct scan *scan, uint32_t *character)
+static bool json_scan_escape(struct scan *scan, uint32_t *character)
 {
     static const char letters[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
     const char letter = scan->at[1];
     if (letter == 'u') {
         scan->at += 2;
-        return scan_unicode(scan, character);
+        return json_scan_unicode(scan, character);
     }
     const char *found = letter ? strchr(letters, letter) : NULL;
     if (!found)
@@ -121,33 +119,38 @@ static bool scan_escape(struct scan *scan, uint32_t *character)
     return true;
 }
 
-static bool scan_character(struct scan *scan, uint32_t *character)
+static bool json_scan_character(struct scan *scan, uint32_t *character)
 {
     if (*scan->at == '\\')
-        return scan_escape(scan, character);
+        return json_scan_escape(scan, character);
     const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), character);
     scan->at += length;
     return length && *character >= 0x20;
 }
 
-static bool is_plain(char c)
+/* Whether a byte of a string is a character by itself: ASCII that needs no escape. Most are lower-case
+ * letters. */
+static bool json_is_plain(char c)
 {
-    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+    return ((unsigned char)c > '\\' && (unsigned char)c < 0x80) ||
+           ((unsigned char)c >= ' ' && (unsigned char)c < '\\' && c != '"');
 }
 
-static bool scan_string(struct scan *scan, struct span *span)
+static bool json_scan_string(struct scan *scan, struct span *span)
 {
     uint32_t character;
     *span = (struct span){.start = ++scan->at};
-    while (*scan->at != '"') {
-        if (is_plain(*scan->at)) {
-            scan->at++;
-            continue;
-        }
-        span->escaped = span->escaped || *scan->at == '\\';
-        if (!scan_character(scan, &character))
-            return fail(scan->error, JSON_BROKEN,
-                        "the payload has a malformed string (a control character, an escape or UTF-8)");
+    for (;;) {
+        const char *at = scan->at;
+        while (json_is_plain(*at))
+            at++;
+        scan->at = at;
+        if (*at == '"')
+            break;
+        span->escaped = span->escaped || *at == '\\';
+        if (!json_scan_character(scan, &character))
+            return json_fail(scan->error, JSON_BROKEN,
+                             "the payload has a malformed string (a control character, an escape or UTF-8)");
     }
     span->size = (size_t)(scan->at++ - span->start);
     return true;
@@ -155,7 +158,7 @@ static bool scan_string(struct scan *scan, struct span *span)
 
 /* ---- Building ---- */
 
-static size_t encode(uint32_t character, char *out)
+static size_t json_encode(uint32_t character, char *out)
 {
     static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
     const size_t length = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
@@ -168,32 +171,32 @@ static size_t encode(uint32_t character, char *out)
 }
 
 /* Decodes a string that was scanned; it takes at most span->size + 1 bytes. U+0000 becomes U+0001. */
-static void copy_string(const struct span *span, char *out)
+static void json_copy_string(const struct span *span, char *out)
 {
-    struct scan scan = {.at = span->start, .end = span->start + span->size};
     uint32_t character;
     if (!span->escaped) {
         memcpy(out, span->start, span->size);
         out[span->size] = '\0';
         return;
     }
-    while (scan.at < scan.end && scan_character(&scan, &character))
-        out += encode(character ? character : 1, out);
+    struct scan scan = {.at = span->start, .end = span->start + span->size};
+    while (scan.at < scan.end && json_scan_character(&scan, &character))
+        out += json_encode(character ? character : 1, out);
     *out = '\0';
 }
 
 /* Adds a node to a parent; the name of a member is behind the node in memory. */
-static cJSON *add_node(struct scan *scan, cJSON *parent, const struct span *name)
+static cJSON *json_add_node(struct scan *scan, cJSON *parent, const struct span *name)
 {
     cJSON *node = arena_take(scan->arena, sizeof *node + (name ? name->size + 1 : 0));
     if (!node) {
-        fail(scan->error, JSON_NO_MEMORY, "no memory");
+        json_fail(scan->error, JSON_NO_MEMORY, "no memory");
         return NULL;
     }
     *node = (cJSON){.type = cJSON_StringIsConst};
     if (name) {
         node->string = (char *)(node + 1);
-        copy_string(name, node->string);
+        json_copy_string(name, node->string);
     }
     if (!parent) {
         scan->tree = node;
@@ -207,152 +210,150 @@ static cJSON *add_node(struct scan *scan, cJSON *parent, const struct span *name
     return node;
 }
 
-static bool keep_text(struct scan *scan, cJSON *node, const struct span *span)
+static bool json_keep_text(struct scan *scan, cJSON *node, const struct span *span)
 {
     node->valuestring = arena_take(scan->arena, span->size + 1);
     if (!node->valuestring)
-        return fail(scan->error, JSON_NO_MEMORY, "no memory");
-    copy_string(span, node->valuestring);
+        return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    json_copy_string(span, node->valuestring);
     return true;
 }
 
 /* Keeps the literal where it is long and, for json_keep_ids(), of an id that is not spelt as a whole number.
  */
-static bool keep_number(struct scan *scan, cJSON *node, const struct numeral *numeral)
+static bool json_keep_number(struct scan *scan, cJSON *node, const struct numeral *numeral)
 {
     const struct span literal = {.start = numeral->text, .size = numeral->length};
     const bool is_long = numeral->digits > EXACT_DIGITS;
     const bool is_whole = numeral->length == numeral->digits + (*numeral->text == '-');
-    cJSON_SetNumberHelper(node, number_value(numeral));
+    node->valuedouble = number_value(numeral);
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
     if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
-        return keep_text(scan, node, &literal);
+        return json_keep_text(scan, node, &literal);
     return true;
 }
 
 /* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
 
-static bool scan_number(struct scan *scan, cJSON *node)
+static bool json_scan_number(struct scan *scan, cJSON *node)
 {
     struct numeral numeral;
     if (!number_scan(scan->at, &numeral))
-        return fail(scan->error, JSON_BROKEN, "the payload has a malformed number");
+        return json_fail(scan->error, JSON_BROKEN, "the payload has a malformed number");
     if (numeral.length > JSON_NUMBER_MAX)
-        return fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
-                    JSON_NUMBER_MAX);
+        return json_fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
+                         JSON_NUMBER_MAX);
     scan->at += numeral.length;
-    return !node || keep_number(scan, node, &numeral);
+    return !node || json_keep_number(scan, node, &numeral);
 }
 
-static bool scan_string_value(struct scan *scan, cJSON *node)
+static bool json_scan_string_value(struct scan *scan, cJSON *node)
 {
     struct span span;
-    if (!scan_string(scan, &span))
+    if (!json_scan_string(scan, &span))
         return false;
     if (!node)
         return true;
     node->type |= cJSON_String;
-    return keep_text(scan, node, &span);
+    return json_keep_text(scan, node, &span);
 }
 
-static bool scan_literal(struct scan *scan, cJSON *node)
+static bool json_scan_literal(struct scan *scan, cJSON *node)
 {
     static const struct literal {
         const char *text;
         int type;
     } literals[] = {{"true", cJSON_True}, {"false", cJSON_False}, {"null", cJSON_NULL}};
     for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
-        if (goes_on(scan, literals[i].text)) {
+        if (json_goes_on(scan, literals[i].text)) {
             scan->at += strlen(literals[i].text);
             if (node)
                 node->type |= literals[i].type;
             return true;
         }
     }
-    return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
 }
 
-static void skip_space(struct scan *scan)
+static void json_skip_space(struct scan *scan)
 {
     while (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r')
         scan->at++;
 }
 
-static bool skip(struct scan *scan, char wanted)
+static bool json_skip(struct scan *scan, char wanted)
 {
-    skip_space(scan);
+    json_skip_space(scan);
     if (*scan->at != wanted)
         return false;
     scan->at++;
     return true;
 }
 
-static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name);
+static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span *name);
 
-static bool scan_element(struct scan *scan, cJSON *array)
-{
-    return scan_value(scan, array, NULL);
-}
-
-static bool scan_member(struct scan *scan, cJSON *object)
+static bool json_scan_member(struct scan *scan, cJSON *object)
 {
     struct span name;
-    skip_space(scan);
+    json_skip_space(scan);
     if (*scan->at != '"')
-        return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    if (!scan_string(scan, &name))
+        return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    if (!json_scan_string(scan, &name))
         return false;
-    if (!skip(scan, ':'))
-        return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    return scan_value(scan, object, &name);
+    if (!json_skip(scan, ':'))
+        return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    return json_scan_value(scan, object, &name);
 }
 
 /* What stands between the brackets of an object or an array, and the closing one. */
-static bool scan_items(struct scan *scan, cJSON *node, bool (*scan_item)(struct scan *, cJSON *),
-                       char closing)
+static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
 {
+    const bool is_object = closing == '}';
     if (++scan->depth > JSON_DEPTH_MAX)
-        return fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels", JSON_DEPTH_MAX);
+        return json_fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels",
+                         JSON_DEPTH_MAX);
     scan->at++;
     if (node)
-        node->type |= closing == '}' ? cJSON_Object : cJSON_Array;
-    if (!skip(scan, closing)) {
+        node->type |= is_object ? cJSON_Object : cJSON_Array;
+    if (!json_skip(scan, closing)) {
         do {
-            if (!scan_item(scan, node))
+            if (!(is_object ? json_scan_member(scan, node) : json_scan_value(scan, node, NULL)))
                 return false;
-        } while (skip(scan, ','));
-        if (!skip(scan, closing))
-            return fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+        } while (json_skip(scan, ','));
+        if (!json_skip(scan, closing))
+            return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
     }
     scan->depth--;
     return true;
 }
 
-static bool scan_value(struct scan *scan, cJSON *parent, const struct span *name)
+static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span *name)
 {
-    cJSON *node = scan->arena ? add_node(scan, parent, name) : NULL;
+    cJSON *node = scan->arena ? json_add_node(scan, parent, name) : NULL;
     if (scan->arena && !node)
         return false;
-    skip_space(scan);
+    json_skip_space(scan);
     if (*scan->at == '{')
-        return scan_items(scan, node, scan_member, '}');
+        return json_scan_items(scan, node, '}');
     if (*scan->at == '[')
-        return scan_items(scan, node, scan_element, ']');
+        return json_scan_items(scan, node, ']');
     if (*scan->at == '"')
-        return scan_string_value(scan, node);
-    return *scan->at == '-' || is_digit(*scan->at) ? scan_number(scan, node) : scan_literal(scan, node);
+        return json_scan_string_value(scan, node);
+    return *scan->at == '-' || json_is_digit(*scan->at) ? json_scan_number(scan, node)
+                                                        : json_scan_literal(scan, node);
 }
 
-static bool scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
+static bool json_scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
 {
     scan->at = text;
     scan->end = text + size;
     scan->error = error;
     json_begin(error);
-    if (!scan_value(scan, NULL, NULL))
+    if (!json_scan_value(scan, NULL, NULL))
         return false;
-    skip_space(scan);
-    return scan->at == scan->end || fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
+    json_skip_space(scan);
+    return scan->at == scan->end ||
+           json_fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
 
 void json_keep_ids(cJSON *tree)
@@ -364,68 +365,67 @@ void json_keep_ids(cJSON *tree)
     }
 }
 
-static bool is_twice(const char *name, struct json_error *error)
+/* Names mostly differ in their first bytes. */
+static bool json_is_same(const char *name, const char *other)
 {
-    const int shown = (int)text_cut(name, 64);
-    return fail(error, JSON_UNWANTED, "%.*s is given twice", shown, name);
+    return *name == *other && strcmp(name, other) == 0;
 }
 
-static int compare_names(const void *one, const void *other)
+static bool json_report_twice(const char *name, struct json_error *error)
+{
+    const int shown = (int)text_cut(name, 64);
+    return json_fail(error, JSON_UNWANTED, "%.*s is given twice", shown, name);
+}
+
+static int json_compare_names(const void *one, const void *other)
 {
     return strcmp((*(const cJSON *const *)one)->string, (*(const cJSON *const *)other)->string);
 }
 
 /* Many members are sorted: comparing all pairs would let one payload stop the broker for a second. */
-static bool check_many_members(const cJSON *object, size_t count, struct json_error *error)
+static bool json_check_many_members(const cJSON *object, struct json_error *error)
 {
+    const size_t count = (size_t)cJSON_GetArraySize(object);
     const cJSON **sorted = malloc(count * sizeof(cJSON *));
     if (!sorted)
-        return fail(error, JSON_NO_MEMORY, "no memory");
+        return json_fail(error, JSON_NO_MEMORY, "no memory");
     size_t used = 0;
     for (const cJSON *member = object->child; member; member = member->next)
         sorted[used++] = member;
-    qsort(sorted, count, sizeof *sorted, compare_names);
+    qsort(sorted, count, sizeof *sorted, json_compare_names);
     bool fine = true;
     for (size_t i = 1; fine && i < count; i++) {
-        if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
-            fine = is_twice(sorted[i]->string, error);
+        if (json_compare_names(&sorted[i - 1], &sorted[i]) == 0)
+            fine = json_report_twice(sorted[i]->string, error);
     }
     free(sorted);
     return fine;
 }
 
-static bool check_few_members(const cJSON *object, struct json_error *error)
+static bool json_check_members(const cJSON *object, struct json_error *error)
 {
+    int count = 0;
+    for (const cJSON *member = object->child; member; member = member->next) {
+        if (++count > FEW_MEMBERS)
+            return json_check_many_members(object, error);
+    }
     for (const cJSON *member = object->child; member; member = member->next) {
         for (const cJSON *other = member->next; other; other = other->next) {
-            if (strcmp(member->string, other->string) == 0)
-                return is_twice(other->string, error);
+            if (json_is_same(member->string, other->string))
+                return json_report_twice(other->string, error);
         }
     }
     return true;
 }
 
-static bool check_members(const cJSON *object, struct json_error *error)
-{
-    const size_t count = (size_t)cJSON_GetArraySize(object);
-    return count > FEW_MEMBERS ? check_many_members(object, count, error) : check_few_members(object, error);
-}
-
-static bool check_children(const cJSON *item, struct json_error *error);
-
-static bool check_value(const cJSON *item, struct json_error *error)
+static bool json_check_value(const cJSON *item, struct json_error *error)
 {
     if (json_is_number(item) && !isfinite(item->valuedouble))
-        return fail(error, JSON_UNWANTED, "the payload has a number that is too large");
-    if (cJSON_IsObject(item) && !check_members(item, error))
+        return json_fail(error, JSON_UNWANTED, "the payload has a number that is too large");
+    if (item->type & cJSON_Object && !json_check_members(item, error))
         return false;
-    return check_children(item, error);
-}
-
-static bool check_children(const cJSON *item, struct json_error *error)
-{
     for (const cJSON *child = item->child; child; child = child->next) {
-        if (!check_value(child, error))
+        if (!json_check_value(child, error))
             return false;
     }
     return true;
@@ -434,42 +434,37 @@ static bool check_children(const cJSON *item, struct json_error *error)
 bool json_is_wanted(const cJSON *item, struct json_error *error)
 {
     json_begin(error);
-    return check_value(item, error);
+    return json_check_value(item, error);
 }
 
 bool json_has_members_once(const cJSON *object, struct json_error *error)
 {
     json_begin(error);
-    return check_members(object, error);
+    return json_check_members(object, error);
 }
 
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
     struct scan scan = {.arena = NULL};
-    return scan_whole(&scan, text, size, error);
+    return json_scan_whole(&scan, text, size, error);
 }
 
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
     struct scan scan = {.arena = arena};
-    const bool wanted = scan_whole(&scan, text, size, error) && check_value(scan.tree, error);
+    const bool wanted = json_scan_whole(&scan, text, size, error) && json_check_value(scan.tree, error);
     if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
     error->nul = scan.nul;
     if (wanted && scan.nul)
-        fail(error, JSON_UNWANTED, "the payload has a string with U+0000");
+        json_fail(error, JSON_UNWANTED, "the payload has a string with U+0000");
     return scan.tree;
 }
 
 cJSON *json_member(const cJSON *object, const char *name)
 {
     cJSON *member = cJSON_IsObject(object) ? object->child : NULL;
-    while (member && strcmp(member->string, name) != 0)
+    while (member && !json_is_same(member->string, name))
         member = member->next;
     return member;
-}
-
-bool json_is_number(const cJSON *item)
-{
-    return cJSON_IsNumber(item) || cJSON_IsRaw(item);
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * JSON as the wire contract wants it, in trees of cJSON. cJSON's own parser is not used: it takes "01", "1."
- * and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep, keeps both of two
- * equal members, stores every number as a double and reads numbers as the locale has them.
+ * JSON as the wire contract wants it, read into trees of cJSON nodes. cJSON's own parser is not used: it
+ * takes "01", "1." and control characters, does not look at UTF-8, ends strings at U+0000, nests 1000 deep,
+ * keeps both of two equal members, stores every number as a double and reads numbers as the locale has them.
  *
- * All of it runs on the broker's thread only: newer brokers make cJSON allocate through a counter of
- * theirs that is not atomic.
+ * Threads: one thread at a time uses a tree and its arena.
+ *
+ * Ownership: a tree is memory of its arena. cJSON's functions that allocate or free must not be used on it.
+ *
+ * Failure: struct json_error says what is wrong, in words for the client.
  */
-#ifndef CORE_JSON_H
-#define CORE_JSON_H
+#ifndef CORE_SHAPE_JSON_H
+#define CORE_SHAPE_JSON_H
 
 #include "base/arena.h"
 #include "base/number.h"
@@ -49,7 +52,10 @@ cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct jso
 /* The member of an object; NULL: it has none of this name, or is no object. */
 cJSON *json_member(const cJSON *object, const char *name);
 
-bool json_is_number(const cJSON *item);
+static inline bool json_is_number(const cJSON *item)
+{
+    return item->type & (cJSON_Number | cJSON_Raw);
+}
 
 /*
  * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * Field tables as JSON Schema (draft 7), for the documents of discovery. A schema is exact: what it accepts
- * the method accepts, what it refuses is invalid_params. Beyond any schema are only the rules that hold for
- * every payload's text, of members that nobody declared, too: no member twice, no U+0000, no number that is
- * not finite or too long, no nesting that is too deep.
+ * the method accepts, what it refuses is invalid_params. Only rules that hold for every payload's text are
+ * beyond any schema: no member twice, no U+0000, no number that is not finite or too long, no nesting that is
+ * too deep, which also hold for members that no table declares.
  *
- * Thread: any. These functions touch nothing but their arguments.
+ * Threads: any. These functions touch nothing but their arguments.
+ *
+ * Ownership: nothing is allocated.
+ *
+ * Failure: what does not fit into the writer sets writer->full.
  */
-#ifndef CORE_SCHEMA_H
-#define CORE_SCHEMA_H
+#ifndef CORE_SHAPE_SCHEMA_H
+#define CORE_SHAPE_SCHEMA_H
 
 #include "shape/writer.h"
 

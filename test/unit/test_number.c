@@ -114,6 +114,42 @@ START_TEST(values_are_read)
 }
 END_TEST
 
+static const struct whole {
+    const char *text;
+    bool is_integer;
+    int64_t value;
+} wholes[] = {
+    {"0", true, 0},
+    {"-0.000e99", true, 0},
+    {"0e-99999999999999999999", true, 0},
+    {"12.50e1", true, 125},
+    {"1000000000000000000000e-21", true, 1},
+    {"0.00000000000000000000000007e26", true, 7},
+    {"9223372036854775807.000", true, INT64_MAX},
+    {"-9223372036854775808", true, INT64_MIN},
+    {"92233720368547758.07e2", true, INT64_MAX},
+    {"9223372036854775808", false, 0},
+    {"-9223372036854775809", false, 0},
+    {"922337203685477581e1", false, 0},
+    {"18446744073709551617", false, 0}, /* 2^64 + 1 */
+    {"1e19", false, 0},
+    {"1e99999999999999999999", false, 0},
+    {"1.00000000000000000000000001", false, 0},
+    {"0.5", false, 0},
+    {"1e-99999999999999999999", false, 0},
+};
+
+START_TEST(integers_are_read)
+{
+    const struct whole *row = &wholes[_i];
+    struct numeral numeral;
+    int64_t value = 0;
+    ck_assert(number_scan(row->text, &numeral));
+    ck_assert_int_eq(number_integer(&numeral, &value), row->is_integer);
+    ck_assert_int_eq(value, row->value);
+}
+END_TEST
+
 /* Up to 25 digits with a point anywhere, or none, and exponents that are mostly small. */
 static void make_literal(uint64_t *random, char *out)
 {
@@ -318,8 +354,8 @@ START_TEST(a_decimal_comma_changes_nothing)
 END_TEST
 
 UNIT_MAIN("number", NULL, NULL, {numbers_are_scanned, UNIT_ROWS(scanned)},
-          {values_are_read, UNIT_ROWS(values)}, {literals_are_read_as_the_library_reads_them, 0},
-          {numbers_are_printed, UNIT_ROWS(printed)}, {any_doubles_are_printed_as_by_the_library, 0},
-          {usual_numbers_are_printed_as_by_the_library, 0},
+          {values_are_read, UNIT_ROWS(values)}, {integers_are_read, UNIT_ROWS(wholes)},
+          {literals_are_read_as_the_library_reads_them, 0}, {numbers_are_printed, UNIT_ROWS(printed)},
+          {any_doubles_are_printed_as_by_the_library, 0}, {usual_numbers_are_printed_as_by_the_library, 0},
           {powers_and_their_neighbours_are_printed_as_by_the_library, 0},
           {integers_are_printed, UNIT_ROWS(integers)}, {a_decimal_comma_changes_nothing, 0})
