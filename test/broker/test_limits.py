@@ -442,6 +442,18 @@ class Counters(BrokerTest):
         other.subscribe("$SYS/broker/rpc/a/#")
         self.assertEqual(set(self.read_counters(other, "a", lambda found: True).values()), {0})
 
+    def test_results_over_max_reply(self):
+        """Each call counts once, and as an error, whether the reply that is too large is a call's or a batch's."""
+        broker = self.start(["sys_interval 1s", "max_reply 128"])
+        watcher, client = self.client(broker), self.client(broker, 5)
+        watcher.subscribe("$SYS/broker/rpc/rpc/#")
+        client.publish("rpc/batch/ping", "[{},{},{},{},{}]", qos=1, properties=[(RESPONSE_TOPIC, "reply/to/me")])
+        self.assert_error(error_of(client.receive()), "reply_too_large")
+        for _ in range(5):
+            self.assert_error(error_of(ask(client, "echo", json.dumps("x" * 200))), "reply_too_large")
+        found = self.read_counters(watcher, "rpc", lambda found: found["replies"] == 6)  # published after errors
+        self.assertEqual((found["calls"], found["errors"]), (10, 10))
+
     def test_retained(self):
         broker = self.start(["sys_interval 1s"])
         first = self.client(broker)

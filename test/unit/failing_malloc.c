@@ -16,24 +16,24 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void __wrap_free(void *memory);
 
-enum { PLACES = 1 << 14 }; /* more than twice as many as pieces are ever alive */
+enum { CELLS = 1 << 14 }; /* more than twice the largest number of live blocks */
 
 /* Worker threads free memory, too. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The lock's. */
+/* Protected by the lock. */
 static struct {
     bool armed, failed;
     pthread_t thread; /* the one that armed it */
     enum failing_mode mode;
     size_t left; /* allocations that still succeed */
     size_t live;
-    void *pieces[PLACES]; /* a hash table with linear probing; NULL: free */
+    void *pieces[CELLS]; /* a hash table with linear probing; NULL: free */
 } state;
 
-static size_t place_of(const void *piece)
+static size_t cell_of(const void *piece)
 {
-    return (uintptr_t)piece / 16 * 0x9E3779B1U % PLACES;
+    return (uintptr_t)piece / 16 * 0x9E3779B1U % CELLS;
 }
 
 static bool is_armed(void)
@@ -43,11 +43,11 @@ static bool is_armed(void)
 
 static void enter(void *piece)
 {
-    size_t place = place_of(piece);
-    while (state.pieces[place])
-        place = (place + 1) % PLACES;
-    state.pieces[place] = piece;
-    if (++state.live > PLACES / 2)
+    size_t cell = cell_of(piece);
+    while (state.pieces[cell])
+        cell = (cell + 1) % CELLS;
+    state.pieces[cell] = piece;
+    if (++state.live > CELLS / 2)
         abort();
 }
 
@@ -60,27 +60,27 @@ static void *remember(void *piece)
     return piece;
 }
 
-/* Frees a place, into which those behind it move that would not be found any more otherwise. */
-static void clear_place(size_t hole)
+/* Frees a cell, and moves later entries of the probe sequence into it that could not be found otherwise. */
+static void clear_cell(size_t hole)
 {
-    for (size_t place = (hole + 1) % PLACES; state.pieces[place]; place = (place + 1) % PLACES) {
-        const size_t home = place_of(state.pieces[place]);
-        if ((place - home) % PLACES < (place - hole) % PLACES)
+    for (size_t cell = (hole + 1) % CELLS; state.pieces[cell]; cell = (cell + 1) % CELLS) {
+        const size_t home = cell_of(state.pieces[cell]);
+        if ((cell - home) % CELLS < (cell - hole) % CELLS)
             continue;
-        state.pieces[hole] = state.pieces[place];
-        hole = place;
+        state.pieces[hole] = state.pieces[cell];
+        hole = cell;
     }
     state.pieces[hole] = NULL;
 }
 
 static void leave(const void *piece)
 {
-    size_t place = place_of(piece);
-    while (state.pieces[place] && state.pieces[place] != piece)
-        place = (place + 1) % PLACES;
-    if (!state.pieces[place])
+    size_t cell = cell_of(piece);
+    while (state.pieces[cell] && state.pieces[cell] != piece)
+        cell = (cell + 1) % CELLS;
+    if (!state.pieces[cell])
         return;
-    clear_place(place);
+    clear_cell(cell);
     state.live--;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A host on arrays: see fake_host.h. */
+/* A host for tests: see fake_host.h. */
 #include "fake_host.h"
 
 #include "shape/json.h"
@@ -38,56 +38,56 @@ static void release(void *context, void *memory)
     free(memory);
 }
 
-/* The next place in a box, or NULL: it is full. */
-static struct fake_message *next_place(struct fake_box *box)
+/* The next free message of a box; NULL: it is full. */
+static struct fake_message *next_message(struct fake_box *box)
 {
-    struct fake_message *place = box->count < FAKE_KEPT ? &box->kept[box->count] : NULL;
+    struct fake_message *message = box->count < FAKE_KEPT ? &box->kept[box->count] : NULL;
     box->count++;
-    return place;
+    return message;
 }
 
-/* Takes a payload over. */
-static void take_payload(struct fake_host *fake, struct fake_message *place, char *payload, size_t size)
+/* Takes ownership of a payload. */
+static void take_payload(struct fake_host *fake, struct fake_message *message, char *payload, size_t size)
 {
     fake->held--;
-    if (!place) {
+    if (!message) {
         free(payload);
         return;
     }
-    place->payload = payload;
-    place->size = size;
+    message->payload = payload;
+    message->size = size;
     const size_t shown = size < FAKE_TEXT ? size : FAKE_TEXT - 1;
-    memcpy(place->text, payload, shown);
-    place->text[shown] = '\0';
+    memcpy(message->text, payload, shown);
+    message->text[shown] = '\0';
 }
 
-static void take_head(struct fake_host *fake, struct fake_message *place, const char *topic,
+static void take_head(struct fake_host *fake, struct fake_message *message, const char *topic,
                       const struct host_client *client, int qos)
 {
     expect(fake, topic && *topic && text_is_topic(topic), "a topic that cannot be published to");
     expect(fake, qos >= 0 && qos <= 2, "a QoS that there is not");
-    if (!place)
+    if (!message)
         return;
-    snprintf(place->topic, sizeof place->topic, "%s", topic);
-    snprintf(place->client, sizeof place->client, "%s", client ? client->id : "");
-    place->has_client = client != NULL;
-    place->connection = client ? client->connection : NULL;
-    place->qos = qos;
+    snprintf(message->topic, sizeof message->topic, "%s", topic);
+    snprintf(message->client, sizeof message->client, "%s", client ? client->id : "");
+    message->has_client = client != NULL;
+    message->connection = client ? client->connection : NULL;
+    message->qos = qos;
 }
 
-static void take_properties(struct fake_message *place, const struct host_publication *sent)
+static void take_properties(struct fake_message *message, const struct host_publication *sent)
 {
-    snprintf(place->status, sizeof place->status, "%s", sent->status ? sent->status : "");
-    snprintf(place->content_type, sizeof place->content_type, "%s",
+    snprintf(message->status, sizeof message->status, "%s", sent->status ? sent->status : "");
+    snprintf(message->content_type, sizeof message->content_type, "%s",
              sent->content_type ? sent->content_type : "");
-    snprintf(place->response_topic, sizeof place->response_topic, "%s",
+    snprintf(message->response_topic, sizeof message->response_topic, "%s",
              sent->response_topic ? sent->response_topic : "");
-    place->expiry = sent->expiry;
-    place->has_correlation = sent->correlation != NULL;
-    place->correlation_size = sent->correlation_size;
+    message->expiry = sent->expiry;
+    message->has_correlation = sent->correlation != NULL;
+    message->correlation_size = sent->correlation_size;
     const size_t kept = sent->correlation_size < FAKE_BYTES ? sent->correlation_size : FAKE_BYTES;
     if (kept)
-        memcpy(place->correlation, sent->correlation, kept);
+        memcpy(message->correlation, sent->correlation, kept);
 }
 
 /* A message with a status is a reply; events and counters have topics of their own; the rest modules have
@@ -110,14 +110,14 @@ static bool publish(void *context, const struct host_publication *sent)
     expect(fake, sent->to_subscribers || !sent->retain, "a retained message to a client");
     if (fake->drop)
         return false;
-    struct fake_message *place = next_place(box);
-    take_head(fake, place, sent->topic, sent->client, sent->qos);
-    take_payload(fake, place, sent->payload, sent->size);
-    if (!place)
+    struct fake_message *message = next_message(box);
+    take_head(fake, message, sent->topic, sent->client, sent->qos);
+    take_payload(fake, message, sent->payload, sent->size);
+    if (!message)
         return true;
-    take_properties(place, sent);
-    place->retain = sent->retain;
-    place->subscribed = sent->to_subscribers;
+    take_properties(message, sent);
+    message->retain = sent->retain;
+    message->subscribed = sent->to_subscribers;
     return true;
 }
 
@@ -131,14 +131,14 @@ static void log_line(void *context, rpc_log_level level, const char *line)
     expect(fake, level >= RPC_LOG_DEBUG && level <= RPC_LOG_ERROR, "a log level that there is not");
     expect(fake, strlen(line) < 1000, "a log line that the broker would cut");
     if (fake->line_count < FAKE_KEPT) {
-        struct fake_line *place = &fake->lines[fake->line_count];
-        place->level = level;
-        snprintf(place->text, sizeof place->text, "%s", line);
+        struct fake_line *kept = &fake->lines[fake->line_count];
+        kept->level = level;
+        snprintf(kept->text, sizeof kept->text, "%s", line);
     }
     fake->line_count++;
 }
 
-/* The rest behind one level of a topic or filter, NULL behind the last one. */
+/* The rest after the first level of a topic or filter; NULL: that was the last level. */
 static const char *behind(const char *at)
 {
     at = strchr(at, '/');
@@ -180,7 +180,7 @@ static bool user_property(void *context, const struct host_message *message, con
     return true;
 }
 
-/* On any thread. */
+/* Called on any thread. */
 static void wake(void *context)
 {
     struct fake_host *fake = context;
@@ -265,7 +265,8 @@ bool fake_host_wait(struct fake_host *fake, unsigned milliseconds)
     return result == 0;
 }
 
-/* Whether a payload is JSON by our own strict reader, or says that it is something else. */
+/* Whether the engine's strict parser accepts a payload as JSON, or the payload says that it is something
+ * else. */
 static bool is_json(const struct fake_message *message)
 {
     if (*message->content_type && strcmp(message->content_type, "application/json") != 0)

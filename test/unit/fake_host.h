@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * A host (core/host.h) on arrays: it keeps what the engine sends, for tests to look at. Some things hold for
- * everything that any test makes the engine say, and are checked here: each payload is handed over or taken
- * back exactly once and is JSON unless it says otherwise, log lines are printable ASCII, what has to be given
- * is given.
+ * A host (core/host.h) for tests: it keeps the messages and log lines of the engine in arrays. It also checks
+ * the rules that hold in every test: the engine publishes or frees each payload exactly once, each payload is
+ * JSON unless it says otherwise, log lines are printable ASCII, and required members are set.
+ *
+ * Threads: the test's thread, but for wake(), which any thread may call.
+ *
+ * Ownership: the test embeds the host, which outlives its engine. Kept messages are the host's.
+ *
+ * Failure: a broken rule is kept in `fault`; fake_host_close() fails the test then.
  */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
@@ -28,7 +33,7 @@ struct fake_message {
     size_t size;
     int qos;
     bool retain;
-    bool subscribed; /* the message goes to all who have subscribed */
+    bool subscribed; /* it goes to all subscribers of its topic */
     bool has_client;
     const void *connection;  /* of the client; only ever compared */
     char client[FAKE_BYTES]; /* its id */
@@ -53,10 +58,11 @@ struct fake_line {
 
 /* The host's own options. */
 struct fake_options {
-    const char *place; /* NULL: not given; "nowhere" is refused */
+    const char *place; /* NULL: not given; "nowhere" is an invalid value */
 };
 
-/* Its part of a configuration: options are named opt_…, and $SYS and $share are reserved. */
+/* The host's part of a configuration: the lines of options begin with opt_, and $SYS and $share are reserved.
+ */
 extern const struct config_host fake_config_host;
 
 struct fake_host {
@@ -65,10 +71,10 @@ struct fake_host {
     /* For tests to set. */
     double wall;
     uint64_t monotonic;
-    uint64_t step;                /* what the monotonic clock moves with each look at it */
+    uint64_t step;                /* the monotonic clock advances by this at each reading */
     const char *property, *value; /* the only user property of every message; NULL: none */
-    bool drop;                    /* publish() takes nothing */
-    bool no_memory;               /* allocate() has none */
+    bool drop;                    /* publish() fails */
+    bool no_memory;               /* allocate() fails */
 
     /* For tests to read. */
     struct fake_box replies, events;
@@ -76,23 +82,23 @@ struct fake_host {
     struct fake_line lines[FAKE_KEPT];
     size_t line_count;
 
-    size_t held;       /* payloads that are the engine's at the moment */
-    const char *fault; /* the first thing that no host should see; NULL: none */
-    sem_t woken;       /* how often the engine wanted to be called */
+    size_t held;       /* payloads that the engine owns at the moment */
+    const char *fault; /* the first broken rule; NULL: none */
+    sem_t woken;       /* how often the engine has called wake() */
 };
 
 void fake_host_open(struct fake_host *fake);
 
-/* Forgets what was sent and logged. */
+/* Clears replies, events and log lines. */
 void fake_host_forget(struct fake_host *fake);
 
-/* Fails the test if something was wrong so far, or if the engine still holds a payload. Forgets all. */
+/* Fails the test if a rule was broken, or if the engine still owns a payload. Frees all. */
 void fake_host_close(struct fake_host *fake);
 
-/* Waits until the engine wants to be called, at most so long. Returns whether it does. */
+/* Waits until the engine calls wake(). Returns false after `milliseconds` without a call. */
 bool fake_host_wait(struct fake_host *fake, unsigned milliseconds);
 
-/* Whether a line holds this text. */
+/* Whether a log line contains this text. */
 bool fake_host_logged(const struct fake_host *fake, const char *text);
 
 #endif

@@ -96,7 +96,7 @@ static rpc_status value(rpc_call *call, void *state, const void *params, void *r
     return RPC_OK;
 }
 
-/* The bytes must be there, with a NUL behind them, and not be looked at as text. */
+/* Checks that the payload is followed by a NUL, and that it was not parsed. */
 static rpc_status size(rpc_call *call, void *state, const void *params, void *result)
 {
     const rpc_bytes *given = params;
@@ -118,8 +118,8 @@ static const rpc_event events[] = {
     {.name = "actFailed", .doc = "act has failed", .retained = true},
     {.name = "counted", .doc = "count has run"},
     {.name = "got", .doc = "get has run"},
-    {.name = "noted", .doc = "something to know", .data = &text_shape},
-    {.name = "kept", .doc = "something to know later", .data = &text_shape, .retained = true},
+    {.name = "noted", .doc = "a note", .data = &text_shape},
+    {.name = "kept", .doc = "a retained note", .data = &text_shape, .retained = true},
     {.name = NULL},
 };
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * A module for tests of the engine: its methods show what arrives and do what the test says.
+ * A module for tests of the engine. Its methods return what they receive, or do what the test says.
  *
  *   act         runs the function that the test gives; declares the errors "plain" and "trouble" (with data),
  *               and the event actFailed for them
  *   act.common  likewise, without an event of its own and without errors
  *   count       counts its runs: {"n":1}, always announced as counted
  *   look        counts its runs, too, but is declared read-only
- *   get         tells the count, announced as got when unanswered
+ *   get         returns the count; announced as got if its caller asks for no reply
  *   nothing     has neither parameters nor result
- *   id          gives back its optional parameter request_id
+ *   id          returns its optional parameter request_id
  *   subtract    minuend and subtrahend, in this order; the difference and nothing around it
  *   value       a number of 0 to 9 and nothing around it
  *   bytes       the size of its payload, which is any bytes: {"n":3}
@@ -30,14 +30,14 @@ struct lab_trouble {
     int32_t size;
 };
 
-/* Given as the module's options: it has no table of them. */
+/* The module's options, without a table of them. */
 struct lab_options {
     rpc_handler act;
 };
 
 extern const rpc_module lab;
 
-/* rig_start() and the module, whose act runs this. */
+/* Calls rig_start() and adds the module, whose method act runs this handler. */
 void lab_start(struct rig *rig, struct lab_options *options, rpc_handler act);
 
 #endif

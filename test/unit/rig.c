@@ -82,7 +82,7 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     return engine_receive(rig->engine, &message);
 }
 
-static bool gives_a_database(const struct option_line *lines, size_t count)
+static bool sets_a_database(const struct option_line *lines, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(lines[i].name, "sensor_db") == 0)
@@ -93,13 +93,13 @@ static bool gives_a_database(const struct option_line *lines, size_t count)
 
 struct config *rig_config(const struct option_line *lines, size_t count)
 {
-    enum { MOST = 8 };
+    enum { LINES_MAX = 8 };
     char why[OPTIONS_WHY] = "";
-    struct option_line all[MOST + 1] = {{.name = NULL}};
-    ck_assert_uint_le(count, MOST);
+    struct option_line all[LINES_MAX + 1] = {{.name = NULL}};
+    ck_assert_uint_le(count, LINES_MAX);
     for (size_t i = 0; i < count; i++)
         all[i] = lines[i];
-    if (!gives_a_database(lines, count))
+    if (!sets_a_database(lines, count))
         all[count++] = (struct option_line){.name = "sensor_db", .value = ":memory:"};
     struct option_lines read = {.lines = all, .count = count};
     struct config *config = config_create(&read, &fake_config_host, rpc_modules, why);

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* An engine on a fake host, one client, and calls in one line. */
+/*
+ * An engine on a fake host with one client, and functions that make calls and check their replies.
+ *
+ * Threads: the test's thread only.
+ *
+ * Ownership: the test embeds the rig. Messages that functions return are the host's.
+ *
+ * Failure: every function fails the test if something is wrong.
+ */
 #ifndef RIG_H
 #define RIG_H
 
@@ -16,7 +24,7 @@ struct rig {
     struct engine_options options;
     struct host_client client;
     int qos;        /* of the client's messages */
-    bool impatient; /* when nothing happens, the clock jumps to the next deadline */
+    bool impatient; /* rig_wait() advances the clock to the next deadline instead of failing */
     struct engine *engine;
 };
 
@@ -26,33 +34,32 @@ void rig_init(struct rig *rig);
 
 void rig_start(struct rig *rig);
 
-/* Adds a module that must start. */
+/* Adds a module; its init must succeed. */
 void rig_add(struct rig *rig, const rpc_module *module, const void *options);
 
 /* rig_init(), rig_start() and rig_add() for a module without options. */
 void rig_open(struct rig *rig, const rpc_module *module);
 
-/* Ends the engine and checks that nothing is left. */
+/* Ends the engine and checks that nothing is left over. */
 void rig_close(struct rig *rig);
 
 /*
- * The configuration that these lines and the defaults make, but that sensors are kept in memory unless a
- * line says where; at most eight lines. They must be right. The rest is the caller's, with config_destroy()
- * at the end.
+ * Creates the configuration of at most eight lines, which must be valid. sensor_db is :memory: unless a line
+ * sets it. The caller ends the configuration with config_destroy().
  */
 struct config *rig_config(const struct option_line *lines, size_t count);
 
 /* Adds all modules of the config. */
 void rig_add_modules(struct rig *rig, const struct config *config);
 
-/* Waits until no call is open. Fails the test if nothing happens for 20 seconds. */
+/* Waits until no call is pending. Fails the test if no work ends for 20 seconds. */
 void rig_settle(struct rig *rig);
 
-/* Waits until there are so many replies, while workers are at work. Fails the test after 20 seconds without
- * any result, or lets the clock jump. */
+/* Waits until there are so many replies. If no work ends for 20 seconds, fails the test; an impatient rig
+ * advances the clock instead. */
 void rig_wait(struct rig *rig, size_t replies);
 
-/* A message of the client's, without properties. */
+/* A message of the client, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
 
 /* Publishes to a topic. */
@@ -62,10 +69,10 @@ enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *
 enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *payload,
                              const char *response_topic, const char *correlation);
 
-/* Calls a method without asking for a reply otherwise than by the payload. */
+/* Calls a method without a Response Topic. */
 enum engine_verdict rig_tell(struct rig *rig, const char *method, const char *payload);
 
-/* Calls a method with a Response Topic. Forgets what was sent before; there must be one reply, which is
+/* Calls a method with a Response Topic. Clears earlier messages; there must be one reply, which is
  * returned. */
 const struct fake_message *rig_ask(struct rig *rig, const char *method, const char *payload);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Batches whose items take time: in whatever order they come to their ends, the reply has them in that of the
- * batch, once all are known.
+ * Batches of pending calls: the items may end in any order; the reply has their outcomes in the order of the
+ * batch, and is sent when the last item has ended.
  */
 #include "unit.h"
 #include "works.h"
@@ -86,7 +86,7 @@ START_TEST(items_in_any_order)
 }
 END_TEST
 
-/* ---- Together with those that take none ---- */
+/* ---- Together with calls that are answered at once ---- */
 
 static const struct mixed {
     const char *payload, *text;
@@ -97,13 +97,13 @@ static const struct mixed {
      "[" RESPONSE("1", DID(1)) "," RESPONSE("2", SAID(9)) "]"},
     {"[" REQUEST("1", "now", 9) "," REQUEST("2", "now", 8) "," REQUEST("3", "work", 1) "]",
      "[" RESPONSE("1", SAID(9)) "," RESPONSE("2", SAID(8)) "," RESPONSE("3", DID(1)) "]"},
-    /* Notifications are nowhere in the reply. */
+    /* Notifications are not in the reply. */
     {"[" NOTIFICATION("work", 1) "," REQUEST("2", "now", 9) "]", "[" RESPONSE("2", SAID(9)) "]"},
     {"[" REQUEST("2", "now", 9) "," NOTIFICATION("work", 1) "]", "[" RESPONSE("2", SAID(9)) "]"},
     {"[" NOTIFICATION("now", 9) "," NOTIFICATION("work", 1) "," REQUEST(X, "work", 2) "]",
      "[" RESPONSE(X, DID(2)) "]"},
     {"[" NOTIFICATION("now", 9) "," NOTIFICATION("work", 1) "]", NULL},
-    /* What is wrong comes at once. */
+    /* Items that are malformed. */
     {"[" REQUEST("1", "work", 1) ",1," REQUEST("2", "nope", 1) "]",
      "[" RESPONSE("1",
                   DID(1)) ",{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"the "
@@ -143,7 +143,7 @@ START_TEST(items_that_fail)
 }
 END_TEST
 
-/* All of it is told, also when nobody has asked. */
+/* Items are announced, even if the batch asks for no reply. */
 START_TEST(items_are_announced)
 {
     works_open(&rig);
@@ -164,7 +164,7 @@ END_TEST
 
 /* ---- What resumes an item ---- */
 
-/* The second item ends the first while the batch is still being carried out. */
+/* The second item ends the first while the batch still runs. */
 START_TEST(an_item_resumes_another)
 {
     works_open(&rig);
@@ -241,7 +241,7 @@ START_TEST(a_timeout_that_is_none)
 }
 END_TEST
 
-START_TEST(the_caller_goes)
+START_TEST(the_connection_ends)
 {
     rig.options.workers = 1;
     works_open(&rig);
@@ -255,7 +255,7 @@ START_TEST(the_caller_goes)
     ck_assert_int_eq(slots[2].dones, 1);
     ck_assert_int_eq(slots[3].dones, 1);
     ck_assert_int_eq(slots[1].dones + slots[4].dones, 0);
-    ck_assert_uint_eq(rig.host.replies.count, 0); /* one of them goes on */
+    ck_assert_uint_eq(rig.host.replies.count, 0); /* one item goes on */
     works_let_go(&rig, 1);
     works_wait_done(&rig, 4, 1);
     ck_assert_uint_eq(rig.host.replies.count, 1);
@@ -264,7 +264,7 @@ START_TEST(the_caller_goes)
 }
 END_TEST
 
-START_TEST(items_for_which_there_is_no_place)
+START_TEST(items_without_a_slot)
 {
     rig.options.max_pending = 2;
     works_open(&rig);
@@ -280,7 +280,7 @@ END_TEST
 
 /* ---- Replies that are too large ---- */
 
-/* Every size around the one that just fits. */
+/* Each size near the one that just fits. */
 START_TEST(the_last_byte)
 {
     static const char text[] =
@@ -316,7 +316,7 @@ END_TEST
 
 /* ---- Large ones ---- */
 
-START_TEST(as_many_as_there_may_be)
+START_TEST(the_largest_batch)
 {
     enum { ITEMS = 100 };
     char payload[4000];
@@ -341,6 +341,6 @@ END_TEST
 UNIT_MAIN("open_batch", open_rig, close_rig, {items_in_any_order, UNIT_ROWS(forms) * UNIT_ROWS(orders)},
           {mixed_items, UNIT_ROWS(mixes)}, {items_that_fail, 0}, {items_are_announced, 2},
           {an_item_resumes_another, 0}, {another_call_resumes_items, 0}, {items_time_out, 0},
-          {items_of_several_deadlines, 0}, {a_timeout_that_is_none, 0}, {the_caller_goes, 0},
-          {items_for_which_there_is_no_place, 0}, {the_last_byte, 7}, {what_does_not_fit_at_once, 0},
-          {as_many_as_there_may_be, 0})
+          {items_of_several_deadlines, 0}, {a_timeout_that_is_none, 0}, {the_connection_ends, 0},
+          {items_without_a_slot, 0}, {the_last_byte, 7}, {what_does_not_fit_at_once, 0},
+          {the_largest_batch, 0})

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/dedup/clients.c: which calls are still remembered when a client comes again, in all the orders in
- * which brokers tell of connections and their ends; which calls are taken for ones that were sent again; and
- * what a client costs.
+ * core/dedup/clients.c: which calls are still recorded when a client reconnects, in all the orders in which
+ * brokers report connections and their ends; which calls are taken for redeliveries; and the memory that a
+ * client takes.
  */
 #include "dedup/clients.h"
 #include "unit.h"
@@ -63,7 +63,7 @@ static void finish(struct reply_cache *cache, struct cached_reply *entry)
     reply_cache_finish(cache, entry, "ok", NULL, 0);
 }
 
-/* Remembers a call with the client's session. */
+/* Records a call with the client's session. */
 static void bind_to(struct client *client, uint64_t number)
 {
     const struct digest key = key_of(number);
@@ -76,7 +76,7 @@ static bool is_bound(uint64_t number)
     return reply_cache_find(&duplicates, &key, now) != NULL;
 }
 
-/* A call at QoS 1 or 2. Returns whether it was taken for one that was sent again. */
+/* A call at QoS 1 or 2. Returns whether it was taken for a redelivery. */
 static bool arrive(struct client *client, uint64_t number)
 {
     const struct digest key = key_of(number);
@@ -89,9 +89,9 @@ static bool arrive(struct client *client, uint64_t number)
 /* ---- Connections and their ends ---- */
 
 /*
- * What is told, in its order; the number is the connection, which is the address of its context.
+ * What the host reports, in this order; the number is the connection, which is the address of its context.
  *
- *   M  it calls; m: and had asked for a new session. The first one's call is what is remembered
+ *   M  it calls; m: and had asked for a new session. The first call is the recorded one
  *   U  it has ended, and more is not known (2.0); u: marked as having asked for a new session, as it had or
  *      was taken over, or its waiting session was taken up
  *   W  it has ended and its session waits (2.1: CLIENT_OFFLINE); w: and was taken down in order
@@ -101,8 +101,8 @@ static bool arrive(struct client *client, uint64_t number)
  */
 static const struct story {
     int version;
-    const char *told;
-    bool bound, guarded; /* whether the first call is still known to the last connection */
+    const char *reported;
+    bool bound, guarded; /* whether the first call is still recognised on the last connection */
 } stories[] = {
     /* A broker that knows, MQTT 5. */
     {5, "M1 W1 T1 M2", true, true},
@@ -113,7 +113,7 @@ static const struct story {
     {5, "M1 T1 M2", true, true},
     {5, "M1 M2 T1", true, true},
     {5, "M1 M2 T1 T1", true, true},
-    {5, "M1 M2", true, true}, /* the end is still to be told */
+    {5, "M1 M2", true, true}, /* the end has not been reported yet */
     {5, "M1 m2 T1", false, false},
     {5, "M1 T1 m2", false, false},
     {5, "M1 W1 T1 m2", false, false},
@@ -188,8 +188,7 @@ static const struct story {
     {4, "m1 m2 u1", false, false},
     {4, "M1 U1 u1 U2 u2 M3", true, true},
     {4, "M1 U1 u1 U2 M3", true, true},
-    /* The second connection had asked for a new session, for all that can be told; it may have been taken
-       over. */
+    /* The second connection may have asked for a new session, or may have been taken over. */
     {4, "M1 U1 u1 u2 M3", false, false},
     {4, "M1 U1 u2 M3", false, false},
     {4, "m1 u1 u2 M3", false, false},
@@ -202,7 +201,7 @@ static const struct story {
 
 enum { THE_CALL = 7, ANOTHER = 8 };
 
-static void tell_end(char outcome, const void *connection)
+static void report_end(char outcome, const void *connection)
 {
     static const char letters[] = "UuWwXTO";
     static const enum host_end kinds[] = {
@@ -214,14 +213,14 @@ static void tell_end(char outcome, const void *connection)
 }
 
 /* Connections in between make another call each, with which the guard ends; the last one makes none. */
-static struct client *tell(const struct story *story)
+static struct client *report(const struct story *story)
 {
     struct client *client = NULL;
-    for (const char *at = story->told; *at; at += at[2] ? 3 : 2) {
+    for (const char *at = story->reported; *at; at += at[2] ? 3 : 2) {
         const void *connection = &contexts[at[1] - '0'];
         now += second / 10;
         if (*at != 'M' && *at != 'm') {
-            tell_end(*at, connection);
+            report_end(*at, connection);
             continue;
         }
         const bool is_first = !client;
@@ -234,23 +233,24 @@ static struct client *tell(const struct story *story)
     return client;
 }
 
-START_TEST(what_a_session_holds)
+START_TEST(calls_of_a_session)
 {
     const struct story *story = &stories[_i];
-    struct client *client = tell(story);
-    ck_assert_msg(is_bound(THE_CALL) == story->bound, "%d, %s: bound", story->version, story->told);
-    ck_assert_msg(arrive(client, THE_CALL) == story->guarded, "%d, %s: guarded", story->version, story->told);
+    struct client *client = report(story);
+    ck_assert_msg(is_bound(THE_CALL) == story->bound, "%d, %s: bound", story->version, story->reported);
+    ck_assert_msg(arrive(client, THE_CALL) == story->guarded, "%d, %s: guarded", story->version,
+                  story->reported);
 }
 END_TEST
 
-/* The records are in order after each of these, and go when nothing matters. */
+/* The records are consistent after each of these stories, and are freed when nothing in them matters. */
 START_TEST(stories_leave_nothing)
 {
     const struct story *story = &stories[_i];
-    tell(story);
+    report(story);
     ck_assert_uint_eq(HASH_COUNT(clients.by_id), 1);
     for (int i = 1; i < 4; i++)
-        tell_end('O', &contexts[i]);
+        report_end('O', &contexts[i]);
     ck_assert_uint_eq(clients.gone_count, 1);
     reply_cache_fini(&duplicates);
     reply_cache_fini(&ordered);
@@ -273,7 +273,7 @@ START_TEST(connections_without_an_address)
 }
 END_TEST
 
-START_TEST(clients_are_told_apart_by_their_ids)
+START_TEST(clients_are_distinguished_by_their_ids)
 {
     struct client *one = meet("one", &contexts[1], 5, false);
     struct client *two = meet("two", &contexts[2], 5, false);
@@ -291,10 +291,10 @@ START_TEST(clients_are_told_apart_by_their_ids)
 }
 END_TEST
 
-/* ---- Calls that are sent again ---- */
+/* ---- Redeliveries ---- */
 
 /*
- * Each letter is a call, a capital one if it is taken for one that was sent again.
+ * Each letter is a call, a capital one if it is taken for a redelivery.
  *
  *   |  the connection is cut and the session taken up; ~ likewise, an hour later
  *   /  it is taken down in order instead; !  a new session is asked for
@@ -310,7 +310,7 @@ static const char *const orders[] = {
     "abc|BCd",
     "abc|d",
     "abc~ABC",
-    /* The first that does not match ends it. */
+    /* The first call that does not match ends the guard. */
     "abc|dabc",
     "abc|Adbc",
     "abc|Bac",
@@ -319,13 +319,13 @@ static const char *const orders[] = {
     "abc|0abc",
     "abc|A0bc",
     "abc|ABC0a",
-    /* The same more than once. */
+    /* The same call several times. */
     "aab|AAB",
     "aab|AB",
     "aba|ABAa",
     "aaa|AAAa",
     "a|Aa",
-    /* Cut twice: what the client did not get to send again is still in flight. */
+    /* Cut twice: calls that the client has not sent again are still in flight. */
     "abc|A|ABC",
     "abc|A|BC",
     "abc|B|BC",
@@ -345,7 +345,7 @@ static const char *const orders[] = {
     "abc|d|D",
     "abc|da|DA",
     "abc|da|DAbc",
-    /* In order, or anew. */
+    /* A connection that ended with DISCONNECT, or a new session. */
     "abc/abc",
     "abc|A/abc",
     "abc!abc",
@@ -358,7 +358,7 @@ static const char *const orders[] = {
     "a...b|B",
     "a...b|ab",
     "a.b..|B",
-    "a.|.A.|.a", /* that it has come again makes it no younger */
+    "a.|.A.|.a", /* a redelivery does not renew the time of the call */
     "ab..|A.|ab",
     "ab.|A.|AB",
 };
@@ -374,7 +374,7 @@ static void move_on(const char what, struct client **client, const void **connec
     *client = meet("c", *connection, 5, what == '!');
 }
 
-START_TEST(calls_that_are_sent_again)
+START_TEST(redeliveries)
 {
     const void *connection = &contexts[1];
     struct client *client = meet("c", connection, 5, false);
@@ -394,7 +394,7 @@ START_TEST(calls_that_are_sent_again)
 }
 END_TEST
 
-/* Whether an order is not remembered beyond its bound, and its end is. */
+/* An order that is longer than its bound keeps its newest calls. */
 START_TEST(orders_are_bounded)
 {
     struct client *client = meet("c", &contexts[1], 5, false);
@@ -410,7 +410,7 @@ START_TEST(orders_are_bounded)
 }
 END_TEST
 
-/* With as many unfinished ones the next has no place, and is none the worse for it. */
+/* When all calls of the order still run, the next call is not recorded, and runs. */
 START_TEST(orders_full_of_unfinished_calls)
 {
     struct cached_reply *entries[128];
@@ -427,7 +427,7 @@ START_TEST(orders_full_of_unfinished_calls)
 }
 END_TEST
 
-/* The session ends while a call is being carried out. */
+/* The session ends while a call runs. */
 START_TEST(unfinished_calls_of_an_ended_session)
 {
     const struct digest key = key_of(1);
@@ -443,7 +443,7 @@ START_TEST(unfinished_calls_of_an_ended_session)
 }
 END_TEST
 
-/* ---- What clients cost ---- */
+/* ---- Memory ---- */
 
 enum { POPULATION = 100000 };
 
@@ -458,7 +458,7 @@ static void name(char id[24], int number)
     snprintf(id, 24, "client-%d", number);
 }
 
-/* While they are there: a record of less than 256 bytes, and the table's buckets. */
+/* Each connected client takes a record of less than 256 bytes, and its share of the table's buckets. */
 START_TEST(a_hundred_thousand_clients)
 {
     char id[24];
@@ -480,8 +480,8 @@ START_TEST(a_hundred_thousand_clients)
 }
 END_TEST
 
-/* Those that have used up their tokens matter until they would be full again, but not all of them. */
-START_TEST(clients_that_owe)
+/* The record of a client with an empty bucket is kept until the bucket would be full, within a bound. */
+START_TEST(clients_with_empty_buckets)
 {
     char id[24];
     for (int i = 0; i < POPULATION; i++) {
@@ -497,7 +497,7 @@ START_TEST(clients_that_owe)
 }
 END_TEST
 
-/* What is bound to a session keeps its record, and no longer. */
+/* Calls that are bound to a session keep its record, until the session ends. */
 START_TEST(clients_with_sessions)
 {
     struct client *client = meet("c", &contexts[1], 4, false);
@@ -512,9 +512,9 @@ START_TEST(clients_with_sessions)
 }
 END_TEST
 
-/* ---- Hosts that tell of no endings ---- */
+/* ---- Hosts that do not report ends of connections ---- */
 
-/* A record goes when nothing in it matters, though its client may still be there. */
+/* A record is freed when nothing in it matters, even if its client is still connected. */
 START_TEST(records_without_endings)
 {
     clients.no_endings = true;
@@ -537,9 +537,9 @@ START_TEST(records_without_endings)
 }
 END_TEST
 
-UNIT_MAIN("clients", open_table, close_table, {what_a_session_holds, UNIT_ROWS(stories)},
+UNIT_MAIN("clients", open_table, close_table, {calls_of_a_session, UNIT_ROWS(stories)},
           {stories_leave_nothing, UNIT_ROWS(stories)}, {connections_without_an_address, 0},
-          {clients_are_told_apart_by_their_ids, 0}, {calls_that_are_sent_again, UNIT_ROWS(orders)},
+          {clients_are_distinguished_by_their_ids, 0}, {redeliveries, UNIT_ROWS(orders)},
           {orders_are_bounded, 0}, {orders_full_of_unfinished_calls, 0},
-          {unfinished_calls_of_an_ended_session, 0}, {a_hundred_thousand_clients, 2}, {clients_that_owe, 0},
-          {clients_with_sessions, 0}, {records_without_endings, 0})
+          {unfinished_calls_of_an_ended_session, 0}, {a_hundred_thousand_clients, 2},
+          {clients_with_empty_buckets, 0}, {clients_with_sessions, 0}, {records_without_endings, 0})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/dedup/dedup.c in an engine (protocol, section 6, and the redelivery guard): which messages are carried
- * out once only, how those that come again are answered, and what keeps a promise from being given or broken.
+ * core/dedup/dedup.c in an engine (protocol, section 6, and the redelivery guard): which messages run only
+ * once, what the reply to a redelivered or repeated call is, and when a call is not recognised.
  */
 #include "lab.h"
 #include "unit.h"
@@ -14,7 +14,7 @@ static struct rig rig;
 static struct lab_options options;
 static char contexts[10]; /* their addresses stand for connections */
 
-#define LONG_ID "sixteen-bytes-id" /* an identity that lasts */
+#define LONG_ID "sixteen-bytes-id" /* long enough to be valid beyond its session */
 #define COUNT "rpc/call/count"
 
 static void open_rig(void)
@@ -37,7 +37,7 @@ static void start(rpc_handler act)
     ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
 }
 
-static const struct fake_message *reply_at(size_t place)
+static const struct fake_message *nth_reply(size_t place)
 {
     ck_assert_uint_gt(rig.host.replies.count, place);
     return &rig.host.replies.kept[place];
@@ -56,7 +56,7 @@ static uint64_t duplicates(void)
 static int runs(void)
 {
     const int qos = rig.qos;
-    rig.qos = 1; /* nothing that the guard knows */
+    rig.qos = 1; /* not guarded */
     const struct fake_message *reply = rig_ask(&rig, "get", "");
     rig.qos = qos;
     return atoi(reply->text + strlen("{\"n\":"));
@@ -72,7 +72,7 @@ static void end(const void *connection, enum host_end kind, bool clean_start, bo
     engine_client_ended(rig.engine, &ending);
 }
 
-/* The client comes back: its connection was cut, its session is taken up. */
+/* The connection is cut, and a new one takes up the session. */
 static void reconnect(void)
 {
     end(rig.client.connection, HOST_END_SESSION_WAITS, false, false);
@@ -80,9 +80,9 @@ static void reconnect(void)
     rig.client.connection = rig.client.connection == &contexts[1] ? &contexts[2] : &contexts[1];
 }
 
-/* ---- What is the same ---- */
+/* ---- Which calls are duplicates ---- */
 
-START_TEST(the_same_is_answered_again)
+START_TEST(duplicates_get_the_cached_reply)
 {
     start(NULL);
     rig_send(&rig, COUNT, "{\"a\":1}", "r", LONG_ID);
@@ -91,7 +91,7 @@ START_TEST(the_same_is_answered_again)
     ck_assert_uint_eq(rig.host.replies.count, 3);
     ck_assert_uint_eq(rig.host.events.count, 1);
     for (size_t i = 0; i < 3; i++) {
-        const struct fake_message *reply = reply_at(i);
+        const struct fake_message *reply = nth_reply(i);
         ck_assert_str_eq(reply->text, "{\"n\":1}");
         ck_assert_str_eq(reply->status, "ok");
         ck_assert_str_eq(reply->topic, "r");
@@ -107,19 +107,19 @@ START_TEST(the_same_is_answered_again)
 }
 END_TEST
 
-/* The repetition is answered where it says, at the QoS that it has. */
-START_TEST(the_repetition_says_where)
+/* The reply to a duplicate goes to its own Response Topic, at its own QoS. */
+START_TEST(duplicates_have_their_own_response_topic)
 {
     start(NULL);
     rig.qos = 2;
     rig_send(&rig, COUNT, "", "first", LONG_ID);
     rig.qos = 0;
     rig_send(&rig, COUNT, "", "second", LONG_ID);
-    ck_assert_str_eq(reply_at(0)->topic, "first");
-    ck_assert_str_eq(reply_at(1)->topic, "second");
-    ck_assert_int_eq(reply_at(0)->qos, 2);
-    ck_assert_int_eq(reply_at(1)->qos, 0);
-    ck_assert_str_eq(reply_at(1)->text, "{\"n\":1}");
+    ck_assert_str_eq(nth_reply(0)->topic, "first");
+    ck_assert_str_eq(nth_reply(1)->topic, "second");
+    ck_assert_int_eq(nth_reply(0)->qos, 2);
+    ck_assert_int_eq(nth_reply(1)->qos, 0);
+    ck_assert_str_eq(nth_reply(1)->text, "{\"n\":1}");
 }
 END_TEST
 
@@ -142,7 +142,7 @@ static const struct other {
     {"tester", COUNT, "{}", NULL, false},
 };
 
-START_TEST(what_is_not_the_same_runs)
+START_TEST(other_calls_run)
 {
     const struct other *other = &others[_i];
     start(NULL);
@@ -155,7 +155,7 @@ START_TEST(what_is_not_the_same_runs)
 }
 END_TEST
 
-/* Where one part ends and the next begins counts. */
+/* The identity includes where one part ends and the next begins. */
 START_TEST(parts_are_not_run_together)
 {
     start(NULL);
@@ -168,7 +168,7 @@ START_TEST(parts_are_not_run_together)
 }
 END_TEST
 
-/* A large message is told from another one by its last byte, too. */
+/* Two large messages that differ in the last byte only are two calls. */
 START_TEST(large_messages)
 {
     char payload[4000];
@@ -216,7 +216,7 @@ START_TEST(without_a_window_everything_runs)
 }
 END_TEST
 
-/* No identity, or nobody who asked. */
+/* Calls without an identity, or without a request for a reply. */
 START_TEST(calls_without_an_identity_run)
 {
     start(NULL);
@@ -246,8 +246,8 @@ START_TEST(read_only_methods_run)
 }
 END_TEST
 
-/* Unknown methods and malformed calls have nothing that must not happen twice. */
-START_TEST(what_cannot_run_is_not_remembered)
+/* Calls of unknown methods and malformed calls are not recorded. */
+START_TEST(calls_that_cannot_run_are_not_recorded)
 {
     start(NULL);
     for (int i = 0; i < 2; i++) {
@@ -288,15 +288,15 @@ START_TEST(identities_in_the_payload)
     ck_assert_uint_eq(duplicates(), 2);
     ck_assert_uint_eq(rig.host.replies.count, 3);
     for (size_t i = 1; i < 3; i++) {
-        ck_assert_str_eq(reply_at(i)->text, reply_at(0)->text);
-        ck_assert_str_eq(reply_at(i)->topic, reply_at(0)->topic);
-        ck_assert_str_eq(reply_at(i)->status, reply_at(0)->status);
+        ck_assert_str_eq(nth_reply(i)->text, nth_reply(0)->text);
+        ck_assert_str_eq(nth_reply(i)->topic, nth_reply(0)->topic);
+        ck_assert_str_eq(nth_reply(i)->status, nth_reply(0)->status);
     }
     ck_assert_int_eq(runs(), 1);
 }
 END_TEST
 
-/* An id that is null tells nothing from anything. */
+/* An id that is null identifies nothing. */
 START_TEST(null_is_no_identity)
 {
     start(NULL);
@@ -312,13 +312,13 @@ START_TEST(batches_are_one_message)
     rig_send(&rig, "rpc/batch/count", "[{},{},5]", "r", LONG_ID);
     rig_send(&rig, "rpc/batch/count", "[{},{},5]", "r", LONG_ID);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(0)->text, reply_at(1)->text);
+    ck_assert_str_eq(nth_reply(0)->text, nth_reply(1)->text);
     ck_assert_uint_eq(rig.host.events.count, 2);
     ck_assert_int_eq(runs(), 2);
 }
 END_TEST
 
-/* A notification asks for no reply, whatever else it names, and so each is one of its own. */
+/* A notification asks for no reply, so that it has no identity, even with Correlation Data. */
 START_TEST(notifications)
 {
     start(NULL);
@@ -336,29 +336,29 @@ END_TEST
 static rpc_status next_status;
 static int acted;
 
-static rpc_status fail_with_it(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status fail_with_status(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
     acted++;
     return next_status == RPC_RAISED ? rpc_raise(call, "plain", "number %d", acted) : next_status;
 }
 
-/* Errors are answers, but a call that was refused for the moment was not carried out. */
-START_TEST(errors_are_remembered)
+/* Error replies are cached, except those of calls that were refused and did not run. */
+START_TEST(errors_are_cached)
 {
     next_status = (rpc_status)(_i + 1);
     const bool again = next_status == RPC_OVERLOADED || next_status == RPC_RATE_LIMITED;
-    start(fail_with_it);
+    start(fail_with_status);
     rig_send(&rig, "rpc/call/act", "", "r", LONG_ID);
     rig_send(&rig, "rpc/call/act", "", "r", LONG_ID);
     ck_assert_int_eq(acted, again ? 2 : 1);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(0)->status, reply_at(1)->status);
-    ck_assert_str_eq(reply_at(0)->text, reply_at(1)->text);
+    ck_assert_str_eq(nth_reply(0)->status, nth_reply(1)->status);
+    ck_assert_str_eq(nth_reply(0)->text, nth_reply(1)->text);
 }
 END_TEST
 
-START_TEST(rate_limited_calls_are_not_remembered)
+START_TEST(rate_limited_replies_are_not_cached)
 {
     rig.options.rate_limit = rig.options.rate_burst = 1;
     start(NULL);
@@ -394,14 +394,14 @@ START_TEST(short_identities_live_with_the_session)
     reconnect();
     rig_send(&rig, COUNT, "", "r", "1");
     ck_assert_uint_eq(duplicates(), 1);
-    /* Taken over before anybody said that the last one has ended. */
+    /* Taken over before the host has reported the end of the last one. */
     rig.client.connection = &contexts[3];
     rig_send(&rig, COUNT, "", "r", "1");
     ck_assert_uint_eq(duplicates(), 2);
     end(&contexts[2], HOST_END_TAKEN_OVER, false, false);
     rig_send(&rig, COUNT, "", "r", "1");
     ck_assert_uint_eq(duplicates(), 3);
-    /* A new session is a new beginning. */
+    /* In a new session the same identity is another call. */
     rig.client.connection = &contexts[4];
     rig.client.clean_start = true;
     rig_send(&rig, COUNT, "", "r", "1");
@@ -410,7 +410,7 @@ START_TEST(short_identities_live_with_the_session)
 }
 END_TEST
 
-/* A counter begins again in another part of the message as well. */
+/* The same holds for a short request_id. */
 START_TEST(short_request_ids)
 {
     start(NULL);
@@ -424,11 +424,11 @@ START_TEST(short_request_ids)
 }
 END_TEST
 
-/* ---- While the first still runs ---- */
+/* ---- While the first call still runs ---- */
 
 static void (*meanwhile)(void); /* what happens while act runs for the first time */
 
-static rpc_status let_it_happen(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status run_meanwhile(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params;
     if (++acted == 1 && meanwhile)
@@ -437,7 +437,7 @@ static rpc_status let_it_happen(rpc_call *call, void *state, const void *params,
     return RPC_OK;
 }
 
-static void come_again(void)
+static void send_duplicate(void)
 {
     rig_send(&rig, "rpc/call/act", "", "second", LONG_ID);
     rig.qos = 2;
@@ -445,37 +445,37 @@ static void come_again(void)
     ck_assert_uint_eq(rig.host.replies.count, 0);
 }
 
-START_TEST(later_ones_wait_for_the_first)
+START_TEST(duplicates_wait_for_the_first)
 {
     static const char *const topics[] = {"first", "second", "third"};
-    meanwhile = come_again;
-    start(let_it_happen);
+    meanwhile = send_duplicate;
+    start(run_meanwhile);
     rig_send(&rig, "rpc/call/act", "", "first", LONG_ID);
     ck_assert_int_eq(acted, 1);
     ck_assert_uint_eq(rig.host.replies.count, 3);
     for (size_t i = 0; i < 3; i++) {
-        ck_assert_str_eq(reply_at(i)->topic, topics[i]);
-        ck_assert_str_eq(reply_at(i)->text, "{\"text\":\"run 1\"}");
-        ck_assert_str_eq(reply_at(i)->status, "ok");
-        ck_assert_str_eq(reply_at(i)->client, "tester");
-        ck_assert_mem_eq(reply_at(i)->correlation, LONG_ID, 16);
-        ck_assert_int_eq(reply_at(i)->qos, i == 2 ? 2 : 1);
+        ck_assert_str_eq(nth_reply(i)->topic, topics[i]);
+        ck_assert_str_eq(nth_reply(i)->text, "{\"text\":\"run 1\"}");
+        ck_assert_str_eq(nth_reply(i)->status, "ok");
+        ck_assert_str_eq(nth_reply(i)->client, "tester");
+        ck_assert_mem_eq(nth_reply(i)->correlation, LONG_ID, 16);
+        ck_assert_int_eq(nth_reply(i)->qos, i == 2 ? 2 : 1);
     }
     ck_assert_uint_eq(duplicates(), 2);
 }
 END_TEST
 
-static void come_again_and_again(void)
+static void send_many_duplicates(void)
 {
     for (int i = 0; i < 100; i++)
         rig_send(&rig, "rpc/call/act", "", "again", LONG_ID);
 }
 
-/* Whoever sends one call a hundred times while it runs takes no more memory than sixteen times would. */
-START_TEST(not_too_many_wait)
+/* A hundred duplicates of a call that runs take no more memory than sixteen. */
+START_TEST(waiting_duplicates_are_bounded)
 {
-    meanwhile = come_again_and_again;
-    start(let_it_happen);
+    meanwhile = send_many_duplicates;
+    start(run_meanwhile);
     rig_send(&rig, "rpc/call/act", "", "first", LONG_ID);
     ck_assert_int_eq(acted, 1);
     ck_assert_uint_eq(rig.host.replies.count, 17);
@@ -483,28 +483,28 @@ START_TEST(not_too_many_wait)
 }
 END_TEST
 
-static void come_again_and_go(void)
+static void send_duplicate_and_end(void)
 {
-    come_again();
+    send_duplicate();
     rig.client.connection = &contexts[2];
     rig_send(&rig, "rpc/call/act", "", "fourth", LONG_ID);
     end(&contexts[1], HOST_END_TAKEN_OVER, false, false);
 }
 
-/* Those of a connection that has ended wait no more; what has come on another one does. */
+/* The end of a connection ends the wait of its duplicates, and not of those from another connection. */
 START_TEST(waiting_ends_with_the_connection)
 {
-    meanwhile = come_again_and_go;
-    start(let_it_happen);
+    meanwhile = send_duplicate_and_end;
+    start(run_meanwhile);
     rig_send(&rig, "rpc/call/act", "", "first", LONG_ID);
     ck_assert_int_eq(acted, 1);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(0)->topic, "first");
-    ck_assert_str_eq(reply_at(1)->topic, "fourth");
+    ck_assert_str_eq(nth_reply(0)->topic, "first");
+    ck_assert_str_eq(nth_reply(1)->topic, "fourth");
 }
 END_TEST
 
-static void go_with_the_session(void)
+static void end_session(void)
 {
     rig_send(&rig, "rpc/call/act", "", "second", "short");
     end(&contexts[1], HOST_END_SESSION_OVER, true, false);
@@ -512,15 +512,15 @@ static void go_with_the_session(void)
     rig_send(&rig, "rpc/call/act", "", "third", "short");
 }
 
-/* The next session's call is another one, though the first is still being carried out. */
+/* In the next session the same call is another one, even while the first still runs. */
 START_TEST(sessions_may_end_meanwhile)
 {
-    meanwhile = go_with_the_session;
-    start(let_it_happen);
+    meanwhile = end_session;
+    start(run_meanwhile);
     rig_send(&rig, "rpc/call/act", "", "first", "short");
     ck_assert_int_eq(acted, 2);
-    ck_assert_str_eq(reply_at(0)->topic, "third");
-    ck_assert_str_eq(reply_at(1)->topic, "first");
+    ck_assert_str_eq(nth_reply(0)->topic, "third");
+    ck_assert_str_eq(nth_reply(1)->topic, "first");
     ck_assert_uint_eq(rig.host.replies.count, 2);
     rig_send(&rig, "rpc/call/act", "", "fourth", "short");
     expect_text("{\"text\":\"run 2\"}");
@@ -536,7 +536,7 @@ static rpc_status wait_and_fail(rpc_call *call, void *state, const void *params,
     return rpc_raise(call, next_status == RPC_RAISED ? "plain" : "overloaded", "%s", "no");
 }
 
-/* Errors are told to those that wait, too, also those that are not remembered. */
+/* Waiting duplicates also get an error, even one that is not cached. */
 START_TEST(waiting_for_an_error)
 {
     next_status = _i ? RPC_OVERLOADED : RPC_RAISED;
@@ -544,9 +544,9 @@ START_TEST(waiting_for_an_error)
     rig_send(&rig, "rpc/call/act", "", "first", LONG_ID);
     ck_assert_int_eq(acted, 1);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(1)->topic, "second");
-    ck_assert_str_eq(reply_at(1)->status, _i ? "overloaded" : "plain");
-    ck_assert_str_eq(reply_at(1)->text, reply_at(0)->text);
+    ck_assert_str_eq(nth_reply(1)->topic, "second");
+    ck_assert_str_eq(nth_reply(1)->status, _i ? "overloaded" : "plain");
+    ck_assert_str_eq(nth_reply(1)->text, nth_reply(0)->text);
 }
 END_TEST
 
@@ -565,7 +565,7 @@ static rpc_status nest(rpc_call *call, void *state, const void *params, void *re
     return RPC_OK;
 }
 
-/* A table that is full of calls that still run gives no promise, and breaks none. */
+/* When all entries are calls that still run, further calls with an identity are refused. */
 START_TEST(a_table_full_of_unfinished_calls)
 {
     rig.options.duplicate_entries = 3;
@@ -573,22 +573,22 @@ START_TEST(a_table_full_of_unfinished_calls)
     rig_send(&rig, "rpc/call/act", "", "outer", LONG_ID);
     ck_assert_int_eq(depth, 3);
     ck_assert_uint_eq(rig.host.replies.count, 4);
-    ck_assert_str_eq(reply_at(0)->status, "overloaded");
-    ck_assert_str_eq(reply_at(0)->text,
+    ck_assert_str_eq(nth_reply(0)->status, "overloaded");
+    ck_assert_str_eq(nth_reply(0)->text,
                      "{\"method\":\"act\",\"err\":\"overloaded\",\"msg\":\"there is no room to keep the call "
                      "from being carried out twice\"}");
     for (size_t i = 1; i < 4; i++)
-        ck_assert_str_eq(reply_at(i)->status, "ok");
-    /* All that was promised is kept. */
+        ck_assert_str_eq(nth_reply(i)->status, "ok");
+    /* All calls that ran are recognised. */
     fake_host_forget(&rig.host);
     rig_send(&rig, "rpc/call/act", "", "outer", LONG_ID);
     ck_assert_int_eq(depth, 3);
     ck_assert_uint_eq(duplicates(), 1);
-    ck_assert_str_eq(reply_at(0)->status, "ok");
+    ck_assert_str_eq(nth_reply(0)->status, "ok");
 }
 END_TEST
 
-/* Without an identity there is no promise, and no limit. */
+/* Calls without an identity need no entry. */
 static rpc_status nest_plainly(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)call, (void)state, (void)params, (void)result;
@@ -609,7 +609,7 @@ START_TEST(others_run_in_a_full_table)
 }
 END_TEST
 
-START_TEST(the_oldest_makes_room)
+START_TEST(the_oldest_is_evicted)
 {
     char correlation[32];
     rig.options.duplicate_entries = 3;
@@ -633,7 +633,7 @@ static rpc_status write_much(rpc_call *call, void *state, const void *params, vo
     return RPC_OK;
 }
 
-/* Two replies do not fit: the first makes room. One that does not fit alone is not remembered. */
+/* Two replies do not fit: the first is evicted. A reply that does not fit alone is not cached. */
 START_TEST(bytes_are_bounded)
 {
     rig.options.duplicate_bytes = _i ? 400 : 1000;
@@ -648,8 +648,8 @@ START_TEST(bytes_are_bounded)
 }
 END_TEST
 
-/* A reply that was dropped on its way is there for the next attempt. */
-START_TEST(dropped_replies_come_later)
+/* A reply that could not be sent is cached for a duplicate. */
+START_TEST(dropped_replies_are_cached)
 {
     start(NULL);
     rig.host.drop = true;
@@ -694,7 +694,7 @@ static void send_at(int qos, const char *topic, const char *payload)
     rig.qos = 2;
 }
 
-/* Calls of count, told apart by their payload. Returns whether it ran. */
+/* Calls count; the payload distinguishes the calls. Returns whether it ran. */
 static bool call(const char *payload)
 {
     const size_t before = rig.host.events.count;
@@ -703,7 +703,7 @@ static bool call(const char *payload)
            strcmp(rig_last(&rig.host.events)->topic, "rpc/event/counted") == 0;
 }
 
-START_TEST(what_is_sent_again_in_order)
+START_TEST(redeliveries_in_order)
 {
     open_guard(NULL);
     ck_assert(call("{\"a\":1}"));
@@ -718,8 +718,8 @@ START_TEST(what_is_sent_again_in_order)
 }
 END_TEST
 
-/* On the same connection the same call is another one. */
-START_TEST(nothing_is_sent_again_on_one_connection)
+/* On the same connection there are no redeliveries. */
+START_TEST(no_redelivery_on_one_connection)
 {
     open_guard(NULL);
     ck_assert(call("{}"));
@@ -740,7 +740,7 @@ START_TEST(the_first_mismatch_ends_the_guard)
 }
 END_TEST
 
-/* Also one that is refused for what it is: nobody repeats anything behind a new message. */
+/* A malformed call that is new ends the guard, too: after a new message there are no redeliveries. */
 START_TEST(malformed_calls_end_the_guard)
 {
     static const struct {
@@ -758,8 +758,8 @@ START_TEST(malformed_calls_end_the_guard)
 }
 END_TEST
 
-/* What was malformed then is so again, and does not end it. */
-START_TEST(malformed_calls_have_their_place)
+/* The redelivery of a malformed call does not end the guard. */
+START_TEST(malformed_calls_are_in_the_order)
 {
     open_guard(NULL);
     rig_send(&rig, COUNT, "{not json", "r", NULL);
@@ -771,7 +771,7 @@ START_TEST(malformed_calls_have_their_place)
 }
 END_TEST
 
-/* An identity that others have pushed out is still known by its place. */
+/* A call whose identity was evicted is still recognised by its position in the order. */
 START_TEST(identities_are_guarded_too)
 {
     rig.options.duplicate_entries = 2;
@@ -793,8 +793,8 @@ START_TEST(identities_are_guarded_too)
 }
 END_TEST
 
-/* A host that cannot tell a cut: only who is back soon is taken for one whose connection was. */
-START_TEST(back_soon_or_not_at_all)
+/* A host that cannot tell how a connection ended: only a quick reconnect is taken for a cut connection. */
+START_TEST(reconnects_that_come_late)
 {
     open_guard(NULL);
     rig.client.version = 4;
@@ -806,8 +806,8 @@ START_TEST(back_soon_or_not_at_all)
 }
 END_TEST
 
-/* Nor does anybody send again long after having come back. */
-START_TEST(sent_again_soon_or_not_at_all)
+/* A call that comes long after the reconnect is no redelivery. */
+START_TEST(redeliveries_that_come_late)
 {
     open_guard(NULL);
     call("{\"a\":1}");
@@ -819,8 +819,8 @@ START_TEST(sent_again_soon_or_not_at_all)
 }
 END_TEST
 
-/* What was only recognised is no model for what comes after: a new call that equals it runs in the end. */
-START_TEST(recognised_calls_grow_old)
+/* A recognised call is not recorded again: a new call that equals it runs after some time. */
+START_TEST(recognised_calls_are_not_recorded_again)
 {
     open_guard(NULL);
     ck_assert(call("{}"));
@@ -832,8 +832,8 @@ START_TEST(recognised_calls_grow_old)
 }
 END_TEST
 
-/* A reply that there is no room for does not cost those behind it their place. */
-START_TEST(large_replies_keep_their_place)
+/* A reply that is too large to be cached does not end the guard for the calls behind it. */
+START_TEST(large_replies_are_in_the_order)
 {
     rig.options.duplicate_bytes = 20;
     open_guard(NULL);
@@ -846,8 +846,8 @@ START_TEST(large_replies_keep_their_place)
 }
 END_TEST
 
-/* One that was answered by its identity has its reply there. */
-START_TEST(known_both_ways)
+/* A call that is recognised by its identity gets the cached reply. */
+START_TEST(recognised_both_ways)
 {
     open_guard(NULL);
     rig.qos = 1;
@@ -857,13 +857,13 @@ START_TEST(known_both_ways)
     reconnect();
     rig_send(&rig, COUNT, "", "r", LONG_ID);
     ck_assert_uint_eq(rig.host.replies.count, 3);
-    ck_assert_str_eq(reply_at(2)->text, "{\"n\":1}");
+    ck_assert_str_eq(nth_reply(2)->text, "{\"n\":1}");
     ck_assert_int_eq(runs(), 1);
 }
 END_TEST
 
-/* Those that are known by their place are no way around the rate either. */
-START_TEST(sent_again_pays)
+/* Redeliveries count towards rate_limit, too. */
+START_TEST(redeliveries_pay)
 {
     rig.options.rate_limit = rig.options.rate_burst = 1;
     open_guard(NULL);
@@ -878,23 +878,23 @@ START_TEST(sent_again_pays)
 }
 END_TEST
 
-/* With a reply that nothing identifies, it is answered with the first one's. */
-START_TEST(what_is_sent_again_is_answered)
+/* A redelivery without an identity gets the first call's reply. */
+START_TEST(redeliveries_get_a_reply)
 {
     open_guard(NULL);
     rig_send(&rig, COUNT, "", "r", NULL);
     reconnect();
     rig_send(&rig, COUNT, "", "r", NULL);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(1)->text, "{\"n\":1}");
-    ck_assert_int_eq(reply_at(1)->qos, 2);
-    ck_assert(!reply_at(1)->has_correlation);
+    ck_assert_str_eq(nth_reply(1)->text, "{\"n\":1}");
+    ck_assert_int_eq(nth_reply(1)->qos, 2);
+    ck_assert(!nth_reply(1)->has_correlation);
     ck_assert_int_eq(runs(), 1);
 }
 END_TEST
 
-/* Another Response Topic or QoS is another message: what is sent again is the same in all. */
-START_TEST(everything_counts)
+/* A message with another Response Topic or QoS is no redelivery. */
+START_TEST(other_messages_are_no_redeliveries)
 {
     open_guard(NULL);
     rig_send(&rig, COUNT, "", "r", NULL);
@@ -908,7 +908,7 @@ START_TEST(everything_counts)
 }
 END_TEST
 
-/* Calls that are not guarded have their place in the order, and run again. */
+/* Calls that are not guarded are recorded in the order, and run again. */
 START_TEST(others_in_between)
 {
     open_guard(NULL);
@@ -932,8 +932,8 @@ START_TEST(others_in_between)
 }
 END_TEST
 
-/* Only some of them were still in flight. */
-START_TEST(what_was_acknowledged_is_passed_over)
+/* Only some of the calls were still in flight. */
+START_TEST(acknowledged_calls_are_skipped)
 {
     open_guard(NULL);
     call("{\"a\":1}");
@@ -966,14 +966,15 @@ START_TEST(cut_twice)
 }
 END_TEST
 
-/* Each row: how the connection ends, and whether the next one begins anew. */
+/* Each row: how the connection ends, and whether the next one begins a new session. */
 static const struct ending {
     enum host_end kind;
     bool in_order, clean_start, guarded;
 } endings[] = {
     {HOST_END_TAKEN_OVER, false, false, true},     {HOST_END_TAKEN_OVER, true, false, false},
     {HOST_END_TAKEN_OVER, false, true, false},     {HOST_END_SESSION_OVER, false, false, false},
-    {HOST_END_SESSION_WAITS, false, false, false}, /* and has expired: nobody said it was taken up */
+    {HOST_END_SESSION_WAITS, false, false, false}, /* and has expired: the host has not reported that it was
+                                                      taken up */
 };
 
 START_TEST(how_connections_end)
@@ -988,7 +989,7 @@ START_TEST(how_connections_end)
 }
 END_TEST
 
-/* A new connection before the end of the old one was told. */
+/* The host reports the end of the old connection after the new one has begun. */
 START_TEST(late_ends)
 {
     open_guard(NULL);
@@ -1009,7 +1010,7 @@ START_TEST(too_long_before_the_end)
     rig.host.monotonic += 10 * RIG_SECOND + (uint64_t)_i;
     engine_tick(rig.engine);
     reconnect();
-    rig.host.monotonic += 3600 * RIG_SECOND; /* how long it was away does not matter */
+    rig.host.monotonic += 3600 * RIG_SECOND; /* the time between the connections does not matter */
     engine_tick(rig.engine);
     ck_assert_int_eq(call("{}"), _i);
 }
@@ -1035,7 +1036,7 @@ START_TEST(the_guard_can_be_off)
 }
 END_TEST
 
-/* The guard does without a window, and calls with an identity are guarded by it then. */
+/* Without a duplicate window, the guard covers calls with an identity as well. */
 START_TEST(the_guard_alone)
 {
     rig.options.duplicate_window = 0;
@@ -1071,23 +1072,23 @@ static void cut_meanwhile(void)
     rig_send(&rig, "rpc/call/act", "", "second", NULL);
 }
 
-/* The connection is cut while the call is being carried out, and it comes again before that has ended. */
-START_TEST(sent_again_while_the_first_runs)
+/* The connection is cut while the call runs, and the redelivery comes before that has ended. */
+START_TEST(redelivered_while_the_first_runs)
 {
     meanwhile = cut_meanwhile;
-    open_guard(let_it_happen);
+    open_guard(run_meanwhile);
     rig_send(&rig, "rpc/call/act", "", "second", NULL);
     ck_assert_int_eq(acted, 1);
     ck_assert_uint_eq(rig.host.replies.count, 2);
-    ck_assert_str_eq(reply_at(1)->text, "{\"text\":\"run 1\"}");
+    ck_assert_str_eq(nth_reply(1)->text, "{\"text\":\"run 1\"}");
 }
 END_TEST
 
-/* A call that was refused for the moment is a new attempt, and those behind it are still guarded. */
-START_TEST(refused_calls_keep_their_place)
+/* The redelivery of a refused call is a new attempt, and the calls behind it are still guarded. */
+START_TEST(refused_calls_are_in_the_order)
 {
     next_status = RPC_OVERLOADED;
-    open_guard(fail_with_it);
+    open_guard(fail_with_status);
     call("{\"a\":1}");
     send_at(2, "rpc/call/act", "");
     call("{\"a\":2}");
@@ -1099,7 +1100,7 @@ START_TEST(refused_calls_keep_their_place)
 }
 END_TEST
 
-START_TEST(rate_limited_calls_keep_their_place)
+START_TEST(rate_limited_calls_are_in_the_order)
 {
     rig.options.rate_limit = 1;
     rig.options.rate_burst = 1;
@@ -1118,7 +1119,7 @@ START_TEST(rate_limited_calls_keep_their_place)
 }
 END_TEST
 
-/* Also when nobody was told that they were refused. */
+/* Likewise when the refusal was not reported to anyone. */
 START_TEST(refused_in_silence)
 {
     rig.options.rate_limit = rig.options.rate_burst = 1;
@@ -1135,7 +1136,7 @@ START_TEST(refused_in_silence)
         reconnect();
         rig.host.monotonic += RIG_SECOND;
         ck_assert(!call("{\"a\":1}"));
-        rig.host.monotonic += RIG_SECOND; /* what comes again takes its share of the rate */
+        rig.host.monotonic += RIG_SECOND; /* redeliveries count towards the rate */
         ck_assert_int_eq(call("{\"a\":2}"), i == 0);
         rig.host.monotonic += i ? RIG_SECOND : 0;
         ck_assert_int_eq(call("{\"a\":3}"), i == 1);
@@ -1143,12 +1144,12 @@ START_TEST(refused_in_silence)
 }
 END_TEST
 
-/* And when too many errors have been announced already. */
+/* And when error_rate has suppressed the event. */
 START_TEST(refused_and_suppressed)
 {
     rig.options.error_rate = 1;
     next_status = RPC_OVERLOADED;
-    open_guard(fail_with_it);
+    open_guard(fail_with_status);
     send_at(2, "rpc/call/act", "{\"a\":1}");
     send_at(2, "rpc/call/act", "{\"a\":2}");
     ck_assert_uint_eq(rig.host.events.count, 1);
@@ -1164,8 +1165,8 @@ START_TEST(refused_and_suppressed)
 }
 END_TEST
 
-/* Repetitions that are known by their identity have been dealt with in the order, too. */
-START_TEST(repetitions_leave_room_in_the_order)
+/* Duplicates that are recognised by their identity are taken from the order, too. */
+START_TEST(duplicates_leave_the_order)
 {
     open_guard(NULL);
     for (int i = 0; i < 200; i++)
@@ -1176,7 +1177,7 @@ START_TEST(repetitions_leave_room_in_the_order)
 }
 END_TEST
 
-/* Other clients' orders are theirs. */
+/* Each client has an order of its own. */
 START_TEST(orders_are_the_clients_own)
 {
     open_guard(NULL);
@@ -1189,7 +1190,7 @@ START_TEST(orders_are_the_clients_own)
 }
 END_TEST
 
-/* However many have been there: the newest calls are known. */
+/* The newest calls are recognised, however many clients there have been. */
 START_TEST(many_clients)
 {
     char id[24];
@@ -1212,28 +1213,28 @@ START_TEST(many_clients)
 }
 END_TEST
 
-UNIT_MAIN("once", open_rig, close_rig, {the_same_is_answered_again, 0}, {the_repetition_says_where, 0},
-          {what_is_not_the_same_runs, UNIT_ROWS(others)}, {parts_are_not_run_together, 0},
-          {large_messages, 0}, {the_window, 0}, {without_a_window_everything_runs, 0},
-          {calls_without_an_identity_run, 0}, {read_only_methods_run, 0},
-          {what_cannot_run_is_not_remembered, 0}, {identities_in_the_payload, UNIT_ROWS(identities)},
-          {null_is_no_identity, 0}, {batches_are_one_message, 0}, {notifications, 0},
-          {errors_are_remembered, RPC_RAISED}, {rate_limited_calls_are_not_remembered, 0},
-          {short_identities_end_with_the_session, 3}, {short_identities_live_with_the_session, 0},
-          {short_request_ids, 0}, {later_ones_wait_for_the_first, 0}, {not_too_many_wait, 0},
+UNIT_MAIN("once", open_rig, close_rig, {duplicates_get_the_cached_reply, 0},
+          {duplicates_have_their_own_response_topic, 0}, {other_calls_run, UNIT_ROWS(others)},
+          {parts_are_not_run_together, 0}, {large_messages, 0}, {the_window, 0},
+          {without_a_window_everything_runs, 0}, {calls_without_an_identity_run, 0},
+          {read_only_methods_run, 0}, {calls_that_cannot_run_are_not_recorded, 0},
+          {identities_in_the_payload, UNIT_ROWS(identities)}, {null_is_no_identity, 0},
+          {batches_are_one_message, 0}, {notifications, 0}, {errors_are_cached, RPC_RAISED},
+          {rate_limited_replies_are_not_cached, 0}, {short_identities_end_with_the_session, 3},
+          {short_identities_live_with_the_session, 0}, {short_request_ids, 0},
+          {duplicates_wait_for_the_first, 0}, {waiting_duplicates_are_bounded, 0},
           {waiting_ends_with_the_connection, 0}, {sessions_may_end_meanwhile, 0}, {waiting_for_an_error, 2},
-          {a_table_full_of_unfinished_calls, 0}, {others_run_in_a_full_table, 0}, {the_oldest_makes_room, 0},
-          {bytes_are_bounded, 2}, {dropped_replies_come_later, 0}, {many_identities, 2},
-          {what_is_sent_again_in_order, 0}, {nothing_is_sent_again_on_one_connection, 0},
+          {a_table_full_of_unfinished_calls, 0}, {others_run_in_a_full_table, 0}, {the_oldest_is_evicted, 0},
+          {bytes_are_bounded, 2}, {dropped_replies_are_cached, 0}, {many_identities, 2},
+          {redeliveries_in_order, 0}, {no_redelivery_on_one_connection, 0},
           {the_first_mismatch_ends_the_guard, 0}, {malformed_calls_end_the_guard, 5},
-          {recognised_calls_grow_old, 0}, {large_replies_keep_their_place, 0}, {known_both_ways, 0},
-          {sent_again_pays, 0}, {malformed_calls_have_their_place, 0}, {identities_are_guarded_too, 0},
-          {back_soon_or_not_at_all, 2}, {sent_again_soon_or_not_at_all, 2},
-          {what_is_sent_again_is_answered, 0}, {everything_counts, 0}, {others_in_between, 0},
-          {what_was_acknowledged_is_passed_over, 0}, {cut_twice, 0},
-          {how_connections_end, UNIT_ROWS(endings)}, {late_ends, 0}, {too_long_before_the_end, 2},
-          {qos_0_ends_the_guard, 0}, {the_guard_can_be_off, 0}, {the_guard_alone, 0},
-          {batches_without_an_identity, 0}, {sent_again_while_the_first_runs, 0},
-          {refused_calls_keep_their_place, 0}, {rate_limited_calls_keep_their_place, 0},
-          {refused_in_silence, 0}, {refused_and_suppressed, 0}, {repetitions_leave_room_in_the_order, 0},
+          {recognised_calls_are_not_recorded_again, 0}, {large_replies_are_in_the_order, 0},
+          {recognised_both_ways, 0}, {redeliveries_pay, 0}, {malformed_calls_are_in_the_order, 0},
+          {identities_are_guarded_too, 0}, {reconnects_that_come_late, 2}, {redeliveries_that_come_late, 2},
+          {redeliveries_get_a_reply, 0}, {other_messages_are_no_redeliveries, 0}, {others_in_between, 0},
+          {acknowledged_calls_are_skipped, 0}, {cut_twice, 0}, {how_connections_end, UNIT_ROWS(endings)},
+          {late_ends, 0}, {too_long_before_the_end, 2}, {qos_0_ends_the_guard, 0}, {the_guard_can_be_off, 0},
+          {the_guard_alone, 0}, {batches_without_an_identity, 0}, {redelivered_while_the_first_runs, 0},
+          {refused_calls_are_in_the_order, 0}, {rate_limited_calls_are_in_the_order, 0},
+          {refused_in_silence, 0}, {refused_and_suppressed, 0}, {duplicates_leave_the_order, 0},
           {orders_are_the_clients_own, 0}, {many_clients, 0})

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/dedup/dedup.c and calls that take time: repetitions that come while the first is open, and after it
- * has come to nothing. What has begun is never carried out twice; what has not may be.
+ * core/dedup/dedup.c and calls that take time: duplicates that arrive while the first call is pending, or
+ * after it has ended without a result. Work that has begun never runs twice; a call whose work has not begun
+ * may.
  */
 #include "unit.h"
 #include "works.h"
@@ -10,7 +11,7 @@
 
 #include <string.h>
 
-#define LONG_ID "sixteen-bytes-id" /* an identity that lasts */
+#define LONG_ID "sixteen-bytes-id" /* long enough to be valid beyond its session */
 #define N1 "{\"n\":1}"
 
 static struct rig rig;
@@ -53,7 +54,7 @@ static void be_tester(void)
         .id = "tester", .user = "bob", .address = "a", .version = 5, .connection = &contexts[0]};
 }
 
-/* The worker has its hands full with somebody else's work, which goes on for longer than others wait. */
+/* The only worker runs another client's job until the test lets it go. */
 static void open_busy(void)
 {
     works_open(&rig);
@@ -65,14 +66,14 @@ static void open_busy(void)
     be_tester();
 }
 
-/* Another call of the client waits already, so that the next one takes the last place. */
-static void take_a_place(void)
+/* Another call of the client is pending, so that the next one takes the last pending slot. */
+static void take_a_slot(void)
 {
     rig.engine->env.options.max_pending = 2;
     works_call(&rig, "wait", 3);
 }
 
-/* The connection is cut, and the session taken up by another one. */
+/* The connection is cut, and a new one takes up the session. */
 static void reconnect(void)
 {
     works_end_client(&rig, HOST_END_SESSION_WAITS);
@@ -80,7 +81,7 @@ static void reconnect(void)
     rig.client.connection = rig.client.connection == &contexts[0] ? &contexts[1] : &contexts[0];
 }
 
-/* ---- While the first is open ---- */
+/* ---- While the first call is pending ---- */
 
 static const char *const ways[] = {"rpc/call/work", "rpc/call/wait"};
 
@@ -92,7 +93,7 @@ static void end_first(int way)
         rpc_resume(slots[1].call);
 }
 
-START_TEST(repetitions_wait)
+START_TEST(duplicates_wait)
 {
     works_open(&rig);
     slots[1].shut = true;
@@ -132,8 +133,8 @@ START_TEST(failures_are_repeated)
 }
 END_TEST
 
-/* Whoever waits and goes is not answered. */
-START_TEST(those_who_wait_may_go)
+/* A duplicate whose connection ends gets no reply. */
+START_TEST(duplicates_whose_connection_ends)
 {
     works_open(&rig);
     works_send(&rig, "rpc/call/wait.firm", N1, "r", LONG_ID);
@@ -148,8 +149,8 @@ START_TEST(those_who_wait_may_go)
 }
 END_TEST
 
-/* The caller is back before its call has come to its end, and asks again. */
-START_TEST(those_who_come_back)
+/* The client reconnects before its call has ended, and sends it again. */
+START_TEST(duplicates_of_a_new_connection)
 {
     works_open(&rig);
     works_send(&rig, "rpc/call/wait.firm", N1, "r", LONG_ID);
@@ -162,8 +163,8 @@ START_TEST(those_who_come_back)
 }
 END_TEST
 
-/* A short identity is the session's, whose end makes the same call another one. */
-START_TEST(short_identities_of_open_calls)
+/* A short identity is valid within its session; in the next session the same call is another one. */
+START_TEST(short_identities_of_pending_calls)
 {
     works_open(&rig);
     works_send(&rig, "rpc/call/wait.firm", N1, "r", "1");
@@ -182,13 +183,13 @@ START_TEST(short_identities_of_open_calls)
 }
 END_TEST
 
-/* ---- After it has come to nothing ---- */
+/* ---- After the first call has ended without a result ---- */
 
-/* How it may come to nothing: its deadline, its caller, another client's call. */
+/* How the call ends: its deadline, the end of its connection, eviction by another client's call. */
 enum { BY_DEADLINE, BY_CALLER, BY_ANOTHER, CAUSES };
 
-/* Another client takes the place of what came last, and does not keep it. */
-static void lose_place(void)
+/* Another client's call evicts the newest one, and ends itself. */
+static void be_evicted(void)
 {
     be_other();
     works_call(&rig, "wait", 4);
@@ -196,14 +197,14 @@ static void lose_place(void)
     be_tester();
 }
 
-static void give_up(int cause)
+static void end_pending(int cause)
 {
     if (cause == BY_DEADLINE)
         works_pass(&rig, 10000);
     else if (cause == BY_CALLER)
         reconnect();
     else
-        lose_place();
+        be_evicted();
 }
 
 #define CAUSE_TEXTS(method)                                                           \
@@ -212,12 +213,12 @@ static void give_up(int cause)
         "overloaded", WORKS_ERROR(method, "overloaded", "too many calls are waiting") \
     }
 
-START_TEST(what_never_began_may_run)
+START_TEST(duplicates_run_if_no_work_began)
 {
     open_busy();
-    take_a_place();
+    take_a_slot();
     send("rpc/call/work");
-    give_up(_i);
+    end_pending(_i);
     ck_assert_int_eq(slots[1].dones, 1);
     send("rpc/call/work");
     ck_assert_int_eq(slots[1].runs, 2);
@@ -228,14 +229,14 @@ START_TEST(what_never_began_may_run)
 }
 END_TEST
 
-/* It is not thrown out any more. */
-START_TEST(what_had_begun_may_not)
+/* A call whose work has begun is not evicted. */
+START_TEST(duplicates_do_not_run_if_work_began)
 {
     works_open(&rig);
     slots[1].shut = true;
     send("rpc/call/work");
     works_wait_begun(1);
-    give_up(_i);
+    end_pending(_i);
     send("rpc/call/work");
     works_expect(&rig, 2, _i == BY_DEADLINE ? "timeout" : "cancelled",
                  _i == BY_DEADLINE ? WORKS_TIMEOUT("work") : WORKS_CANCELLED("work"));
@@ -245,14 +246,14 @@ START_TEST(what_had_begun_may_not)
 }
 END_TEST
 
-/* What a call waits for may have been begun by its handler. */
-START_TEST(what_was_deferred_may_not)
+/* The handler of a deferred call may have begun something. */
+START_TEST(duplicates_of_deferred_calls_do_not_run)
 {
     static const char *const because[CAUSES][2] = {CAUSE_TEXTS("wait")};
     works_open(&rig);
-    take_a_place();
+    take_a_slot();
     send("rpc/call/wait");
-    give_up(_i);
+    end_pending(_i);
     fake_host_forget(&rig.host);
     send("rpc/call/wait");
     works_expect(&rig, 1, because[_i][0], because[_i][1]);
@@ -261,7 +262,7 @@ START_TEST(what_was_deferred_may_not)
 }
 END_TEST
 
-/* ---- One piece of work after the other ---- */
+/* ---- One job after the other ---- */
 
 static int runs, stages;
 
@@ -279,21 +280,21 @@ static rpc_status start_second(rpc_call *call, void *state, void *data, rpc_stat
     return outcome == RPC_OK && stages++ == 0 ? rpc_start(call, NULL, NULL) : outcome;
 }
 
-/* The second piece never began, but the first did. */
-START_TEST(what_had_begun_and_went_on_may_not)
+/* The second job never began, but the first did. */
+START_TEST(duplicates_do_not_run_between_two_jobs)
 {
     static const char *const because[CAUSES][2] = {CAUSE_TEXTS("act")};
     works_hooks = (struct works_hooks){.run = start_first, .done = start_second};
     works_open(&rig);
-    take_a_place();
+    take_a_slot();
     send("rpc/call/act");
-    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* the first piece is done, but not collected */
+    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* the first job is done, but not collected */
     be_other();
     works_begin(&rig, "work.firm", 2);
     be_tester();
     engine_tick(rig.engine);
     ck_assert_int_eq(stages, 1);
-    give_up(_i);
+    end_pending(_i);
     fake_host_forget(&rig.host);
     send("rpc/call/act");
     works_expect(&rig, 1, because[_i][0], because[_i][1]);
@@ -309,7 +310,7 @@ static void send_without_identity(const char *method)
     works_send(&rig, method, N1, "r", NULL);
 }
 
-START_TEST(sent_again_while_open)
+START_TEST(redelivered_while_pending)
 {
     works_open(&rig);
     send_without_identity("rpc/call/wait.firm");
@@ -323,7 +324,7 @@ START_TEST(sent_again_while_open)
 }
 END_TEST
 
-START_TEST(sent_again_though_it_had_begun)
+START_TEST(redelivered_after_work_began)
 {
     works_open(&rig);
     slots[1].shut = true;
@@ -331,13 +332,13 @@ START_TEST(sent_again_though_it_had_begun)
     works_wait_begun(1);
     reconnect();
     send_without_identity("rpc/call/work");
-    works_expect(&rig, 2, "cancelled", WORKS_CANCELLED("work")); /* one went to the session */
+    works_expect(&rig, 2, "cancelled", WORKS_CANCELLED("work")); /* the first reply went to the session */
     ck_assert_int_eq(slots[1].runs, 1);
 }
 END_TEST
 
-/* The one case in which nobody would do it otherwise: the client thinks that it has been sent for good. */
-START_TEST(sent_again_after_it_never_began)
+/* The call must run here: the client has seen it acknowledged and will not send it again. */
+START_TEST(redelivered_before_work_began)
 {
     open_busy();
     send_without_identity("rpc/call/work");
@@ -349,14 +350,14 @@ START_TEST(sent_again_after_it_never_began)
     works_wait_done(&rig, 1, 2);
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
     reconnect();
-    send_without_identity("rpc/call/work"); /* and once more, which is too often */
+    send_without_identity("rpc/call/work"); /* a third time, which is no redelivery */
     ck_assert_int_eq(slots[1].runs, 2);
 }
 END_TEST
 
 /* ---- Batches ---- */
 
-START_TEST(batches_that_come_again)
+START_TEST(duplicate_batches)
 {
     works_open(&rig);
     slots[1].shut = true;
@@ -373,13 +374,13 @@ START_TEST(batches_that_come_again)
 }
 END_TEST
 
-/* Some of it may have been carried out. */
-START_TEST(batches_that_came_to_nothing)
+/* Some calls of the batch may have run. */
+START_TEST(duplicates_of_cancelled_batches)
 {
     open_busy();
-    take_a_place();
+    take_a_slot();
     works_send(&rig, "rpc/batch/work", "[{\"n\":1}]", "r", LONG_ID);
-    give_up(_i);
+    end_pending(_i);
     fake_host_forget(&rig.host);
     works_send(&rig, "rpc/batch/work", "[{\"n\":1}]", "r", LONG_ID);
     ck_assert_uint_eq(rig.host.replies.count, 1);
@@ -387,10 +388,11 @@ START_TEST(batches_that_came_to_nothing)
 }
 END_TEST
 
-UNIT_MAIN("open_once", open_rig, close_rig, {repetitions_wait, UNIT_ROWS(ways)}, {failures_are_repeated, 0},
-          {those_who_wait_may_go, 0}, {those_who_come_back, 0}, {short_identities_of_open_calls, 0},
-          {what_never_began_may_run, CAUSES}, {what_had_begun_may_not, BY_ANOTHER},
-          {what_was_deferred_may_not, CAUSES}, {what_had_begun_and_went_on_may_not, CAUSES},
-          {sent_again_while_open, 0}, {sent_again_though_it_had_begun, 0},
-          {sent_again_after_it_never_began, 0}, {batches_that_come_again, 0},
-          {batches_that_came_to_nothing, CAUSES})
+UNIT_MAIN("open_once", open_rig, close_rig, {duplicates_wait, UNIT_ROWS(ways)}, {failures_are_repeated, 0},
+          {duplicates_whose_connection_ends, 0}, {duplicates_of_a_new_connection, 0},
+          {short_identities_of_pending_calls, 0}, {duplicates_run_if_no_work_began, CAUSES},
+          {duplicates_do_not_run_if_work_began, BY_ANOTHER},
+          {duplicates_of_deferred_calls_do_not_run, CAUSES}, {duplicates_do_not_run_between_two_jobs, CAUSES},
+          {redelivered_while_pending, 0}, {redelivered_after_work_began, 0},
+          {redelivered_before_work_began, 0}, {duplicate_batches, 0},
+          {duplicates_of_cancelled_batches, CAUSES})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/engine.c: what becomes of messages, guards, bridges, options that forward, counters, the log; and two
+ * core/engine.c: verdicts about messages, guards, bridges, options that forward, counters, the log; and two
  * engines side by side, which share nothing.
  */
 #include "lab.h"
@@ -96,7 +96,7 @@ static const struct verdict {
     {"rpc/call/a b", ANYBODY, forward_unknown, ENGINE_PASS, 0},
     {"rpc/call/count", ANYBODY, forward_both, ENGINE_FORWARD, 1},
     {"rpc/call/nope", ANYBODY, forward_both, ENGINE_PASS, 0},
-    /* Forged replies: nobody may, whatever the options. */
+    /* Forged replies are refused with all options. */
     {"rpc/call/count/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/call/count/response", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/call/nope/response/x", ANYBODY, forward_both, ENGINE_REFUSE, 0},
@@ -113,7 +113,7 @@ static const struct verdict {
     {"rpc/event/error", NOBODY, publishers, ENGINE_REFUSE, 0},
     {"rpc/event/pong", ANYBODY, no_guard, ENGINE_PASS, 0},
     {"rpc/event/pong", NOBODY, no_guard, ENGINE_PASS, 0},
-    /* Bridges of this broker's own. */
+    /* Bridges of this broker. */
     {"rpc/call/count", BRIDGE, NULL, ENGINE_PASS, 0},
     {"rpc/call/nope", BRIDGE, NULL, ENGINE_PASS, 0},
     {"rpc/call/count", BRIDGE, bridge_calls, ENGINE_CONSUME, 1},
@@ -122,7 +122,7 @@ static const struct verdict {
     {"rpc/call/count/response/x", BRIDGE, bridge_calls, ENGINE_PASS, 0},
     {"rpc/event/pong", BRIDGE, NULL, ENGINE_PASS, 0},
     {"rpc/event/pong", PUBLISHING_BRIDGE, publishers, ENGINE_PASS, 0},
-    /* Nobody's business here. */
+    /* Topics that the engine does not serve. */
     {"rpc", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/call", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/batch", ANYBODY, NULL, ENGINE_PASS, 0},
@@ -147,8 +147,8 @@ START_TEST(messages_get_their_verdict)
 }
 END_TEST
 
-/* What is passed leaves no trace: somebody else is to answer. */
-START_TEST(what_is_passed_is_not_answered)
+/* A call that is passed to another server gets no reply here, and is not announced. */
+START_TEST(passed_calls_get_no_reply)
 {
     const struct verdict *row = &verdicts[_i];
     if (row->verdict != ENGINE_PASS)
@@ -226,7 +226,7 @@ START_TEST(unknown_methods_are_logged)
 }
 END_TEST
 
-/* The fake host checks that every line is printable; here is what is made of what is not. */
+/* Bytes that are not printable become \xNN. The fake host checks that every line is printable. */
 START_TEST(hostile_names_are_made_printable)
 {
     rig.client.id = "\x1B]0;evil\x07\n\xC3\xA4\\";
@@ -254,7 +254,7 @@ START_TEST(endless_names_are_cut)
 }
 END_TEST
 
-START_TEST(callers_cannot_fill_the_log)
+START_TEST(clients_cannot_fill_the_log)
 {
     lab_start(&rig, &options, NULL);
     for (int i = 0; i < 1000; i++)
@@ -269,7 +269,7 @@ START_TEST(callers_cannot_fill_the_log)
 }
 END_TEST
 
-/* What is refused is logged at debug, and must not keep warnings back. */
+/* Refusals are logged at debug, and must not hold back warnings. */
 START_TEST(each_level_has_its_own_limit)
 {
     lab_start(&rig, &options, NULL);
@@ -288,7 +288,7 @@ static rpc_status log_a_line(rpc_call *call, void *state, const void *params, vo
     return RPC_OK;
 }
 
-/* A handler that logs each call is no way to fill the log either, and does not silence the engine. */
+/* The lines of a handler that logs each call are limited, too, apart from the engine's own. */
 START_TEST(handlers_cannot_fill_the_log)
 {
     lab_start(&rig, &options, log_a_line);
@@ -523,7 +523,7 @@ START_TEST(two_engines_share_nothing)
     ck_assert_int_eq(rig_ask(&second_rig, "get", "")->qos, 0);
     ck_assert_uint_eq(rig_ask(&rig, "get", "")->expiry, 60);
     ck_assert_uint_eq(rig_ask(&second_rig, "get", "")->expiry, 1);
-    /* The log's gate and the counters. */
+    /* The limit of the log, and the counters. */
     for (int i = 0; i < 20; i++)
         rig_tell(&rig, "nope", "");
     fake_host_forget(&second_rig.host);
@@ -532,7 +532,7 @@ START_TEST(two_engines_share_nothing)
     ck_assert_str_eq(second_rig.host.lines[0].text, "dev/rpc: client tester called nope, which is no method");
     ck_assert_uint_eq(engine_counters(rig.engine)->unknown, 20);
     ck_assert_uint_eq(engine_counters(second_rig.engine)->unknown, 1);
-    /* The end of one is not that of the other. */
+    /* The end of one does not end the other. */
     rig_close(&second_rig);
     rig_expect(&rig, "get", "", "ok", "{\"n\":3}");
 }
@@ -550,7 +550,7 @@ START_TEST(an_engine_can_be_empty)
 }
 END_TEST
 
-/* What is given to engine_create() is copied. */
+/* engine_create() copies the options. */
 START_TEST(options_are_copied)
 {
     lab_start(&rig, &options, NULL);
@@ -563,12 +563,11 @@ START_TEST(options_are_copied)
 END_TEST
 
 UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(verdicts)},
-          {what_is_passed_is_not_answered, UNIT_ROWS(verdicts)},
-          {engines_know_their_topics, UNIT_ROWS(served)}, {bridges_are_answered_where_allowed, 0},
-          {refusals_are_logged_at_debug, 0}, {unknown_methods_are_logged, 0},
-          {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0}, {callers_cannot_fill_the_log, 0},
-          {handlers_log, 0}, {each_level_has_its_own_limit, 0}, {handlers_cannot_fill_the_log, 0},
-          {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0},
-          {counters_are_published, 0}, {only_changes_are_published, 0}, {counters_can_be_off, 0},
-          {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
-          {an_engine_can_be_empty, 0}, {options_are_copied, 0})
+          {passed_calls_get_no_reply, UNIT_ROWS(verdicts)}, {engines_know_their_topics, UNIT_ROWS(served)},
+          {bridges_are_answered_where_allowed, 0}, {refusals_are_logged_at_debug, 0},
+          {unknown_methods_are_logged, 0}, {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0},
+          {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {each_level_has_its_own_limit, 0},
+          {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0},
+          {everything_is_counted, 0}, {counters_are_published, 0}, {only_changes_are_published, 0},
+          {counters_can_be_off, 0}, {counters_that_were_dropped_are_published_later, 2},
+          {two_engines_share_nothing, 0}, {an_engine_can_be_empty, 0}, {options_are_copied, 0})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What one client can cost (protocol, sections 9 and 10): rate_limit and rate_burst, error_rate, and replies
- * that go to subscribers of the client's own topics only.
+ * Limits for one client (protocol, sections 9 and 10): rate_limit and rate_burst, error_rate, and
+ * reply_delivery subscribed, where replies go to subscribers of the client's own topics only.
  */
 #include "lab.h"
 #include "unit.h"
@@ -54,7 +54,7 @@ static size_t count_replies(const char *status)
     return count;
 }
 
-/* Calls several times at one moment. Returns how many ran; all others are told so, or nothing. */
+/* Calls several times at one moment. Returns how many ran; each other call gets an error or no reply. */
 static size_t call(int times)
 {
     fake_host_forget(&rig.host);
@@ -100,7 +100,7 @@ START_TEST(high_limits)
 }
 END_TEST
 
-START_TEST(what_is_limited_does_not_run)
+START_TEST(limited_calls_do_not_run)
 {
     start_limited(1, 1);
     rig_send(&rig, "rpc/call/count", "", "r", "c");
@@ -117,7 +117,7 @@ START_TEST(what_is_limited_does_not_run)
 }
 END_TEST
 
-/* Whatever it is: nothing of it costs the others more than a look. */
+/* Messages of any kind are limited, before they are parsed. */
 static const struct limited {
     const char *topic, *payload, *text; /* text: of the reply to the Response Topic */
 } limited[] = {
@@ -151,8 +151,9 @@ START_TEST(everything_is_limited)
 }
 END_TEST
 
-/* A hundred times a second, or ten times as often as it may call, and then silence. */
-START_TEST(it_is_told_so_often)
+/* The error is sent a hundred times a second, or ten times as often as the client may call; then nothing is
+ * sent. */
+START_TEST(limited_replies_are_limited)
 {
     start_limited(3, 10);
     ck_assert_uint_eq(call(60), 10);
@@ -168,7 +169,7 @@ START_TEST(it_is_told_so_often)
 }
 END_TEST
 
-START_TEST(it_is_told_in_proportion)
+START_TEST(limited_replies_in_proportion)
 {
     start_limited(20, 20);
     ck_assert_uint_eq(call(1000), 20);
@@ -176,8 +177,8 @@ START_TEST(it_is_told_in_proportion)
 }
 END_TEST
 
-/* Others are told of it as often. */
-START_TEST(events_about_it)
+/* Events about limited calls have the same limit. */
+START_TEST(limited_events)
 {
     start_limited(3, 10);
     for (int i = 0; i < 60; i++)
@@ -187,7 +188,7 @@ START_TEST(events_about_it)
 }
 END_TEST
 
-START_TEST(each_client_has_its_own)
+START_TEST(each_client_has_its_own_bucket)
 {
     char id[16];
     start_limited(1, 5);
@@ -200,8 +201,8 @@ START_TEST(each_client_has_its_own)
 }
 END_TEST
 
-/* A new connection is no new beginning. */
-START_TEST(connections_share_it)
+/* A new connection of the client does not refill its bucket. */
+START_TEST(connections_share_a_bucket)
 {
     start_limited(1, 5);
     for (int i = 1; i < 4; i++) {
@@ -216,7 +217,7 @@ START_TEST(connections_share_it)
 }
 END_TEST
 
-/* A batch comes as a whole, and is paid for in full. */
+/* A batch runs as a whole, and takes a token for each call. */
 START_TEST(batches_pay_for_all)
 {
     start_limited(10, 20);
@@ -249,8 +250,8 @@ START_TEST(an_empty_batch_pays_for_one)
 }
 END_TEST
 
-/* What comes again is no cheaper, and never told that it was not carried out: it was. */
-START_TEST(repetitions_pay)
+/* Duplicates take tokens, too, but never get rate_limited, since the call did run. */
+START_TEST(duplicates_pay)
 {
     rig.options.duplicate_window = 60000;
     start_limited(1, 3);
@@ -279,7 +280,7 @@ START_TEST(announced_errors_are_limited)
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "value", "{");
     ck_assert_uint_eq(rig.host.events.count, 30);
-    /* Over all clients. */
+    /* The limit is for all clients together. */
     rig.client.id = "another";
     rig_tell(&rig, "value", "{");
     ck_assert_uint_eq(rig.host.events.count, 30);
@@ -287,7 +288,7 @@ START_TEST(announced_errors_are_limited)
 }
 END_TEST
 
-/* Neither replies nor results are errors that nobody asked for. */
+/* Replies, results and unknown methods are not limited by error_rate. */
 START_TEST(nothing_else_is_limited)
 {
     rig.options.error_rate = 1;
@@ -398,7 +399,7 @@ static const struct below {
     {"rpc/call/nope", "{\"request_id\":\"7\"}", "rpc/reply/tester/7"},
 };
 
-START_TEST(tokens_go_below_it_too)
+START_TEST(tokens_go_below_the_reply_topic)
 {
     const struct below *row = &belows[_i];
     start_subscribed();
@@ -409,7 +410,7 @@ START_TEST(tokens_go_below_it_too)
 }
 END_TEST
 
-/* A client whose id is no level of a topic has no topic to be replied to. */
+/* A client whose id cannot be a level of a topic has no reply topic. */
 START_TEST(ids_that_are_no_level)
 {
     static const char *const bad_ids[] = {"", "a/b", "+", "#", "a\n"};
@@ -420,12 +421,12 @@ START_TEST(ids_that_are_no_level)
     ck_assert_uint_eq(rig.host.replies.count, 0);
     ck_assert_uint_eq(rig.host.events.count, 2);
     ck_assert_str_eq(rig_last(&rig.host.events)->topic, "rpc/event/error");
-    rig_publish(&rig, "rpc/call/count", "{}"); /* what asks for no reply needs no topic */
+    rig_publish(&rig, "rpc/call/count", "{}"); /* a call that asks for no reply needs no topic */
     rig_expect_event(&rig, "rpc/event/counted", "{\"n\":1}");
 }
 END_TEST
 
-/* All topics that an id of the broker's greatest length makes too long. */
+/* An id of the largest length makes the reply topic too long. */
 START_TEST(long_ids)
 {
     static char id[65536];
@@ -453,7 +454,7 @@ static const struct guarded {
     {"rpc/call/count/response/x", true, ENGINE_REFUSE},
 };
 
-START_TEST(nobody_may_publish_there)
+START_TEST(clients_may_not_publish_replies)
 {
     const struct guarded *row = &guarded[_i];
     rig.options.reply_delivery = row->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
@@ -467,11 +468,11 @@ START_TEST(nobody_may_publish_there)
 END_TEST
 
 UNIT_MAIN("limits", open_rig, close_rig, {a_burst_and_then_the_rate, 0}, {no_limit, 0}, {high_limits, 0},
-          {what_is_limited_does_not_run, 0}, {everything_is_limited, UNIT_ROWS(limited)},
-          {it_is_told_so_often, 0}, {it_is_told_in_proportion, 0}, {events_about_it, 0},
-          {each_client_has_its_own, 0}, {connections_share_it, 0}, {batches_pay_for_all, 0},
-          {jsonrpc_batches_pay_for_all, 0}, {an_empty_batch_pays_for_one, 0}, {repetitions_pay, 0},
+          {limited_calls_do_not_run, 0}, {everything_is_limited, UNIT_ROWS(limited)},
+          {limited_replies_are_limited, 0}, {limited_replies_in_proportion, 0}, {limited_events, 0},
+          {each_client_has_its_own_bucket, 0}, {connections_share_a_bucket, 0}, {batches_pay_for_all, 0},
+          {jsonrpc_batches_pay_for_all, 0}, {an_empty_batch_pays_for_one, 0}, {duplicates_pay, 0},
           {announced_errors_are_limited, 0}, {nothing_else_is_limited, 0}, {items_of_batches_are_limited, 0},
           {replies_go_to_the_client_alone, 0}, {response_topics_are_the_clients_own, UNIT_ROWS(owns)},
-          {tokens_go_below_it_too, UNIT_ROWS(belows)}, {ids_that_are_no_level, 5}, {long_ids, 2},
-          {nobody_may_publish_there, UNIT_ROWS(guarded)})
+          {tokens_go_below_the_reply_topic, UNIT_ROWS(belows)}, {ids_that_are_no_level, 5}, {long_ids, 2},
+          {clients_may_not_publish_replies, UNIT_ROWS(guarded)})

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What happens when there is no memory. Each scenario runs with its n-th allocation failing, for n = 0, 1, 2,
- * … until none fails any more; once with that one failing, once with all from it on. Each time: no crash,
- * nothing leaked, nothing wrong told to anybody, and the engine answers the next call as ever.
+ * Failing allocations. Each scenario runs with its n-th allocation failing, for n = 0, 1, 2, … until none
+ * fails any more; once with only that one failing, once with all from it on. Each run must neither crash nor
+ * leak, must send no wrong reply or event, and must leave an engine that answers the next call.
  */
 #include "lab.h"
 #include "unit.h"
@@ -31,7 +31,7 @@ static void expect_nothing_left(void)
     ck_assert_uint_eq(failing_live(), 0);
 }
 
-/* What failed must say why. No Check in here: memory fails. */
+/* A failure must have a reason. Check must not be called here, since allocations fail. */
 static char why[SERVICE_WHY];
 static bool unexplained;
 
@@ -43,7 +43,7 @@ static bool explained(bool worked)
     return worked;
 }
 
-/* Runs something with each of its allocations failing. It returns whether it worked. */
+/* Runs a scenario with each of its allocations failing. The scenario returns whether it succeeded. */
 static void sweep(const char *name, enum failing_mode mode, bool (*run)(void))
 {
     for (size_t n = 0;; n++) {
@@ -53,7 +53,7 @@ static void sweep(const char *name, enum failing_mode mode, bool (*run)(void))
         const bool failed = failing_disarm();
         ck_assert_msg(!failing_live(), "%s: allocation %zu failed, and %zu pieces leaked", name, n,
                       failing_live());
-        ck_assert_msg(!unexplained, "%s: allocation %zu failed, and nobody said why", name, n);
+        ck_assert_msg(!unexplained, "%s: allocation %zu failed without a reason", name, n);
         ck_assert_msg(worked || failed, "%s: failed although all allocations succeeded", name);
         if (!failed)
             return;
@@ -151,7 +151,7 @@ START_TEST(starting)
 }
 END_TEST
 
-/* Refusing works without memory, too: it says so. */
+/* Without memory, the refusal of a wrong option says so. */
 START_TEST(refusing)
 {
     for (size_t n = 0, failed = 1; failed; n++) {
@@ -323,7 +323,7 @@ static const struct scenario {
     {"nope", "{", "method_not_found", false},
 };
 
-/* How the caller asks for a reply. */
+/* How a call asks for a reply. */
 enum way { BY_TOPIC, NOT_AT_ALL, BY_BAD_TOPIC, WAYS };
 
 static struct host_message message;
@@ -339,7 +339,7 @@ static void make_message(const struct scenario *scenario, enum way way)
     message.correlation_size = 1;
 }
 
-/* The outcome that must not be told otherwise: as it is with memory, or that there was none. */
+/* The reply must be the one with memory, or an error that says that there was none. */
 static void expect_truth(const struct scenario *scenario, const char *usual, size_t n)
 {
     const struct fake_box *replies = &rig.host.replies;
@@ -372,7 +372,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
     }
 }
 
-/* The reply as it is when memory suffices. */
+/* The reply with enough memory. */
 static void call_as_usual(const struct scenario *scenario, enum way way, char usual[FAKE_TEXT])
 {
     engine_receive(rig.engine, &message);
@@ -404,7 +404,7 @@ START_TEST(calls)
 }
 END_TEST
 
-/* ---- Whole exchanges: JSON-RPC, batches, repetitions, limits ---- */
+/* ---- Whole exchanges: JSON-RPC, batches, duplicates, limits ---- */
 
 static const char text_many[] =
     "[{\"jsonrpc\":\"2.0\",\"id\":\"a:1\",\"method\":\"subtract\",\"params\":[3,2]},"
@@ -435,7 +435,7 @@ static const rpc_module wide = {.name = "wide", .methods = wide_methods};
 #define WIDE X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128 "/" X128
 #define WIDE_CALL(id) "{\"jsonrpc\":\"2.0\",\"method\":\"" WIDE "\",\"id\":" id "}"
 
-/* Something that clients send, some of it more than once. */
+/* Messages of clients, some of them several times. */
 static const struct sending {
     const char *topic, *payload, *response_topic, *correlation;
     int qos, times;
@@ -444,7 +444,7 @@ static const struct sending {
     bool long_id;    /* of the client: more than a call has room for */
     int32_t rate;    /* rate_limit */
 } sendings[] = {
-    /* Ids that do not fit into what an arena has at once. */
+    /* Ids that do not fit into the first block of an arena. */
     {.topic = "rpc/jsonrpc", .payload = LARGE_IDS, .response_topic = "r", .times = 1},
     {.topic = "rpc/call/id/request", .payload = LARGE_IDS, .times = 1},
     /* Names that do not. */
@@ -478,7 +478,7 @@ static const struct sending {
     {.topic = "rpc/batch/subtract", .payload = "{\"request_id\":\"x\",\"calls\":1}", .times = 1},
     {.topic = "rpc/batch/act", .payload = "[{},{}]", .response_topic = "r", .times = 1},
     {.topic = "rpc/batch/nope", .payload = "[{}]", .response_topic = "r", .times = 1},
-    /* Repetitions. */
+    /* Duplicates. */
     {.topic = "rpc/call/subtract",
      .payload = TERMS,
      .response_topic = "r",
@@ -569,7 +569,7 @@ static void begin_anew(void)
     rig.client.connection = rig.client.connection == &contexts[0] ? &contexts[1] : &contexts[0];
 }
 
-/* No Check in here: memory fails. Returns whether all was consumed. */
+/* Check must not be called here. Returns whether all messages were consumed. */
 static bool send_all(const struct sending *sending)
 {
     bool consumed = true;
@@ -599,8 +599,9 @@ static void expect_usual(const struct fake_box *box, const struct fake_box *usua
 {
     for (size_t i = 0; i < box->count; i++) {
         const char *text = box->kept[i].text;
-        const bool failed = strstr(text, "internal_error") || strstr(text, "\"err\":\"overloaded\"") ||
-                            strstr(text, "\"err\":\"rate_limited\""); /* no repetition without memory of it */
+        const bool failed =
+            strstr(text, "internal_error") || strstr(text, "\"err\":\"overloaded\"") ||
+            strstr(text, "\"err\":\"rate_limited\""); /* a duplicate is not recognised without memory */
         ck_assert_msg(failed || is_said(usual, text), "allocation %zu failed: %s", n, text);
     }
 }
@@ -612,7 +613,7 @@ static void keep_usual(const struct sending *sending)
     open_sending(sending);
     ck_assert(send_all(sending));
     usual = rig;
-    for (size_t i = 0; i < FAKE_KEPT; i++) /* the texts are all that is compared */
+    for (size_t i = 0; i < FAKE_KEPT; i++) /* only the texts are compared */
         usual.host.replies.kept[i].payload = usual.host.events.kept[i].payload = NULL;
     rig_close(&rig);
 }
@@ -643,7 +644,7 @@ START_TEST(exchanges)
 }
 END_TEST
 
-/* ---- Calls that take time ---- */
+/* ---- Pending calls ---- */
 
 static int backgrounds;
 
@@ -663,14 +664,14 @@ static void lose_client(void)
     works_end_client(&rig, HOST_END_SESSION_WAITS);
 }
 
-static void lose_client_and_tell(void)
+static void end_client_and_tell(void)
 {
     lose_client();
     if (works_slots[1].call)
         rpc_resume(works_slots[1].call);
 }
 
-/* Another client needs two places. */
+/* Another client needs two pending slots. */
 static void crowd(void)
 {
     rig.client.id = "other";
@@ -726,8 +727,8 @@ static void start_timers(void)
 }
 
 /*
- * Something that clients send to methods that take time, and how it goes on. No Check in here until it is
- * over: memory fails.
+ * Messages of clients to methods that take time, and what happens then. Check must not be called until the
+ * scenario has ended.
  */
 static const struct slow_sending {
     const char *topic, *payload, *response_topic, *correlation;
@@ -773,7 +774,7 @@ static const struct slow_sending {
      .payload = "{\"n\":1}",
      .response_topic = "r",
      .times = 1,
-     .then = lose_client_and_tell},
+     .then = end_client_and_tell},
     {.topic = "rpc/batch/wait",
      .payload = "[{\"n\":1},{\"n\":2}]",
      .response_topic = "r",
@@ -808,7 +809,7 @@ static void open_slow(const struct slow_sending *sending)
     backgrounds = 0;
 }
 
-/* Waits until all that works has come to its end. What is deferred is resumed. */
+/* Resumes deferred calls and waits until all work has ended. */
 static void end_slow(void)
 {
     struct task *task;
@@ -830,17 +831,17 @@ static void send_slow(const struct slow_sending *sending)
     end_slow();
 }
 
-static void expect_once(size_t n)
+static void expect_one_done(size_t n)
 {
     for (int i = 0; i < WORKS_SLOTS; i++)
-        ck_assert_msg(works_slots[i].kept == works_slots[i].dones,
-                      "allocation %zu failed: slot %d was kept open %d times and done %d times", n, i,
-                      works_slots[i].kept, works_slots[i].dones);
+        ck_assert_msg(works_slots[i].pending == works_slots[i].dones,
+                      "allocation %zu failed: slot %d was pending %d times and done %d times", n, i,
+                      works_slots[i].pending, works_slots[i].dones);
     ck_assert_int_eq(backgrounds, 0);
 }
 
-/* The thread is started before, since its memory is the C library's matter. */
-START_TEST(calls_that_take_time)
+/* The thread is started before, since the C library allocates its memory. */
+START_TEST(pending_calls)
 {
     const struct slow_sending *sending = &slow_sendings[_i / UNIT_ROWS(modes)];
     bool failed = true;
@@ -854,7 +855,7 @@ START_TEST(calls_that_take_time)
         failed = failing_disarm();
         ck_assert_ptr_null(rig.engine->tasks->pending);
         ck_assert_ptr_null(rig.engine->connections);
-        expect_once(n);
+        expect_one_done(n);
         if (!rig.engine->env.stopping) {
             fake_host_forget(&rig.host);
             works_call(&rig, "work.firm", 6);
@@ -862,13 +863,13 @@ START_TEST(calls_that_take_time)
             works_expect(&rig, 1, "ok", "{\"n\":6,\"by\":\"work\"}");
         }
         rig_close(&rig);
-        expect_once(n);
+        expect_one_done(n);
         ck_assert_msg(!failing_live(), "allocation %zu failed, and %zu pieces leaked", n, failing_live());
     }
 }
 END_TEST
 
-/* Guards and counters: they need memory for what they say only. */
+/* Guards and counters need memory only for their messages. */
 START_TEST(ticking_and_refusing)
 {
     rig_init(&rig);
@@ -889,7 +890,7 @@ START_TEST(ticking_and_refusing)
 }
 END_TEST
 
-/* ---- Discovery: what it keeps of its first answer ---- */
+/* ---- Discovery, which keeps its first result ---- */
 
 extern const rpc_module rpc_module_rpc;
 
@@ -909,7 +910,7 @@ START_TEST(discovering_for_the_first_time)
         rig_close(&rig);
         expect_nothing_left();
     }
-    ck_assert_uint_gt(answered, modes[_i] == FAILING_ONCE); /* also when it cannot be kept */
+    ck_assert_uint_gt(answered, modes[_i] == FAILING_ONCE); /* even if the result cannot be kept */
 }
 END_TEST
 
@@ -944,7 +945,7 @@ static void expect_sensor(int number)
     rig_expect(&rig, "getSensor", payload, "ok", text);
 }
 
-START_TEST(sensors_come_all_the_same)
+START_TEST(sensors_are_added_later)
 {
     const struct option_line line = {.name = "modules", .value = "sensor"};
     config = rig_config(&line, 1);
@@ -967,7 +968,7 @@ enum { JOBS = 12 };
 
 static struct {
     struct pool *pool;
-    sem_t begun, gate;
+    sem_t begun, posted;
     rpc_job held, jobs[JOBS];
     bool wrong;
 } work;
@@ -982,7 +983,7 @@ static void wait_at_gate(rpc_job *job, void *data)
     (void)job;
     (void)data;
     sem_post(&work.begun);
-    while (sem_wait(&work.gate))
+    while (sem_wait(&work.posted))
         continue;
 }
 
@@ -1000,7 +1001,7 @@ static bool start_job(int i)
     return pool_submit(work.pool, &work.jobs[i], i % 4 ? &lane : NULL);
 }
 
-/* The only thread is held, so that all wait until they are withdrawn again. */
+/* The only thread is busy, so that all jobs wait until they are withdrawn. */
 static bool start_jobs(void)
 {
     bool started[JOBS];
@@ -1015,7 +1016,7 @@ static bool start_jobs(void)
 START_TEST(starting_work)
 {
     sem_init(&work.begun, 0, 0);
-    sem_init(&work.gate, 0, 0);
+    sem_init(&work.posted, 0, 0);
     work.held.work = wait_at_gate;
     work.pool = pool_create(1, ignore, NULL);
     ck_assert(pool_submit(work.pool, &work.held, NULL));
@@ -1024,14 +1025,14 @@ START_TEST(starting_work)
     sweep("a pool", modes[_i], create_pool);
     sweep("work", modes[_i], start_jobs);
     ck_assert(!work.wrong);
-    sem_post(&work.gate);
+    sem_post(&work.posted);
     ck_assert(pool_stop(work.pool, 60 * UINT64_C(1000000000)));
     pool_destroy(work.pool);
     expect_nothing_left();
 }
 END_TEST
 
-/* Those that could be set come in order. */
+/* The timers that could be set run in order. */
 static bool set_timers(void)
 {
     struct heap timers = {0};
@@ -1057,7 +1058,7 @@ START_TEST(setting_timers)
 }
 END_TEST
 
-/* Each slot that was entered is found again, leaves, and no record stays behind. */
+/* Each slot that was entered can be found and left, and no record is left over. */
 static bool enter_slots(void)
 {
     const struct digest other = {{0}};
@@ -1087,7 +1088,7 @@ END_TEST
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
-          {calls_that_take_time, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
+          {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
-          {sensors_come_all_the_same, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
+          {sensors_are_added_later, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
           {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/dedup/reply_cache.c: the table of calls that are remembered, its bounds, its window, and what it never
- * forgets.
+/* core/dedup/reply_cache.c: the table of calls with their replies, its bounds, its window, and the entries
+ * that are never evicted.
  */
 #include "dedup/clients.h"
 #include "dedup/reply_cache.h"
@@ -45,7 +45,7 @@ static bool finish(struct cached_reply *entry, const char *reply)
     return reply_cache_finish(&cache, entry, "ok", reply, reply ? strlen(reply) : 0);
 }
 
-/* A call that comes and is answered at once. */
+/* A call that gets its reply at once. */
 static bool pass(uint64_t number, uint64_t now, const char *reply)
 {
     struct cached_reply *entry = enter(number, now);
@@ -59,7 +59,7 @@ static struct cached_reply *find(uint64_t number, uint64_t now)
     return reply_cache_find(&cache, &key, now);
 }
 
-START_TEST(what_was_answered_is_found)
+START_TEST(replies_are_found)
 {
     char reply[] = "reply";
     ck_assert_ptr_null(find(1, 0));
@@ -67,7 +67,7 @@ START_TEST(what_was_answered_is_found)
     ck_assert_ptr_eq(find(1, 0), entry);
     ck_assert(!entry->finished);
     ck_assert(reply_cache_finish(&cache, entry, "status", reply, 5));
-    memset(reply, 'x', sizeof reply); /* it was copied */
+    memset(reply, 'x', sizeof reply); /* the cache has a copy */
     ck_assert_ptr_eq(find(1, 0), entry);
     ck_assert(entry->finished);
     ck_assert_str_eq(entry->status, "status");
@@ -79,7 +79,7 @@ START_TEST(what_was_answered_is_found)
 }
 END_TEST
 
-/* Both halves of the key count. */
+/* Both halves of the key are compared. */
 START_TEST(keys_are_compared_whole)
 {
     const struct digest keys[] = {{{1, 2}}, {{1, 3}}, {{0, 2}}, {{2, 1}}};
@@ -101,8 +101,8 @@ START_TEST(the_window_begins_with_the_arrival)
 }
 END_TEST
 
-/* However long it takes: the promise was given. */
-START_TEST(what_still_runs_is_never_too_old)
+/* A call that still runs does not expire. */
+START_TEST(pending_entries_do_not_expire)
 {
     struct cached_reply *entry = enter(1, 100);
     reply_cache_expire(&cache, 100000);
@@ -131,8 +131,8 @@ START_TEST(expiry)
 }
 END_TEST
 
-/* Many at once are forgotten in several goes, so that nobody waits for it. */
-START_TEST(expiry_takes_its_time)
+/* Many entries expire in several steps, so that none takes long. */
+START_TEST(expiry_in_steps)
 {
     cache.max_entries = 5000;
     for (uint64_t i = 0; i < 5000; i++)
@@ -146,7 +146,7 @@ START_TEST(expiry_takes_its_time)
 }
 END_TEST
 
-START_TEST(the_oldest_goes_first)
+START_TEST(the_oldest_is_evicted)
 {
     for (uint64_t i = 1; i <= 6; i++)
         ck_assert(pass(i, i, "a"));
@@ -170,7 +170,7 @@ START_TEST(bytes_are_bounded)
     ck_assert_uint_eq(cache.bytes, 80);
     ck_assert_ptr_null(find(1, 3));
     ck_assert_ptr_nonnull(find(2, 3));
-    /* All that there is room for. */
+    /* As many as fit. */
     large[40] = 'x';
     large[100] = '\0';
     ck_assert(pass(4, 4, large));
@@ -179,7 +179,7 @@ START_TEST(bytes_are_bounded)
 }
 END_TEST
 
-/* One that does not fit at all drives no other out, and is not kept without its reply either. */
+/* A reply that does not fit at all evicts no other, and its entry is removed. */
 START_TEST(replies_that_are_too_large)
 {
     char large[102];
@@ -194,7 +194,7 @@ START_TEST(replies_that_are_too_large)
 }
 END_TEST
 
-START_TEST(what_had_no_reply_is_kept_all_the_same)
+START_TEST(entries_without_a_reply_are_kept)
 {
     ck_assert(pass(1, 1, NULL));
     struct cached_reply *entry = find(1, 2);
@@ -204,7 +204,7 @@ START_TEST(what_had_no_reply_is_kept_all_the_same)
 }
 END_TEST
 
-START_TEST(what_still_runs_makes_no_room)
+START_TEST(pending_entries_are_not_evicted)
 {
     struct cached_reply *running[4];
     for (uint64_t i = 0; i < 4; i++)
@@ -213,7 +213,7 @@ START_TEST(what_still_runs_makes_no_room)
     ck_assert_uint_eq(cache.count, 4);
     for (uint64_t i = 0; i < 4; i++)
         ck_assert_ptr_eq(find(i, 9), running[i]);
-    /* As soon as one has been answered it may go. */
+    /* An entry that has its reply may be evicted. */
     finish(running[2], "a");
     struct cached_reply *entry = enter(9, 9);
     ck_assert_ptr_nonnull(entry);
@@ -237,13 +237,14 @@ START_TEST(forgetting)
 }
 END_TEST
 
-/* One that still runs is found no more, and the same call is a new one; it goes when it has been answered. */
+/* An abandoned entry that still runs is not found, and the same call is a new one; it is freed when it has
+ * its reply. */
 START_TEST(abandoned_entries)
 {
     struct cached_reply *entry = enter(1, 1);
     reply_cache_forget(&cache, entry);
     ck_assert_ptr_null(find(1, 1));
-    ck_assert_uint_eq(cache.count, 1); /* it still takes its place */
+    ck_assert_uint_eq(cache.count, 1); /* it still counts */
     struct cached_reply *second = enter(1, 2);
     ck_assert_ptr_nonnull(second);
     ck_assert(!finish(entry, "first"));
@@ -265,7 +266,7 @@ START_TEST(forgetting_twice)
 }
 END_TEST
 
-/* Those without a key are found by their owner only. */
+/* Only its owner finds an entry without a key. */
 START_TEST(entries_without_a_key)
 {
     const struct digest key = key_of(1);
@@ -286,8 +287,8 @@ START_TEST(entries_without_a_key)
 }
 END_TEST
 
-/* An entry that makes room leaves its owner's list, too. */
-START_TEST(owners_notice)
+/* An evicted entry leaves its owner's list, too. */
+START_TEST(evicted_entries_leave_their_owner)
 {
     static const int connection;
     const struct host_client connected = {.id = "c", .connection = &connection, .version = 5};
@@ -305,7 +306,7 @@ START_TEST(owners_notice)
 }
 END_TEST
 
-/* A million identities: the memory is that of the bound. */
+/* A million identities take no more memory than the bound allows. */
 START_TEST(a_million_calls)
 {
     cache.max_entries = 10000;
@@ -320,9 +321,10 @@ START_TEST(a_million_calls)
 }
 END_TEST
 
-UNIT_MAIN("entry", open_table, close_table, {what_was_answered_is_found, 0}, {keys_are_compared_whole, 0},
-          {the_window_begins_with_the_arrival, 0}, {what_still_runs_is_never_too_old, 0}, {expiry, 0},
-          {expiry_takes_its_time, 0}, {the_oldest_goes_first, 0}, {bytes_are_bounded, 0},
-          {replies_that_are_too_large, 0}, {what_had_no_reply_is_kept_all_the_same, 0},
-          {what_still_runs_makes_no_room, 0}, {forgetting, 0}, {abandoned_entries, 0}, {forgetting_twice, 0},
-          {entries_without_a_key, 0}, {owners_notice, 0}, {a_million_calls, 0})
+UNIT_MAIN("entry", open_table, close_table, {replies_are_found, 0}, {keys_are_compared_whole, 0},
+          {the_window_begins_with_the_arrival, 0}, {pending_entries_do_not_expire, 0}, {expiry, 0},
+          {expiry_in_steps, 0}, {the_oldest_is_evicted, 0}, {bytes_are_bounded, 0},
+          {replies_that_are_too_large, 0}, {entries_without_a_reply_are_kept, 0},
+          {pending_entries_are_not_evicted, 0}, {forgetting, 0}, {abandoned_entries, 0},
+          {forgetting_twice, 0}, {entries_without_a_key, 0}, {evicted_entries_leave_their_owner, 0},
+          {a_million_calls, 0})

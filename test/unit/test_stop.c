@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The end of an engine in which something is open: every done runs once, nothing leaves any more, and work
- * that does not return is left behind with all that it uses. That is a leak by design: where it is, the leak
- * sanitizer is told to look away.
+ * The end of an engine with pending calls: every done runs once, the engine sends nothing any more, and work
+ * that does not return is left behind with all memory that it uses. That is a leak by design, and the leak
+ * sanitizer is switched off for it.
  */
 #include "unit.h"
 #include "works.h"
@@ -42,12 +42,12 @@ static void open_ending(void)
     rig_add(&rig, &plain, NULL);
 }
 
-/* The end of a test: the engine is there no more. */
+/* The end of a test, after destroy(). */
 static void close_rig(void)
 {
     ck_assert_ptr_null(rig.engine);
     for (int n = 0; n < WORKS_SLOTS; n++)
-        ck_assert_int_eq(slots[n].kept, slots[n].dones);
+        ck_assert_int_eq(slots[n].pending, slots[n].dones);
     fake_host_close(&rig.host);
 }
 
@@ -92,7 +92,7 @@ static void open_everything(void)
     works_send(&rig, "rpc/call/work", "{\"n\":8}", "r", "sixteen-bytes-id"); /* waits for the first */
 }
 
-/* Collected by a tick in between, or only in the end. */
+/* Results are collected by a tick before the end, or at the end. */
 START_TEST(everything_at_once)
 {
     open_everything();
@@ -110,7 +110,7 @@ START_TEST(everything_at_once)
 }
 END_TEST
 
-/* How much of it is still done depends on the threads, but nobody hears of it. */
+/* The threads decide how much of the work is still done; the engine sends nothing of it. */
 START_TEST(everything_without_a_warning)
 {
     open_everything();
@@ -122,7 +122,7 @@ START_TEST(everything_without_a_warning)
 }
 END_TEST
 
-START_TEST(what_was_told_before)
+START_TEST(replies_before_the_end)
 {
     open_ending();
     works_begin(&rig, "work", 0);
@@ -136,7 +136,7 @@ START_TEST(what_was_told_before)
 }
 END_TEST
 
-START_TEST(what_runs_is_told)
+START_TEST(running_work_is_not_wanted)
 {
     open_ending();
     works_begin(&rig, "work", 0);
@@ -149,7 +149,7 @@ START_TEST(what_runs_is_told)
 }
 END_TEST
 
-START_TEST(what_must_finish_finishes)
+START_TEST(must_finish_finishes)
 {
     open_ending();
     works_begin(&rig, "work.firm", 0);
@@ -176,7 +176,7 @@ START_TEST(twice_and_afterwards)
     works_call(&rig, "now", 1);
     works_end_client(&rig, HOST_END_SESSION_OVER);
     works_pass(&rig, 10000);
-    ck_assert_int_eq(slots[1].kept, 0);
+    ck_assert_int_eq(slots[1].pending, 0);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
     works_let_go(&rig, 0);
     destroy();
@@ -184,7 +184,7 @@ START_TEST(twice_and_afterwards)
 }
 END_TEST
 
-START_TEST(nothing_at_all)
+START_TEST(an_engine_without_calls)
 {
     engine_stop(NULL);
     ck_assert(engine_destroy(NULL, 0));
@@ -195,7 +195,7 @@ START_TEST(nothing_at_all)
 }
 END_TEST
 
-/* ---- Dones that do what they may no more ---- */
+/* ---- Dones that do what they may not do at the end ---- */
 
 static rpc_call *waiting;
 
@@ -247,7 +247,7 @@ START_TEST(dones_that_try_all)
 }
 END_TEST
 
-/* One call ends the other, whichever is ended first. */
+/* The done that runs first ends the other call. */
 static rpc_call *first, *second;
 
 static rpc_status defers_pair(rpc_call *call, void *state, const void *params, void *result)
@@ -315,7 +315,7 @@ static rpc_status background_in_init(rpc_instance *instance, void *state, const 
 START_TEST(background_of_init)
 {
     char why[ENGINE_WHY];
-    const int before = _i ? -10 : 0; /* its init fails in the end */
+    const int before = _i ? -10 : 0; /* then init fails */
     sem_init(&begun, 0, 0);
     sem_init(&go, 0, 0);
     plain.init = background_in_init;
@@ -336,7 +336,8 @@ END_TEST
 
 /* ---- Work that does not return ---- */
 
-/* Its instance stays, others do not. What waits behind it, and must finish, is ended all the same. */
+/* The instance of that work is left behind, others are freed. A call that waits behind it and must finish is
+ * ended. */
 START_TEST(work_that_is_left_behind)
 {
     static const char *const methods[] = {"work", "work.firm", "work"};
@@ -357,9 +358,9 @@ START_TEST(work_that_is_left_behind)
     while (fake_host_wait(&rig.host, 0))
         continue;
     sem_post(&slots[0].go);
-    ck_assert(!fake_host_wait(&rig.host, 200)); /* nobody is told of it any more */
+    ck_assert(!fake_host_wait(&rig.host, 200)); /* the host is not woken any more */
     ck_assert_int_eq(atomic_load(&slots[0].works), 1);
-    slots[0].dones = slots[0].kept;
+    slots[0].dones = slots[0].pending;
 }
 END_TEST
 
@@ -388,7 +389,7 @@ static rpc_status counts(rpc_call *call, void *state, void *data, rpc_status out
     return RPC_OK;
 }
 
-/* What it has taken over is left behind with it; what it asks then is still answered. */
+/* Jobs that the work has taken are left behind with it, and its calls of rpc_ functions still return. */
 START_TEST(groups_that_are_left_behind)
 {
     unit_ignore_leaks();
@@ -411,6 +412,7 @@ START_TEST(groups_that_are_left_behind)
 END_TEST
 
 UNIT_MAIN("stop", open_rig, close_rig, {everything_at_once, 2}, {everything_without_a_warning, 0},
-          {what_was_told_before, 0}, {what_runs_is_told, 0}, {what_must_finish_finishes, 0},
-          {twice_and_afterwards, 0}, {nothing_at_all, 0}, {dones_that_try_all, 0}, {dones_that_end_others, 3},
-          {background_of_init, 2}, {work_that_is_left_behind, 3}, {groups_that_are_left_behind, 0})
+          {replies_before_the_end, 0}, {running_work_is_not_wanted, 0}, {must_finish_finishes, 0},
+          {twice_and_afterwards, 0}, {an_engine_without_calls, 0}, {dones_that_try_all, 0},
+          {dones_that_end_others, 3}, {background_of_init, 2}, {work_that_is_left_behind, 3},
+          {groups_that_are_left_behind, 0})

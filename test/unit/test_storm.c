@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Everything at once, at random but the same each time: calls of all sorts from a few clients, connections
- * that come, go and are told of in any order, calls within calls, time, ticks, a host without memory. What is
- * looked at is that the engine's tables are sound and within their bounds after each step, and what the fake
- * host looks at anyway.
+ * A random but reproducible sequence of calls of all kinds from a few clients, connections that begin, end
+ * and are reported in any order, calls within calls, time, ticks, and a host without memory. After each step
+ * the test checks that the engine's tables are sound and within their bounds; the fake host checks its own
+ * rules.
  */
 #include "lab.h"
 #include "unit.h"
@@ -78,7 +78,7 @@ static void send(void)
 {
     const struct rig before = {.client = rig.client, .qos = rig.qos};
     choose_client();
-    const struct host_client client = rig.client; /* it is borrowed for as long as it takes */
+    const struct host_client client = rig.client; /* a copy, since act may change rig.client */
     struct host_message message = rig_message(&rig, PICK(topics), PICK(payloads));
     message.client = &client;
     message.response_topic = PICK(response_topics);
@@ -132,7 +132,7 @@ static rpc_status act(rpc_call *call, void *state, const void *params, void *res
 
 /* ---- What holds after each step ---- */
 
-static void check_recalls(const struct reply_cache *cache)
+static void check_cache(const struct reply_cache *cache)
 {
     const struct cached_reply *entry;
     size_t finished = 0;
@@ -176,8 +176,8 @@ static void check_tables(const struct engine *engine)
     const struct client *client;
     size_t offline = 0;
     size_t orders = 0;
-    check_recalls(&engine->dedup.duplicates);
-    check_recalls(&engine->dedup.ordered);
+    check_cache(&engine->dedup.duplicates);
+    check_cache(&engine->dedup.ordered);
     for (client = engine->dedup.clients.by_id; client; client = client->hh.next) {
         offline += !client->online;
         orders += check_client(client);

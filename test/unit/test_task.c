@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/call/task.c in an engine: calls that take time, one at a time. What they come to, deadlines,
- * callers that go, how many may be open, and what is still right when their messages are long gone.
+ * core/call/task.c in an engine: pending calls, one at a time. Their outcomes, their deadlines, connections
+ * that end, max_pending and eviction, and data that must outlive the messages of the calls.
  */
 #include "unit.h"
 #include "works.h"
@@ -45,7 +45,7 @@ static void be_client(const char *id, const void *connection)
     rig.client.connection = connection;
 }
 
-/* One worker, which has its hands full in slot 0. */
+/* One worker, which runs the work of slot 0 until the test lets it go. */
 static void open_busy(void)
 {
     rig.options.workers = 1;
@@ -144,14 +144,14 @@ START_TEST(what_is_announced)
     rig_expect_event(&rig, "rpc/event/workFailed", WORKS_ERROR("work", "plain", "slot 1"));
     works_begin(&rig, "work", 1);
     works_send(&rig, "rpc/call/work", "{\"n\":1}", NULL, NULL);
-    works_pass(&rig, 10000); /* its caller is told where nobody has asked, the other one where it has */
+    works_pass(&rig, 10000); /* one error is announced, the other one is a reply */
     ck_assert_uint_eq(rig.host.events.count, 3);
     rig_expect_event(&rig, "rpc/event/error", WORKS_TIMEOUT("work"));
     ck_assert_uint_eq(rig.host.replies.count, 1);
 }
 END_TEST
 
-START_TEST(nobody_is_kept_by_another)
+START_TEST(other_calls_do_not_wait)
 {
     rig.options.workers = 3;
     works_open(&rig);
@@ -166,7 +166,7 @@ START_TEST(nobody_is_kept_by_another)
 }
 END_TEST
 
-/* ---- Handlers and dones that do what they may, and what they may not ---- */
+/* ---- What handlers and dones may do, and what they may not ---- */
 
 static rpc_status starts(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -253,7 +253,7 @@ static rpc_status starts_twice(rpc_call *call, void *state, const void *params, 
     return starts(call, state, params, result);
 }
 
-/* What has been started counts, and not what is said. */
+/* A call that was started is pending, and the status that its handler returns is ignored. */
 START_TEST(run_returns_something_else)
 {
     open_with(_i ? starts_twice : starts_and_says_ok, done_with);
@@ -272,7 +272,7 @@ static rpc_status says_pending(rpc_call *call, void *state, const void *params, 
     return RPC_PENDING;
 }
 
-START_TEST(run_keeps_open_nothing)
+START_TEST(run_returns_pending_alone)
 {
     static const char *const methods[] = {"act", "half", "bare"};
     open_with(says_pending, done_with);
@@ -303,9 +303,9 @@ START_TEST(methods_that_cannot)
 }
 END_TEST
 
-/* ---- One piece of work after the other ---- */
+/* ---- One job after the other ---- */
 
-static int links; /* that are still to come */
+static int links; /* jobs that are still to be started */
 static bool links_defer;
 
 static rpc_status done_goes_on(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
@@ -332,7 +332,7 @@ START_TEST(done_goes_on_with_work)
 }
 END_TEST
 
-/* The deadline is that of the call, however many pieces of work it has. */
+/* The deadline is that of the call, even if it has several jobs. */
 START_TEST(the_deadline_is_the_calls)
 {
     links = 1;
@@ -351,7 +351,7 @@ START_TEST(the_deadline_is_the_calls)
 }
 END_TEST
 
-/* A done that was told that it is over cannot go on. */
+/* A done whose outcome is not RPC_OK cannot start another job. */
 START_TEST(done_cannot_go_on_after_the_end)
 {
     links = 1;
@@ -408,7 +408,7 @@ START_TEST(a_timer_resumes)
 }
 END_TEST
 
-START_TEST(what_works_cannot_be_resumed)
+START_TEST(calls_with_work_cannot_be_resumed)
 {
     works_open(&rig);
     works_begin(&rig, "work", 1);
@@ -439,7 +439,7 @@ static rpc_status done_resumes_itself(rpc_call *call, void *state, void *data, r
     return status;
 }
 
-/* Its done would run inside the handler, and the call be gone when the handler goes on. */
+/* Its done would run inside the handler, and would free the call that the handler still uses. */
 START_TEST(a_call_cannot_resume_itself)
 {
     open_with(_i % 2 ? defers : resumes_itself, _i % 2 ? done_resumes_itself : done_with);
@@ -533,7 +533,7 @@ START_TEST(other_properties_do_not_matter)
 }
 END_TEST
 
-/* What has not begun never does. */
+/* Work that has not begun by the deadline does not run. */
 START_TEST(a_deadline_while_waiting)
 {
     open_busy();
@@ -571,9 +571,8 @@ START_TEST(a_deadline_while_running)
 }
 END_TEST
 
-/* What is there when it is looked at counts. */
-/* Once nobody waits for it any more, work that hangs keeps nobody else from a worker. */
-START_TEST(what_hangs_holds_nobody_up)
+/* After its call has ended, work that hangs does not keep other calls from a worker. */
+START_TEST(work_that_hangs_does_not_block)
 {
     rig.options.workers = 1;
     works_open(&rig);
@@ -589,6 +588,7 @@ START_TEST(what_hangs_holds_nobody_up)
 }
 END_TEST
 
+/* A result that the tick finds is the outcome, even if the deadline has passed. */
 START_TEST(a_result_in_the_same_tick)
 {
     works_open(&rig);
@@ -602,7 +602,7 @@ START_TEST(a_result_in_the_same_tick)
 }
 END_TEST
 
-START_TEST(the_next_deadline_is_told)
+START_TEST(the_next_deadline_is_due)
 {
     works_open(&rig);
     const uint64_t start = rig.host.monotonic;
@@ -618,12 +618,12 @@ START_TEST(the_next_deadline_is_told)
 }
 END_TEST
 
-/* ---- Callers that go ---- */
+/* ---- Connections that end ---- */
 
 static const enum host_end ends[] = {HOST_END_UNKNOWN, HOST_END_SESSION_OVER, HOST_END_SESSION_WAITS,
                                      HOST_END_TAKEN_OVER};
 
-START_TEST(gone_while_waiting)
+START_TEST(ended_while_waiting)
 {
     open_busy();
     works_call(&rig, "work", 1);
@@ -637,7 +637,7 @@ START_TEST(gone_while_waiting)
 }
 END_TEST
 
-START_TEST(gone_while_running)
+START_TEST(ended_while_running)
 {
     works_open(&rig);
     works_begin(&rig, "work", 1);
@@ -652,7 +652,7 @@ START_TEST(gone_while_running)
 }
 END_TEST
 
-START_TEST(gone_while_deferred)
+START_TEST(ended_while_deferred)
 {
     works_open(&rig);
     works_call(&rig, "wait", 1);
@@ -660,13 +660,13 @@ START_TEST(gone_while_deferred)
     ck_assert_int_eq(slots[1].dones, 1);
     ck_assert_int_eq(slots[1].outcome, RPC_CANCELLED);
     ck_assert_uint_eq(counters()->cancelled, 1);
-    works_call(&rig, "tell", 1); /* there is nothing left to be resumed */
+    works_call(&rig, "tell", 1); /* no call is deferred any more */
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "plain");
 }
 END_TEST
 
-/* Only the connection that called matters. */
-START_TEST(others_that_go)
+/* The end of another connection does not matter. */
+START_TEST(other_connections_that_end)
 {
     works_open(&rig);
     works_begin(&rig, "work", 1);
@@ -684,7 +684,7 @@ START_TEST(others_that_go)
 }
 END_TEST
 
-START_TEST(what_must_finish_goes_on)
+START_TEST(must_finish_goes_on)
 {
     open_busy();
     works_call(&rig, "work.firm", 1);
@@ -702,7 +702,7 @@ START_TEST(what_must_finish_goes_on)
 }
 END_TEST
 
-/* ---- Replies to callers that have gone ---- */
+/* ---- Replies to sessions whose connection has ended ---- */
 
 static const struct gone {
     enum host_end kind;
@@ -718,7 +718,7 @@ static const struct gone {
     {HOST_END_UNKNOWN, 4, false, 0, false},
 };
 
-START_TEST(replies_to_those_who_went)
+START_TEST(replies_to_waiting_sessions)
 {
     const struct gone *row = &gones[_i];
     rig.client.version = row->version;
@@ -748,7 +748,7 @@ START_TEST(no_replies_at_qos_0)
 }
 END_TEST
 
-/* The second end tells that the session is somebody else's now. */
+/* The second end means that another connection has taken up the session. */
 START_TEST(sessions_that_are_taken_up)
 {
     works_open(&rig);
@@ -760,7 +760,7 @@ START_TEST(sessions_that_are_taken_up)
 }
 END_TEST
 
-/* Another connection calls under the id, with or without the end of the first having been told. */
+/* Another connection calls under the id, before or after the end of the first has been reported. */
 START_TEST(ids_that_are_taken_over)
 {
     works_open(&rig);
@@ -775,7 +775,7 @@ START_TEST(ids_that_are_taken_over)
 }
 END_TEST
 
-/* A hundred at once, and then one a second. */
+/* A bucket lets a hundred through at once, and then one a second. */
 START_TEST(replies_to_sessions_are_bounded)
 {
     rig.options.max_pending = 200;
@@ -800,9 +800,9 @@ START_TEST(replies_to_sessions_are_bounded)
 }
 END_TEST
 
-/* ---- How many ---- */
+/* ---- max_pending and eviction ---- */
 
-START_TEST(the_most_of_a_method)
+START_TEST(the_maximum_of_a_method)
 {
     works_open(&rig);
     works_begin(&rig, "work.single", 1);
@@ -811,9 +811,9 @@ START_TEST(the_most_of_a_method)
     works_expect(
         &rig, 1, "overloaded",
         WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and that is the most"));
-    ck_assert_int_eq(slots[3].kept, 0);
+    ck_assert_int_eq(slots[3].pending, 0);
     ck_assert_uint_eq(counters()->overloaded, 1);
-    works_pass(&rig, 10000); /* their callers know, but the work has not come to its end */
+    works_pass(&rig, 10000); /* the calls have ended, but their work still runs */
     works_call(&rig, "work.single", 3);
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "overloaded");
     works_let_go(&rig, 1);
@@ -823,7 +823,7 @@ START_TEST(the_most_of_a_method)
 }
 END_TEST
 
-START_TEST(so_many_may_wait)
+START_TEST(max_pending_is_reached)
 {
     rig.options.max_pending = 3;
     open_busy();
@@ -840,15 +840,15 @@ START_TEST(so_many_may_wait)
     ck_assert_uint_eq(counters()->overloaded, 2);
     works_call(&rig, "tell", 2);
     works_call(&rig, "work", 4);
-    ck_assert_int_eq(slots[4].kept, 1);
+    ck_assert_int_eq(slots[4].pending, 1);
     works_let_go(&rig, 0);
     works_wait_done(&rig, 4, 1);
     ck_assert_int_eq(slots[1].outcome, RPC_OK);
 }
 END_TEST
 
-/* The newest one makes room, and hears of it. */
-START_TEST(whoever_has_most_makes_room)
+/* The newest call of the client with most pending calls is evicted, and answered. */
+START_TEST(the_newest_of_most_is_evicted)
 {
     rig.options.max_pending = 3;
     open_busy();
@@ -859,7 +859,7 @@ START_TEST(whoever_has_most_makes_room)
     works_expect(&rig, 1, "overloaded", WORKS_ERROR("work", "overloaded", "too many calls are waiting"));
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
     ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
-    works_call(&rig, "work", 12); /* both have as many now, as far as that goes */
+    works_call(&rig, "work", 12); /* both clients have as many now, but for the odd one */
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "other");
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "overloaded");
     ck_assert_uint_eq(counters()->overloaded, 2);
@@ -871,8 +871,8 @@ START_TEST(whoever_has_most_makes_room)
 }
 END_TEST
 
-/* The place is given away by a call that is kept open somewhere else than in its handler. */
-START_TEST(room_is_made_by_a_done)
+/* A call that becomes pending in a done, and not in its handler, evicts another one. */
+START_TEST(a_done_evicts)
 {
     rig.options.max_pending = 4;
     links = 1;
@@ -895,12 +895,12 @@ START_TEST(room_is_made_by_a_done)
 }
 END_TEST
 
-/* All places are taken by calls that no worker has: their owner makes room all the same. */
-START_TEST(whoever_defers_makes_room)
+/* Deferred calls, which no worker has, are evicted, too. */
+START_TEST(deferred_calls_are_evicted)
 {
     rig.options.max_pending = 6;
     open_busy();
-    for (int n = 1; n <= 6; n++) /* nobody else wants them */
+    for (int n = 1; n <= 6; n++) /* no other client needs a slot yet */
         works_call(&rig, "wait", n);
     works_call(&rig, "wait", 7);
     works_expect(&rig, 1, "overloaded",
@@ -915,7 +915,7 @@ START_TEST(whoever_defers_makes_room)
         ck_assert_int_eq(slots[6 - i].outcome, RPC_OVERLOADED);
         ck_assert_int_eq(slots[6 - i].dones, 1);
     }
-    works_call(&rig, "work", 14); /* both have as many now */
+    works_call(&rig, "work", 14); /* both clients have as many now */
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "other");
     ck_assert_uint_eq(counters()->overloaded, 5);
     for (int n = 1; n <= 3; n++)
@@ -926,8 +926,8 @@ START_TEST(whoever_defers_makes_room)
 }
 END_TEST
 
-/* The newest goes first, whether or not a worker is to have it. */
-START_TEST(all_sorts_make_room)
+/* The newest call is evicted first, whether it is deferred or waits for a worker. */
+START_TEST(all_kinds_are_evicted)
 {
     static const char *const methods[] = {"wait", "work", "wait", "work", "wait.firm", "work.firm"};
     rig.options.max_pending = 6;
@@ -948,7 +948,7 @@ START_TEST(all_sorts_make_room)
 }
 END_TEST
 
-START_TEST(equals_keep_their_places)
+START_TEST(equals_are_not_evicted)
 {
     rig.options.max_pending = 4;
     works_open(&rig);
@@ -965,15 +965,15 @@ START_TEST(equals_keep_their_places)
     for (int n = 1; n <= 4; n++)
         ck_assert_int_eq(slots[n].dones, 0);
     be_client("third", &contexts[2]);
-    works_call(&rig, "wait", 7); /* who has none gets one of those who have two, */
-    works_call(&rig, "wait", 8); /* and no second one */
-    ck_assert_int_eq(slots[7].kept, 1);
-    ck_assert_int_eq(slots[8].kept, 0);
+    works_call(&rig, "wait", 7); /* a client without a slot gets one from a client that has two, */
+    works_call(&rig, "wait", 8); /* but no second one */
+    ck_assert_int_eq(slots[7].pending, 1);
+    ck_assert_int_eq(slots[8].pending, 0);
 }
 END_TEST
 
-/* What runs takes no place, neither of all nor of its owner's; nor does what has been thrown out of it. */
-START_TEST(what_runs_has_no_place)
+/* A call whose work runs takes no slot, neither of max_pending nor of its client; nor does an evicted one. */
+START_TEST(running_calls_take_no_slot)
 {
     rig.options.max_pending = 2;
     rig.options.workers = 3;
@@ -986,30 +986,30 @@ START_TEST(what_runs_has_no_place)
     be_client("tester", &contexts[0]);
     works_call(&rig, "work", 4);
     ck_assert_int_eq(slots[12].outcome, RPC_OVERLOADED);
-    works_pass(&rig, 10000); /* all have been told, but three still run */
+    works_pass(&rig, 10000); /* all calls have ended, but three jobs still run */
     works_call(&rig, "wait", 5);
     works_call(&rig, "wait", 6);
-    ck_assert_int_eq(slots[5].kept + slots[6].kept, 2);
+    ck_assert_int_eq(slots[5].pending + slots[6].pending, 2);
 }
 END_TEST
 
 static rpc_call *victim;
 
-static rpc_status displaces_and_resumes(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status evicts_and_resumes(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
     const rpc_status status = rpc_defer(call, call);
-    ck_assert_int_eq(slots[2].dones, 0); /* it has lost its place, and does not know */
+    ck_assert_int_eq(slots[2].dones, 0); /* it is evicted, but its done has not run yet */
     rpc_resume(victim);
     ck_assert_int_eq(slots[2].dones, 1);
     return status;
 }
 
-/* Until it has been told it is a call like any other, that what it waits for may come to. */
-START_TEST(resumed_just_in_time)
+/* An evicted call can be resumed until its done runs. */
+START_TEST(an_evicted_call_is_resumed)
 {
     rig.options.max_pending = 2;
-    open_with(displaces_and_resumes, done_with);
+    open_with(evicts_and_resumes, done_with);
     works_call(&rig, "wait", 1);
     works_call(&rig, "wait", 2);
     victim = slots[2].call;
@@ -1025,8 +1025,8 @@ START_TEST(resumed_just_in_time)
 }
 END_TEST
 
-/* Its deadline has passed when it loses its place, but nobody has looked. */
-START_TEST(thrown_out_at_its_deadline)
+/* The deadline of a call has passed when it is evicted, but no tick has seen that. */
+START_TEST(evicted_at_its_deadline)
 {
     rig.options.max_pending = 3;
     links = 1;
@@ -1035,7 +1035,7 @@ START_TEST(thrown_out_at_its_deadline)
     be_client("other", &contexts[1]);
     set_timeout("60000");
     works_call(&rig, "act", 0);
-    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* it is not collected */
+    ck_assert(fake_host_wait(&rig.host, WORKS_PATIENCE)); /* the work is done, but not collected */
     be_client("tester", &contexts[0]);
     set_timeout("5000");
     for (int n = 1; n <= 3; n++)
@@ -1062,56 +1062,58 @@ static rpc_instance *instance_of_works(void)
     return instance;
 }
 
-static sem_t gate;
+static sem_t posted;
 
-static void wait_at_gate(rpc_job *job, void *data)
+static void wait_for_post(rpc_job *job, void *data)
 {
     (void)job, (void)data;
-    sem_wait(&gate);
+    sem_wait(&posted);
 }
 
 static rpc_status count_background(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    ck_assert(!call && !state && !result && data == &gate);
+    ck_assert(!call && !state && !result && data == &posted);
     return done_with(call, state, data, outcome, result);
 }
 
-START_TEST(so_much_in_the_background)
+START_TEST(background_is_bounded)
 {
     works_open(&rig);
-    sem_init(&gate, 0, 0);
+    sem_init(&posted, 0, 0);
     rpc_instance *instance = instance_of_works();
     for (int i = 0; i < 256; i++)
-        ck_assert_int_eq(rpc_background(instance, NULL, wait_at_gate, count_background, &gate), RPC_PENDING);
-    ck_assert_int_eq(rpc_background(instance, NULL, wait_at_gate, count_background, &gate), RPC_OVERLOADED);
-    sem_post(&gate);
+        ck_assert_int_eq(rpc_background(instance, NULL, wait_for_post, count_background, &posted),
+                         RPC_PENDING);
+    ck_assert_int_eq(rpc_background(instance, NULL, wait_for_post, count_background, &posted),
+                     RPC_OVERLOADED);
+    sem_post(&posted);
     wait_for_dones(1);
     ck_assert_int_eq(last_outcome, RPC_OK);
-    ck_assert_int_eq(rpc_background(instance, "lane", wait_at_gate, count_background, &gate), RPC_PENDING);
+    ck_assert_int_eq(rpc_background(instance, "lane", wait_for_post, count_background, &posted), RPC_PENDING);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
     for (int i = 0; i < 256; i++)
-        sem_post(&gate);
+        sem_post(&posted);
     wait_for_dones(257);
 }
 END_TEST
 
-/* It takes no place of a call, and no call takes one of it. */
-START_TEST(background_has_no_place)
+/* A job without a call takes no slot of a call, and a call takes none of such a job. */
+START_TEST(background_takes_no_slot)
 {
-    sem_init(&gate, 0, 0);
+    sem_init(&posted, 0, 0);
     rig.options.max_pending = 1;
     open_busy();
     for (int i = 0; i < 5; i++)
-        ck_assert_int_eq(rpc_background(instance_of_works(), "a", wait_at_gate, count_background, &gate),
+        ck_assert_int_eq(rpc_background(instance_of_works(), "a", wait_for_post, count_background, &posted),
                          RPC_PENDING);
     works_call(&rig, "work", 1);
-    ck_assert_int_eq(slots[1].kept, 1);
+    ck_assert_int_eq(slots[1].pending, 1);
     works_call(&rig, "work", 2);
     works_expect(&rig, 1, "overloaded",
                  WORKS_ERROR("work", "overloaded", "1 calls wait, and that is the most"));
     ck_assert_int_eq(dones, 0);
     for (int i = 0; i < 5; i++)
-        sem_post(&gate);
+        sem_post(&posted);
     works_let_go(&rig, 0);
     wait_for_dones(5);
     ck_assert_int_eq(last_outcome, RPC_OK);
@@ -1138,7 +1140,7 @@ START_TEST(one_lane_one_at_a_time)
 }
 END_TEST
 
-/* A lane is one of its instance's: that of another prefix has other state. */
+/* Each instance has its own lanes, since the instance of another prefix has another state. */
 START_TEST(lanes_are_an_instances)
 {
     struct rig other;
@@ -1161,7 +1163,7 @@ START_TEST(lanes_are_an_instances)
 }
 END_TEST
 
-/* Two modules that are one but for their names. */
+/* Two modules that differ only in their names. */
 START_TEST(lanes_of_two_modules)
 {
     rpc_module second = works;
@@ -1188,22 +1190,22 @@ END_TEST
 
 UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, {the_reply_by_request_id, 0},
           {the_reply_by_jsonrpc_id, 0}, {replies_to_subscribers, 0}, {what_is_announced, 0},
-          {nobody_is_kept_by_another, 0}, {run_fills_the_result, 0},
+          {other_calls_do_not_wait, 0}, {run_fills_the_result, 0},
           {done_returns_anything, UNIT_ROWS(nonsense)}, {run_returns_something_else, 2},
-          {run_keeps_open_nothing, 3}, {methods_that_cannot, UNIT_ROWS(incapables)},
+          {run_returns_pending_alone, 3}, {methods_that_cannot, UNIT_ROWS(incapables)},
           {done_goes_on_with_work, 0}, {the_deadline_is_the_calls, 0}, {done_cannot_go_on_after_the_end, 2},
-          {another_call_resumes, 0}, {a_timer_resumes, 0}, {what_works_cannot_be_resumed, 0},
+          {another_call_resumes, 0}, {a_timer_resumes, 0}, {calls_with_work_cannot_be_resumed, 0},
           {a_call_cannot_resume_itself, 4}, {when_the_deadline_is, UNIT_ROWS(deadlines)},
           {deadlines_that_are_none, UNIT_ROWS(malformed)}, {other_properties_do_not_matter, 0},
-          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {what_hangs_holds_nobody_up, 0},
-          {a_result_in_the_same_tick, 0}, {the_next_deadline_is_told, 0},
-          {gone_while_waiting, UNIT_ROWS(ends)}, {gone_while_running, UNIT_ROWS(ends)},
-          {gone_while_deferred, UNIT_ROWS(ends)}, {others_that_go, 0}, {what_must_finish_goes_on, 0},
-          {replies_to_those_who_went, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},
+          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {work_that_hangs_does_not_block, 0},
+          {a_result_in_the_same_tick, 0}, {the_next_deadline_is_due, 0},
+          {ended_while_waiting, UNIT_ROWS(ends)}, {ended_while_running, UNIT_ROWS(ends)},
+          {ended_while_deferred, UNIT_ROWS(ends)}, {other_connections_that_end, 0}, {must_finish_goes_on, 0},
+          {replies_to_waiting_sessions, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},
           {sessions_that_are_taken_up, UNIT_ROWS(ends)}, {ids_that_are_taken_over, 3},
-          {replies_to_sessions_are_bounded, 0}, {the_most_of_a_method, 0}, {so_many_may_wait, 0},
-          {whoever_has_most_makes_room, 0}, {room_is_made_by_a_done, 0}, {whoever_defers_makes_room, 0},
-          {all_sorts_make_room, 0}, {equals_keep_their_places, 0}, {what_runs_has_no_place, 0},
-          {resumed_just_in_time, 0}, {thrown_out_at_its_deadline, 0}, {so_much_in_the_background, 0},
-          {background_has_no_place, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
+          {replies_to_sessions_are_bounded, 0}, {the_maximum_of_a_method, 0}, {max_pending_is_reached, 0},
+          {the_newest_of_most_is_evicted, 0}, {a_done_evicts, 0}, {deferred_calls_are_evicted, 0},
+          {all_kinds_are_evicted, 0}, {equals_are_not_evicted, 0}, {running_calls_take_no_slot, 0},
+          {an_evicted_call_is_resumed, 0}, {evicted_at_its_deadline, 0}, {background_is_bounded, 0},
+          {background_takes_no_slot, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
           {lanes_of_two_modules, 0})

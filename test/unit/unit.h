@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* What every unit test shares: a list of tests becomes a program. Check runs each in a process of its own. */
+/* Makes a program of a list of tests. Check runs each test in a process of its own. */
 #ifndef UNIT_H
 #define UNIT_H
 
@@ -17,7 +17,7 @@ struct unit_test {
 /* Runs the tests, each between setup and teardown (NULL: none). Returns the program's exit code. */
 int unit_run(const char *name, const struct unit_test *tests, size_t count, SFun setup, SFun teardown);
 
-/* From now on the leak sanitizer, if there is one, finds nothing in this test. */
+/* Switches the leak sanitizer off for the rest of this test, if the build has one. */
 void unit_ignore_leaks(void);
 
 /* The program: UNIT_MAIN("name", setup, teardown, {test, rows}, ...) */

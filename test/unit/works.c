@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A module for tests of calls that take time: see works.h. */
+/* A module for tests of pending calls: see works.h. */
 #include "works.h"
 
 #include "call/engine_parts.h"
@@ -16,7 +16,7 @@
 struct works_slot works_slots[WORKS_SLOTS];
 struct works_hooks works_hooks;
 
-/* What a call keeps for its work and its done. */
+/* The data of a call for its work and its done. */
 struct piece {
     struct works_slot *slot;
     const struct works_params *params;
@@ -46,7 +46,7 @@ static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
 
 static const rpc_error errors[] = {{.code = "plain", .doc = "an error"}, {.code = NULL}};
 
-/* ---- What all do ---- */
+/* ---- Common to the methods ---- */
 
 static const char *copy(rpc_call *call, const char *text)
 {
@@ -70,7 +70,7 @@ static struct piece *make_piece(rpc_call *call, int n)
 }
 
 /* Without a piece there was no memory. */
-static rpc_status keep_open(rpc_call *call, struct piece *piece, const char *lane)
+static rpc_status make_pending(rpc_call *call, struct piece *piece, const char *lane)
 {
     if (!piece)
         return RPC_INTERNAL_ERROR;
@@ -78,7 +78,7 @@ static rpc_status keep_open(rpc_call *call, struct piece *piece, const char *lan
         call->method->declared->work ? rpc_start(call, lane, piece) : rpc_defer(call, piece);
     if (status != RPC_PENDING)
         return status;
-    piece->slot->kept++;
+    piece->slot->pending++;
     piece->slot->call = call;
     return status;
 }
@@ -94,10 +94,10 @@ static rpc_status run(rpc_call *call, void *state, const void *params, void *res
         return RPC_INTERNAL_ERROR;
     piece->params = given;
     piece->lane = copy(call, given->lane);
-    return keep_open(call, piece, given->lane);
+    return make_pending(call, piece, given->lane);
 }
 
-static void pass_gate(struct works_slot *slot)
+static void wait_while_shut(struct works_slot *slot)
 {
     sem_post(&slot->begun);
     while (slot->shut && sem_wait(&slot->go) != 0 && errno == EINTR)
@@ -109,7 +109,7 @@ static void work(rpc_job *job, void *data)
     struct piece *piece = data;
     struct works_slot *slot = piece->slot;
     atomic_fetch_add(&slot->running, 1);
-    pass_gate(slot);
+    wait_while_shut(slot);
     for (size_t i = 0; piece->bytes && i < piece->bytes->size; i++)
         piece->sum += ((const unsigned char *)piece->bytes->data)[i];
     piece->worked = true;
@@ -118,14 +118,14 @@ static void work(rpc_job *job, void *data)
     atomic_fetch_sub(&slot->running, 1);
 }
 
-/* All that the call has lent. No Check unless something is wrong: memory may fail. */
+/* Checks all data of the call. Uses Check on failure only, since allocations may fail. */
 static void check_loans(const rpc_call *call, const struct piece *piece)
 {
     if (piece->ended || rpc_caller_version(call) != piece->version || rpc_call_time(call) != piece->time)
         ck_abort_msg("done runs twice, or for another call");
     if (strcmp(rpc_caller_id(call), piece->id) || strcmp(rpc_caller_user(call), piece->user) ||
         strcmp(rpc_caller_address(call), piece->address))
-        ck_abort_msg("the caller is another one");
+        ck_abort_msg("the client is another one");
     if (piece->params &&
         (piece->params->n != piece->n || (piece->params->lane != NULL) != (piece->lane != NULL)))
         ck_abort_msg("the parameters are others");
@@ -150,7 +150,7 @@ static rpc_status done(rpc_call *call, void *state, void *data, rpc_status outco
     (void)state;
     note_done(call, piece, outcome);
     if (outcome == RPC_OK && call->method->declared->work && !piece->worked)
-        ck_abort_msg("done was told that the work was done");
+        ck_abort_msg("the outcome of done is RPC_OK, but the work did not run");
     *(struct works_result *)result = (struct works_result){piece->n, piece->worked ? "work" : "done"};
     return piece->params->fail ? rpc_raise(call, "plain", "slot %d", piece->n) : RPC_OK;
 }
@@ -173,7 +173,7 @@ static rpc_status tell(rpc_call *call, void *state, const void *params, void *re
     (void)state;
     *(struct works_result *)result = (struct works_result){given->n, waiting ? "tell" : NULL};
     if (!waiting)
-        return rpc_raise(call, "plain", "nobody waits");
+        return rpc_raise(call, "plain", "no call waits");
     rpc_resume(waiting);
     return RPC_OK;
 }
@@ -185,7 +185,7 @@ static rpc_status bytes_run(rpc_call *call, void *state, const void *params, voi
     works_slots[WORKS_BYTES].runs++;
     if (piece)
         piece->bytes = params;
-    return keep_open(call, piece, NULL);
+    return make_pending(call, piece, NULL);
 }
 
 static rpc_status bytes_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
@@ -318,11 +318,11 @@ void works_close(struct rig *rig)
     works_finish(rig);
     expect_nothing_open(rig->engine);
     for (int n = 0; n < WORKS_SLOTS; n++)
-        ck_assert_int_eq(works_slots[n].kept, works_slots[n].dones);
+        ck_assert_int_eq(works_slots[n].pending, works_slots[n].dones);
     rig_close(rig);
 }
 
-/* ---- Messages that do not last ---- */
+/* ---- Messages that are freed at once ---- */
 
 enum { LOANS = 8 };
 
@@ -387,7 +387,7 @@ void works_call(struct rig *rig, const char *method, int n)
     works_send(rig, topic, payload, "r", NULL);
 }
 
-/* ---- What happens when ---- */
+/* ---- The order of events ---- */
 
 void works_wait_begun(int n)
 {

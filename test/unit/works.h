@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * A module for tests of calls that take time. Nothing in it sleeps: each call names a slot, and its work
- * waits until the test lets the slot go, if the test has shut it before. Whatever runs is counted in the
- * slot, and done checks what must hold whenever it runs: that its work does not run, that it runs once, and
- * that all that the call has lent is still there.
+ * A module for tests of pending calls. Nothing in it sleeps: each call names a slot, and its work waits until
+ * the test lets the slot go, if the test has shut the slot before. The slot counts all that runs. Each done
+ * checks that its work does not run, that it runs for the first time, and that all data of the call is valid.
  *
- *   work        {"n":slot,"lane":"…","fail":true}: {"n":slot,"by":"…"}, by telling who wrote the result last;
- *               always announced as worked, its errors ("plain") as workFailed
- *   work.single likewise, two at most
+ *   work        {"n":slot,"lane":"…","fail":true}: {"n":slot,"by":"…"}; by: which function wrote the result
+ * last; always announced as worked, its errors ("plain") as workFailed work.single likewise, two at most
  *   work.firm   likewise, must finish
  *   work.brief  likewise, its deadline is 200 ms
  *   wait        likewise, but without work: it waits for tell
@@ -34,11 +32,11 @@ struct works_slot {
     bool shut; /* its work waits */
 
     /* For tests to read. */
-    int runs, kept, dones; /* handlers that ran, that kept their calls open, dones */
-    rpc_status outcome;    /* as the last done was told */
-    rpc_call *call;        /* that is open; NULL: none, or more than one has been */
-    atomic_int works;      /* pieces of work that have returned */
-    atomic_bool wanted;    /* as the last one was told at its end */
+    int runs, pending, dones; /* handlers that ran, calls that became pending, dones */
+    rpc_status outcome;       /* of the last done */
+    rpc_call *call;           /* the pending call; NULL: none, or there was a second one */
+    atomic_int works;         /* pieces of work that have returned */
+    atomic_bool wanted;       /* rpc_is_wanted() at the end of the last one */
 
     atomic_int running;
     sem_t begun, go;
@@ -71,7 +69,8 @@ struct works_result {
 void works_init(struct rig *rig);
 void works_open(struct rig *rig);
 
-/* Ends everything that is open and checks that nothing is left of it; closes the rig. */
+/* works_finish() ends all pending calls and checks that nothing is left of them; works_close() also closes
+ * the rig. */
 void works_finish(struct rig *rig);
 void works_close(struct rig *rig);
 
@@ -86,13 +85,13 @@ void works_call(struct rig *rig, const char *method, int n);
 void works_begin(struct rig *rig, const char *method, int n);
 void works_wait_begun(int n);
 
-/* Lets one piece of work of a slot go on; then waits for the done. */
+/* Lets one job of a slot go on, and waits for its done. */
 void works_let_go(struct rig *rig, int n);
 
 /* Waits until so many dones have run in the slot. */
 void works_wait_done(struct rig *rig, int n, int dones);
 
-/* Time passes, and the engine is told. */
+/* Moves the clock and ticks the engine. */
 void works_pass(struct rig *rig, uint64_t milliseconds);
 
 /* The client's connection ends. */
@@ -101,7 +100,7 @@ void works_end_client(struct rig *rig, enum host_end kind);
 /* There are so many replies, and the last one is this. */
 void works_expect(const struct rig *rig, size_t count, const char *status, const char *text);
 
-/* The text of a failure of a method, without more to say. */
+/* The text of an error of a method without data. */
 #define WORKS_ERROR(method, err, msg) "{\"method\":\"" method "\",\"err\":\"" err "\",\"msg\":\"" msg "\"}"
 #define WORKS_TIMEOUT(method) \
     WORKS_ERROR(method, "timeout", "the deadline passed before the handler finished")
