@@ -420,6 +420,7 @@ typedef struct rpc_message {
     const char *response_topic; /* of an MQTT 5 message; NULL: none; may be "" */
     const void *correlation;    /* Correlation Data of an MQTT 5 message; NULL: none */
     size_t correlation_size;    /* bytes */
+    const void *connection;     /* tells the sender's connection from others; only ever compared */
     const char *sender_id;      /* the client id of the sender, not NULL, may be "" */
     const char *sender_user;    /* the user name of the sender; NULL: anonymous */
     int sender_version;         /* as rpc_caller_version() */
@@ -565,6 +566,18 @@ char *rpc_printf(rpc_call *call, const char *format, ...) RPC_PRINTF(2, 3);
  * if the text is larger than the configured max_reply; if there is no memory.
  */
 const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data);
+
+/*
+ * Decodes JSON text into a struct of a shape, in the call's memory: the counterpart of rpc_encode(), for
+ * members of RPC_JSON. shape is the parameters of one of the module's methods. The function reads text and
+ * stores the struct in *data. Returns:
+ *
+ * - RPC_OK.
+ * - RPC_PARSE_ERROR: text is not JSON. RPC_INVALID_PARAMS: it does not fit the shape. A handler may return
+ *   either one; its caller then gets the reason as `msg`.
+ * - RPC_INTERNAL_ERROR: there is no memory, or no method of the module has the shape, which the engine logs.
+ */
+rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, const void **data);
 
 /*
  * Raises an error and returns its status: write `return rpc_raise(…)`. code is one that the method declares,

@@ -23,7 +23,7 @@ const char *broker_host_unmount(const struct broker_host *broker_host, const cha
     return *mounted ? topic + length : topic;
 }
 
-static struct host_client broker_host_read_client(const struct mosquitto *connection, bool mounted)
+struct host_client broker_host_client(const struct mosquitto *connection, bool mounted)
 {
     const char *address = mosquitto_client_address(connection);
     return (struct host_client){
@@ -58,7 +58,7 @@ void broker_message_init(struct broker_message *message, const struct mosquitto_
                          const char *topic, bool mounted)
 {
     memset(message, 0, sizeof *message);
-    message->client = broker_host_read_client(event->client, mounted);
+    message->client = broker_host_client(event->client, mounted);
     message->seen.client = &message->client;
     message->seen.topic = topic;
     message->seen.payload = event->payload ? event->payload : "";

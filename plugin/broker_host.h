@@ -40,6 +40,9 @@ struct broker_message {
 /* The host functions of this host. */
 struct host broker_host_functions(struct broker_host *broker_host);
 
+/* A client, as its connection shows it. Borrows from the broker. */
+struct host_client broker_host_client(const struct mosquitto *connection, bool mounted);
+
 /* The topic without the mount point, which *mounted tells was there. */
 const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);
 

@@ -23,7 +23,15 @@
 #include <string.h>
 
 /* The events of 2.1 that its older headers lack. */
-enum { EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
+enum { EVENT_CONNECT = 11, EVENT_SUBSCRIBE = 12, EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
+
+/* The data of EVENT_CONNECT and, with the subscription behind it, of EVENT_SUBSCRIBE, as far as it is read
+ * here. */
+struct evt_client {
+    void *future;
+    struct mosquitto *client;
+    char *subscriber, *topic_filter; /* of EVENT_SUBSCRIBE alone */
+};
 
 /* How long the work of all engines may take to return when the broker ends, nanoseconds. */
 #define STOP_PATIENCE UINT64_C(5000000000)
@@ -33,6 +41,7 @@ struct plugin {
     struct config *config;
     struct broker_host host;
     struct service *service;
+    bool wants_presence;  /* some module watches for clients */
     bool ticks;           /* the broker has sent a TICK */
     bool goes_round;      /* it has sent a message: its loop has begun to go round */
     bool uses_safe_point; /* which has been logged */
@@ -111,11 +120,44 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
     return rc;
 }
 
+/* ---- Presence ---- */
+
+static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const struct mosquitto *client,
+                                 const char *filter)
+{
+    if (!plugin->wants_presence || !client || !mosquitto_client_id(client))
+        return;
+    const struct host_client known = broker_host_client(client, false);
+    service_presence(plugin->service,
+                     &(const struct host_presence){.sign = sign, .client = &known, .filter = filter});
+    plugin_set_alarm(plugin);
+}
+
+static int plugin_on_connect(int event_number, void *event_data, void *user_data)
+{
+    (void)event_number;
+    const struct evt_client *event = event_data;
+    plugin_tell_presence(user_data, RPC_SIGN_CONNECTED, event->client, NULL);
+    return MOSQ_ERR_SUCCESS;
+}
+
+static int plugin_on_subscribe(int event_number, void *event_data, void *user_data)
+{
+    (void)event_number;
+    const struct evt_client *event = event_data;
+    plugin_tell_presence(user_data, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
+    return MOSQ_ERR_SUCCESS;
+}
+
+/* ---- Rounds ---- */
+
 /* Where the broker sends no TICK, a loop that is too busy to reach the safe point brings messages instead. */
 static int plugin_on_message(int event_number, void *event_data, void *user_data)
 {
     (void)event_number;
     struct plugin *plugin = user_data;
+    const struct mosquitto_evt_message *event = event_data;
+    plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
     const int rc = plugin_receive(plugin, event_data);
     plugin->goes_round = true;
     if (!plugin->ticks)
@@ -220,7 +262,8 @@ struct registration {
 static const struct registration plugin_registrations[] = {
     {MOSQ_EVT_MESSAGE, plugin_on_message, false},       {MOSQ_EVT_TICK, plugin_on_tick, false},
     {MOSQ_EVT_DISCONNECT, plugin_on_disconnect, false}, {EVENT_CLIENT_OFFLINE, plugin_on_disconnect, true},
-    {MOSQ_EVT_RELOAD, plugin_on_reload, false},
+    {MOSQ_EVT_RELOAD, plugin_on_reload, false},         {EVENT_CONNECT, plugin_on_connect, true},
+    {EVENT_SUBSCRIBE, plugin_on_subscribe, true},
 };
 
 enum { REGISTRATIONS = sizeof plugin_registrations / sizeof plugin_registrations[0] };
@@ -284,8 +327,10 @@ static bool plugin_start(struct plugin *plugin)
                                                "with; late results wait for its next round");
     const struct host host = broker_host_functions(&plugin->host);
     plugin->service = service_create(plugin->config, &host);
-    if (plugin->service && service_start(plugin->service, why))
+    if (plugin->service && service_start(plugin->service, why)) {
+        plugin->wants_presence = service_wants_presence(plugin->service);
         return plugin_register(plugin);
+    }
     plugin_log_error(why);
     return false;
 }

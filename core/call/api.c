@@ -107,6 +107,38 @@ const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
     return api_encode(call, &codec_json, fields_encode, shape, data, &size);
 }
 
+/* The prepared table of a shape that is the parameters of one of the module's methods. NULL: none has it. */
+static const struct fields *api_find_fields(const rpc_call *call, const rpc_shape *shape)
+{
+    const rpc_method *method = call->method->instance->module->methods;
+    while (method->name && method->params != shape)
+        method++;
+    return method->name ? &registry_find_method(&call->engine->registry, method->name)->params : NULL;
+}
+
+rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, const void **data)
+{
+    const struct fields *fields = api_find_fields(call, shape);
+    struct json_error error;
+    char why[FIELDS_WHY];
+    void *decoded;
+    if (!fields) {
+        env_log(&call->engine->env, RPC_LOG_ERROR, "method %s decodes a shape that is no method's parameters",
+                call->name);
+        return RPC_INTERNAL_ERROR;
+    }
+    const cJSON *tree = json_parse(text, strlen(text), &call->arena, &error);
+    if (error.fault == JSON_NO_MEMORY)
+        return RPC_INTERNAL_ERROR;
+    if (error.fault != JSON_FINE)
+        return call_fail(call, error.fault == JSON_BROKEN ? RPC_PARSE_ERROR : RPC_INVALID_PARAMS, "%s",
+                         error.why);
+    const rpc_status status = fields_decode(fields, tree, &call->arena, &decoded, why);
+    if (status == RPC_OK)
+        *data = decoded;
+    return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
+}
+
 /* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
 static const char *api_make_message(rpc_call *call, const char *format, va_list arguments)
 {

@@ -81,6 +81,7 @@ rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message
         .response_topic = message->response_topic,
         .correlation = message->correlation,
         .correlation_size = message->correlation_size,
+        .connection = client->connection,
         .sender_id = client->id,
         .sender_user = client->user,
         .sender_version = client->version,

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What modules may do beside answering calls: rpc_send(), the presence feed, observing calls, rpc_decode().
+ * The module is test/modules/watch.c.
+ */
+#include "rig.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+extern const rpc_module rpc_module_watch;
+extern const rpc_module rpc_module_ping;
+
+static struct rig rig;
+
+static void open_rig(void)
+{
+    rig_open(&rig, &rpc_module_watch);
+}
+
+static void close_rig(void)
+{
+    rig_close(&rig);
+}
+
+/* ---- Sending ---- */
+
+START_TEST(sends_to_one_client)
+{
+    rig_expect(
+        &rig, "watch.send",
+        "{\"client\":\"lamp1\",\"topic\":\"cmd/lamp1/req\",\"text\":\"on\",\"qos\":1,\"expiry\":7,"
+        "\"response_topic\":\"cmd/lamp1/resp\",\"correlation\":\"k7\",\"content_type\":\"text/plain\"}",
+        "ok", "{}");
+    ck_assert_uint_eq(rig.host.others.count, 1);
+    const struct fake_message *sent = rig_last(&rig.host.others);
+    ck_assert_str_eq(sent->topic, "cmd/lamp1/req");
+    ck_assert_str_eq(sent->client, "lamp1");
+    ck_assert_str_eq(sent->text, "on");
+    ck_assert_str_eq(sent->response_topic, "cmd/lamp1/resp");
+    ck_assert_str_eq(sent->content_type, "text/plain");
+    ck_assert(sent->correlation_size == 2 && memcmp(sent->correlation, "k7", 2) == 0);
+    ck_assert_int_eq(sent->qos, 1);
+    ck_assert_uint_eq(sent->expiry, 7);
+    ck_assert(!sent->retain && !sent->subscribed && !sent->connection);
+}
+END_TEST
+
+START_TEST(sends_to_subscribers)
+{
+    rig_expect(&rig, "watch.send", "{\"topic\":\"a/b\",\"retain\":true}", "ok", "{}");
+    const struct fake_message *sent = rig_last(&rig.host.others);
+    ck_assert(sent->subscribed && sent->retain && !sent->has_client);
+    ck_assert_uint_eq(sent->size, 0);
+    ck_assert_str_eq(sent->status, "");
+    ck_assert(!sent->has_correlation);
+}
+END_TEST
+
+static const char *const unsendable[] = {
+    "{\"topic\":\"\"}",
+    "{\"topic\":\"a/+\"}",
+    "{\"topic\":\"a/#\"}",
+    "{\"topic\":\"$SYS/a\"}",
+    "{\"topic\":\"a\\u0001\"}",
+    "{\"topic\":\"rpc/event/a\"}",
+    "{\"topic\":\"rpc/call/ping\"}",
+    "{\"topic\":\"rpc/reply/a\"}",
+    "{\"topic\":\"a\",\"qos\":3}",
+    "{\"topic\":\"a\",\"qos\":-1}",
+    "{\"topic\":\"a\",\"client\":\"c\",\"retain\":true}",
+    "{\"topic\":\"a\",\"response_topic\":\"\"}",
+    "{\"topic\":\"a\",\"response_topic\":\"b/#\"}",
+};
+
+START_TEST(what_cannot_be_sent)
+{
+    char reply[200];
+    snprintf(reply, sizeof reply,
+             "{\"method\":\"watch.send\",\"err\":\"not_sent\",\"msg\":\"rpc_send() returned %d\"}",
+             RPC_INVALID_PARAMS);
+    rig_expect(&rig, "watch.send", unsendable[_i], "not_sent", reply);
+    ck_assert_uint_eq(rig.host.others.count, 0);
+    ck_assert(fake_host_logged(&rig.host, "module watch sends a message that cannot be sent"));
+}
+END_TEST
+
+/* Each row: what the host or the engine lacks, and what rpc_send() returns then. */
+START_TEST(what_is_in_the_way)
+{
+    static const rpc_status statuses[] = {RPC_REPLY_TOO_LARGE, RPC_INTERNAL_ERROR, RPC_OK};
+    char reply[200];
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_reply = _i == 0 ? 200 : 65536;
+    rig.host.host.replies_to_caller = _i != 1;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_watch, NULL);
+    snprintf(reply, sizeof reply,
+             "{\"method\":\"watch.send\",\"err\":\"not_sent\",\"msg\":\"rpc_send() returned %d\"}",
+             statuses[_i]);
+    char params[400];
+    snprintf(params, sizeof params, "{\"client\":\"c\",\"topic\":\"a\",\"text\":\"%0250d\"}", 0);
+    rig_expect(&rig, "watch.send", params, statuses[_i] == RPC_OK ? "ok" : "not_sent",
+               statuses[_i] == RPC_OK ? "{}" : reply);
+    ck_assert_uint_eq(rig.host.others.count, statuses[_i] == RPC_OK);
+}
+END_TEST
+
+/* ---- Presence ---- */
+
+static int first, second; /* connections */
+
+static void notice(rpc_sign sign, const char *id, const void *connection, const char *filter)
+{
+    const struct host_client client = {.id = id, .version = 5, .connection = connection};
+    engine_presence(rig.engine, &(const struct host_presence){sign, &client, filter});
+}
+
+START_TEST(signs_of_clients)
+{
+    ck_assert(engine_wants_presence(rig.engine));
+    notice(RPC_SIGN_CONNECTED, "lamp1", &first, NULL);
+    notice(RPC_SIGN_SUBSCRIBED, "lamp1", &first, "cmd/lamp1/req");
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    notice(RPC_SIGN_SEEN, "lamp2", &second, NULL);
+    engine_client_ended(rig.engine, &(const struct host_ending){.id = "lamp1", .connection = &first});
+    rig_expect(&rig, "watch.signs", "{}", "ok",
+               "{\"signs\":[{\"sign\":\"connected\",\"client\":\"lamp1\"},"
+               "{\"sign\":\"subscribed\",\"client\":\"lamp1\",\"filter\":\"cmd/lamp1/req\"},"
+               "{\"sign\":\"seen\",\"client\":\"lamp1\"},{\"sign\":\"seen\",\"client\":\"lamp2\"},"
+               "{\"sign\":\"gone\",\"client\":\"lamp1\"}]}");
+}
+END_TEST
+
+START_TEST(an_engine_without_watchers)
+{
+    rig_close(&rig);
+    rig_open(&rig, &rpc_module_ping);
+    ck_assert(!engine_wants_presence(rig.engine));
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    engine_client_ended(rig.engine, &(const struct host_ending){.id = "lamp1", .connection = &first});
+}
+END_TEST
+
+/* ---- Observing ---- */
+
+/* Calls of all modules count, each once; those of unknown methods do not. */
+START_TEST(calls_are_observed)
+{
+    rig_add(&rig, &rpc_module_ping, NULL);
+    rig.host.step = 1000;
+    rig_ask(&rig, "ping", "{}");
+    rig_ask(&rig, "ping", "broken");
+    rig_ask(&rig, "none", "{}");
+    rig_tell(&rig, "watch.part", "{\"number\":10}");
+    rig_send(&rig, "rpc/batch/ping", "[{},{},1]", RIG_REPLY, NULL);
+    const struct fake_message *reply = rig_ask(&rig, "watch.observed", "{}");
+    ck_assert_ptr_nonnull(strstr(reply->text, "{\"calls\":6,\"errors\":3,\"own\":1,\"longest\":"));
+    ck_assert_ptr_null(strstr(reply->text, "\"longest\":0"));
+}
+END_TEST
+
+/* ---- Decoding ---- */
+
+#define NO_PART(status) \
+    "{\"method\":\"watch.decode\",\"err\":\"no_part\",\"msg\":\"rpc_decode() returned " status "\"}"
+
+static const struct decoding {
+    const char *params, *status, *reply;
+} decodings[] = {
+    {"{\"part\":{\"number\":7}}", "ok", "{\"number\":7,\"word\":\"none\"}"},
+    {"{\"part\":{\"number\":9,\"word\":\"abc\"}}", "ok", "{\"number\":9,\"word\":\"abc\"}"},
+    {"{\"part\":{\"number\":10}}", "no_part", NO_PART("4")},
+    {"{\"part\":[]}", "no_part", NO_PART("4")},
+    {"{\"part\":{\"number\":7},\"stray\":true}", "no_part", NO_PART("5")},
+};
+
+START_TEST(parts_are_decoded)
+{
+    ck_assert_int_eq(RPC_INVALID_PARAMS, 4);
+    ck_assert_int_eq(RPC_INTERNAL_ERROR, 5);
+    rig_expect(&rig, "watch.decode", decodings[_i].params, decodings[_i].status, decodings[_i].reply);
+    ck_assert_int_eq(fake_host_logged(&rig.host, "decodes a shape that is no method's parameters"),
+                     strstr(decodings[_i].params, "stray") != NULL);
+}
+END_TEST
+
+UNIT_MAIN("watch", open_rig, close_rig, {sends_to_one_client, 0}, {sends_to_subscribers, 0},
+          {what_cannot_be_sent, UNIT_ROWS(unsendable)}, {what_is_in_the_way, 3}, {signs_of_clients, 0},
+          {an_engine_without_watchers, 0}, {calls_are_observed, 0}, {parts_are_decoded, UNIT_ROWS(decodings)})
