@@ -88,12 +88,6 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         answer_count_dropped(engine, "a reply", to->topic);
 }
 
-/* Whether what the call comes to is written into the reply. */
-static bool answer_is_written(const rpc_call *call)
-{
-    return call->asked && !call->exchange->reply.overflowed;
-}
-
 /* Whether an outcome is a member of an object, and not the whole reply. */
 static bool answer_is_wrapped(const struct exchange *exchange)
 {
@@ -277,7 +271,7 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
     struct engine *engine = call->engine;
     const uint32_t rate = engine->env.options.error_rate;
     if (call->asked)
-        return answer_is_written(call);
+        return !call->exchange->reply.overflowed;
     if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
         return false;
     if (!rate || bucket_take(&engine->answers->errors, env_now(&engine->env), rate, rate, 1))
