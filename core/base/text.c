@@ -56,21 +56,27 @@ bool text_is_utf8(const char *text, size_t *characters)
     return true;
 }
 
-/* Printable ASCII is looked at byte by byte. */
+static bool text_fits_topic(uint32_t character)
+{
+    if (character < 0x7F)
+        return character >= ' ' && character != '+' && character != '#';
+    return character > 0x9F && !(character >= 0xFDD0 && character <= 0xFDEF) &&
+           (character & 0xFFFE) != 0xFFFE;
+}
+
 bool text_is_topic(const char *text)
 {
-    for (;;) {
-        while (*text >= ' ' && *text <= '~' && *text != '+' && *text != '#')
-            text++;
-        if (!*text)
-            return true;
+    size_t length;
+    for (; *text; text += length) {
         uint32_t character;
-        const size_t length = text_decode(text, LONGEST, &character);
-        if (length < 2 || character <= 0x9F || (character >= 0xFDD0 && character <= 0xFDEF) ||
-            (character & 0xFFFE) == 0xFFFE)
+        length = 1;
+        if (*text > '+' && *text < 0x7F)
+            continue; /* letters, digits and '/' */
+        length = text_decode(text, LONGEST, &character);
+        if (!length || !text_fits_topic(character))
             return false;
-        text += length;
     }
+    return true;
 }
 
 size_t text_cut(const char *text, size_t limit)

@@ -89,16 +89,10 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         answer_count_dropped(engine, "a reply", to->topic);
 }
 
-/* Whether what the call comes to is written into the reply. */
-static bool answer_is_written(const rpc_call *call)
-{
-    return call->asked && !call->exchange->reply.overflowed;
-}
-
 /* Whether an outcome is a member of an object, and not the whole reply. */
 static bool answer_is_wrapped(const struct exchange *exchange)
 {
-    return exchange->jsonrpc || exchange->batch || exchange->id;
+    return exchange->jsonrpc || exchange->batch || exchange->request_id;
 }
 
 /* Writes what stands before a result or an error. */
@@ -109,13 +103,14 @@ static void answer_open_outcome(const rpc_call *call, struct writer *out, bool s
         return;
     writer_begin_object(out);
     if (exchange->jsonrpc) {
-        static const cJSON no_id = {.type = cJSON_NULL};
         writer_member(out, "jsonrpc", "2.0");
         writer_name(out, "id");
-        writer_tree(out, call->id ? call->id : &no_id);
+        if (call->id)
+            writer_tree(out, call->id);
+        else
+            writer_null(out);
     } else if (!exchange->batch) {
-        writer_name(out, "request_id");
-        writer_tree(out, exchange->id);
+        writer_member(out, "request_id", exchange->request_id);
     }
     writer_name(out, success ? "result" : "error");
 }
@@ -204,11 +199,11 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
 
 /* ---- Failure ---- */
 
-/* How much of an error is told: less and less, until it fits. */
+/* How much of an error is written: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-/* What is told of a failure. */
-struct telling {
+/* What is written of a failure. */
+struct answer_error {
     const char *code, *message, *extra;
     size_t extra_size;
     int number; /* JSON-RPC's code */
@@ -216,51 +211,51 @@ struct telling {
 };
 
 /* The name of an unknown method is text from the wire, of any length and sort. */
-static void answer_write_error(const rpc_call *call, struct writer *out, const struct telling *telling)
+static void answer_write_error(const rpc_call *call, struct writer *out, const struct answer_error *error)
 {
     char safe[TOPIC_NAME_MAX + 1];
     writer_begin_object(out);
     writer_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
-    writer_member(out, "err", telling->code);
-    if (telling->detail >= WITH_MESSAGE)
-        writer_member(out, "msg", telling->message);
-    if (telling->detail == WITH_EXTRA)
-        writer_splice(out, telling->extra, telling->extra_size);
+    writer_member(out, "err", error->code);
+    if (error->detail >= WITH_MESSAGE)
+        writer_member(out, "msg", error->message);
+    if (error->detail == WITH_EXTRA)
+        writer_splice(out, error->extra, error->extra_size);
     writer_end_object(out);
 }
 
 static void answer_write_jsonrpc_error(const rpc_call *call, struct writer *out,
-                                       const struct telling *telling)
+                                       const struct answer_error *error)
 {
     writer_begin_object(out);
-    writer_member_integer(out, "code", telling->number);
-    writer_member(out, "message", telling->detail >= WITH_MESSAGE ? telling->message : telling->code);
+    writer_member_integer(out, "code", error->number);
+    writer_member(out, "message", error->detail >= WITH_MESSAGE ? error->message : error->code);
     writer_name(out, "data");
-    answer_write_error(call, out, telling);
+    answer_write_error(call, out, error);
     writer_end_object(out);
 }
 
 /* Writes the failure into the reply. Returns whether it fits. */
-static bool answer_reply_failure(rpc_call *call, const struct telling *telling)
+static bool answer_reply_failure(rpc_call *call, const struct answer_error *error)
 {
     struct writer out = answer_outcome_writer(call);
     answer_open_outcome(call, &out, false);
     if (call->exchange->jsonrpc)
-        answer_write_jsonrpc_error(call, &out, telling);
+        answer_write_jsonrpc_error(call, &out, error);
     else
-        answer_write_error(call, &out, telling);
+        answer_write_error(call, &out, error);
     if (answer_is_wrapped(call->exchange))
         writer_end_object(&out);
     return answer_keep_outcome(call, &out);
 }
 
 /* Announces the failure. Returns whether it fits. */
-static bool answer_announce_failure(rpc_call *call, const struct telling *telling)
+static bool answer_announce_failure(rpc_call *call, const struct answer_error *error)
 {
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine, engine->event_codec);
-    answer_write_error(call, &writer, telling);
+    answer_write_error(call, &writer, error);
     if (writer.full)
         return false;
     answer_publish_event(engine, call, own ? own->topic : engine->answers->error_topic,
@@ -269,15 +264,15 @@ static bool answer_announce_failure(rpc_call *call, const struct telling *tellin
 }
 
 /*
- * Whether a failure is told to anybody, which takes from the rate of announced errors if it is told to
- * subscribers. Errors of unknown methods are not announced, nor those that no caller asked for.
+ * Decides whether a failure is written. One that is announced, since its client asked for no reply, takes
+ * from the rate of announced errors. Errors of unknown methods are not announced.
  */
-static bool answer_take_telling(const rpc_call *call, rpc_status status)
+static bool answer_admit_failure(const rpc_call *call, rpc_status status)
 {
     struct engine *engine = call->engine;
     const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     if (call->asked)
-        return answer_is_written(call);
+        return !call->exchange->reply.overflowed;
     if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
         return false;
     if (!rate || bucket_take(&engine->answers->errors, env_now(&engine->env), rate, rate, 1))
@@ -286,11 +281,11 @@ static bool answer_take_telling(const rpc_call *call, rpc_status status)
     return false;
 }
 
-static struct telling answer_describe(const rpc_call *call, rpc_status status)
+static struct answer_error answer_describe(const rpc_call *call, rpc_status status)
 {
     const struct failure *failure = &call->failure;
     const bool is_noted = failure->status == status;
-    return (struct telling){
+    return (struct answer_error){
         .code = is_noted ? failure->code : status_name(status),
         .message = is_noted && failure->message ? failure->message : status_text(status),
         .extra = is_noted && failure->extra_size ? failure->extra : NULL,
@@ -302,16 +297,16 @@ static struct telling answer_describe(const rpc_call *call, rpc_status status)
 static rpc_status answer_failure(rpc_call *call, rpc_status status)
 {
     struct exchange *exchange = call->exchange;
-    struct telling telling = answer_describe(call, status);
+    struct answer_error error = answer_describe(call, status);
     if (!exchange->batch) {
         exchange->reply.status = status;
-        exchange->reply.code = telling.code;
+        exchange->reply.code = error.code;
     }
-    if (!answer_take_telling(call, status))
+    if (!answer_admit_failure(call, status))
         return status;
-    for (int detail = telling.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
-        telling.detail = (enum detail)detail;
-        if (call->asked ? answer_reply_failure(call, &telling) : answer_announce_failure(call, &telling))
+    for (int detail = error.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
+        error.detail = (enum detail)detail;
+        if (call->asked ? answer_reply_failure(call, &error) : answer_announce_failure(call, &error))
             return status;
     }
     exchange->reply.overflowed = exchange->batch;
@@ -319,7 +314,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
         return status;
     call->engine->env.counters.dropped++;
     env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
-            telling.code, call->name);
+            error.code, call->name);
     return status;
 }
 
@@ -420,10 +415,9 @@ rpc_status answer_call(rpc_call *call, rpc_status status)
 void answer_open_batch(struct exchange *exchange)
 {
     struct writer *out = &exchange->reply.out;
-    if (exchange->id) {
+    if (exchange->request_id) {
         writer_begin_object(out);
-        writer_name(out, "request_id");
-        writer_tree(out, exchange->id);
+        writer_member(out, "request_id", exchange->request_id);
         writer_name(out, "result");
     }
     writer_begin_array(out);
@@ -473,7 +467,7 @@ void answer_close_batch(struct exchange *exchange)
 {
     struct writer *out = &exchange->reply.out;
     writer_end_array(out);
-    if (exchange->id)
+    if (exchange->request_id)
         writer_end_object(out);
     if (!exchange->reply.overflowed && !out->full) {
         if (exchange->jsonrpc && !exchange->reply.written)

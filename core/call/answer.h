@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What comes out of a call: a reply, an event, or both. The reply is written into the exchange's buffer,
- * whose size is the limit itself, one outcome after the other if there is a batch of them. The event of a
- * result is a part of it; what is only announced is written into the engine's scratch buffer.
+ * Writes and sends replies and events. The reply is written into the exchange's buffer, whose size is
+ * max_reply, one outcome after the other if there is a batch of them. The event of a result is a part of the
+ * reply where both have the same codec; otherwise the event is written into the engine's scratch buffer.
  *
  * Threads: the broker's thread only.
  *
  * Ownership: what is sent is copied into payloads, which then are the host's.
  *
  * Failure: what cannot be sent for want of memory is dropped, counted and logged. A result that does not fit
- * becomes an error, and an error is told with less and less detail until it fits.
+ * becomes an error, and an error is written with less detail until it fits.
  */
 #ifndef CORE_CALL_ANSWER_H
 #define CORE_CALL_ANSWER_H
@@ -24,8 +24,8 @@ struct answers *answers_create(const struct engine_options *options);
 void answers_destroy(struct answers *answers);
 
 /*
- * Writes or announces what a call came to; status is what its handler returned, or why it did not run.
- * Returns what the caller is told in the end: a result that does not fit its shape or the reply is an error.
+ * Writes or announces the outcome of a call; status is what its handler returned, or why it did not run.
+ * Returns the status of the outcome: a result that does not fit its shape or the reply is an error.
  */
 rpc_status answer_call(rpc_call *call, rpc_status status);
 

@@ -87,10 +87,10 @@ struct exchange {
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
-    bool jsonrpc;    /* the payload is JSON-RPC, and so is the reply */
-    bool batch;      /* it is an array of calls, and so is the reply */
-    const cJSON *id; /* the request_id, to wrap the reply with; NULL: no wrapping */
-    size_t identity; /* bytes of what tells this call from the caller's others; 0: nothing does */
+    bool jsonrpc;           /* the payload is JSON-RPC, and so is the reply */
+    bool batch;             /* it is an array of calls, and so is the reply */
+    const char *request_id; /* a part of the payload, to wrap the reply with; NULL: no wrapping */
+    size_t identity;        /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_payload payload;
     struct exchange_reply reply;

@@ -11,7 +11,7 @@
 static rpc_status route_fail(struct exchange *exchange, const char *what)
 {
     exchange->to.topic = NULL;
-    exchange->id = NULL;
+    exchange->request_id = NULL;
     if (exchange->method || exchange->kind == TOPIC_JSONRPC) /* or it was logged as unknown */
         env_log(&exchange->engine->env, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
                 exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
@@ -108,7 +108,8 @@ rpc_status route_by_request_id(struct exchange *exchange)
         route_by_token(exchange, id, size, "a request_id that cannot be part of a topic");
     if (status != RPC_OK)
         return status;
-    exchange->id = cJSON_DetachItemViaPointer(exchange->payload.tree, member);
+    exchange->request_id = id;
+    cJSON_DetachItemViaPointer(exchange->payload.tree, member);
     exchange->identity = size;
     return RPC_OK;
 }

@@ -42,7 +42,7 @@ struct codec {
     void (*boolean)(struct writer *writer, bool value);
     void (*null)(struct writer *writer);
     void (*json)(struct writer *writer, const char *text);
-    void (*splice)(struct writer *writer, const char *bytes, size_t size);
+    void (*splice)(struct writer *writer, const char *bytes, size_t size); /* size is not 0 */
 };
 
 #endif

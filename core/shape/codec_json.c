@@ -141,8 +141,6 @@ static void codec_json_null(struct writer *writer)
 
 static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)
 {
-    if (!size)
-        return;
     codec_json_comma(writer);
     writer_bytes(writer, bytes, size);
 }

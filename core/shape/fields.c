@@ -548,19 +548,19 @@ static bool fields_is_left_out(const rpc_field *field, const char *in)
     return !fields_elements_of(field, in, &count) && !count && (field->optional || field->nullable);
 }
 
-static rpc_status fields_encode_given(const rpc_field *field, const char *in, struct fields_walk *walk)
+/* Encodes a field's value, or null where it is left out. */
+static rpc_status fields_encode_field(const rpc_field *field, const char *in, bool left_out,
+                                      struct fields_walk *walk)
 {
+    if (left_out) {
+        if (!field->nullable)
+            return fields_misfit(walk, " is missing");
+        writer_null(walk->writer);
+        return RPC_OK;
+    }
     if (field->counter)
         return fields_encode_array(field, in, walk);
     return fields_kinds[field->kind].encode(field, in + field->offset, walk);
-}
-
-static rpc_status fields_encode_null(const rpc_field *field, struct fields_walk *walk)
-{
-    if (!field->nullable)
-        return fields_misfit(walk, " is missing");
-    writer_null(walk->writer);
-    return RPC_OK;
 }
 
 static rpc_status fields_encode_member(const rpc_field *field, const char *in, struct fields_walk *walk)
@@ -569,7 +569,7 @@ static rpc_status fields_encode_member(const rpc_field *field, const char *in, s
     if (left_out && (field->optional || (fields_may_miss(field) && !field->nullable)))
         return RPC_OK;
     writer_name(walk->writer, fields_name(field));
-    return left_out ? fields_encode_null(field, walk) : fields_encode_given(field, in, walk);
+    return fields_encode_field(field, in, left_out, walk);
 }
 
 static rpc_status fields_encode_object_members(const rpc_shape *shape, const char *in,
@@ -598,8 +598,7 @@ static rpc_status fields_encode_value(const rpc_field *field, const char *in, st
     struct fields_step step = fields_enter(walk, NULL);
     step.field = field;
     walk->step = &step;
-    const rpc_status status = fields_is_left_out(field, in) ? fields_encode_null(field, walk)
-                                                            : fields_encode_given(field, in, walk);
+    const rpc_status status = fields_encode_field(field, in, fields_is_left_out(field, in), walk);
     walk->step = step.outer;
     return status;
 }

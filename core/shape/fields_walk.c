@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *fields_name(const rpc_field *field)
-{
-    return field->name ? field->name : field->member;
-}
-
 /* Ends a text that may have been cut within a character before that character. */
 static void walk_end_at_character(char *text)
 {
@@ -70,9 +65,4 @@ rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
     walk_append_all(walk->why, FIELDS_WHY, format, arguments);
     va_end(arguments);
     return RPC_INVALID_PARAMS;
-}
-
-struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
-{
-    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * A walk over a field table, which knows at any time where it is, for explanations. A path is a chain of
- * steps on the stack; it becomes text only when something is wrong.
+ * A walk over a field table, which keeps the path to the field that it is at, for explanations. A path is a
+ * chain of steps on the stack; it becomes text only when something is wrong.
  *
  * Threads: any. These functions touch nothing but their arguments.
  *
@@ -38,10 +38,16 @@ struct fields_walk {
 };
 
 /* The name of a field on the wire. */
-const char *fields_name(const rpc_field *field);
+static inline const char *fields_name(const rpc_field *field)
+{
+    return field->name ? field->name : field->member;
+}
 
 /* A step below that of the walk, to be made the walk's own. fields: NULL unless something is decoded. */
-struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields);
+static inline struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
+{
+    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
+}
 
 /* Explains what is wrong where the walk is: the path and then the text. Returns RPC_INVALID_PARAMS. */
 rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Strict JSON on cJSON: see json.h. The text is read once: the scanner checks it against RFC 8259 and builds
- * the tree, if there is to be one, out of nodes as cJSON makes them.
+ * Strict JSON: see json.h. The text is read once: the scanner checks it against RFC 8259 and builds the tree,
+ * if one is wanted. The tree is then checked for what is JSON but unwanted.
  */
 #include "shape/json.h"
 

@@ -97,7 +97,8 @@ static inline void writer_json(struct writer *writer, const char *text)
  */
 static inline void writer_splice(struct writer *writer, const char *bytes, size_t size)
 {
-    writer->codec->splice(writer, bytes, size);
+    if (size)
+        writer->codec->splice(writer, bytes, size);
 }
 
 /* A tree. */
