@@ -1,4 +1,4 @@
-"""Starts real brokers with the plugin for tests, and knows what must hold when they end.
+"""Starts real brokers with the plugin for tests, and checks how they end.
 
 Every test starts a broker of its own: a fresh directory, free ports of 127.0.0.1, one process that is
 ended by its id. A broker that exits with anything but 0, or whose log holds a sanitizer's or valgrind's
@@ -65,7 +65,7 @@ def broker_version():
 
 @functools.lru_cache(maxsize=None)
 def has_websockets():
-    """Whether the broker was built with WebSockets; only trying tells."""
+    """Whether the broker was built with WebSockets, which needs a try."""
     broker = Broker(plugins=[], websockets=True)
     try:
         broker.start()
@@ -288,7 +288,7 @@ class Broker:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    # -- what it wrote
+    # -- its log
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

@@ -1,7 +1,7 @@
 """A small MQTT client for tests: every byte it sends is under the test's control.
 
 Real client libraries refuse to send what a hostile or broken device sends: a wildcard as Response Topic,
-a DUP flag out of order, a property with bad UTF-8. This one encodes what it is told, for MQTT 3.1 (3),
+a DUP flag out of order, a property with bad UTF-8. This one encodes what the test gives it, for MQTT 3.1 (3),
 3.1.1 (4) and 5, over TCP, a Unix socket or a hand-made WebSocket, and reads packets with a deadline.
 """
 import base64
@@ -366,7 +366,7 @@ class Client:
         return codes
 
     def ping(self):
-        """A round trip: whatever the broker had to say to this client before has arrived after it."""
+        """A round trip: all earlier messages for this client have arrived after it."""
         self.send(packet(PINGREQ, 0, b""))
         self.wait_for(PINGRESP)
 
@@ -380,7 +380,7 @@ class Client:
         self.close()
 
     def close(self):
-        """Drops the connection without a word."""
+        """Closes the connection without DISCONNECT."""
         self.stream.close()
 
     # -- receiving

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * second_plugin.c: another plugin in the same broker, for tests. It logs what reaches it, so that a test
- * sees whether the plugin under test keeps anything from others: RELOAD at a SIGHUP, MESSAGE for every
- * publication. `plugin_opt_fail true` makes its init fail; `plugin_opt_kick true` throws out, while their
- * message is handled, clients that publish.
+ * sees whether the plugin under test hides anything from others: RELOAD at a SIGHUP, MESSAGE for every
+ * publication. `plugin_opt_fail true` makes its init fail; `plugin_opt_kick true` ends the connection
+ * of a client while it handles a message of that client.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,4 +1,4 @@
-"""What tests of calls that take time have in common: calls under way side by side, and what became of them.
+"""Common parts of the tests of calls that take time: concurrent calls and their outcomes.
 
 The methods are those of test/modules/slow.c.
 """
@@ -11,11 +11,11 @@ from harness import SLOW, TIMEOUT, BrokerTest, encode, eventually, new_identity,
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, USER_PROPERTY, property_of, user_property_of
 from test_wake import percentile
 
-AT_ONCE = 1.0 * SLOW  # seconds: not the whole of what was waited for, also on a busy machine
+AT_ONCE = 1.0 * SLOW  # seconds: less than the work takes, even on a busy machine
 
 
 class Range:
-    """What lies between two numbers."""
+    """The numbers from one to another."""
 
     def __init__(self, first, last):
         self.first, self.last = first, last
@@ -28,7 +28,7 @@ class Range:
 
 
 def show(what, seconds):
-    """Prints what was measured, for those who want to know more than whether it passed."""
+    """Prints measured times."""
     print(f"    {what}: p50 {percentile(seconds, .5) * 1000:.3f} p99 {percentile(seconds, .99) * 1000:.3f} "
           f"max {max(seconds) * 1000:.3f} ms", flush=True)
 
@@ -100,10 +100,10 @@ class SlowTest(BrokerTest):
         status, content = self.outcome(client, *args, **how)
         return status, content, time.monotonic() - began
 
-    # -- what became of them
+    # -- outcomes
 
     def stats(self, broker, prefix="rpc"):
-        """What slow.stats says, asked for by a client that nothing else is sent to."""
+        """The counters of slow.stats, asked for by a client that gets nothing else."""
         client = self.client(broker)
         client.subscribe(f"{prefix}/reply/{client.client_id}/#")
         client.publish(f"{prefix}/call/slow.stats", '{"request_id":"s"}', qos=0)
@@ -112,7 +112,7 @@ class SlowTest(BrokerTest):
         return found
 
     def wait_for_stats(self, broker, prefix="rpc", timeout=TIMEOUT, **wanted):
-        """Waits until these are what slow.stats says."""
+        """Waits until slow.stats has these counters."""
         last = {}
 
         def as_wanted():
@@ -125,14 +125,14 @@ class SlowTest(BrokerTest):
         return last
 
     def assert_settled(self, broker, prefix="rpc"):
-        """Sooner or later done has run exactly once for each call that was kept open."""
+        """Waits until done has run exactly once for each call that became pending."""
         def settled():
             found = self.stats(broker, prefix)
             return found["started"] == found["dones"]
         eventually(settled)
 
     def retained(self, broker, topic, wanted=lambda value: True, timeout=TIMEOUT):
-        """The number that is retained there, once it is as wanted; the broker tells only of changes."""
+        """Waits until the retained number of the topic is as wanted, and returns it. Only changes are published."""
         client = self.client(broker, 4)
         client.subscribe(topic)
         deadline = time.monotonic() + timeout
@@ -148,7 +148,7 @@ class SlowTest(BrokerTest):
                          wanted)
 
     def assert_quick(self, client, count=5):
-        """Somebody who has nothing to do with it is served as ever."""
+        """Checks that another client is served."""
         for _ in range(count):
             began = time.monotonic()
             self.assertEqual(self.outcome(client, "echo", 1), ("ok", 1))

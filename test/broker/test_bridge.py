@@ -40,22 +40,22 @@ class Bridges(BrokerTest):
             for qos in (0, 1, 2):
                 with self.subTest(protocol=protocol, qos=qos):
                     near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], protocol)
-                    watcher, caller = self.client(near, 5), self.client(far)
+                    watcher, connection = self.client(near, 5), self.client(far)
                     watcher.subscribe("rpc/#")
-                    caller.subscribe("rpc/call/+/response/#")
-                    caller.publish("rpc/call/probe.caller", '{"request_id":"r"}', qos=qos)
-                    result = payload_of(caller.receive())["result"]
+                    connection.subscribe("rpc/call/+/response/#")
+                    connection.publish("rpc/call/probe.caller", '{"request_id":"r"}', qos=qos)
+                    result = payload_of(connection.receive())["result"]
                     self.assertEqual(result["id"], "link-local")
                     self.assertNotIn("address", result)
                     watcher.expect_nothing()
 
     def test_response_topic_over_a_bridge(self):
         near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], "mqttv50")
-        caller = self.client(far, 5)
-        caller.subscribe("answers/me")
-        caller.publish("rpc/call/echo", "[1]", qos=1,
+        connection = self.client(far, 5)
+        connection.subscribe("answers/me")
+        connection.publish("rpc/call/echo", "[1]", qos=1,
                        properties=[(RESPONSE_TOPIC, "answers/me"), (CORRELATION_DATA, b"\x00\x01")])
-        reply = caller.receive()
+        reply = connection.receive()
         self.assertEqual((reply.payload, property_of(reply, CORRELATION_DATA)), (b"[1]", b"\x00\x01"))
 
     def test_what_a_bridge_brings_is_not_guarded(self):
@@ -81,10 +81,10 @@ class Bridges(BrokerTest):
         far = self.start(plugins=[], lines=self.bridge_lines(near, topics, "mqttv311"))
         near.wait_log("Sending SUBACK to link-remote")
         far.wait_log("SUBACK")
-        caller = self.client(far)
-        caller.subscribe("rpc/event/#", "rpc/call/+/response/#")
-        caller.publish("rpc/call/probe.count", '{"request_id":"r"}', qos=1)
-        found = {message.topic: payload_of(message) for message in (caller.receive(), caller.receive())}
+        connection = self.client(far)
+        connection.subscribe("rpc/event/#", "rpc/call/+/response/#")
+        connection.publish("rpc/call/probe.count", '{"request_id":"r"}', qos=1)
+        found = {message.topic: payload_of(message) for message in (connection.receive(), connection.receive())}
         self.assertEqual(found, {"rpc/event/probeCounted": {"runs": 1},
                                  "rpc/call/probe.count/response/r": {"request_id": "r", "result": {"runs": 1}}})
 

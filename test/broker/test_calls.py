@@ -1,7 +1,6 @@
 """A call, from PUBLISH to its reply and its events: sections 1 to 5 of the protocol.
 
-Everything is tried with every protocol version, QoS and retain flag that a client may use, since each
-takes another way through the broker.
+The tests use every protocol version, QoS and retain flag of clients, since each takes another way through the broker.
 """
 import itertools
 import json
@@ -15,7 +14,7 @@ VERSIONS, QUALITIES, RETAIN = (3, 4, 5), (0, 1, 2), (False, True)
 
 
 class Replies(BrokerTest):
-    """The three ways of section 3, as far as they exist."""
+    """The ways to ask for a reply, of section 3."""
 
     def test_response_topic(self):
         client = self.client(self.start(), 5)
@@ -77,7 +76,7 @@ class Replies(BrokerTest):
         self.assertEqual(ask_by_id(client, "echo", {"a": 1}), {"result": {"a": 1}})
         self.assertEqual(ask_by_id(client, "echo"), {"result": {}})
 
-    def test_request_id_with_many_letters(self):
+    def test_request_id_with_many_characters(self):
         client = self.client(self.start())
         for request_id in ("ü/ö", 'quote"back\\slash', "x" * 256, " ", "a/b/c", "$SYS"):
             with self.subTest(request_id=request_id):
@@ -120,17 +119,17 @@ class Replies(BrokerTest):
                 reply = ask(self.client(self.start([f"reply_expiry {value}"]), 5), "ping")
                 self.assertIn(property_of(reply, MESSAGE_EXPIRY), expected)
 
-    def test_reply_goes_to_the_caller_alone(self):
+    def test_reply_goes_to_the_client_alone(self):
         broker = self.start()
-        caller, other = self.client(broker, 5), self.client(broker, 5)
+        connection, other = self.client(broker, 5), self.client(broker, 5)
         other.subscribe("#")
-        caller.subscribe("#")
-        ask(caller, "echo", "1")
-        ask_by_id(caller, "echo")
-        caller.expect_nothing()
+        connection.subscribe("#")
+        ask(connection, "echo", "1")
+        ask_by_id(connection, "echo")
+        connection.expect_nothing()
         other.expect_nothing()
 
-    def test_a_caller_cannot_publish_through_the_plugin(self):
+    def test_a_client_cannot_publish_through_the_plugin(self):
         broker = self.start(users={"device": "x", "victim": "x"}, anonymous=False,
                             acl="user device\ntopic write rpc/call/#\nuser victim\ntopic read #\n")
         victim = self.client(broker, 5, username="victim", password="x")
@@ -179,11 +178,11 @@ class HostileResponseTopics(BrokerTest):
         for number, topic in enumerate(mine):
             for qos in QUALITIES:
                 with self.subTest(topic=topic[:20], qos=qos):
-                    caller = self.client(self.running, 5)
+                    connection = self.client(self.running, 5)
                     properties = [(RESPONSE_TOPIC, topic), (CORRELATION_DATA, bytes([number]))]
                     try:
-                        caller.publish("rpc/call/probe.count", qos=qos, properties=properties)
-                        caller.expect_nothing(0.05)
+                        connection.publish("rpc/call/probe.count", qos=qos, properties=properties)
+                        connection.expect_nothing(0.05)
                     except Closed:
                         self.fail("the connection ended")
                     event = self.watcher.receive()
@@ -196,23 +195,23 @@ class HostileResponseTopics(BrokerTest):
         """If the broker lets one of them pass, the plugin does not."""
         for topic in self.CHECKED_BY_SOME_BROKERS + self.CHECKED_BY_ALL_BROKERS:
             with self.subTest(topic=topic):
-                caller = self.client(self.running, 5)
+                connection = self.client(self.running, 5)
                 try:
-                    caller.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+                    connection.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
                 except Closed:
                     continue
-                caller.expect_nothing(0.05)
+                connection.expect_nothing(0.05)
                 self.assert_error(self.watcher.receive(), "invalid_request")
         self.watcher.expect_nothing()
         self.assertEqual(result_of(ask(self.client(self.running, 5), "probe.count")), {"runs": 1})
 
 
 class Consumed(BrokerTest):
-    """T2: a call is seen by nobody, leaves nothing behind, and is acknowledged as it should be."""
+    """T2: no subscriber gets a call, the broker keeps nothing of it, and it is acknowledged correctly."""
 
     FILTERS = ("#", "+/+", "+/+/+", "rpc/#", "rpc/call/echo", "$/#", "$", "$share/g/#", "$share/h/rpc/call/#")
 
-    # Early brokers do not say that nobody subscribes.
+    # Early brokers do not report that there are no subscribers.
     REASONS = (NO_MATCHING_SUBSCRIBERS,) if broker_version() > (2, 0, 11) else (NO_MATCHING_SUBSCRIBERS, 0)
 
     def publish_all(self, broker):
@@ -223,7 +222,7 @@ class Consumed(BrokerTest):
                 self.assertIn(reason, self.REASONS if version == 5 and qos == 1 else (0,))
                 client.ping()
 
-    def test_nobody_sees_it(self):
+    def test_no_subscriber_gets_it(self):
         broker = self.start()
         watchers = [self.client(broker, 5) for _ in self.FILTERS]
         for watcher, topic in zip(watchers, self.FILTERS):
@@ -268,7 +267,7 @@ class Consumed(BrokerTest):
 
 
 class UnknownMethods(BrokerTest):
-    """Methods nobody registered, rejected or left for others."""
+    """Methods that no module registered: rejected, or left to other servers."""
 
     NAMES = ("nothing", "probe", "probe.count/x", "probe/deep", "Echo", "echo/", "a b", "ü", "x" * 129)
 
@@ -306,13 +305,13 @@ class UnknownMethods(BrokerTest):
 
 
 class Events(BrokerTest):
-    """Section 4: who is told what."""
+    """Section 4: what is announced."""
 
     def setUp(self):
         self.running = self.start()
         self.watcher = self.client(self.running, 5)
         self.watcher.subscribe("rpc/event/#")
-        self.caller = self.client(self.running, 5)
+        self.connection = self.client(self.running, 5)
 
     def expect_event(self, name):
         event = self.watcher.receive()
@@ -321,19 +320,19 @@ class Events(BrokerTest):
         return event
 
     def test_always_announced(self):
-        self.assertEqual(result_of(ask(self.caller, "probe.count")), {"runs": 1})
+        self.assertEqual(result_of(ask(self.connection, "probe.count")), {"runs": 1})
         self.assertEqual(payload_of(self.expect_event("probeCounted")), {"runs": 1})
-        self.caller.publish("rpc/call/probe.count")
+        self.connection.publish("rpc/call/probe.count")
         self.assertEqual(payload_of(self.expect_event("probeCounted")), {"runs": 2})
         self.watcher.expect_nothing()
 
     def test_announced_when_unanswered(self):
-        ask(self.caller, "probe/deep/name")
-        ask_by_id(self.caller, "probe/deep/name")
+        ask(self.connection, "probe/deep/name")
+        ask_by_id(self.connection, "probe/deep/name")
         self.watcher.expect_nothing()
-        self.caller.publish("rpc/call/probe/deep/name", qos=1)
+        self.connection.publish("rpc/call/probe/deep/name", qos=1)
         self.assertEqual(payload_of(self.expect_event("probeNamed"))["method"], "probe/deep/name")
-        self.caller.expect_nothing()
+        self.connection.expect_nothing()
 
     def test_every_way_of_asking_for_nothing(self):
         for version, qos, retain in itertools.product(VERSIONS, QUALITIES, RETAIN):
@@ -343,31 +342,31 @@ class Events(BrokerTest):
         self.watcher.expect_nothing()
 
     def test_errors_of_the_engine(self):
-        self.caller.publish("rpc/call/probe.raise", '{"code": 5}')
+        self.connection.publish("rpc/call/probe.raise", '{"code": 5}')
         self.assert_error(self.expect_event("error"), "invalid_params", method="probe.raise")
-        self.caller.publish("rpc/call/probe.raise", "{")
+        self.connection.publish("rpc/call/probe.raise", "{")
         self.assert_error(self.expect_event("error"), "parse_error", method="probe.raise")
-        self.caller.publish("rpc/call/nothing", "{")
+        self.connection.publish("rpc/call/nothing", "{")
         self.watcher.expect_nothing()
 
     def test_errors_of_the_handler(self):
-        self.caller.publish("rpc/call/probe.raise", '{"code": "probe_plain", "text": "no way"}')
+        self.connection.publish("rpc/call/probe.raise", '{"code": "probe_plain", "text": "no way"}')
         self.assertEqual(payload_of(self.expect_event("probeFailed")),
                          {"method": "probe.raise", "err": "probe_plain", "msg": "no way"})
-        self.caller.publish("rpc/call/probe.raise_common", '{"code": "probe_trouble", "with_data": true}')
+        self.connection.publish("rpc/call/probe.raise_common", '{"code": "probe_trouble", "with_data": true}')
         self.assertEqual(payload_of(self.expect_event("error")), {
             "method": "probe.raise_common", "err": "probe_trouble", "msg": "as you wish",
             "detail": 'the "probe"', "number": 42})
 
     def test_an_answered_error_is_not_announced(self):
-        error = error_of(ask(self.caller, "probe.raise", {"code": "probe_trouble", "with_data": True}))
+        error = error_of(ask(self.connection, "probe.raise", {"code": "probe_trouble", "with_data": True}))
         self.assertEqual((error["detail"], error["number"]), ('the "probe"', 42))
-        self.assert_error(error_of(ask(self.caller, "probe.raise", "[")), "parse_error")
-        self.assert_error(ask_by_id(self.caller, "probe.raise", {"code": "probe_plain"})["error"], "probe_plain")
+        self.assert_error(error_of(ask(self.connection, "probe.raise", "[")), "parse_error")
+        self.assert_error(ask_by_id(self.connection, "probe.raise", {"code": "probe_plain"})["error"], "probe_plain")
         self.watcher.expect_nothing()
 
     def test_own_announcements(self):
-        ask(self.caller, "probe.announce", {"text": "hello"})
+        ask(self.connection, "probe.announce", {"text": "hello"})
         self.assertEqual(payload_of(self.expect_event("probeNoted")), {"text": "hello"})
         self.assertEqual(payload_of(self.expect_event("probe/last")), {"text": "hello"})
         late = self.client(self.running)
@@ -378,14 +377,14 @@ class Events(BrokerTest):
 
 
 class Errors(BrokerTest):
-    """Section 5: the error object, and who may raise what."""
+    """Section 5: the error object, and the codes that a handler may raise."""
 
     def setUp(self):
         self.running = self.start()
-        self.caller = self.client(self.running, 5)
+        self.connection = self.client(self.running, 5)
 
     def raised(self, **params):
-        return error_of(ask(self.caller, "probe.raise", params))
+        return error_of(ask(self.connection, "probe.raise", params))
 
     def test_declared_codes(self):
         self.assertEqual(self.raised(code="probe_plain", text="why"),
@@ -402,8 +401,8 @@ class Errors(BrokerTest):
                 self.assert_error(self.raised(code=code), "internal_error")
 
     def test_handlers_at_fault(self):
-        self.assert_error(error_of(ask(self.caller, "probe.fail")), "internal_error")
-        self.assert_error(error_of(ask(self.caller, "probe.bad_result")), "internal_error")
+        self.assert_error(error_of(ask(self.connection, "probe.fail")), "internal_error")
+        self.assert_error(error_of(ask(self.connection, "probe.bad_result")), "internal_error")
         self.running.wait_log("probe.bad_result")
 
     def test_messages_are_cut(self):
@@ -412,26 +411,26 @@ class Errors(BrokerTest):
         self.assertGreater(len(message), 200)
 
     def test_status_of_way_3(self):
-        self.caller.publish("rpc/call/probe.fail", '{"request_id":"a"}')
-        reply = self.caller.receive()
+        self.connection.publish("rpc/call/probe.fail", '{"request_id":"a"}')
+        reply = self.connection.receive()
         self.assertEqual(user_property_of(reply, "status"), "internal_error")
         self.assertEqual(payload_of(reply)["request_id"], "a")
 
 
-class Callers(BrokerTest):
-    """T15 and what a handler may know of its caller."""
+class CallingClients(BrokerTest):
+    """T15, and the client as a handler sees it."""
 
     def test_versions(self):
         broker = self.start()
         for version in VERSIONS:
             with self.subTest(version=version):
                 client = self.client(broker, version, client_id=f'me "{version}" +/#')
-                caller = ask_by_id(client, "probe.caller")["result"]
-                self.assertEqual(caller["id"], f'me "{version}" +/#')
-                self.assertEqual(caller["address"], "127.0.0.1")
-                self.assertEqual(caller["version"], version)
-                self.assertEqual(caller["method"], "probe.caller")
-                self.assertNotIn("user", caller)
+                seen = ask_by_id(client, "probe.caller")["result"]
+                self.assertEqual(seen["id"], f'me "{version}" +/#')
+                self.assertEqual(seen["address"], "127.0.0.1")
+                self.assertEqual(seen["version"], version)
+                self.assertEqual(seen["method"], "probe.caller")
+                self.assertNotIn("user", seen)
 
     def test_user(self):
         broker = self.start(users={"jürgen": "secret"}, anonymous=False)
@@ -470,7 +469,7 @@ class Callers(BrokerTest):
 
 
 class Payloads(BrokerTest):
-    """Empty ones, and packets that come twice."""
+    """Empty payloads, and packets that arrive twice."""
 
     def test_empty_payload(self):
         broker = self.start()

@@ -1,4 +1,4 @@
-"""What people really do, with the clients they really have: mosquitto_pub, mosquitto_sub, mosquitto_rr."""
+"""Calls with the clients of Mosquitto: mosquitto_pub, mosquitto_sub, mosquitto_rr."""
 import json
 import shutil
 import subprocess
@@ -77,7 +77,7 @@ class Clients(BrokerTest):
         self.assert_error(parse, "parse_error", method="updateSensor")
         self.assert_error(range_, "out_of_range", sensor_id="temp1")
 
-    def test_a_ping_that_everybody_hears(self):
+    def test_a_ping_that_is_announced(self):
         watcher = self.watch("rpc/event/pong")
         self.publish("-t", "rpc/call/ping", "-n", "-q", "2")
         self.assertTrue(self.messages(watcher)[0][1]["ok"])

@@ -10,15 +10,15 @@ class Shipped(BrokerTest):
 
     def setUp(self):
         self.running = self.start(plugin=PLUGIN)
-        self.caller = self.client(self.running, 5)
+        self.connection = self.client(self.running, 5)
         self.watcher = self.client(self.running)
         self.watcher.subscribe("rpc/event/#")
 
     def result(self, method, params=b""):
-        return result_of(ask(self.caller, method, params))
+        return result_of(ask(self.connection, method, params))
 
     def error(self, method, params=b""):
-        return error_of(ask(self.caller, method, params))
+        return error_of(ask(self.connection, method, params))
 
     def expect_event(self, name):
         event = self.watcher.receive()
@@ -37,9 +37,9 @@ class Ping(Shipped):
         self.watcher.expect_nothing()
 
     def test_unanswered(self):
-        self.caller.publish("rpc/call/ping")
+        self.connection.publish("rpc/call/ping")
         self.assertIs(self.expect_event("pong")["ok"], True)
-        self.caller.expect_nothing()
+        self.connection.expect_nothing()
 
 
 class Echo(Shipped):
@@ -50,7 +50,7 @@ class Echo(Shipped):
         self.watcher.expect_nothing()
 
     def test_unanswered(self):
-        self.caller.publish("rpc/call/echo", "1", qos=1)
+        self.connection.publish("rpc/call/echo", "1", qos=1)
         self.watcher.expect_nothing()
 
 
@@ -72,9 +72,9 @@ class Sensor(Shipped):
         self.assertEqual(self.expect_event("sensorUpdated"), {"sensor_id": "temp1", "value": 25.5, "ok": True})
 
     def test_update_without_asking_for_a_reply(self):
-        self.caller.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":-3,"unit":"F"}', retain=True)
+        self.connection.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":-3,"unit":"F"}', retain=True)
         self.assertEqual(self.expect_event("sensorUpdated"), {"sensor_id": "a", "value": -3, "ok": True})
-        self.caller.expect_nothing()
+        self.connection.expect_nothing()
 
     def test_get(self):
         self.result("updateSensor", {"sensor_id": "k", "value": 300, "unit": "K"})
@@ -100,7 +100,7 @@ class Sensor(Shipped):
                 params = {"sensor_id": "cold", "value": value, "unit": unit}
                 self.assert_error(self.error("updateSensor", params), "out_of_range", sensor_id="cold")
                 self.watcher.expect_nothing(0)
-                self.caller.publish("rpc/call/updateSensor", json.dumps(params))
+                self.connection.publish("rpc/call/updateSensor", json.dumps(params))
                 self.assert_error(self.expect_event("sensorUpdateFailed"), "out_of_range", sensor_id="cold",
                                   method="updateSensor")
         self.assert_error(self.error("getSensor", {"sensor_id": "cold"}), "unknown_sensor")
@@ -116,7 +116,7 @@ class Sensor(Shipped):
                        {"sensor_id": "a", "value": 1, "unit": "c"}, {"sensor_id": "a", "value": 1, "unit": 1}):
             with self.subTest(params=params):
                 self.assert_error(self.error("updateSensor", params), "invalid_params")
-        self.caller.publish("rpc/call/updateSensor", "{}")
+        self.connection.publish("rpc/call/updateSensor", "{}")
         self.assertIn("sensor_id", self.expect_event("error")["msg"])
 
     def test_lengths_are_of_characters(self):
@@ -126,8 +126,8 @@ class Sensor(Shipped):
     def test_the_number_of_sensors_is_bounded(self):
         """And a full table still takes updates of what it has."""
         for number in range(20000):
-            self.caller.publish("rpc/call/updateSensor", f'{{"sensor_id":"s{number}","value":1}}')
-            if number % 500 == 499 and "error" in ask_by_id(self.caller, "updateSensor",
+            self.connection.publish("rpc/call/updateSensor", f'{{"sensor_id":"s{number}","value":1}}')
+            if number % 500 == 499 and "error" in ask_by_id(self.connection, "updateSensor",
                                                             {"sensor_id": f"t{number}", "value": 1}):
                 break
         else:

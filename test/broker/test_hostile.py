@@ -1,4 +1,4 @@
-"""T4: what a broken or hostile client may send, none of which may end a connection or the broker.
+"""T4: messages of broken or hostile clients, none of which may end a connection or the broker.
 
 Payloads, properties, topics and ids are made from a fixed seed, so that a failure can be repeated.
 """
@@ -31,7 +31,7 @@ RESPONSE_TOPICS = ("r", "$SYS/x", "x" * 300, *WILDCARDS)
 
 
 def random_text(dice, size):
-    """Never empty and without wildcards: in a Response Topic, some brokers take those for an offence."""
+    """Never empty and without wildcards: some brokers end a connection that has such a Response Topic."""
     letters = (chr(dice.choice((dice.randrange(32, 127), dice.randrange(0xA0, 0xD7FF))))
                for _ in range(dice.randrange(1, size)))
     return "".join("-" if letter in "+#" else letter for letter in letters)
@@ -73,7 +73,7 @@ def random_properties(dice):
 
 
 class Fuzz(BrokerTest):
-    """Random calls. A connection that ends is a defect, whatever was sent."""
+    """Random calls. None of them may end a connection."""
 
     def batter(self, broker, seed, methods=METHODS):
         dice = random.Random(seed)
@@ -108,7 +108,7 @@ class Fuzz(BrokerTest):
         self.batter(broker, seed=11, methods=[name for name in METHODS if name])
 
     def test_random_topics(self):
-        """All over the plugin's part of the topic tree, guarded or not."""
+        """Topics of all kinds below the prefix, guarded or not."""
         broker = self.start()
         dice = random.Random(13)
         levels = ("rpc", "call", "event", "batch", "jsonrpc", "dead", "response", "request", "echo", "error", "", "ü",
@@ -122,7 +122,7 @@ class Fuzz(BrokerTest):
         self.assertEqual(result_of(ask(client, "echo", "1")), 1)
 
     def test_malformed_properties(self):
-        """The broker ends these connections by itself; the plugin must not stumble over the pieces."""
+        """The broker ends these connections; the plugin must not fail on what it gets of them."""
         broker = self.start()
         dice = random.Random(17)
         for _ in range(60):
@@ -140,63 +140,63 @@ class Json(BrokerTest):
 
     def setUp(self):
         self.running = self.start()
-        self.caller = self.client(self.running, 5)
+        self.connection = self.client(self.running, 5)
 
     def test_parse_errors(self):
         for payload in PARSE_ERRORS:
             with self.subTest(payload=payload[:40]):
-                self.assert_error(error_of(ask(self.caller, "echo", payload)), "parse_error", method="echo")
+                self.assert_error(error_of(ask(self.connection, "echo", payload)), "parse_error", method="echo")
 
-    def test_parse_errors_are_announced_to_nobody_in_particular(self):
+    def test_parse_errors_are_announced_as_errors(self):
         watcher = self.client(self.running)
         watcher.subscribe("rpc/#")
         for payload in PARSE_ERRORS[:15]:
-            self.caller.publish("rpc/call/echo", payload, qos=1)
+            self.connection.publish("rpc/call/echo", payload, qos=1)
             self.assert_error(watcher.receive(), "parse_error", method="echo")
 
     def test_the_deepest_allowed(self):
         for payload in DEEP_ENOUGH:
-            self.assertEqual(result_of(ask(self.caller, "echo", payload)), json.loads(payload))
+            self.assertEqual(result_of(ask(self.connection, "echo", payload)), json.loads(payload))
 
     def test_white_space_around(self):
-        self.assertEqual(result_of(ask(self.caller, "echo", " \t\r\n{ \"a\" : [ 1 , 2 ] } \n\n")), {"a": [1, 2]})
+        self.assertEqual(result_of(ask(self.connection, "echo", " \t\r\n{ \"a\" : [ 1 , 2 ] } \n\n")), {"a": [1, 2]})
 
     def test_values_of_every_kind(self):
         for payload in ("null", "true", "0", "-0", "1e3", "-1.5e-10", '""', '"\\u00fc\\ud83d\\ude00"', "[]", "{}",
                         '"\\"\\\\\\/\\b\\f\\n\\r\\t"', '"\u2028\U0001f600"', "[[],{},[{}]]", "9223372036854775807"):
             with self.subTest(payload=payload):
-                self.assertEqual(result_of(ask(self.caller, "echo", payload)), json.loads(payload))
+                self.assertEqual(result_of(ask(self.connection, "echo", payload)), json.loads(payload))
 
     def test_members_given_twice(self):
         for payload in ('{"text":"a","text":"b"}', '{"text":"a","any":{"x":1,"x":2}}', '{"x":1,"x":2,"text":"a"}',
                         '{"text":"a","\\u0074ext":"b"}'):
             with self.subTest(payload=payload):
-                self.assert_error(error_of(ask(self.caller, "probe.fields", payload)), "invalid_params")
+                self.assert_error(error_of(ask(self.connection, "probe.fields", payload)), "invalid_params")
 
     def test_numbers_that_are_not_finite(self):
         for payload in ('{"text":"a","ratio":1e999}', '{"text":"a","ratio":-1e999}', '{"text":"a","any":[1e400]}'):
             with self.subTest(payload=payload):
-                self.assert_error(error_of(ask(self.caller, "probe.fields", payload)), "invalid_params")
+                self.assert_error(error_of(ask(self.connection, "probe.fields", payload)), "invalid_params")
 
     def test_nul_in_a_string(self):
         for payload in ('{"text":"a\\u0000"}', '{"text":"a","any":"\\u0000"}', '{"text":"a","\\u0000":1}'):
             with self.subTest(payload=payload):
-                self.assert_error(error_of(ask(self.caller, "probe.fields", payload)), "invalid_params")
+                self.assert_error(error_of(ask(self.connection, "probe.fields", payload)), "invalid_params")
 
     def test_long_numbers(self):
         for payload in ("9" * 5000, "0." + "1" * 5000, "-" + "1" * 300):
             with self.subTest(size=len(payload)):
-                reply = ask(self.caller, "echo", payload)
+                reply = ask(self.connection, "echo", payload)
                 self.assertTrue(payload_of(reply) is not None)
 
     def test_not_an_object(self):
         for payload in ("1", "null", '"text"', "[]", "[1]", "true"):
             with self.subTest(payload=payload):
-                self.assert_error(error_of(ask(self.caller, "probe.fields", payload)), "invalid_params")
+                self.assert_error(error_of(ask(self.connection, "probe.fields", payload)), "invalid_params")
 
 
 class Log(BrokerTest):
-    """What clients send may be in the log, but can neither forge a line nor fill the disk."""
+    """The log may have data of clients, which can neither forge a line nor fill the disk."""
 
     def test_lines_are_printable(self):
         broker = self.start()

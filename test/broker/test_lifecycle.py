@@ -264,7 +264,7 @@ class Daemon(BrokerTest):
 
 
 class Kicked(BrokerTest):
-    """T15: a plugin before ours throws the caller out, which leaves its message without a client id."""
+    """T15: a plugin before ours ends the connection of a client, whose message then has no client id."""
 
     def test_nobody_gets_the_reply(self):
         for first in ([], ["per_listener_settings true"]):
@@ -272,9 +272,9 @@ class Kicked(BrokerTest):
                 broker = self.start(plugins=[(SECOND_PLUGIN, ["kick true"]), (TEST_PLUGIN, [])], first=first)
                 watcher = self.client(broker)
                 watcher.subscribe("#")
-                caller = self.client(broker, 5)
-                caller.publish("rpc/call/echo", '{"evil":true}', properties=[(RESPONSE_TOPIC, "door/open")])
-                caller.expect_end()
+                connection = self.client(broker, 5)
+                connection.publish("rpc/call/echo", '{"evil":true}', properties=[(RESPONSE_TOPIC, "door/open")])
+                connection.expect_end()
                 watcher.expect_nothing()
 
 

@@ -48,7 +48,7 @@ class Memory(BrokerTest):
 
 
 class Bounds(BrokerTest):
-    """What is remembered of calls and callers has an end, however many there are."""
+    """The memory for calls and clients is bounded."""
 
     def assert_growth(self, broker, before, most):
         """Sanitizers and valgrind keep what is freed, for a while."""
@@ -241,7 +241,7 @@ class Subscribed(BrokerTest):
     def begin(self, options=(), **how):
         return self.start(["reply_delivery subscribed", *options], acl=self.ACL, **how)
 
-    def test_callers_get_their_replies(self):
+    def test_clients_get_their_replies(self):
         broker = self.begin(["jsonrpc_methods *"])
         client = self.client(broker, 5, client_id="one")
         client.subscribe("rpc/reply/one/#")
@@ -325,7 +325,7 @@ class Subscribed(BrokerTest):
         replies = [ask(client, "probe.count", **how) for _ in range(2)]
         self.assertEqual(replies[0].payload, replies[1].payload)
 
-    def test_a_caller_that_never_reads_costs_nothing(self):
+    def test_a_client_that_never_reads_takes_no_memory(self):
         """T7: what is sent to a client by its id and dropped stays in the broker for good."""
         broker = self.begin(lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
         deaf = Client(broker.port, version=5, timeout=2 * SLOW, client_id="deaf", auto_ack=False)

@@ -2,7 +2,7 @@
 
 The broker puts the mount point before every topic that such a client sends. From 2.0.12 on it also cuts
 that many bytes off every topic it sends to one, whatever they are; before, it cut nothing. With
-plugin_opt_mount_point a caller there sees its Response Topic exactly as it gave it, on all versions.
+plugin_opt_mount_point a client there sees its Response Topic exactly as it gave it, on all versions.
 """
 import json
 
@@ -36,14 +36,14 @@ class MountPoint(BrokerTest):
         self.assert_error(error_of(ask(self.mounted(), "nothing")), "method_not_found")
 
     def test_events(self):
-        """They appear to those who see what the caller sees."""
+        """Events reach the subscribers of the same listener."""
         inside, outside = self.mounted(), self.client(self.running)
         inside.subscribe("rpc/event/#")
         outside.subscribe("rpc/event/#")
-        caller = self.mounted()
-        ask(caller, "probe.count")
-        caller.publish("rpc/call/echo", "{", qos=1)
-        ask(caller, "probe.announce", {"text": "a"})
+        connection = self.mounted()
+        ask(connection, "probe.count")
+        connection.publish("rpc/call/echo", "{", qos=1)
+        ask(connection, "probe.announce", {"text": "a"})
         for name in ("probeCounted", "error", "probeNoted", "probe/last"):
             self.assertEqual(inside.receive().topic, f"rpc/event/{name}" if CUTS else f"m/rpc/event/{name}")
         outside.expect_nothing()
@@ -52,9 +52,9 @@ class MountPoint(BrokerTest):
         watchers = [self.mounted(), self.client(self.running)]
         for watcher in watchers:
             watcher.subscribe("#")
-        caller = self.mounted()
-        caller.publish("rpc/call/echo", "1", qos=1, retain=True)
-        ask(caller, "echo", "1")
+        connection = self.mounted()
+        connection.publish("rpc/call/echo", "1", qos=1, retain=True)
+        ask(connection, "echo", "1")
         for watcher in watchers:
             watcher.expect_nothing()
 
@@ -74,13 +74,13 @@ class MountPoint(BrokerTest):
         self.assertEqual(client.receive().topic, "rpc/event/pong")
 
     def test_hostile_response_topics(self):
-        caller, watcher = self.mounted(), self.mounted()
+        connection, watcher = self.mounted(), self.mounted()
         watcher.subscribe("rpc/event/error")
         for topic in ("$SYS/x", "$share/g/t", "x" * 257):
             with self.subTest(topic=topic):
-                caller.publish("rpc/call/probe.count", qos=1, properties=[(8, topic)])
+                connection.publish("rpc/call/probe.count", qos=1, properties=[(8, topic)])
                 self.assert_error(watcher.receive(), "invalid_request")
-        caller.expect_nothing()
+        connection.expect_nothing()
 
 
 class WithoutTheOption(BrokerTest):
@@ -88,11 +88,11 @@ class WithoutTheOption(BrokerTest):
 
     def test_messages_pass(self):
         broker = self.start(mount_point="m/")
-        caller, watcher = self.client(broker, 5, port=broker.mounted_port), self.client(broker)
+        connection, watcher = self.client(broker, 5, port=broker.mounted_port), self.client(broker)
         watcher.subscribe("m/#")
-        caller.publish("rpc/call/echo", json.dumps({"request_id": "r"}), qos=1)
+        connection.publish("rpc/call/echo", json.dumps({"request_id": "r"}), qos=1)
         self.assertEqual(watcher.receive().topic, "m/rpc/call/echo")
-        caller.expect_nothing()
+        connection.expect_nothing()
         self.assertEqual(payload_of(ask(self.client(broker, 5), "echo", "1")), 1)
 
 

@@ -84,7 +84,7 @@ class Refusals(BrokerTest):
 
 
 class Acceptance(BrokerTest):
-    """What a careful person writes, and what a careless one does."""
+    """Careful and careless configurations."""
 
     def probe_options(self, *options):
         return result_of(ask(self.client(self.start(options), 5), "probe.options"))
@@ -116,7 +116,7 @@ class Acceptance(BrokerTest):
         self.assertEqual(result_of(ask(self.client(broker, 5), "echo", "1", prefix="b")), 1)
 
     def test_trailing_blanks(self):
-        """Mosquitto keeps them. Whoever leaves one gets what was meant, or a line that says what is wrong."""
+        """Mosquitto keeps them. The option either ignores them, or is refused with a line that says why."""
         for option in ("qos 1 ", "prefix rpc ", "prefix rpc  ", "forward_calls false  ", "max_payload 1k "):
             with self.subTest(option=option):
                 broker = self.make([option])

@@ -6,7 +6,7 @@ from mqtt import PUBREC, property_of, CORRELATION_DATA, RESPONSE_TOPIC
 
 
 class Restart(BrokerTest):
-    """T3: the broker writes a consumed QoS 2 call to its database, under the topic that nobody can read."""
+    """T3: the broker writes a consumed QoS 2 call to its database, under a topic that no client can read."""
 
     def test_unreleased_call(self):
         for version in (4, 5):
@@ -67,7 +67,7 @@ class Restart(BrokerTest):
 
 
 class NothingIsKept(BrokerTest):
-    """A consumed call leaves nothing in the broker, not even where no subscriber could find it."""
+    """The broker keeps nothing of a consumed call, not even at a topic that no subscriber can read."""
 
     def test_a_call_with_the_retain_flag(self):
         broker = self.start(persistence=True)

@@ -1,9 +1,9 @@
-"""What a call is promised: how often it runs when the connection is cut at any packet of its handshake.
+"""How often a call runs when the connection is cut at any packet of its handshake.
 
-The promise depends on the call's QoS, on its identity (none, under 16 bytes, or longer) and on the session.
-The table PROMISES has a row for each; every row is tried with MQTT 3.1.1 and 5, cut after every packet, in
-three ways: the client resets the connection, closes it without a word, or takes it over from itself. Then it
-does what a client has to do, and the runs are counted.
+That depends on the call's QoS, on its identity (none, under 16 bytes, or longer) and on the session. The table
+PROMISES has a row for each. The test tries every row with MQTT 3.1.1 and 5, and cuts the connection after every packet
+in three ways: the client resets the connection, closes it, or takes it over with another one. Then the client does
+what MQTT demands, and the test counts the runs.
 """
 import itertools
 import json
@@ -19,13 +19,12 @@ from mqtt import (CONTENT_TYPE, CORRELATION_DATA, PUBACK, PUBCOMP, PUBREC, PUBRE
 
 IDENTITIES = {"none": "", "short": "counter-1", "long": "0123456789abcdef"}
 
-# The runs in total, after the call came a second time:
-#   sent again  the connection was cut before the broker's answer was read, and MQTT sends the PUBLISH again:
-#               with DUP and the same packet id in a session that was kept, as a new message in a new one
-#   repeated    nothing is left for MQTT to do, but no reply was seen, and the application calls again in the
-#               same words
-# None: that never happens, as QoS 0 is never sent again, or is a new call for anybody, as without an identity at
-# QoS 1 and 2. docs/clients.md has the same table for people, and a test compares them.
+# The number of runs, after the call has arrived a second time:
+#   sent again  the connection was cut before the client read the broker's acknowledgement, and the client sends the
+#               PUBLISH again: with DUP and the same packet id in a kept session, as a new message in a new one
+#   repeated    the handshake is complete, but the client has no reply, and its application makes the same call again
+# None: that does not happen (QoS 0 is never sent again), or is a new call (without an identity at QoS 1 and 2).
+# docs/clients.md has the same table, and a test compares them.
 PROMISES = (
     # QoS, identity, session, sent again, repeated
     (0, "none", "clean", None, 2),
@@ -48,19 +47,19 @@ PROMISES = (
     (2, "long", "persistent", 1, 1),
 )
 
-# After which packet the connection is cut.
+# The packet after which the connection is cut.
 POINTS = {0: ("PUBLISH",), 1: ("PUBLISH", "PUBACK"), 2: ("PUBLISH", "PUBREC", "PUBREL", "PUBCOMP")}
 
 CUTS = ("reset", "close", "takeover")
 
 
-class Caller:
-    """A client id and one call of it, over as many connections as it takes."""
+class Device:
+    """A client id that makes one call, over several connections."""
 
     def __init__(self, test, broker, version, qos=2, identity="none", session="persistent", method="probe.count"):
         self.test, self.broker, self.version, self.qos = test, broker, version, qos
         self.identity, self.clean, self.method = IDENTITIES[identity], session == "clean", method
-        self.id, self.connection = f"caller-{os.urandom(6).hex()}", None
+        self.id, self.connection = f"device-{os.urandom(6).hex()}", None
 
     def connect(self, auto_ack=True, **how):
         how.setdefault("clean", self.clean)
@@ -104,14 +103,14 @@ class Caller:
             self.connection.wait_ack(PUBCOMP, mid)
 
     def cut(self, how="reset"):
-        """Ends the connection; a takeover happens when the next one begins."""
+        """Ends the connection. A takeover happens when the next one begins."""
         if how == "reset":
             self.connection.reset()
         if how == "close":
             self.connection.close()
 
-    def cut_and_seen(self, how="reset"):
-        """The same, and the broker knows that the connection has ended before another one begins."""
+    def cut_and_wait(self, how="reset"):
+        """Ends the connection, and waits until the broker has seen that."""
         line = re.compile(rf"[Cc]lient <?{self.id}\b.*(closed its|disconnect)")
         seen = len(line.findall(self.broker.log()))
         self.cut(how)
@@ -119,7 +118,7 @@ class Caller:
             eventually(lambda: len(line.findall(self.broker.log())) > seen, pause=0.005)
 
     def answers(self, at_least=0):
-        """The replies on this connection so far, with all that belongs to them."""
+        """The replies on this connection so far, with their properties."""
         found = [self.connection.receive() for _ in range(at_least)]
         self.connection.ping()
         found += self.connection.inbox
@@ -149,11 +148,11 @@ class PromiseTest(BrokerTest):
         eventually(lambda: self.runs() >= count, pause=0.005)
         self.assertEqual(self.runs(), count)
 
-    def caller(self, version=4, **how):
-        return Caller(self, self.broker, version, **how)
+    def device(self, version=4, **how):
+        return Device(self, self.broker, version, **how)
 
 
-class EveryCell(PromiseTest):
+class EveryRow(PromiseTest):
 
     def test_table_is_whole(self):
         self.assertEqual([row[:3] for row in PROMISES],
@@ -172,9 +171,9 @@ class EveryCell(PromiseTest):
         for (qos, identity, session, sent_again, repeated), cut in itertools.product(PROMISES, CUTS):
             for point in POINTS[qos]:
                 with self.subTest(version=version, qos=qos, identity=identity, session=session, cut=cut, point=point):
-                    caller = self.caller(version, qos=qos, identity=identity, session=session)
-                    self.try_cell(caller, point, cut, sent_again, repeated)
-                    caller.connection.disconnect()
+                    device = self.device(version, qos=qos, identity=identity, session=session)
+                    self.try_cell(device, point, cut, sent_again, repeated)
+                    device.connection.disconnect()
         self.assertNotIn("Reused message ID", self.broker.log())
 
     def test_mqtt_3(self):
@@ -183,37 +182,37 @@ class EveryCell(PromiseTest):
     def test_mqtt_5(self):
         self.try_row(5)
 
-    def try_cell(self, caller, point, cut, sent_again, repeated):
+    def try_cell(self, device, point, cut, sent_again, repeated):
         before = self.runs()
-        caller.connect(auto_ack=False)
-        mid = caller.send()
-        caller.go_until(point, mid)
+        device.connect(auto_ack=False)
+        mid = device.send()
+        device.go_until(point, mid)
         if cut == "close":
-            caller.cut(cut)
+            device.cut(cut)
         self.wait_for_runs(before + 1)
         if cut == "reset":
-            caller.cut(cut)
-        caller.connect()
-        came_again = self.do_what_mqtt_demands(caller, point, mid)
+            device.cut(cut)
+        device.connect()
+        came_again = self.do_what_mqtt_demands(device, point, mid)
         expected = sent_again if came_again else 1
-        self.check(caller, before, expected, came_again)
+        self.check(device, before, expected, came_again)
         if repeated and not came_again:
-            caller.finish(caller.send())
-            self.check(caller, before, repeated, True)
+            device.finish(device.send())
+            self.check(device, before, repeated, True)
 
-    def do_what_mqtt_demands(self, caller, point, mid):
-        """Returns whether the call was sent again."""
-        self.assertEqual(caller.connection.session_present, not caller.clean)
-        if caller.qos > 0 and point == "PUBLISH":
-            caller.finish(caller.send(mid=None if caller.clean else mid))
+    def do_what_mqtt_demands(self, device, point, mid):
+        """Returns whether MQTT made the client send the call again."""
+        self.assertEqual(device.connection.session_present, not device.clean)
+        if device.qos > 0 and point == "PUBLISH":
+            device.finish(device.send(mid=None if device.clean else mid))
             return True
-        if point in ("PUBREC", "PUBREL") and not caller.clean:
-            caller.connection.release(mid)
+        if point in ("PUBREC", "PUBREL") and not device.clean:
+            device.connection.release(mid)
         return False
 
-    def check(self, caller, before, expected, asked):
-        answered = caller.version == 5 or caller.identity
-        answers = caller.answers(at_least=1 if asked and answered else 0)
+    def check(self, device, before, expected, asked):
+        answered = device.version == 5 or device.identity
+        answers = device.answers(at_least=1 if asked and answered else 0)
         self.assertEqual(self.runs() - before, expected)
         if asked and answered:
             self.assertEqual(runs_in(answers[-1]), before + expected)
@@ -222,356 +221,356 @@ class EveryCell(PromiseTest):
 
 
 class Sessions(PromiseTest):
-    """MQTT 5 lets a client ask for one thing when it connects, and for another when it comes back."""
+    """MQTT 5: a client may ask for one kind of session when it connects, and for another when it reconnects."""
 
-    def come_back(self, caller, first, second, cut="reset"):
-        """The runs after a call on a connection of the first kind came again on one of the second."""
+    def come_back(self, device, first, second, cut="reset"):
+        """The number of runs after a call on a connection of the first kind was sent again on one of the second."""
         before = self.runs()
-        caller.connect(**first)
-        mid = caller.send()
+        device.connect(**first)
+        mid = device.send()
         self.wait_for_runs(before + 1)
-        caller.cut_and_seen(cut)
-        caller.connect(**second)
-        caller.finish(caller.send(mid=mid))
-        caller.answers()
+        device.cut_and_wait(cut)
+        device.connect(**second)
+        device.finish(device.send(mid=mid))
+        device.answers()
         return self.runs() - before
 
     def test_begun_clean_and_kept(self):
-        """What most clients do: a new session at first, the same one whenever they come back."""
+        """What most clients do: a new session at first, the same one after each reconnect."""
         self.begin()
         kept = [(SESSION_EXPIRY, 3600)]
         for identity, cut in itertools.product(("none", "short", "long"), CUTS):
             with self.subTest(identity=identity, cut=cut):
-                caller = self.caller(5, identity=identity)
-                self.assertEqual(self.come_back(caller, {"clean": True, "properties": kept}, {"clean": False}, cut), 1)
+                device = self.device(5, identity=identity)
+                self.assertEqual(self.come_back(device, {"clean": True, "properties": kept}, {"clean": False}, cut), 1)
 
     def test_ends_with_its_connection(self):
-        """Not asked for a new one, but kept for no time at all."""
+        """Without Clean Start, but with a Session Expiry Interval of 0."""
         self.begin()
         for identity, runs in (("none", 2), ("short", 2), ("long", 1)):
             with self.subTest(identity=identity):
-                caller = self.caller(5, identity=identity)
+                device = self.device(5, identity=identity)
                 over = {"clean": False, "properties": [(SESSION_EXPIRY, 0)]}
-                self.assertEqual(self.come_back(caller, over, over), runs)
+                self.assertEqual(self.come_back(device, over, over), runs)
 
     def test_a_new_one_afterwards(self):
         self.begin()
         for version, (identity, runs) in itertools.product((4, 5), (("none", 2), ("short", 2), ("long", 1))):
             with self.subTest(version=version, identity=identity):
-                caller = self.caller(version, identity=identity)
-                self.assertEqual(self.come_back(caller, {}, {"clean": True}), runs)
+                device = self.device(version, identity=identity)
+                self.assertEqual(self.come_back(device, {}, {"clean": True}), runs)
 
     def test_a_new_one_in_between(self):
-        """The session that had the calls is replaced by one whose connection never calls."""
+        """The session that had the calls is replaced by one without calls."""
         self.begin()
         for version, identity in itertools.product((4, 5), ("none", "short")):
             with self.subTest(version=version, identity=identity):
                 before, kept = self.runs(), [(SESSION_EXPIRY, 3600)]
-                caller = self.caller(version, identity=identity)
-                caller.connect()
-                caller.send()
+                device = self.device(version, identity=identity)
+                device.connect()
+                device.send()
                 self.wait_for_runs(before + 1)
-                caller.cut()
-                caller.connect(clean=True, properties=kept if version == 5 else ())
-                caller.connection.ping()
-                caller.cut_and_seen()
-                caller.connect(clean=False)
-                caller.finish(caller.send())
-                caller.answers()
+                device.cut()
+                device.connect(clean=True, properties=kept if version == 5 else ())
+                device.connection.ping()
+                device.cut_and_wait()
+                device.connect(clean=False)
+                device.finish(device.send())
+                device.answers()
                 self.assertEqual(self.runs() - before, 2)
 
-    def test_taken_down_in_order(self):
-        """A client that disconnects has nothing to send again: what it calls next is a new call. Brokers before
-        2.1 do not tell whether a connection was cut, and so every end counts as one for half a minute."""
+    def test_disconnect(self):
+        """A client that sends DISCONNECT has nothing to send again: its next call is a new one. Brokers before 2.1 do
+        not report whether a connection was cut, so that every end counts as a cut for half a minute."""
         self.begin()
         for version in (4, 5):
             with self.subTest(version=version):
-                before, caller = self.runs(), self.caller(version)
-                caller.connect()
-                caller.finish(caller.send())
-                caller.connection.disconnect()
+                before, device = self.runs(), self.device(version)
+                device.connect()
+                device.finish(device.send())
+                device.connection.disconnect()
                 self.wait_for_runs(before + 1)
-                caller.connect()
-                caller.finish(caller.send())
-                caller.answers()
+                device.connect()
+                device.finish(device.send())
+                device.answers()
                 self.assertEqual(self.runs() - before, 2 if broker_version() >= (2, 1) else 1)
 
 
 class Order(PromiseTest):
-    """The redelivery guard: calls at QoS 2 without an identity are known by their order."""
+    """The redelivery guard: calls at QoS 2 without an identity are recognised by their order."""
 
     def begin_flight(self, count=3, version=4, params=lambda number: {"n": number}):
-        """A caller with so many calls under way; returns it and their packet ids."""
+        """Returns a device with so many calls in flight, and their packet ids."""
         self.before = self.runs()
-        caller = self.caller(version)
-        caller.connect()
-        mids = [caller.send(params(number)) for number in range(count)]
+        device = self.device(version)
+        device.connect()
+        mids = [device.send(params(number)) for number in range(count)]
         self.wait_for_runs(self.before + count)
-        return caller, mids
+        return device, mids
 
-    def assert_runs(self, caller, expected):
-        caller.answers()
+    def assert_runs(self, device, expected):
+        device.answers()
         self.assertEqual(self.runs() - self.before, expected)
 
     def test_several_in_flight(self):
         self.begin()
         for version, cut in itertools.product((4, 5), CUTS):
             with self.subTest(version=version, cut=cut):
-                caller, mids = self.begin_flight(version=version)
-                caller.cut(cut)
-                caller.connect()
+                device, mids = self.begin_flight(version=version)
+                device.cut(cut)
+                device.connect()
                 for number, mid in enumerate(mids):
-                    caller.finish(caller.send({"n": number}, mid=mid))
-                self.assert_runs(caller, 3)
-                caller.finish(caller.send({"n": 3}))
-                self.assert_runs(caller, 4)
+                    device.finish(device.send({"n": number}, mid=mid))
+                self.assert_runs(device, 3)
+                device.finish(device.send({"n": 3}))
+                self.assert_runs(device, 4)
 
     def test_all_the_same(self):
         self.begin()
-        caller, mids = self.begin_flight(params=lambda number: {})
-        caller.cut()
-        caller.connect()
+        device, mids = self.begin_flight(params=lambda number: {})
+        device.cut()
+        device.connect()
         for mid in mids:
-            caller.finish(caller.send({}, mid=mid))
-        self.assert_runs(caller, 3)
-        caller.finish(caller.send({}))
-        self.assert_runs(caller, 4)
+            device.finish(device.send({}, mid=mid))
+        self.assert_runs(device, 3)
+        device.finish(device.send({}))
+        self.assert_runs(device, 4)
 
     def test_the_first_are_acknowledged(self):
         self.begin()
         for acknowledged, version in itertools.product((1, 2), (4, 5)):
             with self.subTest(acknowledged=acknowledged, version=version):
-                caller, mids = self.begin_flight(version=version)
+                device, mids = self.begin_flight(version=version)
                 for mid in mids[:acknowledged]:
-                    caller.connection.wait_ack(PUBREC, mid)
-                caller.cut()
-                caller.connect()
+                    device.connection.wait_ack(PUBREC, mid)
+                device.cut()
+                device.connect()
                 for mid in mids[:acknowledged]:
-                    caller.connection.release(mid)
+                    device.connection.release(mid)
                 for number in range(acknowledged, 3):
-                    caller.finish(caller.send({"n": number}, mid=mids[number]))
-                self.assert_runs(caller, 3)
+                    device.finish(device.send({"n": number}, mid=mids[number]))
+                self.assert_runs(device, 3)
 
     def test_a_call_that_does_not_match_ends_it(self):
         self.begin()
         for version in (4, 5):
             with self.subTest(version=version):
-                caller, mids = self.begin_flight(version=version)
-                caller.cut()
-                caller.connect()
-                caller.finish(caller.send({"n": "new"}))
-                self.assert_runs(caller, 4)
-                caller.finish(caller.send({"n": 0}, mid=mids[0]))
-                self.assert_runs(caller, 5)
+                device, mids = self.begin_flight(version=version)
+                device.cut()
+                device.connect()
+                device.finish(device.send({"n": "new"}))
+                self.assert_runs(device, 4)
+                device.finish(device.send({"n": 0}, mid=mids[0]))
+                self.assert_runs(device, 5)
 
     def test_a_call_at_qos_0_ends_it(self):
         self.begin()
-        caller, mids = self.begin_flight()
-        caller.cut()
-        caller.connect()
-        caller.connection.publish("rpc/call/echo", "{}")
-        caller.finish(caller.send({"n": 0}, mid=mids[0]))
-        self.assert_runs(caller, 4)
+        device, mids = self.begin_flight()
+        device.cut()
+        device.connect()
+        device.connection.publish("rpc/call/echo", "{}")
+        device.finish(device.send({"n": 0}, mid=mids[0]))
+        self.assert_runs(device, 4)
 
-    def test_other_calls_stand_in_the_order(self):
-        """Calls that are known otherwise, or may run again, do not end the guard when they come again."""
+    def test_other_calls_are_in_the_order(self):
+        """Redelivered calls that have an identity, or may run again, do not end the guard."""
         self.begin()
         for version in (4, 5):
             with self.subTest(version=version):
                 self.before = self.runs()
-                caller = self.caller(version)
-                others = [self.caller(version, qos=1), self.caller(version, qos=2, identity="long"),
-                          self.caller(version, qos=2, identity="short"), self.caller(version, method="probe.runs")]
-                calls = [call for other in others for call in (other, caller)]
+                device = self.device(version)
+                others = [self.device(version, qos=1), self.device(version, qos=2, identity="long"),
+                          self.device(version, qos=2, identity="short"), self.device(version, method="probe.runs")]
+                calls = [call for other in others for call in (other, device)]
 
                 def connect():
-                    caller.connect()
+                    device.connect()
                     for other in others:
-                        other.connection = caller.connection
+                        other.connection = device.connection
 
                 connect()
                 mids = [call.send({"n": number}) for number, call in enumerate(calls)]
                 self.wait_for_runs(self.before + 7)
-                caller.cut()
+                device.cut()
                 connect()
                 for number, (call, mid) in enumerate(zip(calls, mids)):
                     call.finish(call.send({"n": number}, mid=mid))
-                self.assert_runs(caller, 8)  # that at QoS 1 without an identity ran again
+                self.assert_runs(device, 8)  # that at QoS 1 without an identity ran again
 
     def test_cut_twice(self):
         self.begin()
         for version, sent in itertools.product((4, 5), (0, 1, 2, 3)):
             with self.subTest(version=version, sent=sent):
-                caller, mids = self.begin_flight(version=version)
-                caller.cut()
-                caller.connect()
+                device, mids = self.begin_flight(version=version)
+                device.cut()
+                device.connect()
                 for number, mid in enumerate(mids[:sent]):
-                    caller.send({"n": number}, mid=mid)
-                caller.connection.ping()
-                caller.cut()
-                caller.connect()
+                    device.send({"n": number}, mid=mid)
+                device.connection.ping()
+                device.cut()
+                device.connect()
                 for number, mid in enumerate(mids):
-                    caller.finish(caller.send({"n": number}, mid=mid))
-                self.assert_runs(caller, 3)
+                    device.finish(device.send({"n": number}, mid=mid))
+                self.assert_runs(device, 3)
 
     def test_connections_that_never_call(self):
-        """The client comes back and is cut again before it gets anywhere. Before 2.1 one that is taken over looks
+        """The client reconnects and is cut again before it calls. Before 2.1 a connection that is taken over looks
         like one that had asked for a new session."""
         self.begin()
         cuts = CUTS if broker_version() >= (2, 1) else ("reset", "close")
         for version, identity, cut in itertools.product((4, 5), ("none", "short"), cuts):
             with self.subTest(version=version, identity=identity, cut=cut):
-                before, caller = self.runs(), self.caller(version, identity=identity)
-                caller.connect()
-                mid = caller.send()
+                before, device = self.runs(), self.device(version, identity=identity)
+                device.connect()
+                mid = device.send()
                 self.wait_for_runs(before + 1)
-                caller.cut()
+                device.cut()
                 for _ in range(3):
-                    caller.connect()
-                    caller.connection.ping()
-                    caller.cut_and_seen(cut)
-                caller.connect()
-                caller.finish(caller.send(mid=mid))
-                caller.answers()
+                    device.connect()
+                    device.connection.ping()
+                    device.cut_and_wait(cut)
+                device.connect()
+                device.finish(device.send(mid=mid))
+                device.answers()
                 self.assertEqual(self.runs() - before, 1)
 
     def test_cut_twice_with_new_calls(self):
         self.begin()
-        caller, mids = self.begin_flight(2)
-        caller.cut()
-        caller.connect()
+        device, mids = self.begin_flight(2)
+        device.cut()
+        device.connect()
         for number, mid in enumerate(mids):
-            caller.send({"n": number}, mid=mid)
-        caller.connection.last_mid = max(mids)
-        mids.append(caller.send({"n": 2}))
+            device.send({"n": number}, mid=mid)
+        device.connection.last_mid = max(mids)
+        mids.append(device.send({"n": 2}))
         self.wait_for_runs(self.before + 3)
-        caller.cut()
-        caller.connect()
+        device.cut()
+        device.connect()
         for number, mid in enumerate(mids):
-            caller.finish(caller.send({"n": number}, mid=mid))
-        self.assert_runs(caller, 3)
+            device.finish(device.send({"n": number}, mid=mid))
+        self.assert_runs(device, 3)
 
-    def test_the_end_is_told_late(self):
-        """On 2.0.x a stalled WebSocket's end is told after the first message of the connection that took over."""
+    def test_the_end_is_reported_late(self):
+        """On 2.0.x the end of a stalled WebSocket is reported after the first message of the next connection."""
         if not has_websockets():
             self.skipTest("this broker has no WebSockets")
         self.begin(["max_reply 2m"], websockets=True)
-        caller, before = self.caller(5), self.runs()
-        old = caller.connect(port=self.broker.websockets_port, websocket=True)
+        device, before = self.device(5), self.runs()
+        old = device.connect(port=self.broker.websockets_port, websocket=True)
         for _ in range(8):
             old.publish("rpc/call/probe.big", '{"size":1000000}', properties=[(RESPONSE_TOPIC, "r")])
-        mid = caller.send()
+        mid = device.send()
         self.wait_for_runs(before + 1)
-        caller.connect()
-        caller.send(mid=mid)
-        caller.connection.ping()
+        device.connect()
+        device.send(mid=mid)
+        device.connection.ping()
         old.close()
-        caller.connection.ping()
-        caller.cut()
-        caller.connect()
-        caller.finish(caller.send(mid=mid))
-        caller.answers()
+        device.connection.ping()
+        device.cut()
+        device.connect()
+        device.finish(device.send(mid=mid))
+        device.answers()
         self.assertEqual(self.runs() - before, 1)
 
     def test_how_long(self):
-        """Counted back from the end of the connection, however long the client stays away."""
+        """The time counts back from the end of the connection; the time between the connections does not matter."""
         self.begin([f"redelivery_guard {2 * SLOW}s"])
         for in_time in (True, False):
             with self.subTest(in_time=in_time):
-                caller, mids = self.begin_flight(1)
+                device, mids = self.begin_flight(1)
                 if not in_time:
                     time.sleep(3 * SLOW)
-                caller.cut()
+                device.cut()
                 if in_time:
                     time.sleep(3 * SLOW)
-                caller.connect()
-                caller.finish(caller.send({"n": 0}, mid=mids[0]))
-                self.assert_runs(caller, 1 if in_time else 2)
+                device.connect()
+                device.finish(device.send({"n": 0}, mid=mids[0]))
+                self.assert_runs(device, 1 if in_time else 2)
 
     def test_off(self):
         self.begin(["redelivery_guard 0"])
         for version in (4, 5):
             with self.subTest(version=version):
-                caller, mids = self.begin_flight(2, version=version)
-                caller.cut()
-                caller.connect()
+                device, mids = self.begin_flight(2, version=version)
+                device.cut()
+                device.connect()
                 for number, mid in enumerate(mids):
-                    caller.finish(caller.send({"n": number}, mid=mid))
-                self.assert_runs(caller, 4)
+                    device.finish(device.send({"n": number}, mid=mid))
+                self.assert_runs(device, 4)
 
     def test_many_in_flight(self):
-        """As many as the guard knows of one client; beyond that, calls run again."""
+        """As many calls as the guard records for one client; older ones run again."""
         self.begin(lines=["max_inflight_messages 0"])
-        caller, mids = self.begin_flight(100)
-        caller.cut()
-        caller.connect()
+        device, mids = self.begin_flight(100)
+        device.cut()
+        device.connect()
         for number, mid in enumerate(mids):
-            caller.finish(caller.send({"n": number}, mid=mid))
-        self.assert_runs(caller, 100)
+            device.finish(device.send({"n": number}, mid=mid))
+        self.assert_runs(device, 100)
 
-    def test_what_the_order_cannot_tell(self):
-        """A call that looks like one before the cut, and comes first: taken for it, although it is a new one."""
+    def test_a_new_call_that_equals_the_first(self):
+        """A new call that equals the first one before the cut is taken for its redelivery."""
         self.begin()
-        caller, mids = self.begin_flight(2, params=lambda number: {})
-        caller.connection.wait_ack(PUBREC, mids[0])
-        caller.cut()
-        caller.connect()
-        caller.connection.release(mids[0])
-        caller.finish(caller.send({}, mid=mids[1]))
-        self.assert_runs(caller, 2)
-        caller.connection.last_mid = mids[1]
-        caller.finish(caller.send({}))
-        self.assert_runs(caller, 2)
-        caller.finish(caller.send({}))
-        self.assert_runs(caller, 3)
+        device, mids = self.begin_flight(2, params=lambda number: {})
+        device.connection.wait_ack(PUBREC, mids[0])
+        device.cut()
+        device.connect()
+        device.connection.release(mids[0])
+        device.finish(device.send({}, mid=mids[1]))
+        self.assert_runs(device, 2)
+        device.connection.last_mid = mids[1]
+        device.finish(device.send({}))
+        self.assert_runs(device, 2)
+        device.finish(device.send({}))
+        self.assert_runs(device, 3)
 
-    def test_a_call_that_was_refused_has_its_place(self):
-        """One that was over the rate is in the order, too: when it comes again, the guard goes on."""
+    def test_a_refused_call_is_in_the_order(self):
+        """A call over the rate is in the order, too: its redelivery does not end the guard."""
         self.begin(["rate_limit 2", "rate_burst 1"])
-        before, caller = self.runs(), self.caller()
-        caller.connect()
-        mids = [caller.send({"n": 0}), caller.send({"n": 1})]
+        before, device = self.runs(), self.device()
+        device.connect()
+        mids = [device.send({"n": 0}), device.send({"n": 1})]
         time.sleep(0.7)
-        mids.append(caller.send({"n": 2}))
-        caller.connection.ping()
+        mids.append(device.send({"n": 2}))
+        device.connection.ping()
         self.assertEqual(self.wait_and_count(before), 2)
-        caller.cut()
-        caller.connect()
+        device.cut()
+        device.connect()
         for number, mid in enumerate(mids):
             time.sleep(0.7)
-            caller.finish(caller.send({"n": number}, mid=mid))
+            device.finish(device.send({"n": number}, mid=mid))
         self.assertEqual(self.wait_and_count(before), 3)
 
     def wait_and_count(self, before):
-        """The runs, once there is room for a call that asks for them."""
+        """The number of runs, when the rate lets a call of probe.runs through."""
         time.sleep(0.7)
         return self.runs() - before
 
     def test_one_client_among_many(self):
-        """The guard of one is not that of another, nor spoilt by it."""
+        """Each client has its own guard."""
         self.begin()
         before = self.runs()
-        callers = [self.caller(4 + number % 2) for number in range(10)]
+        devices = [self.device(4 + number % 2) for number in range(10)]
         mids = []
-        for caller in callers:
-            caller.connect()
-            mids.append(caller.send())
+        for device in devices:
+            device.connect()
+            mids.append(device.send())
         self.wait_for_runs(before + 10)
-        for caller in callers:
-            caller.cut()
-        stranger = self.caller()
+        for device in devices:
+            device.cut()
+        stranger = self.device()
         stranger.connect()
         stranger.finish(stranger.send())
-        for caller, mid in reversed(list(zip(callers, mids))):
-            caller.connect()
-            caller.finish(caller.send(mid=mid))
-            caller.answers()
+        for device, mid in reversed(list(zip(devices, mids))):
+            device.connect()
+            device.finish(device.send(mid=mid))
+            device.answers()
         self.assertEqual(self.runs() - before, 11)
 
 
 class Journey(PromiseTest):
-    """A client that does all that MQTT demands and calls on and on, cut wherever chance will have it. Before 2.1
-    each connection calls before it is cut; see test_connections_that_never_call."""
+    """A client that does what MQTT demands and calls again and again, cut at random moments. Before 2.1 each
+    connection calls before it is cut; see test_connections_that_never_call."""
 
     def test_exactly_once(self):
         self.begin()
@@ -582,50 +581,50 @@ class Journey(PromiseTest):
                 self.assertEqual(self.runs() - before, calls)
 
     def travel(self, version, chance):
-        """Returns how many calls were made."""
-        caller = self.caller(version)
-        caller.connect()
+        """Returns the number of calls."""
+        device = self.device(version)
+        device.connect()
         calls, unacknowledged, unreleased = 0, [], []
         for _ in range(12):
             for _ in range(chance.randrange(4)):
-                caller.connection.last_mid = calls + 1
-                unacknowledged.append((calls, caller.send({"n": calls})))
+                device.connection.last_mid = calls + 1
+                unacknowledged.append((calls, device.send({"n": calls})))
                 calls += 1
-            self.read_some(caller, chance, unacknowledged, unreleased)
+            self.read_some(device, chance, unacknowledged, unreleased)
             if chance.random() < 0.6:
-                self.come_back(caller, chance, unacknowledged, unreleased)
-        self.come_back(caller, chance, unacknowledged, unreleased, whole=True)
+                self.come_back(device, chance, unacknowledged, unreleased)
+        self.come_back(device, chance, unacknowledged, unreleased, whole=True)
         for _, mid in unacknowledged:
-            caller.connection.wait_ack(PUBREC, mid)
+            device.connection.wait_ack(PUBREC, mid)
         for _, mid in unacknowledged:
-            caller.connection.release(mid)
-        caller.connection.disconnect()
+            device.connection.release(mid)
+        device.connection.disconnect()
         return calls
 
-    def read_some(self, caller, chance, unacknowledged, unreleased):
-        """Some of the broker's answers, in order."""
+    def read_some(self, device, chance, unacknowledged, unreleased):
+        """Handles some packets of the broker, in order."""
         for _ in range(chance.randint(0, len(unacknowledged))):
             number, mid = unacknowledged.pop(0)
-            caller.connection.wait_ack(PUBREC, mid)
+            device.connection.wait_ack(PUBREC, mid)
             unreleased.append(mid)
             if chance.random() < 0.5:
-                caller.send_release(mid)
+                device.send_release(mid)
 
-    def come_back(self, caller, chance, unacknowledged, unreleased, whole=False):
-        """Cuts the connection until one of them lasts for all that has to be sent again."""
+    def come_back(self, device, chance, unacknowledged, unreleased, whole=False):
+        """Reconnects until one connection lasts until all is sent again."""
         while True:
             if broker_version() < (2, 1) or chance.random() < 0.7:
-                caller.connection.ping()  # so that the broker has read what was sent
-            caller.cut(chance.choice(CUTS))
-            caller.connect()
+                device.connection.ping()  # so that the broker has read what was sent
+            device.cut(chance.choice(CUTS))
+            device.connect()
             lasts = whole or chance.random() < 0.5
             least = 0 if broker_version() >= (2, 1) else min(1, len(unacknowledged))
             for mid in unreleased:
-                caller.connection.release(mid)
+                device.connection.release(mid)
             unreleased.clear()
             some = len(unacknowledged) if lasts else chance.randint(least, len(unacknowledged))
             for number, mid in unacknowledged[:some]:
-                caller.send({"n": number}, mid=mid)
+                device.send({"n": number}, mid=mid)
             if lasts:
                 return
 
@@ -659,14 +658,14 @@ class Identities(PromiseTest):
         self.begin()
         for version, identity in itertools.product((4, 5), ("short", "long")):
             with self.subTest(version=version, identity=identity):
-                before, caller = self.runs(), self.caller(version, qos=1, identity=identity, session="clean")
-                caller.connect()
+                before, device = self.runs(), self.device(version, qos=1, identity=identity, session="clean")
+                device.connect()
                 for _ in range(3):
-                    caller.finish(caller.send())
-                self.assertEqual(len(set(caller.answers(at_least=3))), 1)
+                    device.finish(device.send())
+                self.assertEqual(len(set(device.answers(at_least=3))), 1)
                 self.assertEqual(self.runs() - before, 1)
 
-    def test_errors_are_remembered(self):
+    def test_errors_are_cached(self):
         self.begin()
         client = self.client(self.broker, 5)
         replies = [self.call(client, method="probe.raise", params='{"code":"probe_plain"}') for _ in range(2)]
@@ -677,15 +676,15 @@ class Identities(PromiseTest):
         self.begin()
         for version, identity in itertools.product((4, 5), IDENTITIES):
             with self.subTest(version=version, identity=identity):
-                before, caller = self.runs(), self.caller(version, identity=identity, method="probe.recount")
-                caller.connect()
-                mid = caller.send()
+                before, device = self.runs(), self.device(version, identity=identity, method="probe.recount")
+                device.connect()
+                mid = device.send()
                 self.wait_for_runs(before + 1)
-                caller.cut()
-                caller.connect()
-                caller.finish(caller.send(mid=mid))
-                caller.finish(caller.send())
-                caller.answers()
+                device.cut()
+                device.connect()
+                device.finish(device.send(mid=mid))
+                device.finish(device.send())
+                device.answers()
                 self.assertEqual(self.runs() - before, 3)
 
     def test_without_a_reply_there_is_no_identity(self):
@@ -705,19 +704,19 @@ class Identities(PromiseTest):
         self.assertEqual(self.runs() - before, 2)
 
     def test_off(self):
-        """Then calls with an identity are like those without: guarded at QoS 2 in a session that is kept."""
+        """Without a window, calls with an identity are guarded like those without: at QoS 2 in a kept session."""
         self.begin(["duplicate_window 0"])
         client, before = self.client(self.broker, 5), self.runs()
         self.assertNotEqual(self.call(client).payload, self.call(client).payload)
         self.assertEqual(self.runs() - before, 2)
-        caller = self.caller(identity="long")
-        caller.connect()
-        mid = caller.send()
+        device = self.device(identity="long")
+        device.connect()
+        mid = device.send()
         self.wait_for_runs(before + 3)
-        caller.cut()
-        caller.connect()
-        caller.finish(caller.send(mid=mid))
-        self.assertEqual(set(map(runs_in, caller.answers(at_least=1))), {before + 3})
+        device.cut()
+        device.connect()
+        device.finish(device.send(mid=mid))
+        self.assertEqual(set(map(runs_in, device.answers(at_least=1))), {before + 3})
         self.assertEqual(self.runs() - before, 3)
 
     def test_prefixes_share_nothing(self):
@@ -730,24 +729,24 @@ class Identities(PromiseTest):
 
 
 class Restart(PromiseTest):
-    """T3: the plugin remembers nothing across a restart of the broker."""
+    """T3: the plugin keeps no calls across a restart of the broker."""
 
     def test_a_call_that_was_not_released(self):
         for version in (4, 5):
             with self.subTest(version=version):
                 broker = self.begin(persistence=True)
-                caller = self.caller(version)
-                caller.connect()
-                mid = caller.send()
-                caller.connection.wait_ack(PUBREC, mid)
+                device = self.device(version)
+                device.connect()
+                mid = device.send()
+                device.connection.wait_ack(PUBREC, mid)
                 broker.stop()
                 broker.start()
                 self.watcher = self.client(broker, 5)
                 self.assertEqual(self.runs(), 0)
-                caller.connect()
-                self.assertTrue(caller.connection.session_present)
-                caller.finish(caller.send(mid=mid))
-                caller.answers()
+                device.connect()
+                self.assertTrue(device.connection.session_present)
+                device.finish(device.send(mid=mid))
+                device.answers()
                 self.assertEqual(self.runs(), 1)
                 self.assertNotIn("Reused message ID", broker.log())
                 broker.stop()

@@ -1,4 +1,4 @@
-"""Readings, averages and what is kept of them, over the wire and over the end of brokers."""
+"""Readings, averages and pruning, over the wire and across restarts of the broker."""
 import contextlib
 import json
 import pathlib
@@ -23,15 +23,15 @@ class Sensors(BrokerTest):
     def open(self, *options, db=None, **how):
         """A broker whose database is at the path, and a client of it."""
         self.broker = self.start([f"sensor_db {db or self.path}", *options], plugin=PLUGIN, **how)
-        self.caller = self.client(self.broker, 5)
+        self.connection = self.client(self.broker, 5)
 
     def reopen(self):
         self.broker.stop()
         self.broker.start()
-        self.caller = self.client(self.broker, 5)
+        self.connection = self.client(self.broker, 5)
 
     def ask(self, method, params=b"", prefix="rpc"):
-        return ask(self.caller, method, params, qos=0, prefix=prefix)
+        return ask(self.connection, method, params, qos=0, prefix=prefix)
 
     def result(self, method, params=b"", prefix="rpc"):
         return result_of(self.ask(method, params, prefix))
@@ -72,14 +72,14 @@ class History(Sensors):
         self.assertIs(part["more"], True)
 
     def test_page_by_page(self):
-        """All of it: `to` becomes the time of the oldest that is known."""
+        """Reads the whole history: `to` becomes the time of the oldest reading of each page."""
         self.open("max_batch 1000", "max_payload 1m", "max_reply 1m")
         expected = []
         for number in range(25):
             params = [{"sensor_id": "a", "value": 100 * number + item} for item in range(100)]
             expected += [reading["value"] for reading in params]
-            self.caller.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
-            self.assertEqual({tuple(item) for item in payload_of(self.caller.receive())}, {("result",)})
+            self.connection.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
+            self.assertEqual({tuple(item) for item in payload_of(self.connection.receive())}, {("result",)})
         found, limits = [], {"limit": 1000}
         while True:
             answer = self.history("a", **limits)
@@ -91,23 +91,23 @@ class History(Sensors):
         self.assertEqual(found, expected)
 
     def test_the_longest_answer(self):
-        """Is not too long for the usual max_reply, for all the digits that values have."""
+        """The longest result fits the default max_reply, with values of most digits."""
         self.open("max_batch 1000", "max_payload 1m")
         params = [{"sensor_id": "a", "value": number / 7} for number in range(1000)]
-        self.caller.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
-        self.caller.receive()
+        self.connection.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
+        self.connection.receive()
         self.assertEqual(len(self.values("a", limit=1000)), 1000)
 
     def test_other_ways_to_ask(self):
         self.open("jsonrpc_methods *")
         self.update("a", 1)
-        caller = self.client(self.broker)
-        caller.publish("rpc/jsonrpc", json.dumps({"jsonrpc": "2.0", "id": "x", "method": "sensorHistory",
+        connection = self.client(self.broker)
+        connection.publish("rpc/jsonrpc", json.dumps({"jsonrpc": "2.0", "id": "x", "method": "sensorHistory",
                                                   "params": {"sensor_id": "a"}}))
-        self.assertEqual(payload_of(caller.receive())["result"]["readings"][0]["value"], 1)
-        caller.publish("rpc/batch/sensorHistory", json.dumps(
+        self.assertEqual(payload_of(connection.receive())["result"]["readings"][0]["value"], 1)
+        connection.publish("rpc/batch/sensorHistory", json.dumps(
             {"request_id": new_identity(), "calls": [{"sensor_id": "a"}, {"sensor_id": "b"}, {}]}))
-        first, second, third = payload_of(caller.receive())["result"]
+        first, second, third = payload_of(connection.receive())["result"]
         self.assertEqual(first["result"]["readings"][0]["value"], 1)
         self.assertEqual((second["error"]["err"], third["error"]["err"]), ("unknown_sensor", "invalid_params"))
 
@@ -139,7 +139,7 @@ class Average(Sensors):
             self.assertEqual((seen[topic]["unit"], seen[topic]["source"]), ("C", "all_sensors"))
 
     def test_silence(self):
-        """And again and again, as long as there are some; then once that there are none."""
+        """Repeats the average as long as sensors report; then announces once that there is none."""
         self.open("sensor_interval 1s", "sensor_window 3s")
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")
@@ -167,10 +167,10 @@ class Average(Sensors):
             pass
 
 
-class Places(Sensors):
+class Paths(Sensors):
 
     def test_default(self):
-        """The broker's working directory, which the harness makes a fresh one."""
+        """The default is in the working directory of the broker, which the harness creates."""
         broker = self.start(plugin=PLUGIN)
         result_of(ask(self.client(broker, 5), "updateSensor", {"sensor_id": "a", "value": 1}))
         self.assertTrue((broker.directory / "sensors.db").exists())
@@ -202,7 +202,7 @@ class Places(Sensors):
         self.assertEqual(len(self.result("listSensors", prefix="two")["sensors"]), 2)
 
     def test_prefixes_in_one_file_at_full_speed(self):
-        """They wait for each other, and nobody so long that readings are refused."""
+        """The stores of the prefixes wait for each other, and none so long that readings are refused."""
         self.open("prefix one two", "max_pending 10000")
         count = 2000 // SLOW
         clients = {prefix: [self.client(self.broker, 5) for _ in range(4)] for prefix in ("one", "two")}
@@ -228,7 +228,7 @@ class Places(Sensors):
 
 class Storing(Sensors):
 
-    def test_what_waits_is_stored_together(self):
+    def test_waiting_readings_are_stored_together(self):
         """A thousand readings of a hundred clients take far fewer commits.
 
         A commit leaves its mark in the log: its last page says how large the database is then.
@@ -250,7 +250,7 @@ class Storing(Sensors):
         self.assertLess(commits, count // 5, "readings are stored one by one")
 
     def commits(self):
-        """How many transactions are in the log, which nobody has begun anew yet."""
+        """The number of transactions in the log, which has not been restarted yet."""
         log = pathlib.Path(f"{self.path}-wal").read_bytes()
         salt, size = log[16:24], int.from_bytes(log[8:12], "big")
         count = 0
@@ -261,16 +261,16 @@ class Storing(Sensors):
         self.assertLess(len(log), 1000 * size, "the log is so long that it may have begun anew")
         return count
 
-    def test_callers_that_are_gone(self):
-        """What a device has reported before it fell asleep is stored, and others hear of it."""
+    def test_connections_that_end(self):
+        """A reading is stored and announced even if its connection ends at once."""
         self.open()
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/sensorUpdated")
         for number in range(50):
-            caller = self.client(self.broker, 5)
-            caller.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}),
+            connection = self.client(self.broker, 5)
+            connection.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}),
                            properties=[(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, new_identity())])
-            (caller.disconnect if number % 2 else caller.close)()
+            (connection.disconnect if number % 2 else connection.close)()
         told = sorted(payload_of(watcher.receive())["value"] for _ in range(50))
         self.assertEqual(told, list(range(50)))
         self.assertEqual(sorted(self.values("a")), told)
@@ -280,14 +280,14 @@ class Storing(Sensors):
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/sensorUpdated")
         for number in range(300):
-            self.caller.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}))
+            self.connection.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}))
         told = [payload_of(watcher.receive())["value"] for _ in range(300)]
         self.assertEqual(told, list(range(300)))
         self.assertEqual(self.values("a", limit=1000), told)
         self.assertEqual(self.result("getSensor", {"sensor_id": "a"})["value"], 299)
 
     def test_too_many_new_sensors(self):
-        """All at once, from many clients: there are never more than may be, in memory or in the file."""
+        """Many clients report new sensors at the same time; no more than max_sensors are accepted."""
         self.open("sensor_max_sensors 20")
         clients = [self.client(self.broker, 5) for _ in range(10)]
         for number in range(400):
@@ -300,7 +300,7 @@ class Storing(Sensors):
         self.assertEqual(self.query("SELECT count(*) FROM sensors"), 20)
 
     def test_readers_beside_writers(self):
-        """The history is asked for while others report: it is never torn, nor slow."""
+        """Histories that are read while others report are consistent and fast."""
         self.open()
         self.update("a", 0)
         writer = self.client(self.broker, 5)
@@ -326,7 +326,7 @@ class Storing(Sensors):
 class Kept(Sensors):
 
     def test_few_and_short(self):
-        """What is kept for a short time is looked after more often than once a minute."""
+        """A short keep_age makes pruning run more often than once a minute."""
         self.open("sensor_keep_count 3", "sensor_keep_age 10s", "sensor_interval 0")
         self.update("gone", 1)
         for number in range(10):

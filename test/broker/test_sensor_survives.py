@@ -1,8 +1,8 @@
-"""What updateSensor has answered survives the end of the broker, whenever that comes.
+"""Readings that updateSensor has confirmed survive the end of the broker at any moment.
 
 One database file lives through a hundred brokers, each of which is killed with SIGKILL: while it starts, right
 after the first answer, or at any moment of clients reporting as fast as they can. Each sensor belongs to one
-client, which reports 1, 2, 3 and so on, so that a value tells which reading it is.
+client, which reports 1, 2, 3 and so on, so that a value identifies its reading.
 
     RPC_ROUNDS   how many brokers instead of 100, or of 10 where the broker is instrumented
 """
@@ -18,14 +18,14 @@ from harness import (INSTRUMENTED, PLUGIN, SLOW, BrokerTest, Closed, ask, error_
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
 
 ROUNDS = int(os.environ.get("RPC_ROUNDS") or (10 if INSTRUMENTED else 100))
-BURST = 20      # messages that are on their way at once
+BURST = 20      # messages in flight at once
 IN_A_BATCH = 10
-MOST = 1000     # readings in one answer of sensorHistory
+HISTORY_MAX = 1000     # readings in one answer of sensorHistory
 CLOCKS = 0.001  # seconds: how far this process's clock and the broker's may be apart
 
 
 class Sensor:
-    """What is known of one sensor: what was sent when, and what was answered."""
+    """The readings that were sent, with their times, and those that were confirmed."""
 
     def __init__(self, name):
         self.name, self.sent, self.stored = name, {}, {}
@@ -178,11 +178,11 @@ class Survives(BrokerTest):
             thread.join()
         self.assertEqual([reporter.error for reporter in self.reporters if reporter.error], [])
 
-    # -- looking at what is left
+    # -- checking what is stored
 
     def history(self, client, sensor, since):
         """All readings since then as (time, value), in their order."""
-        params, found = {"sensor_id": sensor.name, "from": since, "limit": MOST}, []
+        params, found = {"sensor_id": sensor.name, "from": since, "limit": HISTORY_MAX}, []
         while True:
             answer = result_of(ask(client, "sensorHistory", params, qos=0))
             page = [(reading["time"], reading["value"]) for reading in answer["readings"]]
@@ -214,7 +214,7 @@ class Survives(BrokerTest):
         return len(missing)
 
     def check(self, since=None):
-        """What was answered since the last look, or since then, is there. Returns how many readings that were."""
+        """Checks that the readings that were confirmed since the last check are stored. Returns their number."""
         client = self.client(self.broker, 5)
         count = sum(self.check_sensor(client, sensor, self.looked if since is None else since)
                     for sensor in self.sensors())

@@ -1,5 +1,5 @@
-"""Databases with which something is wrong: the broker lives, callers are told the cause, the log says it, others
-are served meanwhile, and all is well again when the trouble is over, without a restart.
+"""Databases that cannot be used: the broker runs on, calls get an error with the cause, the log has it, other calls are
+served, and all works again when the trouble is over, without a restart.
 
 Some trouble can only be made by root, who may mount; who may not gets as much of it as can be had otherwise.
 """
@@ -21,8 +21,8 @@ from harness import (PLUGIN, SLOW, TIMEOUT, Broker, BrokerTest, ask, error_of, e
                      payload_of, result_of)
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of, user_property_of
 
-LONGEST_REST = 5  # seconds that a database which could not be opened is left alone, and between two loads
-LOCK = 3          # seconds that somebody holds a lock in these tests; the module waits for two
+LONGEST_REST = 5  # seconds between two attempts to open the database, and between two loads
+LOCK = 3          # seconds that another program holds a lock in these tests; the module waits for two
 PROMPT = 1 * SLOW  # seconds that the others' calls may take meanwhile; they take a millisecond
 LOG = ("error", "warning", "notice", "information")
 
@@ -50,7 +50,7 @@ needs_mount = unittest.skipUnless(may_mount(), "only root can mount, and not in 
 
 
 class PatientBroker(Broker):
-    """Survives writing beyond a limit of its files' size, which is an error to it then as it is in a quota."""
+    """Ignores SIGXFSZ, so that a limit of file sizes is an error of write(), as a quota is."""
 
     def command(self):
         return ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh", *super().command()]
@@ -64,7 +64,7 @@ class Trouble(BrokerTest):
 
     def setUp(self):
         self.count = 0
-        self.stored = {}  # what was answered with success: value -> sensor
+        self.stored = {}  # successful reports: value -> sensor
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rpc-sensor-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.path = self.folder / "sensors.db"
@@ -80,7 +80,7 @@ class Trouble(BrokerTest):
         self.connect()
 
     def connect(self):
-        self.caller, self.bystander = self.client(self.broker, 5), self.client(self.broker, 5)
+        self.connection, self.bystander = self.client(self.broker, 5), self.client(self.broker, 5)
 
     def restart(self):
         self.broker.stop()
@@ -90,10 +90,10 @@ class Trouble(BrokerTest):
     # -- calls
 
     def ask(self, method, params=b""):
-        return ask(self.caller, method, params, qos=0)
+        return ask(self.connection, method, params, qos=0)
 
     def update(self, sensor="a"):
-        """Reports a reading that no other is equal to; returns the reply."""
+        """Reports a reading with a new value; returns the reply."""
         self.count += 1
         reply = self.ask("updateSensor", {"sensor_id": sensor, "value": self.count})
         if user_property_of(reply, "status") == "ok":
@@ -121,11 +121,11 @@ class Trouble(BrokerTest):
         self.assertLess(time.monotonic() - before, PROMPT)
 
     def assert_told(self, *causes):
-        """Readings are not stored, for this reason; callers, listeners and the log are told, others are served."""
+        """Checks that readings fail with this cause in reply, event and log, and that other calls are served."""
         error = self.assert_failed(self.update(), *causes)
         listener = self.client(self.broker)
         listener.subscribe("rpc/event/#")
-        self.caller.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":0}')
+        self.connection.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":0}')
         event = listener.receive()
         listener.disconnect()
         self.assertEqual(event.topic, "rpc/event/sensorUpdateFailed")
@@ -136,14 +136,14 @@ class Trouble(BrokerTest):
         self.assert_others_served()
 
     def assert_nothing_read(self, *causes):
-        """What could not be loaded is not taken for nothing."""
+        """Checks that getSensor and listSensors fail if the sensors could not be loaded."""
         for method, params in (("listSensors", b""), ("getSensor", {"sensor_id": "a"}),
                                ("sensorHistory", {"sensor_id": "a"})):
             with self.subTest(method=method):
                 self.assert_failed(self.ask(method, params), *causes)
 
     def assert_mended(self):
-        """Readings are stored again, and sensors are listed."""
+        """Checks that readings are stored again, and sensors are listed."""
         patience = TIMEOUT + 2 * LONGEST_REST
         eventually(lambda: user_property_of(self.update(), "status") == "ok", patience, 0.1)
         eventually(lambda: user_property_of(self.ask("listSensors"), "status") == "ok", patience, 0.1)
@@ -152,7 +152,7 @@ class Trouble(BrokerTest):
         self.assert_others_served()
 
     def assert_all_kept(self):
-        """All that was answered with success is there, and after a restart, too."""
+        """Checks that all successful reports are stored, after a restart, too."""
         for _ in range(2):
             for sensor in set(self.stored.values()):
                 values = [value for value, of in self.stored.items() if of == sensor]
@@ -160,7 +160,7 @@ class Trouble(BrokerTest):
             self.restart()
 
 
-class Place(Trouble):
+class NoDatabase(Trouble):
     """Paths at which there is no database, and cannot be one."""
 
     def test_no_folder(self):
@@ -180,7 +180,7 @@ class Place(Trouble):
         self.assert_mended()
 
     def test_a_pipe(self):
-        """Nobody waits for somebody who writes into it."""
+        """Opening a pipe does not block the module."""
         os.mkfifo(self.path)
         self.run_broker()
         self.assert_told("io", "cannot_open", "locked")
@@ -202,7 +202,7 @@ class Place(Trouble):
 
 
 class Contents(Trouble):
-    """Files that are no database of ours, or none any more. None of them is touched."""
+    """Files that are not a database, or not one of ours. The module does not change them."""
 
     def make_foreign(self, *statements):
         with contextlib.closing(sqlite3.connect(self.path)) as database:
@@ -224,7 +224,7 @@ class Contents(Trouble):
         self.path.write_bytes(os.urandom(50000))
         self.check_left_alone("corrupt")
 
-    def test_something_elses(self):
+    def test_a_foreign_database(self):
         self.make_foreign("CREATE TABLE readings (a)", "INSERT INTO readings VALUES (1)")
         self.check_left_alone("foreign")
 
@@ -240,12 +240,12 @@ class Contents(Trouble):
         self.run_broker()
         for _ in range(20):
             params = [{"sensor_id": f"s{number}", "value": number} for number in range(100)]
-            self.caller.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
-            self.assertEqual(len(payload_of(self.caller.receive())), 100)
+            self.connection.publish("rpc/batch/updateSensor", json.dumps(params), properties=[(RESPONSE_TOPIC, "r")])
+            self.assertEqual(len(payload_of(self.connection.receive())), 100)
         self.store(3)
 
     def spoil(self):
-        """Everything but the first page, of which SQLite thinks that it knows it."""
+        """Damages everything but the first page, which SQLite has in memory."""
         with open(self.path, "r+b") as file:
             size = file.seek(0, os.SEEK_END)
             self.assertGreater(size, 65536)
@@ -267,7 +267,7 @@ class Contents(Trouble):
         self.assert_all_kept()
 
     def test_damaged_while_the_broker_runs(self):
-        """What is in SQLite's own memory may hide it for a while, so that another reader has to find it."""
+        """The cache of SQLite may hide the damage for a while, so that another reader has to find it."""
         self.fill()
         self.restart()
         good = self.path.with_name("good")
@@ -298,7 +298,7 @@ class Contents(Trouble):
         self.assert_all_kept()
 
     def test_replaced_while_the_broker_runs(self):
-        """By an older copy of itself, as whoever restores a backup does."""
+        """By an older copy of itself, as when a backup is restored."""
         self.run_broker()
         self.store(3)
         backup = self.folder / "backup"
@@ -315,7 +315,7 @@ class Contents(Trouble):
 
 
 class Locked(Trouble):
-    """Somebody else, a backup or a person with the sqlite3 shell, holds the database."""
+    """Another program, such as a backup or the sqlite3 shell, has the database locked."""
 
     def lock(self, *statements):
         other = sqlite3.connect(self.path, isolation_level=None)
@@ -325,7 +325,7 @@ class Locked(Trouble):
         return other
 
     def report_many(self, count):
-        """Readings of ten clients, none of which waits; returns the clients."""
+        """Ten clients report without waiting for replies; returns the clients."""
         clients = [self.client(self.broker, 5) for _ in range(10)]
         for number in range(count):
             value = 1000 + number
@@ -335,7 +335,7 @@ class Locked(Trouble):
         return clients
 
     def outcomes(self, clients, count):
-        """What became of the readings: value -> "ok" or the cause."""
+        """The outcomes of the readings: value -> "ok" or the cause."""
         found = {}
         for number in range(count):
             reply = clients[number % 10].receive(TIMEOUT + 2 * LOCK)
@@ -355,7 +355,7 @@ class Locked(Trouble):
             time.sleep(0.01)
 
     def check_outcomes(self, found):
-        """What was told is true: a reading is there if and only if its sender was told so."""
+        """Checks that a reading is stored if and only if its reply says so."""
         stored = {value for value, outcome in found.items() if outcome == "ok"}
         if not stored:
             error = error_of(self.ask("getSensor", {"sensor_id": "many"}))
@@ -364,7 +364,7 @@ class Locked(Trouble):
         self.assertEqual(set(self.history("many")), stored)
 
     def test_for_a_moment(self):
-        """Nobody is told anything of a lock that is gone in time."""
+        """A lock that is released in time causes no error."""
         self.run_broker()
         self.store()
         other = self.lock("BEGIN EXCLUSIVE")
@@ -381,7 +381,7 @@ class Locked(Trouble):
         other = self.lock("BEGIN EXCLUSIVE")
         clients = self.report_many(600)
         self.watch_others_for(LOCK)
-        self.assertEqual(self.history(), [1], "the history waits for nobody who writes")
+        self.assertEqual(self.history(), [1], "the history does not wait for writers")
         self.assertEqual(result_of(self.ask("getSensor", {"sensor_id": "a"}))["value"], 1)
         other.execute("ROLLBACK")
         found = self.outcomes(clients, 600)
@@ -414,7 +414,7 @@ class Locked(Trouble):
         self.assert_all_kept()
 
     def test_one_that_reads(self):
-        """A long reader keeps the log from being carried over, and nobody from anything."""
+        """A long reader delays the checkpoint of the log, but no calls."""
         self.run_broker()
         self.store()
         other = self.lock("BEGIN", "SELECT count(*) FROM readings")
@@ -425,7 +425,7 @@ class Locked(Trouble):
         self.check_outcomes(found)
 
     def test_the_broker_ends_meanwhile(self):
-        """Those who wait are told, and it does not take longer than the lock's patience and what stopping takes."""
+        """Waiting calls get an error, and stopping takes no longer than waiting for the lock and the usual stop."""
         self.run_broker()
         self.store()
         other = self.lock("BEGIN EXCLUSIVE")
@@ -443,7 +443,7 @@ class Locked(Trouble):
 class Full(Trouble):
 
     def store_until_full(self):
-        """Reports until there is no room any more; to close a log that is full may make some once more."""
+        """Reports until there is no room any more. Closing a full log may free some."""
         refused = 0
         for _ in range(10000):
             reply = self.update(f"s{self.count % 7}")
@@ -517,7 +517,7 @@ class Full(Trouble):
 
     @needs_mount
     def test_the_end_on_a_full_disk(self):
-        """Closing cannot carry the log over; nothing is lost all the same."""
+        """The checkpoint at the end fails, but no reading is lost."""
         self.mount_disk(4096)
         self.run_broker()
         self.store(1, "s0")
@@ -552,7 +552,7 @@ class ReadOnly(Trouble):
 
     @needs_mount
     def test_a_disk_that_goes_and_comes_back(self):
-        """Another one, which may not be written, takes its place for a while."""
+        """A read-only file system is mounted over it for a while."""
         self.run_broker()
         self.store(3)
         self.assertTrue(mount("-t", "tmpfs", "-o", "ro", "none", self.folder))

@@ -1,4 +1,4 @@
-"""T16: callers that go away, come back, or lose their client id to another while a reply is on its way."""
+"""T16: connections that end, are made again, or are taken over before the reply is delivered."""
 import itertools
 import signal
 import time
@@ -40,8 +40,8 @@ class Offline(BrokerTest):
                 self.call_and_vanish(broker, version, qos, clean=True)
                 self.client(broker, version, client_id="traveller", clean=False).expect_nothing()
 
-    def test_nothing_piles_up(self):
-        """Replies that the broker would keep for ever if they were handed to it too late."""
+    def test_no_replies_are_kept(self):
+        """The broker would keep replies for ever that are published after the end of the connection."""
         broker = self.start(lines=["sys_interval 1"])
         watcher = self.client(broker)
         watcher.subscribe("$SYS/broker/store/messages/count")
@@ -72,7 +72,7 @@ class TakenOver(BrokerTest):
                 new.disconnect()
 
     def test_a_reply_never_goes_to_the_successor(self):
-        """Call and takeover reach the broker in the same moment: while it was busy with a third client."""
+        """Call and takeover reach the broker at the same time, while it is busy with a third client."""
         if broker_version() >= (2, 1):
             self.skipTest("from 2.1 on the broker gives a plugin no chance between the takeover and the delivery")
         broker = self.start()
@@ -88,8 +88,8 @@ class TakenOver(BrokerTest):
                 old.close()
 
     def test_a_reply_never_goes_to_a_stranger(self):
-        """Call, broken connection and a stranger's connection with the same id meet in one round of the broker's
-        loop, which is made sure of by stopping the broker for that time."""
+        """The call, the end of its connection, and another connection with the same id meet in one round of the
+        broker's loop. The test stops the process for that time."""
         if broker_version() >= (2, 1):
             self.skipTest("from 2.1 on the broker gives a plugin no chance between the takeover and the delivery")
         broker = self.start()
@@ -120,7 +120,7 @@ class TakenOver(BrokerTest):
                 client.disconnect()
 
     def test_a_stalled_websocket_is_taken_over(self):
-        """On 2.0.x the old connection's end is told after the new one's first message."""
+        """On 2.0.x the broker reports the old connection's end after the new one's first message."""
         if not has_websockets():
             self.skipTest("this broker has no WebSockets")
         broker = self.start(["max_reply 2m"], websockets=True)
@@ -139,7 +139,7 @@ class TakenOver(BrokerTest):
             old.close()
 
     def next_reply(self, client):
-        """From 2.1 on, one that the broker had already been given may come first: see above."""
+        """From 2.1 on, a reply that was published before may come first: see above."""
         reply = client.receive()
         while broker_version() >= (2, 1) and reply.topic == "r":
             reply = client.receive()
@@ -155,7 +155,7 @@ class TakenOver(BrokerTest):
 
 
 class NeverReading(BrokerTest):
-    """A caller that does not read its replies must not harm others."""
+    """A client that does not read its replies must not harm others."""
 
     def test_others_are_served(self):
         broker = self.start(lines=["max_queued_messages 100"])

@@ -1,7 +1,7 @@
-"""Calls that take time: nobody but their callers notices, in whatever form they come.
+"""Calls that take time, in all their forms, and their effect on other clients: none.
 
-Of deadlines and overload tells test_slow_limits.py, of callers that go away test_slow_ends.py, of brokers that
-stop test_slow_stop.py, of times test_slow_latency.py.
+See test_slow_limits.py for deadlines and overload, test_slow_ends.py for connections that end, test_slow_stop.py for
+brokers that stop, and test_slow_latency.py for times.
 """
 import contextlib
 import json
@@ -15,7 +15,7 @@ from slow_calls import AT_ONCE, Range, SlowTest, show
 
 
 class Others(SlowTest):
-    """While a handler sleeps, nobody but its caller notices."""
+    """While work sleeps, calls of other clients are not delayed."""
 
     def test_ten_seconds(self):
         """Pings, calls, other work, clients that come and go, and every kind of connection."""
@@ -41,7 +41,7 @@ class Others(SlowTest):
         self.assertGreaterEqual(time.monotonic() - began, 10)
 
     def test_more_work_than_threads(self):
-        """It waits; what needs no thread does not."""
+        """Work waits for a thread; calls that need none do not."""
         broker = self.start(["workers 2", "timeout 60s"])
         sleeper, other = self.client(broker, 5), self.client(broker, 5)
         identities = [self.call(sleeper, "slow.sleep", {"ms": 500}) for _ in range(6)]
@@ -71,7 +71,7 @@ class Others(SlowTest):
 class Lanes(SlowTest):
 
     def orders(self, client, identities):
-        """Which one to begin each call was."""
+        """The position of each call among all that have begun."""
         found = self.replies(client, len(identities))
         return [found[identity][1]["order"] for identity in identities]
 
@@ -85,7 +85,7 @@ class Lanes(SlowTest):
         self.assertEqual([content["order"] for _, content in found.values()], list(range(1, 9)))
         self.assertGreaterEqual(time.monotonic() - began, sum(100 - 10 * number for number in range(8)) / 1000)
 
-    def test_callers_share_a_lane(self):
+    def test_clients_share_a_lane(self):
         broker = self.start(["workers 4"])
         clients = [self.client(broker, 5) for _ in range(4)]
         began = time.monotonic()
@@ -96,7 +96,7 @@ class Lanes(SlowTest):
         self.assertGreaterEqual(time.monotonic() - began, 0.6)
 
     def test_a_lane_keeps_no_thread(self):
-        """Ten wait in one lane; there are two threads, and one of them is free."""
+        """Ten calls wait in one lane; there are two threads, and one of them is free."""
         broker = self.start(["workers 2", "timeout 60s"])
         client, other = self.client(broker, 5), self.client(broker, 5)
         for _ in range(10):
@@ -119,7 +119,7 @@ class Lanes(SlowTest):
             self.assertEqual(self.stats(broker, prefix)["started"], 1)
 
     def test_all_of_a_lane_at_once(self):
-        """What waits in the lane is taken along: the first alone, the others together."""
+        """The first job runs alone, and the waiting ones of the lane then run together."""
         broker = self.start(["workers 4"])
         client = self.client(broker, 5)
         identities = [self.call(client, "slow.group", {"ms": 400, "lane": "db"}) for _ in range(20)]
@@ -140,8 +140,8 @@ class Priorities(SlowTest):
         low, normal, high = (self.call(client, method) for method in ("slow.low", "slow.sleep", "slow.high"))
         self.assertEqual(list(self.replies(client, 4)), [blocking, high, normal, low])
 
-    def test_nobody_starves(self):
-        """Urgent calls that do not end keep the others waiting, but not for ever."""
+    def test_no_call_starves(self):
+        """An endless series of urgent calls delays the others, but not for ever."""
         broker = self.start(["workers 1", "timeout 60s"])
         client = self.client(broker, 5)
         blocking = self.call(client, "slow.sleep", {"ms": 500})
@@ -188,7 +188,7 @@ class Forms(SlowTest):
             self.assertEqual(client.receive().qos, qos)
 
     def test_twice(self):
-        """Work that its done follows up with more."""
+        """A done starts a second job."""
         client = self.client(self.running, 5)
         self.assertEqual(self.outcome(client, "slow.twice", {"ms": 20})[0], "ok")
         self.wait_for_stats(self.running, started=2, dones=2, begun=2, finished=2)
@@ -199,7 +199,7 @@ class Forms(SlowTest):
             self.assertEqual(self.outcome(client, "slow.sum", content), ("ok", {"total": sum(content)}))
 
     def test_events(self):
-        """The result is announced when there is one; an error only if nobody waits for it."""
+        """A result is always announced; an error only if its caller asked for no reply."""
         watcher, client = self.client(self.running), self.client(self.running, 5)
         watcher.subscribe("rpc/event/#")
         self.outcome(client, "slow.sleep", {"ms": 20})
@@ -217,7 +217,7 @@ class Forms(SlowTest):
         self.assert_error(message, "timeout", method="slow.brief")
 
     def test_batch(self):
-        """Items finish as they like; the reply has them in their order."""
+        """Items end in any order; the reply has them in the order of the batch."""
         client = self.client(self.running, 5)
         items = [{"ms": 300}, {"ms": 1}, {"ms": -5}, {"ms": 100, "fail": True}, {"ms": 0}]
         status, content = self.outcome(client, "slow.sleep", items, kind="batch")
@@ -238,7 +238,7 @@ class Forms(SlowTest):
         self.assert_settled(self.running)
 
     def test_batch_with_a_late_item(self):
-        """The whole batch waits for it as long as its deadline."""
+        """The whole batch waits for the late item until its deadline."""
         client = self.client(self.running, 5)
         status, content, took = self.timed(client, "slow.brief", [{"ms": 5}, {"ms": 2000}, {"ms": 10}], kind="batch")
         self.assertEqual(status, "ok")
@@ -264,7 +264,7 @@ class Forms(SlowTest):
             self.assert_error(error["data"], "timeout", method="slow.brief")
 
     def test_jsonrpc_batch(self):
-        """Slow and quick ones, a notification and one that is no request."""
+        """Slow and quick requests, a notification and an invalid request."""
         client, watcher = self.client(self.running, 5), self.client(self.running)
         watcher.subscribe("rpc/event/slept")
         requests = [self.request(1, {"ms": 200}), self.request(2, [], "ping"), 5,
@@ -297,7 +297,7 @@ class Forms(SlowTest):
         self.assertEqual(self.outcome(client, "slow.brief", {"ms": 2000})[0], "timeout")
 
     def test_large_reply_of_a_batch(self):
-        """What does not fit is told as a whole."""
+        """If the reply does not fit, one error replaces it."""
         broker = self.start(["max_reply 1k"])
         client = self.client(broker, 5)
         status, _ = self.outcome(client, "slow.sleep", 100 * [{"ms": 1}], kind="batch")
@@ -306,9 +306,9 @@ class Forms(SlowTest):
 
 
 class Deferred(SlowTest):
-    """Calls that wait for something else than work."""
+    """Deferred calls, which wait for an event and not for work."""
 
-    def test_told_by_another(self):
+    def test_resumed_by_another_call(self):
         broker = self.start()
         clients = [self.client(broker, version) for version in (3, 4, 5)]
         teller = self.client(broker, 5)
@@ -346,8 +346,8 @@ class Deferred(SlowTest):
         self.outcome(teller, "slow.tell", {"name": "a", "text": "one"})
         self.assertEqual(self.reply(client)[2], [{"result": {"text": text}} for text in ("one", "two", "one")])
 
-    def test_told_in_the_same_batch(self):
-        """A call ends another one of its own message while that is still being carried out."""
+    def test_resumed_in_the_same_batch(self):
+        """A call ends another one of its batch while the batch still runs."""
         client = self.client(self.start(["jsonrpc_methods *"]), 5)
         requests = [("slow.wait", {"name": "a"}), ("slow.tell", {"name": "a", "text": "x"}),
                     ("slow.wait", {"name": "c"}), ("slow.tell", {"name": "c", "text": "y"})]
@@ -358,7 +358,7 @@ class Deferred(SlowTest):
                          [{"text": "x"}, {"n": 1}, {"text": "y"}, {"n": 1}])
 
     def test_timer(self):
-        """A module's timer goes on without calls."""
+        """The timer of a module runs without calls."""
         broker = self.start(["sys_interval 0"], lines=["sys_interval 0"])
         self.outcome(self.client(broker, 5), "slow.tick", {"ms": 20})
         time.sleep(2)
@@ -378,8 +378,8 @@ class Deferred(SlowTest):
         self.wait_for_stats(broker, backgrounds=10, started=0)
 
 
-class Places(SlowTest):
-    """Where replies go, besides straight back."""
+class Routes(SlowTest):
+    """Replies with a mount point, to subscribers, and with two prefixes."""
 
     def test_mount_point(self):
         broker = self.start(["mount_point m/"], mount_point="m/")
@@ -424,14 +424,14 @@ class Places(SlowTest):
         self.assert_settled(broker, "prod/rpc")
 
 
-class Company(SlowTest):
-    """What else the broker is doing meanwhile."""
+class Meanwhile(SlowTest):
+    """Other things that the broker does at the same time."""
 
     def test_memory_limit(self):
-        """T6: ten thousand calls upset neither the broker's count of its memory nor those who come next."""
+        """T6: ten thousand calls do not change the broker's count of its memory, and later clients can connect."""
         broker = self.start(["workers 4"], lines=["memory_limit 50000000", "sys_interval 1"],
                             log_types=("notice", "information"))
-        client = self.client(broker)  # with MQTT 5, some brokers themselves count wrong in the other direction
+        client = self.client(broker)  # with MQTT 5, some brokers miscount in the other direction
         count = 1_000 if INSTRUMENTED else 10_000
         for number in range(count):
             client.publish("rpc/call/slow.sleep", f'{{"request_id":"{number}","ms":0}}')
@@ -442,7 +442,7 @@ class Company(SlowTest):
         watcher = self.client(broker, 4)
         watcher.subscribe("$SYS/broker/heap/current")
         self.assertIn("result", ask_by_id(client, "slow.sleep"))
-        with contextlib.suppress(Silence):  # a broker that does not count its memory, or whose figure stays the same
+        with contextlib.suppress(Silence):  # the broker does not count its memory, or its figure stays the same
             for _ in range(2):
                 self.assertIn(int(watcher.receive(3 * SLOW).payload), range(1, 2**26))
         self.assert_settled(broker)
@@ -487,7 +487,7 @@ class Company(SlowTest):
 class Many(SlowTest):
 
     def test_many_calls(self):
-        """Five thousand of them, as fast as they go."""
+        """Five thousand calls, as fast as possible."""
         client = self.client(self.start(["workers 4", "max_pending 10000"]), 5)
         began = time.monotonic()
         for _ in range(50):

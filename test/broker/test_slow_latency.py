@@ -1,7 +1,7 @@
-"""How soon calls that take time are answered when it is time: T11 and T12 of what brokers do to a plugin.
+"""The delay between a result or a deadline and its reply: T11 and T12 of what brokers do to a plugin.
 
-What is measured is printed. A busy machine may delay some answers by any time, so that limits are for the median: half
-of what a loop may take that nobody wakes, which is 100 ms, or as long as nothing else happens.
+The tests print what they measure. A busy machine may delay some replies by any time, so that limits hold for the
+median. They are half of 100 ms, the shortest wait of a loop that is not woken.
 """
 import statistics
 import threading
@@ -20,7 +20,7 @@ PER_LISTENER = ["per_listener_settings true"]
 class LatencyTest(SlowTest):
 
     def start_quiet(self, options=(), **how):
-        """Nothing but calls makes the loop go round."""
+        """Only calls make the loop go round."""
         return self.start(["sys_interval 0", *options], lines=["sys_interval 0"],
                           log_types=("information",), **how)
 
@@ -34,11 +34,11 @@ class Deadlines(LatencyTest):
         return time.monotonic() - began - ms / 1000
 
     def check(self, traffic=False, **how):
-        """traffic: somebody else publishes 10 ms before, which begins a new round of the loop."""
+        """traffic: another client publishes 10 ms before, which begins a new round of the loop."""
         broker = self.start_quiet(**how)
         client = self.client(broker, 5)
         other = self.client(broker) if traffic else None
-        for method, params in (("slow.sleep", {"ms": 60000, "polite": True}), ("slow.wait", {"name": "nobody"})):
+        for method, params in (("slow.sleep", {"ms": 60000, "polite": True}), ("slow.wait", {"name": "unused"})):
             late = []
             for number in range(8):
                 timer = threading.Timer((90 + number) / 1000, other.publish, ("other", "x")) if traffic else None
@@ -75,7 +75,7 @@ class Deadlines(LatencyTest):
         for number in range(200):
             ms = 200 + number * 7919 % 997
             began = time.monotonic()
-            due[self.call(client, "slow.wait", {"name": "nobody"}, qos=0, timeout=ms)] = began + ms / 1000
+            due[self.call(client, "slow.wait", {"name": "unused"}, qos=0, timeout=ms)] = began + ms / 1000
         for _ in range(200):
             identity, status, _ = self.reply(client)
             self.assertEqual(status, "timeout")
@@ -88,12 +88,12 @@ class Deadlines(LatencyTest):
     def test_websockets(self):
         broker = self.start_quiet(websockets=True)
         client = self.client(broker, 5, port=broker.websockets_port, websocket=True)
-        late = [self.lateness(client, 100 + number, "slow.wait", {"name": "nobody"}) for number in range(8)]
+        late = [self.lateness(client, 100 + number, "slow.wait", {"name": "unused"}) for number in range(8)]
         show("deadline late by", late)
         self.assertLess(statistics.median(late), IN_TIME)
 
     def test_alarms(self):
-        """Timers of modules come as exactly."""
+        """Timers of modules are as exact."""
         client = self.client(self.start_quiet(), 5)
         late = []
         for number in range(10):
@@ -118,7 +118,7 @@ class Results(LatencyTest):
         return took
 
     def check(self, client, count=600, pause=0):
-        """Unwoken, hardly any would be below 40 ms; a busy machine delays some."""
+        """Without a wake-up, few delays would be below 40 ms; a busy machine delays some replies."""
         inline = self.measure(client, count, "echo", 1, pause)
         worked = self.measure(client, count, pause=pause)
         show("inline", inline)
@@ -166,8 +166,8 @@ class Results(LatencyTest):
         self.check(self.web(broker), 30, pause=0.02)
 
     @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
-    def test_somebody_else_on_websockets(self):
-        """A deferred call of a WebSockets caller that a call over TCP resumes."""
+    def test_resumed_on_websockets(self):
+        """A call over TCP resumes a deferred call over WebSockets."""
         broker = self.start_quiet(websockets=True)
         waiting, teller = self.web(broker), self.client(broker, 5)
         took = []
@@ -177,7 +177,7 @@ class Results(LatencyTest):
             self.outcome(teller, "slow.tell", {"name": "a", "text": "x"}, qos=0)
             self.reply(waiting)
             took.append(time.monotonic() - began)
-        show("told over WebSockets", took)
+        show("resumed over WebSockets", took)
         self.assertLess(percentile(took, .25), 0.060 * SLOW)
 
 

@@ -1,4 +1,4 @@
-"""Calls that take too long, are too many, or come again: deadlines, overload, duplicates of open calls."""
+"""Deadlines, max_pending and eviction, and duplicates of pending calls."""
 import json
 import time
 
@@ -10,7 +10,7 @@ from slow_calls import AT_ONCE, Range, SlowTest
 class Deadlines(SlowTest):
 
     def check_timeout(self, client, seconds, *args, **how):
-        """At once when the time is over, and not before."""
+        """The error arrives at the deadline, and not before."""
         status, content, took = self.timed(client, *args, **how)
         self.assertEqual(status, "timeout")
         self.assert_error(content, "timeout", method=args[0])
@@ -18,7 +18,7 @@ class Deadlines(SlowTest):
         self.assertLess(took, seconds + AT_ONCE)
 
     def test_who_sets_them(self):
-        """The caller before the method before the configuration."""
+        """A call's own deadline goes before that of its method, and that before the option."""
         client = self.client(self.start(["timeout 300ms", "workers 16"]), 5)
         long = {"ms": 5000, "polite": True}
         self.check_timeout(client, 0.3, "slow.sleep", long)
@@ -26,8 +26,8 @@ class Deadlines(SlowTest):
         self.check_timeout(client, 0.1, "slow.sleep", long, timeout=100)
         self.check_timeout(client, 0.1, "slow.brief", long, timeout=100)
         self.check_timeout(client, 0.6, "slow.brief", long, timeout=600)
-        self.check_timeout(client, 0.3, "slow.wait", {"name": "nobody"})
-        self.check_timeout(client, 0.1, "slow.wait", {"name": "nobody"}, timeout=100)
+        self.check_timeout(client, 0.3, "slow.wait", {"name": "unused"})
+        self.check_timeout(client, 0.1, "slow.wait", {"name": "unused"}, timeout=100)
         self.check_timeout(client, 0.3, "slow.alarm", long)
         self.assertEqual(self.outcome(client, "slow.brief", {"ms": 400}, timeout=60000)[0], "ok")
 
@@ -39,7 +39,7 @@ class Deadlines(SlowTest):
         self.assertIn(time.monotonic() - began, Range(0.3, 0.3 + AT_ONCE))
 
     def test_malformed(self):
-        """Not executed, and told why; what takes no time does not look at it."""
+        """Such a call does not run, and gets an error. Methods that take no time ignore the property."""
         broker = self.start(["timeout_max 30s"])
         client = self.client(broker, 5)
         for value in ("", "0", "-1", "+5", "1.5", "1e3", " 5", "5 ", "abc", "30001", "0x10", "4294967297",
@@ -59,7 +59,7 @@ class Deadlines(SlowTest):
         self.assertEqual((status, [item["error"]["err"] for item in content]), ("ok", 3 * ["invalid_request"]))
 
     def test_others_properties(self):
-        """Case and company of other properties, and one that is given twice."""
+        """Upper case, other properties, and a property that is given twice."""
         client = self.client(self.start(["workers 4"]), 5)
         for entries, expected in (([("Timeout-Ms", "x"), ("timeout", "x"), ("", "")], "ok"),
                                   ([("a", "b"), ("timeout-ms", "100"), ("timeout-ms", "x")], "timeout"),
@@ -70,7 +70,7 @@ class Deadlines(SlowTest):
             self.assertEqual(self.reply(client)[1], expected)
 
     def test_late_results(self):
-        """Thrown away and counted; what comes after is as it should be."""
+        """Late results are discarded and counted, and later calls work."""
         broker = self.start(["timeout 150ms", "workers 4", "sys_interval 1s"])
         client, watcher = self.client(broker, 5), self.client(broker)
         watcher.subscribe("rpc/event/slept")
@@ -85,7 +85,7 @@ class Deadlines(SlowTest):
         self.counter(broker, "late", 4)
         self.counter(broker, "timeouts", 4)
 
-    def test_what_still_waits_is_never_begun(self):
+    def test_waiting_work_does_not_begin(self):
         broker = self.start(["timeout 300ms", "workers 1", "sys_interval 1s"])
         client = self.client(broker, 5)
         busy = self.call(client, "slow.sleep", {"ms": 1500}, timeout=20000)
@@ -98,7 +98,7 @@ class Deadlines(SlowTest):
         self.counter(broker, "timeouts", 4)
 
     def test_work_can_ask(self):
-        """Polite work ends when it is not wanted any more, and its thread is free again."""
+        """Polite work ends when its call has ended, and its thread is free again."""
         broker = self.start(["timeout 200ms", "workers 1"])
         client = self.client(broker, 5)
         self.assertEqual(self.outcome(client, "slow.sleep", {"ms": 60000, "polite": True})[0], "timeout")
@@ -106,7 +106,7 @@ class Deadlines(SlowTest):
         self.wait_for_stats(broker, started=2, begun=2, finished=2, dones=2, in_time=1)
 
     def test_work_that_never_returns(self):
-        """Costs others nothing, and its own lane everything."""
+        """Such work blocks its own lane, but no other work."""
         broker = self.start(["timeout 200ms", "workers 1"])
         client = self.client(broker, 5)
         for _ in range(2):
@@ -119,7 +119,7 @@ class Deadlines(SlowTest):
 class Overload(SlowTest):
 
     def test_max_pending(self):
-        """Told at once; what has its place is carried out."""
+        """A refused call gets its error at once; pending calls run."""
         broker = self.start(["max_pending 10", "workers 1", "sys_interval 1s"])
         client = self.client(broker, 5)
         self.call(client, "slow.sleep", {"ms": 1500, "lane": "a"})
@@ -140,16 +140,16 @@ class Overload(SlowTest):
         self.counter(broker, "overloaded", 10)
 
     def test_batches(self):
-        """Each item for itself."""
+        """Each item needs a pending slot of its own."""
         client = self.client(self.start(["max_pending 3", "workers 1"]), 5)
         status, content = self.outcome(client, "slow.sleep", 20 * [{"ms": 100}], kind="batch")
         self.assertEqual(status, "ok")
         outcomes = ["ok" if "result" in item else item["error"]["err"] for item in content]
-        self.assertIn(outcomes.count("ok"), (3, 4))  # the first one's thread may not have begun yet
+        self.assertIn(outcomes.count("ok"), (3, 4))  # the work of the first one may not have begun yet
         self.assertEqual(set(outcomes), {"ok", "overloaded"})
 
     def test_refused_calls_may_come_again(self):
-        """They were not carried out: the same call is a new attempt."""
+        """Refused calls did not run, so that the same call is a new attempt."""
         broker = self.start(["workers 2"])
         client = self.client(broker, 5)
         first = self.call(client, "slow.single", {"ms": 500})
@@ -163,8 +163,8 @@ class Overload(SlowTest):
         broker = self.start(["workers 4", "sys_interval 1s"])
         client, other = self.client(broker, 5), self.client(broker, 5)
         first = self.call(client, "slow.single", {"ms": 1000})
-        for caller in (client, other):
-            status, content, took = self.timed(caller, "slow.single", {"ms": 1})
+        for connection in (client, other):
+            status, content, took = self.timed(connection, "slow.single", {"ms": 1})
             self.assertEqual(status, "overloaded")
             self.assertRegex(content["msg"], "^1 calls")
             self.assertLess(took, AT_ONCE)
@@ -173,8 +173,8 @@ class Overload(SlowTest):
         self.assertEqual(self.outcome(other, "slow.single", {"ms": 1})[0], "ok")
         self.counter(broker, "overloaded", 2)
 
-    def test_a_late_call_keeps_its_place(self):
-        """A method's calls count as long as their work runs."""
+    def test_a_late_call_counts(self):
+        """max_pending of a method counts calls as long as their work runs."""
         client = self.client(self.start(["timeout 100ms", "workers 4"]), 5)
         self.assertEqual(self.outcome(client, "slow.single", {"ms": 1000})[0], "timeout")
         self.assertEqual(self.outcome(client, "slow.single", {"ms": 1})[0], "overloaded")
@@ -190,8 +190,8 @@ class Overload(SlowTest):
         found = self.replies(client, 6)
         self.assertEqual([found[identity] for identity in waiting], 5 * [("ok", {"text": "x"})])
 
-    def test_nobody_keeps_others_out(self):
-        """A client that has taken all places gives them to others, one by one, until it has no more than they."""
+    def test_eviction(self):
+        """A client has all pending slots: each call of another client evicts one of them, until both have as many."""
         broker = self.start(["max_pending 20", "workers 1", "sys_interval 1s"])
         greedy, modest = self.client(broker, 5), self.client(broker, 5)
         self.call(greedy, "slow.sleep", {"ms": 1500})
@@ -205,14 +205,14 @@ class Overload(SlowTest):
         found = self.replies(modest, 5)
         self.assertEqual(list(found), mine)
         self.assertEqual({status for status, _ in found.values()}, {"ok"})
-        self.assertLess(max(content["order"] for _, content in found.values()), 14)  # by turns with the other's
+        self.assertLess(max(content["order"] for _, content in found.values()), 14)  # both take turns
         found = self.replies(greedy, 16)
         self.assertEqual({status for status, _ in found.values()}, {"ok"})
         self.wait_for_stats(broker, started=26, begun=21, dones=26, in_time=21)
         self.counter(broker, "overloaded", 6)
 
     def test_one_for_each_of_many(self):
-        """Everybody has the same: the next one is refused."""
+        """All clients have one slot each, so that the next call is refused."""
         broker = self.start(["max_pending 10", "workers 1"])
         blocker = self.client(broker, 5)
         self.call(blocker, "slow.sleep", {"ms": 1000})
@@ -225,14 +225,14 @@ class Overload(SlowTest):
 
 
 class Duplicates(SlowTest):
-    """A repetition of a call that is still open waits for it, and gets the same reply."""
+    """A duplicate of a pending call waits for it, and gets the same reply."""
 
     IDENTITY = "0123456789abcdef"
 
     def setUp(self):
         self.running = self.start(["workers 4", "sys_interval 1s"])
 
-    def test_all_get_the_same(self):
+    def test_all_get_the_same_reply(self):
         client = self.client(self.running, 5)
         for method, params in (("slow.sleep", {"ms": 500}), ("slow.alarm", {"ms": 500})):
             with self.subTest(method=method):
@@ -272,14 +272,14 @@ class Duplicates(SlowTest):
         self.assertEqual([payload_of(message)["err"] for message in messages], 2 * ["timeout"])
         self.wait_for_stats(self.running, started=1)
 
-    def test_other_callers_are_no_repetition(self):
+    def test_other_clients_make_no_duplicates(self):
         clients = [self.client(self.running, 5) for _ in range(3)]
         for client in clients:
             self.call(client, "slow.sleep", {"ms": 200}, identity=self.IDENTITY)
         self.assertEqual({self.reply(client)[2]["order"] for client in clients}, {1, 2, 3})
 
     def test_from_a_new_connection(self):
-        """The caller was cut off from work that goes on, comes back and asks again."""
+        """The connection is cut while must_finish work goes on; the client reconnects and sends the call again."""
         for clean in (True, False):
             for cut in ("reset", "disconnect", "takeover"):
                 with self.subTest(clean=clean, cut=cut):
@@ -297,8 +297,8 @@ class Duplicates(SlowTest):
                     self.assertEqual(self.stats(self.running)["begun"], before["begun"] + 1)
                     new.disconnect()
 
-    def test_of_a_call_that_was_given_up(self):
-        """What had begun is not carried out again, what had not is."""
+    def test_of_a_cancelled_call(self):
+        """A cancelled call runs again only if its work had not begun."""
         running, waiting = new_identity(), new_identity()
         params = {"ms": 30000, "polite": True, "lane": "a"}
         old = self.client(self.running, 5, client_id="again")
@@ -314,8 +314,8 @@ class Duplicates(SlowTest):
         self.assertEqual(self.reply(new)[:2], (waiting, "ok"))
         self.wait_for_stats(self.running, started=3, begun=2, dones=3)
 
-    def test_a_waiting_repetition_of_one_that_has_gone(self):
-        """It is not answered, and costs nothing."""
+    def test_a_waiting_duplicate_of_an_ended_connection(self):
+        """Such a duplicate gets no reply, and takes no memory."""
         old = self.client(self.running, 5, client_id="gone")
         for _ in range(3):
             self.call(old, "slow.firm", {"ms": 500}, identity=self.IDENTITY)

@@ -1,6 +1,6 @@
-"""The broker ends while calls are open.
+"""The broker stops while calls are pending.
 
-T13 of what brokers do to a plugin: however it is stopped, it ends soon, with 0, and its signals are its own.
+T13 of what brokers do to a plugin: the broker ends soon, with exit code 0, and the plugin leaves its signals alone.
 """
 import re
 import signal
@@ -18,7 +18,7 @@ class Stop(SlowTest):
     """T13: SIGTERM in every state."""
 
     def ends(self, brokers, least, most, stuck=False):
-        """Ends them all at once; each within these seconds, with 0 and no word about work left behind."""
+        """Stops all brokers at once. Each ends within these seconds, with 0, and logs no work that is left behind."""
         began = time.monotonic()
         for broker in brokers:
             broker.signal(signal.SIGTERM)
@@ -32,7 +32,7 @@ class Stop(SlowTest):
         print(f"    ended after {took:.2f} s", flush=True)
 
     def busy(self, calls, options=("workers 2",), begun=0, **how):
-        """A broker with these calls under way."""
+        """A broker with these pending calls."""
         broker = self.start(["timeout 60s", *options], **how)
         client = self.client(broker, 5)
         for method, params in calls:
@@ -84,7 +84,7 @@ class Stop(SlowTest):
         ], 0, 1)
 
     def test_work_that_ends_in_time(self):
-        """Waited for; that which must finish runs to its end, and so does what is beyond being given up."""
+        """The plugin waits for such work, whether or not it must finish."""
         second = {"ms": 1500}
         self.ends([
             self.busy(2 * [("slow.sleep", second)], begun=2),
@@ -96,7 +96,7 @@ class Stop(SlowTest):
         ], 0.3, 2)
 
     def test_work_that_does_not_return(self):
-        """Left behind after a while, which is the same for one and for many, and for several prefixes."""
+        """The plugin leaves such work behind after a time that does not depend on the number of jobs or prefixes."""
         forever, long = ("slow.forever", {"lane": "ever"}), ("slow.sleep", {"ms": 60000})
         late = self.busy([("slow.brief", {"ms": 60000})], begun=1)
         time.sleep(0.4)
@@ -116,7 +116,7 @@ class Stop(SlowTest):
             self.background(),
         ], BOUND - 0.5, BOUND + 1, stuck=True)
 
-    def test_a_caller_who_goes_at_the_same_time(self):
+    def test_a_connection_that_ends_at_the_same_time(self):
         for _ in range(5):
             broker = self.busy([("slow.sleep", {"ms": 300}), ("slow.firm", {"ms": 300})], begun=2)
             client = self.client(broker, 5)
@@ -128,7 +128,7 @@ class Stop(SlowTest):
 
 class Threads(SlowTest):
 
-    # What no thread can block: SIGKILL, SIGSTOP, and two that the C library keeps for itself.
+    # Signals that no thread can block: SIGKILL, SIGSTOP, and two that the C library reserves.
     ALL = sum(1 << number - 1 for number in range(1, 65) if number not in (9, 19, 32, 33))
 
     def test_none_before_the_first_slow_call(self):

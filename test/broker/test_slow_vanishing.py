@@ -1,6 +1,6 @@
-"""Callers that vanish by the thousand, or never read, while their calls are open: T7 of what brokers do to a plugin.
+"""T7 of what brokers do to a plugin: thousands of connections that end, or never read, while their calls are pending.
 
-A reply that the broker cannot deliver stays in its memory for good; so nothing may be handed to it that nobody takes.
+A reply that the broker cannot deliver stays in its memory for good, so that the plugin must not publish such a reply.
 """
 import socket
 import struct
@@ -12,7 +12,7 @@ from slow_calls import SlowTest, resident, with_id
 
 
 class Vanishing(SlowTest):
-    """T7: ten thousand callers that vanish while their work runs leave nothing behind."""
+    """T7: ten thousand connections that end while their work runs leave no memory in use."""
 
     COUNT = 1_000 if INSTRUMENTED else 10_000
     CALLS = (("slow.sleep", {"ms": 300, "polite": True}), ("slow.firm", {"ms": 2}), ("slow.wait", {"name": "a"}),
@@ -23,12 +23,12 @@ class Vanishing(SlowTest):
                           log_types=("information",), **how)
 
     def stored(self, broker):
-        """How many messages the broker stores, when that has come to rest."""
+        """The number of messages that the broker stores, when it does not change any more."""
         time.sleep(2.5)
         return self.retained(broker, "$SYS/broker/store/messages/count")
 
     def visit(self, broker, number, version, clean, qos, reset=True):
-        """One connection that calls, sees its call accepted, and is gone. qos None: it only throws a session away."""
+        """A connection that calls, sees its call acknowledged, and ends. qos None: it only ends a session."""
         maker = self.maker(broker, version)
         maker.client_id = f"visitor-{number % 500}"
         sent = maker._connect_packet(clean, None, None, 0, ())
@@ -56,7 +56,7 @@ class Vanishing(SlowTest):
         return made[version]
 
     def check_flat(self, broker, visit, growth, count=COUNT):
-        """The first tenth fills what is kept and bounded."""
+        """The first tenth fills bounded tables."""
         for number in range(count // 10):
             visit(number)
         eventually(lambda: self.stats(broker)["started"] == self.stats(broker)["dones"])
@@ -68,7 +68,7 @@ class Vanishing(SlowTest):
         eventually(lambda: self.stats(broker)["started"] == self.stats(broker)["dones"])
         stored_then, memory_then = self.stored(broker), resident(broker)
         print(f"    stored {stored} then {stored_then}, resident {memory >> 10} then {memory_then >> 10} kB, "
-              f"{count - count // 10} callers in {took:.1f} s", flush=True)
+              f"{count - count // 10} connections in {took:.1f} s", flush=True)
         self.assertLess(stored_then - stored, 50)
         if not INSTRUMENTED:
             self.assertLess(memory_then - memory, growth)
@@ -80,18 +80,18 @@ class Vanishing(SlowTest):
                                                           reset=number % 5), 2_000_000)
 
     def test_per_listener_settings(self):
-        """Older brokers send no TICK there."""
+        """Older brokers send no TICK with this option."""
         broker = self.start_counted(first=["per_listener_settings true"])
         self.check_flat(broker, lambda number: self.visit(broker, number, 4 + number % 2, number % 3, 0), 2_000_000,
                         self.COUNT // 4)
 
     def test_with_sessions_at_qos_0(self):
-        """What is sent to a session then is never freed: nothing may be."""
+        """The broker never frees a message for such a session, so that the plugin must not send one."""
         broker = self.start_counted()
         self.check_flat(broker, lambda number: self.visit(broker, number, 4 + number % 2, False, 0), 2_000_000)
 
     def test_with_sessions_at_qos_1(self):
-        """Replies wait in the session until somebody throws it away."""
+        """Replies wait in the session until it ends."""
         broker = self.start_counted()
 
         def visit(number):
@@ -101,8 +101,8 @@ class Vanishing(SlowTest):
                     self.visit(broker, earlier, 4, True, None)
         self.check_flat(broker, visit, 3_000_000)
 
-    def test_caller_that_never_reads(self):
-        """With replies to subscribers, what it does not take is thrown away; others are served in any case."""
+    def test_client_that_never_reads(self):
+        """With replies to subscribers, the broker drops what the client does not read. Other clients are served."""
         for options, is_flat in ((["reply_delivery subscribed"], True), ([], False)):
             with self.subTest(options=options):
                 broker = self.start(["workers 4", "max_pending 200", *options],

@@ -14,7 +14,7 @@ import unittest
 from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, eventually, has_websockets, main)
 from mqtt import Closed
 
-NATURAL = 100  # ms: what the loop waits if nobody wakes it, or longer
+NATURAL = 100  # ms: the shortest wait of a loop that is not woken
 DEADLINE = 50 * SLOW  # ms: within this time of its moment an alarm has to be seen
 ATTEMPTS = 3
 PER_LISTENER = ["per_listener_settings true"]
@@ -192,7 +192,7 @@ class Alarms(WakeTest):
         self.check_alarms(first=PER_LISTENER, preload=SLOW_EPOLL)
 
     def check_alone(self, **how):
-        """Nobody ever connects."""
+        """No client ever connects."""
         broker = self.start_probe(["alarm 3000000"], **how)
         late = int(broker.wait_log(r"probe: alarm after (\d+) us")[1]) / 1000
         print(f"    late {late:.3f} ms")

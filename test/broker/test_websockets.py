@@ -1,7 +1,7 @@
 """Calls over WebSockets, and how long their replies take.
 
-On 2.0.x the broker looks after WebSockets only once per turn of its loop, and a turn waits up to 100 ms:
-a reply made in the middle of one lies there unless the loop is woken once more.
+On 2.0.x the broker serves WebSockets once per round of its loop, and a round waits up to 100 ms: a reply that is
+published within a round is delayed unless the loop is woken once more.
 """
 import itertools
 import time
@@ -47,7 +47,7 @@ class WebSockets(BrokerTest):
         self.assertEqual(result_of(ask(self.connect(), "echo", "1")), 1)
 
     @unittest.skipIf(INSTRUMENTED, "measures time")
-    def test_replies_are_not_left_lying(self):
+    def test_replies_are_not_delayed(self):
         client = self.connect()
         took = []
         for _ in range(20):
@@ -55,7 +55,7 @@ class WebSockets(BrokerTest):
             ask(client, "echo", "1", qos=0)
             took.append(time.monotonic() - start)
             time.sleep(0.01)
-        # Left lying, each would take the 100 ms of the broker's round; a busy machine delays some, but not all.
+        # Without a wake-up, each would take the 100 ms of the broker's round; a busy machine delays some, but not all.
         self.assertLess(sorted(took)[len(took) // 4], 0.060)
 
 

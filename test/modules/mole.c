@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * mole.c: the methods that mole-rpc-autotester, a test suite for transports of the npm package mole-rpc,
- * expects its server to have. They do what the suite's own functions do. The suite looks at what a method
- * last came to, and so each of them announces its results.
+ * expects its server to have. They do what the suite's own functions do. The suite checks the last result of
+ * each method, so that each announces its results.
  *
  * What differs: a method that fails raises `overloaded`, which has the number -32002. That is the only error
  * but -32601 that the client of mole-rpc knows; it calls it an execution error.
@@ -16,7 +16,7 @@
 
 enum { ARGUMENTS = 2 };
 
-/* Tests that call whatever there is need not wait for it. */
+/* 0 by default, for tests that call every method. */
 struct mole_options {
     int32_t pause;
 };
@@ -57,7 +57,7 @@ struct mole_text {
 };
 
 static const rpc_field text_fields[] = {
-    RPC_STRING(struct mole_text, text, .doc = "What became of the arguments", .nullable = true,
+    RPC_STRING(struct mole_text, text, .doc = "The text made of the arguments", .nullable = true,
                .length = {0, 256}),
 };
 static const rpc_shape text_shape = RPC_VALUE_SHAPE(struct mole_text, text_fields);
@@ -148,12 +148,12 @@ static rpc_status pong(rpc_call *call, void *state, const void *params, void *re
 /* ---- The module ---------------------------------------------------------------------------- */
 
 static const rpc_event events[] = {
-    {.name = "syncFunctionPrimitiveDataNoArgs", .doc = "What it last came to"},
-    {.name = "syncFunctionPrimitiveData", .doc = "What it last came to"},
-    {.name = "functionReturnsUndefined", .doc = "What it last came to"},
-    {.name = "syncFunctionComplexData", .doc = "What it last came to"},
-    {.name = "asyncFunctionPrimitiveData", .doc = "What it last came to"},
-    {.name = "asyncFunctionComplexData", .doc = "What it last came to"},
+    {.name = "syncFunctionPrimitiveDataNoArgs", .doc = "Its last result"},
+    {.name = "syncFunctionPrimitiveData", .doc = "Its last result"},
+    {.name = "functionReturnsUndefined", .doc = "Its last result"},
+    {.name = "syncFunctionComplexData", .doc = "Its last result"},
+    {.name = "asyncFunctionPrimitiveData", .doc = "Its last result"},
+    {.name = "asyncFunctionComplexData", .doc = "Its last result"},
     {.name = NULL},
 };
 
@@ -170,12 +170,12 @@ static const rpc_method methods[] = {
      .event = "syncFunctionPrimitiveData",
      .run = primitive},
     {.name = "functionReturnsUndefined",
-     .doc = "Comes to null",
+     .doc = "Returns null",
      .result = &text_shape,
      .event = "functionReturnsUndefined",
      .run = nothing},
     {.name = "syncFunctionComplexData",
-     .doc = "Gives its arguments back",
+     .doc = "Returns its arguments",
      .params = &any_shape,
      .result = &complex_shape,
      .event = "syncFunctionComplexData",
@@ -187,7 +187,7 @@ static const rpc_method methods[] = {
      .event = "asyncFunctionPrimitiveData",
      .run = primitive},
     {.name = "asyncFunctionComplexData",
-     .doc = "Gives its arguments back",
+     .doc = "Returns its arguments",
      .params = &any_shape,
      .result = &complex_shape,
      .event = "asyncFunctionComplexData",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * probe.c: a module that only tests load. Its methods show what the engine hands to a handler and makes
- * of what a handler gives back: every kind of field, errors with and without data, the caller, raw bytes,
- * large results, results that break their own shape, announcements. It counts its runs, which is the
- * proof that a call ran once, or was never let through.
+ * probe.c: a module for tests. Its methods show what a handler gets from the engine, and what the engine
+ * makes of its result: every kind of field, errors with and without data, the client, raw bytes, large
+ * results, results that break their own shape, announcements. It counts its runs, so that a test can check
+ * that a call ran once or not at all.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -254,7 +254,7 @@ static rpc_status probe_fail(rpc_call *call, void *state, const void *params, vo
     return RPC_INTERNAL_ERROR;
 }
 
-/* ---- The caller ---------------------------------------------------------------------------- */
+/* ---- The client ---------------------------------------------------------------------------- */
 
 struct probe_caller {
     const char *id;
@@ -317,7 +317,7 @@ struct probe_text {
 };
 
 static const rpc_field big_fields[] = {
-    RPC_STRING(struct probe_text, text, .doc = "Many letters", .length = {0, BIG_MAX}),
+    RPC_STRING(struct probe_text, text, .doc = "A long text", .length = {0, BIG_MAX}),
 };
 static const rpc_shape big_shape = RPC_OBJECT_SHAPE(struct probe_text, big_fields);
 
@@ -335,7 +335,7 @@ static rpc_status probe_big(rpc_call *call, void *state, const void *params, voi
 }
 
 static const rpc_field short_fields[] = {
-    RPC_STRING(struct probe_text, text, .doc = "At most three letters", .length = {0, 3}),
+    RPC_STRING(struct probe_text, text, .doc = "At most three characters", .length = {0, 3}),
 };
 static const rpc_shape short_shape = RPC_OBJECT_SHAPE(struct probe_text, short_fields);
 
@@ -370,7 +370,7 @@ static rpc_status probe_count(rpc_call *call, void *state, const void *params, v
     return RPC_OK;
 }
 
-/* How often it ran so far, without counting. */
+/* The number of runs so far; this one does not count. */
 static rpc_status probe_runs(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct probe *probe = state;
@@ -431,7 +431,7 @@ static rpc_status probe_log(rpc_call *call, void *state, const void *params, voi
 static const rpc_event events[] = {
     {.name = "probeCounted", .doc = "Follows every run of probe.count"},
     {.name = "probeNamed", .doc = "Follows a run of probe/deep/name that asked for no reply"},
-    {.name = "probeFailed", .doc = "An error that probe.raise raised and nobody asked for"},
+    {.name = "probeFailed", .doc = "probe.raise failed, and its caller asked for no reply"},
     {.name = "probeNoted", .doc = "What probe.announce was given", .data = &note_shape},
     {.name = "probe/last", .doc = "The same, retained", .data = &note_shape, .retained = true},
     {.name = NULL},
@@ -440,12 +440,12 @@ static const rpc_event events[] = {
 static const rpc_method methods[] = {
     {.name = "probe.options", .doc = "The module's options", .result = &options_shape, .run = probe_options},
     {.name = "probe.fields",
-     .doc = "Gives back every kind of field",
+     .doc = "Returns its parameters: every kind of field",
      .params = &fields_shape,
      .result = &fields_shape,
      .run = probe_fields},
     {.name = "probe.nested",
-     .doc = "Gives back objects and arrays",
+     .doc = "Returns its parameters: objects and arrays",
      .read_only = true,
      .params = &nested_shape,
      .result = &nested_shape,
@@ -467,10 +467,13 @@ static const rpc_method methods[] = {
      .errors = raise_errors,
      .run = probe_raise},
     {.name = "probe.fail",
-     .doc = "Fails without saying why",
+     .doc = "Fails without raising an error",
      .error_event = "probeFailed",
      .run = probe_fail},
-    {.name = "probe.caller", .doc = "Who calls", .result = &caller_shape, .run = probe_caller},
+    {.name = "probe.caller",
+     .doc = "Returns the client that calls",
+     .result = &caller_shape,
+     .run = probe_caller},
     {.name = "probe.bytes",
      .doc = "The size of any payload",
      .params = &bytes_shape,
@@ -523,5 +526,5 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
     return RPC_INTERNAL_ERROR;
 }
 
-RPC_MODULE(probe, .doc = "What tests need to see of the engine", .state_size = sizeof(struct probe),
+RPC_MODULE(probe, .doc = "The engine as handlers see it, for tests", .state_size = sizeof(struct probe),
            .options = &options_shape, .methods = methods, .events = events, .init = init);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * shapes.c: a module that only tests load. Its methods give back what they get, and between them have every
- * kind of field in every way that a table can say: for the tests that hold the schemas of discovery, and the
- * fields that they are written from, against each other.
+ * shapes.c: a module for tests. Its methods return their parameters, and together have every kind of field
+ * with every option of a table, for the tests that compare the schemas of discovery with the fields.
  */
 #include "mosquitto_rpc.h"
 
@@ -132,17 +131,17 @@ static rpc_status give_value(rpc_call *call, void *state, const void *params, vo
 
 static const rpc_method methods[] = {
     {.name = "shapes/null",
-     .doc = "Gives back what may be null",
+     .doc = "Returns its parameters, which may be null",
      .params = &null_shape,
      .result = &null_shape,
      .run = give_nulls},
     {.name = "shapes/bound-s",
-     .doc = "Gives back what has bounds",
+     .doc = "Returns its parameters, which have bounds",
      .params = &bound_shape,
      .result = &bound_shape,
      .run = give_bounds},
     {.name = "shapes/value",
-     .doc = "Gives back an array of objects",
+     .doc = "Returns an array of objects",
      .params = &value_shape,
      .result = &value_shape,
      .run = give_value},

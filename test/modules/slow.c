@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * slow.c: a module that only tests load, of methods that take time. They sleep, or wait for each other, and
- * the module counts what was begun, what came to its end and how often done ran, which must be once for each.
+ * slow.c: a module for tests, of methods that take time. They sleep, or wait for each other. The module
+ * counts the work that has begun and ended, and the dones, of which each call must have exactly one.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -15,15 +15,15 @@
 
 enum { NAP_MAX = 3600000, NAME_MAX_LENGTH = 64 };
 
-/* What the work of all calls counts, on its threads. */
+/* Counters that work increments on its threads. */
 struct counts {
     atomic_int begun, finished, order;
 };
 
-/* A call that waits for somebody to tell it something. */
+/* A deferred call, which slow.tell ends. */
 struct waiting {
     rpc_call *call;
-    const char *name, *told;
+    const char *name, *text_of_tell;
     struct waiting *next;
 };
 
@@ -55,7 +55,7 @@ static const rpc_field sleep_params_fields[] = {
               .range = {0, NAP_MAX}),
     RPC_STRING(struct sleep_params, lane, .doc = "In which lane", .optional = true,
                .length = {1, NAME_MAX_LENGTH}),
-    RPC_BOOL(struct sleep_params, polite, .doc = "Wakes up when it is not wanted any more",
+    RPC_BOOL(struct sleep_params, polite, .doc = "Stops sleeping when the call has ended",
              .default_json = "false"),
     RPC_BOOL(struct sleep_params, fail, .doc = "Fails in the end", .default_json = "false"),
 };
@@ -67,13 +67,14 @@ struct slept {
 };
 
 static const rpc_field slept_fields[] = {
-    RPC_INT32(struct slept, order, .doc = "Which one of all it was to begin"),
-    RPC_INT32(struct slept, group, .doc = "How many were done together"),
-    RPC_BOOL(struct slept, wanted, .doc = "Whether it was wanted to the end"),
+    RPC_INT32(struct slept, order, .doc = "The position of the job among all that have begun"),
+    RPC_INT32(struct slept, group, .doc = "How many jobs slept together"),
+    RPC_BOOL(struct slept, wanted, .doc = "Whether the call was still pending at the end"),
 };
 static const rpc_shape slept_shape = RPC_OBJECT_SHAPE(struct slept, slept_fields);
 
-static const rpc_error sleep_errors[] = {{.code = "bad_dream", .doc = "It was told to fail"}, {.code = NULL}};
+static const rpc_error sleep_errors[] = {{.code = "bad_dream", .doc = "The parameter fail was true"},
+                                         {.code = NULL}};
 
 struct sleep_job {
     struct counts *counts;
@@ -104,7 +105,7 @@ static void sleep_work(rpc_job *job, void *data)
     wake_up(job, own);
 }
 
-/* All that wait sleep together, as long as the first. */
+/* Takes all waiting jobs, and sleeps once, as long as the first. */
 static void group_work(rpc_job *job, void *data)
 {
     struct sleep_job *first = data, *members[100];
@@ -146,7 +147,7 @@ static rpc_status sleep_done(rpc_call *call, void *state, void *data, rpc_status
     return RPC_OK;
 }
 
-/* Never returns; the thread has to be left behind. */
+/* Never returns, so that the engine leaves the thread behind. */
 static void forever_work(rpc_job *job, void *data)
 {
     struct sleep_job *own = data;
@@ -164,7 +165,7 @@ static rpc_status forever_run(rpc_call *call, void *state, const void *params, v
     return sleep_run(call, state, params, result);
 }
 
-/* ---- Two pieces of work, one after the other ---- */
+/* ---- Two jobs, one after the other ---- */
 
 static rpc_status twice_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
@@ -234,7 +235,7 @@ struct name {
 };
 
 static const rpc_field name_fields[] = {
-    RPC_STRING(struct name, name, .doc = "A name that waits", .length = {1, NAME_MAX_LENGTH})};
+    RPC_STRING(struct name, name, .doc = "The name to wait under", .length = {1, NAME_MAX_LENGTH})};
 static const rpc_shape name_shape = RPC_OBJECT_SHAPE(struct name, name_fields);
 
 struct message {
@@ -242,18 +243,18 @@ struct message {
 };
 
 static const rpc_field message_fields[] = {
-    RPC_STRING(struct message, name, .doc = "Who is told", .length = {1, NAME_MAX_LENGTH}),
-    RPC_STRING(struct message, text, .doc = "What", .length = {1, 1000}),
+    RPC_STRING(struct message, name, .doc = "The name of the waiting calls", .length = {1, NAME_MAX_LENGTH}),
+    RPC_STRING(struct message, text, .doc = "The text for their results", .length = {1, 1000}),
 };
 static const rpc_shape message_shape = RPC_OBJECT_SHAPE(struct message, message_fields);
 
-struct told {
+struct text_of_tell {
     const char *text;
 };
 
 static const rpc_field told_fields[] = {
-    RPC_STRING(struct told, text, .doc = "What was told", .length = {1, 1000})};
-static const rpc_shape told_shape = RPC_OBJECT_SHAPE(struct told, told_fields);
+    RPC_STRING(struct text_of_tell, text, .doc = "The text of slow.tell", .length = {1, 1000})};
+static const rpc_shape told_shape = RPC_OBJECT_SHAPE(struct text_of_tell, told_fields);
 
 struct number {
     int32_t n;
@@ -294,7 +295,7 @@ static rpc_status wait_done(rpc_call *call, void *state, void *data, rpc_status 
     forget(slow, waiting);
     if (outcome != RPC_OK)
         return outcome;
-    ((struct told *)result)->text = rpc_printf(call, "%s", waiting->told);
+    ((struct text_of_tell *)result)->text = rpc_printf(call, "%s", waiting->text_of_tell);
     return RPC_OK;
 }
 
@@ -313,7 +314,7 @@ static rpc_status tell_run(rpc_call *call, void *state, const void *params, void
     struct number *number = result;
     (void)call;
     for (struct waiting *waiting = find(slow, message->name); waiting; waiting = find(slow, message->name)) {
-        waiting->told = message->text;
+        waiting->text_of_tell = message->text;
         rpc_resume(waiting->call);
         number->n++;
     }
@@ -326,7 +327,7 @@ static void ring(rpc_instance *instance, void *state, void *data)
 {
     struct waiting *waiting = data;
     (void)instance, (void)state;
-    waiting->told = "it rang";
+    waiting->text_of_tell = "it rang";
     rpc_resume(waiting->call);
 }
 
@@ -350,7 +351,7 @@ static rpc_status alarm_run(rpc_call *call, void *state, const void *params, voi
     return status;
 }
 
-/* The timer is gone when it has rung, and not before. */
+/* The timer exists until it has run. */
 static rpc_status alarm_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct alarm *alarm = data;
@@ -408,20 +409,20 @@ static rpc_status background_run(rpc_call *call, void *state, const void *params
     return status;
 }
 
-/* ---- What has become of all ---- */
+/* ---- Statistics ---- */
 
 struct stats {
     int32_t started, begun, finished, dones, in_time, ticks, backgrounds;
 };
 
 static const rpc_field stats_fields[] = {
-    RPC_INT32(struct stats, started, .doc = "Calls that were kept open"),
-    RPC_INT32(struct stats, begun, .doc = "Pieces of work that were begun"),
-    RPC_INT32(struct stats, finished, .doc = "Pieces of work that have returned"),
+    RPC_INT32(struct stats, started, .doc = "Calls that became pending"),
+    RPC_INT32(struct stats, begun, .doc = "Jobs that have begun"),
+    RPC_INT32(struct stats, finished, .doc = "Jobs that have returned"),
     RPC_INT32(struct stats, dones, .doc = "How often done has run"),
-    RPC_INT32(struct stats, in_time, .doc = "How often it ran for a caller who waited"),
+    RPC_INT32(struct stats, in_time, .doc = "How often done ran with the outcome RPC_OK"),
     RPC_INT32(struct stats, ticks, .doc = "How often the timer ran"),
-    RPC_INT32(struct stats, backgrounds, .doc = "Pieces of work without a call that are done"),
+    RPC_INT32(struct stats, backgrounds, .doc = "Jobs without a call that are done"),
 };
 static const rpc_shape stats_shape = RPC_OBJECT_SHAPE(struct stats, stats_fields);
 
@@ -444,8 +445,8 @@ static rpc_status stats_run(rpc_call *call, void *state, const void *params, voi
 /* ---- The module ---- */
 
 static const rpc_event events[] = {
-    {.name = "slept", .doc = "Somebody has slept"},
-    {.name = "sleptBadly", .doc = "Somebody had a bad dream, and nobody waits for the answer"},
+    {.name = "slept", .doc = "A call has slept"},
+    {.name = "sleptBadly", .doc = "A call failed, and its caller asked for no reply"},
     {.name = NULL},
 };
 
@@ -460,7 +461,10 @@ static const rpc_method methods[] = {
      .error_event = "sleptBadly",
      .work = sleep_work,
      SLEEPS},
-    {.name = "slow.group", .doc = "Sleeps with all others of its lane", .work = group_work, SLEEPS},
+    {.name = "slow.group",
+     .doc = "Sleeps together with all waiting calls of its lane",
+     .work = group_work,
+     SLEEPS},
     {.name = "slow.high",
      .doc = "Sleeps before others",
      .priority = RPC_PRIORITY_HIGH,
@@ -483,7 +487,7 @@ static const rpc_method methods[] = {
      .work = twice_work,
      .done = twice_done},
     {.name = "slow.forever",
-     .doc = "Never wakes up, in the lane ever",
+     .doc = "Never returns, in the lane ever",
      .params = &sleep_params_shape,
      .result = &slept_shape,
      .errors = sleep_errors,
@@ -498,13 +502,13 @@ static const rpc_method methods[] = {
      .work = sum_work,
      .done = sum_done},
     {.name = "slow.wait",
-     .doc = "Waits until it is told something",
+     .doc = "Waits for slow.tell",
      .params = &name_shape,
      .result = &told_shape,
      .run = wait_run,
      .done = wait_done},
     {.name = "slow.tell",
-     .doc = "Tells all that wait under a name",
+     .doc = "Resumes all calls that wait under a name",
      .params = &message_shape,
      .result = &number_shape,
      .run = tell_run},
@@ -519,11 +523,11 @@ static const rpc_method methods[] = {
      .params = &sleep_params_shape,
      .run = tick_run},
     {.name = "slow.background",
-     .doc = "Sleeps without a caller",
+     .doc = "Starts a job without a call, which sleeps",
      .params = &sleep_params_shape,
      .run = background_run},
     {.name = "slow.stats",
-     .doc = "What has become of all",
+     .doc = "Returns the counters",
      .read_only = true,
      .result = &stats_shape,
      .run = stats_run},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/base/arena.c: pieces that are aligned, zeroed, apart from each other and freed together. */
+/* core/base/arena.c: allocations are aligned, zeroed, do not overlap and are freed together. */
 #include "unit.h"
 
 #include "base/arena.h"
@@ -32,7 +32,7 @@ static bool holds(const unsigned char *piece, size_t size, int with)
     return true;
 }
 
-/* Takes a piece, which must be zero and aligned, and fills it. */
+/* Allocates memory, which must be zero and aligned, and fills it. */
 static unsigned char *take(size_t size, int with)
 {
     unsigned char *piece = arena_alloc(&arena, size);
@@ -46,7 +46,7 @@ static unsigned char *take(size_t size, int with)
 static const size_t sizes[] = {0,    1,    7,    15,   16,   17,   100,  1000,
                                2047, 2048, 2049, 4095, 4096, 4097, 5000, 70000};
 
-/* Pieces of one size: none touches another. */
+/* Allocations of one size do not overlap. */
 START_TEST(keeps_pieces_apart)
 {
     enum { PIECES = 100 };
@@ -58,7 +58,7 @@ START_TEST(keeps_pieces_apart)
 }
 END_TEST
 
-/* Pieces of all sizes in turn. */
+/* Allocations of all sizes in turn. */
 START_TEST(mixes_sizes)
 {
     unsigned char *pieces[10][UNIT_ROWS(sizes)];
@@ -92,7 +92,7 @@ START_TEST(starts_without_the_heap)
 }
 END_TEST
 
-/* A large piece does not throw away what is left of the block before it. */
+/* A large allocation does not waste the rest of the current block. */
 START_TEST(large_pieces_leave_the_block)
 {
     const unsigned char *before = take(16, 1);

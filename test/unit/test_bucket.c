@@ -40,7 +40,7 @@ START_TEST(a_slow_trickle_always_passes)
 }
 END_TEST
 
-/* A taker of more tokens than are left owes the rest. */
+/* Taking more tokens than are left leaves a debt. */
 START_TEST(debts)
 {
     struct bucket bucket = {0};
@@ -50,7 +50,7 @@ START_TEST(debts)
     ck_assert(!bucket_take(&bucket, 3 * second, 10, 5, 1));
     ck_assert(bucket_take(&bucket, 3 * second + second / 10, 10, 5, 1));
     ck_assert(!bucket_take(&bucket, 3 * second + second / 10, 10, 5, 1));
-    /* The most that one message can owe. */
+    /* The largest debt of one message. */
     bucket = (struct bucket){0};
     ck_assert(bucket_take(&bucket, second, 1, 2, 10000));
     ck_assert(!bucket_take(&bucket, 9999 * second, 1, 2, 1));

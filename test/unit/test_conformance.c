@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Every method of every module is called with what its own table allows and forbids. For each parameter, each
- * member of an object in it and one element of each array: left out, of each wrong JSON type, below and above
- * its range, too short and too long, none of its choices.
- * Nobody writes a test for that when a method is added; being registered is enough. A method or field without
- * a line of documentation is a fault, too.
+ * Calls every method of every module with parameters that its own table allows and forbids. For each
+ * parameter, each member of an object in it and one element of each array: left out, of each wrong JSON type,
+ * below and above its range, too short and too long, none of its choices. A new method is tested without a
+ * change here. A method or field without documentation is a fault, too.
  *
- * The walk collects faults instead of failing at the first, so that a broken module can be shown to have
- * some.
+ * The walk collects faults instead of failing at the first, so that tests can check that it finds those of a
+ * broken module.
  */
 #include "rig.h"
 #include "unit.h"
@@ -68,7 +67,7 @@ static cJSON *make_text(size_t characters)
     return item;
 }
 
-/* The smallest number that is allowed, if there is one. */
+/* The smallest allowed number, if there is one. */
 static double smallest(const rpc_field *field)
 {
     if (!has_range(field))
@@ -126,12 +125,12 @@ static cJSON *make_object(const rpc_shape *shape, const rpc_field *skip)
     return object;
 }
 
-/* What is tried out: a field, or one element of its array. */
-struct place {
-    const struct place *outer; /* the object that it lies in; NULL: the parameters themselves */
+/* The part of the parameters that a step of the walk varies: a field, or one element of its array. */
+struct part {
+    const struct part *outer; /* the object that it lies in; NULL: the parameters themselves */
     const rpc_shape *shape;
     const rpc_field *field;
-    bool element; /* the last one of an array as short as may be */
+    bool element; /* the last element of the shortest array that is allowed */
 };
 
 static size_t index_of(const rpc_field *field)
@@ -139,20 +138,20 @@ static size_t index_of(const rpc_field *field)
     return field->items.min ? field->items.min - 1 : 0;
 }
 
-/* A call of valid values with that of the place replaced; value NULL: left out. */
-static cJSON *make_call(const struct place *place, cJSON *value)
+/* Valid parameters but for one part, which is `value`; NULL: left out. */
+static cJSON *make_call(const struct part *part, cJSON *value)
 {
-    if (place->element) {
-        cJSON *array = make_array(place->field, index_of(place->field));
+    if (part->element) {
+        cJSON *array = make_array(part->field, index_of(part->field));
         cJSON_AddItemToArray(array, value);
         value = array;
     }
-    if (place->shape->form == RPC_FORM_VALUE)
+    if (part->shape->form == RPC_FORM_VALUE)
         return value;
-    cJSON *object = make_object(place->shape, place->field);
+    cJSON *object = make_object(part->shape, part->field);
     if (value)
-        cJSON_AddItemToObject(object, fields_name(place->field), value);
-    return place->outer ? make_call(place->outer, object) : object;
+        cJSON_AddItemToObject(object, fields_name(part->field), value);
+    return part->outer ? make_call(part->outer, object) : object;
 }
 
 /* A call with everything. */
@@ -182,32 +181,32 @@ static const char *call(struct walk *walk, cJSON *tree, const char **message)
     return status;
 }
 
-/* The path of a place, as messages have it. */
-static char *print_path(const struct place *place, char *out, size_t capacity)
+/* The path of a part, as error messages print it. */
+static char *print_path(const struct part *part, char *out, size_t capacity)
 {
     char outer[256] = "";
     char index[32] = "";
-    if (place->outer)
-        print_path(place->outer, outer, sizeof outer);
-    if (place->element)
-        snprintf(index, sizeof index, "[%zu]", index_of(place->field));
-    snprintf(out, capacity, "%s%s%s%s", outer, *outer ? "." : "", fields_name(place->field), index);
+    if (part->outer)
+        print_path(part->outer, outer, sizeof outer);
+    if (part->element)
+        snprintf(index, sizeof index, "[%zu]", index_of(part->field));
+    snprintf(out, capacity, "%s%s%s%s", outer, *outer ? "." : "", fields_name(part->field), index);
     return out;
 }
 
-/* Whether a message is about a place: its path comes first. */
+/* Whether a message begins with the path. */
 static bool is_about(const char *message, const char *path)
 {
     const size_t length = strlen(path);
     return strncmp(message, path, length) == 0 && strchr(" :", message[length]);
 }
 
-static void expect_invalid(struct walk *walk, const struct place *place, cJSON *value, const char *what)
+static void expect_invalid(struct walk *walk, const struct part *part, cJSON *value, const char *what)
 {
     const char *message;
     char path[512];
-    const char *status = call(walk, make_call(place, value), &message);
-    print_path(place, path, sizeof path);
+    const char *status = call(walk, make_call(part, value), &message);
+    print_path(part, path, sizeof path);
     if (strcmp(status, "invalid_params") != 0 || !is_about(message, path))
         fault(walk, "%s: %s %s: %s: %s", walk->method->name, path, what, status, message);
 }
@@ -240,34 +239,34 @@ static const struct {
     {"true", IS_BOOL},   {"1", IS_NUMBER},  {"1.5", IS_NUMBER}, {"12345678901234567890", IS_NUMBER},
     {"\"\"", IS_STRING}, {"null", IS_NULL}, {"[]", IS_ARRAY},   {"{}", IS_OBJECT}};
 
-static int accepted_types(const struct place *place)
+static int accepted_types(const struct part *part)
 {
     static const int types[] = {
         [RPC_KIND_BOOL] = IS_BOOL,     [RPC_KIND_INT32] = IS_NUMBER,  [RPC_KIND_INT64] = IS_NUMBER,
         [RPC_KIND_DOUBLE] = IS_NUMBER, [RPC_KIND_STRING] = IS_STRING, [RPC_KIND_CHOICE] = IS_STRING,
         [RPC_KIND_JSON] = IS_ANY,      [RPC_KIND_OBJECT] = IS_OBJECT};
-    const rpc_field *field = place->field;
-    const bool whole = !place->element;
+    const rpc_field *field = part->field;
+    const bool whole = !part->element;
     return (whole && field->counter ? IS_ARRAY : types[field->kind]) |
            (whole && field->nullable ? IS_NULL : 0);
 }
 
-/* Each JSON type: accepted by a field of any value or by a nullable one, refused unless it is theirs. */
-static void mistype(struct walk *walk, const struct place *place)
+/* Tries a value of each JSON type; all that the field does not accept must be refused. */
+static void mistype(struct walk *walk, const struct part *part)
 {
-    const int accepted = accepted_types(place);
+    const int accepted = accepted_types(part);
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         cJSON *value = cJSON_CreateRaw(samples[i].json);
         if (!(accepted & (int)samples[i].type))
-            expect_invalid(walk, place, value, samples[i].json);
+            expect_invalid(walk, part, value, samples[i].json);
         else if (accepted == IS_ANY || samples[i].type == IS_NULL)
-            expect_valid(walk, make_call(place, value), samples[i].json);
+            expect_valid(walk, make_call(part, value), samples[i].json);
         else
             cJSON_Delete(value);
     }
     if (!(accepted & IS_ARRAY) &&
-        (place->field->kind == RPC_KIND_INT32 || place->field->kind == RPC_KIND_INT64))
-        expect_invalid(walk, place, cJSON_CreateRaw("0.5"), "0.5");
+        (part->field->kind == RPC_KIND_INT32 || part->field->kind == RPC_KIND_INT64))
+        expect_invalid(walk, part, cJSON_CreateRaw("0.5"), "0.5");
 }
 
 static double step_of(const rpc_field *field, double number)
@@ -282,84 +281,84 @@ static cJSON *make_number(double number)
     return cJSON_CreateRaw(text);
 }
 
-static void leave_range(struct walk *walk, const struct place *place)
+static void leave_range(struct walk *walk, const struct part *part)
 {
-    const rpc_field *field = place->field;
+    const rpc_field *field = part->field;
     const double min = field->range.min;
     const double max = field->range.max;
     if (!has_range(field))
         return;
     if (!isinf(min))
-        expect_invalid(walk, place, make_number(min - step_of(field, min)), "below its range");
+        expect_invalid(walk, part, make_number(min - step_of(field, min)), "below its range");
     if (!isinf(max))
-        expect_invalid(walk, place, make_number(max + step_of(field, max)), "above its range");
+        expect_invalid(walk, part, make_number(max + step_of(field, max)), "above its range");
 }
 
-static void leave_32_bits(struct walk *walk, const struct place *place)
+static void leave_32_bits(struct walk *walk, const struct part *part)
 {
-    if (place->field->kind != RPC_KIND_INT32)
+    if (part->field->kind != RPC_KIND_INT32)
         return;
-    expect_invalid(walk, place, cJSON_CreateRaw("2147483648"), "over 32 bits");
-    expect_invalid(walk, place, cJSON_CreateRaw("-2147483649"), "over 32 bits");
+    expect_invalid(walk, part, cJSON_CreateRaw("2147483648"), "over 32 bits");
+    expect_invalid(walk, part, cJSON_CreateRaw("-2147483649"), "over 32 bits");
 }
 
 /* max_payload of the walk's engine is far above this. */
 enum { LENGTH_MAX = 100000 };
 
-static void leave_length(struct walk *walk, const struct place *place)
+static void leave_length(struct walk *walk, const struct part *part)
 {
-    const rpc_field *field = place->field;
+    const rpc_field *field = part->field;
     if (field->kind != RPC_KIND_STRING)
         return;
     if (field->length.min)
-        expect_invalid(walk, place, make_text(field->length.min - 1), "too short");
+        expect_invalid(walk, part, make_text(field->length.min - 1), "too short");
     if (field->length.max < LENGTH_MAX)
-        expect_invalid(walk, place, make_text(field->length.max + 1), "too long");
+        expect_invalid(walk, part, make_text(field->length.max + 1), "too long");
 }
 
-static void leave_choices(struct walk *walk, const struct place *place)
+static void leave_choices(struct walk *walk, const struct part *part)
 {
-    if (place->field->kind != RPC_KIND_CHOICE)
+    if (part->field->kind != RPC_KIND_CHOICE)
         return;
     char other[256];
-    snprintf(other, sizeof other, "%.200s-not", place->field->choices[0]);
-    expect_invalid(walk, place, cJSON_CreateString(other), "not a choice");
+    snprintf(other, sizeof other, "%.200s-not", part->field->choices[0]);
+    expect_invalid(walk, part, cJSON_CreateString(other), "not a choice");
 }
 
-static void leave_out(struct walk *walk, const struct place *place)
+static void leave_out(struct walk *walk, const struct part *part)
 {
-    if (place->shape->form != RPC_FORM_OBJECT)
+    if (part->shape->form != RPC_FORM_OBJECT)
         return;
-    if (fields_may_miss(place->field))
-        expect_valid(walk, make_call(place, NULL), "without what may miss");
+    if (fields_may_miss(part->field))
+        expect_valid(walk, make_call(part, NULL), "without what may miss");
     else
-        expect_invalid(walk, place, NULL, "left out");
+        expect_invalid(walk, part, NULL, "left out");
 }
 
 /* More elements than these make a payload that is too large. */
 enum { ITEMS_MAX = 10000 };
 
-static void leave_items(struct walk *walk, const struct place *place)
+static void leave_items(struct walk *walk, const struct part *part)
 {
-    const rpc_field *field = place->field;
+    const rpc_field *field = part->field;
     if (field->items.min)
-        expect_invalid(walk, place, make_array(field, field->items.min - 1), "with too few elements");
+        expect_invalid(walk, part, make_array(field, field->items.min - 1), "with too few elements");
     if (field->items.max < ITEMS_MAX)
-        expect_invalid(walk, place, make_array(field, field->items.max + 1), "with too many elements");
+        expect_invalid(walk, part, make_array(field, field->items.max + 1), "with too many elements");
 }
 
-/* ---- What fits, without running the handler: at the very ends ---- */
+/* ---- Valid values at the ends of ranges, without running the handler ---- */
 
-static void expect_decoded(struct walk *walk, const struct place *place, cJSON *value, const char *what)
+static void expect_decoded(struct walk *walk, const struct part *part, cJSON *value, const char *what)
 {
     char why[FIELDS_WHY];
     struct fields fields;
     struct arena arena;
     void *out;
-    const struct place *outermost = place;
+    const struct part *outermost = part;
     while (outermost->outer)
         outermost = outermost->outer;
-    cJSON *tree = make_call(place, value);
+    cJSON *tree = make_call(part, value);
     arena_init(&arena);
     ck_assert_int_eq(fields_init(&fields, outermost->shape, why), RPC_OK);
     if (fields_decode(&fields, tree, &arena, &out, why) != RPC_OK)
@@ -370,62 +369,62 @@ static void expect_decoded(struct walk *walk, const struct place *place, cJSON *
     walk->cases++;
 }
 
-static void reach_the_ends(struct walk *walk, const struct place *place)
+static void reach_the_ends(struct walk *walk, const struct part *part)
 {
-    const rpc_field *field = place->field;
+    const rpc_field *field = part->field;
     if (has_range(field) && !isinf(field->range.max))
-        expect_decoded(walk, place, cJSON_CreateNumber(field->range.max), "at the end of its range");
+        expect_decoded(walk, part, cJSON_CreateNumber(field->range.max), "at the end of its range");
     if (has_range(field) && !isinf(field->range.min))
-        expect_decoded(walk, place, cJSON_CreateNumber(field->range.min), "at the beginning of its range");
+        expect_decoded(walk, part, cJSON_CreateNumber(field->range.min), "at the beginning of its range");
     if (field->kind == RPC_KIND_STRING && field->length.max < LENGTH_MAX)
-        expect_decoded(walk, place, make_text(field->length.max), "at full length");
+        expect_decoded(walk, part, make_text(field->length.max), "at full length");
     for (int i = 0; field->choices && field->choices[i]; i++)
-        expect_decoded(walk, place, cJSON_CreateString(field->choices[i]), "each choice");
+        expect_decoded(walk, part, cJSON_CreateString(field->choices[i]), "each choice");
 }
 
-static void fill_items(struct walk *walk, const struct place *place)
+static void fill_items(struct walk *walk, const struct part *part)
 {
-    const rpc_field *field = place->field;
-    expect_decoded(walk, place, make_array(field, field->items.min), "with the fewest elements");
+    const rpc_field *field = part->field;
+    expect_decoded(walk, part, make_array(field, field->items.min), "with the fewest elements");
     if (field->items.max < ITEMS_MAX)
-        expect_decoded(walk, place, make_array(field, field->items.max), "with the most elements");
+        expect_decoded(walk, part, make_array(field, field->items.max), "with the most elements");
 }
 
-static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct place *outer);
+static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct part *outer);
 
 /* One value: that of a field, or an element. */
-static void walk_one(struct walk *walk, const struct place *place)
+static void walk_one(struct walk *walk, const struct part *part)
 {
-    mistype(walk, place);
-    leave_range(walk, place);
-    leave_32_bits(walk, place);
-    leave_length(walk, place);
-    leave_choices(walk, place);
-    reach_the_ends(walk, place);
-    if (place->field->shape)
-        walk_shape(walk, place->field->shape, place);
+    mistype(walk, part);
+    leave_range(walk, part);
+    leave_32_bits(walk, part);
+    leave_length(walk, part);
+    leave_choices(walk, part);
+    reach_the_ends(walk, part);
+    if (part->field->shape)
+        walk_shape(walk, part->field->shape, part);
 }
 
-static void walk_array(struct walk *walk, const struct place *place)
+static void walk_array(struct walk *walk, const struct part *part)
 {
-    struct place element = *place;
+    struct part element = *part;
     element.element = true;
-    mistype(walk, place);
-    leave_items(walk, place);
-    fill_items(walk, place);
+    mistype(walk, part);
+    leave_items(walk, part);
+    fill_items(walk, part);
     walk_one(walk, &element);
 }
 
-static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct place *outer)
+static void walk_shape(struct walk *walk, const rpc_shape *shape, const struct part *outer)
 {
     for (size_t i = 0; i < shape->count; i++) {
-        const struct place place = {outer, shape, &shape->fields[i], false};
+        const struct part part = {outer, shape, &shape->fields[i], false};
         walk->params++;
-        leave_out(walk, &place);
-        if (place.field->counter)
-            walk_array(walk, &place);
+        leave_out(walk, &part);
+        if (part.field->counter)
+            walk_array(walk, &part);
         else
-            walk_one(walk, &place);
+            walk_one(walk, &part);
     }
 }
 
@@ -525,7 +524,7 @@ START_TEST(modules_conform)
 }
 END_TEST
 
-/* Those that must be among them, or the walk goes nowhere. */
+/* The walk must visit at least these modules. */
 START_TEST(the_modules_are_there)
 {
     static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor", "slow"};
@@ -558,15 +557,15 @@ static const rpc_field box_fields[] = {RPC_OBJECT_ARRAY(
     struct box, items, count, struct odd, .doc = "objects", .items = {1, 2}, .shape = &silent_shape)};
 static const rpc_shape box_shape = RPC_OBJECT_SHAPE(struct box, box_fields);
 
-static rpc_status be_fine(rpc_call *caller, void *state, const void *params, void *result)
+static rpc_status return_ok(rpc_call *handled, void *state, const void *params, void *result)
 {
-    (void)caller, (void)state, (void)params, (void)result;
+    (void)handled, (void)state, (void)params, (void)result;
     return RPC_OK;
 }
 
-static rpc_status blame_the_caller(rpc_call *caller, void *state, const void *params, void *result)
+static rpc_status return_invalid_params(rpc_call *handled, void *state, const void *params, void *result)
 {
-    (void)caller, (void)state, (void)params, (void)result;
+    (void)handled, (void)state, (void)params, (void)result;
     return RPC_INVALID_PARAMS;
 }
 
@@ -585,30 +584,30 @@ static const struct broken {
 } broken[] = {
     {{.name = "m",
       .doc = "d",
-      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = be_fine)},
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = return_ok)},
      NULL},
-    {{.name = "m", .methods = ONE_METHOD(.name = "a", .doc = "d", .run = be_fine)},
+    {{.name = "m", .methods = ONE_METHOD(.name = "a", .doc = "d", .run = return_ok)},
      "module m has no line of documentation"},
     {{.name = "m", .doc = "d"}, "module m: 0 methods were walked, it has 0"},
-    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .run = be_fine)},
+    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .run = return_ok)},
      "method a has no line of documentation"},
-    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .doc = "two\nlines", .run = be_fine)},
+    {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .doc = "two\nlines", .run = return_ok)},
      "method a has no line of documentation"},
     {{.name = "m",
       .doc = "d",
-      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &silent_shape, .run = be_fine)},
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &silent_shape, .run = return_ok)},
      "a n has no line of documentation"},
     {{.name = "m",
       .doc = "d",
-      .methods = ONE_METHOD(.name = "a", .doc = "d", .result = &silent_shape, .run = be_fine)},
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .result = &silent_shape, .run = return_ok)},
      "a n has no line of documentation"},
     {{.name = "m",
       .doc = "d",
-      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &box_shape, .run = be_fine)},
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &box_shape, .run = return_ok)},
      "a n has no line of documentation"},
     {{.name = "m",
       .doc = "d",
-      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = blame_the_caller)},
+      .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = return_invalid_params)},
      "a: with everything: invalid_params: the parameters do not fit the method"},
 };
 
@@ -621,13 +620,13 @@ START_TEST(the_walk_finds_faults)
 }
 END_TEST
 
-/* A check that says nothing when the engine lets through what it should not would be worth nothing. */
+/* The checks find an engine that accepts parameters that it must refuse. */
 START_TEST(the_walk_notices_what_gets_through)
 {
     static const rpc_module module = {.name = "m"};
     rig_open(&walk->rig, &module);
     walk->method = &(const rpc_method){.name = "unknown"};
-    expect_invalid(walk, &(const struct place){.shape = &odd_shape, .field = odd_fields}, NULL, "left out");
+    expect_invalid(walk, &(const struct part){.shape = &odd_shape, .field = odd_fields}, NULL, "left out");
     ck_assert_uint_eq(walk->faults, 1);
     expect_valid(walk, cJSON_CreateObject(), "empty");
     ck_assert_uint_eq(walk->faults, 2);
@@ -635,13 +634,13 @@ START_TEST(the_walk_notices_what_gets_through)
 }
 END_TEST
 
-/* Each place is tried: the array, its element, the element's member. */
+/* The walk visits each part: the array, its element, and the member of the element. */
 START_TEST(the_walk_goes_all_the_way_down)
 {
     static const rpc_module module = {.name = "m"};
-    const struct place array = {.shape = &box_shape, .field = box_fields};
-    const struct place element = {.shape = &box_shape, .field = box_fields, .element = true};
-    const struct place member = {.outer = &element, .shape = &silent_shape, .field = silent_fields};
+    const struct part array = {.shape = &box_shape, .field = box_fields};
+    const struct part element = {.shape = &box_shape, .field = box_fields, .element = true};
+    const struct part member = {.outer = &element, .shape = &silent_shape, .field = silent_fields};
     char path[64];
     ck_assert_str_eq(print_path(&array, path, sizeof path), "items");
     ck_assert_str_eq(print_path(&element, path, sizeof path), "items[0]");
@@ -651,7 +650,7 @@ START_TEST(the_walk_goes_all_the_way_down)
     walk->method = &(const rpc_method){.name = "unknown"};
     walk_shape(walk, &box_shape, NULL);
     ck_assert_uint_eq(walk->params, 2);
-    ck_assert_uint_ge(walk->faults, 20); /* nothing answers as it should */
+    ck_assert_uint_ge(walk->faults, 20); /* no call is answered as it should be */
     rig_close(&walk->rig);
 }
 END_TEST

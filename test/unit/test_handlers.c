@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The shipped handlers, each on the fake host. What every method has in common is left to test_conformance.c.
- */
+/* The shipped modules on the fake host. test_conformance.c tests what all methods have in common. */
 #include "rig.h"
 #include "unit.h"
 
@@ -23,7 +22,7 @@ static void open_rig(void)
     rig_add_modules(&rig, config);
 }
 
-/* Calls without asking for a reply, and waits for what comes of it. */
+/* Calls without asking for a reply, and waits until the call has ended. */
 static void tell(const char *method, const char *payload)
 {
     rig_tell(&rig, method, payload);
@@ -92,7 +91,7 @@ static const struct moment {
     {0, "{\"unix\":0,\"iso\":\"1970-01-01T00:00:00.000Z\"}"},
     {0.5, "{\"unix\":0.5,\"iso\":\"1970-01-01T00:00:00.500Z\"}"},
     {951782400, "{\"unix\":951782400,\"iso\":\"2000-02-29T00:00:00.000Z\"}"},
-    {1700000000.9990001, NULL}, /* only that the milliseconds are 999 or less */
+    {1700000000.9990001, NULL}, /* checks only that the milliseconds are not over 999 */
     {1767225599.99951171875, NULL},
     {4102444799.75, "{\"unix\":4102444799.75,\"iso\":\"2099-12-31T23:59:59.750Z\"}"},
     {-0.25, "{\"unix\":-0.25,\"iso\":\"1969-12-31T23:59:59.750Z\"}"},
@@ -170,8 +169,8 @@ START_TEST(update_sensor_announces)
 }
 END_TEST
 
-/* What was refused is not remembered. */
-START_TEST(refused_readings_leave_no_trace)
+/* A refused reading does not create a sensor. */
+START_TEST(refused_readings_create_no_sensor)
 {
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
     rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
@@ -184,7 +183,7 @@ END_TEST
 
 /* ---- getSensor, listSensors ---- */
 
-START_TEST(the_last_reading_is_told)
+START_TEST(the_last_reading_is_returned)
 {
     rig.host.wall = 100.5;
     tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"K\"}");
@@ -221,7 +220,7 @@ START_TEST(sensors_are_listed_in_order)
 }
 END_TEST
 
-/* getSensor and listSensors tell the same numbers, to the last digit. */
+/* getSensor and listSensors return the same numbers, to the last digit. */
 START_TEST(lists_are_exact)
 {
     rig.host.wall = 1700000000.1234567;
@@ -235,7 +234,7 @@ START_TEST(lists_are_exact)
 }
 END_TEST
 
-/* ---- How many there may be ---- */
+/* ---- max_sensors ---- */
 
 START_TEST(sensors_are_bounded)
 {
@@ -253,7 +252,7 @@ START_TEST(sensors_are_bounded)
 }
 END_TEST
 
-/* The longest id there can be: 64 characters of four bytes. */
+/* The longest possible id: 64 characters of four bytes. */
 START_TEST(long_ids)
 {
     char id[64 * 4 + 1] = "";
@@ -289,6 +288,6 @@ END_TEST
 UNIT_MAIN("handlers", open_rig, close_rig, {ping, 0}, {echo, UNIT_ROWS(values)},
           {echo_without_the_request_id, 0}, {get_time, UNIT_ROWS(moments)},
           {update_sensor_answers, UNIT_ROWS(updates)}, {update_sensor_announces, UNIT_ROWS(updates)},
-          {refused_readings_leave_no_trace, 0}, {the_last_reading_is_told, 0}, {unknown_sensors, 0},
+          {refused_readings_create_no_sensor, 0}, {the_last_reading_is_returned, 0}, {unknown_sensors, 0},
           {sensors_are_listed_in_order, 0}, {lists_are_exact, 0}, {sensors_are_bounded, 0}, {long_ids, 0},
           {prefixes_have_their_own_sensors, 0})

@@ -38,8 +38,8 @@ static void expect_reply(const char *topic, const char *text)
 
 /* ---- knows_caller ---- */
 
-/* Two clients that look alike, and both count their calls from 1. */
-START_TEST(callers_that_are_not_known)
+/* Two clients that the host cannot distinguish, and that both count their calls from 1. */
+START_TEST(clients_that_are_not_known)
 {
     rig.host.host.knows_caller = _i == CAN;
     lab_start(&rig, &options, NULL);
@@ -69,7 +69,7 @@ static void send_again(void)
     rig_tell(&rig, "count", "");
 }
 
-START_TEST(redelivery_from_callers_that_are_not_known)
+START_TEST(redelivery_from_clients_that_are_not_known)
 {
     rig.host.host.knows_caller = _i == CAN;
     send_again();
@@ -79,7 +79,7 @@ END_TEST
 
 /* ---- replies_to_caller ---- */
 
-START_TEST(replies_that_only_subscribers_can_get)
+START_TEST(replies_to_subscribers)
 {
     rig.host.host.replies_to_caller = _i == CAN;
     lab_start(&rig, &options, NULL);
@@ -92,8 +92,8 @@ START_TEST(replies_that_only_subscribers_can_get)
 }
 END_TEST
 
-/* A duplicate that waited for the reply, and a reply that comes late. */
-START_TEST(late_replies_that_only_subscribers_can_get)
+/* A duplicate that waited for the reply, and a reply of a pending call. */
+START_TEST(late_replies_to_subscribers)
 {
     rig_close(&rig);
     works_init(&rig);
@@ -120,6 +120,6 @@ START_TEST(redelivery_without_endings)
 }
 END_TEST
 
-UNIT_MAIN("host", open_rig, close_rig, {callers_that_are_not_known, 2},
-          {redelivery_from_callers_that_are_not_known, 2}, {replies_that_only_subscribers_can_get, 2},
-          {late_replies_that_only_subscribers_can_get, 2}, {redelivery_without_endings, 2})
+UNIT_MAIN("host", open_rig, close_rig, {clients_that_are_not_known, 2},
+          {redelivery_from_clients_that_are_not_known, 2}, {replies_to_subscribers, 2},
+          {late_replies_to_subscribers, 2}, {redelivery_without_endings, 2})

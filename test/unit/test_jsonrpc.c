@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/call/jsonrpc.c and what exchange.c, route.c and answer.c make of it (protocol, section 7): the
- * examples of the JSON-RPC 2.0 specification on our topics, ids and tokens, the spellings of a method, the
- * error codes, batches, notifications and which methods are open.
+ * core/call/jsonrpc.c, and JSON-RPC in exchange.c, route.c and answer.c (protocol, section 7): the examples
+ * of the JSON-RPC 2.0 specification on our topics, ids and tokens, the spellings of a method, the error
+ * codes, batches, notifications and open methods.
  */
 #include "lab.h"
 #include "unit.h"
@@ -116,7 +116,7 @@ START_TEST(examples_at_the_endpoint)
 }
 END_TEST
 
-/* What is no JSON at all is not quoted here, as the words about it are the parser's. */
+/* The reply to a payload that is not JSON has a message of the parser, which is not compared here. */
 START_TEST(invalid_json)
 {
     static const char *const payloads[] = {
@@ -133,13 +133,13 @@ START_TEST(invalid_json)
             strstr(reply->text, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":"));
         ck_assert_uint_eq(rig.host.events.count, 0);
     }
-    /* Where parameters are expected it cannot be told to be JSON-RPC. */
+    /* At the topic of a method such a payload is not recognised as JSON-RPC. */
     const struct fake_message *reply = rig_ask(&rig, "count", payloads[0]);
     ck_assert_ptr_eq(strstr(reply->text, "{\"method\":\"count\",\"err\":\"parse_error\""), reply->text);
 }
 END_TEST
 
-/* ---- Where it is read as JSON-RPC, and the spellings of a method ---- */
+/* ---- Topics where a payload is read as JSON-RPC, and the spellings of a method ---- */
 
 #define SPELT(method) REQUEST("\"t:1\"", method, "{}")
 #define SPELT_WRONG INVALID("\"t:1\"", "count", OTHER_METHOD)
@@ -166,7 +166,7 @@ static const struct place {
     {"rpc/call/count/request", SPELT("rpc/call/get"), "rpc/call/count/response/t", SPELT_WRONG},
     {"rpc/jsonrpc", SPELT("rpc/call/count"), "rpc/jsonrpc/response/t",
      NOT_FOUND("\"t:1\"", "rpc/call/count")},
-    /* Nobody's method. */
+    /* A method that is not registered. */
     {"rpc/call/nope", SPELT("nope"), "rpc/call/nope/response/t", NOT_FOUND("\"t:1\"", "nope")},
     {"rpc/call/nope/request", SPELT("nope"), "rpc/call/nope/response/t", NOT_FOUND("\"t:1\"", "nope")},
     {"rpc/call/nope/request", SPELT("count"), "rpc/call/nope/response/t", NOT_FOUND("\"t:1\"", "nope")},
@@ -179,7 +179,7 @@ static const struct place {
      "[" INVALID("null", "count", NO_OBJECT) "," RESULT("\"t:1\"", "{\"n\":1}") "]"},
     {"rpc/call/nope/request", "[" SPELT("nope") ",1]", "rpc/call/nope/response/t",
      "[" NOT_FOUND("\"t:1\"", "nope") "," INVALID("null", "nope", NO_OBJECT) "]"},
-    /* At /request everything is, elsewhere what says so. */
+    /* At /request every payload is JSON-RPC, elsewhere one with a member jsonrpc. */
     {"rpc/call/count/request", "{\"id\":\"t\",\"method\":\"count\"}", "rpc/call/count/response/t",
      INVALID("\"t\"", "count", NO_VERSION)},
     {"rpc/call/count/request", "{\"id\":\"t\",\"method\":\"count\",\"jsonrpc\":\"1.0\"}",
@@ -197,14 +197,14 @@ static const struct place {
     {"rpc/call/count", "{\"jsonrpc\":\"2.0\",\"id\":\"t\",\"method\":\"count\",\"params\":null}",
      "rpc/call/count/response/t",
      INVALID("\"t\"", "count", "the request has params that are neither an object nor an array")},
-    /* request_id means nothing here. */
+    /* request_id has no meaning here. */
     {"rpc/call/count",
      "{\"jsonrpc\":\"2.0\",\"id\":\"t\",\"method\":\"count\",\"request_id\":\"x\",\"params\":{\"request_id\":"
      "\"x\"}}",
      "rpc/call/count/response/t", RESULT("\"t\"", "{\"n\":1}")},
 };
 
-START_TEST(methods_and_places)
+START_TEST(methods_and_topics)
 {
     const struct place *row = &places[_i];
     start(NULL);
@@ -274,7 +274,7 @@ static const struct id {
     {"\"a+b:1\"", NULL, NULL},
     {"\"\\u0007:1\"", NULL, "\"\\u0007:1\""},
     {"\"\\uffff\"", NULL, "\"\xEF\xBF\xBF\""},
-    /* What stands behind the last colon is no part of it. */
+    /* The token ends before the last colon. */
     {"\"a:+\"", "a", NULL},
     {"\"a:\\n\"", "a", NULL},
 };
@@ -290,7 +290,7 @@ static void make_result(char text[FAKE_TEXT], const struct id *row, const char *
              row->echo ? row->echo : row->id, result);
 }
 
-START_TEST(ids_come_back)
+START_TEST(ids_are_echoed)
 {
     char payload[FAKE_TEXT];
     char text[FAKE_TEXT];
@@ -352,7 +352,7 @@ static const char *const bad_ids[] = {"{}",
                                       "\"" X128 X128 "x\"",
                                       "\"" X128 X128 ":x\""};
 
-/* They are answered like those whose id could not be read, and are no notifications. */
+/* The reply has the id null, as if the id could not be read; such calls are not notifications. */
 START_TEST(bad_ids_are_refused)
 {
     char payload[FAKE_TEXT];
@@ -369,7 +369,7 @@ START_TEST(bad_ids_are_refused)
 }
 END_TEST
 
-/* It cannot come back as it was. U+0001 can. */
+/* An id with U+0000 cannot be echoed. One with U+0001 can. */
 START_TEST(ids_with_nul_are_refused)
 {
     start(NULL);
@@ -463,7 +463,7 @@ START_TEST(no_parameters_at_all)
 }
 END_TEST
 
-/* A method that takes any bytes takes JSON-RPC's, too, where nothing says that it is a request. */
+/* A method that takes any bytes takes a JSON-RPC request as such, except at /request. */
 START_TEST(bytes_are_bytes)
 {
     start(NULL);
@@ -492,7 +492,7 @@ static rpc_status raise_trouble(rpc_call *call, void *state, const void *given, 
     return rpc_raise_with(call, "trouble", &trouble, "%s", "so \"it\" is");
 }
 
-/* The codes of section 5, whatever a handler returns. */
+/* The codes of section 5 for each status that a handler returns. */
 START_TEST(codes)
 {
     static const int expected[] = {0,      -32700, -32600, -32601, -32602, -32603,
@@ -597,7 +597,7 @@ START_TEST(max_batch)
 }
 END_TEST
 
-/* Also a batch that is too large is answered where its first id says. */
+/* The reply to a batch that is too large goes to the token of its first id, too. */
 START_TEST(max_batch_by_token)
 {
     rig.options.max_batch = 1;
@@ -609,7 +609,7 @@ START_TEST(max_batch_by_token)
 }
 END_TEST
 
-/* Whoever wants no reply is not told either that it calls too often. */
+/* A notification over the rate gets no error either. */
 START_TEST(notifications_over_the_rate)
 {
     rig.options.rate_limit = 1;
@@ -622,7 +622,7 @@ START_TEST(notifications_over_the_rate)
 }
 END_TEST
 
-/* The reply as a whole is replaced, and all items run all the same. */
+/* The whole reply is replaced by an error, and all items run. */
 START_TEST(replies_to_batches_may_be_too_large)
 {
     rig.options.max_reply = 200;
@@ -687,7 +687,7 @@ START_TEST(only_open_methods)
     rig_send(&rig, "rpc/jsonrpc", "[" REQUEST("1", "count", "[]") "]", "r", NULL);
     ck_assert_str_eq(rig_last(&rig.host.replies)->text,
                      row->count ? "[" RESULT("1", "{\"n\":1}") "]" : "[" NOT_FOUND("1", "count") "]");
-    /* Their own topics do not ask. */
+    /* At its own topic a method need not be open. */
     rig_send(&rig, "rpc/call/subtract", REQUEST("1", "subtract", "[2,1]"), "r", NULL);
     ck_assert_str_eq(rig_last(&rig.host.replies)->text, RESULT("1", "1"));
 }
@@ -731,7 +731,7 @@ static const struct foreign {
     {"[" REQUEST("1", "theirs", "[]") "," REQUEST("2", "also.theirs", "[]") "]", ENGINE_PASS},
     {REQUEST("1", "get", "[]"), ENGINE_CONSUME},
     {"[" REQUEST("1", "theirs", "[]") "," REQUEST("2", "get", "[]") "]", ENGINE_CONSUME},
-    /* Nobody's: somebody has to say so. */
+    /* Calls of no method at all are answered here. */
     {"[" REQUEST("1", "theirs", "[]") ",1]", ENGINE_CONSUME},
     {"[]", ENGINE_CONSUME},
     {"1", ENGINE_CONSUME},
@@ -752,7 +752,7 @@ START_TEST(methods_of_others_are_left_to_them)
 }
 END_TEST
 
-/* A method that is registered but closed is nobody's here, either. */
+/* A method that is registered but not open is treated as unknown here, too. */
 START_TEST(closed_methods_are_left_to_others)
 {
     rig.options.unknown_methods = UNKNOWN_FORWARD;
@@ -763,8 +763,8 @@ START_TEST(closed_methods_are_left_to_others)
 }
 END_TEST
 
-/* Tokens and Response Topics of the other server's making are none of our business. */
-START_TEST(routes_of_others_are_theirs)
+/* The engine does not check tokens and Response Topics of calls for the other server. */
+START_TEST(routes_of_others_are_not_checked)
 {
     rig.options.unknown_methods = UNKNOWN_FORWARD;
     rig.options.response_topic_filter = "ours/#";
@@ -812,8 +812,8 @@ START_TEST(hostile_method_names)
 END_TEST
 
 UNIT_MAIN("jsonrpc", open_rig, close_rig, {examples_at_the_endpoint, UNIT_ROWS(examples)}, {invalid_json, 0},
-          {methods_and_places, UNIT_ROWS(places)}, {plain_calls_stay_plain, 0},
-          {ids_come_back, UNIT_ROWS(ids)}, {tokens, 3 * UNIT_ROWS(ids)},
+          {methods_and_topics, UNIT_ROWS(places)}, {plain_calls_stay_plain, 0},
+          {ids_are_echoed, UNIT_ROWS(ids)}, {tokens, 3 * UNIT_ROWS(ids)},
           {bad_ids_are_refused, UNIT_ROWS(bad_ids)}, {ids_with_nul_are_refused, 0},
           {the_first_id_routes_a_batch, 0}, {parameters, UNIT_ROWS(params)}, {no_parameters_at_all, 0},
           {bytes_are_bytes, 0}, {codes, RPC_RAISED - 1}, {raised_errors, 0}, {payload_too_large, 0},
@@ -822,5 +822,5 @@ UNIT_MAIN("jsonrpc", open_rig, close_rig, {examples_at_the_endpoint, UNIT_ROWS(e
           {replies_to_batches_may_be_too_large, 0}, {the_last_byte_of_a_batch, 2},
           {only_open_methods, UNIT_ROWS(open_methods)}, {unknown_words_are_refused, 7},
           {hostile_words_are_made_printable, 0}, {methods_of_others_are_left_to_them, UNIT_ROWS(foreign)},
-          {closed_methods_are_left_to_others, 0}, {routes_of_others_are_theirs, 0}, {bad_response_topics, 0},
-          {hostile_method_names, 0})
+          {closed_methods_are_left_to_others, 0}, {routes_of_others_are_not_checked, 0},
+          {bad_response_topics, 0}, {hostile_method_names, 0})

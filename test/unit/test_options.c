@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/shape/options.c: configuration lines read through a field table, and the words in which a faulty one
- * is told. */
+/* core/shape/options.c: configuration lines that are read through a field table, and the messages about
+ * wrong ones. */
 #include "unit.h"
 
 #include "shape/options.h"
@@ -191,7 +191,7 @@ static const struct refused {
     {"colour", "Red", "one of red, green"},
     {"colour", "blue", "one of red, green"},
     {"colour", "red green", "one of red, green"},
-    {"period", "10", PERIOD}, /* of what? */
+    {"period", "10", PERIOD}, /* a number without a unit */
     {"period", "0", PERIOD},
     {"period", "9ms", PERIOD},
     {"period", "61m", PERIOD},
@@ -215,23 +215,22 @@ static const struct refused {
     {"any_period", "x", "a duration, such as 500ms, 10s, 5m, 1h"},
 };
 
-START_TEST(refuses_and_tells)
+START_TEST(refuses_and_says_why)
 {
     const struct refused *row = &refused[_i];
     char expected[OPTIONS_WHY];
     ck_assert_ptr_null(read_line("", row->name, row->value));
     snprintf(expected, sizeof expected, "opt_%s: '%s' is not accepted, it takes %s", row->name, row->value,
              row->takes);
-    /* What is not printable, or a tab, is not told as it is. */
+    /* The message has tabs and bytes that are not printable as \xNN. */
     if (!strchr(row->value, '\t'))
         ck_assert_str_eq(why, expected);
 }
 END_TEST
 
-/*
- * An open end has no number, whatever words are found for it, and what is suggested is accepted.
- */
-START_TEST(tells_what_is_true)
+/* The message about an open range has no number for the open end, and the values that it suggests are
+ * accepted. */
+START_TEST(messages_are_true)
 {
     char out[200];
     for (size_t i = 0; i < sample_shape.count; i++) {
@@ -244,7 +243,7 @@ START_TEST(tells_what_is_true)
 }
 END_TEST
 
-START_TEST(hostile_values_are_told_safely)
+START_TEST(hostile_values_are_made_printable)
 {
     char value[1000];
     memset(value, 'x', sizeof value);
@@ -340,7 +339,7 @@ START_TEST(words_and_defaults)
 }
 END_TEST
 
-/* What is printed as a default is read as one. */
+/* A default as it is printed is accepted as a value. */
 START_TEST(defaults_can_be_written)
 {
     for (size_t i = 0; i < sample_shape.count; i++) {
@@ -354,6 +353,6 @@ START_TEST(defaults_can_be_written)
 END_TEST
 
 UNIT_MAIN("options", open_fields, close_fields, {defaults_stand_in, 0}, {reads_numbers, UNIT_ROWS(numbers)},
-          {reads_the_other_kinds, 0}, {refuses_and_tells, UNIT_ROWS(refused)}, {tells_what_is_true, 0},
-          {hostile_values_are_told_safely, 0}, {given_twice, 0}, {owners_have_their_own_lines, 0},
+          {reads_the_other_kinds, 0}, {refuses_and_says_why, UNIT_ROWS(refused)}, {messages_are_true, 0},
+          {hostile_values_are_made_printable, 0}, {given_twice, 0}, {owners_have_their_own_lines, 0},
           {words_and_defaults, UNIT_ROWS(words)}, {defaults_can_be_written, 0})

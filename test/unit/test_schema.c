@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/shape/schema.c: the text of each kind of field's schema, which test/documents holds against the
- * engine, and the corners that no field of a real module has.
+ * core/shape/schema.c: the text of the schema of each kind of field, and cases that no field of a real module
+ * has. test/documents compares schemas with the engine.
  */
 #include "shape/codec_json.h"
 #include "shape/schema.h"
@@ -54,7 +54,7 @@ static const struct row {
      "{\"type\":\"integer\",\"minimum\":1,\"maximum\":2,\"default\":1}"},
     {RPC_INT32(struct thing, small, .range = {-1e12, 7}),
      "{\"type\":\"integer\",\"minimum\":-2147483648,\"maximum\":7}"},
-    /* What lies beyond the kind leaves nothing. */
+    /* Limits beyond the range of the kind are not written. */
     {RPC_INT32(struct thing, small, .range = {3e9, 4e9}),
      "{\"type\":\"integer\",\"minimum\":3000000000,\"maximum\":2147483647}"},
     {RPC_INT32(struct thing, small, .range = {-4e9, -3e9}),

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The sensor module over time: histories, averages, what is forgotten, what is loaded, and what becomes of
- * readings whose database is not to be had. The clock is the test's, so that months take no time; only locks
- * are waited for in truth. What its methods answer in general is in test_handlers.c, what its files endure in
- * test_store.c.
+ * The sensor module over time: histories, averages, pruning, loading, and readings that cannot be stored. The
+ * test sets the clock, so that months take no time; only waiting for locks takes real time. test_handlers.c
+ * tests the methods in general, and test_store.c the files.
  */
 #include "call/engine_parts.h"
 #include "call/task.h"
@@ -69,7 +68,7 @@ static void start_rig(struct rig *which, const char *prefix)
     which->host.monotonic++; /* timers are due after their time */
 }
 
-/* With the options so far. */
+/* Starts an engine with the options that are set. */
 static void open_rig(void)
 {
     config = rig_config(lines, line_count);
@@ -82,7 +81,7 @@ static void close_rig(void)
     config_destroy(config);
 }
 
-/* The same again, on what the file has kept. */
+/* Ends the engine and starts another one on the same file. */
 static void reopen_rig(void)
 {
     close_rig();
@@ -129,7 +128,7 @@ static const char *reading_of(const char *sensor, double value, const char *unit
     return payload;
 }
 
-/* Without waiting for it. */
+/* Does not wait for the reply. */
 static void report(const char *sensor, double value)
 {
     rig_tell(&rig, "updateSensor", reading_of(sensor, value, "C"));
@@ -148,7 +147,7 @@ static void store_at(const char *sensor, double value, double moment)
     store_in(sensor, value, "C", moment);
 }
 
-/* Time passes, a second after the other, and what is due then is done. */
+/* Advances the clock second by second, with a tick for each. */
 static void wait_for(unsigned seconds)
 {
     while (seconds--) {
@@ -257,7 +256,7 @@ static void expect_average(const char *text)
     fake_host_forget(&rig.host);
 }
 
-START_TEST(the_average_is_told)
+START_TEST(the_average_is_announced)
 {
     set_option("sensor_interval", "10s");
     set_option("sensor_window", "30s");
@@ -326,8 +325,8 @@ START_TEST(the_window_includes_its_end)
 }
 END_TEST
 
-/* What an earlier broker has told may still be retained. */
-START_TEST(an_old_average_is_taken_back)
+/* The event of an earlier broker may still be retained. */
+START_TEST(an_old_average_is_replaced)
 {
     open_rig();
     wait_for(60);
@@ -365,9 +364,9 @@ START_TEST(averages_of_extremes)
 }
 END_TEST
 
-/* ---- What is forgotten ---- */
+/* ---- Pruning ---- */
 
-START_TEST(so_many_readings_are_kept)
+START_TEST(keep_count)
 {
     set_option("sensor_keep_count", "2");
     open_on_file();
@@ -383,7 +382,7 @@ START_TEST(so_many_readings_are_kept)
 }
 END_TEST
 
-START_TEST(readings_and_sensors_grow_old)
+START_TEST(keep_age)
 {
     set_option("sensor_keep_age", "100s");
     open_on_file();
@@ -402,8 +401,8 @@ START_TEST(readings_and_sensors_grow_old)
 }
 END_TEST
 
-/* More than one go of deleting takes. */
-START_TEST(much_is_deleted_in_the_end)
+/* More readings than one job deletes. */
+START_TEST(much_is_deleted_in_several_jobs)
 {
     set_option("sensor_keep_count", "1");
     open_on_file();
@@ -417,7 +416,7 @@ START_TEST(much_is_deleted_in_the_end)
 }
 END_TEST
 
-START_TEST(slots_of_old_sensors_are_given_out_again)
+START_TEST(pruned_sensors_do_not_count)
 {
     set_option("sensor_keep_age", "10s");
     set_option("sensor_max_sensors", "1");
@@ -431,9 +430,9 @@ START_TEST(slots_of_old_sensors_are_given_out_again)
 }
 END_TEST
 
-/* ---- How many there may be ---- */
+/* ---- max_sensors ---- */
 
-/* Those whose first readings are still on their way have their places, too. */
+/* Sensors whose first reading is still being written count, too. */
 START_TEST(many_new_sensors_at_once)
 {
     char name[8];
@@ -457,8 +456,8 @@ START_TEST(many_new_sensors_at_once)
 }
 END_TEST
 
-/* A sensor whose first reading could not be stored has no place. */
-START_TEST(failures_give_their_places_back)
+/* A sensor whose first reading could not be stored does not count. */
+START_TEST(failed_sensors_do_not_count)
 {
     set_option("sensor_max_sensors", "1");
     set_option("sensor_db", "/nowhere/at/all/sensors.db");
@@ -474,7 +473,7 @@ END_TEST
 
 /* ---- Loading ---- */
 
-START_TEST(sensors_come_back)
+START_TEST(sensors_are_loaded)
 {
     open_on_file();
     store_in("b", 1, "F", 3);
@@ -503,7 +502,7 @@ START_TEST(more_than_there_may_be)
 }
 END_TEST
 
-/* Rows that this cannot have written are left alone, and do not keep the others from being loaded. */
+/* Rows that the module cannot have written are skipped, and the others are loaded. */
 START_TEST(rows_of_others)
 {
     open_on_file();
@@ -520,7 +519,7 @@ START_TEST(rows_of_others)
 }
 END_TEST
 
-/* What arrives before the database can be read is newer than what is read then. */
+/* A reading that was reported before the sensors were loaded is newer than the loaded one. */
 START_TEST(loading_late)
 {
     open_on_file();
@@ -543,7 +542,7 @@ START_TEST(loading_late)
 }
 END_TEST
 
-/* What a worker finds out meanwhile is nothing that those who ask look at, as the thread sanitizer can tell.
+/* Calls do not read the data of a worker that loads the sensors at the same time (for the thread sanitizer).
  */
 START_TEST(asking_while_it_is_tried_again)
 {
@@ -607,7 +606,7 @@ static void wait_until_it_runs(void)
         sched_yield();
 }
 
-/* The caller does not wait any more, but what is stored is stored. */
+/* The deadline has passed, but the reading is stored all the same. */
 START_TEST(a_reading_may_be_stored_too_late)
 {
     open_on_file();
@@ -633,7 +632,7 @@ START_TEST(a_reading_may_be_stored_too_late)
 }
 END_TEST
 
-/* One that has waited until nobody waits for it is not stored, and leaves no sensor. */
+/* A reading that still waits at its deadline is not stored, and its sensor is removed. */
 START_TEST(a_reading_may_never_be_stored)
 {
     open_on_file();
@@ -669,12 +668,12 @@ START_TEST(stopping_while_locked)
 END_TEST
 
 UNIT_MAIN("sensor", make_folder, remove_folder, {histories_have_limits, UNIT_ROWS(histories)},
-          {histories_are_asked_for_rightly, UNIT_ROWS(wrong_histories)}, {the_average_is_told, 0},
+          {histories_are_asked_for_rightly, UNIT_ROWS(wrong_histories)}, {the_average_is_announced, 0},
           {sensors_that_are_silent_do_not_count, 0}, {the_window_includes_its_end, 0},
-          {an_old_average_is_taken_back, 0}, {there_may_be_no_average, 0}, {averages_of_extremes, 0},
-          {so_many_readings_are_kept, 0}, {readings_and_sensors_grow_old, 0}, {much_is_deleted_in_the_end, 0},
-          {slots_of_old_sensors_are_given_out_again, 0}, {many_new_sensors_at_once, 0},
-          {failures_give_their_places_back, 0}, {sensors_come_back, 0}, {more_than_there_may_be, 0},
-          {rows_of_others, 0}, {loading_late, 0}, {asking_while_it_is_tried_again, 0},
-          {prefixes_in_one_file, 0}, {events_come_in_order, 0}, {a_reading_may_be_stored_too_late, 0},
-          {a_reading_may_never_be_stored, 0}, {stopping_while_locked, 0})
+          {an_old_average_is_replaced, 0}, {there_may_be_no_average, 0}, {averages_of_extremes, 0},
+          {keep_count, 0}, {keep_age, 0}, {much_is_deleted_in_several_jobs, 0},
+          {pruned_sensors_do_not_count, 0}, {many_new_sensors_at_once, 0}, {failed_sensors_do_not_count, 0},
+          {sensors_are_loaded, 0}, {more_than_there_may_be, 0}, {rows_of_others, 0}, {loading_late, 0},
+          {asking_while_it_is_tried_again, 0}, {prefixes_in_one_file, 0}, {events_come_in_order, 0},
+          {a_reading_may_be_stored_too_late, 0}, {a_reading_may_never_be_stored, 0},
+          {stopping_while_locked, 0})

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * handlers/sensor/store.c: readings that come back, limits, and databases with which something is wrong. Each
- * test has a folder of its own. What others do to a file is done by a second connection, or to the file
- * itself.
+ * handlers/sensor/store.c: stored readings, limits, and databases that are locked, damaged or replaced. Each
+ * test has a folder of its own. A second connection to the database, or a change of the file itself, plays
+ * the part of another program.
  */
 #include "sensor/store.h"
 #include "unit.h"
@@ -97,7 +97,7 @@ static void check_unchanged(const char *name, const struct contents *before)
     ck_assert_mem_eq(now.bytes, before->bytes, now.size);
 }
 
-/* ---- Somebody else ---- */
+/* ---- Another program ---- */
 
 static sqlite3 *other(const char *name, const char *sql)
 {
@@ -114,7 +114,7 @@ static void by_other(const char *name, const char *sql)
     ck_assert_int_eq(sqlite3_close(other(name, sql)), SQLITE_OK);
 }
 
-/* The number or word that a query tells. */
+/* The number or word that a query returns. */
 static const char *asked(const char *sql)
 {
     static char answer[64];
@@ -232,9 +232,9 @@ static bool fails_to_look(struct store *from)
     return ok;
 }
 
-/* ---- What is kept ---- */
+/* ---- Stored readings ---- */
 
-START_TEST(readings_come_back)
+START_TEST(readings_are_loaded)
 {
     succeed(store_open(store, &failure));
     ck_assert_str_eq(loaded(store), "");
@@ -259,7 +259,7 @@ START_TEST(readings_come_back)
 }
 END_TEST
 
-START_TEST(names_are_what_they_are)
+START_TEST(names_may_be_any_text)
 {
     const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0},
                                           {"abc", 1, 2, 2, 0},
@@ -278,7 +278,7 @@ START_TEST(names_are_what_they_are)
 }
 END_TEST
 
-START_TEST(loading_stops_when_told)
+START_TEST(visit_may_stop_loading)
 {
     succeed(save(store, "a", 1, 1));
     succeed(save(store, "b", 2, 2));
@@ -351,7 +351,7 @@ START_TEST(in_memory)
 }
 END_TEST
 
-/* What SQLite would take for more than a name. */
+/* Paths that SQLite would not take for the name of a file. */
 START_TEST(paths_are_names)
 {
     static const char *const names[] = {"file:a.db?mode=memory", ":memory:x"};
@@ -416,8 +416,8 @@ START_TEST(groups_are_whole)
 }
 END_TEST
 
-/* One reading that cannot be stored: none of the group is, and all hear the same. */
-START_TEST(one_failure_is_everybodys)
+/* If one reading cannot be stored, none of the group is, and all functions fail for the same reason. */
+START_TEST(one_failure_fails_the_group)
 {
     succeed(save(store, "a", 1, 1));
     by_other(path, "CREATE TRIGGER no BEFORE INSERT ON readings WHEN new.value = 66"
@@ -425,7 +425,7 @@ START_TEST(one_failure_is_everybodys)
     succeed(store_begin(store, &failure) && add(store, "a", 2, 2));
     CHECK_FAILED(add(store, "b", 66, 3), STORE_FAILED);
     ck_assert_str_eq(failure.why, "not this one");
-    by_other(path, "BEGIN IMMEDIATE"); /* nobody is kept waiting for a group that has failed */
+    by_other(path, "BEGIN IMMEDIATE"); /* a failed group does not wait for a lock */
     CHECK_FAILED(add(store, "a", 4, 4), STORE_FAILED);
     ck_assert_str_eq(failure.why, "not this one");
     CHECK_FAILED(store_commit(store, &failure), STORE_FAILED);
@@ -467,7 +467,7 @@ START_TEST(side_by_side)
 }
 END_TEST
 
-/* Stores, tells by a byte what has been stored, and goes on until it is killed. */
+/* Stores readings, writes a byte for each stored one, and goes on until it is killed. */
 static void store_for_ever(int told)
 {
     struct store *own = store_new(path, "rpc", 10000);
@@ -497,7 +497,7 @@ static int kill_after(int answers)
     return count;
 }
 
-START_TEST(what_was_answered_survives_a_kill)
+START_TEST(stored_readings_survive_a_kill)
 {
     int answered = 0;
     for (int round = 1; round <= 20; round++) {
@@ -511,7 +511,7 @@ START_TEST(what_was_answered_survives_a_kill)
 }
 END_TEST
 
-/* ---- Databases with which something is wrong ---- */
+/* ---- Databases that are locked, full, damaged or read-only ---- */
 
 START_TEST(locked)
 {
@@ -525,14 +525,14 @@ START_TEST(locked)
     const struct store_limits limits = {.oldest = 0, .keep = 1, .rows = 1};
     CHECK_FAILED(store_prune(store, &limits, &more, &failure), STORE_LOCKED);
     ck_assert(!more);
-    ck_assert_str_eq(loaded(store), "a=1/0@1 "); /* readers are not kept waiting */
+    ck_assert_str_eq(loaded(store), "a=1/0@1 "); /* reading does not wait for the lock */
     sqlite3_close(holder);
     succeed(save(store, "a", 3, 3));
     ck_assert_str_eq(all_of(store, "a"), "1 3");
 }
 END_TEST
 
-/* Opening that takes its time is not tried again at once, but in a while. */
+/* After an attempt to open that took some time, the store does not try again at once. */
 START_TEST(locked_when_it_is_opened)
 {
     succeed(save(store, "a", 1, 1));
@@ -557,7 +557,7 @@ static void limit_files(rlim_t bytes)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Stores a group for which there is not the room of a log of before. */
+/* Stores a group that needs more room than the existing log has. */
 static bool save_too_many(void)
 {
     bool ok = store_begin(store, &failure);
@@ -566,7 +566,7 @@ static bool save_too_many(void)
     return store_commit(store, &failure) && ok;
 }
 
-/* No file may grow any more: as on a full disk. */
+/* A limit of the size of files stands for a full disk. */
 START_TEST(full)
 {
     signal(SIGXFSZ, SIG_IGN);
@@ -607,7 +607,7 @@ static void fill(struct contents *contents)
     ck_assert_uint_gt(contents->size, 5 * 4096);
 }
 
-/* From where on bytes are overwritten: the header; all but the first page, which says what is where. */
+/* The first byte that is overwritten: in the header; or behind the first page, which has the schema. */
 static const size_t damages[] = {0, 4096};
 
 START_TEST(corrupt)
@@ -634,7 +634,7 @@ START_TEST(corrupt)
 }
 END_TEST
 
-/* What the file says of itself goes to the log. */
+/* Names out of the file may get into the log, so that reasons must be printable. */
 START_TEST(reasons_are_printable)
 {
     succeed(save(store, "a", 1, 1));
@@ -651,14 +651,14 @@ START_TEST(reasons_are_printable)
 }
 END_TEST
 
-/* root may write whatever the modes of a file are, so root becomes nobody for a while. */
+/* root may write files of any mode, so that the test drops its privileges for a while. */
 static bool give_up_root(void)
 {
     if (geteuid() != 0)
         return true;
     if (seteuid(65534) != 0)
         return false;
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak sanitizer has to look at us yet */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak sanitizer needs it at the end */
     return true;
 }
 
@@ -669,7 +669,7 @@ static void be_root_again(void)
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
-/* Without the permission to make files in the folder, a database with a log cannot be read either. */
+/* A database with a log cannot even be read without permission to create files in its folder. */
 static const struct {
     mode_t folder;
     const char *journal;
@@ -696,7 +696,7 @@ START_TEST(read_only)
     be_root_again();
     ck_assert_int_eq(chmod(folder, 0700), 0);
     ck_assert_int_eq(chmod(path, 0600), 0);
-    unlink(wal); /* they are nobody's */
+    unlink(wal); /* a log without its database */
     unlink(shared);
     recover();
     succeed(save(store, "a", 2, 2));
@@ -730,7 +730,7 @@ END_TEST
 static const struct {
     const char *sql;
     enum store_cause cause;
-} strangers[] = {
+} foreign_files[] = {
     {"CREATE TABLE sensors (id)", STORE_FOREIGN},
     {"CREATE TABLE t (id); PRAGMA user_version = 2", STORE_FOREIGN},
     {"PRAGMA application_id = 1", STORE_FOREIGN},
@@ -740,13 +740,13 @@ static const struct {
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = 1000; CREATE TABLE t (id)", STORE_NEWER},
 };
 
-START_TEST(somebody_elses)
+START_TEST(foreign_and_newer_files)
 {
     static struct contents before;
-    by_other(path, strangers[_i].sql);
+    by_other(path, foreign_files[_i].sql);
     read_file(path, &before);
-    CHECK_FAILED(store_open(store, &failure), strangers[_i].cause);
-    CHECK_FAILED(save(store, "a", 1, 1), strangers[_i].cause);
+    CHECK_FAILED(store_open(store, &failure), foreign_files[_i].cause);
+    CHECK_FAILED(save(store, "a", 1, 1), foreign_files[_i].cause);
     check_unchanged(path, &before);
     ck_assert_int_ne(access(wal, F_OK), 0);
 }
@@ -754,7 +754,7 @@ END_TEST
 
 /* ---- Earlier versions ---- */
 
-/* Version 1 as it was: this does not change with the code. */
+/* Version 1 of the format. It must not change with the code. */
 static const char version_1[] =
     "PRAGMA application_id = 1919968115; PRAGMA user_version = 1;"
     "CREATE TABLE sensors (id INTEGER PRIMARY KEY AUTOINCREMENT, prefix TEXT NOT NULL, name TEXT NOT NULL,"
@@ -782,7 +782,7 @@ START_TEST(version_1_is_brought_up_to_date)
 }
 END_TEST
 
-/* A new file and an old one that was brought up to date are the same. */
+/* A new database and an old one that was brought up to date have the same tables. */
 START_TEST(all_versions_end_alike)
 {
     static char fresh[64];
@@ -811,7 +811,7 @@ START_TEST(a_step_is_taken_whole)
 }
 END_TEST
 
-/* ---- Files that change places ---- */
+/* ---- Files that are moved, replaced or deleted ---- */
 
 static void unlink_it(void)
 {
@@ -840,7 +840,7 @@ static void put_another_there(void)
     ck_assert_int_eq(rename(another, path), 0);
 }
 
-/* As one that is copied back with its log, which nobody has closed. */
+/* A copy of an open database and its log. */
 static void put_another_there_with_its_log(void)
 {
     char another[PATH], its_wal[PATH];
@@ -863,7 +863,8 @@ static const struct {
                     {put_another_there, "new=1/0@1 "},
                     {put_another_there_with_its_log, "new=1/0@1 "}};
 
-/* Two stores are in the file: neither stores into one that is gone, nor spoils the other's. */
+/* Two stores use the file. Neither stores into the old file after the replacement, nor damages the new one.
+ */
 START_TEST(replaced)
 {
     struct store *second = store_new(path, "second", BUSY_MS);
@@ -883,7 +884,7 @@ START_TEST(replaced)
 }
 END_TEST
 
-/* One that was moved has all that was stored in it. */
+/* A database that was moved has all readings that were stored in it. */
 START_TEST(moved_away_whole)
 {
     save_many(store, "a", 1, 3);
@@ -908,7 +909,8 @@ START_TEST(replaced_within_a_group)
 }
 END_TEST
 
-/* One store notices while another is in the middle of a group, of which nothing gets into the new file. */
+/* One store notices the replacement while another has an open group, no reading of which gets into the new
+ * file. */
 START_TEST(replaced_within_anothers_group)
 {
     struct store *second = store_new(path, "second", BUSY_MS);
@@ -928,7 +930,7 @@ START_TEST(replaced_within_anothers_group)
 }
 END_TEST
 
-/* Nothing but the log is deleted, and then the process is killed. */
+/* Only the log is deleted, and then the process is killed. */
 START_TEST(the_log_is_deleted)
 {
     const pid_t child = fork();
@@ -945,7 +947,7 @@ END_TEST
 
 /* ---- Pruning ---- */
 
-/* Prunes to the end, and returns in how many calls. */
+/* Prunes until there is no more to do. Returns the number of calls. */
 static int prune(double oldest, int64_t keep, int64_t rows)
 {
     const struct store_limits limits = {oldest, keep, rows};
@@ -969,7 +971,7 @@ START_TEST(pruning_by_age)
     ck_assert_str_eq(all_of(store, "a"), "5 6 7 8 9 10");
     ck_assert_str_eq(loaded(store), "a=10/0@10 c=7/0@7 ");
     ck_assert_str_eq(all_of(store, "c"), "5 6 7");
-    save_many(store, "b", 20, 1); /* it is a new one */
+    save_many(store, "b", 20, 1); /* a new sensor of that name */
     ck_assert_str_eq(loaded(store), "a=10/0@10 c=7/0@7 b=20/0@20 ");
     ck_assert_str_eq(all_of(store, "b"), "20");
 }
@@ -992,7 +994,7 @@ START_TEST(pruning_by_count)
 }
 END_TEST
 
-/* Whatever the order in which they came, the oldest go. */
+/* Pruning deletes the oldest readings, in whichever order they were added. */
 START_TEST(pruning_goes_by_time)
 {
     succeed(save(store, "a", 5, 5));
@@ -1003,7 +1005,7 @@ START_TEST(pruning_goes_by_time)
 }
 END_TEST
 
-/* A sensor whose readings somebody has deleted goes when its last one is too old. */
+/* A sensor whose readings another program has deleted is removed when its last reading is too old. */
 START_TEST(sensors_without_readings)
 {
     save_many(store, "a", 1, 3);
@@ -1015,7 +1017,7 @@ START_TEST(sensors_without_readings)
 }
 END_TEST
 
-/* The last reading went back in time: its sensor stays for as long as it has others. */
+/* A sensor whose last reading has an earlier time than others stays as long as it has readings. */
 START_TEST(pruning_where_time_went_back)
 {
     save_many(store, "a", 10, 3);
@@ -1028,7 +1030,7 @@ START_TEST(pruning_where_time_went_back)
 }
 END_TEST
 
-/* However little one call may do, all of it is done in the end. */
+/* All readings beyond the limits are deleted, with any bound of one call. */
 static const int64_t bounds[] = {1, 2, 3, 7, 1000};
 
 START_TEST(pruning_is_bounded)
@@ -1048,7 +1050,7 @@ START_TEST(pruning_is_bounded)
 }
 END_TEST
 
-/* A key is not given out twice, so that nobody finds another's history. */
+/* A key is not used twice, so that a new sensor does not get the history of a deleted one. */
 START_TEST(keys_are_not_used_again)
 {
     succeed(save(store, "a", 1, 1));
@@ -1058,14 +1060,14 @@ START_TEST(keys_are_not_used_again)
 }
 END_TEST
 
-UNIT_MAIN("store", make_folder, remove_folder, {readings_come_back, 0}, {names_are_what_they_are, 0},
-          {loading_stops_when_told, 0}, {history_has_limits, 0}, {the_same_time_keeps_the_order, 0},
+UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_may_be_any_text, 0},
+          {visit_may_stop_loading, 0}, {history_has_limits, 0}, {the_same_time_keeps_the_order, 0},
           {prefixes_share_nothing, 0}, {in_memory, 0}, {paths_are_names, 0},
           {the_file_is_ours_and_has_a_log, 0}, {closing, 0}, {groups_are_whole, 0},
-          {one_failure_is_everybodys, 0}, {what_was_answered_survives_a_kill, 0}, {locked, 0},
+          {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0}, {locked, 0},
           {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)},
           {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)}, {no_database, 3},
-          {an_empty_file_is_filled, 0}, {somebody_elses, UNIT_ROWS(strangers)},
+          {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
           {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
           {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
           {replaced_within_anothers_group, 0}, {side_by_side, 0}, {the_log_is_deleted, 0},

@@ -57,7 +57,7 @@ START_TEST(decodes_a_character)
 }
 END_TEST
 
-/* Every prefix of a character is refused: the size counts, not what stands behind it. */
+/* Every prefix of a character is refused, whichever bytes follow behind the size. */
 START_TEST(decodes_within_the_size)
 {
     const struct character *row = &characters[_i];

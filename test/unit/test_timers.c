@@ -56,7 +56,7 @@ START_TEST(every_so_often)
     ck_assert_uint_le(first, start + 100 * UINT64_C(1000000) + 1000);
     for (int i = 0; i < 1000; i++) {
         ck_assert_uint_eq(engine_due(rig.engine), first + (uint64_t)i * 100 * UINT64_C(1000000));
-        rig.host.monotonic = engine_due(rig.engine) + (uint64_t)i % 100 * 1000000; /* always late */
+        rig.host.monotonic = engine_due(rig.engine) + (uint64_t)i % 100 * 1000000; /* the tick is late */
         engine_tick(rig.engine);
         ck_assert_int_eq(beats, i + 1);
         engine_tick(rig.engine);
@@ -69,7 +69,7 @@ START_TEST(every_so_often)
 }
 END_TEST
 
-START_TEST(missed_moments_are_left_out)
+START_TEST(missed_times_are_skipped)
 {
     open_works();
     timer = rpc_every(instance, 100, beat, &rig);
@@ -93,7 +93,7 @@ START_TEST(no_time_is_a_millisecond)
 }
 END_TEST
 
-START_TEST(dedup_after_a_while)
+START_TEST(after_some_time)
 {
     static const uint32_t times[] = {0, 1, 1000, UINT32_MAX};
     open_works();
@@ -159,7 +159,7 @@ static void cancel_other(rpc_instance *given, void *state, void *data)
     other = NULL;
 }
 
-/* Also one that is due in the same round. */
+/* Even a timer that is due in the same tick. */
 START_TEST(a_timer_may_cancel_another)
 {
     open_works();
@@ -178,7 +178,7 @@ static void start_anew(rpc_instance *given, void *state, void *data)
     timer = rpc_after(given, 0, start_anew, data);
 }
 
-/* It runs in each round once, or nobody else would ever run again. */
+/* It runs once in each tick, so that the other timers run, too. */
 START_TEST(a_timer_that_starts_itself_anew)
 {
     open_works();
@@ -230,7 +230,7 @@ static rpc_status start_in_init(rpc_instance *given, void *state, const void *op
     return timer ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-/* They end with the instance. */
+/* Timers end with their instance. */
 START_TEST(timers_of_init)
 {
     static const rpc_module early = {.name = "early", .init = start_in_init};
@@ -267,7 +267,7 @@ static void cancel_in_fini(void *state)
     rpc_timer_cancel(timer);
 }
 
-/* Neither a done nor a fini has to know that all timers end now. */
+/* A done and a fini may cancel timers although all timers end anyway. */
 START_TEST(fini_may_cancel)
 {
     static const rpc_module late = {.name = "late", .init = start_in_init, .fini = cancel_in_fini};
@@ -309,13 +309,13 @@ START_TEST(done_may_cancel)
     else if (_i == 1)
         works_end_client(&rig, HOST_END_SESSION_OVER);
     else
-        works_pass(&rig, 10000); /* both at once: the deadline is the first */
+        works_pass(&rig, 10000); /* both are due: the deadline comes first */
     ck_assert_int_eq(beats, 1);
     ck_assert_uint_eq(engine_due(rig.engine), UINT64_MAX);
 }
 END_TEST
 
-START_TEST(so_many_and_no_more)
+START_TEST(timers_are_bounded)
 {
     static rpc_timer *all[MOST];
     open_works();
@@ -348,7 +348,7 @@ static void beat_slowly(rpc_instance *given, void *state, void *data)
     take_a_second();
 }
 
-START_TEST(slow_timers_are_told)
+START_TEST(slow_timers_are_logged)
 {
     rig.options.slow_call = 500;
     open_works();
@@ -360,9 +360,9 @@ START_TEST(slow_timers_are_told)
 }
 END_TEST
 
-UNIT_MAIN("schedule", open_rig, close_rig, {every_so_often, 0}, {missed_moments_are_left_out, 0},
-          {no_time_is_a_millisecond, 0}, {dedup_after_a_while, 4}, {the_earlier_one_first, 0},
+UNIT_MAIN("schedule", open_rig, close_rig, {every_so_often, 0}, {missed_times_are_skipped, 0},
+          {no_time_is_a_millisecond, 0}, {after_some_time, 4}, {the_earlier_one_first, 0},
           {a_timer_may_cancel_itself, 2}, {a_timer_may_cancel_another, 2},
           {a_timer_that_starts_itself_anew, 2}, {a_timer_that_replaces_itself, 0},
           {nothing_may_be_cancelled, 0}, {timers_of_init, 0}, {timers_of_an_init_that_failed, 0},
-          {fini_may_cancel, 0}, {done_may_cancel, 3}, {so_many_and_no_more, 0}, {slow_timers_are_told, 0})
+          {fini_may_cancel, 0}, {done_may_cancel, 3}, {timers_are_bounded, 0}, {slow_timers_are_logged, 0})
