@@ -280,7 +280,7 @@ START_TEST(only_the_wait_of_the_loop_is_safe)
     const struct timespec pause = {0, 5 * MS};
     nanosleep(&pause, NULL);
     ck_assert_uint_eq(collections, 0);
-    wait_elsewhere(others, EVENTS, WAIT_MS); /* which array of the program it is, nobody knows */
+    wait_elsewhere(others, EVENTS, WAIT_MS); /* another array in the program's data is taken for the loop's */
     ck_assert_uint_gt(collections, 0);
     free(far);
 }
