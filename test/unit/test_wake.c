@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * plugin/wake.c and safepoint.c with a loop like the brokers': it waits for descriptors, and ticks before the
- * wait, after it, or never. test/broker/test_wake.py wakes real brokers; here races are more likely to show,
- * also under the sanitizers.
+ * plugin/wake.c and safepoint.c with a loop that is like the brokers': it waits for descriptors, and ticks
+ * before the wait, after it, or never. Real brokers are woken in test/broker/test_wake.py; here every race
+ * gets more chances than there, under the sanitizers as well.
  */
 #include "unit.h"
 
@@ -19,7 +19,7 @@ enum { EVENTS = 1000, WAIT_MS = 100, THREADS = 3, RESULTS = 3000, MS = 1000000 }
 
 enum kind { TICK_BEFORE, TICK_AFTER, NO_TICK, KINDS };
 
-static struct epoll_event events[EVENTS]; /* in the program's data, as that of the broker */
+static struct epoll_event events[EVENTS]; /* as the broker's: in the program's data */
 static struct epoll_event others[EVENTS];
 static struct wake wake;
 static int descriptor, timeouts;
@@ -31,7 +31,7 @@ static void (*before_stopping)(void);
 
 typedef int set_function(timer_t timer, int flags, const struct itimerspec *times, struct itimerspec *before);
 
-/* Replaces the C library's function. Calls before_stopping() once before it stops a timer. */
+/* Comes before the C library's. A timer is stopped after before_stopping() has done what it does, once. */
 int timer_settime(timer_t timer, int flags, const struct itimerspec *times, struct itimerspec *before)
 {
     set_function *next;
@@ -129,8 +129,8 @@ static void *request_often(void *context)
     return NULL;
 }
 
-/* A wait that ends by itself while there is a result was not woken. A thread may be suspended between having
-   a result and requesting a wake; that is rare. */
+/* A wait that ends by itself while there is something to collect was not woken. A thread may be suspended
+   between having a result and asking; that is rare. */
 START_TEST(no_request_is_lost)
 {
     const enum kind kind = (enum kind)_i;
@@ -149,8 +149,9 @@ START_TEST(no_request_is_lost)
 }
 END_TEST
 
-/* A request cuts the current or next wait short, and one more wait after that. Then no wait is cut short. */
-START_TEST(a_request_cuts_two_waits_short)
+/* After the wait in which, or before which, was collected, there is another that is cut short. Then there is
+   rest. */
+START_TEST(a_request_is_worth_two_rounds)
 {
     const enum kind kind = (enum kind)_i;
     go_round(kind, 0);
@@ -213,7 +214,7 @@ START_TEST(alarms_of_the_past_go_off_at_once)
 }
 END_TEST
 
-/* Setting the same or a later alarm needs no system call. */
+/* What is left as it is needs no call of the kernel. */
 START_TEST(only_an_earlier_alarm_is_set)
 {
     const uint64_t hour = UINT64_C(3600) * 1000 * MS;
@@ -280,7 +281,7 @@ START_TEST(only_the_wait_of_the_loop_is_safe)
     const struct timespec pause = {0, 5 * MS};
     nanosleep(&pause, NULL);
     ck_assert_uint_eq(collections, 0);
-    wait_elsewhere(others, EVENTS, WAIT_MS); /* another array in the program's data is taken for the loop's */
+    wait_elsewhere(others, EVENTS, WAIT_MS); /* which array of the program it is, nobody knows */
     ck_assert_uint_gt(collections, 0);
     free(far);
 }
@@ -304,7 +305,7 @@ static void *handler_of(int number)
     return (void *)(uintptr_t)action.sa_handler;
 }
 
-START_TEST(the_signal_is_restored)
+START_TEST(what_was_taken_is_given_back)
 {
     const int number = wake.signal;
     ck_assert_int_eq(number, SIGRTMAX);
@@ -313,7 +314,7 @@ START_TEST(the_signal_is_restored)
     wake_stop(&wake);
     ck_assert_ptr_eq(handler_of(number), (void *)(uintptr_t)SIG_DFL);
     const struct timespec pause = {0, 5 * MS};
-    nanosleep(&pause, NULL); /* a late signal would end the process */
+    nanosleep(&pause, NULL); /* a signal that still came would end the process */
 }
 END_TEST
 
@@ -351,10 +352,10 @@ START_TEST(all_zero_is_closed)
 }
 END_TEST
 
-UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request_cuts_two_waits_short, KINDS},
+UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request_is_worth_two_rounds, KINDS},
           {a_request_while_the_loop_comes_to_rest, 0}, {the_loop_itself_can_ask, KINDS},
           {an_alarm_is_a_request, KINDS}, {alarms_of_the_past_go_off_at_once, 0},
           {only_an_earlier_alarm_is_set, 0}, {a_busy_loop_gets_few_signals, 0}, {errno_is_kept, 0},
           {only_the_wait_of_the_loop_is_safe, 0}, {no_safe_point_once_there_was_a_tick, 0},
-          {the_signal_is_restored, 0}, {two_take_different_signals, 0},
+          {what_was_taken_is_given_back, 0}, {two_take_different_signals, 0},
           {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})
