@@ -1,4 +1,4 @@
-"""The module rpc over the wire: each prefix describes its own topics, its own limits and its own modules."""
+"""The module rpc over the wire: each prefix tells its own topics, its own limits and the modules that run in it."""
 import json
 
 from harness import PLUGIN, BrokerTest, ask, ask_by_id, error_of, main, payload_of, result_of
@@ -11,7 +11,7 @@ class Discovery(BrokerTest):
         client = self.client(self.start(list(options), plugin=PLUGIN), 5)
         return result_of(ask(client, "rpc.discover", prefix=prefix))
 
-    def test_each_prefix_has_its_own_topics(self):
+    def test_each_prefix_tells_its_own_topics(self):
         client = self.client(self.start(["prefix plant/7 rpc"], plugin=PLUGIN), 5)
         for prefix in ("plant/7", "rpc"):
             document = result_of(ask(client, "rpc.discover", prefix=prefix))
@@ -20,7 +20,7 @@ class Discovery(BrokerTest):
             for event in document["x-events"]:
                 self.assertEqual(event["topic"], f"{prefix}/event/{event['name']}")
 
-    def test_described_topics_are_served(self):
+    def test_the_topics_it_tells_are_served(self):
         client = self.client(self.start(plugin=PLUGIN), 5)
         for method in result_of(ask(client, "rpc.discover"))["methods"]:
             client.publish(method["x-mqtt"]["topic"], b"[", qos=1, properties=[(RESPONSE_TOPIC, "here")])
@@ -42,9 +42,9 @@ class Discovery(BrokerTest):
 
     def test_open_methods_are_called_where_it_says(self):
         client = self.client(self.start(["jsonrpc_methods ping echo"], plugin=PLUGIN), 5)
-        jsonrpc_topics = {method["name"]: method["x-mqtt"].get("jsonrpcTopic")
+        told = {method["name"]: method["x-mqtt"].get("jsonrpcTopic")
                 for method in result_of(ask(client, "rpc.discover"))["methods"]}
-        for name, topic in jsonrpc_topics.items():
+        for name, topic in told.items():
             request = {"jsonrpc": "2.0", "id": name, "method": name, "params": [1]}
             client.publish(topic or "rpc/jsonrpc", json.dumps(request), qos=1, properties=[(RESPONSE_TOPIC, "here")])
             error = payload_of(client.receive()).get("error", {"code": 0})

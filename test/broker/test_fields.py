@@ -9,10 +9,10 @@ DEFAULTS = {"text": "a", "colour": "green", "count": 7}
 class Fields(BrokerTest):
 
     def setUp(self):
-        self.connection = self.client(self.start(), 5)
+        self.caller = self.client(self.start(), 5)
 
     def fields(self, **members):
-        return ask(self.connection, "probe.fields", json.dumps({"text": "a", **members}))
+        return ask(self.caller, "probe.fields", json.dumps({"text": "a", **members}))
 
     def assert_kept(self, **members):
         self.assertEqual(result_of(self.fields(**members)), {**DEFAULTS, **members})
@@ -44,7 +44,7 @@ class Fields(BrokerTest):
 
     def test_whole_numbers_however_written(self):
         for text in ("5.0", "50e-1", "0.5e1", "5E0"):
-            reply = ask(self.connection, "probe.fields", f'{{"text":"a","small":{text},"large":{text}}}')
+            reply = ask(self.caller, "probe.fields", f'{{"text":"a","small":{text},"large":{text}}}')
             self.assertEqual(result_of(reply), {**DEFAULTS, "small": 5, "large": 5})
 
     def test_types(self):
@@ -76,7 +76,7 @@ class Fields(BrokerTest):
         self.assert_refused("note", note="x" * 65)
 
     def test_missing(self):
-        error = error_of(ask(self.connection, "probe.fields", "{}"))
+        error = error_of(ask(self.caller, "probe.fields", "{}"))
         self.assert_error(error, "invalid_params")
         self.assertIn("text", error["msg"])
 
@@ -84,10 +84,10 @@ class Fields(BrokerTest):
         self.assertEqual(result_of(self.fields(other=1, type="x", Text="b", **{"": 5})), DEFAULTS)
 
     def test_a_payload_that_is_one_value(self):
-        self.assertEqual(result_of(ask(self.connection, "probe.value", "41")), 42)
+        self.assertEqual(result_of(ask(self.caller, "probe.value", "41")), 42)
         for payload in ("-1", "1001", "1.5", '"1"', "{}", "[1]", "null"):
             with self.subTest(payload=payload):
-                self.assert_error(error_of(ask(self.connection, "probe.value", payload)), "invalid_params")
+                self.assert_error(error_of(ask(self.caller, "probe.value", payload)), "invalid_params")
 
 
 PLACE = {"lat": 47.5, "lon": 19, "label": "a"}
@@ -97,10 +97,10 @@ NESTED = {"place": PLACE, "values": [-90, 0.5, 60], "tags": [], "offset": None}
 class Nested(BrokerTest):
 
     def setUp(self):
-        self.connection = self.client(self.start(), 5)
+        self.caller = self.client(self.start(), 5)
 
     def nested(self, **members):
-        return ask(self.connection, "probe.nested", json.dumps({**NESTED, **members}))
+        return ask(self.caller, "probe.nested", json.dumps({**NESTED, **members}))
 
     def assert_kept(self, **members):
         self.assertEqual(result_of(self.nested(**members)), {**NESTED, **members})

@@ -1,4 +1,4 @@
-"""Section 9: nobody can forge a reply or an event, and an ACL denial never reaches a handler."""
+"""Section 9: clients cannot forge replies or events, and a call that an ACL denies never reaches a handler."""
 import itertools
 
 from harness import BrokerTest, ask, ask_by_id, main, payload_of, result_of
@@ -84,7 +84,7 @@ class Guards(BrokerTest):
         self.assert_delivered(broker, self.client(broker, 5), topics)
 
     def test_refusals_are_not_warnings(self):
-        """A client must not be able to fill the log of an operator who has debug off."""
+        """Refusals are logged at debug only, so that a client cannot fill a log without it."""
         broker = self.start()
         client = self.client(broker, 5)
         client.publish(EVENT_TOPICS[0], "x", qos=1)

@@ -1,4 +1,4 @@
-"""The modules that are shipped, over the wire."""
+"""The shipped modules, over the wire."""
 import calendar
 import json
 import time
@@ -124,7 +124,7 @@ class Sensor(Shipped):
         self.assert_error(self.error("updateSensor", {"sensor_id": "ü" * 65, "value": 1}), "invalid_params")
 
     def test_the_number_of_sensors_is_bounded(self):
-        """And a full table still takes updates of what it has."""
+        """With max_sensors sensors, known ones can still be updated."""
         for number in range(20000):
             self.connection.publish("rpc/call/updateSensor", f'{{"sensor_id":"s{number}","value":1}}')
             if number % 500 == 499 and "error" in ask_by_id(self.connection, "updateSensor",

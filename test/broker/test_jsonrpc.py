@@ -40,7 +40,7 @@ class JsonRpcTest(BrokerTest):
 
 
 class Vectors(JsonRpcTest):
-    """What is sent, and what comes back: at the endpoint, where one payload may call anything."""
+    """Requests and their responses at the endpoint, where a payload may call any open method."""
 
     # A tuple stands for a response that is an error: its id, the code, the name.
     PAIRS = (
@@ -51,7 +51,7 @@ class Vectors(JsonRpcTest):
         (request("echo", {"a": 1}, id=4), response(4, {"a": 1})),
         (request("probe.raise", {"text": "named", "code": "probe_plain"}, id=5), (5, -32010, "probe_plain")),
         (request("probe.raise", ["probe_plain", "positional"], id=6), (6, -32010, "probe_plain")),
-        # ids of every kind come back as they were
+        # ids of every kind are echoed
         (request("echo", [0], id="text"), response("text", 0)),
         (request("echo", [0], id=""), response("", 0)),
         (request("echo", [0], id=None), response(None, 0)),
@@ -219,7 +219,7 @@ class Topics(JsonRpcTest):
         self.assertEqual(user_property_of(reply, "status"), "internal_error")
 
     def test_which_method(self):
-        """Nothing in a payload selects another method than the topic names."""
+        """A payload cannot select another method than that of the topic."""
         broker = self.start()
         client = self.client(broker, 5)
         for topic in ("rpc/call/echo", "rpc/call/echo/request"):
@@ -253,7 +253,7 @@ class Topics(JsonRpcTest):
                 self.assertEqual(set(payload_of(reply)), {"jsonrpc", "id", "error"})
 
     def test_what_is_no_json_rpc(self):
-        """At the plain topic only a payload that says so; all else are parameters."""
+        """At the plain topic only a payload with a member jsonrpc is a request; others are parameters."""
         client = self.client(self.start(), 5)
         for payload in ({"jsonrpc": "1.0"}, {"jsonrpc": 2.0}, {"method": "echo", "id": 1}, [], [1], [[request("echo")]],
                         [1, request("echo", id=1)], "2.0"):
@@ -303,7 +303,7 @@ class Endpoint(JsonRpcTest):
         self.assert_failed(second, 2, -32601, "method_not_found")
 
     def test_its_own_topics(self):
-        """Only the topic itself is an endpoint; replies cannot be forged; below it nothing is ours."""
+        """Only the topic itself is an endpoint; replies cannot be forged; the plugin serves no topic below it."""
         broker = self.start(["jsonrpc_methods *"])
         client, watcher = self.client(broker, 5), self.client(broker)
         watcher.subscribe("rpc/jsonrpc/#")
@@ -314,7 +314,7 @@ class Endpoint(JsonRpcTest):
         self.assertEqual(watcher.receive().payload, b"seen")
 
     def test_events(self):
-        """Results are announced as for plain calls, errors when nobody asked."""
+        """Results are announced as for plain calls; errors, if no reply is asked for."""
         broker = self.start(["jsonrpc_methods *"])
         client, watcher = self.client(broker, 5), self.client(broker)
         watcher.subscribe("rpc/event/#")
@@ -334,7 +334,7 @@ class Endpoint(JsonRpcTest):
         watcher.expect_nothing()
 
     def test_identities(self):
-        """An id of 16 bytes or more: carried out once, in a batch by the first id."""
+        """An id of 16 bytes or more: the call runs once; for a batch the first id counts."""
         broker = self.start(["jsonrpc_methods *"])
         for version in (4, 5):
             client, before = self.client(broker, version), self.runs(broker)
@@ -353,7 +353,7 @@ class Endpoint(JsonRpcTest):
 
 
 class Programs(JsonRpcTest):
-    """mosquitto_rr and mosquitto_pub, as people use them from a shell."""
+    """mosquitto_rr and mosquitto_pub from a shell."""
 
     def run_program(self, broker, name, *arguments):
         program = shutil.which(name)
@@ -382,7 +382,7 @@ class Programs(JsonRpcTest):
 
 
 class Hostile(JsonRpcTest):
-    """Nothing that is sent ends the connection, or goes unanswered by the next call."""
+    """No payload ends the connection, and the next call is answered."""
 
     def test_the_connection_survives(self):
         broker = self.start(["jsonrpc_methods *", "max_payload 256k"])

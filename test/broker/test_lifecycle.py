@@ -1,4 +1,4 @@
-"""The plugin's life in the broker: loading, reloading, ending, and company of other plugins."""
+"""Loading, reloading and unloading the plugin, and other plugins in the same broker."""
 import contextlib
 import os
 import pathlib
@@ -72,13 +72,13 @@ class Reload(BrokerTest):
         self.assertEqual(result_of(ask(client, "probe.count")), {"runs": 2})
 
 
-class Company(BrokerTest):
-    """T17 and other plugins: who may do what stays as it is without us."""
+class OtherPlugins(BrokerTest):
+    """T17 and other plugins: the plugin does not change what clients may do."""
 
     RULES = "topic read open/#\nuser bob\ntopic readwrite bobs/#\n"
 
     def what_happens(self, plugins, acl):
-        """The broker's answers to a client, with and without the plugin."""
+        """The reactions of the broker to a client, with and without the plugin."""
         broker = self.start(plugins=plugins, acl=acl)
         answers = []
         for version in (4, 5):
@@ -137,7 +137,7 @@ class Listeners(BrokerTest):
 
 
 class Twice(BrokerTest):
-    """T18: the same plugin on two lines either works, or says clearly that it does not."""
+    """T18: the same plugin on two lines either works, or is refused with a clear line."""
 
     def links(self, kind):
         """A copy of the plugin's file, a link to it, or the file itself."""
@@ -179,7 +179,7 @@ class Twice(BrokerTest):
 
 
 class File(BrokerTest):
-    """T19: what the plugin's file gives to the broker and takes from it."""
+    """T19: the symbols that the plugin exports and imports."""
 
     def test_three_symbols(self):
         for path in (PLUGIN, TEST_PLUGIN):
@@ -188,14 +188,14 @@ class File(BrokerTest):
                              ["mosquitto_plugin_cleanup", "mosquitto_plugin_init", "mosquitto_plugin_version"])
 
     def test_linked_with_the_library(self):
-        """Upstream's 2.0.x exports less than a plugin needs."""
+        """Upstream's 2.0.x exports fewer symbols than a plugin needs."""
         shown = subprocess.run(["ldd", PLUGIN], stdout=subprocess.PIPE, text=True, check=True).stdout
         self.assertIn("libmosquitto.so.1", shown)
         self.assertNotIn("not found", shown)
 
 
 class FailingStart(BrokerTest):
-    """T20: no crash, whoever fails."""
+    """T20: no crash, whichever part fails."""
 
     def assert_exits(self, broker, leaks=True):
         self.assertGreater(broker.run_to_exit(leaks=leaks), 0)
@@ -204,7 +204,7 @@ class FailingStart(BrokerTest):
         self.assert_exits(self.make(["nonsense 1"]))
 
     def test_another_plugin_fails(self):
-        """Brokers before 2.1 do not clean up then, so nothing that we hold can be freed."""
+        """Brokers before 2.1 do not clean up then, so that the plugin cannot free its memory."""
         failing = (SECOND_PLUGIN, ["fail true"])
         self.assert_exits(self.make(plugins=[(TEST_PLUGIN, []), failing]), leaks=False)
         self.assert_exits(self.make(plugins=[failing, (TEST_PLUGIN, [])]))
@@ -266,7 +266,7 @@ class Daemon(BrokerTest):
 class Kicked(BrokerTest):
     """T15: a plugin before ours ends the connection of a client, whose message then has no client id."""
 
-    def test_nobody_gets_the_reply(self):
+    def test_no_client_gets_the_reply(self):
         for first in ([], ["per_listener_settings true"]):
             with self.subTest(first=first):
                 broker = self.start(plugins=[(SECOND_PLUGIN, ["kick true"]), (TEST_PLUGIN, [])], first=first)
@@ -279,7 +279,7 @@ class Kicked(BrokerTest):
 
 
 class LogTopic(BrokerTest):
-    """The log as messages: a line of ours becomes a publication by the broker, in the middle of ours."""
+    """The log as messages: a log line of the plugin becomes a publication by the broker, within one of the plugin."""
 
     def test_calls_and_warnings(self):
         broker = self.start(log=["stderr", "topic"])

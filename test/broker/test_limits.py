@@ -1,4 +1,4 @@
-"""Sizes, rates, memory, slow handlers, and the counters that tell an operator of them."""
+"""Sizes, rates, memory, slow handlers, and the counters that show them."""
 import json
 import socket
 import struct
@@ -10,11 +10,11 @@ from mqtt import CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence,
 
 
 class Memory(BrokerTest):
-    """T6: replies must not upset the broker's own count of its memory."""
+    """T6: replies must not change the broker's count of its memory."""
 
     def test_memory_limit(self):
         broker = self.start(lines=["memory_limit 50000000", "sys_interval 1"], log_types=("notice", "information"))
-        client = self.client(broker)  # with MQTT 5, some brokers themselves count wrong in the other direction
+        client = self.client(broker)  # with MQTT 5, some brokers miscount in the other direction
         payload = json.dumps({"request_id": "r", "a": "x" * 200})
         for number in range(3_000 if INSTRUMENTED else 30_000):
             client.publish("rpc/call/echo", payload)
@@ -29,7 +29,7 @@ class Memory(BrokerTest):
             try:
                 self.assertIn(int(watcher.receive(5 * SLOW).payload), range(1, 2**26))
             except Silence:
-                return  # a broker that does not count its memory, or whose figure stays the same
+                return  # the broker does not count its memory, or its figure stays the same
 
     def test_replies_larger_than_the_client_takes(self):
         """T8: the broker drops them; other messages must still arrive."""
@@ -51,7 +51,7 @@ class Bounds(BrokerTest):
     """The memory for calls and clients is bounded."""
 
     def assert_growth(self, broker, before, most):
-        """Sanitizers and valgrind keep what is freed, for a while."""
+        """Sanitizers and valgrind keep freed memory for a while."""
         if not INSTRUMENTED:
             self.assertLess(self.resident(broker) - before, most)
 
@@ -64,7 +64,7 @@ class Bounds(BrokerTest):
         return self.start([*options, "sys_interval 0"], log_types=("information",), lines=["set_tcp_nodelay true"])
 
     def call_with_identities(self, client, numbers):
-        """As many calls, all different."""
+        """Makes so many different calls."""
         for start in range(numbers.start, numbers.stop, 500):
             client.send(b"".join(
                 client.publish_packet("rpc/call/probe.count", b"{}",
@@ -75,7 +75,7 @@ class Bounds(BrokerTest):
             client.inbox.clear()
 
     def test_identities(self):
-        """200,000 of them; no more than duplicate_entries stay."""
+        """200,000 identities; no more than duplicate_entries are kept."""
         count = 20_000 if INSTRUMENTED else 200_000
         broker = self.start_quiet(["duplicate_entries 5000"])
         client = self.client(broker, 5)
@@ -94,15 +94,15 @@ class Bounds(BrokerTest):
         for first in (0, 1):
             self.assertEqual([self.ask_numbered(client, number) for number in range(first, 100 + first)],
                              list(range(1, 101)) if not first else [*range(2, 101), 101])
-        self.assertEqual(self.ask_numbered(client, 0), 102)  # made room for that of number 100
+        self.assertEqual(self.ask_numbered(client, 0), 102)  # was evicted for number 100
 
     def ask_numbered(self, client, number):
-        """The runs that the call with this identity was answered with."""
+        """The number of runs in the reply to the call with this identity."""
         reply = ask(client, "probe.count", b"{}", correlation=f"identity-{number:020d}".encode(), topic="r")
         return result_of(reply)["runs"]
 
     def test_duplicate_bytes(self):
-        """Replies count, and the oldest go first."""
+        """Replies count, and the oldest are evicted first."""
         broker = self.start_quiet(["duplicate_bytes 100k", "max_reply 64k"])
         client = self.client(broker, 5)
         self.assertEqual(self.ask_numbered(client, 1), 1)
@@ -112,7 +112,7 @@ class Bounds(BrokerTest):
         self.assertEqual(self.ask_numbered(client, 1), 2)
 
     def test_clients(self):
-        """20,000 client ids, each with a call in each kind of memory, then gone."""
+        """20,000 client ids, each with a call of every kind that is recorded, whose connections end."""
         count = 4_000 if INSTRUMENTED else 20_000
         broker = self.start_quiet(["duplicate_entries 100", "rate_limit 100"])
         self.visit(broker, range(count // 10))
@@ -154,7 +154,7 @@ class Rates(BrokerTest):
         return statuses
 
     def test_rate_limit(self):
-        """The burst, then a hundred refusals, then silence; and after a while again."""
+        """First the burst, then a hundred errors, then no replies; after a while the same again."""
         broker = self.start(["rate_limit 10", "rate_burst 30"])
         client, other = self.client(broker, 5), self.client(broker, 5)
         statuses = self.flood(client, 1000)
@@ -174,7 +174,7 @@ class Rates(BrokerTest):
         self.assertEqual(self.flood(self.client(self.start(), 5), 1000), 1000 * ["ok"])
 
     def test_batches_count_by_the_item(self):
-        """One that goes beyond what is left is carried out, and paid for by what comes after."""
+        """A batch of more calls than tokens are left runs, and leaves a debt."""
         client = self.client(self.start(["rate_limit 1", "rate_burst 25"]), 5)
         self.assertEqual(self.flood(client, 6, batch=10), 3 * ["ok"] + 3 * ["rate_limited"])
 
@@ -190,7 +190,7 @@ class Rates(BrokerTest):
                 self.assertIn(total, range(10, 10 + 10 * SLOW))
 
     def test_what_was_refused_was_not_carried_out(self):
-        """So its repetition is a new attempt."""
+        """The same call is then a new attempt."""
         broker = self.start(["rate_limit 2", "rate_burst 2"])
         client, watcher = self.client(broker, 5), self.client(broker)
         watcher.subscribe("rpc/event/probeCounted")
@@ -203,7 +203,7 @@ class Rates(BrokerTest):
         self.assertEqual(payload_of(watcher.receive()), {"runs": 1})
 
     def test_error_rate(self):
-        """Over all clients and methods; replies are not affected."""
+        """error_rate is for all clients and methods together; replies are not affected."""
         broker = self.start(["error_rate 5"])
         watcher = self.client(broker)
         watcher.subscribe("rpc/event/#")
@@ -265,7 +265,7 @@ class Subscribed(BrokerTest):
         client.expect_nothing()
 
     def test_others_cannot_read_them(self):
-        """The broker's read ACL, which replies to a client by its id do not pass."""
+        """Such replies need the read ACL; replies to a client by its id do not."""
         broker = self.begin()
         client, spy = self.client(broker, 5, client_id="one"), self.client(broker, 5, client_id="spy")
         client.subscribe("rpc/reply/one/#")
@@ -273,7 +273,7 @@ class Subscribed(BrokerTest):
         ask(client, "echo", "1", topic="rpc/reply/one/x")
         spy.expect_nothing()
 
-    def test_nobody_has_replies_sent_to_others(self):
+    def test_replies_cannot_be_sent_to_others(self):
         broker = self.begin()
         victim, client = self.client(broker, 5, client_id="one"), self.client(broker, 5, client_id="on")
         watcher = self.client(broker, client_id="watcher")
@@ -299,8 +299,8 @@ class Subscribed(BrokerTest):
                 client.publish("rpc/call/probe.count", qos=1, properties=[(RESPONSE_TOPIC, topic)])
                 self.assert_error(watcher.receive(), "invalid_request")
 
-    def test_nobody_forges_them(self):
-        """Also where no ACL forbids it."""
+    def test_replies_cannot_be_forged(self):
+        """Even if no ACL forbids it."""
         broker = self.start(["reply_delivery subscribed"])
         client, forger = self.client(broker, 5, client_id="one"), self.client(broker, 5)
         client.subscribe("rpc/reply/one/#")
@@ -310,7 +310,7 @@ class Subscribed(BrokerTest):
         client.expect_nothing()
 
     def test_otherwise_they_are_no_matter(self):
-        """With replies to clients, {prefix}/reply is anybody's."""
+        """With reply_delivery client, the plugin does not guard {prefix}/reply."""
         broker = self.start()
         client, other = self.client(broker), self.client(broker)
         client.subscribe("rpc/reply/#")
@@ -326,7 +326,7 @@ class Subscribed(BrokerTest):
         self.assertEqual(replies[0].payload, replies[1].payload)
 
     def test_a_client_that_never_reads_takes_no_memory(self):
-        """T7: what is sent to a client by its id and dropped stays in the broker for good."""
+        """T7: the broker never frees a message to a client by its id that it has dropped."""
         broker = self.begin(lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
         deaf = Client(broker.port, version=5, timeout=2 * SLOW, client_id="deaf", auto_ack=False)
         self.addCleanup(deaf.close)
@@ -342,11 +342,11 @@ class Subscribed(BrokerTest):
         other.subscribe("rpc/reply/other/#")
         self.assertEqual(result_of(ask(other, "echo", "1", topic="rpc/reply/other/x")), 1)
         deaf.close()
-        time.sleep(1.1)  # the interval in which the broker counts
+        time.sleep(1.1)  # the broker counts once a second
         eventually(lambda: self.stored_messages(broker) < 150)
 
     def stored_messages(self, broker):
-        """What the broker last said; it says so again only when the number has changed."""
+        """The last count that the broker has published; it publishes only changes."""
         watcher = self.client(broker)
         watcher.subscribe("$SYS/broker/store/messages/count")
         return int(watcher.receive().payload)
@@ -401,7 +401,7 @@ class Counters(BrokerTest):
              "duplicates", "dropped", "slow")
 
     def read_counters(self, client, prefix, until):
-        """Takes the counters as they come, until the condition holds."""
+        """Receives counters until the condition holds."""
         found = {}
         while not (set(found) >= set(self.NAMES) and until(found)):
             message = client.receive(3 * TIMEOUT)

@@ -84,7 +84,7 @@ class MountPoint(BrokerTest):
 
 
 class WithoutTheOption(BrokerTest):
-    """A mount point that the plugin was not told of: its calls are not for us, and nothing breaks."""
+    """Without plugin_opt_mount_point, the plugin does not serve calls of that listener, and other calls work."""
 
     def test_messages_pass(self):
         broker = self.start(mount_point="m/")

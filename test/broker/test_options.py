@@ -68,7 +68,7 @@ class Refusals(BrokerTest):
         self.assertIn("failing as configured", broker.log())
 
     def test_comments_are_part_of_a_value(self):
-        """Mosquitto hands over whatever follows; taking "rpc # x" as three prefixes would be a surprise."""
+        """Mosquitto passes the rest of the line, so that "rpc # x" must not be taken for three prefixes."""
         self.assert_refused("qos 1 # low")
         self.assert_refused("prefix rpc # main", names="prefix #")
         self.assert_refused("forward_calls true # yes")

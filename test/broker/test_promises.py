@@ -161,10 +161,10 @@ class EveryRow(PromiseTest):
     def test_the_manual_has_the_same_table(self):
         rows = re.findall(r"^\| ([012]) \| (none|short|long) \| (again|once) \| (again|once) \|$",
                           (ROOT / "docs/clients.md").read_text(), re.MULTILINE)
-        told = {(int(qos), identity, session): word for qos, identity, *words in rows
+        shown = {(int(qos), identity, session): word for qos, identity, *words in rows
                 for session, word in zip(("clean", "persistent"), words)}
         runs = {row[:3]: {count for count in row[3:] if count} for row in PROMISES}
-        self.assertEqual(runs, {cell: {1 if word == "once" else 2} for cell, word in told.items()})
+        self.assertEqual(runs, {cell: {1 if word == "once" else 2} for cell, word in shown.items()})
 
     def try_row(self, version):
         self.begin()

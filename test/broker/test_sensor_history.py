@@ -144,11 +144,11 @@ class Average(Sensors):
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")
         self.update("a", 5)
-        told = [payload_of(watcher.receive())]
-        while told[-1]["sensors"] or told[-1] == told[0]:
-            told.append(payload_of(watcher.receive()))
-        self.assertIn({"temp": 5, "unit": "C", "source": "all_sensors", "sensors": 1}, told)
-        self.assertEqual(told[-1], {"temp": None, "unit": "C", "source": "all_sensors", "sensors": 0})
+        announced = [payload_of(watcher.receive())]
+        while announced[-1]["sensors"] or announced[-1] == announced[0]:
+            announced.append(payload_of(watcher.receive()))
+        self.assertIn({"temp": 5, "unit": "C", "source": "all_sensors", "sensors": 1}, announced)
+        self.assertEqual(announced[-1], {"temp": None, "unit": "C", "source": "all_sensors", "sensors": 0})
         watcher.expect_nothing(2)
 
     def test_an_average_of_an_earlier_broker(self):
@@ -271,9 +271,9 @@ class Storing(Sensors):
             connection.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}),
                            properties=[(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, new_identity())])
             (connection.disconnect if number % 2 else connection.close)()
-        told = sorted(payload_of(watcher.receive())["value"] for _ in range(50))
-        self.assertEqual(told, list(range(50)))
-        self.assertEqual(sorted(self.values("a")), told)
+        announced = sorted(payload_of(watcher.receive())["value"] for _ in range(50))
+        self.assertEqual(announced, list(range(50)))
+        self.assertEqual(sorted(self.values("a")), announced)
 
     def test_events_come_in_the_order_of_the_readings(self):
         self.open()
@@ -281,9 +281,9 @@ class Storing(Sensors):
         watcher.subscribe("rpc/event/sensorUpdated")
         for number in range(300):
             self.connection.publish("rpc/call/updateSensor", json.dumps({"sensor_id": "a", "value": number}))
-        told = [payload_of(watcher.receive())["value"] for _ in range(300)]
-        self.assertEqual(told, list(range(300)))
-        self.assertEqual(self.values("a", limit=1000), told)
+        announced = [payload_of(watcher.receive())["value"] for _ in range(300)]
+        self.assertEqual(announced, list(range(300)))
+        self.assertEqual(self.values("a", limit=1000), announced)
         self.assertEqual(self.result("getSensor", {"sensor_id": "a"})["value"], 299)
 
     def test_too_many_new_sensors(self):

@@ -1,6 +1,6 @@
-"""Waking the broker's loop: T11 to T13 of what there is to wake it for, with a plugin that does nothing else.
+"""Waking the broker's loop (T11 to T13), with a plugin that does nothing else.
 
-Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits that nobody names are far
+Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits without a name are far
 from what is measured and near enough to what an unwoken loop would take.
 """
 import contextlib
@@ -25,7 +25,7 @@ def percentile(values, part):
 
 
 class Traffic:
-    """Clients that publish without pause what does not concern the plugin."""
+    """Clients that publish all the time to topics that the plugin does not serve."""
 
     def __init__(self, clients):
         self.stopping = False
@@ -56,7 +56,7 @@ class WakeTest(BrokerTest):
                           lines=["sys_interval 0", *lines], **how)
 
     def run_threads(self, broker, count, pause=2000, threads=1, **how):
-        """Results of threads; returns how long, in ms, each took until collected, and until received here."""
+        """Results of threads; returns the times in ms until each was collected, and until it was received here."""
         client = self.client(broker, 4, **how)
         client.subscribe("wake/result")
         for _ in range(threads):
@@ -72,11 +72,11 @@ class WakeTest(BrokerTest):
         return received
 
     def check(self, received):
-        """T11. Unwoken, hardly any would be below 20 ms; under an instrument some are not."""
+        """T11. Without a wake-up, few would be below 20 ms; with instrumentation some are not."""
         self.assertLess(percentile(received, .5 if INSTRUMENTED else .99), 20 * SLOW)
 
     def check_some_run(self, run):
-        """A busy machine delays some in a run and none in the next; what is wrong with us is so in each."""
+        """A busy machine delays some results in one run and not in the next; a defect shows in each run."""
         for attempt in range(ATTEMPTS):
             try:
                 return self.check(run())
@@ -156,7 +156,7 @@ class Alarms(WakeTest):
     """T12."""
 
     def lateness(self, client, delay):
-        """How late, in ms, an alarm in that many ms was received here."""
+        """The delay in ms with which an alarm in that many ms was received here."""
         client.publish("wake/alarm", str(delay * 1000))
         due, _ = (int(number) for number in client.receive().payload.split())
         return (time.monotonic_ns() - due) / 1e6
@@ -209,12 +209,12 @@ class Quiet(WakeTest):
 
     @staticmethod
     def switches(broker):
-        """How often the loop has gone to sleep, which it does after every signal."""
+        """The number of times that the loop has slept, which it does after every signal."""
         status = pathlib.Path(f"/proc/{broker.process.pid}/status").read_text()
         return int(re.search(r"(?m)^voluntary_ctxt_switches:\s*(\d+)", status)[1])
 
     def check_rest(self, **how):
-        """Two seconds have 20 rounds of 100 ms; signals that go on would make thousands of them."""
+        """Two seconds have 20 rounds of 100 ms; signals that do not stop would make thousands."""
         broker = self.start_probe(**how)
         self.run_threads(broker, 20)
         time.sleep(0.1)
@@ -232,7 +232,7 @@ class End(WakeTest):
     """T13."""
 
     def check_end(self, broker):
-        """A broker says that it runs before it does; if SIGTERM comes in between, it forgets about it."""
+        """A broker logs that it runs before it does; it loses a SIGTERM that arrives in between."""
         self.client(broker).close()
         began = time.monotonic()
         broker.stop()

@@ -208,7 +208,7 @@ START_TEST(errors_by_request_id)
     ck_assert_str_eq(reply->status, "method_not_found");
     ck_assert_str_eq(reply->text, "{\"request_id\":\"1\",\"error\":" ERROR("nope", "method_not_found",
                                                                            "no such method") "}");
-    /* The request_id of a payload that is refused, but is JSON, says where to reply. */
+    /* A payload that is unwanted, but JSON, tells where to reply. */
     rig_tell(&rig, "id", "{\"a\":1,\"request_id\":\"2\",\"a\":1}");
     reply = rig_last(&rig.host.replies);
     ck_assert_str_eq(reply->text, "{\"request_id\":\"2\",\"error\":" ERROR("id", "invalid_params",
@@ -489,7 +489,7 @@ START_TEST(handlers_see_the_call)
 }
 END_TEST
 
-static rpc_status check_anonymous_client(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status look_for_nobody(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
     ck_assert_str_eq(rpc_caller_id(call), "");
@@ -499,10 +499,10 @@ static rpc_status check_anonymous_client(rpc_call *call, void *state, const void
     return RPC_OK;
 }
 
-START_TEST(handlers_see_anonymous_clients)
+START_TEST(handlers_see_anonymous_callers)
 {
     rig.client = (struct host_client){.id = "", .version = 3};
-    lab_start(&rig, &options, check_anonymous_client);
+    lab_start(&rig, &options, look_for_nobody);
     rig_expect(&rig, "act", "", "ok", "{}");
 }
 END_TEST
@@ -517,7 +517,7 @@ static rpc_status return_outcome(rpc_call *call, void *state, const void *params
     return outcome;
 }
 
-/* A handler that returns a status of the engine gets its standard text. */
+/* Each status of the engine's own, just returned, is told with its standard text. */
 START_TEST(plain_statuses)
 {
     char text[256];
@@ -782,9 +782,9 @@ static size_t result_size;
 static rpc_status return_text(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params;
-    const size_t characters = result_size - strlen("{\"text\":\"\"}");
-    char *text = rpc_alloc(call, characters + 1);
-    memset(text, 'x', characters);
+    const size_t letters = result_size - strlen("{\"text\":\"\"}");
+    char *text = rpc_alloc(call, letters + 1);
+    memset(text, 'x', letters);
     ((struct lab_text *)result)->text = text;
     return RPC_OK;
 }
@@ -839,7 +839,7 @@ START_TEST(what_is_too_large_says_so)
                      "{\"request_id\":\"1\",\"error\":" ERROR("act", "reply_too_large",
                                                               "the result is over 200 bytes") "}");
     ck_assert_uint_eq(engine_counters(rig.engine)->errors, 2);
-    /* act has no result event, so that the result is not written and cannot be too large. */
+    /* act has no result event: nobody wants the result, so nothing is too large. */
     fake_host_forget(&rig.host);
     rig_tell(&rig, "act", "");
     expect_silence();
@@ -861,7 +861,7 @@ START_TEST(the_event_may_fit_alone)
 }
 END_TEST
 
-/* Members of an error are left out, the least important first, until it fits. */
+/* An error is told with less and less detail, until it fits. */
 #define WITH_EXTRA \
     "{\"method\":\"act\",\"err\":\"trouble\",\"msg\":\"3 too many\",\"what\":\"a \\\"b\\\"\",\"size\":-5}"
 #define WITH_MESSAGE ERROR("act", "trouble", "3 too many")
@@ -945,14 +945,14 @@ static rpc_status announce(rpc_call *call, void *state, const void *params, void
     return RPC_OK;
 }
 
-static rpc_status announce_without_a_call(rpc_call *call, void *state, const void *params, void *result)
+static rpc_status announce_from_nobody(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
     announced = rpc_announce(rpc_call_instance(call), NULL, event_name, &event_data);
     return RPC_OK;
 }
 
-static char characters[300];
+static char letters[300];
 
 static const struct announcement {
     const char *event, *text;
@@ -970,13 +970,13 @@ static const struct announcement {
      "rpc: module lab announced error, which it does not declare with data"},
     {"un\nknown", "x", RPC_INTERNAL_ERROR,
      "rpc: module lab announced un\\x0Aknown, which it does not declare with data"},
-    {"noted", characters, RPC_REPLY_TOO_LARGE, NULL},
+    {"noted", letters, RPC_REPLY_TOO_LARGE, NULL},
 };
 
 START_TEST(handlers_announce)
 {
     const struct announcement *row = &announcements[_i];
-    memset(characters, 'x', sizeof characters - 1);
+    memset(letters, 'x', sizeof letters - 1);
     event_name = row->event;
     event_data.text = row->text;
     rig.options.max_reply = 200;
@@ -1002,7 +1002,7 @@ START_TEST(announcements_without_a_call)
 {
     event_name = "noted";
     event_data.text = "x";
-    lab_start(&rig, &options, announce_without_a_call);
+    lab_start(&rig, &options, announce_from_nobody);
     rig_tell(&rig, "act", "");
     rig_expect_event(&rig, "rpc/event/noted", "{\"text\":\"x\"}");
     ck_assert(!rig.host.events.kept[0].has_client);
@@ -1077,7 +1077,7 @@ UNIT_MAIN("answer", open_rig, close_rig, {replies_carry_what_they_must, 0},
           {bad_payloads_are_answered, UNIT_ROWS(payloads)}, {bad_payloads_are_announced, UNIT_ROWS(payloads)},
           {good_payloads, 0}, {bytes_with_nul, 0}, {max_payload, 0}, {result_events, 0},
           {unanswered_events, 0}, {no_event_at_all, 0}, {handlers_see_the_call, 0},
-          {handlers_see_anonymous_clients, 0}, {plain_statuses, RPC_RAISED - 1},
+          {handlers_see_anonymous_callers, 0}, {plain_statuses, RPC_RAISED - 1},
           {statuses_that_are_none, UNIT_ROWS(misused)}, {errors_are_raised, UNIT_ROWS(raised)},
           {errors_are_announced, UNIT_ROWS(raised)}, {errors_without_an_event_of_their_own, 0},
           {method_not_found_is_never_announced, 0}, {messages_are_cut, 0},

@@ -1127,10 +1127,10 @@ START_TEST(refused_in_silence)
     ck_assert(call("{\"a\":1}"));
     for (int i = 0; i < 100; i++)
         send_at(0, COUNT, "{}");
-    const size_t told = rig.host.events.count;
+    const size_t announced = rig.host.events.count;
     rig_tell(&rig, "count", "{\"a\":2}");
     rig_tell(&rig, "count", "{\"a\":3}");
-    ck_assert_uint_eq(rig.host.events.count, told);
+    ck_assert_uint_eq(rig.host.events.count, announced);
     fake_host_forget(&rig.host);
     for (int i = 0; i < 2; i++) {
         reconnect();

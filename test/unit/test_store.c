@@ -468,11 +468,11 @@ START_TEST(side_by_side)
 END_TEST
 
 /* Stores readings, writes a byte for each stored one, and goes on until it is killed. */
-static void store_for_ever(int told)
+static void store_until_killed(int pipe_end)
 {
     struct store *own = store_new(path, "rpc", 10000);
     for (int i = 0;; i++) {
-        if (!save(own, "a", i, i) || write(told, "", 1) != 1)
+        if (!save(own, "a", i, i) || write(pipe_end, "", 1) != 1)
             _exit(1);
     }
 }
@@ -484,7 +484,7 @@ static int kill_after(int answers)
     ck_assert_int_eq(pipe(ends), 0);
     const pid_t child = fork();
     if (child == 0)
-        store_for_ever(ends[1]);
+        store_until_killed(ends[1]);
     close(ends[1]);
     while (count < answers && read(ends[0], &byte, 1) == 1)
         count++;
