@@ -1069,10 +1069,9 @@ static void run_alone(rpc_job *job, void *data)
     if (one->lane && !is_alone)
         atomic_fetch_add(&stress.crowded, 1);
     run_one(one);
-    if ((one - stress.jobs) % 5 == 0)
-        for (struct stress *next = rpc_job_take_next(job); next && rpc_is_wanted(job);
-             next = rpc_job_take_next(job))
-            run_one(next);
+    struct stress *next;
+    while ((one - stress.jobs) % 5 == 0 && rpc_is_wanted(job) && (next = rpc_job_take_next(job)))
+        run_one(next);
     atomic_fetch_sub(&stress.inside[one->lane], 1);
 }
 
