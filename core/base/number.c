@@ -151,9 +151,10 @@ size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
  */
 static size_t number_print_fraction(double number, char *out)
 {
-    int exponent;
-    const uint64_t mantissa = (uint64_t)ldexp(frexp(number, &exponent), DBL_MANT_DIG);
-    const int point = DBL_MANT_DIG - exponent, shift = point + 2;
+    uint64_t bits; /* of IEEE 754: 11 of the exponent, then 52 of the mantissa, whose highest is not stored */
+    memcpy(&bits, &number, sizeof bits);
+    const uint64_t lowest = UINT64_C(1) << 52, mantissa = bits % lowest + lowest;
+    const int point = 1075 - (int)(bits / lowest), shift = point + 2;
     const uint64_t one = UINT64_C(1) << shift;
     const uint64_t even = !(mantissa & 1); /* then what is half a gap away reads back, too */
     uint64_t rest = (mantissa << 2) & (one - 1), half = 2;

@@ -131,7 +131,8 @@ static char *option_trimmed(struct arena *arena, const char *value)
 static bool option_fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
 {
     const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
-    const struct fields fields = {.shape = &alone};
+    cJSON *no_default = NULL;
+    const struct fields fields = {.shape = &alone, .defaults = &no_default};
     char why[FIELDS_WHY];
     void *out;
     return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
