@@ -37,20 +37,18 @@ static size_t digest_lay_out(const struct digest_part *parts, size_t count, char
     return (size_t)(end - out);
 }
 
-/* Of more, the parts are hashed one by one, and then their hashes. */
-static XXH128_hash_t digest_hash_one_by_one(uint64_t seed, const struct digest_part *parts, size_t count)
+/* Of more, the same bytes are hashed piece by piece. */
+static XXH128_hash_t digest_hash_pieces(uint64_t seed, const struct digest_part *parts, size_t count)
 {
-    struct {
-        XXH128_hash_t hash;
-        uint64_t size;
-        uint64_t unused;
-    } inner[DIGEST_PARTS];
-    memset(inner, 0, sizeof inner);
+    XXH3_state_t state = {.seed = 0};
+    XXH3_128bits_reset_withSeed(&state, seed);
     for (size_t i = 0; i < count; i++) {
-        inner[i].hash = XXH3_128bits_withSeed(parts[i].data, parts[i].size, seed);
-        inner[i].size = parts[i].size;
+        const uint32_t size = (uint32_t)parts[i].size;
+        XXH3_128bits_update(&state, &size, sizeof size);
+        if (size)
+            XXH3_128bits_update(&state, parts[i].data, size);
     }
-    return XXH3_128bits_withSeed(inner, count * sizeof inner[0], seed);
+    return XXH3_128bits_digest(&state);
 }
 
 struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
@@ -61,6 +59,6 @@ struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t c
         total += parts[i].size;
     const XXH128_hash_t hash = total <= FEW_BYTES
                                    ? XXH3_128bits_withSeed(few, digest_lay_out(parts, count, few), seed)
-                                   : digest_hash_one_by_one(seed, parts, count);
+                                   : digest_hash_pieces(seed, parts, count);
     return (struct digest){{hash.low64, hash.high64}};
 }

@@ -8,16 +8,6 @@
 /* The longest character: where a text ends with a NUL, a shorter one that is cut off is seen by the NUL. */
 enum { LONGEST = 4 };
 
-/* How long a character is that begins with this byte, which is not ASCII; 0: none does. */
-static size_t text_sequence_length(unsigned char first)
-{
-    if (first >= 0xC2 && first <= 0xDF)
-        return 2;
-    if ((first & 0xF0) == 0xE0)
-        return 3;
-    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
-}
-
 size_t text_decode(const char *text, size_t size, uint32_t *character)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -26,7 +16,8 @@ size_t text_decode(const char *text, size_t size, uint32_t *character)
         *character = byte[0];
         return 1;
     }
-    const size_t length = size ? text_sequence_length(byte[0]) : 0;
+    const unsigned char first = size ? byte[0] : 0;
+    const size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
     if (!length || length > size)
         return 0;
 

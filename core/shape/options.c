@@ -76,29 +76,9 @@ static cJSON *option_read_value(struct arena *arena, const rpc_field *field, cha
 static bool option_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
 {
     const size_t length = strlen(owner);
-    const char *name = line->name;
-    if (length) {
-        if (strncmp(name, owner, length) != 0 || name[length] != '_')
-            return false;
-        name += length + 1;
-    }
-    return strcmp(name, fields_name(field)) == 0;
-}
-
-/* The line of a field; NULL: it was not given. *twice: there is more than one. */
-static struct option_line *option_find_line(struct option_lines *lines, const char *owner,
-                                            const rpc_field *field, bool *twice)
-{
-    struct option_line *found = NULL;
-    *twice = false;
-    for (size_t i = 0; i < lines->count; i++) {
-        if (!option_is_named(&lines->lines[i], owner, field))
-            continue;
-        lines->lines[i].used = true;
-        *twice = found != NULL;
-        found = &lines->lines[i];
-    }
-    return found;
+    if (strncmp(line->name, owner, length) != 0 || (length && line->name[length] != '_'))
+        return false;
+    return strcmp(line->name + length + (length > 0), fields_name(field)) == 0;
 }
 
 bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
@@ -118,15 +98,6 @@ static bool options_no_memory(char *why)
     return false;
 }
 
-/* The value without the blanks behind it, which the broker leaves in. */
-static char *option_trimmed(struct arena *arena, const char *value)
-{
-    size_t length = strlen(value);
-    while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
-        length--;
-    return arena_copy(arena, value, length);
-}
-
 /* Decodes one field alone, so that a fault is that of this line. */
 static bool option_fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
 {
@@ -144,7 +115,10 @@ static bool option_read_line(const struct option_lines *lines, const struct opti
 {
     char what[FIELDS_WHY];
     char accepted[FIELDS_WHY + 16];
-    char *text = option_trimmed(arena, line->value);
+    size_t length = strlen(line->value);
+    while (length && (line->value[length - 1] == ' ' || line->value[length - 1] == '\t'))
+        length--; /* the broker leaves blanks behind the value */
+    char *text = arena_copy(arena, line->value, length);
     if (!text)
         return options_no_memory(why);
     cJSON *item = option_read_value(arena, field, text);
@@ -161,11 +135,16 @@ static bool option_read_lines(const char *owner, const struct fields *fields, st
 {
     for (size_t i = 0; i < fields->shape->count; i++) {
         const rpc_field *field = &fields->shape->fields[i];
-        bool twice;
-        const struct option_line *line = option_find_line(lines, owner, field, &twice);
-        if (twice)
-            return options_refuse(lines, line->name, line->value, "the option is given twice", why);
-        if (line && !option_read_line(lines, line, fields, field, arena, object, why))
+        const struct option_line *found = NULL;
+        for (struct option_line *line = lines->lines; line < lines->lines + lines->count; line++) {
+            if (!option_is_named(line, owner, field))
+                continue;
+            line->used = true;
+            if (found)
+                return options_refuse(lines, line->name, line->value, "the option is given twice", why);
+            found = line;
+        }
+        if (found && !option_read_line(lines, found, fields, field, arena, object, why))
             return false;
     }
     return true;

@@ -33,22 +33,22 @@ void writer_bytes(struct writer *writer, const char *bytes, size_t size);
 
 static inline void writer_begin_object(struct writer *writer)
 {
-    writer->codec->begin_object(writer);
+    writer->codec->begin(writer, true);
 }
 
 static inline void writer_end_object(struct writer *writer)
 {
-    writer->codec->end_object(writer);
+    writer->codec->end(writer, true);
 }
 
 static inline void writer_begin_array(struct writer *writer)
 {
-    writer->codec->begin_array(writer);
+    writer->codec->begin(writer, false);
 }
 
 static inline void writer_end_array(struct writer *writer)
 {
-    writer->codec->end_array(writer);
+    writer->codec->end(writer, false);
 }
 
 /* The name of the member whose value comes next: well-formed UTF-8. */
