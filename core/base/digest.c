@@ -22,22 +22,7 @@ uint64_t digest_seed(void)
     return XXH3_64bits(&now, sizeof now);
 }
 
-/* Few bytes are laid side by side, each part behind its size, and hashed at once. */
-static size_t digest_lay_out(const struct digest_part *parts, size_t count, char *out)
-{
-    char *end = out;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t size = (uint32_t)parts[i].size;
-        memcpy(end, &size, sizeof size);
-        end += sizeof size;
-        if (size)
-            memcpy(end, parts[i].data, size);
-        end += size;
-    }
-    return (size_t)(end - out);
-}
-
-/* Of more, the same bytes are hashed piece by piece. */
+/* Each part has its size before it. */
 static XXH128_hash_t digest_hash_pieces(uint64_t seed, const struct digest_part *parts, size_t count)
 {
     XXH3_state_t state = {.seed = 0};
@@ -51,14 +36,22 @@ static XXH128_hash_t digest_hash_pieces(uint64_t seed, const struct digest_part 
     return XXH3_128bits_digest(&state);
 }
 
+/* Few bytes are laid side by side and hashed at once, which is faster. */
 struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
 {
-    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)];
+    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)], *end = few;
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += parts[i].size;
-    const XXH128_hash_t hash = total <= FEW_BYTES
-                                   ? XXH3_128bits_withSeed(few, digest_lay_out(parts, count, few), seed)
-                                   : digest_hash_pieces(seed, parts, count);
+    for (size_t i = 0; total <= FEW_BYTES && i < count; i++) {
+        const uint32_t size = (uint32_t)parts[i].size;
+        memcpy(end, &size, sizeof size);
+        end += sizeof size;
+        if (size)
+            memcpy(end, parts[i].data, size);
+        end += size;
+    }
+    const XXH128_hash_t hash = total <= FEW_BYTES ? XXH3_128bits_withSeed(few, (size_t)(end - few), seed)
+                                                  : digest_hash_pieces(seed, parts, count);
     return (struct digest){{hash.low64, hash.high64}};
 }

@@ -80,17 +80,12 @@ size_t text_cut(const char *text, size_t limit)
     return limit;
 }
 
-static bool text_is_printable(char c)
-{
-    return c >= ' ' && c <= '~' && c != '\\';
-}
-
 const char *text_printable(const char *text, char *out, size_t capacity)
 {
     size_t used = 0;
     size_t cut = 0; /* where "..." still fits */
     for (; *text; text++) {
-        const size_t needed = text_is_printable(*text) ? 1 : 4;
+        const size_t needed = *text >= ' ' && *text <= '~' && *text != '\\' ? 1 : 4;
         if (used + sizeof "..." <= capacity)
             cut = used;
         if (used + needed >= capacity) {

@@ -17,10 +17,8 @@
 /* ---- Words ---- */
 
 /* Appends to a string, whose memory has `capacity` bytes: at most FIELDS_WHY. */
-static void fields_append(char *out, size_t capacity, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void fields_append(char *out, size_t capacity, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void fields_append(char *out, size_t capacity,
+                                                                const char *format, ...)
 {
     char text[FIELDS_WHY + 1]; /* more than fits: text_cut() has to see what it cuts */
     const size_t used = strlen(out);
@@ -187,10 +185,8 @@ static rpc_status fields_encode_double(const rpc_field *field, const void *membe
     const double number = *(const double *)member;
     if (!isfinite(number))
         return fields_misfit(walk, " is not finite");
-    const rpc_status status = fields_check_double(field, number, walk);
-    if (status == RPC_OK)
-        writer_double(walk->writer, number);
-    return status;
+    writer_double(walk->writer, number);
+    return fields_check_double(field, number, walk);
 }
 
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
@@ -260,10 +256,8 @@ static rpc_status fields_encode_integer(const rpc_field *field, const void *memb
 {
     const int64_t integer =
         field->kind == RPC_KIND_INT32 ? *(const int32_t *)member : *(const int64_t *)member;
-    const rpc_status status = fields_check_integer(field, integer, walk);
-    if (status == RPC_OK)
-        writer_integer(walk->writer, integer);
-    return status;
+    writer_integer(walk->writer, integer);
+    return fields_check_integer(field, integer, walk);
 }
 
 /* ---- strings ---- */

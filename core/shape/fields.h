@@ -90,7 +90,7 @@ struct fields_bounds fields_bounds(const rpc_field *field);
  */
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
 
-/* ---- Walks over a table, which fields_check.c takes, too ---- */
+/* ---- Walks over a table, which fields_check.c and options.c take, too ---- */
 
 #define FIELDS_NO_INDEX SIZE_MAX
 

@@ -67,20 +67,6 @@ static rpc_status check_needs_trace(const rpc_field *field, struct fields_walk *
                          field->optional ? "optional" : "nullable");
 }
 
-static rpc_status check_field(const rpc_shape *shape, const rpc_field *field, struct fields_walk *walk)
-{
-    const char *fault = check_find_fault(shape, field);
-    if (fault)
-        return fields_misfit(walk, "%s", fault);
-    if ((field->optional || field->nullable) && !field->default_json && !check_leaves_trace(field))
-        return check_needs_trace(field, walk);
-    for (const rpc_field *other = shape->fields; other < field; other++) {
-        if (strcmp(fields_name(other), fields_name(field)) == 0)
-            return fields_misfit(walk, " is declared twice");
-    }
-    return RPC_OK;
-}
-
 /* ---- One shape ---- */
 
 /* What is wrong with a shape, apart from its fields; NULL: nothing. */
@@ -90,7 +76,8 @@ static const char *check_find_form_fault(const rpc_shape *shape)
         return "bytes have no fields";
     if (shape->form == RPC_FORM_VALUE && (shape->count != 1 || fields_may_miss(shape->fields)))
         return "a value has one field, which is required";
-    for (const rpc_field *field = shape->fields; field < shape->fields + shape->count; field++) {
+    for (size_t i = 0; i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
         const char *name = fields_name(field);
         if ((int)field->kind < 0 || (int)field->kind >= FIELDS_KINDS || !name || !*name)
             return "a field was not made by one of the macros";
@@ -119,15 +106,25 @@ static rpc_status check_prepare_default(const rpc_field *field, size_t size, cJS
 static rpc_status check_prepare_shape(struct fields *fields, const rpc_shape *shape, int depth,
                                       struct fields_walk *walk);
 
-/* Prepares the field at which the walk is, the shape of its objects before its default. */
+/* Checks and prepares the field at which the walk is, the shape of its objects before its default. */
 static rpc_status check_prepare_field(struct fields *fields, size_t i, int depth, struct fields_walk *walk)
 {
-    const rpc_field *field = &fields->shape->fields[i];
-    rpc_status status = check_field(fields->shape, field, walk);
-    if (status == RPC_OK && field->shape)
+    const rpc_shape *shape = fields->shape;
+    const rpc_field *field = &shape->fields[i];
+    const char *fault = check_find_fault(shape, field);
+    if (fault)
+        return fields_misfit(walk, "%s", fault);
+    if ((field->optional || field->nullable) && !field->default_json && !check_leaves_trace(field))
+        return check_needs_trace(field, walk);
+    for (const rpc_field *other = shape->fields; other < field; other++) {
+        if (strcmp(fields_name(other), fields_name(field)) == 0)
+            return fields_misfit(walk, " is declared twice");
+    }
+    rpc_status status = RPC_OK;
+    if (field->shape)
         status = check_prepare_shape(&fields->nested[i], field->shape, depth + 1, walk);
     if (status == RPC_OK && field->default_json)
-        status = check_prepare_default(field, fields->shape->size, &fields->defaults[i], walk);
+        status = check_prepare_default(field, shape->size, &fields->defaults[i], walk);
     return status;
 }
 

@@ -36,11 +36,9 @@ struct span {
     bool escaped; /* it has an escape */
 };
 
-static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* Returns false, so that callers can return it. */
-static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool json_fail(struct json_error *error, enum json_fault fault,
+                                                            const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -58,15 +56,14 @@ static void json_begin(struct json_error *error)
     error->why[0] = '\0';
 }
 
-static bool json_is_digit(char c)
+/* Whether the text goes on as `word`, which is then behind. The NUL behind the text stops the comparison. */
+static bool json_take(struct scan *scan, const char *word)
 {
-    return c >= '0' && c <= '9';
-}
-
-/* Whether the text goes on as `word`. The NUL behind the text stops the comparison at its end. */
-static bool json_goes_on(const struct scan *scan, const char *word)
-{
-    return strncmp(scan->at, word, strlen(word)) == 0;
+    const size_t length = strlen(word);
+    if (strncmp(scan->at, word, length) != 0)
+        return false;
+    scan->at += length;
+    return true;
 }
 
 /* The four digits of a \u escape; -1: they are not there. */
@@ -94,9 +91,8 @@ static bool json_scan_unicode(struct scan *scan, uint32_t *character)
         scan->nul = true;
     if (unit < 0xD800 || unit > 0xDFFF)
         return unit >= 0;
-    if (unit > 0xDBFF || !json_goes_on(scan, "\\u"))
+    if (unit > 0xDBFF || !json_take(scan, "\\u"))
         return false;
-    scan->at += 2;
     const int32_t low = json_scan_hex(scan);
     *character = 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
     return low >= 0xDC00 && low <= 0xDFFF;
@@ -106,11 +102,9 @@ static bool json_scan_escape(struct scan *scan, uint32_t *character)
 {
     static const char letters[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
-    const char letter = scan->at[1];
-    if (letter == 'u') {
-        scan->at += 2;
+    if (json_take(scan, "\\u"))
         return json_scan_unicode(scan, character);
-    }
+    const char letter = scan->at[1];
     const char *found = letter ? strchr(letters, letter) : NULL;
     if (!found)
         return false;
@@ -250,29 +244,20 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
 static bool json_scan_string_value(struct scan *scan, cJSON *node)
 {
     struct span span;
-    if (!json_scan_string(scan, &span))
-        return false;
-    if (!node)
-        return true;
-    node->type |= cJSON_String;
-    return json_keep_text(scan, node, &span);
+    if (node)
+        node->type |= cJSON_String;
+    return json_scan_string(scan, &span) && (!node || json_keep_text(scan, node, &span));
 }
 
 static bool json_scan_literal(struct scan *scan, cJSON *node)
 {
-    static const struct literal {
-        const char *text;
-        int type;
-    } literals[] = {{"true", cJSON_True}, {"false", cJSON_False}, {"null", cJSON_NULL}};
-    for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
-        if (json_goes_on(scan, literals[i].text)) {
-            scan->at += strlen(literals[i].text);
-            if (node)
-                node->type |= literals[i].type;
-            return true;
-        }
-    }
-    return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    const int type = json_take(scan, "true")    ? cJSON_True
+                     : json_take(scan, "false") ? cJSON_False
+                     : json_take(scan, "null")  ? cJSON_NULL
+                                                : cJSON_Invalid;
+    if (node)
+        node->type |= type;
+    return type != cJSON_Invalid || json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
 }
 
 static void json_skip_space(struct scan *scan)
@@ -339,8 +324,8 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
         return json_scan_items(scan, node, ']');
     if (*scan->at == '"')
         return json_scan_string_value(scan, node);
-    return *scan->at == '-' || json_is_digit(*scan->at) ? json_scan_number(scan, node)
-                                                        : json_scan_literal(scan, node);
+    const bool is_number = *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9');
+    return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
 static bool json_scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)

@@ -58,17 +58,24 @@ static cJSON *option_read_quantity(struct arena *arena, const char *text, const 
     return NULL;
 }
 
-/* The text as the JSON value that it stands for; NULL: it stands for none, or no memory. */
-static cJSON *option_read_value(struct arena *arena, const rpc_field *field, char *text)
+/* The text, without the blanks that the broker leaves behind it, as the JSON value that it stands for. NULL:
+ * it stands for none, or no memory. */
+static cJSON *option_read_value(struct arena *arena, const rpc_field *field, const char *value)
 {
     double scale;
+    size_t length = strlen(value);
+    while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    char *text = arena_copy(arena, value, length);
+    if (!text)
+        return NULL;
     const struct suffix *suffixes = option_suffixes_of(field, &scale);
     if (suffixes)
         return option_read_quantity(arena, text, suffixes, scale);
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
         return option_make_node(arena, (cJSON){.type = cJSON_String, .valuestring = text});
     struct json_error error;
-    cJSON *tree = json_parse(text, strlen(text), arena, &error);
+    cJSON *tree = json_parse(text, length, arena, &error);
     return error.fault == JSON_FINE ? tree : NULL;
 }
 
@@ -98,56 +105,45 @@ static bool options_no_memory(char *why)
     return false;
 }
 
-/* Decodes one field alone, so that a fault is that of this line. */
-static bool option_fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
+/* Decodes one field at a time, so that a fault is that of its line. */
+static bool option_read_field(const char *owner, const rpc_field *field, const cJSON *fallback,
+                              struct option_lines *lines, char *out, struct fields_walk *walk, char *why)
 {
-    const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
-    cJSON *no_default = NULL;
-    const struct fields fields = {.shape = &alone, .defaults = &no_default};
-    char why[FIELDS_WHY];
-    void *out;
-    return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
-}
-
-static bool option_read_line(const struct option_lines *lines, const struct option_line *line,
-                             const struct fields *fields, const rpc_field *field, struct arena *arena,
-                             cJSON *object, char *why)
-{
-    char what[FIELDS_WHY];
-    char accepted[FIELDS_WHY + 16];
-    size_t length = strlen(line->value);
-    while (length && (line->value[length - 1] == ' ' || line->value[length - 1] == '\t'))
-        length--; /* the broker leaves blanks behind the value */
-    char *text = arena_copy(arena, line->value, length);
-    if (!text)
+    const struct option_line *found = NULL;
+    for (size_t i = 0; i < lines->count; i++) {
+        struct option_line *line = &lines->lines[i];
+        if (!option_is_named(line, owner, field))
+            continue;
+        line->used = true;
+        if (found)
+            return options_refuse(lines, line->name, line->value, "the option is given twice", why);
+        found = line;
+    }
+    const cJSON *item = found ? option_read_value(walk->arena, field, found->value) : NULL;
+    if ((item || !found) && fields_decode_member(field, item, fallback, out, walk) == RPC_OK)
+        return true;
+    if (!found)
         return options_no_memory(why);
-    cJSON *item = option_read_value(arena, field, text);
-    if (!item || !option_fits(field, item, arena, fields->shape->size)) {
-        snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
-        return options_refuse(lines, line->name, line->value, accepted, why);
-    }
-    cJSON_AddItemToObjectCS(object, fields_name(field), item); /* takes no memory: the name is constant */
-    return true;
+    char what[FIELDS_WHY], accepted[FIELDS_WHY + 16];
+    snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
+    return options_refuse(lines, found->name, found->value, accepted, why);
 }
 
-static bool option_read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
-                              struct arena *arena, cJSON *object, char *why)
+bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
+                  struct arena *arena, const void **out, char why[OPTIONS_WHY])
 {
-    for (size_t i = 0; i < fields->shape->count; i++) {
-        const rpc_field *field = &fields->shape->fields[i];
-        const struct option_line *found = NULL;
-        for (struct option_line *line = lines->lines; line < lines->lines + lines->count; line++) {
-            if (!option_is_named(line, owner, field))
-                continue;
-            line->used = true;
-            if (found)
-                return options_refuse(lines, line->name, line->value, "the option is given twice", why);
-            found = line;
-        }
-        if (found && !option_read_line(lines, found, fields, field, arena, object, why))
-            return false;
+    char misfit[FIELDS_WHY];
+    struct fields_walk walk = {.arena = arena, .why = misfit};
+    struct fields_step step = fields_enter(&walk, fields);
+    char *options = arena_alloc(arena, fields->shape->size);
+    bool fine = options || options_no_memory(why);
+    walk.step = &step;
+    for (size_t i = 0; fine && i < fields->shape->count; i++) {
+        step.field = &fields->shape->fields[i];
+        fine = option_read_field(owner, step.field, fields->defaults[i], lines, options, &walk, why);
     }
-    return true;
+    *out = options;
+    return fine;
 }
 
 const char *options_check_shape(const rpc_shape *shape)
@@ -166,19 +162,6 @@ const char *options_check_shape(const rpc_shape *shape)
             return "an option cannot be null";
     }
     return NULL;
-}
-
-bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
-                  struct arena *arena, const void **out, char why[OPTIONS_WHY])
-{
-    cJSON object = {.type = cJSON_Object};
-    char misfit[FIELDS_WHY];
-    void *decoded = NULL;
-    bool fine = option_read_lines(owner, fields, lines, arena, &object, why);
-    if (fine && fields_decode(fields, &object, arena, &decoded, misfit) != RPC_OK)
-        fine = options_no_memory(why);
-    *out = decoded;
-    return fine;
 }
 
 /* ---- Words ---- */

@@ -122,8 +122,9 @@ void schema_write(const rpc_shape *shape, struct writer *writer)
 
 /* ---- Errors ---- */
 
-/* Opens the schema of an error object as far as that of its code, err. */
-static void schema_open_error(struct writer *writer)
+/* error: NULL: it is not one that a method declares. What does not fit into a reply is left out: first what
+ * the error adds, then its message. */
+static void schema_write_error_object(const rpc_error *error, bool is_engines, struct writer *writer)
 {
     writer_begin_object(writer);
     writer_member(writer, "type", "object");
@@ -131,15 +132,18 @@ static void schema_open_error(struct writer *writer)
     writer_member_json(writer, "method", "{\"type\":\"string\"}");
     writer_open_object(writer, "err");
     writer_member(writer, "type", "string");
-}
-
-/* What does not fit into a reply is left out: first what the error adds, then its message. */
-static void schema_close_error(const rpc_shape *data, struct writer *writer)
-{
+    if (error)
+        writer_member(writer, "const", error->code);
+    if (is_engines) {
+        writer_open_array(writer, "enum");
+        for (int i = RPC_OK + 1; i < RPC_RAISED; i++)
+            writer_string(writer, status_name((rpc_status)i));
+        writer_end_array(writer);
+    }
     writer_end_object(writer);
     writer_member_json(writer, "msg", "{\"type\":\"string\"}");
-    if (data)
-        schema_write_properties(data, writer);
+    if (error && error->data)
+        schema_write_properties(error->data, writer);
     writer_end_object(writer);
     writer_member_json(writer, "required", "[\"method\",\"err\"]");
     writer_end_object(writer);
@@ -147,23 +151,15 @@ static void schema_close_error(const rpc_shape *data, struct writer *writer)
 
 void schema_write_error(const rpc_error *error, struct writer *writer)
 {
-    schema_open_error(writer);
-    writer_member(writer, "const", error->code);
-    schema_close_error(error->data, writer);
+    schema_write_error_object(error, false, writer);
 }
 
 void schema_write_engine_error(struct writer *writer)
 {
-    schema_open_error(writer);
-    writer_open_array(writer, "enum");
-    for (int i = RPC_OK + 1; i < RPC_RAISED; i++)
-        writer_string(writer, status_name((rpc_status)i));
-    writer_end_array(writer);
-    schema_close_error(NULL, writer);
+    schema_write_error_object(NULL, true, writer);
 }
 
 void schema_write_any_error(struct writer *writer)
 {
-    schema_open_error(writer);
-    schema_close_error(NULL, writer);
+    schema_write_error_object(NULL, false, writer);
 }

@@ -19,15 +19,6 @@ void writer_bytes(struct writer *writer, const char *bytes, size_t size)
     writer->used += size;
 }
 
-static void writer_children(struct writer *writer, const cJSON *item, bool are_members)
-{
-    for (const cJSON *child = item->child; child; child = child->next) {
-        if (are_members)
-            writer_name(writer, child->string);
-        writer_tree(writer, child);
-    }
-}
-
 void writer_tree(struct writer *writer, const cJSON *item)
 {
     if (cJSON_IsString(item)) {
@@ -36,14 +27,15 @@ void writer_tree(struct writer *writer, const cJSON *item)
         writer_json(writer, item->valuestring);
     } else if (cJSON_IsNumber(item)) {
         writer_double(writer, item->valuedouble);
-    } else if (cJSON_IsArray(item)) {
-        writer_begin_array(writer);
-        writer_children(writer, item, false);
-        writer_end_array(writer);
-    } else if (cJSON_IsObject(item)) {
-        writer_begin_object(writer);
-        writer_children(writer, item, true);
-        writer_end_object(writer);
+    } else if (cJSON_IsArray(item) || cJSON_IsObject(item)) {
+        const bool is_object = cJSON_IsObject(item);
+        writer->codec->begin(writer, is_object);
+        for (const cJSON *child = item->child; child; child = child->next) {
+            if (is_object)
+                writer_name(writer, child->string);
+            writer_tree(writer, child);
+        }
+        writer->codec->end(writer, is_object);
     } else if (cJSON_IsBool(item)) {
         writer_bool(writer, cJSON_IsTrue(item));
     } else {
