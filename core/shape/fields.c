@@ -192,17 +192,12 @@ static rpc_status fields_encode_double(const rpc_field *field, const void *membe
 /* 2 to the power of 63: the first double that an int64_t does not hold. */
 #define INT64_END 9223372036854775808.0
 
-static struct fields_bounds fields_bounds_of_kind(const rpc_field *field)
-{
-    if (field->kind == RPC_KIND_INT32)
-        return (struct fields_bounds){INT32_MIN, INT32_MAX};
-    return (struct fields_bounds){INT64_MIN, INT64_MAX};
-}
-
 /* As integers: a double of one could be rounded onto the bound that it is beyond. */
 struct fields_bounds fields_bounds(const rpc_field *field)
 {
-    struct fields_bounds bounds = fields_bounds_of_kind(field);
+    struct fields_bounds bounds = {INT64_MIN, INT64_MAX};
+    if (field->kind == RPC_KIND_INT32)
+        bounds = (struct fields_bounds){INT32_MIN, INT32_MAX};
     if (!fields_has_range(field))
         return bounds;
     const double min = ceil(field->range.min), max = floor(field->range.max);
@@ -241,11 +236,11 @@ static bool fields_read_integer(const cJSON *value, int64_t *integer)
 static rpc_status fields_decode_integer(const rpc_field *field, const cJSON *value, void *member,
                                         struct fields_walk *walk)
 {
-    const struct fields_bounds bounds = fields_bounds_of_kind(field);
+    const bool is_short = field->kind == RPC_KIND_INT32;
     int64_t integer;
-    if (!fields_read_integer(value, &integer) || integer < bounds.min || integer > bounds.max)
+    if (!fields_read_integer(value, &integer) || (is_short && integer != (int32_t)integer))
         return fields_must_be(walk, field);
-    if (field->kind == RPC_KIND_INT32)
+    if (is_short)
         *(int32_t *)member = (int32_t)integer;
     else
         *(int64_t *)member = integer;

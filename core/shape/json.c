@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/text.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    EXACT_DIGITS = 15, /* decimal digits that survive the way through a double: DBL_DIG */
-    FEW_MEMBERS = 16   /* up to here comparing all pairs is cheaper than sorting */
-};
+enum { FEW_MEMBERS = 16 }; /* up to here comparing all pairs is cheaper than sorting */
 
 struct scan {
     const char *at, *end;
@@ -98,25 +96,20 @@ static bool json_scan_unicode(struct scan *scan, uint32_t *character)
     return low >= 0xDC00 && low <= 0xDFFF;
 }
 
-static bool json_scan_escape(struct scan *scan, uint32_t *character)
-{
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-    if (json_take(scan, "\\u"))
-        return json_scan_unicode(scan, character);
-    const char letter = scan->at[1];
-    const char *found = letter ? strchr(letters, letter) : NULL;
-    if (!found)
-        return false;
-    *character = (uint32_t)meanings[found - letters];
-    scan->at += 2;
-    return true;
-}
-
 static bool json_scan_character(struct scan *scan, uint32_t *character)
 {
-    if (*scan->at == '\\')
-        return json_scan_escape(scan, character);
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    if (json_take(scan, "\\u"))
+        return json_scan_unicode(scan, character);
+    if (*scan->at == '\\') {
+        const char letter = scan->at[1];
+        const char *found = letter ? strchr(letters, letter) : NULL;
+        if (!found)
+            return false;
+        *character = (uint32_t)meanings[found - letters];
+        scan->at += 2;
+        return true;
+    }
     const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), character);
     scan->at += length;
     return length && *character >= 0x20;
@@ -213,22 +206,10 @@ static bool json_keep_text(struct scan *scan, cJSON *node, const struct span *sp
     return true;
 }
 
-/* Keeps the literal where it is long and, for json_keep_ids(), of an id that is not spelt as a whole number.
- */
-static bool json_keep_number(struct scan *scan, cJSON *node, const struct numeral *numeral)
-{
-    const struct span literal = {.start = numeral->text, .size = numeral->length};
-    const bool is_long = numeral->digits > EXACT_DIGITS;
-    const bool is_whole = numeral->length == numeral->digits + (*numeral->text == '-');
-    node->valuedouble = number_value(numeral);
-    node->type |= is_long ? cJSON_Raw : cJSON_Number;
-    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
-        return json_keep_text(scan, node, &literal);
-    return true;
-}
-
 /* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
 
+/* Keeps the literal of a number that is long and, for json_keep_ids(), of an id that is not spelt as a whole
+ * number. */
 static bool json_scan_number(struct scan *scan, cJSON *node)
 {
     struct numeral numeral;
@@ -238,15 +219,16 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
         return json_fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
                          JSON_NUMBER_MAX);
     scan->at += numeral.length;
-    return !node || json_keep_number(scan, node, &numeral);
-}
-
-static bool json_scan_string_value(struct scan *scan, cJSON *node)
-{
-    struct span span;
-    if (node)
-        node->type |= cJSON_String;
-    return json_scan_string(scan, &span) && (!node || json_keep_text(scan, node, &span));
+    if (!node)
+        return true;
+    const struct span literal = {.start = numeral.text, .size = numeral.length};
+    const bool is_long = numeral.digits > DBL_DIG; /* digits that survive the way through a double */
+    const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
+    node->valuedouble = number_value(&numeral);
+    node->type |= is_long ? cJSON_Raw : cJSON_Number;
+    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
+        return json_keep_text(scan, node, &literal);
+    return true;
 }
 
 static bool json_scan_literal(struct scan *scan, cJSON *node)
@@ -322,8 +304,12 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
         return json_scan_items(scan, node, '}');
     if (*scan->at == '[')
         return json_scan_items(scan, node, ']');
-    if (*scan->at == '"')
-        return json_scan_string_value(scan, node);
+    if (*scan->at == '"') {
+        struct span span;
+        if (node)
+            node->type |= cJSON_String;
+        return json_scan_string(scan, &span) && (!node || json_keep_text(scan, node, &span));
+    }
     const bool is_number = *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9');
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }

@@ -31,36 +31,29 @@ static const struct suffix *option_suffixes_of(const rpc_field *field, double *s
 
 /* ---- Reading ---- */
 
-static cJSON *option_make_node(struct arena *arena, cJSON node)
-{
-    cJSON *made = arena_take(arena, sizeof *made);
-    if (made)
-        *made = node;
-    return made;
-}
-
-/* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
-static cJSON *option_read_quantity(struct arena *arena, const char *text, const struct suffix *suffixes,
-                                   double scale)
+/* A number out of digits and a suffix. Returns false: the text is something else. */
+static bool option_read_quantity(const char *text, const struct suffix *suffixes, double scale, cJSON *item)
 {
     const size_t digits = strspn(text, "0123456789");
     if (!digits || digits > 15)
-        return NULL;
+        return false;
     const double number = strtod(text, NULL);
-    const char *rest = text + digits;
-    if (number == 0 && !*rest)
-        return option_make_node(arena, (cJSON){.type = cJSON_Number});
+    *item = (cJSON){.type = cJSON_Number};
+    if (number == 0 && !text[digits])
+        return true;
     for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
-        if (strcmp(rest, suffix->text) == 0)
-            return option_make_node(
-                arena, (cJSON){.type = cJSON_Number, .valuedouble = number * suffix->factor / scale});
+        item->valuedouble = number * suffix->factor / scale;
+        if (strcmp(text + digits, suffix->text) == 0)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-/* The text, without the blanks that the broker leaves behind it, as the JSON value that it stands for. NULL:
- * it stands for none, or no memory. */
-static cJSON *option_read_value(struct arena *arena, const rpc_field *field, const char *value)
+/*
+ * The text, without the blanks that the broker leaves behind it, as the JSON value that it stands for.
+ * Returns false: it stands for none, or no memory.
+ */
+static bool option_read_value(struct arena *arena, const rpc_field *field, const char *value, cJSON *item)
 {
     double scale;
     size_t length = strlen(value);
@@ -68,15 +61,18 @@ static cJSON *option_read_value(struct arena *arena, const rpc_field *field, con
         length--;
     char *text = arena_copy(arena, value, length);
     if (!text)
-        return NULL;
+        return false;
     const struct suffix *suffixes = option_suffixes_of(field, &scale);
     if (suffixes)
-        return option_read_quantity(arena, text, suffixes, scale);
+        return option_read_quantity(text, suffixes, scale, item);
+    *item = (cJSON){.type = cJSON_String, .valuestring = text};
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
-        return option_make_node(arena, (cJSON){.type = cJSON_String, .valuestring = text});
+        return true;
     struct json_error error;
-    cJSON *tree = json_parse(text, length, arena, &error);
-    return error.fault == JSON_FINE ? tree : NULL;
+    const cJSON *tree = json_parse(text, length, arena, &error);
+    if (tree)
+        *item = *tree;
+    return error.fault == JSON_FINE;
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
@@ -119,8 +115,9 @@ static bool option_read_field(const char *owner, const rpc_field *field, const c
             return options_refuse(lines, line->name, line->value, "the option is given twice", why);
         found = line;
     }
-    const cJSON *item = found ? option_read_value(walk->arena, field, found->value) : NULL;
-    if ((item || !found) && fields_decode_member(field, item, fallback, out, walk) == RPC_OK)
+    cJSON item;
+    if ((!found || option_read_value(walk->arena, field, found->value, &item)) &&
+        fields_decode_member(field, found ? &item : NULL, fallback, out, walk) == RPC_OK)
         return true;
     if (!found)
         return options_no_memory(why);
@@ -186,18 +183,16 @@ const char *options_describe(const rpc_field *field, char *out, size_t capacity)
     const char *such = suffixes == sizes ? "1500, 64k, 16m"
                        : scale > 1       ? "10s, 5m, 1h"
                                          : "500ms, 10s, 5m, 1h";
-    char min[32];
-    char max[32];
-    if (field->range.min >= field->range.max) {
-        snprintf(out, capacity, "%s, such as %s", what, such);
-        return out;
+    char min[32], max[32], range[80] = "";
+    if (fields_has_range(field)) {
+        option_print_quantity(field, field->range.min, min, sizeof min);
+        option_print_quantity(field, field->range.max, max, sizeof max);
+        if (isinf(field->range.max))
+            snprintf(range, sizeof range, " of at least %s", min);
+        else
+            snprintf(range, sizeof range, " from %s to %s", min, max);
     }
-    option_print_quantity(field, field->range.min, min, sizeof min);
-    option_print_quantity(field, field->range.max, max, sizeof max);
-    if (isinf(field->range.max))
-        snprintf(out, capacity, "%s of at least %s, such as %s", what, min, such);
-    else
-        snprintf(out, capacity, "%s from %s to %s, such as %s", what, min, max, such);
+    snprintf(out, capacity, "%s%s, such as %s", what, range, such);
     return out;
 }
 
@@ -205,14 +200,10 @@ const char *options_print_default(const rpc_field *field, char *out, size_t capa
 {
     double scale;
     const char *text = field->default_json ? field->default_json : "";
+    const int quotes = *text == '"';
     if (option_suffixes_of(field, &scale) && *text)
         option_print_quantity(field, strtod(text, NULL), out, capacity);
     else
-        snprintf(out, capacity, "%s", text);
-    const size_t length = strlen(out);
-    if (length >= 2 && out[0] == '"') {
-        memmove(out, out + 1, length - 2);
-        out[length - 2] = '\0';
-    }
+        snprintf(out, capacity, "%.*s", (int)strlen(text) - 2 * quotes, text + quotes);
     return out;
 }
