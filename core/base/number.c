@@ -101,20 +101,18 @@ bool number_integer(const struct numeral *numeral, int64_t *integer)
     const bool negative = *numeral->text == '-';
     const int digits = (int)numeral->digits, whole = digits + numeral->exponent; /* those before the point */
     const uint64_t max = (uint64_t)INT64_MAX + negative;
+    const char *at = numeral->text + negative;
     uint64_t value = 0;
-    int place = 0;
-    for (const char *at = numeral->text + negative; place < digits; at++) {
-        const uint64_t digit = (uint64_t)(*at - '0');
-        if (*at == '.')
-            continue;
-        if (place++ < whole ? value > (max - digit) / 10 : digit > 0)
+    for (int place = 0; place < digits || (value && place < whole); place++) {
+        uint64_t digit = 0; /* behind the last one, too */
+        if (place < digits) {
+            at += *at == '.';
+            digit = (uint64_t)(*at++ - '0');
+        }
+        if (place < whole ? value > (max - digit) / 10 : digit > 0)
             return false;
-        if (place <= whole)
+        if (place < whole)
             value = value * 10 + digit;
-    }
-    for (; value && place < whole; place++, value *= 10) {
-        if (value > max / 10)
-            return false;
     }
     *integer = negative ? (int64_t)(0 - value) : (int64_t)value;
     return true;

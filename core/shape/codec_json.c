@@ -8,11 +8,8 @@
 
 #include <string.h>
 
-/* The writer's state. */
-enum {
-    CODEC_JSON_FIRST, /* what comes next is the first in its array or object, a member's value, or alone */
-    CODEC_JSON_NEXT   /* a comma is due before what comes next */
-};
+/* The writer's state: whether a comma is due before what comes next. */
+enum { CODEC_JSON_FIRST, CODEC_JSON_NEXT };
 
 static void codec_json_byte(struct writer *writer, char byte)
 {

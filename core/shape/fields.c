@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * Readers of field tables: see fields.h. For each kind there is one row in `fields_kinds`: how it is
- * decoded, encoded and described. A new kind is a new row. Arrays are no kind: their elements are of one.
+ * decoded, encoded and described. Arrays are no kind: their elements are of one.
  */
 #include "shape/fields.h"
 
@@ -356,21 +356,22 @@ static rpc_status fields_encode_object(const rpc_field *field, const void *membe
 }
 
 const struct fields_kind fields_kinds[FIELDS_KINDS] = {
-    [RPC_KIND_BOOL] = {fields_decode_bool, fields_encode_bool, "true or false", "values, each true or false",
-                       sizeof(bool), false},
-    [RPC_KIND_INT32] = {fields_decode_integer, fields_encode_integer, "a whole number of 32 bits",
+    [RPC_KIND_BOOL] = {fields_decode_bool, fields_encode_bool, "boolean", "true or false",
+                       "values, each true or false", sizeof(bool), false},
+    [RPC_KIND_INT32] = {fields_decode_integer, fields_encode_integer, "integer", "a whole number of 32 bits",
                         "whole numbers of 32 bits", sizeof(int32_t), false},
-    [RPC_KIND_INT64] = {fields_decode_integer, fields_encode_integer, "a whole number of 64 bits",
+    [RPC_KIND_INT64] = {fields_decode_integer, fields_encode_integer, "integer", "a whole number of 64 bits",
                         "whole numbers of 64 bits", sizeof(int64_t), false},
-    [RPC_KIND_DOUBLE] = {fields_decode_double, fields_encode_double, "a number", "numbers", sizeof(double),
-                         false},
-    [RPC_KIND_STRING] = {fields_decode_string, fields_encode_string, "a string", "strings",
+    [RPC_KIND_DOUBLE] = {fields_decode_double, fields_encode_double, "number", "a number", "numbers",
+                         sizeof(double), false},
+    [RPC_KIND_STRING] = {fields_decode_string, fields_encode_string, "string", "a string", "strings",
                          sizeof(const char *), true},
-    [RPC_KIND_CHOICE] = {fields_decode_choice, fields_encode_choice, "one of", "values, each one of",
-                         sizeof(int), false},
-    [RPC_KIND_JSON] = {fields_decode_json, fields_encode_json, "any JSON value",
+    [RPC_KIND_CHOICE] = {fields_decode_choice, fields_encode_choice, "string", "one of",
+                         "values, each one of", sizeof(int), false},
+    [RPC_KIND_JSON] = {fields_decode_json, fields_encode_json, NULL, "any JSON value",
                        "values, each any JSON value", sizeof(rpc_json), true},
-    [RPC_KIND_OBJECT] = {fields_decode_object, fields_encode_object, "an object", "objects", 0, false},
+    [RPC_KIND_OBJECT] = {fields_decode_object, fields_encode_object, "object", "an object", "objects", 0,
+                         false},
 };
 
 /* ---- Decoding ---- */
@@ -443,20 +444,14 @@ static rpc_status fields_decode_shape(const struct fields *fields, const cJSON *
     return status;
 }
 
-static rpc_status fields_decode_outermost(const struct fields *fields, const cJSON *value, void **out,
-                                          struct fields_walk *walk)
-{
-    *out = arena_alloc(walk->arena, fields->shape->size);
-    return *out ? fields_decode_shape(fields, value, *out, walk) : RPC_INTERNAL_ERROR;
-}
-
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY])
 {
     struct fields_walk walk = {.arena = arena, .why = why};
     if (fields->shape->form == RPC_FORM_OBJECT && !cJSON_IsObject(value))
         return fields_misfit(&walk, "the parameters must be a JSON object");
-    return fields_decode_outermost(fields, value, out, &walk);
+    *out = arena_alloc(arena, fields->shape->size);
+    return *out ? fields_decode_shape(fields, value, *out, &walk) : RPC_INTERNAL_ERROR;
 }
 
 rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
@@ -467,8 +462,9 @@ rpc_status fields_decode_positional(const struct fields *fields, const cJSON *ar
     if ((size_t)cJSON_GetArraySize(array) > max)
         return fields_misfit(&walk, "there %s at most %zu parameter%s", max == 1 ? "is" : "are", max,
                              max == 1 ? "" : "s");
-    const bool is_value = fields->shape->form == RPC_FORM_VALUE;
-    return fields_decode_outermost(fields, is_value ? array->child : array, out, &walk);
+    const cJSON *value = fields->shape->form == RPC_FORM_VALUE ? array->child : array;
+    *out = arena_alloc(arena, fields->shape->size);
+    return *out ? fields_decode_shape(fields, value, *out, &walk) : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Encoding ---- */

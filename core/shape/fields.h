@@ -124,6 +124,7 @@ rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
 struct fields_kind {
     rpc_status (*decode)(const rpc_field *field, const cJSON *value, void *member, struct fields_walk *walk);
     rpc_status (*encode)(const rpc_field *field, const void *member, struct fields_walk *walk);
+    const char *type;       /* in JSON Schema; NULL: any */
     const char *one, *many; /* a value of this kind, and several, in words */
     size_t size;            /* of the C member; 0: as the field says */
     bool absent_by_null;    /* the member itself can say that it was left out */

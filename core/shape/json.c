@@ -375,11 +375,8 @@ static bool json_check_many_members(const cJSON *object, struct json_error *erro
 
 static bool json_check_members(const cJSON *object, struct json_error *error)
 {
-    int count = 0;
-    for (const cJSON *member = object->child; member; member = member->next) {
-        if (++count > FEW_MEMBERS)
-            return json_check_many_members(object, error);
-    }
+    if (cJSON_GetArraySize(object) > FEW_MEMBERS)
+        return json_check_many_members(object, error);
     for (const cJSON *member = object->child; member; member = member->next) {
         for (const cJSON *other = member->next; other; other = other->next) {
             if (json_is_same(member->string, other->string))

@@ -49,13 +49,9 @@ static void schema_write_members(const rpc_shape *shape, struct writer *writer)
 /* What the values of a field have to be, as members of an open object. nullable: null will do, too. */
 static void schema_write_values(const rpc_field *field, bool nullable, struct writer *writer)
 {
-    static const char *const types[FIELDS_KINDS] = {
-        [RPC_KIND_BOOL] = "boolean",  [RPC_KIND_INT32] = "integer", [RPC_KIND_INT64] = "integer",
-        [RPC_KIND_DOUBLE] = "number", [RPC_KIND_STRING] = "string", [RPC_KIND_CHOICE] = "string",
-        [RPC_KIND_JSON] = NULL,       [RPC_KIND_OBJECT] = "object",
-    };
-    if (types[field->kind])
-        schema_write_type(writer, types[field->kind], nullable);
+    const char *type = fields_kinds[field->kind].type;
+    if (type)
+        schema_write_type(writer, type, nullable);
     if (field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64) {
         const struct fields_bounds bounds = fields_bounds(field);
         writer_member_integer(writer, "minimum", bounds.min);

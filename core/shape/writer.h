@@ -106,11 +106,40 @@ void writer_tree(struct writer *writer, const cJSON *item);
 
 /* ---- Members, with their names ---- */
 
-void writer_member(struct writer *writer, const char *name, const char *text);
-void writer_member_bool(struct writer *writer, const char *name, bool value);
-void writer_member_integer(struct writer *writer, const char *name, int64_t number);
-void writer_member_json(struct writer *writer, const char *name, const char *text);
-void writer_open_object(struct writer *writer, const char *name);
-void writer_open_array(struct writer *writer, const char *name);
+static inline void writer_member(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_string(writer, text);
+}
+
+static inline void writer_member_bool(struct writer *writer, const char *name, bool value)
+{
+    writer_name(writer, name);
+    writer_bool(writer, value);
+}
+
+static inline void writer_member_integer(struct writer *writer, const char *name, int64_t number)
+{
+    writer_name(writer, name);
+    writer_integer(writer, number);
+}
+
+static inline void writer_member_json(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_json(writer, text);
+}
+
+static inline void writer_open_object(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_begin_object(writer);
+}
+
+static inline void writer_open_array(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_begin_array(writer);
+}
 
 #endif
