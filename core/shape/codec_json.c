@@ -101,13 +101,8 @@ static void codec_json_integer(struct writer *writer, int64_t number)
 
 static void codec_json_double(struct writer *writer, double number)
 {
-    codec_json_comma(writer);
-    if (writer->capacity - writer->used >= NUMBER_PRINTED_MAX) {
-        writer->used += number_print(number, writer->out + writer->used);
-        return;
-    }
     char text[NUMBER_PRINTED_MAX];
-    writer_bytes(writer, text, number_print(number, text));
+    codec_json_splice(writer, text, number_print(number, text));
 }
 
 static void codec_json_raw(struct writer *writer, const char *text)

@@ -257,15 +257,21 @@ static rpc_status fields_encode_integer(const rpc_field *field, const void *memb
 
 /* ---- strings ---- */
 
+/* what: the things that were counted, in words. */
+static rpc_status fields_check_count(size_t count, uint32_t min, uint32_t max, const char *what,
+                                     struct fields_walk *walk)
+{
+    if (count >= min && count <= max)
+        return RPC_OK;
+    return fields_misfit(walk, " must have %u to %u %s, not %zu", min, max, what, count);
+}
+
 static rpc_status fields_check_length(const rpc_field *field, const char *text, struct fields_walk *walk)
 {
     size_t characters;
     if (!text_is_utf8(text, &characters))
         return fields_misfit(walk, " is not UTF-8");
-    if (characters >= field->length.min && characters <= field->length.max)
-        return RPC_OK;
-    return fields_misfit(walk, " must have %u to %u characters, not %zu", field->length.min,
-                         field->length.max, characters);
+    return fields_check_count(characters, field->length.min, field->length.max, "characters", walk);
 }
 
 static rpc_status fields_decode_string(const rpc_field *field, const cJSON *value, void *member,
@@ -376,14 +382,6 @@ const struct fields_kind fields_kinds[FIELDS_KINDS] = {
 
 /* ---- Decoding ---- */
 
-static rpc_status fields_check_items(const rpc_field *field, size_t count, struct fields_walk *walk)
-{
-    if (count >= field->items.min && count <= field->items.max)
-        return RPC_OK;
-    return fields_misfit(walk, " must have %u to %u elements, not %zu", field->items.min, field->items.max,
-                         count);
-}
-
 static rpc_status fields_decode_array(const rpc_field *field, const cJSON *value, char *out,
                                       struct fields_walk *walk)
 {
@@ -391,7 +389,7 @@ static rpc_status fields_decode_array(const rpc_field *field, const cJSON *value
         return fields_must_be(walk, field);
     size_t *index = &walk->step->index;
     const size_t count = (size_t)cJSON_GetArraySize(value);
-    rpc_status status = fields_check_items(field, count, walk);
+    rpc_status status = fields_check_count(count, field->items.min, field->items.max, "elements", walk);
     if (status != RPC_OK)
         return status;
     char *elements = count > SIZE_MAX / field->size ? NULL : arena_alloc(walk->arena, count * field->size);
@@ -489,7 +487,7 @@ static rpc_status fields_encode_array(const rpc_field *field, const char *in, st
     const char *elements = fields_elements_of(field, in, &count);
     if (!elements && count)
         return fields_misfit(walk, " has a count and no elements");
-    rpc_status status = fields_check_items(field, count, walk);
+    rpc_status status = fields_check_count(count, field->items.min, field->items.max, "elements", walk);
     writer_begin_array(walk->writer);
     for (size_t i = 0; i < count && status == RPC_OK; i++) {
         const char *element = elements + i * field->size;

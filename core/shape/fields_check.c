@@ -10,12 +10,6 @@
 
 /* ---- One field ---- */
 
-/* Whether a handler can see, and say, that a value was not given. */
-static bool check_leaves_trace(const rpc_field *field)
-{
-    return field->flag || field->counter || fields_kinds[field->kind].absent_by_null;
-}
-
 static bool check_lies_within(const rpc_shape *shape, size_t offset, size_t size)
 {
     return offset <= shape->size && size <= shape->size - offset;
@@ -32,8 +26,7 @@ static bool check_is_member(const rpc_shape *shape, const rpc_field *field)
            check_lies_within(shape, field->counter - 1, sizeof(size_t));
 }
 
-/* What is wrong with a field, apart from its name, its default and the shape of its objects; NULL: nothing.
- */
+/* What is wrong with a field by itself; NULL: nothing. */
 static const char *check_find_fault(const rpc_shape *shape, const rpc_field *field)
 {
     const bool is_string = field->kind == RPC_KIND_STRING, is_object = field->kind == RPC_KIND_OBJECT;
@@ -61,8 +54,11 @@ static const char *check_find_fault(const rpc_shape *shape, const rpc_field *fie
     return NULL;
 }
 
-static rpc_status check_needs_trace(const rpc_field *field, struct fields_walk *walk)
+/* Checks that a handler can see, and say, that a value was not given. */
+static rpc_status check_trace(const rpc_field *field, struct fields_walk *walk)
 {
+    if (field->flag || field->counter || fields_kinds[field->kind].absent_by_null)
+        return RPC_OK;
     return fields_misfit(walk, " is %s and needs a .default_json or a .flag",
                          field->optional ? "optional" : "nullable");
 }
@@ -97,7 +93,7 @@ static rpc_status check_prepare_default(const rpc_field *field, size_t size, cJS
         return fields_misfit(walk, ": its default: %s", error.why);
     if (field->nullable && cJSON_IsNull(*out)) {
         *out = NULL;
-        return check_leaves_trace(field) ? RPC_OK : check_needs_trace(field, walk);
+        return check_trace(field, walk);
     }
     char *trial = arena_alloc(walk->arena, size);
     return trial ? fields_decode_member(field, *out, NULL, trial, walk) : RPC_INTERNAL_ERROR;
@@ -114,14 +110,14 @@ static rpc_status check_prepare_field(struct fields *fields, size_t i, int depth
     const char *fault = check_find_fault(shape, field);
     if (fault)
         return fields_misfit(walk, "%s", fault);
-    if ((field->optional || field->nullable) && !field->default_json && !check_leaves_trace(field))
-        return check_needs_trace(field, walk);
     for (const rpc_field *other = shape->fields; other < field; other++) {
         if (strcmp(fields_name(other), fields_name(field)) == 0)
             return fields_misfit(walk, " is declared twice");
     }
     rpc_status status = RPC_OK;
-    if (field->shape)
+    if ((field->optional || field->nullable) && !field->default_json)
+        status = check_trace(field, walk);
+    if (status == RPC_OK && field->shape)
         status = check_prepare_shape(&fields->nested[i], field->shape, depth + 1, walk);
     if (status == RPC_OK && field->default_json)
         status = check_prepare_default(field, shape->size, &fields->defaults[i], walk);

@@ -314,17 +314,14 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
-static bool json_scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
+static bool json_scan_whole(struct scan *scan)
 {
-    scan->at = text;
-    scan->end = text + size;
-    scan->error = error;
-    json_begin(error);
+    json_begin(scan->error);
     if (!json_scan_value(scan, NULL, NULL))
         return false;
     json_skip_space(scan);
     return scan->at == scan->end ||
-           json_fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
+           json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
 
 void json_keep_ids(cJSON *tree)
@@ -375,12 +372,13 @@ static bool json_check_many_members(const cJSON *object, struct json_error *erro
 
 static bool json_check_members(const cJSON *object, struct json_error *error)
 {
-    if (cJSON_GetArraySize(object) > FEW_MEMBERS)
-        return json_check_many_members(object, error);
+    int count = 0;
     for (const cJSON *member = object->child; member; member = member->next) {
-        for (const cJSON *other = member->next; other; other = other->next) {
+        if (++count > FEW_MEMBERS)
+            return json_check_many_members(object, error);
+        for (const cJSON *other = object->child; other != member; other = other->next) {
             if (json_is_same(member->string, other->string))
-                return json_report_twice(other->string, error);
+                return json_report_twice(member->string, error);
         }
     }
     return true;
@@ -413,14 +411,14 @@ bool json_has_members_once(const cJSON *object, struct json_error *error)
 
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan = {.arena = NULL};
-    return json_scan_whole(&scan, text, size, error);
+    struct scan scan = {.at = text, .end = text + size, .error = error};
+    return json_scan_whole(&scan);
 }
 
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
-    struct scan scan = {.arena = arena};
-    const bool wanted = json_scan_whole(&scan, text, size, error) && json_check_value(scan.tree, error);
+    struct scan scan = {.at = text, .end = text + size, .arena = arena, .error = error};
+    const bool wanted = json_scan_whole(&scan) && json_check_value(scan.tree, error);
     if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
     error->nul = scan.nul;

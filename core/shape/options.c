@@ -4,7 +4,6 @@
 
 #include "base/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,20 +18,32 @@ struct suffix {
 static const struct suffix durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 static const struct suffix sizes[] = {{"m", 1048576}, {"k", 1024}, {"", 1}, {NULL, 0}};
 
-/* The suffixes that a field's unit allows, and how many of the smallest ones make one of the unit. */
-static const struct suffix *option_suffixes_of(const rpc_field *field, double *scale)
+/* How numbers of a unit are written. A new unit is a new row. */
+static const struct unit {
+    const char *name;
+    const struct suffix *suffixes;
+    double scale;            /* how many of the smallest suffix make one of the unit */
+    const char *what, *such; /* a number of the unit, and examples, in words */
+} units[] = {
+    {"ms", durations, 1, "a duration", "500ms, 10s, 5m, 1h"},
+    {"s", durations, 1000, "a duration", "10s, 5m, 1h"},
+    {"bytes", sizes, 1, "a size in bytes", "1500, 64k, 16m"},
+};
+
+/* The unit of a field; NULL: its values are written as JSON has them. */
+static const struct unit *options_unit_of(const rpc_field *field)
 {
-    const char *unit = field->unit ? field->unit : "";
-    *scale = strcmp(unit, "s") == 0 ? 1000 : 1;
-    if (strcmp(unit, "ms") == 0 || strcmp(unit, "s") == 0)
-        return durations;
-    return strcmp(unit, "bytes") == 0 ? sizes : NULL;
+    for (size_t i = 0; field->unit && i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(field->unit, units[i].name) == 0)
+            return &units[i];
+    }
+    return NULL;
 }
 
 /* ---- Reading ---- */
 
 /* A number out of digits and a suffix. Returns false: the text is something else. */
-static bool option_read_quantity(const char *text, const struct suffix *suffixes, double scale, cJSON *item)
+static bool options_read_quantity(const char *text, const struct unit *unit, cJSON *item)
 {
     const size_t digits = strspn(text, "0123456789");
     if (!digits || digits > 15)
@@ -41,8 +52,8 @@ static bool option_read_quantity(const char *text, const struct suffix *suffixes
     *item = (cJSON){.type = cJSON_Number};
     if (number == 0 && !text[digits])
         return true;
-    for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
-        item->valuedouble = number * suffix->factor / scale;
+    for (const struct suffix *suffix = unit->suffixes; suffix->text; suffix++) {
+        item->valuedouble = number * suffix->factor / unit->scale;
         if (strcmp(text + digits, suffix->text) == 0)
             return true;
     }
@@ -53,18 +64,17 @@ static bool option_read_quantity(const char *text, const struct suffix *suffixes
  * The text, without the blanks that the broker leaves behind it, as the JSON value that it stands for.
  * Returns false: it stands for none, or no memory.
  */
-static bool option_read_value(struct arena *arena, const rpc_field *field, const char *value, cJSON *item)
+static bool options_read_value(struct arena *arena, const rpc_field *field, const char *value, cJSON *item)
 {
-    double scale;
     size_t length = strlen(value);
     while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
         length--;
     char *text = arena_copy(arena, value, length);
     if (!text)
         return false;
-    const struct suffix *suffixes = option_suffixes_of(field, &scale);
-    if (suffixes)
-        return option_read_quantity(text, suffixes, scale, item);
+    const struct unit *unit = options_unit_of(field);
+    if (unit)
+        return options_read_quantity(text, unit, item);
     *item = (cJSON){.type = cJSON_String, .valuestring = text};
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
         return true;
@@ -76,7 +86,7 @@ static bool option_read_value(struct arena *arena, const rpc_field *field, const
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
-static bool option_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
+static bool options_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
 {
     const size_t length = strlen(owner);
     if (strncmp(line->name, owner, length) != 0 || (length && line->name[length] != '_'))
@@ -102,13 +112,13 @@ static bool options_no_memory(char *why)
 }
 
 /* Decodes one field at a time, so that a fault is that of its line. */
-static bool option_read_field(const char *owner, const rpc_field *field, const cJSON *fallback,
-                              struct option_lines *lines, char *out, struct fields_walk *walk, char *why)
+static bool options_read_field(const char *owner, const rpc_field *field, const cJSON *fallback,
+                               struct option_lines *lines, char *out, struct fields_walk *walk, char *why)
 {
     const struct option_line *found = NULL;
     for (size_t i = 0; i < lines->count; i++) {
         struct option_line *line = &lines->lines[i];
-        if (!option_is_named(line, owner, field))
+        if (!options_is_named(line, owner, field))
             continue;
         line->used = true;
         if (found)
@@ -116,7 +126,7 @@ static bool option_read_field(const char *owner, const rpc_field *field, const c
         found = line;
     }
     cJSON item;
-    if ((!found || option_read_value(walk->arena, field, found->value, &item)) &&
+    if ((!found || options_read_value(walk->arena, field, found->value, &item)) &&
         fields_decode_member(field, found ? &item : NULL, fallback, out, walk) == RPC_OK)
         return true;
     if (!found)
@@ -137,7 +147,7 @@ bool options_read(const char *owner, const struct fields *fields, struct option_
     walk.step = &step;
     for (size_t i = 0; fine && i < fields->shape->count; i++) {
         step.field = &fields->shape->fields[i];
-        fine = option_read_field(owner, step.field, fields->defaults[i], lines, options, &walk, why);
+        fine = options_read_field(owner, step.field, fields->defaults[i], lines, options, &walk, why);
     }
     *out = options;
     return fine;
@@ -163,11 +173,10 @@ const char *options_check_shape(const rpc_shape *shape)
 
 /* ---- Words ---- */
 
-static void option_print_quantity(const rpc_field *field, double number, char *out, size_t capacity)
+static void options_print_quantity(const struct unit *unit, double number, char *out, size_t capacity)
 {
-    double scale;
-    const struct suffix *suffix = option_suffixes_of(field, &scale);
-    number *= scale;
+    const struct suffix *suffix = unit->suffixes;
+    number *= unit->scale;
     while (suffix[1].text && (number == 0 ? suffix->factor > 1000 : fmod(number, suffix->factor) != 0))
         suffix++;
     snprintf(out, capacity, "%.15g%s", number / suffix->factor, number == 0 ? "" : suffix->text);
@@ -175,34 +184,29 @@ static void option_print_quantity(const rpc_field *field, double number, char *o
 
 const char *options_describe(const rpc_field *field, char *out, size_t capacity)
 {
-    double scale;
-    const struct suffix *suffixes = option_suffixes_of(field, &scale);
-    if (!suffixes)
-        return fields_describe(field, out, capacity);
-    const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
-    const char *such = suffixes == sizes ? "1500, 64k, 16m"
-                       : scale > 1       ? "10s, 5m, 1h"
-                                         : "500ms, 10s, 5m, 1h";
+    const struct unit *unit = options_unit_of(field);
     char min[32], max[32], range[80] = "";
+    if (!unit)
+        return fields_describe(field, out, capacity);
     if (fields_has_range(field)) {
-        option_print_quantity(field, field->range.min, min, sizeof min);
-        option_print_quantity(field, field->range.max, max, sizeof max);
+        options_print_quantity(unit, field->range.min, min, sizeof min);
+        options_print_quantity(unit, field->range.max, max, sizeof max);
         if (isinf(field->range.max))
             snprintf(range, sizeof range, " of at least %s", min);
         else
             snprintf(range, sizeof range, " from %s to %s", min, max);
     }
-    snprintf(out, capacity, "%s%s, such as %s", what, range, such);
+    snprintf(out, capacity, "%s%s, such as %s", unit->what, range, unit->such);
     return out;
 }
 
 const char *options_print_default(const rpc_field *field, char *out, size_t capacity)
 {
-    double scale;
+    const struct unit *unit = options_unit_of(field);
     const char *text = field->default_json ? field->default_json : "";
     const int quotes = *text == '"';
-    if (option_suffixes_of(field, &scale) && *text)
-        option_print_quantity(field, strtod(text, NULL), out, capacity);
+    if (unit && *text)
+        options_print_quantity(unit, strtod(text, NULL), out, capacity);
     else
         snprintf(out, capacity, "%.*s", (int)strlen(text) - 2 * quotes, text + quotes);
     return out;
