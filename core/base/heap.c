@@ -69,11 +69,6 @@ void heap_remove(struct heap *heap, struct heap_node *node)
     heap_restore(heap, last);
 }
 
-struct heap_node *heap_first(const struct heap *heap)
-{
-    return heap->count ? heap->nodes[0] : NULL;
-}
-
 void heap_fini(struct heap *heap)
 {
     for (size_t i = 0; i < heap->count; i++)

@@ -47,14 +47,6 @@ bool text_is_utf8(const char *text, size_t *characters)
     return true;
 }
 
-static bool text_fits_topic(uint32_t character)
-{
-    if (character < 0x7F)
-        return character >= ' ' && character != '+' && character != '#';
-    return character > 0x9F && !(character >= 0xFDD0 && character <= 0xFDEF) &&
-           (character & 0xFFFE) != 0xFFFE;
-}
-
 bool text_is_topic(const char *text)
 {
     size_t length;
@@ -64,7 +56,9 @@ bool text_is_topic(const char *text)
         if (*text > '+' && *text < 0x7F)
             continue; /* letters, digits and '/' */
         length = text_decode(text, LONGEST, &character);
-        if (!length || !text_fits_topic(character))
+        if (!length || character < ' ' || character == '+' || character == '#' ||
+            (character >= 0x7F && character <= 0x9F) || (character >= 0xFDD0 && character <= 0xFDEF) ||
+            (character & 0xFFFE) == 0xFFFE)
             return false;
     }
     return true;

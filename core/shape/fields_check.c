@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/*
- * Checking and preparing field tables: see fields.h. A table that is wrong must be found when the broker
- * starts, so that those who read it later need not look for what cannot be.
- */
+/* Checking and preparing field tables: see fields_check.h. */
 #include "shape/fields_check.h"
 
 #include <stdlib.h>
@@ -153,12 +150,11 @@ rpc_status fields_init(struct fields *fields, const rpc_shape *shape, char why[F
     *fields = (struct fields){.shape = NULL};
     if (!shape)
         return RPC_OK;
-    struct arena *arena = malloc(sizeof *arena);
-    if (!arena)
+    fields->arena = malloc(sizeof *fields->arena);
+    if (!fields->arena)
         return RPC_INTERNAL_ERROR;
-    arena_init(arena);
-    fields->arena = arena;
-    struct fields_walk walk = {.arena = arena, .why = why};
+    arena_init(fields->arena);
+    struct fields_walk walk = {.arena = fields->arena, .why = why};
     const rpc_status status = check_prepare_shape(fields, shape, 1, &walk);
     if (status != RPC_OK)
         fields_fini(fields);

@@ -69,13 +69,12 @@ static int32_t json_scan_hex(struct scan *scan)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
     int32_t unit = 0;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++, scan->at++) {
         const char *found = *scan->at ? strchr(digits, *scan->at) : NULL;
         if (!found)
             return -1;
         const int32_t value = (int32_t)(found - digits);
         unit = unit * 16 + (value < 16 ? value : value - 6);
-        scan->at++;
     }
     return unit;
 }
@@ -261,13 +260,11 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
 
 static bool json_scan_member(struct scan *scan, cJSON *object)
 {
-    struct span name;
+    struct span name = {.start = NULL};
     json_skip_space(scan);
-    if (*scan->at != '"')
-        return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    if (!json_scan_string(scan, &name))
+    if (*scan->at == '"' && !json_scan_string(scan, &name))
         return false;
-    if (!json_skip(scan, ':'))
+    if (!name.start || !json_skip(scan, ':'))
         return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
     return json_scan_value(scan, object, &name);
 }
@@ -341,8 +338,7 @@ static bool json_is_same(const char *name, const char *other)
 
 static bool json_report_twice(const char *name, struct json_error *error)
 {
-    const int shown = (int)text_cut(name, 64);
-    return json_fail(error, JSON_UNWANTED, "%.*s is given twice", shown, name);
+    return json_fail(error, JSON_UNWANTED, "%.*s is given twice", (int)text_cut(name, 64), name);
 }
 
 static int json_compare_names(const void *one, const void *other)

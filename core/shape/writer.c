@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-struct writer writer_make(const struct codec *codec, char *out, size_t capacity)
-{
-    return (struct writer){.codec = codec, .out = out, .capacity = capacity};
-}
-
 void writer_bytes(struct writer *writer, const char *bytes, size_t size)
 {
     if (size > writer->capacity - writer->used) {

@@ -24,7 +24,10 @@ struct writer {
     unsigned state;        /* the codec's own, 0 at first */
 };
 
-struct writer writer_make(const struct codec *codec, char *out, size_t capacity);
+static inline struct writer writer_make(const struct codec *codec, char *out, size_t capacity)
+{
+    return (struct writer){.codec = codec, .out = out, .capacity = capacity};
+}
 
 /* For codecs: bytes as they are. */
 void writer_bytes(struct writer *writer, const char *bytes, size_t size);
