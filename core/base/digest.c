@@ -22,11 +22,28 @@ uint64_t digest_seed(void)
     return XXH3_64bits(&now, sizeof now);
 }
 
-/* Few bytes are laid side by side, each part behind its size, and hashed at once. */
-static size_t digest_lay_out(const struct digest_part *parts, size_t count, char *out)
+/* Each part has its size before it. */
+static XXH128_hash_t digest_hash_pieces(uint64_t seed, const struct digest_part *parts, size_t count)
 {
-    char *end = out;
+    XXH3_state_t state = {.seed = 0};
+    XXH3_128bits_reset_withSeed(&state, seed);
     for (size_t i = 0; i < count; i++) {
+        const uint32_t size = (uint32_t)parts[i].size;
+        XXH3_128bits_update(&state, &size, sizeof size);
+        if (size)
+            XXH3_128bits_update(&state, parts[i].data, size);
+    }
+    return XXH3_128bits_digest(&state);
+}
+
+/* Few bytes are laid side by side and hashed at once, which is faster. */
+struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
+{
+    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)], *end = few;
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].size;
+    for (size_t i = 0; total <= FEW_BYTES && i < count; i++) {
         const uint32_t size = (uint32_t)parts[i].size;
         memcpy(end, &size, sizeof size);
         end += sizeof size;
@@ -34,33 +51,7 @@ static size_t digest_lay_out(const struct digest_part *parts, size_t count, char
             memcpy(end, parts[i].data, size);
         end += size;
     }
-    return (size_t)(end - out);
-}
-
-/* Of more, the parts are hashed one by one, and then their hashes. */
-static XXH128_hash_t digest_hash_one_by_one(uint64_t seed, const struct digest_part *parts, size_t count)
-{
-    struct {
-        XXH128_hash_t hash;
-        uint64_t size;
-        uint64_t unused;
-    } inner[DIGEST_PARTS];
-    memset(inner, 0, sizeof inner);
-    for (size_t i = 0; i < count; i++) {
-        inner[i].hash = XXH3_128bits_withSeed(parts[i].data, parts[i].size, seed);
-        inner[i].size = parts[i].size;
-    }
-    return XXH3_128bits_withSeed(inner, count * sizeof inner[0], seed);
-}
-
-struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
-{
-    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)];
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += parts[i].size;
-    const XXH128_hash_t hash = total <= FEW_BYTES
-                                   ? XXH3_128bits_withSeed(few, digest_lay_out(parts, count, few), seed)
-                                   : digest_hash_one_by_one(seed, parts, count);
+    const XXH128_hash_t hash = total <= FEW_BYTES ? XXH3_128bits_withSeed(few, (size_t)(end - few), seed)
+                                                  : digest_hash_pieces(seed, parts, count);
     return (struct digest){{hash.low64, hash.high64}};
 }

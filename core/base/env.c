@@ -15,16 +15,6 @@ enum {
     LOG_PER_SECOND = 1
 };
 
-uint64_t env_now(const struct env *env)
-{
-    return env->host.monotonic_clock(env->host.context);
-}
-
-double env_wall_time(const struct env *env)
-{
-    return env->host.wall_clock(env->host.context);
-}
-
 static void env_write_line(struct env *env, rpc_log_level level, const char *text)
 {
     char line[LOG_LINE];

@@ -106,10 +106,16 @@ struct env {
 };
 
 /* The time of the host's clock that never goes back, nanoseconds. */
-uint64_t env_now(const struct env *env);
+static inline uint64_t env_now(const struct env *env)
+{
+    return env->host.monotonic_clock(env->host.context);
+}
 
 /* Unix time, seconds and their fraction. */
-double env_wall_time(const struct env *env);
+static inline double env_wall_time(const struct env *env)
+{
+    return env->host.wall_clock(env->host.context);
+}
 
 /*
  * Writes a log line with the prefix before it, if the limit lets it through: bytes that are not printable

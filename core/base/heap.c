@@ -38,23 +38,16 @@ static void heap_restore(struct heap *heap, struct heap_node *node)
     heap_put(heap, position, node);
 }
 
-static bool heap_make_room(struct heap *heap)
-{
-    if (heap->count < heap->room)
-        return true;
-    const size_t room = heap->room ? 2 * heap->room : HEAP_MIN_ROOM;
-    struct heap_node **nodes = realloc(heap->nodes, room * sizeof *nodes);
-    if (!nodes)
-        return false;
-    heap->nodes = nodes;
-    heap->room = room;
-    return true;
-}
-
 bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key)
 {
-    if (!node->position && !heap_make_room(heap))
-        return false;
+    if (!node->position && heap->count == heap->room) {
+        const size_t room = heap->room ? 2 * heap->room : HEAP_MIN_ROOM;
+        struct heap_node **nodes = realloc(heap->nodes, room * sizeof *nodes);
+        if (!nodes)
+            return false;
+        heap->nodes = nodes;
+        heap->room = room;
+    }
     if (!node->position)
         heap_put(heap, ++heap->count, node);
     node->key = key;
@@ -74,11 +67,6 @@ void heap_remove(struct heap *heap, struct heap_node *node)
         return;
     heap_put(heap, position, last);
     heap_restore(heap, last);
-}
-
-struct heap_node *heap_first(const struct heap *heap)
-{
-    return heap->count ? heap->nodes[0] : NULL;
 }
 
 void heap_fini(struct heap *heap)

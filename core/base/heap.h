@@ -42,7 +42,10 @@ bool heap_set(struct heap *heap, struct heap_node *node, uint64_t key);
 void heap_remove(struct heap *heap, struct heap_node *node);
 
 /* Returns the first node, which stays in the heap; NULL: the heap is empty. */
-struct heap_node *heap_first(const struct heap *heap);
+static inline struct heap_node *heap_first(const struct heap *heap)
+{
+    return heap->count ? heap->nodes[0] : NULL;
+}
 
 /* Removes all nodes and frees the array. The heap is empty afterwards and can be used again. */
 void heap_fini(struct heap *heap);

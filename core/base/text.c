@@ -8,16 +8,6 @@
 /* The longest character: where a text ends with a NUL, a shorter one that is cut off is seen by the NUL. */
 enum { LONGEST = 4 };
 
-/* How long a character is that begins with this byte, which is not ASCII; 0: none does. */
-static size_t text_sequence_length(unsigned char first)
-{
-    if (first >= 0xC2 && first <= 0xDF)
-        return 2;
-    if ((first & 0xF0) == 0xE0)
-        return 3;
-    return first >= 0xF0 && first <= 0xF4 ? 4 : 0;
-}
-
 size_t text_decode(const char *text, size_t size, uint32_t *character)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -26,7 +16,8 @@ size_t text_decode(const char *text, size_t size, uint32_t *character)
         *character = byte[0];
         return 1;
     }
-    const size_t length = size ? text_sequence_length(byte[0]) : 0;
+    const unsigned char first = size ? byte[0] : 0;
+    const size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
     if (!length || length > size)
         return 0;
 
@@ -56,14 +47,6 @@ bool text_is_utf8(const char *text, size_t *characters)
     return true;
 }
 
-static bool text_fits_topic(uint32_t character)
-{
-    if (character < 0x7F)
-        return character >= ' ' && character != '+' && character != '#';
-    return character > 0x9F && !(character >= 0xFDD0 && character <= 0xFDEF) &&
-           (character & 0xFFFE) != 0xFFFE;
-}
-
 bool text_is_topic(const char *text)
 {
     size_t length;
@@ -73,7 +56,9 @@ bool text_is_topic(const char *text)
         if (*text > '+' && *text < 0x7F)
             continue; /* letters, digits and '/' */
         length = text_decode(text, LONGEST, &character);
-        if (!length || !text_fits_topic(character))
+        if (!length || character < ' ' || character == '+' || character == '#' ||
+            (character >= 0x7F && character <= 0x9F) || (character >= 0xFDD0 && character <= 0xFDEF) ||
+            (character & 0xFFFE) == 0xFFFE)
             return false;
     }
     return true;
@@ -89,17 +74,12 @@ size_t text_cut(const char *text, size_t limit)
     return limit;
 }
 
-static bool text_is_printable(char c)
-{
-    return c >= ' ' && c <= '~' && c != '\\';
-}
-
 const char *text_printable(const char *text, char *out, size_t capacity)
 {
     size_t used = 0;
     size_t cut = 0; /* where "..." still fits */
     for (; *text; text++) {
-        const size_t needed = text_is_printable(*text) ? 1 : 4;
+        const size_t needed = *text >= ' ' && *text <= '~' && *text != '\\' ? 1 : 4;
         if (used + sizeof "..." <= capacity)
             cut = used;
         if (used + needed >= capacity) {

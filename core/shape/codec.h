@@ -2,9 +2,9 @@
 /*
  * A codec: how values stand in payloads, read and written. A reader makes a tree of cJSON nodes, whatever the
  * payload's format is. A writer gets a value as a sequence of operations, in the order in which JSON has its
- * parts; between begin_object and end_object each value follows its name. So neither handlers nor field
- * tables know the format. Each message has one codec, for its payload and for its reply, and the engine's
- * events have one.
+ * parts; between the beginning and the end of an object each value follows its name. So neither handlers nor
+ * field tables know the format. Each message has one codec, for its payload and for its reply, and the
+ * engine's events have one.
  *
  * Threads: as json.h says of trees. Writing touches nothing but its arguments.
  *
@@ -31,10 +31,8 @@ struct codec {
     cJSON *(*parse)(const char *bytes, size_t size, struct arena *arena, struct json_error *error);
 
     /* The writer's operations: writer.h says what each one writes. */
-    void (*begin_object)(struct writer *writer);
-    void (*end_object)(struct writer *writer);
-    void (*begin_array)(struct writer *writer);
-    void (*end_array)(struct writer *writer);
+    void (*begin)(struct writer *writer, bool is_object);
+    void (*end)(struct writer *writer, bool is_object);
     void (*name)(struct writer *writer, const char *name);
     void (*string)(struct writer *writer, const char *text);
     void (*integer)(struct writer *writer, int64_t number);

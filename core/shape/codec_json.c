@@ -8,11 +8,8 @@
 
 #include <string.h>
 
-/* The writer's state. */
-enum {
-    CODEC_JSON_FIRST, /* what comes next is the first in its array or object, a member's value, or alone */
-    CODEC_JSON_NEXT   /* a comma is due before what comes next */
-};
+/* The writer's state: whether a comma is due before what comes next. */
+enum { CODEC_JSON_FIRST, CODEC_JSON_NEXT };
 
 static void codec_json_byte(struct writer *writer, char byte)
 {
@@ -30,29 +27,16 @@ static void codec_json_comma(struct writer *writer)
     writer->state = CODEC_JSON_NEXT;
 }
 
-static void codec_json_begin_object(struct writer *writer)
+static void codec_json_begin(struct writer *writer, bool is_object)
 {
     codec_json_comma(writer);
-    codec_json_byte(writer, '{');
+    codec_json_byte(writer, is_object ? '{' : '[');
     writer->state = CODEC_JSON_FIRST;
 }
 
-static void codec_json_end_object(struct writer *writer)
+static void codec_json_end(struct writer *writer, bool is_object)
 {
-    codec_json_byte(writer, '}');
-    writer->state = CODEC_JSON_NEXT;
-}
-
-static void codec_json_begin_array(struct writer *writer)
-{
-    codec_json_comma(writer);
-    codec_json_byte(writer, '[');
-    writer->state = CODEC_JSON_FIRST;
-}
-
-static void codec_json_end_array(struct writer *writer)
-{
-    codec_json_byte(writer, ']');
+    codec_json_byte(writer, is_object ? '}' : ']');
     writer->state = CODEC_JSON_NEXT;
 }
 
@@ -103,55 +87,44 @@ static void codec_json_string(struct writer *writer, const char *text)
     codec_json_quote(writer, text);
 }
 
-static void codec_json_integer(struct writer *writer, int64_t number)
-{
-    char text[NUMBER_PRINTED_MAX];
-    codec_json_comma(writer);
-    writer_bytes(writer, text, number_print_integer(number, text));
-}
-
-static void codec_json_double(struct writer *writer, double number)
-{
-    codec_json_comma(writer);
-    if (writer->capacity - writer->used >= NUMBER_PRINTED_MAX) {
-        writer->used += number_print(number, writer->out + writer->used);
-        return;
-    }
-    char text[NUMBER_PRINTED_MAX];
-    writer_bytes(writer, text, number_print(number, text));
-}
-
-static void codec_json_raw(struct writer *writer, const char *text)
-{
-    codec_json_comma(writer);
-    writer_bytes(writer, text, strlen(text));
-}
-
-static void codec_json_bool(struct writer *writer, bool value)
-{
-    codec_json_comma(writer);
-    writer_bytes(writer, value ? "true" : "false", value ? 4 : 5);
-}
-
-static void codec_json_null(struct writer *writer)
-{
-    codec_json_comma(writer);
-    writer_bytes(writer, "null", 4);
-}
-
 static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)
 {
     codec_json_comma(writer);
     writer_bytes(writer, bytes, size);
 }
 
+static void codec_json_integer(struct writer *writer, int64_t number)
+{
+    char text[NUMBER_PRINTED_MAX];
+    codec_json_splice(writer, text, number_print_integer(number, text));
+}
+
+static void codec_json_double(struct writer *writer, double number)
+{
+    char text[NUMBER_PRINTED_MAX];
+    codec_json_splice(writer, text, number_print(number, text));
+}
+
+static void codec_json_raw(struct writer *writer, const char *text)
+{
+    codec_json_splice(writer, text, strlen(text));
+}
+
+static void codec_json_bool(struct writer *writer, bool value)
+{
+    codec_json_raw(writer, value ? "true" : "false");
+}
+
+static void codec_json_null(struct writer *writer)
+{
+    codec_json_raw(writer, "null");
+}
+
 const struct codec codec_json = {
     .content_type = "application/json",
     .parse = json_parse,
-    .begin_object = codec_json_begin_object,
-    .end_object = codec_json_end_object,
-    .begin_array = codec_json_begin_array,
-    .end_array = codec_json_end_array,
+    .begin = codec_json_begin,
+    .end = codec_json_end,
     .name = codec_json_name,
     .string = codec_json_string,
     .integer = codec_json_integer,

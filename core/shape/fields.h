@@ -5,30 +5,31 @@
  *
  * Threads: as json.h says of trees. These functions touch nothing but their arguments.
  *
- * Ownership: what is decoded is memory of the arena, and points into the tree and the defaults.
+ * Ownership: what is decoded is memory of the arena, and points into the tree and the defaults. A walk
+ * borrows all that it points at; its steps lie on the stack.
  *
- * Failure: a value that does not fit is explained with its path. What does not fit into the writer sets
- * writer->full.
+ * Failure: a value that does not fit is explained with its path; an explanation that is too long is cut
+ * between two characters. What does not fit into the writer sets writer->full.
  */
 #ifndef CORE_SHAPE_FIELDS_H
 #define CORE_SHAPE_FIELDS_H
 
 #include "base/arena.h"
-#include "shape/fields_walk.h"
 #include "shape/json.h"
 #include "shape/writer.h"
 
 #include <mosquitto_rpc.h>
 
 enum {
-    FIELDS_DEPTH = 8 /* levels of objects in objects, the outermost included */
+    FIELDS_DEPTH = 8, /* levels of objects in objects, the outermost included */
+    FIELDS_WHY = 480  /* bytes that hold any explanation of a field */
 };
 
 /* A shape that was checked, with its defaults parsed, and the shapes nested in it. All zero: no shape. */
 struct fields {
     const rpc_shape *shape;
     cJSON **defaults;      /* one for each field; NULL where it has none */
-    struct fields *nested; /* one for each field, all zero where it is no object; NULL: no field is one */
+    struct fields *nested; /* one for each field, all zero where it is no object */
     struct arena *arena;   /* has all that was prepared; of the outermost shape only, else NULL */
 };
 
@@ -58,13 +59,25 @@ rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *
 rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
                                  char why[FIELDS_WHY]);
 
+/* The name of a field on the wire. */
+static inline const char *fields_name(const rpc_field *field)
+{
+    return field->name ? field->name : field->member;
+}
+
 /* Whether a call may leave the field out. */
-bool fields_may_miss(const rpc_field *field);
+static inline bool fields_may_miss(const rpc_field *field)
+{
+    return field->optional || field->default_json;
+}
 
 /* Whether the field has a range: without one a number is only bounded by its kind. */
-bool fields_has_range(const rpc_field *field);
+static inline bool fields_has_range(const rpc_field *field)
+{
+    return field->range.min < field->range.max;
+}
 
-/* The integers that the field takes, one of RPC_KIND_INT32 or RPC_KIND_INT64: none if least > most. */
+/* The integers that the field takes, one of RPC_KIND_INT32 or RPC_KIND_INT64: none if min > max. */
 struct fields_bounds {
     int64_t min, max;
 };
@@ -73,14 +86,45 @@ struct fields_bounds fields_bounds(const rpc_field *field);
 
 /*
  * What the field takes, in words: "a number from -90 to 60", "a string of 1 to 64 characters or null", "an
- * array of 1 to 100 numbers". Cut at capacity, that of out. Returns out.
+ * array of 1 to 100 numbers". Cut at capacity, that of out, which is at most FIELDS_WHY. Returns out.
  */
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity);
+
+/* ---- Walks over a table, which fields_check.c and options.c take, too ---- */
+
+#define FIELDS_NO_INDEX SIZE_MAX
+
+/* One level of objects. The steps are the path to a field, which becomes text only when something is wrong.
+ */
+struct fields_step {
+    struct fields_step *outer;   /* NULL: the outermost */
+    const rpc_field *field;      /* the one that the walk is at; NULL: none yet */
+    const struct fields *fields; /* decoding: what was prepared for this level; else NULL */
+    size_t index;                /* of the field's element; FIELDS_NO_INDEX: the field itself */
+};
+
+struct fields_walk {
+    struct arena *arena;      /* decoding */
+    struct writer *writer;    /* encoding */
+    char *why;                /* FIELDS_WHY bytes */
+    struct fields_step *step; /* the innermost; NULL: none */
+};
+
+/* A step below that of the walk, to be made the walk's own. fields: NULL unless something is decoded. */
+static inline struct fields_step fields_enter(const struct fields_walk *walk, const struct fields *fields)
+{
+    return (struct fields_step){.outer = walk->step, .fields = fields, .index = FIELDS_NO_INDEX};
+}
+
+/* Explains what is wrong where the walk is: the path and then the text. Returns RPC_INVALID_PARAMS. */
+rpc_status fields_misfit(struct fields_walk *walk, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* What one kind of field needs. */
 struct fields_kind {
     rpc_status (*decode)(const rpc_field *field, const cJSON *value, void *member, struct fields_walk *walk);
     rpc_status (*encode)(const rpc_field *field, const void *member, struct fields_walk *walk);
+    const char *type;       /* in JSON Schema; NULL: any */
     const char *one, *many; /* a value of this kind, and several, in words */
     size_t size;            /* of the C member; 0: as the field says */
     bool absent_by_null;    /* the member itself can say that it was left out */

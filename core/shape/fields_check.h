@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Checks field tables once, when a module is added, and prepares them for decoding.
+ * Checks field tables once, when a module is added, and prepares them for decoding. A table that is wrong is
+ * found when the broker starts, so that those who read it later need not look for what cannot be.
  *
  * Threads: any. These functions touch nothing but their arguments.
  *

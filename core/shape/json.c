@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/text.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    EXACT_DIGITS = 15, /* decimal digits that survive the way through a double: DBL_DIG */
-    FEW_MEMBERS = 16   /* up to here comparing all pairs is cheaper than sorting */
-};
+enum { FEW_MEMBERS = 16 }; /* up to here comparing all pairs is cheaper than sorting */
 
 struct scan {
     const char *at, *end;
@@ -36,11 +34,9 @@ struct span {
     bool escaped; /* it has an escape */
 };
 
-static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* Returns false, so that callers can return it. */
-static bool json_fail(struct json_error *error, enum json_fault fault, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool json_fail(struct json_error *error, enum json_fault fault,
+                                                            const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -58,15 +54,14 @@ static void json_begin(struct json_error *error)
     error->why[0] = '\0';
 }
 
-static bool json_is_digit(char c)
+/* Whether the text goes on as `word`, which is then behind. The NUL behind the text stops the comparison. */
+static bool json_take(struct scan *scan, const char *word)
 {
-    return c >= '0' && c <= '9';
-}
-
-/* Whether the text goes on as `word`. The NUL behind the text stops the comparison at its end. */
-static bool json_goes_on(const struct scan *scan, const char *word)
-{
-    return strncmp(scan->at, word, strlen(word)) == 0;
+    const size_t length = strlen(word);
+    if (strncmp(scan->at, word, length) != 0)
+        return false;
+    scan->at += length;
+    return true;
 }
 
 /* The four digits of a \u escape; -1: they are not there. */
@@ -74,13 +69,12 @@ static int32_t json_scan_hex(struct scan *scan)
 {
     static const char digits[] = "0123456789abcdefABCDEF";
     int32_t unit = 0;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++, scan->at++) {
         const char *found = *scan->at ? strchr(digits, *scan->at) : NULL;
         if (!found)
             return -1;
         const int32_t value = (int32_t)(found - digits);
         unit = unit * 16 + (value < 16 ? value : value - 6);
-        scan->at++;
     }
     return unit;
 }
@@ -94,35 +88,27 @@ static bool json_scan_unicode(struct scan *scan, uint32_t *character)
         scan->nul = true;
     if (unit < 0xD800 || unit > 0xDFFF)
         return unit >= 0;
-    if (unit > 0xDBFF || !json_goes_on(scan, "\\u"))
+    if (unit > 0xDBFF || !json_take(scan, "\\u"))
         return false;
-    scan->at += 2;
     const int32_t low = json_scan_hex(scan);
     *character = 0x10000 + ((uint32_t)(unit - 0xD800) << 10) + (uint32_t)(low - 0xDC00);
     return low >= 0xDC00 && low <= 0xDFFF;
 }
 
-static bool json_scan_escape(struct scan *scan, uint32_t *character)
-{
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-    const char letter = scan->at[1];
-    if (letter == 'u') {
-        scan->at += 2;
-        return json_scan_unicode(scan, character);
-    }
-    const char *found = letter ? strchr(letters, letter) : NULL;
-    if (!found)
-        return false;
-    *character = (uint32_t)meanings[found - letters];
-    scan->at += 2;
-    return true;
-}
-
 static bool json_scan_character(struct scan *scan, uint32_t *character)
 {
-    if (*scan->at == '\\')
-        return json_scan_escape(scan, character);
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    if (json_take(scan, "\\u"))
+        return json_scan_unicode(scan, character);
+    if (*scan->at == '\\') {
+        const char letter = scan->at[1];
+        const char *found = letter ? strchr(letters, letter) : NULL;
+        if (!found)
+            return false;
+        *character = (uint32_t)meanings[found - letters];
+        scan->at += 2;
+        return true;
+    }
     const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), character);
     scan->at += length;
     return length && *character >= 0x20;
@@ -219,22 +205,10 @@ static bool json_keep_text(struct scan *scan, cJSON *node, const struct span *sp
     return true;
 }
 
-/* Keeps the literal where it is long and, for json_keep_ids(), of an id that is not spelt as a whole number.
- */
-static bool json_keep_number(struct scan *scan, cJSON *node, const struct numeral *numeral)
-{
-    const struct span literal = {.start = numeral->text, .size = numeral->length};
-    const bool is_long = numeral->digits > EXACT_DIGITS;
-    const bool is_whole = numeral->length == numeral->digits + (*numeral->text == '-');
-    node->valuedouble = number_value(numeral);
-    node->type |= is_long ? cJSON_Raw : cJSON_Number;
-    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
-        return json_keep_text(scan, node, &literal);
-    return true;
-}
-
 /* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
 
+/* Keeps the literal of a number that is long and, for json_keep_ids(), of an id that is not spelt as a whole
+ * number. */
 static bool json_scan_number(struct scan *scan, cJSON *node)
 {
     struct numeral numeral;
@@ -244,35 +218,27 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
         return json_fail(scan->error, JSON_BROKEN, "the payload has a number of more than %d characters",
                          JSON_NUMBER_MAX);
     scan->at += numeral.length;
-    return !node || json_keep_number(scan, node, &numeral);
-}
-
-static bool json_scan_string_value(struct scan *scan, cJSON *node)
-{
-    struct span span;
-    if (!json_scan_string(scan, &span))
-        return false;
     if (!node)
         return true;
-    node->type |= cJSON_String;
-    return json_keep_text(scan, node, &span);
+    const struct span literal = {.start = numeral.text, .size = numeral.length};
+    const bool is_long = numeral.digits > DBL_DIG; /* digits that survive the way through a double */
+    const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
+    node->valuedouble = number_value(&numeral);
+    node->type |= is_long ? cJSON_Raw : cJSON_Number;
+    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
+        return json_keep_text(scan, node, &literal);
+    return true;
 }
 
 static bool json_scan_literal(struct scan *scan, cJSON *node)
 {
-    static const struct literal {
-        const char *text;
-        int type;
-    } literals[] = {{"true", cJSON_True}, {"false", cJSON_False}, {"null", cJSON_NULL}};
-    for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
-        if (json_goes_on(scan, literals[i].text)) {
-            scan->at += strlen(literals[i].text);
-            if (node)
-                node->type |= literals[i].type;
-            return true;
-        }
-    }
-    return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    const int type = json_take(scan, "true")    ? cJSON_True
+                     : json_take(scan, "false") ? cJSON_False
+                     : json_take(scan, "null")  ? cJSON_NULL
+                                                : cJSON_Invalid;
+    if (node)
+        node->type |= type;
+    return type != cJSON_Invalid || json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
 }
 
 static void json_skip_space(struct scan *scan)
@@ -294,13 +260,11 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
 
 static bool json_scan_member(struct scan *scan, cJSON *object)
 {
-    struct span name;
+    struct span name = {.start = NULL};
     json_skip_space(scan);
-    if (*scan->at != '"')
-        return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    if (!json_scan_string(scan, &name))
+    if (*scan->at == '"' && !json_scan_string(scan, &name))
         return false;
-    if (!json_skip(scan, ':'))
+    if (!name.start || !json_skip(scan, ':'))
         return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
     return json_scan_value(scan, object, &name);
 }
@@ -337,23 +301,24 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span 
         return json_scan_items(scan, node, '}');
     if (*scan->at == '[')
         return json_scan_items(scan, node, ']');
-    if (*scan->at == '"')
-        return json_scan_string_value(scan, node);
-    return *scan->at == '-' || json_is_digit(*scan->at) ? json_scan_number(scan, node)
-                                                        : json_scan_literal(scan, node);
+    if (*scan->at == '"') {
+        struct span span;
+        if (node)
+            node->type |= cJSON_String;
+        return json_scan_string(scan, &span) && (!node || json_keep_text(scan, node, &span));
+    }
+    const bool is_number = *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9');
+    return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
-static bool json_scan_whole(struct scan *scan, const char *text, size_t size, struct json_error *error)
+static bool json_scan_whole(struct scan *scan)
 {
-    scan->at = text;
-    scan->end = text + size;
-    scan->error = error;
-    json_begin(error);
+    json_begin(scan->error);
     if (!json_scan_value(scan, NULL, NULL))
         return false;
     json_skip_space(scan);
     return scan->at == scan->end ||
-           json_fail(error, JSON_BROKEN, "the payload goes on behind its JSON value");
+           json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
 
 void json_keep_ids(cJSON *tree)
@@ -373,8 +338,7 @@ static bool json_is_same(const char *name, const char *other)
 
 static bool json_report_twice(const char *name, struct json_error *error)
 {
-    const int shown = (int)text_cut(name, 64);
-    return json_fail(error, JSON_UNWANTED, "%.*s is given twice", shown, name);
+    return json_fail(error, JSON_UNWANTED, "%.*s is given twice", (int)text_cut(name, 64), name);
 }
 
 static int json_compare_names(const void *one, const void *other)
@@ -408,11 +372,9 @@ static bool json_check_members(const cJSON *object, struct json_error *error)
     for (const cJSON *member = object->child; member; member = member->next) {
         if (++count > FEW_MEMBERS)
             return json_check_many_members(object, error);
-    }
-    for (const cJSON *member = object->child; member; member = member->next) {
-        for (const cJSON *other = member->next; other; other = other->next) {
+        for (const cJSON *other = object->child; other != member; other = other->next) {
             if (json_is_same(member->string, other->string))
-                return json_report_twice(other->string, error);
+                return json_report_twice(member->string, error);
         }
     }
     return true;
@@ -445,14 +407,14 @@ bool json_has_members_once(const cJSON *object, struct json_error *error)
 
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan = {.arena = NULL};
-    return json_scan_whole(&scan, text, size, error);
+    struct scan scan = {.at = text, .end = text + size, .error = error};
+    return json_scan_whole(&scan);
 }
 
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
-    struct scan scan = {.arena = arena};
-    const bool wanted = json_scan_whole(&scan, text, size, error) && json_check_value(scan.tree, error);
+    struct scan scan = {.at = text, .end = text + size, .arena = arena, .error = error};
+    const bool wanted = json_scan_whole(&scan) && json_check_value(scan.tree, error);
     if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
     error->nul = scan.nul;

@@ -4,7 +4,6 @@
 
 #include "base/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,86 +18,80 @@ struct suffix {
 static const struct suffix durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 static const struct suffix sizes[] = {{"m", 1048576}, {"k", 1024}, {"", 1}, {NULL, 0}};
 
-/* The suffixes that a field's unit allows, and how many of the smallest ones make one of the unit. */
-static const struct suffix *option_suffixes_of(const rpc_field *field, double *scale)
-{
-    const char *unit = field->unit ? field->unit : "";
-    *scale = strcmp(unit, "s") == 0 ? 1000 : 1;
-    if (strcmp(unit, "ms") == 0 || strcmp(unit, "s") == 0)
-        return durations;
-    return strcmp(unit, "bytes") == 0 ? sizes : NULL;
-}
+/* How numbers of a unit are written. A new unit is a new row. */
+static const struct unit {
+    const char *name;
+    const struct suffix *suffixes;
+    double scale;            /* how many of the smallest suffix make one of the unit */
+    const char *what, *such; /* a number of the unit, and examples, in words */
+} units[] = {
+    {"ms", durations, 1, "a duration", "500ms, 10s, 5m, 1h"},
+    {"s", durations, 1000, "a duration", "10s, 5m, 1h"},
+    {"bytes", sizes, 1, "a size in bytes", "1500, 64k, 16m"},
+};
 
-/* ---- Reading ---- */
-
-static cJSON *option_make_node(struct arena *arena, cJSON node)
+/* The unit of a field; NULL: its values are written as JSON has them. */
+static const struct unit *options_unit_of(const rpc_field *field)
 {
-    cJSON *made = arena_take(arena, sizeof *made);
-    if (made)
-        *made = node;
-    return made;
-}
-
-/* A JSON number out of digits and a suffix; NULL: they are something else, or no memory. */
-static cJSON *option_read_quantity(struct arena *arena, const char *text, const struct suffix *suffixes,
-                                   double scale)
-{
-    const size_t digits = strspn(text, "0123456789");
-    if (!digits || digits > 15)
-        return NULL;
-    const double number = strtod(text, NULL);
-    const char *rest = text + digits;
-    if (number == 0 && !*rest)
-        return option_make_node(arena, (cJSON){.type = cJSON_Number});
-    for (const struct suffix *suffix = suffixes; suffix->text; suffix++) {
-        if (strcmp(rest, suffix->text) == 0)
-            return option_make_node(
-                arena, (cJSON){.type = cJSON_Number, .valuedouble = number * suffix->factor / scale});
+    for (size_t i = 0; field->unit && i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(field->unit, units[i].name) == 0)
+            return &units[i];
     }
     return NULL;
 }
 
-/* The text as the JSON value that it stands for; NULL: it stands for none, or no memory. */
-static cJSON *option_read_value(struct arena *arena, const rpc_field *field, char *text)
+/* ---- Reading ---- */
+
+/* A number out of digits and a suffix. Returns false: the text is something else. */
+static bool options_read_quantity(const char *text, const struct unit *unit, cJSON *item)
 {
-    double scale;
-    const struct suffix *suffixes = option_suffixes_of(field, &scale);
-    if (suffixes)
-        return option_read_quantity(arena, text, suffixes, scale);
+    const size_t digits = strspn(text, "0123456789");
+    if (!digits || digits > 15)
+        return false;
+    const double number = strtod(text, NULL);
+    *item = (cJSON){.type = cJSON_Number};
+    if (number == 0 && !text[digits])
+        return true;
+    for (const struct suffix *suffix = unit->suffixes; suffix->text; suffix++) {
+        item->valuedouble = number * suffix->factor / unit->scale;
+        if (strcmp(text + digits, suffix->text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The text, without the blanks that the broker leaves behind it, as the JSON value that it stands for.
+ * Returns false: it stands for none, or no memory.
+ */
+static bool options_read_value(struct arena *arena, const rpc_field *field, const char *value, cJSON *item)
+{
+    size_t length = strlen(value);
+    while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    char *text = arena_copy(arena, value, length);
+    if (!text)
+        return false;
+    const struct unit *unit = options_unit_of(field);
+    if (unit)
+        return options_read_quantity(text, unit, item);
+    *item = (cJSON){.type = cJSON_String, .valuestring = text};
     if (field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE)
-        return option_make_node(arena, (cJSON){.type = cJSON_String, .valuestring = text});
+        return true;
     struct json_error error;
-    cJSON *tree = json_parse(text, strlen(text), arena, &error);
-    return error.fault == JSON_FINE ? tree : NULL;
+    const cJSON *tree = json_parse(text, length, arena, &error);
+    if (tree)
+        *item = *tree;
+    return error.fault == JSON_FINE;
 }
 
 /* Whether a line's name is owner_field, or field where there is no owner. */
-static bool option_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
+static bool options_is_named(const struct option_line *line, const char *owner, const rpc_field *field)
 {
     const size_t length = strlen(owner);
-    const char *name = line->name;
-    if (length) {
-        if (strncmp(name, owner, length) != 0 || name[length] != '_')
-            return false;
-        name += length + 1;
-    }
-    return strcmp(name, fields_name(field)) == 0;
-}
-
-/* The line of a field; NULL: it was not given. *twice: there is more than one. */
-static struct option_line *option_find_line(struct option_lines *lines, const char *owner,
-                                            const rpc_field *field, bool *twice)
-{
-    struct option_line *found = NULL;
-    *twice = false;
-    for (size_t i = 0; i < lines->count; i++) {
-        if (!option_is_named(&lines->lines[i], owner, field))
-            continue;
-        lines->lines[i].used = true;
-        *twice = found != NULL;
-        found = &lines->lines[i];
-    }
-    return found;
+    if (strncmp(line->name, owner, length) != 0 || (length && line->name[length] != '_'))
+        return false;
+    return strcmp(line->name + length + (length > 0), fields_name(field)) == 0;
 }
 
 bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
@@ -118,56 +111,46 @@ static bool options_no_memory(char *why)
     return false;
 }
 
-/* The value without the blanks behind it, which the broker leaves in. */
-static char *option_trimmed(struct arena *arena, const char *value)
+/* Decodes one field at a time, so that a fault is that of its line. */
+static bool options_read_field(const char *owner, const rpc_field *field, const cJSON *fallback,
+                               struct option_lines *lines, char *out, struct fields_walk *walk, char *why)
 {
-    size_t length = strlen(value);
-    while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
-        length--;
-    return arena_copy(arena, value, length);
-}
-
-/* Decodes one field alone, so that a fault is that of this line. */
-static bool option_fits(const rpc_field *field, const cJSON *item, struct arena *arena, size_t size)
-{
-    const rpc_shape alone = {RPC_FORM_VALUE, size, field, 1};
-    const struct fields fields = {.shape = &alone};
-    char why[FIELDS_WHY];
-    void *out;
-    return fields_decode(&fields, item, arena, &out, why) == RPC_OK;
-}
-
-static bool option_read_line(const struct option_lines *lines, const struct option_line *line,
-                             const struct fields *fields, const rpc_field *field, struct arena *arena,
-                             cJSON *object, char *why)
-{
-    char what[FIELDS_WHY];
-    char accepted[FIELDS_WHY + 16];
-    char *text = option_trimmed(arena, line->value);
-    if (!text)
-        return options_no_memory(why);
-    cJSON *item = option_read_value(arena, field, text);
-    if (!item || !option_fits(field, item, arena, fields->shape->size)) {
-        snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
-        return options_refuse(lines, line->name, line->value, accepted, why);
-    }
-    cJSON_AddItemToObjectCS(object, fields_name(field), item); /* takes no memory: the name is constant */
-    return true;
-}
-
-static bool option_read_lines(const char *owner, const struct fields *fields, struct option_lines *lines,
-                              struct arena *arena, cJSON *object, char *why)
-{
-    for (size_t i = 0; i < fields->shape->count; i++) {
-        const rpc_field *field = &fields->shape->fields[i];
-        bool twice;
-        const struct option_line *line = option_find_line(lines, owner, field, &twice);
-        if (twice)
+    const struct option_line *found = NULL;
+    for (size_t i = 0; i < lines->count; i++) {
+        struct option_line *line = &lines->lines[i];
+        if (!options_is_named(line, owner, field))
+            continue;
+        line->used = true;
+        if (found)
             return options_refuse(lines, line->name, line->value, "the option is given twice", why);
-        if (line && !option_read_line(lines, line, fields, field, arena, object, why))
-            return false;
+        found = line;
     }
-    return true;
+    cJSON item;
+    if ((!found || options_read_value(walk->arena, field, found->value, &item)) &&
+        fields_decode_member(field, found ? &item : NULL, fallback, out, walk) == RPC_OK)
+        return true;
+    if (!found)
+        return options_no_memory(why);
+    char what[FIELDS_WHY], accepted[FIELDS_WHY + 16];
+    snprintf(accepted, sizeof accepted, "it takes %s", options_describe(field, what, sizeof what));
+    return options_refuse(lines, found->name, found->value, accepted, why);
+}
+
+bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
+                  struct arena *arena, const void **out, char why[OPTIONS_WHY])
+{
+    char misfit[FIELDS_WHY];
+    struct fields_walk walk = {.arena = arena, .why = misfit};
+    struct fields_step step = fields_enter(&walk, fields);
+    char *options = arena_alloc(arena, fields->shape->size);
+    bool fine = options || options_no_memory(why);
+    walk.step = &step;
+    for (size_t i = 0; fine && i < fields->shape->count; i++) {
+        step.field = &fields->shape->fields[i];
+        fine = options_read_field(owner, step.field, fields->defaults[i], lines, options, &walk, why);
+    }
+    *out = options;
+    return fine;
 }
 
 const char *options_check_shape(const rpc_shape *shape)
@@ -188,26 +171,12 @@ const char *options_check_shape(const rpc_shape *shape)
     return NULL;
 }
 
-bool options_read(const char *owner, const struct fields *fields, struct option_lines *lines,
-                  struct arena *arena, const void **out, char why[OPTIONS_WHY])
-{
-    cJSON object = {.type = cJSON_Object};
-    char misfit[FIELDS_WHY];
-    void *decoded = NULL;
-    bool fine = option_read_lines(owner, fields, lines, arena, &object, why);
-    if (fine && fields_decode(fields, &object, arena, &decoded, misfit) != RPC_OK)
-        fine = options_no_memory(why);
-    *out = decoded;
-    return fine;
-}
-
 /* ---- Words ---- */
 
-static void option_print_quantity(const rpc_field *field, double number, char *out, size_t capacity)
+static void options_print_quantity(const struct unit *unit, double number, char *out, size_t capacity)
 {
-    double scale;
-    const struct suffix *suffix = option_suffixes_of(field, &scale);
-    number *= scale;
+    const struct suffix *suffix = unit->suffixes;
+    number *= unit->scale;
     while (suffix[1].text && (number == 0 ? suffix->factor > 1000 : fmod(number, suffix->factor) != 0))
         suffix++;
     snprintf(out, capacity, "%.15g%s", number / suffix->factor, number == 0 ? "" : suffix->text);
@@ -215,41 +184,30 @@ static void option_print_quantity(const rpc_field *field, double number, char *o
 
 const char *options_describe(const rpc_field *field, char *out, size_t capacity)
 {
-    double scale;
-    const struct suffix *suffixes = option_suffixes_of(field, &scale);
-    if (!suffixes)
+    const struct unit *unit = options_unit_of(field);
+    char min[32], max[32], range[80] = "";
+    if (!unit)
         return fields_describe(field, out, capacity);
-    const char *what = suffixes == sizes ? "a size in bytes" : "a duration";
-    const char *such = suffixes == sizes ? "1500, 64k, 16m"
-                       : scale > 1       ? "10s, 5m, 1h"
-                                         : "500ms, 10s, 5m, 1h";
-    char min[32];
-    char max[32];
-    if (field->range.min >= field->range.max) {
-        snprintf(out, capacity, "%s, such as %s", what, such);
-        return out;
+    if (fields_has_range(field)) {
+        options_print_quantity(unit, field->range.min, min, sizeof min);
+        options_print_quantity(unit, field->range.max, max, sizeof max);
+        if (isinf(field->range.max))
+            snprintf(range, sizeof range, " of at least %s", min);
+        else
+            snprintf(range, sizeof range, " from %s to %s", min, max);
     }
-    option_print_quantity(field, field->range.min, min, sizeof min);
-    option_print_quantity(field, field->range.max, max, sizeof max);
-    if (isinf(field->range.max))
-        snprintf(out, capacity, "%s of at least %s, such as %s", what, min, such);
-    else
-        snprintf(out, capacity, "%s from %s to %s, such as %s", what, min, max, such);
+    snprintf(out, capacity, "%s%s, such as %s", unit->what, range, unit->such);
     return out;
 }
 
 const char *options_print_default(const rpc_field *field, char *out, size_t capacity)
 {
-    double scale;
+    const struct unit *unit = options_unit_of(field);
     const char *text = field->default_json ? field->default_json : "";
-    if (option_suffixes_of(field, &scale) && *text)
-        option_print_quantity(field, strtod(text, NULL), out, capacity);
+    const int quotes = *text == '"';
+    if (unit && *text)
+        options_print_quantity(unit, strtod(text, NULL), out, capacity);
     else
-        snprintf(out, capacity, "%s", text);
-    const size_t length = strlen(out);
-    if (length >= 2 && out[0] == '"') {
-        memmove(out, out + 1, length - 2);
-        out[length - 2] = '\0';
-    }
+        snprintf(out, capacity, "%.*s", (int)strlen(text) - 2 * quotes, text + quotes);
     return out;
 }

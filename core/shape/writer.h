@@ -24,7 +24,10 @@ struct writer {
     unsigned state;        /* the codec's own, 0 at first */
 };
 
-struct writer writer_make(const struct codec *codec, char *out, size_t capacity);
+static inline struct writer writer_make(const struct codec *codec, char *out, size_t capacity)
+{
+    return (struct writer){.codec = codec, .out = out, .capacity = capacity};
+}
 
 /* For codecs: bytes as they are. */
 void writer_bytes(struct writer *writer, const char *bytes, size_t size);
@@ -33,22 +36,22 @@ void writer_bytes(struct writer *writer, const char *bytes, size_t size);
 
 static inline void writer_begin_object(struct writer *writer)
 {
-    writer->codec->begin_object(writer);
+    writer->codec->begin(writer, true);
 }
 
 static inline void writer_end_object(struct writer *writer)
 {
-    writer->codec->end_object(writer);
+    writer->codec->end(writer, true);
 }
 
 static inline void writer_begin_array(struct writer *writer)
 {
-    writer->codec->begin_array(writer);
+    writer->codec->begin(writer, false);
 }
 
 static inline void writer_end_array(struct writer *writer)
 {
-    writer->codec->end_array(writer);
+    writer->codec->end(writer, false);
 }
 
 /* The name of the member whose value comes next: well-formed UTF-8. */
@@ -106,11 +109,40 @@ void writer_tree(struct writer *writer, const cJSON *item);
 
 /* ---- Members, with their names ---- */
 
-void writer_member(struct writer *writer, const char *name, const char *text);
-void writer_member_bool(struct writer *writer, const char *name, bool value);
-void writer_member_integer(struct writer *writer, const char *name, int64_t number);
-void writer_member_json(struct writer *writer, const char *name, const char *text);
-void writer_open_object(struct writer *writer, const char *name);
-void writer_open_array(struct writer *writer, const char *name);
+static inline void writer_member(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_string(writer, text);
+}
+
+static inline void writer_member_bool(struct writer *writer, const char *name, bool value)
+{
+    writer_name(writer, name);
+    writer_bool(writer, value);
+}
+
+static inline void writer_member_integer(struct writer *writer, const char *name, int64_t number)
+{
+    writer_name(writer, name);
+    writer_integer(writer, number);
+}
+
+static inline void writer_member_json(struct writer *writer, const char *name, const char *text)
+{
+    writer_name(writer, name);
+    writer_json(writer, text);
+}
+
+static inline void writer_open_object(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_begin_object(writer);
+}
+
+static inline void writer_open_array(struct writer *writer, const char *name)
+{
+    writer_name(writer, name);
+    writer_begin_array(writer);
+}
 
 #endif

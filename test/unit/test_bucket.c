@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/base/bucket.c: how many tokens a bucket gives at once and over time. The log's limit is in
+/* core/base/bucket.h: how many tokens a bucket gives at once and over time. The log's limit is in
  * test_engine.c. */
 #include "unit.h"
 

@@ -26,24 +26,14 @@ static void put(struct writer *writer, const char *text)
     }
 }
 
-static void begin_object(struct writer *writer)
+static void begin(struct writer *writer, bool is_object)
 {
-    put(writer, "<");
+    put(writer, is_object ? "<" : "(");
 }
 
-static void end_object(struct writer *writer)
+static void end(struct writer *writer, bool is_object)
 {
-    put(writer, ">");
-}
-
-static void begin_array(struct writer *writer)
-{
-    put(writer, "(");
-}
-
-static void end_array(struct writer *writer)
-{
-    put(writer, ")");
+    put(writer, is_object ? ">" : ")");
 }
 
 static void put_name(struct writer *writer, const char *name)
@@ -154,10 +144,8 @@ static cJSON *parse(const char *bytes, size_t size, struct arena *arena, struct 
 static const struct codec brackets = {
     .content_type = "text/brackets",
     .parse = parse,
-    .begin_object = begin_object,
-    .end_object = end_object,
-    .begin_array = begin_array,
-    .end_array = end_array,
+    .begin = begin,
+    .end = end,
     .name = put_name,
     .string = put_string,
     .integer = put_integer,
