@@ -111,16 +111,23 @@ static const char *broker_host_mounted_topic(const struct broker_host *host, boo
     return whole;
 }
 
-/* Adds the properties that only an MQTT 5 client sees. */
-static int broker_host_add_visible_properties(mosquitto_property **properties,
-                                              const struct host_publication *message)
+/*
+ * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
+ * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
+ * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees.
+ */
+static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
 {
+    const bool is_v5 = !message->client || message->client->version == 5;
     int rc = MOSQ_ERR_SUCCESS;
-    if (message->content_type) {
+    if (message->expiry && (is_v5 || message->qos > 0))
+        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
+    if (!is_v5)
+        return rc;
+    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
         rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
-        if (rc == MOSQ_ERR_SUCCESS)
-            rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
-    }
+    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
+        rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
     if (rc == MOSQ_ERR_SUCCESS && message->response_topic)
         rc = mosquitto_property_add_string(properties, MQTT_PROP_RESPONSE_TOPIC, message->response_topic);
     if (rc == MOSQ_ERR_SUCCESS && message->correlation)
@@ -129,20 +136,6 @@ static int broker_host_add_visible_properties(mosquitto_property **properties,
     if (rc == MOSQ_ERR_SUCCESS && message->status)
         rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status",
                                                 message->status);
-    return rc;
-}
-
-/*
- * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
- * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
- * to 2.0.20 book 56 bytes for each property that they never book back.
- */
-static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
-{
-    const bool is_v5 = !message->client || message->client->version == 5;
-    int rc = is_v5 ? broker_host_add_visible_properties(properties, message) : MOSQ_ERR_SUCCESS;
-    if (rc == MOSQ_ERR_SUCCESS && message->expiry && (is_v5 || message->qos > 0))
-        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
     return rc;
 }
 

@@ -318,18 +318,18 @@ static bool plugin_start(struct plugin *plugin)
 {
     char why[SERVICE_WHY] = "no memory for the service";
     const struct plugin_options *options = plugin->config->host_options;
+    const struct host host = broker_host_functions(&plugin->host);
     plugin->host.mount_point = options->mount_point;
     if (!wake_start(&plugin->host.wake, options->safe_point, plugin_collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
-    const struct host host = broker_host_functions(&plugin->host);
     plugin->service = service_create(plugin->config, &host);
-    if (plugin->service && service_start(plugin->service, why)) {
-        plugin->wants_presence = service_wants_presence(plugin->service);
-        return plugin_register(plugin);
+    if (!plugin->service || !service_start(plugin->service, why)) {
+        plugin_log_error(why);
+        return false;
     }
-    plugin_log_error(why);
-    return false;
+    plugin->wants_presence = service_wants_presence(plugin->service);
+    return plugin_register(plugin);
 }
 
 /*

@@ -28,20 +28,6 @@ static bool outbox_publish(const char *id, const char *topic, void *payload, siz
 }
 
 /* Nearly always there is one letter at a time: the memory of the last one serves the next. */
-static struct outbox_letter *outbox_get_letter(struct outbox *outbox, size_t needed)
-{
-    struct outbox_letter *letter = outbox->spare;
-    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
-    outbox->spare = NULL;
-    if (letter && letter->room >= needed)
-        return letter;
-    free(letter);
-    letter = malloc(sizeof *letter + room);
-    if (letter)
-        letter->room = room;
-    return letter;
-}
-
 bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties)
 {
@@ -50,9 +36,17 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
         return outbox_publish(id, topic, payload, size, qos, properties);
     const size_t id_size = strlen(id) + 1;
     const size_t topic_size = strlen(topic) + 1;
-    struct outbox_letter *letter = outbox_get_letter(outbox, id_size + topic_size);
-    if (!letter)
-        return false;
+    const size_t needed = id_size + topic_size;
+    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
+    struct outbox_letter *letter = outbox->spare;
+    if (!letter || letter->room < needed) {
+        letter = malloc(sizeof *letter + room);
+        if (!letter)
+            return false;
+        letter->room = room;
+    } else {
+        outbox->spare = NULL;
+    }
     letter->client = client;
     memcpy(letter->id, id, id_size);
     letter->topic = memcpy(letter->id + id_size, topic, topic_size);
