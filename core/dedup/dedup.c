@@ -78,7 +78,7 @@ struct cached_reply *dedup_find_duplicate(struct dedup *dedup, struct dedup_reco
     record->identified = true;
     record->bound = message->identity < LASTING_IDENTITY;
     record->key = dedup_digest(dedup, message->message, false);
-    if (record->bound)
+    if (record->bound && !record->client)
         record->client = clients_meet(&dedup->clients, message->message->client, message->now);
     return reply_cache_find(&dedup->duplicates, &record->key, message->now);
 }
@@ -100,6 +100,7 @@ static struct cached_reply *dedup_find_in_order(struct dedup *dedup, struct dedu
                                                 const struct dedup_message *message)
 {
     struct client *client = clients_meet(&dedup->clients, message->message->client, message->now);
+    record->client = client;
     if (!client)
         return NULL;
     record->guarded = message->is_valid && message->message->qos == 2 && !message->may_run_twice;
