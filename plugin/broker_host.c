@@ -93,22 +93,13 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
 
 /* ---- Messages out ---- */
 
-/*
- * Writes the topic with the mount point before it. Returns topic itself if there is none to write, NULL if
- * there is no memory; else memory of malloc().
- */
+/* Returns topic itself if no mount point is to be written before it, else memory of malloc(). NULL: none. */
 static const char *broker_host_mounted_topic(const struct broker_host *host, bool mount, const char *topic)
 {
+    char *whole = NULL;
     if (!mount)
         return topic;
-    const size_t head = strlen(host->mount_point);
-    const size_t tail = strlen(topic) + 1;
-    char *whole = malloc(head + tail);
-    if (!whole)
-        return NULL;
-    memcpy(whole, host->mount_point, head);
-    memcpy(whole + head, topic, tail);
-    return whole;
+    return asprintf(&whole, "%s%s", host->mount_point, topic) < 0 ? NULL : whole;
 }
 
 /*

@@ -190,16 +190,13 @@ bool clients_take_queued(struct clients *clients, const char *id, uint64_t now)
 static enum clients_session clients_session_after(const struct client *client,
                                                   const struct host_ending *ending)
 {
-    switch (ending->kind) {
-    case HOST_END_SESSION_OVER:
-        return CLIENTS_SESSION_OVER;
-    case HOST_END_SESSION_WAITS:
-        return CLIENTS_SESSION_WAITS;
-    case HOST_END_TAKEN_OVER:
-        return CLIENTS_SESSION_KEPT;
-    case HOST_END_UNKNOWN:
-        break;
-    }
+    static const enum clients_session sessions[] = {
+        [HOST_END_SESSION_OVER] = CLIENTS_SESSION_OVER,
+        [HOST_END_SESSION_WAITS] = CLIENTS_SESSION_WAITS,
+        [HOST_END_TAKEN_OVER] = CLIENTS_SESSION_KEPT,
+    };
+    if (ending->kind != HOST_END_UNKNOWN)
+        return sessions[ending->kind];
     if (client->version < 5)
         return client->clean_start ? CLIENTS_SESSION_OVER : CLIENTS_SESSION_KEPT;
     return ending->clean_start ? CLIENTS_SESSION_KEPT : CLIENTS_SESSION_WAITS;
