@@ -44,8 +44,7 @@ struct plugin {
     struct service *service;
     unsigned idle_ticks;  /* since engine_tick() was last run */
     bool wants_presence;  /* some module watches for clients */
-    bool ticks;           /* the broker has sent a TICK */
-    bool goes_round;      /* it has sent a message: its loop has begun to go round */
+    bool goes_round;      /* the broker has sent a message: its loop has begun to go round */
     bool uses_safe_point; /* which has been logged */
 };
 
@@ -157,7 +156,7 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
     const int rc = plugin_receive(plugin, event_data);
     plugin->goes_round = true;
-    if (!plugin->ticks)
+    if (!atomic_load(&plugin->host.wake.ticked))
         plugin_tick(plugin);
     return rc;
 }
@@ -192,7 +191,6 @@ static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
-    plugin->ticks = true;
     if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running ||
         ++plugin->idle_ticks >= PLUGIN_IDLE_TICKS) {
         plugin->host.ticking = true;

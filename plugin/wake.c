@@ -98,9 +98,9 @@ static void wake_go_round(struct wake *wake, bool requested)
 
 bool wake_tick(struct wake *wake)
 {
+    atomic_store(&wake->ticked, true);
     if (!wake->running)
         return false;
-    atomic_store(&wake->ticked, true);
     const bool requested = atomic_exchange(&wake->requested, false);
     wake_go_round(wake, requested);
     return requested;

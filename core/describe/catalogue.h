@@ -11,8 +11,8 @@
  *
  * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
  */
-#ifndef CORE_CATALOGUE_H
-#define CORE_CATALOGUE_H
+#ifndef CORE_DESCRIBE_CATALOGUE_H
+#define CORE_DESCRIBE_CATALOGUE_H
 
 #include "base/env.h"
 #include "shape/writer.h"
