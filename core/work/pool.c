@@ -54,9 +54,7 @@ struct pool {
     void (*finished)(void *context);
     void *context;
 
-    /* The broker's thread's. */
-    unsigned threads;
-    bool stopped, abandoned;
+    unsigned threads; /* the broker's thread's */
 
     sem_t calls;
     atomic_bool any_ended; /* `ended` is not NULL */
@@ -69,7 +67,8 @@ struct pool {
     unsigned idle;
     unsigned max_busy; /* busy threads without those that are replaced */
     unsigned busy, replaced;
-    bool over; /* no thread begins anything any more */
+    bool over; /* set by the broker's thread: no thread begins anything any more, those still busy are
+                  abandoned */
     pthread_cond_t ended_some;
 
     struct pool_worker workers[];
@@ -284,7 +283,7 @@ static bool pool_enter_job(struct pool *pool, rpc_job *job, const struct digest 
 
 bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
-    if (pool->stopped)
+    if (pool->over)
         return false;
     pthread_mutex_lock(&pool->lock);
     const bool entered = pool_enter_job(pool, job, lane);
@@ -403,20 +402,18 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
 
 bool pool_stop(struct pool *pool, uint64_t nanoseconds)
 {
-    if (pool->stopped)
-        return !pool->abandoned;
+    if (pool->over)
+        return !pool->busy;
     struct timespec until;
     int result = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     nanoseconds += (uint64_t)until.tv_nsec;
     until.tv_sec += (time_t)(nanoseconds / SECOND);
     until.tv_nsec = (long)(nanoseconds % SECOND);
-    pool->stopped = true;
     pthread_mutex_lock(&pool->lock);
     while ((pool->busy || pool_next_level(pool)) && result != ETIMEDOUT)
         result = pthread_cond_timedwait(&pool->ended_some, &pool->lock, &until);
     pool->over = true;
-    pool->abandoned = pool->busy > 0;
     for (; pool->idle; pool->idle--)
         sem_post(&pool->calls);
     pthread_mutex_unlock(&pool->lock);
@@ -426,7 +423,7 @@ bool pool_stop(struct pool *pool, uint64_t nanoseconds)
         else
             pthread_join(pool->workers[i].thread, NULL);
     }
-    return !pool->abandoned;
+    return !pool->busy;
 }
 
 void pool_destroy(struct pool *pool)
