@@ -39,34 +39,32 @@ struct host_client broker_host_client(const struct mosquitto *connection, bool m
 }
 
 /*
- * Reads the two properties that a reply needs. Of an empty one 2.1.2 returns success without a value,
- * 2.0 an allocated "".
+ * Of the properties those two are read that a reply needs. Of an empty one 2.1.2 returns success without a
+ * value, 2.0 an allocated "".
  */
-static void broker_host_read_properties(struct broker_message *message, const mosquitto_property *properties)
-{
-    uint16_t size = 0;
-    if (mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic, false))
-        message->seen.response_topic = message->response_topic ? message->response_topic : "";
-    if (mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &message->correlation, &size,
-                                       false)) {
-        message->seen.correlation = message->correlation ? message->correlation : "";
-        message->seen.correlation_size = message->correlation ? size : 0;
-    }
-}
-
 void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
                          const char *topic, bool mounted)
 {
-    memset(message, 0, sizeof *message);
+    uint16_t size = 0;
+    message->response_topic = NULL;
+    message->correlation = NULL;
     message->client = broker_host_client(event->client, mounted);
-    message->seen.client = &message->client;
-    message->seen.topic = topic;
-    message->seen.payload = event->payload ? event->payload : "";
-    message->seen.size = event->payload ? event->payloadlen : 0;
-    message->seen.qos = event->qos;
-    message->seen.properties = event->properties;
-    if (event->properties)
-        broker_host_read_properties(message, event->properties);
+    message->seen = (struct host_message){
+        .client = &message->client,
+        .topic = topic,
+        .payload = event->payload ? event->payload : "",
+        .size = event->payload ? event->payloadlen : 0,
+        .qos = event->qos,
+        .properties = event->properties,
+    };
+    if (mosquitto_property_read_string(event->properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic,
+                                       false))
+        message->seen.response_topic = message->response_topic ? message->response_topic : "";
+    if (mosquitto_property_read_binary(event->properties, MQTT_PROP_CORRELATION_DATA, &message->correlation,
+                                       &size, false)) {
+        message->seen.correlation = message->correlation ? message->correlation : "";
+        message->seen.correlation_size = message->correlation ? size : 0;
+    }
 }
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
@@ -95,34 +93,32 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
 
 /* ---- Messages out ---- */
 
-/*
- * Writes the topic with the mount point before it. Returns topic itself if there is none to write, NULL if
- * there is no memory; else memory of malloc().
- */
+/* Returns topic itself if no mount point is to be written before it, else memory of malloc(). NULL: none. */
 static const char *broker_host_mounted_topic(const struct broker_host *host, bool mount, const char *topic)
 {
+    char *whole = NULL;
     if (!mount)
         return topic;
-    const size_t head = strlen(host->mount_point);
-    const size_t tail = strlen(topic) + 1;
-    char *whole = malloc(head + tail);
-    if (!whole)
-        return NULL;
-    memcpy(whole, host->mount_point, head);
-    memcpy(whole + head, topic, tail);
-    return whole;
+    return asprintf(&whole, "%s%s", host->mount_point, topic) < 0 ? NULL : whole;
 }
 
-/* Adds the properties that only an MQTT 5 client sees. */
-static int broker_host_add_visible_properties(mosquitto_property **properties,
-                                              const struct host_publication *message)
+/*
+ * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
+ * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
+ * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees.
+ */
+static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
 {
+    const bool is_v5 = !message->client || message->client->version == 5;
     int rc = MOSQ_ERR_SUCCESS;
-    if (message->content_type) {
+    if (message->expiry && (is_v5 || message->qos > 0))
+        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
+    if (!is_v5)
+        return rc;
+    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
         rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
-        if (rc == MOSQ_ERR_SUCCESS)
-            rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
-    }
+    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
+        rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
     if (rc == MOSQ_ERR_SUCCESS && message->response_topic)
         rc = mosquitto_property_add_string(properties, MQTT_PROP_RESPONSE_TOPIC, message->response_topic);
     if (rc == MOSQ_ERR_SUCCESS && message->correlation)
@@ -135,47 +131,29 @@ static int broker_host_add_visible_properties(mosquitto_property **properties,
 }
 
 /*
- * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
- * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
- * to 2.0.20 book 56 bytes for each property that they never book back.
- */
-static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
-{
-    const bool is_v5 = !message->client || message->client->version == 5;
-    int rc = is_v5 ? broker_host_add_visible_properties(properties, message) : MOSQ_ERR_SUCCESS;
-    if (rc == MOSQ_ERR_SUCCESS && message->expiry && (is_v5 || message->qos > 0))
-        rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
-    return rc;
-}
-
-/*
  * A message to subscribers needs no outbox: only clients that have subscribed get it, and the broker frees
  * it. Nor does one to a session without a connection, which nothing can happen to in this round.
  */
 static bool broker_host_hand_over(struct broker_host *host, const struct host_publication *message,
                                   const char *topic, mosquitto_property *properties)
 {
-    if (message->to_subscribers || !message->client->connection)
-        return mosquitto_broker_publish(message->to_subscribers ? NULL : message->client->id, topic,
-                                        (int)message->size, message->payload, message->qos, message->retain,
-                                        properties) == MOSQ_ERR_SUCCESS;
-    return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
-                      message->qos, properties);
+    const char *id = message->to_subscribers ? NULL : message->client->id;
+    if (id && message->client->connection)
+        return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
+                          message->qos, properties);
+    return mosquitto_broker_publish(id, topic, (int)message->size, message->payload, message->qos,
+                                    message->retain, properties) == MOSQ_ERR_SUCCESS;
 }
 
-/* A message that is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
+/*
+ * A message to subscribers that a mounted client has caused goes below the mount point on every version. What
+ * is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
  */
-static bool broker_host_needs_a_round(const struct broker_host *host, const struct host_publication *message)
-{
-    const struct mosquitto *client = message->client ? message->client->connection : NULL;
-    return host->broker.is_2_1 ? host->ticking : client && mosquitto_client_protocol(client) == mp_websockets;
-}
-
-/* A message to subscribers that a mounted client has caused goes below the mount point on every version. */
 static bool broker_host_publish(void *context, const struct host_publication *message)
 {
     struct broker_host *host = context;
     mosquitto_property *properties = NULL;
+    const struct mosquitto *client = message->client ? message->client->connection : NULL;
     const bool mount = message->client && message->client->mounted &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
@@ -185,7 +163,8 @@ static bool broker_host_publish(void *context, const struct host_publication *me
         free((void *)(uintptr_t)topic);
     if (!sent)
         mosquitto_property_free_all(&properties);
-    else if (broker_host_needs_a_round(host, message))
+    else if (host->broker.is_2_1 ? host->ticking
+                                 : client && mosquitto_client_protocol(client) == mp_websockets)
         wake_request(&host->wake);
     return sent;
 }

@@ -9,7 +9,6 @@
  * overwriting its topic in place, with one that no client can subscribe to.
  */
 #include "broker_host.h"
-#include "claims.h"
 #include "modules.h"
 #include "options.h"
 #include "service.h"
@@ -25,13 +24,15 @@
 /* The events of 2.1 that its older headers lack. */
 enum { EVENT_CONNECT = 11, EVENT_SUBSCRIBE = 12, EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
 
-/* The data of EVENT_CONNECT and, with the subscription behind it, of EVENT_SUBSCRIBE, as far as it is read
- * here. */
+/* The data of EVENT_CONNECT, and of EVENT_SUBSCRIBE as far as it is read here. */
 struct evt_client {
     void *future;
     struct mosquitto *client;
     char *subscriber, *topic_filter; /* of EVENT_SUBSCRIBE alone */
 };
+
+/* A TICK for which nothing asked runs engine_tick(), which forgets what is too old, once in so many. */
+enum { PLUGIN_IDLE_TICKS = 16 };
 
 /* How long the work of all engines may take to return when the broker ends, nanoseconds. */
 #define STOP_PATIENCE UINT64_C(5000000000)
@@ -41,9 +42,9 @@ struct plugin {
     struct config *config;
     struct broker_host host;
     struct service *service;
+    unsigned idle_ticks;  /* since engine_tick() was last run */
     bool wants_presence;  /* some module watches for clients */
-    bool ticks;           /* the broker has sent a TICK */
-    bool goes_round;      /* it has sent a message: its loop has begun to go round */
+    bool goes_round;      /* the broker has sent a message: its loop has begun to go round */
     bool uses_safe_point; /* which has been logged */
 };
 
@@ -69,6 +70,7 @@ static void plugin_set_alarm(struct plugin *plugin)
 
 static void plugin_tick(struct plugin *plugin)
 {
+    plugin->idle_ticks = 0;
     service_tick(plugin->service);
     plugin_set_alarm(plugin);
 }
@@ -133,19 +135,13 @@ static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const str
     plugin_set_alarm(plugin);
 }
 
-static int plugin_on_connect(int event_number, void *event_data, void *user_data)
+static int plugin_on_presence(int event_number, void *event_data, void *user_data)
 {
-    (void)event_number;
     const struct evt_client *event = event_data;
-    plugin_tell_presence(user_data, RPC_SIGN_CONNECTED, event->client, NULL);
-    return MOSQ_ERR_SUCCESS;
-}
-
-static int plugin_on_subscribe(int event_number, void *event_data, void *user_data)
-{
-    (void)event_number;
-    const struct evt_client *event = event_data;
-    plugin_tell_presence(user_data, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
+    if (event_number == EVENT_SUBSCRIBE)
+        plugin_tell_presence(user_data, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
+    else
+        plugin_tell_presence(user_data, RPC_SIGN_CONNECTED, event->client, NULL);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -160,7 +156,7 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
     const int rc = plugin_receive(plugin, event_data);
     plugin->goes_round = true;
-    if (!plugin->ticks)
+    if (!atomic_load(&plugin->host.wake.ticked))
         plugin_tick(plugin);
     return rc;
 }
@@ -189,17 +185,18 @@ static void plugin_collect(void *context)
  * Before 2.1 a tick ends each round of the loop, and what is published now leaves at the top of the next: so
  * what the engines have to say comes first, and the outbox sends it along with the replies of the round.
  * From 2.1 on the tick comes between that moment and the waiting; there the outbox is never open, and what
- * is published needs a round of its own.
+ * is published needs a round of its own. Where the wake runs, all that has become due has made a request.
  */
 static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
-    plugin->ticks = true;
-    wake_tick(&plugin->host.wake);
-    plugin->host.ticking = true;
-    plugin_tick(plugin);
-    plugin->host.ticking = false;
+    if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running ||
+        ++plugin->idle_ticks >= PLUGIN_IDLE_TICKS) {
+        plugin->host.ticking = true;
+        plugin_tick(plugin);
+        plugin->host.ticking = false;
+    }
     outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
     return MOSQ_ERR_SUCCESS;
@@ -262,8 +259,8 @@ struct registration {
 static const struct registration plugin_registrations[] = {
     {MOSQ_EVT_MESSAGE, plugin_on_message, false},       {MOSQ_EVT_TICK, plugin_on_tick, false},
     {MOSQ_EVT_DISCONNECT, plugin_on_disconnect, false}, {EVENT_CLIENT_OFFLINE, plugin_on_disconnect, true},
-    {MOSQ_EVT_RELOAD, plugin_on_reload, false},         {EVENT_CONNECT, plugin_on_connect, true},
-    {EVENT_SUBSCRIBE, plugin_on_subscribe, true},
+    {MOSQ_EVT_RELOAD, plugin_on_reload, false},         {EVENT_CONNECT, plugin_on_presence, true},
+    {EVENT_SUBSCRIBE, plugin_on_presence, true},
 };
 
 enum { REGISTRATIONS = sizeof plugin_registrations / sizeof plugin_registrations[0] };
@@ -309,11 +306,9 @@ static bool plugin_read_config(struct plugin *plugin, const struct mosquitto_opt
         lines.lines[i] = (struct option_line){options[i].key, options[i].value, false};
     plugin->config = lines.lines ? config_create(&lines, &rpc_host, rpc_modules, why) : NULL;
     free(lines.lines);
-    if (!plugin->config) {
+    if (!plugin->config)
         plugin_log_error(why);
-        return false;
-    }
-    return true;
+    return plugin->config != NULL;
 }
 
 /* The wake comes first: engines wake the loop from their first moment on. */
@@ -321,58 +316,37 @@ static bool plugin_start(struct plugin *plugin)
 {
     char why[SERVICE_WHY] = "no memory for the service";
     const struct plugin_options *options = plugin->config->host_options;
+    const struct host host = broker_host_functions(&plugin->host);
     plugin->host.mount_point = options->mount_point;
     if (!wake_start(&plugin->host.wake, options->safe_point, plugin_collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
-    const struct host host = broker_host_functions(&plugin->host);
     plugin->service = service_create(plugin->config, &host);
-    if (plugin->service && service_start(plugin->service, why)) {
-        plugin->wants_presence = service_wants_presence(plugin->service);
-        return plugin_register(plugin);
+    if (!plugin->service || !service_start(plugin->service, why)) {
+        plugin_log_error(why);
+        return false;
     }
-    plugin_log_error(why);
-    return false;
-}
-
-/* The code of threads that still run must never be unloaded. */
-static void plugin_stay_loaded(void)
-{
-    Dl_info own;
-    if (dladdr(plugin_registrations, &own))
-        (void)dlopen(own.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
+    plugin->wants_presence = service_wants_presence(plugin->service);
+    return plugin_register(plugin);
 }
 
 /*
  * Accepts a plugin that was not made to the end, except for its callbacks. Work that does not return does not
- * keep the broker from ending: its threads go on with what they use, the configuration included.
+ * keep the broker from ending: its threads go on with what they use, the configuration included, and their
+ * code is never unloaded.
  */
 static void plugin_destroy(struct plugin *plugin)
 {
+    Dl_info own;
     const bool ended = !plugin->service || service_stop(plugin->service, STOP_PATIENCE);
     service_destroy(plugin->service);
     outbox_fini(&plugin->host.outbox);
     wake_stop(&plugin->host.wake);
     if (ended)
         config_destroy(plugin->config);
-    else
-        plugin_stay_loaded();
+    else if (dladdr(plugin_registrations, &own))
+        (void)dlopen(own.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
     free(plugin);
-}
-
-/* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
-static void plugin_log_start(const struct plugin *plugin)
-{
-    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
-        const char *prefix = plugin->config->prefixes[i];
-        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
-        if (!claims_add(prefix))
-            mosquitto_log_printf(
-                MOSQ_LOG_WARNING,
-                "mosquitto-rpc: plugin_opt_prefix: '%s' is served by two plugin lines; only the "
-                "first answers, unless per_listener_settings gives each its own listener",
-                prefix);
-    }
 }
 
 /* The broker offers its versions of the plugin interface; 5 is the one that this plugin speaks. */
@@ -402,7 +376,9 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         plugin_destroy(plugin);
         return MOSQ_ERR_INVAL;
     }
-    plugin_log_start(plugin);
+    for (size_t i = 0; i < plugin->config->prefix_count; i++)
+        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#",
+                             plugin->config->prefixes[i]);
     plugin_set_alarm(plugin);
     *user_data = plugin;
     return MOSQ_ERR_SUCCESS;
@@ -416,7 +392,6 @@ mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int opt
     if (!plugin)
         return MOSQ_ERR_SUCCESS;
     plugin_unregister(plugin, REGISTRATIONS);
-    claims_clear();
     plugin_destroy(plugin);
     return MOSQ_ERR_SUCCESS;
 }

@@ -21,8 +21,6 @@ enum {
 
 #define NO_ALARM UINT64_MAX
 
-/* ---- Timers ---- */
-
 static struct timespec wake_timespec(uint64_t nanoseconds)
 {
     return (struct timespec){(time_t)(nanoseconds / SECOND), (long)(nanoseconds % SECOND)};
@@ -37,12 +35,26 @@ static void wake_kick(struct wake *wake, uint64_t first, uint64_t period)
 
 /* ---- Requests ---- */
 
+/* The loop has to reach its wait before a signal is of use. */
+static void wake_request_on_loop(struct wake *wake)
+{
+    atomic_store(&wake->armed, true);
+    wake_kick(wake, AGAIN_NS, PERIOD_NS);
+}
+
 /*
- * On another thread: a signal at once, which reaches the loop sooner than the timer's first. There is never
+ * Another thread sends a signal at once, which reaches the loop sooner than the timer's first. There is never
  * more than one on its way: the next one is sent after the loop has run, which takes the signal first.
  */
-static void wake_request_elsewhere(struct wake *wake)
+void wake_request(struct wake *wake)
 {
+    if (!wake->running || atomic_exchange(&wake->requested, true))
+        return;
+    atomic_store(&wake->lull, false);
+    if (pthread_equal(pthread_self(), wake->loop)) {
+        wake_request_on_loop(wake);
+        return;
+    }
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_code = SI_QUEUE;
@@ -51,24 +63,6 @@ static void wake_request_elsewhere(struct wake *wake)
     syscall(SYS_rt_tgsigqueueinfo, wake->process, wake->thread, wake->signal, &info);
     if (!atomic_exchange(&wake->armed, true))
         wake_kick(wake, PERIOD_NS, PERIOD_NS);
-}
-
-/* The loop has to reach its wait before a signal is of use. */
-static void wake_request_on_loop(struct wake *wake)
-{
-    atomic_store(&wake->armed, true);
-    wake_kick(wake, AGAIN_NS, PERIOD_NS);
-}
-
-void wake_request(struct wake *wake)
-{
-    if (!wake->running || atomic_exchange(&wake->requested, true))
-        return;
-    atomic_store(&wake->lull, false);
-    if (pthread_equal(pthread_self(), wake->loop))
-        wake_request_on_loop(wake);
-    else
-        wake_request_elsewhere(wake);
 }
 
 /*
@@ -89,15 +83,12 @@ void wake_at(struct wake *wake, uint64_t when)
 
 static void wake_go_round(struct wake *wake, bool requested)
 {
-    const bool patient = atomic_exchange(&wake->signals, 0) >= PATIENCE;
+    const bool is_slow = atomic_exchange(&wake->signals, 0) >= PATIENCE;
     if (!atomic_load(&wake->armed))
         return;
-    if (requested) {
-        if (patient)
-            wake_kick(wake, AGAIN_NS, PERIOD_NS);
-        return;
-    }
-    if (!atomic_load(&wake->lull))
+    if (requested && is_slow)
+        wake_kick(wake, AGAIN_NS, PERIOD_NS);
+    if (requested || !atomic_load(&wake->lull))
         return;
     atomic_store(&wake->armed, false);
     wake_kick(wake, 0, 0);
@@ -107,24 +98,15 @@ static void wake_go_round(struct wake *wake, bool requested)
 
 bool wake_tick(struct wake *wake)
 {
+    atomic_store(&wake->ticked, true);
     if (!wake->running)
         return false;
-    atomic_store(&wake->ticked, true);
     const bool requested = atomic_exchange(&wake->requested, false);
     wake_go_round(wake, requested);
     return requested;
 }
 
 /* ---- The signal ---- */
-
-/* A signal at once would be one too many: this one has interrupted what there is to interrupt. */
-static void wake_ring(struct wake *wake)
-{
-    atomic_store(&wake->alarm_at, NO_ALARM);
-    atomic_store(&wake->requested, true);
-    if (!atomic_exchange(&wake->armed, true))
-        wake_kick(wake, PERIOD_NS, PERIOD_NS);
-}
 
 /*
  * At 128 signals the period becomes 10 ms, at 256 it becomes 20 ms, and so on. Without TICK that they were in
@@ -156,7 +138,10 @@ static void wake_meet(struct wake *wake)
     wake->collect(wake->context);
 }
 
-/* Async-signal-safe but for what it does at the safe point. */
+/*
+ * Async-signal-safe but for what it does at the safe point. An alarm needs no signal at once: its own has
+ * interrupted what there is to interrupt.
+ */
 static void wake_handle(int number, siginfo_t *info, void *context)
 {
     (void)number;
@@ -164,10 +149,14 @@ static void wake_handle(int number, siginfo_t *info, void *context)
     struct wake_timer *timer = info->si_value.sival_ptr;
     if (info->si_code == SI_TIMER || (info->si_code == SI_QUEUE && info->si_pid == getpid())) {
         struct wake *wake = timer->wake;
-        if (timer == &wake->alarm)
-            wake_ring(wake);
-        else if (info->si_code == SI_TIMER)
+        if (timer == &wake->alarm) {
+            atomic_store(&wake->alarm_at, NO_ALARM);
+            atomic_store(&wake->requested, true);
+            if (!atomic_exchange(&wake->armed, true))
+                wake_kick(wake, PERIOD_NS, PERIOD_NS);
+        } else if (info->si_code == SI_TIMER) {
             atomic_store(&wake->lull, true);
+        }
         if (!atomic_load(&wake->ticked) && safepoint_reached(&wake->safepoint, context))
             wake_meet(wake);
         else
@@ -201,16 +190,6 @@ static bool wake_make_timer(struct wake *wake, struct wake_timer *timer)
     return timer_create(CLOCK_MONOTONIC, &event, &timer->timer) == 0;
 }
 
-static bool wake_make_timers(struct wake *wake)
-{
-    if (!wake_make_timer(wake, &wake->kick))
-        return false;
-    if (wake_make_timer(wake, &wake->alarm))
-        return true;
-    timer_delete(wake->kick.timer);
-    return false;
-}
-
 /* Ignoring the signal drops one that is on its way; after that the old disposition cannot kill us. */
 static void wake_restore_signal(const struct wake *wake)
 {
@@ -239,7 +218,11 @@ bool wake_start(struct wake *wake, bool safe_point, void (*collect)(void *contex
     wake->signal = wake_find_signal();
     if (!wake->signal || sigaction(wake->signal, &action, &wake->before) != 0)
         return false;
-    wake->running = wake_make_timers(wake);
+    if (wake_make_timer(wake, &wake->kick)) {
+        wake->running = wake_make_timer(wake, &wake->alarm);
+        if (!wake->running)
+            timer_delete(wake->kick.timer);
+    }
     if (!wake->running)
         wake_restore_signal(wake);
     return wake->running;

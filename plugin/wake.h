@@ -8,12 +8,10 @@
  * 2.1 on TICK comes after what plugins published was handed over and before the wait, so that what is
  * published in a TICK needs the next round, and brokers of 2.0 serve WebSockets only after the next wait.
  *
- * The signals come from POSIX timers that are directed at the loop's thread. A thread of our own could send
- * them, too, but it would have to be woken before it wakes (two switches of context instead of none), sleep
- * between its signals, learn of each new deadline and be joined at the end; the load that makes wake-ups late
- * can starve it; and its signals pile up while the loop is busy, while one timer never has more than one on
- * its way. Arming a timer is one system call from any thread, also from a signal handler, and a timer that is
- * not armed costs nothing.
+ * The signals come from POSIX timers that are directed at the loop's thread. A thread of our own would have
+ * to be woken before it wakes, the load that makes wake-ups late could starve it, and its signals would pile
+ * up while the loop is busy; one timer never has more than one on its way. Arming a timer is one system call
+ * from any thread, also from a signal handler, and a timer that is not armed costs nothing.
  *
  * Why no wake-up gets lost:
  *

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Clients, their connections and sessions: see clients.h. */
-/* A key is a digest: any part of it is a hash. */
+/* Clients, their connections and sessions: see clients.h. A key is a digest: any part of it is a hash. */
 #define HASH_FUNCTION(key, length, hash) \
     (hash) = (unsigned)((const struct digest *)(const void *)(key))->halves[0]
 
@@ -20,44 +19,45 @@ static const uint64_t soon = 30 * UINT64_C(1000000000); /* nanoseconds */
 
 /* ---- The table ---- */
 
-static struct digest clients_key_of(const struct clients *clients, const char *id)
-{
-    return digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
-}
-
-static struct client *clients_find(const struct clients *clients, const struct digest *key)
-{
-    struct client *client;
-    HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
-    return client;
-}
-
 static void clients_join_gone(struct clients *clients, struct client *client)
 {
     DL_APPEND(clients->gone, client);
     clients->gone_count++;
 }
 
-static struct client *clients_create(struct clients *clients, const struct digest *key)
+static void clients_leave_gone(struct clients *clients, struct client *client)
 {
-    struct client *client = calloc(1, sizeof *client);
+    DL_DELETE(clients->gone, client);
+    clients->gone_count--;
+}
+
+/* Writes the key of an id, too. */
+static struct client *clients_find(const struct clients *clients, const char *id, struct digest *key)
+{
+    struct client *client;
+    *key = digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
+    HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
+    return client;
+}
+
+/* A client without a record gets one that is offline. */
+static struct client *clients_find_or_create(struct clients *clients, const char *id)
+{
+    struct digest key;
+    struct client *client = clients_find(clients, id, &key);
+    if (client)
+        return client;
+    client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
-    client->key = *key;
+    client->key = key;
     HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
     if (!client->hh.tbl) {
         free(client);
         return NULL;
     }
-    if (clients->no_endings)
-        clients_join_gone(clients, client);
+    clients_join_gone(clients, client);
     return client;
-}
-
-static void clients_leave_gone(struct clients *clients, struct client *client)
-{
-    DL_DELETE(clients->gone, client);
-    clients->gone_count--;
 }
 
 static void clients_destroy(struct clients *clients, struct client *client)
@@ -92,28 +92,16 @@ static void clients_end_session(struct clients *clients, struct client *client)
 
 /* ---- Connections ---- */
 
-static bool clients_is_resumed(const struct client *client, const struct host_client *connected)
-{
-    if (connected->clean_start || (client->version < 5 && client->clean_start))
-        return false;
-    return client->online || client->session == CLIENTS_SESSION_KEPT;
-}
-
 /*
  * Where the host does not tell a connection that was cut from one that was taken down, coming back soon has
- * to do: whoever reports every minute, and disconnects in between, must not be taken for one that repeats
- * itself.
+ * to do: a client that reports every minute, and disconnects in between, must not be taken for one that sends
+ * its messages again.
  */
 static bool clients_was_cut(const struct client *client, uint64_t now)
 {
     if (client->online)
         return true;
     return !client->in_order && (!client->unsure || now - client->ended <= soon);
-}
-
-static uint64_t clients_guarded_since(const struct clients *clients, uint64_t ended)
-{
-    return ended > clients->redelivery_guard ? ended - clients->redelivery_guard : 0;
 }
 
 /*
@@ -136,143 +124,99 @@ static void clients_renew_rest(const struct client *client, uint64_t ended)
 static void clients_begin_connection(struct clients *clients, struct client *client,
                                      const struct host_client *connected, uint64_t now)
 {
-    const bool resumed = clients_is_resumed(client, connected);
+    const bool is_new = connected->clean_start || (client->version < 5 && client->clean_start);
+    const bool is_resumed = !is_new && (client->online || client->session == CLIENTS_SESSION_KEPT);
     const uint64_t ended = client->online ? now : client->ended;
-    if (!resumed)
+    uint64_t guarded_since = UINT64_MAX;
+    if (is_resumed && clients_was_cut(client, now))
+        guarded_since = ended > clients->redelivery_guard ? ended - clients->redelivery_guard : 0;
+    if (!is_resumed)
         clients_forget_bound(clients, client);
     if (!client->online && !clients->no_endings)
         clients_leave_gone(clients, client);
     clients_renew_rest(client, ended);
-    clients_forget_order(clients, client,
-                         resumed && clients_was_cut(client, now) ? clients_guarded_since(clients, ended)
-                                                                 : UINT64_MAX);
+    clients_forget_order(clients, client, guarded_since);
     client->held.cursor = client->held.order;
     client->begun = now;
-}
-
-static void clients_connect(struct client *client, const struct host_client *connected)
-{
     client->connection = connected->connection;
     client->version = connected->version;
     client->clean_start = connected->clean_start;
     client->online = true;
 }
 
-/* client is the record that there is already. */
+/* client is the client's record, or NULL. */
 static struct client *clients_meet_record(struct clients *clients, struct client *client,
                                           const struct host_client *connected, uint64_t now)
 {
-    if (client->online && client->connection == connected->connection)
-        return client;
-    clients_begin_connection(clients, client, connected, now);
-    clients_connect(client, connected);
+    if (client && !(client->online && client->connection == connected->connection))
+        clients_begin_connection(clients, client, connected, now);
     return client;
 }
 
 struct client *clients_meet(struct clients *clients, const struct host_client *connected, uint64_t now)
 {
-    const struct digest key = clients_key_of(clients, connected->id);
-    struct client *client = clients_find(clients, &key);
-    if (client)
-        return clients_meet_record(clients, client, connected, now);
-    client = clients_create(clients, &key);
-    if (client)
-        clients_connect(client, connected);
-    return client;
+    return clients_meet_record(clients, clients_find_or_create(clients, connected->id), connected, now);
 }
 
 struct client *clients_meet_again(struct clients *clients, const struct host_client *connected, uint64_t now)
 {
-    const struct digest key = clients_key_of(clients, connected->id);
-    struct client *client = clients_find(clients, &key);
-    return client ? clients_meet_record(clients, client, connected, now) : NULL;
+    struct digest key;
+    return clients_meet_record(clients, clients_find(clients, connected->id, &key), connected, now);
 }
 
 /* ---- Sessions that replies go to ---- */
 
 bool clients_has_other(const struct clients *clients, const char *id, const void *connection)
 {
-    const struct digest key = clients_key_of(clients, id);
-    const struct client *client = clients_find(clients, &key);
+    struct digest key;
+    const struct client *client = clients_find(clients, id, &key);
     return client && client->online && client->connection != connection;
-}
-
-/* A client without a record gets one that is offline. */
-static struct client *clients_find_or_create_gone(struct clients *clients, const char *id)
-{
-    const struct digest key = clients_key_of(clients, id);
-    struct client *client = clients_find(clients, &key);
-    if (client)
-        return client;
-    client = clients_create(clients, &key);
-    if (client && !clients->no_endings)
-        clients_join_gone(clients, client);
-    return client;
 }
 
 bool clients_take_queued(struct clients *clients, const char *id, uint64_t now)
 {
     enum { RATE = 1, BURST = 100 };
-    struct client *client = clients_find_or_create_gone(clients, id);
+    struct client *client = clients_find_or_create(clients, id);
     return client && bucket_take(&client->queued, now, RATE, BURST, 1);
 }
 
 /* ---- The ends of connections ---- */
 
 /*
- * What a host means that does not know. Of an MQTT 3 client the session is what it asked for. A client of
- * MQTT 5 that had not asked for a new session, and is marked now as if it had, was taken over; one that had
- * asked for it may have been, and is believed to.
+ * Where the host does not know: the session of an MQTT 3 client is what it asked for. A client of MQTT 5 that
+ * had not asked for a new session, and is marked now as if it had, was taken over; one that had asked for it
+ * may have been, and is believed to.
  */
-static enum clients_session clients_guess_session(const struct client *client,
+static enum clients_session clients_session_after(const struct client *client,
                                                   const struct host_ending *ending)
 {
+    static const enum clients_session sessions[] = {
+        [HOST_END_SESSION_OVER] = CLIENTS_SESSION_OVER,
+        [HOST_END_SESSION_WAITS] = CLIENTS_SESSION_WAITS,
+        [HOST_END_TAKEN_OVER] = CLIENTS_SESSION_KEPT,
+    };
+    if (ending->kind != HOST_END_UNKNOWN)
+        return sessions[ending->kind];
     if (client->version < 5)
         return client->clean_start ? CLIENTS_SESSION_OVER : CLIENTS_SESSION_KEPT;
     return ending->clean_start ? CLIENTS_SESSION_KEPT : CLIENTS_SESSION_WAITS;
 }
 
-static enum clients_session clients_session_after(const struct client *client,
-                                                  const struct host_ending *ending)
-{
-    switch (ending->kind) {
-    case HOST_END_SESSION_OVER:
-        return CLIENTS_SESSION_OVER;
-    case HOST_END_SESSION_WAITS:
-        return CLIENTS_SESSION_WAITS;
-    case HOST_END_TAKEN_OVER:
-        return CLIENTS_SESSION_KEPT;
-    case HOST_END_UNKNOWN:
-        break;
-    }
-    return clients_guess_session(client, ending);
-}
-
-/* Of a connection whose end was told before: whether its session has been taken up meanwhile. */
-static bool clients_tells_of_resuming(const struct host_ending *ending)
-{
-    return ending->kind == HOST_END_TAKEN_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start);
-}
-
-/* Whether a connection that never called leaves behind the session that it took up, if it did. */
-static bool clients_leaves_session(const struct client *client, const struct host_ending *ending)
-{
-    return client->session == CLIENTS_SESSION_KEPT && ending->kind != HOST_END_SESSION_OVER &&
-           (ending->kind == HOST_END_TAKEN_OVER || !ending->clean_start);
-}
-
 /*
  * Another connection under the same id, which never called, has come and gone; its address may be that of
- * the last one. Whether its session is taken up will be told of it.
+ * the last one. It leaves behind the session that it resumed, if it did; whether that is resumed once more
+ * the host may tell later.
  */
 static void clients_end_unseen(struct clients *clients, struct client *client,
                                const struct host_ending *ending)
 {
+    const bool is_kept = client->session == CLIENTS_SESSION_KEPT && ending->kind != HOST_END_SESSION_OVER &&
+                         (ending->kind == HOST_END_TAKEN_OVER || !ending->clean_start);
     client->connection = ending->connection;
-    if (!clients_leaves_session(client, ending))
+    if (!is_kept)
         clients_end_session(clients, client);
     else if (ending->kind == HOST_END_SESSION_WAITS ||
-             (ending->kind == HOST_END_UNKNOWN && client->version >= 5 && !ending->clean_start))
+             (ending->kind == HOST_END_UNKNOWN && client->version >= 5))
         client->session = CLIENTS_SESSION_WAITS;
 }
 
@@ -290,16 +234,19 @@ static void clients_go_offline(struct clients *clients, struct client *client,
         clients_end_session(clients, client);
 }
 
+/* A second end of the same connection tells that its session has been resumed. */
 void clients_ended(struct clients *clients, const struct host_ending *ending, uint64_t now)
 {
-    const struct digest key = clients_key_of(clients, ending->id);
-    struct client *client = clients_find(clients, &key);
+    struct digest key;
+    struct client *client = clients_find(clients, ending->id, &key);
     if (!client)
         return;
     const bool is_same = client->connection == ending->connection;
+    const bool is_resumed =
+        ending->kind == HOST_END_TAKEN_OVER || (ending->kind == HOST_END_UNKNOWN && ending->clean_start);
     if (client->online && is_same)
         clients_go_offline(clients, client, ending, now);
-    else if (!client->online && is_same && clients_tells_of_resuming(ending))
+    else if (!client->online && is_same && is_resumed)
         client->session = CLIENTS_SESSION_KEPT;
     else if (!client->online)
         clients_end_unseen(clients, client, ending);
@@ -320,11 +267,6 @@ void clients_end_guard(struct clients *clients, struct client *client)
     clients_forget_until(clients, client, NULL);
 }
 
-static bool clients_equal(const struct digest *one, const struct digest *other)
-{
-    return one->halves[0] == other->halves[0] && one->halves[1] == other->halves[1];
-}
-
 /*
  * What comes again comes in order: what it leaves out had been acknowledged. What has come stays in its
  * place, before the rest, in case this connection is cut, too.
@@ -333,7 +275,7 @@ struct cached_reply *clients_find_redelivery(struct clients *clients, struct cli
                                              const struct digest *key, uint64_t now)
 {
     struct cached_reply *entry = now - client->begun <= soon ? client->held.cursor : NULL;
-    while (entry && !clients_equal(&entry->key, key))
+    while (entry && memcmp(&entry->key, key, sizeof *key) != 0)
         entry = entry->holder_next;
     clients_forget_until(clients, client, entry);
     if (!entry)
@@ -345,35 +287,33 @@ struct cached_reply *clients_find_redelivery(struct clients *clients, struct cli
 struct cached_reply *clients_note(struct clients *clients, struct client *client, const struct digest *key,
                                   uint64_t now)
 {
-    while (
-        client->held.order && client->held.order->finished &&
-        (client->held.order_count >= ORDER_MAX || now - client->held.order->time > clients->redelivery_guard))
-        reply_cache_forget(clients->ordered, client->held.order);
-    return client->held.order_count < ORDER_MAX
-               ? reply_cache_enter(clients->ordered, key, false, &client->held, now)
-               : NULL;
+    struct cached_holder *held = &client->held;
+    while (held->order && held->order->finished &&
+           (held->order_count >= ORDER_MAX || now - held->order->time > clients->redelivery_guard))
+        reply_cache_forget(clients->ordered, held->order);
+    return held->order_count < ORDER_MAX ? reply_cache_enter(clients->ordered, key, false, held, now) : NULL;
 }
 
 /* ---- The end ---- */
 
-static bool clients_matters(const struct client *client, uint64_t now)
+static bool clients_matters(const struct clients *clients, const struct client *client, uint64_t now)
 {
-    return client->held.bound || client->held.order || client->calls.full_at > now ||
-           client->refusals.full_at > now || client->queued.full_at > now;
+    if (client->held.bound || client->held.order)
+        return true;
+    return clients->gone_count <= GONE_MAX &&
+           (client->calls.full_at > now || client->refusals.full_at > now || client->queued.full_at > now);
 }
 
 void clients_expire(struct clients *clients, uint64_t now)
 {
     for (int i = 0; i < EXPIRE_AT_ONCE && clients->gone; i++) {
         struct client *client = clients->gone;
-        const bool is_one_too_many =
-            clients->gone_count > GONE_MAX && !client->held.bound && !client->held.order;
-        if (!clients_matters(client, now) || is_one_too_many) {
+        if (clients_matters(clients, client, now)) {
+            DL_DELETE(clients->gone, client);
+            DL_APPEND(clients->gone, client);
+        } else {
             clients_destroy(clients, client);
-            continue;
         }
-        DL_DELETE(clients->gone, client);
-        DL_APPEND(clients->gone, client);
     }
 }
 

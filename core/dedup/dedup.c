@@ -4,9 +4,8 @@
 
 #include <string.h>
 
-enum {
-    LASTING_IDENTITY = 16
-}; /* bytes; a shorter one may be a counter that starts again with each connection */
+/* Bytes. A shorter identity may be a counter that starts again with each connection. */
+enum { LASTING_IDENTITY = 16 };
 
 /* What is known by its place in an order is forgotten by its client, or to make room, but not by age. */
 void dedup_init(struct dedup *dedup, const struct env *env)
@@ -38,24 +37,26 @@ static struct digest_part dedup_text_part(const char *text)
     return text ? (struct digest_part){text, strlen(text)} : (struct digest_part){NULL, 0};
 }
 
-/* The user is a part of it: another user may take the client id over, and must not get the reply. */
+/*
+ * The user is a part of it: another user may take the client id over, and must not get the reply. An order is
+ * that of one client, in which a redelivery is the same in all other respects; a duplicate need not be. A
+ * caller that the host does not know is known by its Response Topic.
+ */
 static struct digest dedup_digest(const struct dedup *dedup, const struct host_message *message,
                                   bool in_order)
 {
+    const bool has_response_topic = in_order || !dedup->knows_caller;
     const struct digest_part parts[] = {
-        dedup_text_part(message->client->id),
+        dedup_text_part(in_order ? NULL : message->client->id),
         dedup_text_part(message->client->user),
         dedup_text_part(message->topic),
         {message->correlation, message->correlation_size},
         {message->payload, message->size},
-        /* A redelivery is the same in all respects; a duplicate need not be. An unknown caller is known by
-           its Response Topic. */
-        dedup_text_part(message->response_topic),
-        {&message->qos, sizeof message->qos},
+        dedup_text_part(has_response_topic ? message->response_topic : NULL),
     };
     enum { ALL = sizeof parts / sizeof parts[0] };
     _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
-    return digest_of(dedup->seed, parts, in_order ? ALL : dedup->knows_caller ? ALL - 2 : ALL - 1);
+    return digest_of(dedup->seed + (in_order ? (uint64_t)message->qos : 0), parts, ALL);
 }
 
 static bool dedup_has_identity(const struct dedup *dedup, const struct dedup_message *message)
@@ -77,7 +78,7 @@ struct cached_reply *dedup_find_duplicate(struct dedup *dedup, struct dedup_reco
     record->identified = true;
     record->bound = message->identity < LASTING_IDENTITY;
     record->key = dedup_digest(dedup, message->message, false);
-    if (record->bound)
+    if (record->bound && !record->client)
         record->client = clients_meet(&dedup->clients, message->message->client, message->now);
     return reply_cache_find(&dedup->duplicates, &record->key, message->now);
 }
@@ -99,6 +100,7 @@ static struct cached_reply *dedup_find_in_order(struct dedup *dedup, struct dedu
                                                 const struct dedup_message *message)
 {
     struct client *client = clients_meet(&dedup->clients, message->message->client, message->now);
+    record->client = client;
     if (!client)
         return NULL;
     record->guarded = message->is_valid && message->message->qos == 2 && !message->may_run_twice;

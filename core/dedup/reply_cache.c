@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Calls that are remembered: see entry.h. */
-/* A key is a digest: any part of it is a hash. */
+/* Messages with their replies: see reply_cache.h. A key is a digest: any part of it is a hash. */
 #define HASH_FUNCTION(key, length, hash) \
     (hash) = (unsigned)((const struct digest *)(const void *)(key))->halves[0]
 
@@ -28,36 +27,19 @@ struct cached_reply *reply_cache_find(struct reply_cache *cache, const struct di
     return NULL;
 }
 
-static void reply_cache_hold(struct cached_holder *holder, struct cached_reply *entry)
-{
-    entry->holder = holder;
-    if (entry->found_by_key) {
-        DL_APPEND2(holder->bound, entry, holder_prev, holder_next);
-        return;
-    }
-    DL_APPEND2(holder->order, entry, holder_prev, holder_next);
-    holder->order_count++;
-}
-
-static void reply_cache_release(struct cached_reply *entry)
-{
-    struct cached_holder *holder = entry->holder;
-    entry->holder = NULL;
-    if (entry->found_by_key) {
-        DL_DELETE2(holder->bound, entry, holder_prev, holder_next);
-        return;
-    }
-    if (holder->cursor == entry)
-        holder->cursor = entry->holder_next;
-    DL_DELETE2(holder->order, entry, holder_prev, holder_next);
-    holder->order_count--;
-}
-
 /* Unlinks an entry from its holder, and keeps it from being found. */
 static void reply_cache_detach(struct reply_cache *cache, struct cached_reply *entry)
 {
-    if (entry->holder)
-        reply_cache_release(entry);
+    struct cached_holder *holder = entry->holder;
+    entry->holder = NULL;
+    if (holder && entry->found_by_key) {
+        DL_DELETE2(holder->bound, entry, holder_prev, holder_next);
+    } else if (holder) {
+        if (holder->cursor == entry)
+            holder->cursor = entry->holder_next;
+        DL_DELETE2(holder->order, entry, holder_prev, holder_next);
+        holder->order_count--;
+    }
     if (entry->found_by_key)
         HASH_DEL(cache->by_key, entry);
     entry->found_by_key = false;
@@ -79,7 +61,8 @@ static void reply_cache_erase(struct reply_cache *cache, struct cached_reply **l
     DL_DELETE(*list, entry);
     cache->count--;
     reply_cache_drop_reply(cache, entry);
-    free(entry);
+    free(cache->spare);
+    cache->spare = entry;
 }
 
 void reply_cache_forget(struct reply_cache *cache, struct cached_reply *entry)
@@ -92,46 +75,51 @@ void reply_cache_forget(struct reply_cache *cache, struct cached_reply *entry)
     entry->abandoned = true;
 }
 
-static bool reply_cache_make_room(struct reply_cache *cache)
+/* In a table that has its usual size each entry comes into the memory of the one that goes. */
+static struct cached_reply *reply_cache_allocate(struct reply_cache *cache)
 {
     if (cache->count >= cache->max_entries && cache->finished)
         reply_cache_forget(cache, cache->finished);
-    return cache->count < cache->max_entries;
-}
-
-static bool reply_cache_index(struct reply_cache *cache, struct cached_reply *entry)
-{
-    HASH_ADD(hh, cache->by_key, key, sizeof entry->key, entry);
-    return entry->hh.tbl != NULL;
+    if (cache->count >= cache->max_entries)
+        return NULL;
+    struct cached_reply *entry = cache->spare ? cache->spare : malloc(sizeof *entry);
+    cache->spare = NULL;
+    if (entry)
+        memset(entry, 0, offsetof(struct cached_reply, small));
+    return entry;
 }
 
 struct cached_reply *reply_cache_enter(struct reply_cache *cache, const struct digest *key, bool by_key,
                                        struct cached_holder *holder, uint64_t now)
 {
-    struct cached_reply *entry = reply_cache_make_room(cache) ? malloc(sizeof *entry) : NULL;
+    struct cached_reply *entry = reply_cache_allocate(cache);
     if (!entry)
         return NULL;
-    memset(entry, 0, offsetof(struct cached_reply, small));
     entry->key = *key;
     entry->time = now;
-    if (by_key && !reply_cache_index(cache, entry)) {
+    entry->holder = holder;
+    entry->found_by_key = by_key;
+    if (by_key)
+        HASH_ADD(hh, cache->by_key, key, sizeof entry->key, entry);
+    if (by_key && !entry->hh.tbl) {
         free(entry);
         return NULL;
     }
-    entry->found_by_key = by_key;
     DL_APPEND(cache->unfinished, entry);
     cache->count++;
-    if (holder)
-        reply_cache_hold(holder, entry);
+    if (holder && by_key) {
+        DL_APPEND2(holder->bound, entry, holder_prev, holder_next);
+    } else if (holder) {
+        DL_APPEND2(holder->order, entry, holder_prev, holder_next);
+        holder->order_count++;
+    }
     return entry;
 }
 
 static bool reply_cache_keep_reply(struct reply_cache *cache, struct cached_reply *entry, const char *reply,
                                    size_t size)
 {
-    if (size > cache->max_bytes)
-        return false;
-    while (cache->bytes + size > cache->max_bytes && cache->finished)
+    while (size <= cache->max_bytes && cache->bytes + size > cache->max_bytes && cache->finished)
         reply_cache_forget(cache, cache->finished);
     if (cache->bytes + size > cache->max_bytes)
         return false;
@@ -142,26 +130,6 @@ static bool reply_cache_keep_reply(struct reply_cache *cache, struct cached_repl
     entry->size = size;
     cache->bytes += size;
     return true;
-}
-
-/*
- * In a full table each call makes the oldest entry go, which nobody has looked at for thousands of calls: so
- * it and what is linked to it come from main memory, one after the other. They are sent for one call ahead.
- */
-static void reply_cache_prefetch(const struct reply_cache *cache)
-{
-    enum { LINE = 64 };
-    const struct cached_reply *oldest = cache->finished;
-    if (cache->count < cache->max_entries || !oldest->next)
-        return;
-    for (size_t i = 0; i < sizeof *oldest; i += LINE)
-        __builtin_prefetch((const char *)oldest->next + i, 1);
-    if (oldest->holder_next)
-        __builtin_prefetch(&oldest->holder_next->holder_prev, 1);
-    if (oldest->hh.hh_prev)
-        __builtin_prefetch(oldest->hh.hh_prev, 1);
-    if (oldest->found_by_key)
-        __builtin_prefetch(&oldest->hh.tbl->buckets[oldest->hh.hashv & (oldest->hh.tbl->num_buckets - 1)], 1);
 }
 
 bool reply_cache_finish(struct reply_cache *cache, struct cached_reply *entry, const char *status,
@@ -176,7 +144,6 @@ bool reply_cache_finish(struct reply_cache *cache, struct cached_reply *entry, c
     entry->finished = true;
     entry->status = status;
     DL_APPEND(cache->finished, entry);
-    reply_cache_prefetch(cache);
     return true;
 }
 
@@ -190,8 +157,8 @@ void reply_cache_reopen(struct reply_cache *cache, struct cached_reply *entry)
 
 void reply_cache_expire(struct reply_cache *cache, uint64_t now)
 {
-    for (int i = 0; i < EXPIRE_AT_ONCE; i++) {
-        if (!cache->finished || !reply_cache_is_too_old(cache, cache->finished, now))
+    for (int i = 0; i < EXPIRE_AT_ONCE && cache->finished; i++) {
+        if (!reply_cache_is_too_old(cache, cache->finished, now))
             return;
         reply_cache_forget(cache, cache->finished);
     }
@@ -203,4 +170,6 @@ void reply_cache_fini(struct reply_cache *cache)
         reply_cache_forget(cache, cache->finished);
     while (cache->unfinished)
         reply_cache_erase(cache, &cache->unfinished, cache->unfinished);
+    free(cache->spare);
+    cache->spare = NULL;
 }

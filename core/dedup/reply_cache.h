@@ -63,6 +63,7 @@ struct reply_cache {
 
     struct cached_reply *by_key;
     struct cached_reply *unfinished, *finished; /* the oldest first */
+    struct cached_reply *spare;                 /* memory for the next entry; NULL: none */
     size_t count, bytes;
 };
 

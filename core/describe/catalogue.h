@@ -11,8 +11,8 @@
  *
  * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
  */
-#ifndef CORE_CATALOGUE_H
-#define CORE_CATALOGUE_H
+#ifndef CORE_DESCRIBE_CATALOGUE_H
+#define CORE_DESCRIBE_CATALOGUE_H
 
 #include "base/env.h"
 #include "shape/writer.h"
@@ -22,17 +22,8 @@ struct catalogue {
     const struct engine_options *options;
 };
 
-/* Whether the method can be called at {prefix}/jsonrpc. */
-bool catalogue_is_open(const struct catalogue *catalogue, const rpc_method *method);
-
-/* Whether running the method twice has the same effect as running it once. */
-bool catalogue_is_idempotent(const rpc_method *method);
-
-/* Whether the payload of its calls is no JSON. */
+/* Whether the payload of the method's calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);
-
-/* What the payload of its calls is: "object", "value" or "bytes". */
-const char *catalogue_payload(const rpc_method *method);
 
 /*
  * The schema of what an event carries: its data, or the results and errors of the methods that announce it.

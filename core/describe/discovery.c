@@ -4,7 +4,6 @@
 
 #include "call/answer.h"
 #include "call/engine_parts.h"
-
 #include "call/topic.h"
 #include "describe/openrpc.h"
 #include "shape/codec_json.h"
@@ -55,20 +54,14 @@ static rpc_status discovery_copy_document(rpc_call *call, const struct writer *w
 /* ---- rpc.discover ---- */
 
 /*
- * The module's state: the OpenRPC document, from one call to the next. Writing the document takes far longer
- * than running an ordinary call, and the document stays the same until a module is added.
+ * The module's state: the OpenRPC document, from one call to the next. Writing it takes as long as all the
+ * rest of the call, and it stays the same until a module is added.
  */
 struct discovery {
     bool made;
     char *text;             /* the document; NULL, if it was made: it is over max_reply */
     size_t methods, events; /* the number of each when the document was made */
 };
-
-static bool discovery_is_current(const struct discovery *discovery, const struct registry *registry)
-{
-    return discovery->made && discovery->methods == HASH_COUNT(registry->methods) &&
-           discovery->events == HASH_COUNT(registry->events);
-}
 
 static void discovery_forget(void *state)
 {
@@ -77,45 +70,35 @@ static void discovery_forget(void *state)
     *discovery = (struct discovery){.made = false};
 }
 
-/* Without memory for the document the next call makes it again. */
-static void discovery_keep(struct discovery *discovery, const struct registry *registry,
-                           const struct writer *writer)
-{
-    discovery_forget(discovery);
-    char *text = writer->full ? NULL : malloc(writer->used + 1);
-    if (!text && !writer->full)
-        return;
-    if (text) {
-        memcpy(text, writer->out, writer->used);
-        text[writer->used] = '\0';
-    }
-    *discovery = (struct discovery){true, text, HASH_COUNT(registry->methods), HASH_COUNT(registry->events)};
-}
-
 static const rpc_field openrpc_fields[] = {
     RPC_JSON(struct document, text, .doc = "an OpenRPC 1.3.2 document"),
 };
 
 static const rpc_shape openrpc_shape = RPC_VALUE_SHAPE(struct document, openrpc_fields);
 
-static rpc_status discovery_make_document(rpc_call *call, struct discovery *discovery,
-                                          struct document *document)
-{
-    struct catalogue catalogue;
-    if (!discovery_make_catalogue(call, &catalogue))
-        return RPC_INTERNAL_ERROR;
-    struct writer writer = answer_writer(call->engine, &codec_json);
-    openrpc_write(&catalogue, &writer);
-    discovery_keep(discovery, &call->engine->registry, &writer);
-    return discovery_copy_document(call, &writer, document);
-}
-
+/* Without memory to keep the document the next call makes it again. */
 static rpc_status discovery_discover(rpc_call *call, void *state, const void *params, void *result)
 {
-    const struct discovery *discovery = state;
+    struct discovery *discovery = state;
+    const struct registry *registry = &call->engine->registry;
+    const size_t methods = HASH_COUNT(registry->methods), events = HASH_COUNT(registry->events);
     (void)params;
-    if (!discovery_is_current(discovery, &call->engine->registry))
-        return discovery_make_document(call, state, result);
+    if (!discovery->made || discovery->methods != methods || discovery->events != events) {
+        struct catalogue catalogue;
+        if (!discovery_make_catalogue(call, &catalogue))
+            return RPC_INTERNAL_ERROR;
+        struct writer writer = answer_writer(call->engine, &codec_json);
+        openrpc_write(&catalogue, &writer);
+        discovery_forget(discovery);
+        char *text = writer.full ? NULL : malloc(writer.used + 1);
+        if (!text && !writer.full)
+            return discovery_copy_document(call, &writer, result);
+        if (text) {
+            memcpy(text, writer.out, writer.used);
+            text[writer.used] = '\0';
+        }
+        *discovery = (struct discovery){true, text, methods, events};
+    }
     if (!discovery->text)
         return discovery_raise_too_large(call);
     ((struct document *)result)->text.text = discovery->text;
@@ -206,20 +189,6 @@ static void discovery_write_event(const struct catalogue *catalogue, const struc
         openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
 }
 
-static void discovery_write_description(const struct catalogue *catalogue,
-                                        const struct registry_method *method, struct writer *writer)
-{
-    writer_begin_object(writer);
-    writer_name(writer, "method");
-    openrpc_write_method(catalogue, method->instance->module, method->declared, writer);
-    writer_open_array(writer, "events");
-    discovery_write_event(catalogue, method->event, writer);
-    if (method->error_event != method->event)
-        discovery_write_event(catalogue, method->error_event, writer);
-    writer_end_array(writer);
-    writer_end_object(writer);
-}
-
 static rpc_status discovery_describe(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct which *given = params;
@@ -231,7 +200,15 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
     if (!discovery_make_catalogue(call, &catalogue))
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine, &codec_json);
-    discovery_write_description(&catalogue, method, &writer);
+    writer_begin_object(&writer);
+    writer_name(&writer, "method");
+    openrpc_write_method(&catalogue, method->instance->module, method->declared, &writer);
+    writer_open_array(&writer, "events");
+    discovery_write_event(&catalogue, method->event, &writer);
+    if (method->error_event != method->event)
+        discovery_write_event(&catalogue, method->error_event, &writer);
+    writer_end_array(&writer);
+    writer_end_object(&writer);
     return discovery_copy_document(call, &writer, result);
 }
 

@@ -3,6 +3,7 @@
 #include "describe/openrpc.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "call/topic.h"
 #include "shape/fields.h"
 #include "shape/schema.h"
@@ -10,18 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Parameters and result ---- */
-
-/* A Content Descriptor. The schema says what the field means. */
-static void openrpc_write_param(const rpc_field *field, struct writer *writer)
-{
-    writer_begin_object(writer);
-    writer_member(writer, "name", fields_name(field));
-    writer_member_bool(writer, "required", !fields_may_miss(field));
-    writer_name(writer, "schema");
-    schema_write_field(field, writer);
-    writer_end_object(writer);
-}
+/* ---- Parameters ---- */
 
 static const char *openrpc_structure_of(const rpc_shape *shape)
 {
@@ -34,32 +24,20 @@ static const char *openrpc_structure_of(const rpc_shape *shape)
     return shape && shape->form == RPC_FORM_VALUE ? "by-position" : "either";
 }
 
-static void openrpc_write_those(const rpc_shape *shape, bool may_miss, struct writer *writer)
+/* Content Descriptors of those that may be missing, or of the others. The schema says what a field means. */
+static void openrpc_write_params(const rpc_shape *shape, bool may_miss, struct writer *writer)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
-        if (fields_may_miss(&shape->fields[i]) == may_miss)
-            openrpc_write_param(&shape->fields[i], writer);
+        const rpc_field *field = &shape->fields[i];
+        if (fields_may_miss(field) != may_miss)
+            continue;
+        writer_begin_object(writer);
+        writer_member(writer, "name", fields_name(field));
+        writer_member_bool(writer, "required", !may_miss);
+        writer_name(writer, "schema");
+        schema_write_field(field, writer);
+        writer_end_object(writer);
     }
-}
-
-/* OpenRPC wants the required parameters first; paramStructure allows positions only where that is their
- * order. */
-static void openrpc_write_params(const rpc_shape *shape, struct writer *writer)
-{
-    writer_member(writer, "paramStructure", openrpc_structure_of(shape));
-    writer_open_array(writer, "params");
-    openrpc_write_those(shape, false, writer);
-    openrpc_write_those(shape, true, writer);
-    writer_end_array(writer);
-}
-
-static void openrpc_write_result(const rpc_shape *shape, struct writer *writer)
-{
-    writer_open_object(writer, "result");
-    writer_member(writer, "name", "result");
-    writer_name(writer, "schema");
-    schema_write(shape, writer);
-    writer_end_object(writer);
 }
 
 /* ---- Errors ---- */
@@ -94,18 +72,6 @@ static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
         writer_end_object(writer);
     }
     writer_end_array(writer);
-}
-
-/* The engine's own errors, which any method can answer with. */
-static void openrpc_write_engine_errors(struct writer *writer)
-{
-    writer_open_object(writer, "errors");
-    for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
-        writer_open_object(writer, status_name((rpc_status)i));
-        openrpc_write_code((rpc_status)i, writer);
-        writer_end_object(writer);
-    }
-    writer_end_object(writer);
 }
 
 /* ---- Methods ---- */
@@ -146,20 +112,25 @@ static void openrpc_write_levels(const char *name, struct writer *writer)
 static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_method *method,
                                struct writer *writer)
 {
+    static const char *const payloads[] = {
+        [RPC_FORM_OBJECT] = "object", [RPC_FORM_VALUE] = "value", [RPC_FORM_BYTES] = "bytes"};
+    const struct engine_options *options = catalogue->options;
+    const char *open = options->jsonrpc_methods;
+    const bool takes_bytes = catalogue_takes_bytes(method);
     writer_open_object(writer, "x-mqtt");
     catalogue_write_topic(catalogue, writer, "topic", "/call/", method->name);
-    if (!catalogue_takes_bytes(method))
+    if (!takes_bytes)
         catalogue_write_topic(catalogue, writer, "batchTopic", "/batch/", method->name);
-    if (catalogue_is_open(catalogue, method))
+    if (!takes_bytes && (text_has_word(open, "*") || text_has_word(open, method->name)))
         catalogue_write_topic(catalogue, writer, "jsonrpcTopic", "/jsonrpc", "");
     openrpc_write_levels(method->name, writer);
-    writer_member(writer, "payload", catalogue_payload(method));
-    writer_member_integer(writer, "maxQos", catalogue->options->qos);
+    writer_member(writer, "payload", payloads[method->params ? method->params->form : RPC_FORM_OBJECT]);
+    writer_member_integer(writer, "maxQos", options->qos);
     writer_member_bool(writer, "readOnly", method->read_only);
-    writer_member_bool(writer, "idempotent", catalogue_is_idempotent(method));
+    writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
     if (method->done)
         writer_member_integer(writer, "timeoutMs",
-                              method->timeout ? method->timeout : (uint32_t)catalogue->options->timeout);
+                              method->timeout ? method->timeout : (uint32_t)options->timeout);
     openrpc_write_announced(catalogue, method, writer);
     writer_end_object(writer);
 }
@@ -176,8 +147,18 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_member(writer, "name", module->name);
     writer_end_object(writer);
     writer_end_array(writer);
-    openrpc_write_params(method->params, writer);
-    openrpc_write_result(method->result, writer);
+    /* OpenRPC wants the required parameters first; paramStructure allows positions only where that is their
+       order. */
+    writer_member(writer, "paramStructure", openrpc_structure_of(method->params));
+    writer_open_array(writer, "params");
+    openrpc_write_params(method->params, false, writer);
+    openrpc_write_params(method->params, true, writer);
+    writer_end_array(writer);
+    writer_open_object(writer, "result");
+    writer_member(writer, "name", "result");
+    writer_name(writer, "schema");
+    schema_write(method->result, writer);
+    writer_end_object(writer);
     openrpc_write_errors(method->errors, writer);
     openrpc_write_mqtt(catalogue, method, writer);
     writer_end_object(writer);
@@ -218,17 +199,12 @@ void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *mo
     writer_end_object(writer);
 }
 
-static void openrpc_write_error_event(const struct catalogue *catalogue, struct writer *writer)
-{
-    openrpc_open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
-    schema_write_any_error(writer);
-    writer_end_object(writer);
-}
-
 static void openrpc_write_events(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_array(writer, "x-events");
-    openrpc_write_error_event(catalogue, writer);
+    openrpc_open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
+    schema_write_any_error(writer);
+    writer_end_object(writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
@@ -255,7 +231,7 @@ static void openrpc_write_limits(const struct catalogue *catalogue, struct write
     writer_open_object(writer, "x-limits");
     writer_member_integer(writer, "maxPayload", options->max_payload);
     writer_member_integer(writer, "maxReply", options->max_reply);
-    writer_member_integer(writer, "maxBatch", catalogue->options->max_batch);
+    writer_member_integer(writer, "maxBatch", options->max_batch);
     writer_member_integer(writer, "maxDepth", JSON_DEPTH_MAX);
     writer_member_integer(writer, "maxNumber", JSON_NUMBER_MAX);
     writer_member_integer(writer, "maxQos", options->qos);
@@ -278,7 +254,13 @@ void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
     writer_end_object(writer);
     openrpc_write_methods(catalogue, writer);
     writer_open_object(writer, "components");
-    openrpc_write_engine_errors(writer);
+    writer_open_object(writer, "errors"); /* those that any method can answer with */
+    for (int i = RPC_OK + 1; i < RPC_RAISED; i++) {
+        writer_open_object(writer, status_name((rpc_status)i));
+        openrpc_write_code((rpc_status)i, writer);
+        writer_end_object(writer);
+    }
+    writer_end_object(writer);
     writer_end_object(writer);
     openrpc_write_events(catalogue, writer);
     openrpc_write_topics(catalogue, writer);

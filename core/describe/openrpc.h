@@ -16,8 +16,8 @@
  *
  * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
  */
-#ifndef CORE_OPENRPC_H
-#define CORE_OPENRPC_H
+#ifndef CORE_DESCRIBE_OPENRPC_H
+#define CORE_DESCRIBE_OPENRPC_H
 
 #include "describe/catalogue.h"
 

@@ -20,7 +20,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { PRIORITIES = 3 };
+enum { PRIORITIES = 3, SECOND = 1000000000 /* in nanoseconds */ };
 
 /* The most urgent first, with how often each may be passed over while some of its jobs are ready. */
 static const struct {
@@ -54,9 +54,7 @@ struct pool {
     void (*finished)(void *context);
     void *context;
 
-    /* The broker's thread's. */
-    unsigned threads;
-    bool stopped, abandoned;
+    unsigned threads; /* the broker's thread's */
 
     sem_t calls;
     atomic_bool any_ended; /* `ended` is not NULL */
@@ -69,7 +67,8 @@ struct pool {
     unsigned idle;
     unsigned max_busy; /* busy threads without those that are replaced */
     unsigned busy, replaced;
-    bool over; /* no thread begins anything any more */
+    bool over; /* set by the broker's thread: no thread begins anything any more, those still busy are
+                  abandoned */
     pthread_cond_t ended_some;
 
     struct pool_worker workers[];
@@ -163,12 +162,12 @@ static void pool_begin_job(struct pool *pool, rpc_job *job, rpc_job *leader)
     LL_PREPEND2(pool->begun, job, begun);
 }
 
-/* Begins the next job. NULL: none is ready, or enough threads are busy; those look for jobs when they end. */
+/* Begins the next job. NULL: none is ready, or enough threads are busy; those take jobs when theirs end. */
 static rpc_job *pool_take_job(struct pool_worker *worker)
 {
     struct pool *pool = worker->pool;
     struct pool_level *level = pool_next_level(pool);
-    if (!level || pool->over || pool->busy >= pool_max_busy(pool))
+    if (!level || pool->busy >= pool_max_busy(pool))
         return NULL;
     for (size_t i = 0; i < PRIORITIES; i++)
         pool->levels[i].passed += pool->levels[i].turns != NULL;
@@ -203,34 +202,26 @@ static void pool_end_job(struct pool_worker *worker)
 
 /* ---- Threads ---- */
 
-/* Sleeps until there is a job. NULL: there will be none any more. */
-static rpc_job *pool_wait_for_job(struct pool_worker *worker)
-{
-    struct pool *pool = worker->pool;
-    rpc_job *job;
-    while (!(job = pool_take_job(worker)) && !pool->over) {
-        pool->idle++;
-        pthread_mutex_unlock(&pool->lock);
-        while (sem_wait(&pool->calls) != 0)
-            continue;
-        pthread_mutex_lock(&pool->lock);
-    }
-    return job;
-}
-
+/* A thread whose job runs when the pool is over was abandoned. */
 static void *pool_run_worker(void *argument)
 {
     struct pool_worker *worker = argument;
     struct pool *pool = worker->pool;
-    rpc_job *job;
     pthread_setname_np(pthread_self(), "rpc-worker");
     pthread_mutex_lock(&pool->lock);
-    while ((job = pool_wait_for_job(worker))) {
+    while (!pool->over) {
+        rpc_job *job = pool_take_job(worker);
+        if (!job)
+            pool->idle++;
         pthread_mutex_unlock(&pool->lock);
-        job->work(job, job->data);
+        if (job)
+            job->work(job, job->data);
+        else
+            while (sem_wait(&pool->calls) != 0)
+                continue;
         pthread_mutex_lock(&pool->lock);
-        if (pool->over) /* this thread was abandoned */
-            break;
+        if (!job || pool->over)
+            continue;
         pool_end_job(worker);
         pthread_mutex_unlock(&pool->lock);
         pool->finished(pool->context);
@@ -240,18 +231,10 @@ static void *pool_run_worker(void *argument)
     return NULL;
 }
 
-/* All signals are blocked in the thread: the broker's threads take them. */
-static bool pool_create_thread(struct pool_worker *worker)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool worked = pthread_create(&worker->thread, NULL, pool_run_worker, worker) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return worked;
-}
-
-/* Unlocks. If a job is ready, calls an idle thread, or starts one if there is none and it may be busy. */
+/*
+ * Unlocks. If a job is ready, calls an idle thread, or starts one if there is none and it may be busy. All
+ * signals are blocked in the new thread: the broker's threads take them.
+ */
 static void pool_unlock_and_call(struct pool *pool, bool is_ready)
 {
     const bool calls = is_ready && pool->idle;
@@ -260,8 +243,14 @@ static void pool_unlock_and_call(struct pool *pool, bool is_ready)
     pthread_mutex_unlock(&pool->lock);
     if (calls)
         sem_post(&pool->calls);
-    if (starts && pool_create_thread(&pool->workers[pool->threads]))
-        pool->threads++;
+    if (!starts)
+        return;
+    struct pool_worker *worker = &pool->workers[pool->threads];
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pool->threads += pthread_create(&worker->thread, NULL, pool_run_worker, worker) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- What the broker's thread does with jobs ---- */
@@ -294,7 +283,7 @@ static bool pool_enter_job(struct pool *pool, rpc_job *job, const struct digest 
 
 bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
-    if (pool->stopped)
+    if (pool->over)
         return false;
     pthread_mutex_lock(&pool->lock);
     const bool entered = pool_enter_job(pool, job, lane);
@@ -411,29 +400,20 @@ struct pool *pool_create(unsigned workers, void (*finished)(void *context), void
     return pool;
 }
 
-static struct timespec pool_moment_in(uint64_t nanoseconds)
-{
-    static const uint64_t second = 1000000000;
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    const uint64_t fraction = (uint64_t)moment.tv_nsec + nanoseconds % second;
-    moment.tv_sec += (time_t)(nanoseconds / second + fraction / second);
-    moment.tv_nsec = (long)(fraction % second);
-    return moment;
-}
-
 bool pool_stop(struct pool *pool, uint64_t nanoseconds)
 {
-    if (pool->stopped)
-        return !pool->abandoned;
-    const struct timespec until = pool_moment_in(nanoseconds);
+    if (pool->over)
+        return !pool->busy;
+    struct timespec until;
     int result = 0;
-    pool->stopped = true;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    nanoseconds += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(nanoseconds / SECOND);
+    until.tv_nsec = (long)(nanoseconds % SECOND);
     pthread_mutex_lock(&pool->lock);
     while ((pool->busy || pool_next_level(pool)) && result != ETIMEDOUT)
         result = pthread_cond_timedwait(&pool->ended_some, &pool->lock, &until);
     pool->over = true;
-    pool->abandoned = pool->busy > 0;
     for (; pool->idle; pool->idle--)
         sem_post(&pool->calls);
     pthread_mutex_unlock(&pool->lock);
@@ -443,7 +423,7 @@ bool pool_stop(struct pool *pool, uint64_t nanoseconds)
         else
             pthread_join(pool->workers[i].thread, NULL);
     }
-    return !pool->abandoned;
+    return !pool->busy;
 }
 
 void pool_destroy(struct pool *pool)

@@ -23,28 +23,23 @@ static struct slots_client *slots_find(const struct slots *slots, const struct d
     return client;
 }
 
-static struct slots_client *slots_add_client(struct slots *slots, const struct digest *key)
-{
-    struct slots_client *client = calloc(1, sizeof *client);
-    if (!client)
-        return NULL;
-    client->key = *key;
-    HASH_ADD(hh, slots->clients, key, sizeof client->key, client);
-    if (client->hh.tbl)
-        return client;
-    free(client);
-    return NULL;
-}
-
 bool slots_enter(struct slots *slots, struct slot *slot, const struct digest *client)
 {
-    slot->client = slots_find(slots, client);
-    if (!slot->client)
-        slot->client = slots_add_client(slots, client);
-    if (!slot->client)
-        return false;
-    DL_APPEND2(slot->client->taken, slot, older, newer);
-    slot->client->count++;
+    struct slots_client *record = slots_find(slots, client);
+    if (!record) {
+        record = calloc(1, sizeof *record);
+        if (!record)
+            return false;
+        record->key = *client;
+        HASH_ADD(hh, slots->clients, key, sizeof record->key, record);
+        if (!record->hh.tbl) {
+            free(record);
+            return false;
+        }
+    }
+    slot->client = record;
+    DL_APPEND2(record->taken, slot, older, newer);
+    record->count++;
     slots->count++;
     return true;
 }

@@ -10,19 +10,17 @@
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Strings of a program stand between NULs. The program's own memory, whole segments of it, is no array that
    a sanitizer knows. */
-__attribute__((no_sanitize("address"))) static bool broker_holds_string(const char *memory, size_t size,
-                                                                        const char *string)
+__attribute__((no_sanitize("address"))) static bool broker_holds_version(const char *memory, size_t size)
 {
-    const size_t length = strlen(string) + 2;
-    for (size_t at = 0; at + length <= size; at++) {
+    static const char version[] = "\0002.0.11";
+    for (size_t at = 0; at + sizeof version <= size; at++) {
         size_t same = 0;
-        while (same < length && memory[at + same] == (same && same < length - 1 ? string[same - 1] : '\0'))
+        while (same < sizeof version && memory[at + same] == version[same])
             same++;
-        if (same == length)
+        if (same == sizeof version)
             return true;
     }
     return false;
@@ -38,7 +36,7 @@ static int broker_look_at_program(struct dl_phdr_info *info, size_t size, void *
         const char *memory = (const char *)(info->dlpi_addr + segment->p_vaddr);
         const bool is_constant =
             segment->p_type == PT_LOAD && (segment->p_flags & PF_R) && !(segment->p_flags & PF_W);
-        *found = is_constant && broker_holds_string(memory, segment->p_memsz, "2.0.11");
+        *found = is_constant && broker_holds_version(memory, segment->p_memsz);
     }
     return 1;
 }

@@ -28,26 +28,6 @@ static bool outbox_publish(const char *id, const char *topic, void *payload, siz
 }
 
 /* Nearly always there is one letter at a time: the memory of the last one serves the next. */
-static struct outbox_letter *outbox_get_letter(struct outbox *outbox, size_t needed)
-{
-    struct outbox_letter *letter = outbox->spare;
-    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
-    outbox->spare = NULL;
-    if (letter && letter->room >= needed)
-        return letter;
-    free(letter);
-    letter = malloc(sizeof *letter + room);
-    if (letter)
-        letter->room = room;
-    return letter;
-}
-
-static void outbox_put_letter(struct outbox *outbox, struct outbox_letter *letter)
-{
-    free(outbox->spare);
-    outbox->spare = letter;
-}
-
 bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
                 size_t size, int qos, mosquitto_property *properties)
 {
@@ -56,9 +36,17 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
         return outbox_publish(id, topic, payload, size, qos, properties);
     const size_t id_size = strlen(id) + 1;
     const size_t topic_size = strlen(topic) + 1;
-    struct outbox_letter *letter = outbox_get_letter(outbox, id_size + topic_size);
-    if (!letter)
-        return false;
+    const size_t needed = id_size + topic_size;
+    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
+    struct outbox_letter *letter = outbox->spare;
+    if (!letter || letter->room < needed) {
+        letter = malloc(sizeof *letter + room);
+        if (!letter)
+            return false;
+        letter->room = room;
+    } else {
+        outbox->spare = NULL;
+    }
     letter->client = client;
     memcpy(letter->id, id, id_size);
     letter->topic = memcpy(letter->id + id_size, topic, topic_size);
@@ -71,31 +59,26 @@ bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const cha
     return true;
 }
 
-static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter)
+/* Frees what has not been published. */
+static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter, bool published)
 {
     DL_DELETE(outbox->letters, letter);
     outbox->count--;
-}
-
-static void outbox_free_letter(struct outbox_letter *letter)
-{
-    mosquitto_free(letter->payload);
-    mosquitto_property_free_all(&letter->properties);
-    free(letter);
+    if (!published) {
+        mosquitto_free(letter->payload);
+        mosquitto_property_free_all(&letter->properties);
+    }
+    free(outbox->spare);
+    outbox->spare = letter;
 }
 
 void outbox_send(struct outbox *outbox)
 {
-    struct outbox_letter *letter, *next;
-    DL_FOREACH_SAFE(outbox->letters, letter, next)
-    {
-        outbox_take_out(outbox, letter);
-        if (outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
-                           letter->properties))
-            outbox_put_letter(outbox, letter);
-        else
-            outbox_free_letter(letter);
-    }
+    struct outbox_letter *letter;
+    while ((letter = outbox->letters))
+        outbox_take_out(outbox, letter,
+                        outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
+                                       letter->properties));
 }
 
 void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
@@ -105,21 +88,15 @@ void outbox_drop(struct outbox *outbox, const struct mosquitto *client)
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->letters, letter, next)
     {
-        if (letter->client != client || (letter->qos > 0 && has_session))
-            continue;
-        outbox_take_out(outbox, letter);
-        outbox_free_letter(letter);
+        if (letter->client == client && (letter->qos == 0 || !has_session))
+            outbox_take_out(outbox, letter, false);
     }
 }
 
 void outbox_fini(struct outbox *outbox)
 {
-    struct outbox_letter *letter, *next;
-    DL_FOREACH_SAFE(outbox->letters, letter, next)
-    {
-        outbox_take_out(outbox, letter);
-        outbox_free_letter(letter);
-    }
+    while (outbox->letters)
+        outbox_take_out(outbox, outbox->letters, false);
     free(outbox->spare);
     outbox->spare = NULL;
 }
