@@ -9,6 +9,7 @@
  * overwriting its topic in place, with one that no client can subscribe to.
  */
 #include "broker_host.h"
+#include "claims.h"
 #include "modules.h"
 #include "options.h"
 #include "service.h"
@@ -349,6 +350,21 @@ static void plugin_destroy(struct plugin *plugin)
     free(plugin);
 }
 
+/* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
+static void plugin_log_start(const struct plugin *plugin)
+{
+    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
+        const char *prefix = plugin->config->prefixes[i];
+        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
+        if (!claims_add(prefix))
+            mosquitto_log_printf(
+                MOSQ_LOG_WARNING,
+                "mosquitto-rpc: plugin_opt_prefix: '%s' is served by two plugin lines; only the "
+                "first answers, unless per_listener_settings gives each its own listener",
+                prefix);
+    }
+}
+
 /* The broker offers its versions of the plugin interface; 5 is the one that this plugin speaks. */
 __attribute__((visibility("default"))) int mosquitto_plugin_version(int supported_version_count,
                                                                     const int *supported_versions)
@@ -376,9 +392,7 @@ __attribute__((visibility("default"))) int mosquitto_plugin_init(mosquitto_plugi
         plugin_destroy(plugin);
         return MOSQ_ERR_INVAL;
     }
-    for (size_t i = 0; i < plugin->config->prefix_count; i++)
-        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#",
-                             plugin->config->prefixes[i]);
+    plugin_log_start(plugin);
     plugin_set_alarm(plugin);
     *user_data = plugin;
     return MOSQ_ERR_SUCCESS;
@@ -392,6 +406,7 @@ mosquitto_plugin_cleanup(void *user_data, struct mosquitto_opt *options, int opt
     if (!plugin)
         return MOSQ_ERR_SUCCESS;
     plugin_unregister(plugin, REGISTRATIONS);
+    claims_clear();
     plugin_destroy(plugin);
     return MOSQ_ERR_SUCCESS;
 }
