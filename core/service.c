@@ -44,10 +44,8 @@ static bool service_start_engine(struct service *service, const char *prefix, ch
     service->engines[service->count++] = engine;
     for (size_t i = 0; i < config->module_count; i++) {
         const struct config_module *module = &config->modules[i];
-        if (!engine_add_module(engine, module->module, module->options, wrong)) {
-            snprintf(why, SERVICE_WHY, "%s", wrong);
+        if (!engine_add_module(engine, module->module, module->options, why))
             return false;
-        }
     }
     if (engine_open_methods(engine, wrong))
         return true;

@@ -44,8 +44,9 @@ void answer_gather(struct exchange *exchange);
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
 
-/* Publishes. In any case the payload is not the caller's any more; a NULL payload stands for no memory. */
-bool answer_publish(const struct env *env, const struct host_publication *publication);
+/* Publishes a copy of bytes; the publication's payload and size are set here. Returns false: no memory. */
+bool answer_publish(const struct env *env, struct host_publication *publication, const void *bytes,
+                    size_t size);
 
 /* A writer into scratch, which all files share: what it writes must be copied before another one is asked
  * for. */
@@ -56,10 +57,9 @@ const struct codec *answer_codec(const rpc_call *call);
 
 /*
  * Encodes and announces an event. call is the one that caused it, or NULL. Returns RPC_OK;
- * RPC_INVALID_PARAMS: data does not fit its shape, why says how; RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: no
- * memory.
+ * RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: data does not fit its shape, which is logged, or no memory.
  */
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                           const void *data, char why[FIELDS_WHY]);
+                           const void *data);
 
 #endif

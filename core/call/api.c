@@ -78,12 +78,6 @@ char *rpc_printf(rpc_call *call, const char *format, ...)
 
 /* ---- Raising ---- */
 
-static rpc_status api_handler_fault(const rpc_call *call, const char *code, const char *why)
-{
-    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
-    return RPC_INTERNAL_ERROR;
-}
-
 typedef rpc_status (*api_encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
                                   char why[FIELDS_WHY]);
 
@@ -158,10 +152,15 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
 {
     const rpc_error *declared = registry_find_error(call->method->declared, code);
     const rpc_status status = declared ? RPC_RAISED : status_find(code);
+    const char *fault = NULL;
     if (status == RPC_RAISED && !declared)
-        return api_handler_fault(call, code, "the method declares no such error");
-    if (data && (!declared || !declared->data))
-        return api_handler_fault(call, code, "the error declares no data");
+        fault = "the method declares no such error";
+    else if (data && (!declared || !declared->data))
+        fault = "the error declares no data";
+    if (fault) {
+        env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, fault);
+        return RPC_INTERNAL_ERROR;
+    }
     const char *message = api_make_message(call, format, arguments);
     size_t size = 0;
     const char *extra =
@@ -204,13 +203,7 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
                 event);
         return RPC_INTERNAL_ERROR;
     }
-    char why[FIELDS_WHY];
-    const rpc_status status = answer_announce(engine, call, found, data, why);
-    if (status != RPC_INVALID_PARAMS)
-        return status;
-    env_log(&engine->env, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
-            instance->module->name, event, why);
-    return RPC_INTERNAL_ERROR;
+    return answer_announce(engine, call, found, data);
 }
 
 /* ---- Sending ---- */
@@ -247,7 +240,6 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
         .client = publication->client ? &receiver : NULL,
         .to_subscribers = !publication->client,
         .topic = publication->topic,
-        .size = publication->size,
         .qos = publication->qos,
         .retain = publication->retain,
         .expiry = publication->expiry,
@@ -258,10 +250,7 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
     };
     if (publication->client && !env->host.replies_to_caller)
         return RPC_INTERNAL_ERROR;
-    sent.payload = env->host.allocate(env->host.context, sent.size ? sent.size : 1);
-    if (sent.payload && sent.size)
-        memcpy(sent.payload, publication->payload, sent.size);
-    return answer_publish(env, &sent) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return answer_publish(env, &sent, publication->payload, publication->size) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

@@ -114,15 +114,6 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
 
 /* ---- Running ---- */
 
-static rpc_status dispatch_take_item(struct exchange *exchange, const cJSON *item)
-{
-    if (exchange->jsonrpc)
-        return payload_take_request(exchange, item);
-    rpc_call *call = exchange_begin_call(exchange, exchange->method, exchange->name);
-    call->item = call->params = item;
-    return RPC_OK;
-}
-
 /* Whether running the call would have no effect: it changes nothing, and the reply has no room left. */
 static bool dispatch_is_in_vain(const rpc_call *call)
 {
@@ -134,7 +125,13 @@ static bool dispatch_is_in_vain(const rpc_call *call)
 static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
 {
     rpc_call *call = &exchange->call;
-    rpc_status status = dispatch_take_item(exchange, item);
+    rpc_status status = RPC_OK;
+    if (exchange->jsonrpc) {
+        status = payload_take_request(exchange, item);
+    } else {
+        exchange_begin_call(exchange, exchange->method, exchange->name);
+        call->item = call->params = item;
+    }
     if (status == RPC_OK && call->method && call->method->declared->done) {
         rpc_call *moved = call_move(call);
         status = moved ? RPC_OK : RPC_INTERNAL_ERROR;
@@ -152,8 +149,8 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
 
 static void dispatch_run(struct exchange *exchange)
 {
-    if (exchange->batch && !exchange->jsonrpc && !exchange->method)
-        exchange->batch = false; /* of an unknown method, which is one failure */
+    /* A batch of an unknown method is one failure. */
+    exchange->batch = exchange->batch && (exchange->jsonrpc || exchange->method);
     if (!exchange->batch) {
         run_call(&exchange->call);
         return;
@@ -194,22 +191,17 @@ static bool dispatch_take_delivery(const struct exchange *exchange)
                               clients_take_queued(&engine->dedup.clients, id, env_now(&engine->env)));
 }
 
-/* A call that was refused for the moment was not run: its repetition is a new attempt. */
-static bool dispatch_has_run(const struct exchange *exchange)
-{
-    const rpc_status status = exchange->reply.status;
-    if (exchange->pending.ran != EXCHANGE_RAN_BY_STATUS)
-        return exchange->pending.ran == EXCHANGE_RAN;
-    return status != RPC_OVERLOADED && status != RPC_RATE_LIMITED;
-}
-
-/* Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
+/*
+ * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
+ * A call that was refused for the moment was not run: its repetition is a new attempt.
  */
 static void dispatch_remember(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
     const struct dedup_end end = {
-        .ran = dispatch_has_run(exchange),
+        .ran = exchange->pending.ran == EXCHANGE_RAN ||
+               (exchange->pending.ran == EXCHANGE_RAN_BY_STATUS && !was_refused),
         .status = reply->code,
         .reply = exchange->to.topic && reply->out.used ? reply->out.out : NULL,
         .size = reply->out.used,
@@ -221,10 +213,14 @@ static void dispatch_remember(const struct exchange *exchange)
     dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
 }
 
-/* All outcomes are known. */
-static void dispatch_complete(struct exchange *exchange)
+/* One more outcome is known, or all calls have been begun. When all outcomes are known, the reply leaves. */
+static void dispatch_count_down(struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    if (--exchange->pending.unknown > 0) {
+        exchange_give_reply_buffer(exchange);
+        return;
+    }
     if (exchange->batch) {
         exchange_take_reply_buffer(exchange);
         if (reply->fragments)
@@ -236,15 +232,6 @@ static void dispatch_complete(struct exchange *exchange)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);
     exchange_give_reply_buffer(exchange);
-}
-
-/* One more outcome is known, or all calls have been begun. */
-static void dispatch_count_down(struct exchange *exchange)
-{
-    if (--exchange->pending.unknown == 0)
-        dispatch_complete(exchange);
-    else
-        exchange_give_reply_buffer(exchange);
 }
 
 void dispatch_settle(rpc_call *call, rpc_status status)
@@ -299,8 +286,8 @@ static bool dispatch_is_for_others(struct exchange *exchange)
     return payload_parse(exchange) == RPC_OK && payload_is_for_others(exchange);
 }
 
-static enum engine_verdict dispatch_named(struct engine *engine, const struct host_message *message,
-                                          enum topic_kind kind, const char *name)
+enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
+                                     enum topic_kind kind, const char *name)
 {
     struct exchange *exchange = exchange_create(engine, message, kind, name);
     if (!exchange) {
@@ -316,20 +303,4 @@ static enum engine_verdict dispatch_named(struct engine *engine, const struct ho
     }
     exchange_release(exchange);
     return verdict;
-}
-
-enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
-                                     enum topic_kind kind, const char *name)
-{
-    char method[TOPIC_CALLED_MAX + 1];
-    const size_t level = strlen(TOPIC_REQUEST_LEVEL);
-    if (kind == TOPIC_JSONRPC)
-        return dispatch_named(engine, message, kind, "");
-    const size_t length = strlen(name);
-    /* What is too long to be a method is as unknown with its last level as without. */
-    if (kind != TOPIC_REQUEST || length - level > TOPIC_CALLED_MAX)
-        return dispatch_named(engine, message, kind, name);
-    memcpy(method, name, length - level);
-    method[length - level] = '\0';
-    return dispatch_named(engine, message, kind, method);
 }

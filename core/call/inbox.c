@@ -11,12 +11,6 @@
 
 /* ---- Messages ---- */
 
-/* The levels of a topic that the levels `+` of an inbox match, each as a string; `all` ends with NULL. */
-struct inbox_levels {
-    const char *all[TOPIC_WILD_MAX + 1];
-    char text[TOPIC_WILD_MAX][TOPIC_LEVEL_MAX + 1];
-};
-
 /* Returns the inbox that a topic belongs to and, in *owner and *below, whose it is and what stands behind the
  * root; NULL: none. */
 static const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
@@ -40,41 +34,39 @@ bool inbox_serves(const struct engine *engine, const char *topic)
     return inbox_find(engine, topic, &owner, &below);
 }
 
-/* The topic matches the inbox, so they have the same number of levels. */
-static void inbox_read_levels(struct inbox_levels *levels, const char *inbox, const char *topic)
+/* Cuts a topic, which matches the inbox, into levels, and lists those that the levels `+` match, with NULL at
+ * the end. */
+static void inbox_read_levels(const char *inbox, char *topic, const char **levels)
 {
-    size_t count = 0;
     for (;; inbox++) {
         const size_t length = strcspn(topic, "/");
-        if (*inbox == '+') {
-            char *text = memcpy(levels->text[count], topic, length);
-            text[length] = '\0';
-            levels->all[count++] = text;
-        }
+        topic[length] = '\0';
+        if (*inbox == '+')
+            *levels++ = topic;
         inbox += strcspn(inbox, "/");
-        topic += length + 1;
         if (!*inbox)
             break;
+        topic += length + 1;
     }
-    levels->all[count] = NULL;
+    *levels = NULL;
 }
 
-rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message *message)
+enum engine_verdict inbox_receive(struct engine *engine, const struct host_message *message)
 {
     const struct host_client *client = message->client;
     rpc_instance *instance;
-    const char *below;
+    const char *below, *levels[TOPIC_WILD_MAX + 1];
+    char text[TOPIC_CALLED_MAX + 1];
     const rpc_inbox *inbox = inbox_find(engine, message->topic, &instance, &below);
     if (!inbox || engine->env.stopping)
-        return RPC_INBOX_PASS;
-    struct inbox_levels levels;
-    inbox_read_levels(&levels, inbox->topic, below);
-    if (inbox->sender_level && strcmp(levels.all[inbox->sender_level - 1], client->id) != 0)
-        return client->bridge ? RPC_INBOX_PASS : RPC_INBOX_REFUSE;
+        return ENGINE_PASS;
+    inbox_read_levels(inbox->topic, memcpy(text, below, strlen(below) + 1), levels);
+    if (inbox->sender_level && strcmp(levels[inbox->sender_level - 1], client->id) != 0)
+        return client->bridge ? ENGINE_PASS : ENGINE_REFUSE;
 
     const rpc_message given = {
         .topic = message->topic,
-        .levels = levels.all,
+        .levels = levels,
         .payload = message->payload,
         .size = message->size,
         .qos = message->qos,
@@ -92,7 +84,9 @@ rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message
     const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, &given);
     if (timed)
         env_check_time(&engine->env, "inbox", inbox->topic, start);
-    return verdict;
+    if (verdict == RPC_INBOX_PASS)
+        return ENGINE_PASS;
+    return verdict == RPC_INBOX_CONSUME || client->bridge ? ENGINE_CONSUME : ENGINE_REFUSE;
 }
 
 const char *rpc_message_level(const rpc_message *message, unsigned level)
@@ -129,31 +123,28 @@ const char *rpc_inbox_root(const rpc_instance *instance)
     return instance->inbox_root;
 }
 
-static bool inbox_explain(const rpc_instance *instance, const char *what, const char *whose, char *why)
-{
-    snprintf(why, INBOX_WHY, "module %s: its inbox root %s overlaps %s %s", instance->module->name,
-             instance->inbox_root, what, whose);
-    return false;
-}
-
 /* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. */
 static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, char *why)
 {
+    const char *root = instance->inbox_root, *module = instance->module->name;
     const char *prefix = engine->env.options.prefix;
-    if (topic_root_clashes(instance->inbox_root, prefix))
-        return inbox_explain(instance, "the topics of the prefix", prefix, why);
+    if (topic_root_clashes(root, prefix)) {
+        snprintf(why, REGISTRY_WHY, "module %s: its inbox root %s overlaps the topics of the prefix %s",
+                 module, root, prefix);
+        return false;
+    }
     for (const rpc_instance *other = engine->registry.inboxes; other; other = other->next_inboxes) {
-        if (other == instance || !topic_roots_clash(instance->inbox_root, other->inbox_root))
+        if (other == instance || !topic_roots_clash(root, other->inbox_root))
             continue;
-        char whose[INBOX_WHY / 2];
-        snprintf(whose, sizeof whose, "%s of module %s, prefix %s", other->inbox_root, other->module->name,
-                 prefix);
-        return inbox_explain(instance, "the inbox root", whose, why);
+        snprintf(why, REGISTRY_WHY,
+                 "module %s: its inbox root %s overlaps the inbox root %s of module %s, prefix %s", module,
+                 root, other->inbox_root, other->module->name, prefix);
+        return false;
     }
     return true;
 }
 
-bool inbox_check(struct engine *const *engines, size_t count, char why[INBOX_WHY])
+bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY])
 {
     for (size_t i = 0; i < count; i++) {
         for (const rpc_instance *own = engines[i]->registry.inboxes; own; own = own->next_inboxes) {
