@@ -144,27 +144,18 @@ static char *reading_next_word(const struct reading *reading, const char **list,
 
 /* ---- Prefixes ---- */
 
-/* The reserved level with which the prefix begins; NULL: it begins with none. */
-static const char *config_reserved_level(const struct config_host *host, const char *prefix)
-{
-    const size_t length = strcspn(prefix, "/");
-    for (const char *const *level = host->reserved; *level; level++) {
-        if (strlen(*level) == length && strncmp(prefix, *level, length) == 0)
-            return *level;
-    }
-    return NULL;
-}
-
 static bool config_add_prefix(const struct reading *reading, const char *prefix)
 {
     struct config *config = reading->config;
-    const char *reserved = config_reserved_level(config->host, prefix);
+    const size_t length = strcspn(prefix, "/");
     char accepted[96];
     if (!topic_is_prefix(prefix))
         return reading_refuse(reading, "prefix", prefix,
                               "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
-    if (reserved) {
-        snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", reserved);
+    for (const char *const *level = config->host->reserved; *level; level++) {
+        if (strlen(*level) != length || strncmp(prefix, *level, length) != 0)
+            continue;
+        snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", *level);
         return reading_refuse(reading, "prefix", prefix, accepted);
     }
     if (config->prefix_count == CONFIG_PREFIXES)
@@ -184,7 +175,7 @@ static bool config_read_prefixes(const struct reading *reading)
     const char *list = config->engine.prefix;
     const char *prefix;
     bool failed = false;
-    while ((prefix = reading_next_word(reading, &list, &failed)) && !failed) {
+    while ((prefix = reading_next_word(reading, &list, &failed))) {
         if (!config_add_prefix(reading, prefix))
             return false;
     }
@@ -198,17 +189,6 @@ static bool config_read_prefixes(const struct reading *reading)
 
 /* ---- Modules ---- */
 
-static bool config_refuse_module(const struct reading *reading, const char *name,
-                                 const rpc_module *const *modules)
-{
-    char accepted[256] = "the modules are";
-    for (; *modules; modules++) {
-        const size_t used = strlen(accepted);
-        snprintf(accepted + used, sizeof accepted - used, " %s", (*modules)->name);
-    }
-    return reading_refuse(reading, "modules", name, accepted);
-}
-
 /* Every name of the list must be that of a module. */
 static bool config_check_wanted(const struct reading *reading, const rpc_module *const *modules)
 {
@@ -219,13 +199,19 @@ static bool config_check_wanted(const struct reading *reading, const rpc_module 
         const rpc_module *const *module = modules;
         while (*module && strcmp((*module)->name, name) != 0)
             module++;
-        if (!*module)
-            return config_refuse_module(reading, name, modules);
+        if (*module)
+            continue;
+        char accepted[256] = "the modules are";
+        for (module = modules; *module; module++) {
+            const size_t used = strlen(accepted);
+            snprintf(accepted + used, sizeof accepted - used, " %s", (*module)->name);
+        }
+        return reading_refuse(reading, "modules", name, accepted);
     }
     return !failed || reading_no_memory(reading);
 }
 
-static bool shape_has_field(const rpc_shape *shape, const char *name)
+static bool config_has_field(const rpc_shape *shape, const char *name)
 {
     for (size_t i = 0; i < shape->count; i++) {
         if (strcmp(fields_name(&shape->fields[i]), name) == 0)
@@ -240,8 +226,8 @@ static bool config_check_names(const struct reading *reading, const rpc_module *
     for (size_t i = 0; module->options && i < module->options->count; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
-        if (!shape_has_field(&config_engine_shape, name) &&
-            !shape_has_field(reading->config->host->options, name))
+        if (!config_has_field(&config_engine_shape, name) &&
+            !config_has_field(reading->config->host->options, name))
             continue;
         snprintf(reading->why, OPTIONS_WHY, "module %s: %s%s is an option of the service itself",
                  module->name, reading->lines->prefix, name);
@@ -250,26 +236,22 @@ static bool config_check_names(const struct reading *reading, const rpc_module *
     return true;
 }
 
-static bool config_wrong_table(const struct reading *reading, const rpc_module *module, const char *what)
-{
-    snprintf(reading->why, OPTIONS_WHY, "module %s: its options: %s", module->name, what);
-    return false;
-}
-
 static bool config_read_module(const struct reading *reading, const rpc_module *module,
                                struct config_module *out)
 {
     char wrong[FIELDS_WHY];
     *out = (struct config_module){.module = module};
-    const char *unfit = module->options ? options_check_shape(module->options) : NULL;
-    if (unfit)
-        return config_wrong_table(reading, module, unfit);
-    const rpc_status status = fields_init(&out->fields, module->options, wrong);
-    if (status != RPC_OK)
-        return status == RPC_INVALID_PARAMS ? config_wrong_table(reading, module, wrong)
-                                            : reading_no_memory(reading);
     if (!module->options)
         return true;
+    const char *unfit = options_check_shape(module->options);
+    const rpc_status status = unfit ? RPC_INVALID_PARAMS : fields_init(&out->fields, module->options, wrong);
+    if (status == RPC_INVALID_PARAMS) {
+        snprintf(reading->why, OPTIONS_WHY, "module %s: its options: %s", module->name,
+                 unfit ? unfit : wrong);
+        return false;
+    }
+    if (status != RPC_OK)
+        return reading_no_memory(reading);
     return config_check_names(reading, module) &&
            options_read(module->name, &out->fields, reading->lines, &reading->config->arena, &out->options,
                         reading->why);
@@ -329,17 +311,6 @@ static bool config_complete(const struct reading *reading)
     return true;
 }
 
-static bool config_check_unused(const struct reading *reading)
-{
-    for (size_t i = 0; i < reading->lines->count; i++) {
-        const struct option_line *line = &reading->lines->lines[i];
-        if (!line->used)
-            return reading_refuse(reading, line->name, line->value,
-                                  "there is no such option; the manual lists them in docs/reference.md");
-    }
-    return true;
-}
-
 static bool config_read(const struct reading *reading, const rpc_module *const *modules)
 {
     struct config *config = reading->config;
@@ -348,10 +319,17 @@ static bool config_read(const struct reading *reading, const rpc_module *const *
         !config_read_own(reading, config->host->options, &config->host_fields, &config->host_options))
         return false;
     config->engine = *(const struct engine_options *)engine;
-    return config_complete(reading) &&
-           config->host->check(config->host_options, reading->lines, reading->why) &&
-           config_read_prefixes(reading) && config_read_modules(reading, modules) &&
-           config_check_unused(reading);
+    if (!config_complete(reading) ||
+        !config->host->check(config->host_options, reading->lines, reading->why) ||
+        !config_read_prefixes(reading) || !config_read_modules(reading, modules))
+        return false;
+    for (size_t i = 0; i < reading->lines->count; i++) {
+        const struct option_line *line = &reading->lines->lines[i];
+        if (!line->used)
+            return reading_refuse(reading, line->name, line->value,
+                                  "there is no such option; the manual lists them in docs/reference.md");
+    }
+    return true;
 }
 
 struct config *config_create(struct option_lines *lines, const struct config_host *host,

@@ -387,13 +387,25 @@ static rpc_status answer_success(rpc_call *call)
     return RPC_OK;
 }
 
-rpc_status answer_call(rpc_call *call, rpc_status status)
+/* Time is looked at only if there are modules that observe calls. */
+void answer_settle(rpc_call *call, rpc_status status)
 {
-    if (status != RPC_OK)
-        return answer_failure(call, status);
-    status = answer_success(call);
+    struct engine *engine = call->engine;
+    call->state = CALL_OVER;
+    status = status == RPC_OK ? answer_success(call) : answer_failure(call, status);
     call->exchange->reply.successes += status == RPC_OK && call->asked;
-    return status;
+    if (!call->method)
+        return;
+    engine->env.counters.calls++;
+    engine->env.counters.errors += status != RPC_OK;
+    rpc_instance *instance = engine->registry.observers;
+    const rpc_observation observation = {
+        .method = call->method->declared,
+        .status = status,
+        .elapsed = instance ? env_now(&engine->env) - exchange_now(call->exchange) : 0,
+    };
+    for (; instance; instance = instance->next_observer)
+        instance->module->observe(instance, instance->state, &observation);
 }
 
 /* ---- Batches ---- */

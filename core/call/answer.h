@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Writes and sends replies and events. The reply is written into the exchange's buffer, whose size is
- * max_reply, one outcome after the other if there is a batch of them. The event of a result is a part of the
- * reply where both have the same codec; otherwise the event is written into the engine's scratch buffer.
+ * The outcomes of calls: writes and sends replies and events. The reply is written into the exchange's
+ * buffer, whose size is max_reply, one outcome after the other if there is a batch of them. The event of a
+ * result is a part of the reply where both have the same codec; otherwise the event is written into the
+ * engine's scratch buffer.
  *
  * Threads: the broker's thread only.
  *
@@ -24,10 +25,11 @@ struct answers *answers_create(const struct engine_options *options);
 void answers_destroy(struct answers *answers);
 
 /*
- * Writes or announces the outcome of a call; status is what its handler returned, or why it did not run.
- * Returns the status of the outcome: a result that does not fit its shape or the reply is an error.
+ * Settles a call, once, with what its handler or its done returned, or with the reason why it did not run:
+ * writes its reply, announces its event, counts it, and tells the modules that observe calls. A result that
+ * does not fit its shape or the reply is an error.
  */
-rpc_status answer_call(rpc_call *call, rpc_status status);
+void answer_settle(rpc_call *call, rpc_status status);
 
 /* Writes what stands before and behind the outcomes of a batch. */
 void answer_open_batch(struct exchange *exchange);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * One call: all of a message, or one item of a batch. What rpc_call of mosquitto_rpc.h is, with its memory
- * and the reason of its failure. Running it is run.h's, its outcome settle.h's.
+ * and the reason of its failure. run.h runs it, answer.h
+ * settles its outcome.
  *
  * Threads: the broker's thread only.
  *

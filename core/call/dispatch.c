@@ -10,7 +10,6 @@
 #include "call/jsonrpc.h"
 #include "call/payload.h"
 #include "call/run.h"
-#include "call/settle.h"
 
 #include <string.h>
 
@@ -140,7 +139,7 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
     if (exchange->reply.fragments || call->own_memory)
         answer_set_aside(call);
     if (status != RPC_OK)
-        call_settle(call, status);
+        answer_settle(call, status);
     else if (!dispatch_is_in_vain(call))
         run_call(call);
     if (call->own_memory && !call->task)
@@ -165,7 +164,7 @@ static void dispatch_refuse(struct exchange *exchange, rpc_status status)
 {
     exchange->batch = false;
     if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
-        call_settle(&exchange->call, status);
+        answer_settle(&exchange->call, status);
     else
         run_call(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
 }
@@ -239,7 +238,7 @@ void dispatch_settle(rpc_call *call, rpc_status status)
     struct exchange *exchange = call->exchange;
     if (!exchange->batch)
         exchange_take_reply_buffer(exchange);
-    call_settle(call, status);
+    answer_settle(call, status);
     dispatch_count_down(exchange);
 }
 
