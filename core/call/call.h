@@ -65,10 +65,8 @@ struct rpc_call {
     struct arena arena; /* the last member: call_init() does not zero it */
 };
 
-/*
- * Makes a call ready for a method, or for none. The call's arena was initialised before; what it held is
- * freed. name, that of a method made by registry_call_name(), lives as long as the call.
- */
+/* Makes a call of a method, or of none, out of uninitialised memory. name, that of a method made by
+ * registry_call_name(), lives as long as the call. */
 void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
                struct registry_method *method, const char *name, bool asked);
 

@@ -50,7 +50,6 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     }
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
-    arena_init(&exchange->call.arena);
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
@@ -72,7 +71,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     if (exchange->method)
         name = registry_call_name(exchange->method, name, &exchange->arena);
     exchange->name = name;
-    exchange_begin_call(exchange, exchange->method, name);
+    call_init(&exchange->call, engine, exchange, exchange->method, name, false);
     if (name)
         return exchange;
     exchange_release(exchange);
@@ -105,6 +104,7 @@ void exchange_free_spares(struct engine *engine)
 
 rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name)
 {
+    call_fini(&exchange->call);
     call_init(&exchange->call, exchange->engine, exchange, method, name, exchange->to.topic != NULL);
     return &exchange->call;
 }

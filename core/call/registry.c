@@ -3,6 +3,10 @@
  * Modules, methods, events and inboxes: see registry.h. Everything that can be checked is checked here, so
  * that a wrong table stops the start of the broker and is not found by the first call.
  */
+/* Names of methods and events are short, and are not chosen by those who call: uthash's cheapest hash does.
+ */
+#define HASH_FUNCTION(key, length, hash) HASH_FNV(key, length, hash)
+
 #include "call/registry.h"
 
 #include "base/status.h"
