@@ -115,19 +115,16 @@ void engine_each_method(const struct engine *engine, void (*visit)(const rpc_met
 
 /* ---- Messages ---- */
 
-/* The tree that a topic belongs to, if the engine looks at its messages. */
-static const struct topic_tree *engine_find_tree(const struct engine *engine, const char *topic,
-                                                 const char **name)
+bool engine_serves(const struct engine *engine, const char *topic, struct engine_place *place)
 {
     const struct engine_options *options = &engine->env.options;
-    const struct topic_tree *tree = topic_classify(options->prefix, topic, name);
-    return tree && topic_is_in_force(options, tree->served) ? tree : NULL;
-}
-
-bool engine_serves(const struct engine *engine, const char *topic)
-{
-    const char *name;
-    return engine_find_tree(engine, topic, &name) || inbox_serves(engine, topic);
+    place->inbox = NULL;
+    place->tree = topic_classify(options->prefix, topic, &place->name);
+    if (place->tree && topic_is_in_force(options, place->tree->served))
+        return true;
+    place->tree = NULL;
+    place->inbox = inbox_find(engine, topic, &place->instance, &place->name);
+    return place->inbox;
 }
 
 /* Whether the client may publish to a tree that is not one of calls. The guards do not hold for bridges. */
@@ -141,18 +138,20 @@ static bool engine_may_publish(const struct engine *engine, const struct topic_t
 }
 
 /* An evicted call is answered after the handler that evicted it returns. */
-enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message,
+                                   const struct engine_place *place)
 {
     const struct host_client *client = message->client;
+    const struct topic_tree *tree = place->tree;
     enum engine_verdict verdict = ENGINE_PASS;
-    const char *name = NULL;
-    const struct topic_tree *tree = engine_find_tree(engine, message->topic, &name);
-    if (!tree)
-        verdict = inbox_receive(engine, message);
+    if (place->inbox)
+        verdict = inbox_receive(place->instance, place->inbox, message, place->name);
+    else if (!tree)
+        return ENGINE_PASS;
     else if (tree->sender != TOPIC_SENDER_CALLERS)
         verdict = engine_may_publish(engine, tree, client) ? ENGINE_PASS : ENGINE_REFUSE;
     else if (!client->bridge || engine->env.options.bridge_calls)
-        verdict = dispatch_message(engine, message, tree->kind, name);
+        verdict = dispatch_message(engine, message, tree->kind, place->name);
     if (verdict == ENGINE_REFUSE) {
         engine->env.counters.refused++;
         env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", client->id,

@@ -78,10 +78,10 @@ bool service_stop(struct service *service, uint64_t patience)
     return ended;
 }
 
-struct engine *service_find(const struct service *service, const char *topic)
+struct engine *service_find(const struct service *service, const char *topic, struct engine_place *place)
 {
     for (size_t i = 0; i < service->count; i++) {
-        if (engine_serves(service->engines[i], topic))
+        if (engine_serves(service->engines[i], topic, place))
             return service->engines[i];
     }
     return NULL;

@@ -11,10 +11,8 @@
 
 /* ---- Messages ---- */
 
-/* Returns the inbox that a topic belongs to and, in *owner and *below, whose it is and what stands behind the
- * root; NULL: none. */
-static const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
-                                   const char **below)
+const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
+                            const char **below)
 {
     for (*owner = engine->registry.inboxes; *owner; *owner = (*owner)->next_inboxes) {
         *below = topic_below((*owner)->inbox_root, topic);
@@ -25,13 +23,6 @@ static const rpc_inbox *inbox_find(const struct engine *engine, const char *topi
         }
     }
     return NULL;
-}
-
-bool inbox_serves(const struct engine *engine, const char *topic)
-{
-    rpc_instance *owner;
-    const char *below;
-    return inbox_find(engine, topic, &owner, &below);
 }
 
 /* Cuts a topic, which matches the inbox, into levels, and lists those that the levels `+` match, with NULL at
@@ -51,14 +42,14 @@ static void inbox_read_levels(const char *inbox, char *topic, const char **level
     *levels = NULL;
 }
 
-enum engine_verdict inbox_receive(struct engine *engine, const struct host_message *message)
+enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox,
+                                  const struct host_message *message, const char *below)
 {
     const struct host_client *client = message->client;
-    rpc_instance *instance;
-    const char *below, *levels[TOPIC_WILD_MAX + 1];
+    struct env *env = instance->env;
+    const char *levels[TOPIC_WILD_MAX + 1];
     char text[TOPIC_CALLED_MAX + 1];
-    const rpc_inbox *inbox = inbox_find(engine, message->topic, &instance, &below);
-    if (!inbox || engine->env.stopping)
+    if (env->stopping)
         return ENGINE_PASS;
     inbox_read_levels(inbox->topic, memcpy(text, below, strlen(below) + 1), levels);
     if (inbox->sender_level && strcmp(levels[inbox->sender_level - 1], client->id) != 0)
@@ -79,11 +70,11 @@ enum engine_verdict inbox_receive(struct engine *engine, const struct host_messa
         .sender_version = client->version,
         .bridge = client->bridge,
     };
-    const bool timed = engine->env.options.slow_call;
-    const uint64_t start = timed ? env_now(&engine->env) : 0;
+    const bool timed = env->options.slow_call;
+    const uint64_t start = timed ? env_now(env) : 0;
     const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, &given);
     if (timed)
-        env_check_time(&engine->env, "inbox", inbox->topic, start);
+        env_check_time(env, "inbox", inbox->topic, start);
     if (verdict == RPC_INBOX_PASS)
         return ENGINE_PASS;
     return verdict == RPC_INBOX_CONSUME || client->bridge ? ENGINE_CONSUME : ENGINE_REFUSE;

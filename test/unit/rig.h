@@ -62,6 +62,10 @@ void rig_wait(struct rig *rig, size_t replies);
 /* A message of the client, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
 
+/* What a host does with a message: engine_serves(), and engine_receive() if the engine serves its topic. */
+bool rig_serves(const struct engine *engine, const char *topic);
+enum engine_verdict rig_receive(struct engine *engine, const struct host_message *message);
+
 /* Publishes to a topic. */
 enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload);
 
