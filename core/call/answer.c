@@ -148,11 +148,10 @@ static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
 
 /* ---- Events ---- */
 
-/* Publishes what a writer has from `start` on. call is the one that caused the event, or NULL. Returns false:
- * no memory, or the engine is stopping. */
+/* Publishes an event of size bytes at text. call is the one that caused it, or NULL. Returns false: no
+ * memory, or the engine is stopping. */
 static bool answer_publish_event(struct engine *engine, const rpc_call *call,
-                                 const struct registry_event *event, const struct writer *writer,
-                                 size_t start)
+                                 const struct registry_event *event, const char *text, size_t size)
 {
     if (engine->env.stopping)
         return false;
@@ -163,7 +162,7 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call,
         .qos = engine->env.options.qos,
         .retain = event->declared->retained,
     };
-    const bool is_sent = answer_publish(&engine->env, &sent, writer->out + start, writer->used - start);
+    const bool is_sent = answer_publish(&engine->env, &sent, text, size);
     if (is_sent)
         engine->env.counters.events++;
     else
@@ -194,7 +193,7 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
         return RPC_INTERNAL_ERROR;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return answer_publish_event(engine, call, event, &writer, 0) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return answer_publish_event(engine, call, event, writer.out, writer.used) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Failure ---- */
@@ -251,7 +250,7 @@ static bool answer_announce_failure(rpc_call *call, const struct answer_error *e
     struct writer writer = answer_writer(engine, engine->event_codec);
     answer_write_error(call, &writer, error);
     if (!writer.full)
-        answer_publish_event(engine, call, own ? own : &engine->answers->error, &writer, 0);
+        answer_publish_event(engine, call, own ? own : &engine->answers->error, writer.out, writer.used);
     return !writer.full;
 }
 
@@ -339,7 +338,7 @@ static rpc_status answer_announce_alone(rpc_call *call, const struct registry_ev
     if (!answer_encode(call, &writer))
         return answer_failure(call, RPC_INTERNAL_ERROR);
     if (!writer.full)
-        answer_publish_event(call->engine, call, event, &writer, 0);
+        answer_publish_event(call->engine, call, event, writer.out, writer.used);
     else if (!call->asked)
         return answer_too_large(call);
     return RPC_OK;
@@ -374,7 +373,7 @@ static rpc_status answer_success(rpc_call *call)
     const size_t start = out.used;
     if (!answer_encode(call, &out))
         return answer_failure(call, RPC_INTERNAL_ERROR);
-    const struct writer result = out;
+    const size_t size = out.used - start;
     if (answer_is_wrapped(call->exchange))
         writer_end_object(&out);
     if (!answer_keep_outcome(call, &out))
@@ -383,7 +382,7 @@ static rpc_status answer_success(rpc_call *call)
         return RPC_OK;
     if (out.codec != call->engine->event_codec)
         return answer_announce_alone(call, event);
-    answer_publish_event(call->engine, call, event, &result, start);
+    answer_publish_event(call->engine, call, event, out.out + start, size);
     return RPC_OK;
 }
 
@@ -399,10 +398,12 @@ void answer_settle(rpc_call *call, rpc_status status)
     engine->env.counters.calls++;
     engine->env.counters.errors += status != RPC_OK;
     rpc_instance *instance = engine->registry.observers;
+    if (!instance)
+        return;
     const rpc_observation observation = {
         .method = call->method->declared,
         .status = status,
-        .elapsed = instance ? env_now(&engine->env) - exchange_now(call->exchange) : 0,
+        .elapsed = env_now(&engine->env) - exchange_now(call->exchange),
     };
     for (; instance; instance = instance->next_observer)
         instance->module->observe(instance, instance->state, &observation);

@@ -12,29 +12,24 @@
 
 /* ---- Memory ---- */
 
-static char *exchange_get_buffer(struct engine *engine)
-{
-    char *buffer = engine->spare_reply ? engine->spare_reply : malloc((size_t)engine->env.options.max_reply);
-    engine->spare_reply = NULL;
-    return buffer;
-}
-
 void exchange_take_reply_buffer(struct exchange *exchange)
 {
+    struct engine *engine = exchange->engine;
+    const size_t size = (size_t)engine->env.options.max_reply;
     if (exchange->reply.out.out)
         return;
-    char *buffer = exchange_get_buffer(exchange->engine);
-    exchange->reply.out =
-        writer_make(exchange->to.codec, buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
+    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(size);
+    engine->spare_reply = NULL;
+    exchange->reply.out = writer_make(exchange->to.codec, buffer, buffer ? size : 0);
 }
 
 void exchange_give_reply_buffer(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    if (exchange->reply.out.out) {
-        free(engine->spare_reply);
-        engine->spare_reply = exchange->reply.out.out;
-    }
+    if (!exchange->reply.out.out)
+        return;
+    free(engine->spare_reply);
+    engine->spare_reply = exchange->reply.out.out;
     exchange->reply.out = writer_make(exchange->to.codec, NULL, 0);
 }
 
@@ -42,12 +37,9 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
                                  enum topic_kind kind, const char *name)
 {
     struct exchange *exchange = engine->spare ? engine->spare : malloc(sizeof *exchange);
-    char *buffer = exchange ? exchange_get_buffer(engine) : NULL;
     engine->spare = NULL;
-    if (!buffer) {
-        free(exchange);
+    if (!exchange)
         return NULL;
-    }
     memset(exchange, 0, offsetof(struct exchange, call));
     arena_init(&exchange->arena);
     exchange->engine = engine;
@@ -61,7 +53,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
     exchange->to.qos = message->qos;
-    exchange->reply.out = writer_make(engine->codec, buffer, (size_t)engine->env.options.max_reply);
+    exchange_take_reply_buffer(exchange);
     exchange->pending.holds = exchange->pending.unknown = 1;
     if (kind == TOPIC_JSONRPC)
         name = "";
@@ -72,7 +64,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
         name = registry_call_name(exchange->method, name, &exchange->arena);
     exchange->name = name;
     call_init(&exchange->call, engine, exchange, exchange->method, name, false);
-    if (name)
+    if (name && exchange->reply.out.out)
         return exchange;
     exchange_release(exchange);
     return NULL;
