@@ -12,9 +12,9 @@
 
 /* ---- The options of an engine ---- */
 
-static const char *const unknown_methods[] = {"reject", "forward", NULL};
+static const char *const config_unknown_methods[] = {"reject", "forward", NULL};
 
-static const char *const deliveries[] = {"client", "subscribed", NULL};
+static const char *const config_deliveries[] = {"client", "subscribed", NULL};
 
 static const rpc_field config_fields[] = {
     RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
@@ -30,7 +30,7 @@ static const rpc_field config_fields[] = {
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
                       "or left to other "
                       "servers",
-               .choices = unknown_methods, .default_json = "\"reject\""),
+               .choices = config_unknown_methods, .default_json = "\"reject\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),
@@ -54,7 +54,7 @@ static const rpc_field config_fields[] = {
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
                "that "
                "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
-        .choices = deliveries, .default_json = "\"client\""),
+        .choices = config_deliveries, .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
               .default_json = "100", .range = {1, 10000}),
     RPC_STRING(struct engine_options, jsonrpc_methods,
@@ -117,20 +117,20 @@ struct reading {
     char *why;
 };
 
-static bool reading_no_memory(const struct reading *reading)
+static bool config_no_memory(const struct reading *reading)
 {
     snprintf(reading->why, OPTIONS_WHY, "no memory for the options");
     return false;
 }
 
-static bool reading_refuse(const struct reading *reading, const char *name, const char *value,
-                           const char *accepted)
+static bool config_refuse(const struct reading *reading, const char *name, const char *value,
+                          const char *accepted)
 {
     return options_refuse(reading->lines, name, value, accepted, reading->why);
 }
 
 /* Copies the next word of a list into the arena and moves *list behind it. NULL: the list has ended. */
-static char *reading_next_word(const struct reading *reading, const char **list, bool *failed)
+static char *config_next_word(const struct reading *reading, const char **list, bool *failed)
 {
     const char *start = *list + strspn(*list, " ");
     const size_t length = strcspn(start, " ");
@@ -150,20 +150,19 @@ static bool config_add_prefix(const struct reading *reading, const char *prefix)
     const size_t length = strcspn(prefix, "/");
     char accepted[96];
     if (!topic_is_prefix(prefix))
-        return reading_refuse(reading, "prefix", prefix,
-                              "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
+        return config_refuse(reading, "prefix", prefix,
+                             "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
     for (const char *const *level = config->host->reserved; *level; level++) {
         if (strlen(*level) != length || strncmp(prefix, *level, length) != 0)
             continue;
         snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", *level);
-        return reading_refuse(reading, "prefix", prefix, accepted);
+        return config_refuse(reading, "prefix", prefix, accepted);
     }
     if (config->prefix_count == CONFIG_PREFIXES)
-        return reading_refuse(reading, "prefix", prefix, "there are at most 64 prefixes");
+        return config_refuse(reading, "prefix", prefix, "there are at most 64 prefixes");
     for (size_t i = 0; i < config->prefix_count; i++) {
         if (topic_prefixes_clash(config->prefixes[i], prefix))
-            return reading_refuse(reading, "prefix", prefix,
-                                  "its topics must not be those of another prefix");
+            return config_refuse(reading, "prefix", prefix, "its topics must not be those of another prefix");
     }
     config->prefixes[config->prefix_count++] = prefix;
     return true;
@@ -175,14 +174,14 @@ static bool config_read_prefixes(const struct reading *reading)
     const char *list = config->engine.prefix;
     const char *prefix;
     bool failed = false;
-    while ((prefix = reading_next_word(reading, &list, &failed))) {
+    while ((prefix = config_next_word(reading, &list, &failed))) {
         if (!config_add_prefix(reading, prefix))
             return false;
     }
     if (failed)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     if (!config->prefix_count)
-        return reading_refuse(reading, "prefix", list, "it takes at least one prefix");
+        return config_refuse(reading, "prefix", list, "it takes at least one prefix");
     config->engine.prefix = config->prefixes[0];
     return true;
 }
@@ -195,7 +194,7 @@ static bool config_check_wanted(const struct reading *reading, const rpc_module 
     const char *list = reading->config->engine.modules;
     const char *name;
     bool failed = false;
-    while (list && (name = reading_next_word(reading, &list, &failed))) {
+    while (list && (name = config_next_word(reading, &list, &failed))) {
         const rpc_module *const *module = modules;
         while (*module && strcmp((*module)->name, name) != 0)
             module++;
@@ -206,9 +205,9 @@ static bool config_check_wanted(const struct reading *reading, const rpc_module 
             const size_t used = strlen(accepted);
             snprintf(accepted + used, sizeof accepted - used, " %s", (*module)->name);
         }
-        return reading_refuse(reading, "modules", name, accepted);
+        return config_refuse(reading, "modules", name, accepted);
     }
-    return !failed || reading_no_memory(reading);
+    return !failed || config_no_memory(reading);
 }
 
 static bool config_has_field(const rpc_shape *shape, const char *name)
@@ -251,7 +250,7 @@ static bool config_read_module(const struct reading *reading, const rpc_module *
         return false;
     }
     if (status != RPC_OK)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     return config_check_names(reading, module) &&
            options_read(module->name, &out->fields, reading->lines, &reading->config->arena, &out->options,
                         reading->why);
@@ -267,7 +266,7 @@ static bool config_read_modules(const struct reading *reading, const rpc_module 
         count++;
     config->modules = arena_alloc(&config->arena, (count + 1) * sizeof *config->modules);
     if (!config->modules)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     if (!config_check_wanted(reading, modules))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -291,7 +290,7 @@ static bool config_read_own(const struct reading *reading, const rpc_shape *shap
 {
     char wrong[FIELDS_WHY];
     if (fields_init(fields, shape, wrong) != RPC_OK)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     return options_read("", fields, reading->lines, &reading->config->arena, out, reading->why);
 }
 
@@ -302,10 +301,10 @@ static bool config_complete(const struct reading *reading)
     char burst[16];
     snprintf(burst, sizeof burst, "%d", (int)options->rate_burst);
     if (!topic_is_filter(options->response_topic_filter))
-        return reading_refuse(reading, "response_topic_filter", options->response_topic_filter,
-                              "it takes a topic filter, in which + is a whole level and # the last one");
+        return config_refuse(reading, "response_topic_filter", options->response_topic_filter,
+                             "it takes a topic filter, in which + is a whole level and # the last one");
     if (options->has_rate_burst && !options->rate_limit)
-        return reading_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
+        return config_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
     if (!options->has_rate_burst)
         options->rate_burst = 2 * options->rate_limit;
     return true;
@@ -326,8 +325,8 @@ static bool config_read(const struct reading *reading, const rpc_module *const *
     for (size_t i = 0; i < reading->lines->count; i++) {
         const struct option_line *line = &reading->lines->lines[i];
         if (!line->used)
-            return reading_refuse(reading, line->name, line->value,
-                                  "there is no such option; the manual lists them in docs/reference.md");
+            return config_refuse(reading, line->name, line->value,
+                                 "there is no such option; the manual lists them in docs/reference.md");
     }
     return true;
 }
@@ -338,7 +337,7 @@ struct config *config_create(struct option_lines *lines, const struct config_hos
     struct config *config = calloc(1, sizeof *config);
     const struct reading reading = {config, lines, why};
     if (!config) {
-        reading_no_memory(&reading);
+        config_no_memory(&reading);
         return NULL;
     }
     lines->prefix = host->option_prefix;

@@ -208,19 +208,18 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
 
 /* ---- Sending ---- */
 
-static bool api_may_send_to(const rpc_instance *instance, const char *topic)
+static bool api_is_topic(const char *topic)
 {
-    const char *name;
-    return topic && *topic && *topic != '$' && strlen(topic) <= TOPIC_MAX && text_is_topic(topic) &&
-           !topic_classify(instance->env->options.prefix, topic, &name);
+    return topic && *topic && strlen(topic) <= TOPIC_MAX && text_is_topic(topic);
 }
 
 static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
 {
-    const char *answer = publication->response_topic;
-    return api_may_send_to(instance, publication->topic) && publication->qos >= 0 && publication->qos <= 2 &&
-           !(publication->client && publication->retain) && publication->correlation_size <= TOPIC_MAX &&
-           (!answer || (*answer && strlen(answer) <= TOPIC_MAX && text_is_topic(answer)));
+    const char *topic = publication->topic, *answer = publication->response_topic, *name;
+    return api_is_topic(topic) && *topic != '$' &&
+           !topic_classify(instance->env->options.prefix, topic, &name) && publication->qos >= 0 &&
+           publication->qos <= 2 && !(publication->client && publication->retain) &&
+           publication->correlation_size <= TOPIC_MAX && (!answer || api_is_topic(answer));
 }
 
 rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
@@ -235,6 +234,8 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
     }
     if (publication->size > (size_t)env->options.max_reply)
         return RPC_REPLY_TOO_LARGE;
+    if (publication->client && !env->host.replies_to_caller)
+        return RPC_INTERNAL_ERROR;
     const struct host_client receiver = {.id = publication->client, .version = 5};
     struct host_publication sent = {
         .client = publication->client ? &receiver : NULL,
@@ -248,8 +249,6 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
         .correlation = publication->correlation,
         .correlation_size = publication->correlation_size,
     };
-    if (publication->client && !env->host.replies_to_caller)
-        return RPC_INTERNAL_ERROR;
     return answer_publish(env, &sent, publication->payload, publication->size) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 

@@ -36,11 +36,12 @@ static rpc_status payload_take_batch(struct exchange *exchange, const cJSON *cal
 
 /* ---- JSON-RPC ---- */
 
-static bool payload_is_topic_of(const struct exchange *exchange, const char *method)
+/* JSON-RPC clients of MQTT name the method as it is called, or by the whole topic. */
+static bool payload_names_method(const struct exchange *exchange, const char *method)
 {
     const char *topic = exchange->message->topic;
     const size_t length = strlen(topic) - (exchange->kind == TOPIC_REQUEST ? strlen(TOPIC_REQUEST_LEVEL) : 0);
-    return strncmp(method, topic, length) == 0 && !method[length];
+    return strcmp(method, exchange->name) == 0 || (strncmp(method, topic, length) == 0 && !method[length]);
 }
 
 static struct registry_method *payload_find_open(const struct exchange *exchange, const char *name)
@@ -78,8 +79,7 @@ rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
         return RPC_INTERNAL_ERROR;
     if (request.wrong)
         return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request.wrong);
-    if (endpoint || strcmp(request.method, exchange->name) == 0 ||
-        payload_is_topic_of(exchange, request.method))
+    if (endpoint || payload_names_method(exchange, request.method))
         return RPC_OK;
     return call_fail(call, RPC_INVALID_REQUEST, "the request's method is not the one that the topic names");
 }
@@ -198,22 +198,16 @@ rpc_status payload_take(struct exchange *exchange)
 
 /* ---- Others ---- */
 
-static bool payload_is_for_another(const struct exchange *exchange, const cJSON *item)
-{
-    const struct jsonrpc_request request = jsonrpc_read(item);
-    return !request.wrong && !payload_find_open(exchange, request.method);
-}
-
 bool payload_is_for_others(const struct exchange *exchange)
 {
     const cJSON *tree = exchange->payload.tree;
+    const bool is_batch = cJSON_IsArray(tree);
     if (!tree || exchange->payload.parsed.fault == JSON_BROKEN)
         return false;
-    if (!cJSON_IsArray(tree))
-        return payload_is_for_another(exchange, tree);
-    for (const cJSON *item = tree->child; item; item = item->next) {
-        if (!payload_is_for_another(exchange, item))
+    for (const cJSON *item = is_batch ? tree->child : tree; item; item = is_batch ? item->next : NULL) {
+        const struct jsonrpc_request request = jsonrpc_read(item);
+        if (request.wrong || payload_find_open(exchange, request.method))
             return false;
     }
-    return tree->child != NULL;
+    return !is_batch || tree->child;
 }

@@ -7,7 +7,7 @@
 #include "call/exchange.h"
 
 /* What stands for parameters that were left out. */
-static const cJSON no_params = {.type = cJSON_Object};
+static const cJSON run_no_params = {.type = cJSON_Object};
 
 /* ---- Parameters ---- */
 
@@ -33,7 +33,7 @@ static rpc_status run_check_wanted(rpc_call *call)
 static rpc_status run_decode(rpc_call *call, void **params)
 {
     const struct fields *fields = &call->method->params;
-    const cJSON *value = call->params ? call->params : &no_params;
+    const cJSON *value = call->params ? call->params : &run_no_params;
     const bool is_object = cJSON_IsObject(value), is_jsonrpc = call->exchange->jsonrpc;
     char why[FIELDS_WHY];
     if (!fields->shape && !is_object && !is_jsonrpc)
@@ -111,23 +111,21 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     return status;
 }
 
-static rpc_status run_prepare(rpc_call *call, void **params)
+void run_call(rpc_call *call)
 {
     struct env *env = &call->engine->env;
+    void *params = NULL;
+    rpc_status status = RPC_OK;
     if (!call->method) {
         env->counters.unknown++;
         env_log(env, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
                 call->exchange->message->client->id, call->name);
-        return RPC_METHOD_NOT_FOUND;
+        status = RPC_METHOD_NOT_FOUND;
+    } else if (call->method->declared->done) {
+        status = exchange_keep(call);
     }
-    const rpc_status status = call->method->declared->done ? exchange_keep(call) : RPC_OK;
-    return status == RPC_OK ? run_take_params(call, params) : status;
-}
-
-void run_call(rpc_call *call)
-{
-    void *params = NULL;
-    rpc_status status = run_prepare(call, &params);
+    if (status == RPC_OK)
+        status = run_take_params(call, &params);
     if (status == RPC_OK)
         status = run_handler(call, params);
     if (status != RPC_PENDING)
