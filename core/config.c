@@ -28,8 +28,7 @@ static const rpc_field config_fields[] = {
              .doc = "deliver calls to subscribers of the call topics as well", .default_json = "false"),
     RPC_CHOICE(struct engine_options, unknown_methods,
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
-                      "or left to other "
-                      "servers",
+                      "or left to other servers",
                .choices = config_unknown_methods, .default_json = "\"reject\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
@@ -57,15 +56,13 @@ static const rpc_field config_fields[] = {
         .choices = config_deliveries, .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
               .default_json = "100", .range = {1, 10000}),
-    RPC_STRING(struct engine_options, jsonrpc_methods,
-               .doc =
-                   "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, "
-                   "none",
-               .optional = true, .length = {1, 65535}),
+    RPC_STRING(
+        struct engine_options, jsonrpc_methods,
+        .doc = "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, none",
+        .optional = true, .length = {1, 65535}),
     RPC_INT64(struct engine_options, duplicate_window,
-              .doc =
-                  "how long the reply to a call with an identity is cached, so that the same call is not run "
-                  "again; 0: not at all",
+              .doc = "how long the reply to a call with an identity is cached, so that the same call is not "
+                     "run again; 0: not at all",
               .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
     RPC_INT32(struct engine_options, duplicate_entries,
               .doc = "largest number of calls whose replies are cached", .default_json = "10000",
@@ -75,9 +72,8 @@ static const rpc_field config_fields[] = {
               .default_json = "16777216", .range = {1, 1073741824}),
     RPC_INT64(
         struct engine_options, redelivery_guard,
-        .doc =
-            "a QoS 2 call without an identity is not run again when the client's session sends it again, if "
-            "it was made at most so long before the end of the connection; 0: it is run again",
+        .doc = "a QoS 2 call without an identity is not run again when the client's session sends it again, "
+               "if it was made at most so long before the end of the connection; 0: it is run again",
         .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
     RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
               .default_json = "0", .range = {0, 1000000}),

@@ -34,13 +34,6 @@ static bool route_find_own_tree(struct exchange *exchange, const char **tree)
     return true;
 }
 
-/* Without memory no topic is known to be its client's own. */
-static bool route_is_own(struct exchange *exchange, const char *topic)
-{
-    const char *own;
-    return route_find_own_tree(exchange, &own) && own && strncmp(topic, own, strlen(own)) == 0;
-}
-
 rpc_status route_by_response_topic(struct exchange *exchange)
 {
     const struct host_message *message = exchange->message;
@@ -51,7 +44,9 @@ rpc_status route_by_response_topic(struct exchange *exchange)
         return route_fail(exchange, "a Response Topic that cannot be replied to");
     if (strcmp(filter, "#") != 0 && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_is_own(exchange, topic))
+    const char *own = NULL; /* without memory no topic is known to be the client's own */
+    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED &&
+        !(route_find_own_tree(exchange, &own) && own && strncmp(topic, own, strlen(own)) == 0))
         return route_fail(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;

@@ -423,24 +423,22 @@ void tasks_collect(struct engine *engine)
 
 /* ---- The end of all ---- */
 
-static struct task *tasks_find_stoppable(const struct tasks *tasks)
-{
-    struct task *task;
-    DL_FOREACH(tasks->pending, task)
-    {
-        const bool must_finish = task->has_work && task->call && task->call->method->declared->must_finish;
-        if (task->state == TASK_PENDING && !must_finish)
-            return task;
-    }
-    return NULL;
-}
-
+/* Any done may end other tasks: so one is looked for at a time. */
 void tasks_stop(struct engine *engine)
 {
     struct task *task;
     tasks_end_evicted(engine);
-    while ((task = tasks_find_stoppable(engine->tasks)))
-        task_give_up(task, RPC_CANCELLED);
+    do {
+        DL_FOREACH(engine->tasks->pending, task)
+        {
+            const bool is_call_with_work = task->has_work && task->call;
+            if (task->state == TASK_PENDING &&
+                !(is_call_with_work && task->call->method->declared->must_finish))
+                break;
+        }
+        if (task)
+            task_give_up(task, RPC_CANCELLED);
+    } while (task);
     tasks_replace_hanging(engine->tasks);
 }
 
