@@ -201,40 +201,34 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
 /* How much of an error is written: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-/* What is written of a failure. */
-struct answer_error {
-    const char *code, *message, *extra;
-    size_t extra_size;
-    int number; /* JSON-RPC's code */
-    enum detail detail;
-};
-
 /* The name of an unknown method is text from the wire, of any length and sort. */
-static void answer_write_error(const rpc_call *call, struct writer *out, const struct answer_error *error)
+static void answer_write_error(const rpc_call *call, struct writer *out, enum detail detail)
 {
+    const struct failure *failure = &call->failure;
     char safe[TOPIC_NAME_MAX + 1];
     writer_begin_object(out);
     writer_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
-    writer_member(out, "err", error->code);
-    if (error->detail >= WITH_MESSAGE)
-        writer_member(out, "msg", error->message);
-    if (error->detail == WITH_EXTRA)
-        writer_splice(out, error->extra, error->extra_size);
+    writer_member(out, "err", failure->code);
+    if (detail >= WITH_MESSAGE)
+        writer_member(out, "msg", failure->message);
+    if (detail == WITH_EXTRA)
+        writer_splice(out, failure->extra, failure->extra_size);
     writer_end_object(out);
 }
 
 /* Writes the failure into the reply. Returns whether it fits. */
-static bool answer_reply_failure(rpc_call *call, const struct answer_error *error)
+static bool answer_reply_failure(rpc_call *call, enum detail detail)
 {
+    const struct failure *failure = &call->failure;
     struct writer out = answer_outcome_writer(call);
     answer_open_outcome(call, &out, false);
     if (call->exchange->jsonrpc) {
         writer_begin_object(&out);
-        writer_member_integer(&out, "code", error->number);
-        writer_member(&out, "message", error->detail >= WITH_MESSAGE ? error->message : error->code);
+        writer_member_integer(&out, "code", status_code(failure->status));
+        writer_member(&out, "message", detail >= WITH_MESSAGE ? failure->message : failure->code);
         writer_name(&out, "data");
     }
-    answer_write_error(call, &out, error);
+    answer_write_error(call, &out, detail);
     if (call->exchange->jsonrpc)
         writer_end_object(&out);
     if (answer_is_wrapped(call->exchange))
@@ -243,12 +237,12 @@ static bool answer_reply_failure(rpc_call *call, const struct answer_error *erro
 }
 
 /* Announces the failure. Returns whether it fits. */
-static bool answer_announce_failure(rpc_call *call, const struct answer_error *error)
+static bool answer_announce_failure(rpc_call *call, enum detail detail)
 {
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine, engine->event_codec);
-    answer_write_error(call, &writer, error);
+    answer_write_error(call, &writer, detail);
     if (!writer.full)
         answer_publish_event(engine, call, own ? own : &engine->answers->error, writer.out, writer.used);
     return !writer.full;
@@ -275,23 +269,20 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
 static rpc_status answer_failure(rpc_call *call, rpc_status status)
 {
     struct exchange *exchange = call->exchange;
-    const struct failure *failure = call->failure.status == status ? &call->failure : NULL;
-    struct answer_error error = {
-        .code = failure ? failure->code : status_name(status),
-        .message = failure && failure->message ? failure->message : status_text(status),
-        .extra = failure ? failure->extra : NULL,
-        .extra_size = failure ? failure->extra_size : 0,
-        .number = status_code(status),
-    };
+    struct failure *failure = &call->failure;
+    if (failure->status != status)
+        *failure = (struct failure){.status = status, .code = status_name(status)};
+    if (!failure->message)
+        failure->message = status_text(status);
     if (!exchange->batch) {
         exchange->reply.status = status;
-        exchange->reply.code = error.code;
+        exchange->reply.code = failure->code;
     }
     if (!answer_admit_failure(call, status))
         return status;
-    for (int detail = error.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
-        error.detail = (enum detail)detail;
-        if (call->asked ? answer_reply_failure(call, &error) : answer_announce_failure(call, &error))
+    for (int detail = failure->extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
+        if (call->asked ? answer_reply_failure(call, (enum detail)detail)
+                        : answer_announce_failure(call, (enum detail)detail))
             return status;
     }
     exchange->reply.overflowed = exchange->batch;
@@ -299,7 +290,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
         return status;
     call->engine->env.counters.dropped++;
     env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
-            error.code, call->name);
+            failure->code, call->name);
     return status;
 }
 

@@ -23,25 +23,17 @@ enum admission {
     ADMIT_DROP    /* not even that: its client has been told often enough */
 };
 
-enum rate { RATE_KEPT, RATE_EXCEEDED, RATE_EXCEEDED_SILENTLY };
-
-static bool dispatch_is_read_only(const struct registry_method *method)
-{
-    return !method || method->declared->read_only;
-}
-
-/* Whether running the message twice does no harm. */
+/* Whether running the message twice does no harm: its methods change nothing. */
 static bool dispatch_may_run_twice(const struct exchange *exchange)
 {
-    if (exchange->kind != TOPIC_JSONRPC)
-        return dispatch_is_read_only(exchange->method);
-    if (!exchange->batch)
-        return dispatch_is_read_only(exchange->call.method);
+    const struct registry_method *method =
+        exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
+    if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
+        return !method || method->declared->read_only;
     for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
         const char *name = jsonrpc_read(item).method;
-        const struct registry_method *method =
-            name ? registry_find_method(&exchange->engine->registry, name) : NULL;
-        if (!dispatch_is_read_only(method))
+        method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+        if (method && !method->declared->read_only)
             return false;
     }
     return true;
@@ -51,26 +43,26 @@ static bool dispatch_may_run_twice(const struct exchange *exchange)
  * Takes the message's calls from its client's rate. A client that exceeds its rate is told so, which is
  * cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
  */
-static enum rate dispatch_take_rate(struct exchange *exchange)
+static enum admission dispatch_take_rate(struct exchange *exchange)
 {
     enum { TOLD_AT_LEAST = 100, TOLD_TIMES = 10 }; /* refusals a second; times rate_limit */
     struct engine *engine = exchange->engine;
     const struct engine_options *options = &engine->env.options;
     if (!options->rate_limit)
-        return RATE_KEPT;
+        return ADMIT_RUN;
     const uint64_t now = exchange_now(exchange);
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
     struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
     exchange->dedup.client = client;
     if (!client || bucket_take(&client->calls, now, (uint32_t)options->rate_limit,
                                (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
-        return RATE_KEPT;
+        return ADMIT_RUN;
     engine->env.counters.limited++;
     env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
             exchange->message->client->id);
     const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
     const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
-    return bucket_take(&client->refusals, now, max, max, 1) ? RATE_EXCEEDED : RATE_EXCEEDED_SILENTLY;
+    return bucket_take(&client->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
 }
 
 /*
@@ -91,14 +83,14 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .now = exchange_now(exchange),
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
-    const enum rate rate = dispatch_take_rate(exchange);
-    if (!*entry && is_valid && rate != RATE_EXCEEDED_SILENTLY)
+    const enum admission rate = dispatch_take_rate(exchange);
+    if (!*entry && is_valid && rate != ADMIT_DROP)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
-    if (rate != RATE_KEPT && !*entry) {
+    if (rate != ADMIT_RUN && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
         exchange->reply.code = status_name(RPC_RATE_LIMITED);
     }
-    if (rate == RATE_EXCEEDED_SILENTLY)
+    if (rate == ADMIT_DROP)
         return ADMIT_DROP;
     if (*entry)
         return (*entry)->finished ? ADMIT_REPLAY : ADMIT_WAIT;
