@@ -105,14 +105,6 @@ const struct engine_counters *engine_counters(const struct engine *engine)
     return &engine->env.counters;
 }
 
-void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
-                        void *context)
-{
-    const struct registry_method *method = engine->registry.methods;
-    for (; method; method = method->hh.next)
-        visit(method->declared, context);
-}
-
 /* ---- Messages ---- */
 
 bool engine_serves(const struct engine *engine, const char *topic, struct engine_place *place)

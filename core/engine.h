@@ -97,8 +97,4 @@ uint64_t engine_due(const struct engine *engine);
 
 const struct engine_counters *engine_counters(const struct engine *engine);
 
-/* Calls visit for every registered method, in the order of registration. */
-void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
-                        void *context);
-
 #endif

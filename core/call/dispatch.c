@@ -151,16 +151,6 @@ static void dispatch_run(struct exchange *exchange)
         dispatch_run_item(exchange, item);
 }
 
-/* What fails before any call is run fails as a whole. */
-static void dispatch_refuse(struct exchange *exchange, rpc_status status)
-{
-    exchange->batch = false;
-    if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
-        answer_settle(&exchange->call, status);
-    else
-        run_call(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
-}
-
 /* ---- The reply ---- */
 
 /*
@@ -250,7 +240,13 @@ static void dispatch_handle(struct exchange *exchange)
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:
-        dispatch_refuse(exchange, status);
+        /* What fails before any call is run fails as a whole. An unknown method is that, whatever else is
+         * wrong. */
+        exchange->batch = false;
+        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
+            answer_settle(&exchange->call, status);
+        else
+            run_call(&exchange->call);
         dispatch_count_down(exchange);
         return;
     case ADMIT_REPLAY:

@@ -346,21 +346,6 @@ static rpc_instance *registry_add_instance(struct registry *registry, const rpc_
     return instance;
 }
 
-static bool registry_add_tables(struct registry *registry, rpc_instance *instance, const char *prefix,
-                                char *why)
-{
-    const rpc_module *module = instance->module;
-    for (const rpc_event *event = module->events; event && event->name; event++) {
-        if (!registry_add_event(registry, instance, prefix, event, why))
-            return false;
-    }
-    for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (!registry_add_method(registry, instance, method, why))
-            return false;
-    }
-    return registry_add_inboxes(instance, prefix, why);
-}
-
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY])
 {
@@ -371,7 +356,15 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
     rpc_instance *instance = registry_add_instance(registry, module);
     if (!instance)
         return registry_fault(&place, "no memory");
-    if (!registry_add_tables(registry, instance, prefix, why))
+    for (const rpc_event *event = module->events; event && event->name; event++) {
+        if (!registry_add_event(registry, instance, prefix, event, why))
+            return false;
+    }
+    for (const rpc_method *method = module->methods; method && method->name; method++) {
+        if (!registry_add_method(registry, instance, method, why))
+            return false;
+    }
+    if (!registry_add_inboxes(instance, prefix, why))
         return false;
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)

@@ -66,6 +66,14 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
     };
 }
 
+void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
+                     void *context)
+{
+    const struct registry_method *method = engine->registry.methods;
+    for (; method; method = method->hh.next)
+        visit(method->declared, context);
+}
+
 bool rig_serves(const struct engine *engine, const char *topic)
 {
     struct engine_place place;
