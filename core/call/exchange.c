@@ -40,7 +40,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     engine->spare = NULL;
     if (!exchange)
         return NULL;
-    memset(exchange, 0, offsetof(struct exchange, call));
+    memset(exchange, 0, offsetof(struct exchange, payload.parsed.why));
     arena_init(&exchange->arena);
     exchange->engine = engine;
     exchange->message = message;
