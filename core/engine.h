@@ -74,14 +74,14 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
 
 /*
  * A client's connection has ended; it need not be one that ever called. Its calls are cancelled, which may
- * send replies to its session and whatever the modules announce.
+ * send replies to its session and what the modules announce.
  */
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
 /* Whether some module wants to know which clients are there: a host need not call engine_presence() else. */
 bool engine_wants_presence(const struct engine *engine);
 
-/* The host has noticed a client, whatever that client has to do with this engine. */
+/* The host has noticed a client, which need not have to do with this engine. */
 void engine_presence(struct engine *engine, const struct host_presence *presence);
 
 /*

@@ -133,7 +133,8 @@ rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, 
     return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
 }
 
-/* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
+/* The text of an error: not too long, and UTF-8 even if what the handler put into it is not. NULL: no memory.
+ */
 static const char *api_make_message(rpc_call *call, const char *format, va_list arguments)
 {
     char *message = arena_vprintf(&call->arena, format, arguments);

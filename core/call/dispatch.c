@@ -40,8 +40,8 @@ static bool dispatch_may_run_twice(const struct exchange *exchange)
 }
 
 /*
- * Takes the message's calls from its client's rate. A client that exceeds its rate is told so, which is
- * cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
+ * Takes the message's calls from its client's rate. A client that exceeds its rate gets errors, which
+ * are cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
  */
 static enum admission dispatch_take_rate(struct exchange *exchange)
 {
@@ -68,7 +68,7 @@ static enum admission dispatch_take_rate(struct exchange *exchange)
 /*
  * Decides what becomes of a message. *status is RPC_OK or why it is invalid, and gets why it is refused. A
  * copy of a message is answered as the first was, also to a client over its rate; but no more often than that
- * client is told anything.
+ * client gets errors.
  */
 static enum admission dispatch_admit(struct exchange *exchange, rpc_status *status,
                                      struct cached_reply **entry)
@@ -154,7 +154,7 @@ static void dispatch_run(struct exchange *exchange)
 /* ---- The reply ---- */
 
 /*
- * Whether the reply reaches its caller and nobody else, which takes from the replies that a waiting session
+ * Whether the reply reaches its caller alone, which takes from the replies that a waiting session
  * may get. A caller whose connection has ended may have left a session, which takes what is not QoS 0.
  * Without the connection it cannot be told whose the client id is now, except that the session still waits;
  * and what the broker cannot put into a full session is never freed.
@@ -240,8 +240,8 @@ static void dispatch_handle(struct exchange *exchange)
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:
-        /* What fails before any call is run fails as a whole. An unknown method is that, whatever else is
-         * wrong. */
+        /* What fails before any call is run fails as a whole. run_call() says so of an unknown
+         * method, also if something else is wrong. */
         exchange->batch = false;
         if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
             answer_settle(&exchange->call, status);

@@ -63,7 +63,7 @@ struct exchange_reply {
     size_t fragments_size;      /* bytes */
 };
 
-/* Whether a message was carried out, where the reply's status alone does not tell. */
+/* Whether a message was run, where the reply's status alone does not tell. */
 enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
 
 /* What a message needs while calls of it are pending. */

@@ -62,7 +62,7 @@ static struct jsonrpc_request payload_read_request(const struct exchange *exchan
     return request;
 }
 
-/* The call is made whatever is wrong with the request, so that it can be answered. */
+/* A request that is wrong makes a call, too, which can be answered. */
 rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
 {
     const struct jsonrpc_request request = payload_read_request(exchange, item);

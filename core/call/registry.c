@@ -203,11 +203,29 @@ static bool registry_check_method(const struct registry *registry, const struct 
     return !strpbrk(declared->name, "{}") || registry_check_family(registry, place);
 }
 
+/* Prepares what the row refers to, and enters the method by its name. */
+static bool registry_fill_method(struct registry *registry, const struct place *place,
+                                 struct registry_method *method)
+{
+    const rpc_method *declared = method->declared;
+    char why[FIELDS_WHY];
+    const rpc_status status = fields_init(&method->params, declared->params, why);
+    if (status == RPC_INVALID_PARAMS)
+        return registry_fault(place, "its parameters: %s", why);
+    if (status != RPC_OK)
+        return registry_fault(place, "no memory");
+    if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
+        !registry_resolve_event(registry, place, method->instance, declared->error_event,
+                                &method->error_event))
+        return false;
+    HASH_ADD_KEYPTR(hh, registry->methods, declared->name, strlen(declared->name), method);
+    return method->hh.tbl || registry_fault(place, "no memory");
+}
+
 static bool registry_add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
                                 char *why)
 {
     const struct place place = {instance->module->name, "method", declared->name, why};
-    char wrong[FIELDS_WHY];
     if (!registry_check_method(registry, &place, declared))
         return false;
     struct registry_method *method = calloc(1, sizeof *method);
@@ -216,20 +234,7 @@ static bool registry_add_method(struct registry *registry, rpc_instance *instanc
     method->declared = declared;
     method->instance = instance;
     method->is_family = strchr(declared->name, '{');
-    const rpc_status status = fields_init(&method->params, declared->params, wrong);
-    bool is_fine = status == RPC_OK;
-    if (!is_fine && status == RPC_INVALID_PARAMS)
-        registry_fault(&place, "its parameters: %s", wrong);
-    else if (!is_fine)
-        registry_fault(&place, "no memory");
-    is_fine = is_fine &&
-              registry_resolve_event(registry, &place, instance, declared->event, &method->event) &&
-              registry_resolve_event(registry, &place, instance, declared->error_event, &method->error_event);
-    if (is_fine) {
-        HASH_ADD_KEYPTR(hh, registry->methods, declared->name, strlen(declared->name), method);
-        is_fine = method->hh.tbl || registry_fault(&place, "no memory");
-    }
-    if (!is_fine) {
+    if (!registry_fill_method(registry, &place, method)) {
         registry_free_method(method);
         return false;
     }
