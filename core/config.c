@@ -12,9 +12,9 @@
 
 /* ---- The options of an engine ---- */
 
-static const char *const unknown_methods[] = {"reject", "forward", NULL};
+static const char *const config_unknown_methods[] = {"reject", "forward", NULL};
 
-static const char *const deliveries[] = {"client", "subscribed", NULL};
+static const char *const config_deliveries[] = {"client", "subscribed", NULL};
 
 static const rpc_field config_fields[] = {
     RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
@@ -28,9 +28,8 @@ static const rpc_field config_fields[] = {
              .doc = "deliver calls to subscribers of the call topics as well", .default_json = "false"),
     RPC_CHOICE(struct engine_options, unknown_methods,
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
-                      "or left to other "
-                      "servers",
-               .choices = unknown_methods, .default_json = "\"reject\""),
+                      "or left to other servers",
+               .choices = config_unknown_methods, .default_json = "\"reject\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),
@@ -54,18 +53,16 @@ static const rpc_field config_fields[] = {
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
                "that "
                "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
-        .choices = deliveries, .default_json = "\"client\""),
+        .choices = config_deliveries, .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
               .default_json = "100", .range = {1, 10000}),
-    RPC_STRING(struct engine_options, jsonrpc_methods,
-               .doc =
-                   "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, "
-                   "none",
-               .optional = true, .length = {1, 65535}),
+    RPC_STRING(
+        struct engine_options, jsonrpc_methods,
+        .doc = "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, none",
+        .optional = true, .length = {1, 65535}),
     RPC_INT64(struct engine_options, duplicate_window,
-              .doc =
-                  "how long the reply to a call with an identity is cached, so that the same call is not run "
-                  "again; 0: not at all",
+              .doc = "how long the reply to a call with an identity is cached, so that the same call is not "
+                     "run again; 0: not at all",
               .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
     RPC_INT32(struct engine_options, duplicate_entries,
               .doc = "largest number of calls whose replies are cached", .default_json = "10000",
@@ -75,9 +72,8 @@ static const rpc_field config_fields[] = {
               .default_json = "16777216", .range = {1, 1073741824}),
     RPC_INT64(
         struct engine_options, redelivery_guard,
-        .doc =
-            "a QoS 2 call without an identity is not run again when the client's session sends it again, if "
-            "it was made at most so long before the end of the connection; 0: it is run again",
+        .doc = "a QoS 2 call without an identity is not run again when the client's session sends it again, "
+               "if it was made at most so long before the end of the connection; 0: it is run again",
         .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
     RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
               .default_json = "0", .range = {0, 1000000}),
@@ -117,20 +113,20 @@ struct reading {
     char *why;
 };
 
-static bool reading_no_memory(const struct reading *reading)
+static bool config_no_memory(const struct reading *reading)
 {
     snprintf(reading->why, OPTIONS_WHY, "no memory for the options");
     return false;
 }
 
-static bool reading_refuse(const struct reading *reading, const char *name, const char *value,
-                           const char *accepted)
+static bool config_refuse(const struct reading *reading, const char *name, const char *value,
+                          const char *accepted)
 {
     return options_refuse(reading->lines, name, value, accepted, reading->why);
 }
 
 /* Copies the next word of a list into the arena and moves *list behind it. NULL: the list has ended. */
-static char *reading_next_word(const struct reading *reading, const char **list, bool *failed)
+static char *config_next_word(const struct reading *reading, const char **list, bool *failed)
 {
     const char *start = *list + strspn(*list, " ");
     const size_t length = strcspn(start, " ");
@@ -144,35 +140,25 @@ static char *reading_next_word(const struct reading *reading, const char **list,
 
 /* ---- Prefixes ---- */
 
-/* The reserved level with which the prefix begins; NULL: it begins with none. */
-static const char *config_reserved_level(const struct config_host *host, const char *prefix)
-{
-    const size_t length = strcspn(prefix, "/");
-    for (const char *const *level = host->reserved; *level; level++) {
-        if (strlen(*level) == length && strncmp(prefix, *level, length) == 0)
-            return *level;
-    }
-    return NULL;
-}
-
 static bool config_add_prefix(const struct reading *reading, const char *prefix)
 {
     struct config *config = reading->config;
-    const char *reserved = config_reserved_level(config->host, prefix);
+    const size_t length = strcspn(prefix, "/");
     char accepted[96];
     if (!topic_is_prefix(prefix))
-        return reading_refuse(reading, "prefix", prefix,
-                              "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
-    if (reserved) {
-        snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", reserved);
-        return reading_refuse(reading, "prefix", prefix, accepted);
+        return config_refuse(reading, "prefix", prefix,
+                             "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
+    for (const char *const *level = config->host->reserved; *level; level++) {
+        if (strlen(*level) != length || strncmp(prefix, *level, length) != 0)
+            continue;
+        snprintf(accepted, sizeof accepted, "the first level of a prefix must not be %s", *level);
+        return config_refuse(reading, "prefix", prefix, accepted);
     }
     if (config->prefix_count == CONFIG_PREFIXES)
-        return reading_refuse(reading, "prefix", prefix, "there are at most 64 prefixes");
+        return config_refuse(reading, "prefix", prefix, "there are at most 64 prefixes");
     for (size_t i = 0; i < config->prefix_count; i++) {
         if (topic_prefixes_clash(config->prefixes[i], prefix))
-            return reading_refuse(reading, "prefix", prefix,
-                                  "its topics must not be those of another prefix");
+            return config_refuse(reading, "prefix", prefix, "its topics must not be those of another prefix");
     }
     config->prefixes[config->prefix_count++] = prefix;
     return true;
@@ -184,30 +170,19 @@ static bool config_read_prefixes(const struct reading *reading)
     const char *list = config->engine.prefix;
     const char *prefix;
     bool failed = false;
-    while ((prefix = reading_next_word(reading, &list, &failed)) && !failed) {
+    while ((prefix = config_next_word(reading, &list, &failed))) {
         if (!config_add_prefix(reading, prefix))
             return false;
     }
     if (failed)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     if (!config->prefix_count)
-        return reading_refuse(reading, "prefix", list, "it takes at least one prefix");
+        return config_refuse(reading, "prefix", list, "it takes at least one prefix");
     config->engine.prefix = config->prefixes[0];
     return true;
 }
 
 /* ---- Modules ---- */
-
-static bool config_refuse_module(const struct reading *reading, const char *name,
-                                 const rpc_module *const *modules)
-{
-    char accepted[256] = "the modules are";
-    for (; *modules; modules++) {
-        const size_t used = strlen(accepted);
-        snprintf(accepted + used, sizeof accepted - used, " %s", (*modules)->name);
-    }
-    return reading_refuse(reading, "modules", name, accepted);
-}
 
 /* Every name of the list must be that of a module. */
 static bool config_check_wanted(const struct reading *reading, const rpc_module *const *modules)
@@ -215,17 +190,23 @@ static bool config_check_wanted(const struct reading *reading, const rpc_module 
     const char *list = reading->config->engine.modules;
     const char *name;
     bool failed = false;
-    while (list && (name = reading_next_word(reading, &list, &failed))) {
+    while (list && (name = config_next_word(reading, &list, &failed))) {
         const rpc_module *const *module = modules;
         while (*module && strcmp((*module)->name, name) != 0)
             module++;
-        if (!*module)
-            return config_refuse_module(reading, name, modules);
+        if (*module)
+            continue;
+        char accepted[256] = "the modules are";
+        for (module = modules; *module; module++) {
+            const size_t used = strlen(accepted);
+            snprintf(accepted + used, sizeof accepted - used, " %s", (*module)->name);
+        }
+        return config_refuse(reading, "modules", name, accepted);
     }
-    return !failed || reading_no_memory(reading);
+    return !failed || config_no_memory(reading);
 }
 
-static bool shape_has_field(const rpc_shape *shape, const char *name)
+static bool config_has_field(const rpc_shape *shape, const char *name)
 {
     for (size_t i = 0; i < shape->count; i++) {
         if (strcmp(fields_name(&shape->fields[i]), name) == 0)
@@ -240,8 +221,8 @@ static bool config_check_names(const struct reading *reading, const rpc_module *
     for (size_t i = 0; module->options && i < module->options->count; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
-        if (!shape_has_field(&config_engine_shape, name) &&
-            !shape_has_field(reading->config->host->options, name))
+        if (!config_has_field(&config_engine_shape, name) &&
+            !config_has_field(reading->config->host->options, name))
             continue;
         snprintf(reading->why, OPTIONS_WHY, "module %s: %s%s is an option of the service itself",
                  module->name, reading->lines->prefix, name);
@@ -250,26 +231,22 @@ static bool config_check_names(const struct reading *reading, const rpc_module *
     return true;
 }
 
-static bool config_wrong_table(const struct reading *reading, const rpc_module *module, const char *what)
-{
-    snprintf(reading->why, OPTIONS_WHY, "module %s: its options: %s", module->name, what);
-    return false;
-}
-
 static bool config_read_module(const struct reading *reading, const rpc_module *module,
                                struct config_module *out)
 {
     char wrong[FIELDS_WHY];
     *out = (struct config_module){.module = module};
-    const char *unfit = module->options ? options_check_shape(module->options) : NULL;
-    if (unfit)
-        return config_wrong_table(reading, module, unfit);
-    const rpc_status status = fields_init(&out->fields, module->options, wrong);
-    if (status != RPC_OK)
-        return status == RPC_INVALID_PARAMS ? config_wrong_table(reading, module, wrong)
-                                            : reading_no_memory(reading);
     if (!module->options)
         return true;
+    const char *unfit = options_check_shape(module->options);
+    const rpc_status status = unfit ? RPC_INVALID_PARAMS : fields_init(&out->fields, module->options, wrong);
+    if (status == RPC_INVALID_PARAMS) {
+        snprintf(reading->why, OPTIONS_WHY, "module %s: its options: %s", module->name,
+                 unfit ? unfit : wrong);
+        return false;
+    }
+    if (status != RPC_OK)
+        return config_no_memory(reading);
     return config_check_names(reading, module) &&
            options_read(module->name, &out->fields, reading->lines, &reading->config->arena, &out->options,
                         reading->why);
@@ -285,7 +262,7 @@ static bool config_read_modules(const struct reading *reading, const rpc_module 
         count++;
     config->modules = arena_alloc(&config->arena, (count + 1) * sizeof *config->modules);
     if (!config->modules)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     if (!config_check_wanted(reading, modules))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -309,7 +286,7 @@ static bool config_read_own(const struct reading *reading, const rpc_shape *shap
 {
     char wrong[FIELDS_WHY];
     if (fields_init(fields, shape, wrong) != RPC_OK)
-        return reading_no_memory(reading);
+        return config_no_memory(reading);
     return options_read("", fields, reading->lines, &reading->config->arena, out, reading->why);
 }
 
@@ -320,23 +297,12 @@ static bool config_complete(const struct reading *reading)
     char burst[16];
     snprintf(burst, sizeof burst, "%d", (int)options->rate_burst);
     if (!topic_is_filter(options->response_topic_filter))
-        return reading_refuse(reading, "response_topic_filter", options->response_topic_filter,
-                              "it takes a topic filter, in which + is a whole level and # the last one");
+        return config_refuse(reading, "response_topic_filter", options->response_topic_filter,
+                             "it takes a topic filter, in which + is a whole level and # the last one");
     if (options->has_rate_burst && !options->rate_limit)
-        return reading_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
+        return config_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
     if (!options->has_rate_burst)
         options->rate_burst = 2 * options->rate_limit;
-    return true;
-}
-
-static bool config_check_unused(const struct reading *reading)
-{
-    for (size_t i = 0; i < reading->lines->count; i++) {
-        const struct option_line *line = &reading->lines->lines[i];
-        if (!line->used)
-            return reading_refuse(reading, line->name, line->value,
-                                  "there is no such option; the manual lists them in docs/reference.md");
-    }
     return true;
 }
 
@@ -348,10 +314,17 @@ static bool config_read(const struct reading *reading, const rpc_module *const *
         !config_read_own(reading, config->host->options, &config->host_fields, &config->host_options))
         return false;
     config->engine = *(const struct engine_options *)engine;
-    return config_complete(reading) &&
-           config->host->check(config->host_options, reading->lines, reading->why) &&
-           config_read_prefixes(reading) && config_read_modules(reading, modules) &&
-           config_check_unused(reading);
+    if (!config_complete(reading) ||
+        !config->host->check(config->host_options, reading->lines, reading->why) ||
+        !config_read_prefixes(reading) || !config_read_modules(reading, modules))
+        return false;
+    for (size_t i = 0; i < reading->lines->count; i++) {
+        const struct option_line *line = &reading->lines->lines[i];
+        if (!line->used)
+            return config_refuse(reading, line->name, line->value,
+                                 "there is no such option; the manual lists them in docs/reference.md");
+    }
+    return true;
 }
 
 struct config *config_create(struct option_lines *lines, const struct config_host *host,
@@ -360,7 +333,7 @@ struct config *config_create(struct option_lines *lines, const struct config_hos
     struct config *config = calloc(1, sizeof *config);
     const struct reading reading = {config, lines, why};
     if (!config) {
-        reading_no_memory(&reading);
+        config_no_memory(&reading);
         return NULL;
     }
     lines->prefix = host->option_prefix;

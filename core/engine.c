@@ -49,26 +49,6 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
     return registry_add(&engine->registry, engine->env.options.prefix, module, module_options, why);
 }
 
-/* Explains; returns false, so that callers can return it. */
-static bool no_method(const char *name, size_t length, char why[ENGINE_WHY])
-{
-    char shown[64];
-    char safe[64];
-    snprintf(shown, sizeof shown, "%.*s", (int)length, name);
-    snprintf(why, ENGINE_WHY,
-             "jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
-             "module has this one",
-             text_printable(shown, safe, sizeof safe));
-    return false;
-}
-
-static struct registry_method *find_word(const struct engine *engine, const char *word, size_t length)
-{
-    struct registry_method *method;
-    HASH_FIND(hh, engine->registry.methods, word, length, method);
-    return method;
-}
-
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 {
     const char *word = engine->env.options.jsonrpc_methods ? engine->env.options.jsonrpc_methods : "";
@@ -78,11 +58,18 @@ bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
         method->at_endpoint = true;
     for (word += strspn(word, " "); *word; word += strspn(word, " ")) {
         const size_t length = strcspn(word, " ");
-        method = find_word(engine, word, length);
-        if (method)
+        char shown[64], safe[64];
+        method = registry_find_exactly(&engine->registry, word, length);
+        if (method) {
             method->at_endpoint = true;
-        else if (length != 1 || *word != '*')
-            return no_method(word, length, why);
+        } else if (length != 1 || *word != '*') {
+            snprintf(shown, sizeof shown, "%.*s", (int)length, word);
+            snprintf(why, ENGINE_WHY,
+                     "jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
+                     "module has this one",
+                     text_printable(shown, safe, sizeof safe));
+            return false;
+        }
         word += length;
     }
     return true;
@@ -113,84 +100,55 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     return is_over;
 }
 
-const struct engine_counters *engine_counters(const struct engine *engine)
+const struct counters *engine_counters(const struct engine *engine)
 {
     return &engine->env.counters;
 }
 
-void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
-                        void *context)
-{
-    const struct registry_method *method = engine->registry.methods;
-    for (; method; method = method->hh.next)
-        visit(method->declared, context);
-}
-
 /* ---- Messages ---- */
 
-/* The tree that a topic belongs to, if the engine looks at its messages. */
-static const struct topic_tree *engine_find_tree(const struct engine *engine, const char *topic,
-                                                 const char **name)
+bool engine_serves(const struct engine *engine, const char *topic, struct engine_place *place)
 {
     const struct engine_options *options = &engine->env.options;
-    const struct topic_tree *tree = topic_classify(options->prefix, topic, name);
-    return tree && topic_is_in_force(options, tree->served) ? tree : NULL;
+    place->inbox = NULL;
+    place->tree = topic_classify(options->prefix, topic, &place->name);
+    if (place->tree && topic_is_in_force(options, place->tree->served))
+        return true;
+    place->tree = NULL;
+    place->inbox = inbox_find(engine, topic, &place->instance, &place->name);
+    return place->inbox;
 }
 
-bool engine_serves(const struct engine *engine, const char *topic)
+/* Whether the client may publish to a tree that is not one of calls. The guards do not hold for bridges. */
+static bool engine_may_publish(const struct engine *engine, const struct topic_tree *tree,
+                               const struct host_client *client)
 {
-    const char *name;
-    return engine_find_tree(engine, topic, &name) || inbox_serves(engine, topic);
-}
-
-static bool engine_may_announce(const struct engine *engine, const struct host_client *client)
-{
-    return !engine->env.options.guard_events ||
-           (client->user && text_has_word(engine->env.options.event_publishers, client->user));
-}
-
-static enum engine_verdict engine_refuse(struct engine *engine, const struct host_message *message)
-{
-    engine->env.counters.refused++;
-    env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s",
-            message->client->id, message->topic);
-    return ENGINE_REFUSE;
-}
-
-/* Some brokers would end a bridge's connection when its message is refused. */
-static enum engine_verdict engine_receive_other(struct engine *engine, const struct host_message *message)
-{
-    switch (inbox_receive(engine, message)) {
-    case RPC_INBOX_PASS:
-        return ENGINE_PASS;
-    case RPC_INBOX_CONSUME:
-        return ENGINE_CONSUME;
-    case RPC_INBOX_REFUSE:
-        break;
-    }
-    return message->client->bridge ? ENGINE_CONSUME : engine_refuse(engine, message);
-}
-
-static enum engine_verdict engine_receive_any(struct engine *engine, const struct host_message *message)
-{
-    const struct host_client *client = message->client;
-    const char *name = NULL;
-    const struct topic_tree *tree = engine_find_tree(engine, message->topic, &name);
-    if (!tree)
-        return engine_receive_other(engine, message);
-    if (tree->sender == TOPIC_SENDER_CALLERS) {
-        const bool may_call = !client->bridge || engine->env.options.bridge_calls;
-        return may_call ? dispatch_message(engine, message, tree->kind, name) : ENGINE_PASS;
-    }
-    const bool may_publish =
-        client->bridge || (tree->sender == TOPIC_SENDER_PUBLISHERS && engine_may_announce(engine, client));
-    return may_publish ? ENGINE_PASS : engine_refuse(engine, message);
+    const struct engine_options *options = &engine->env.options;
+    if (client->bridge || tree->sender != TOPIC_SENDER_PUBLISHERS)
+        return client->bridge;
+    return !options->guard_events || (client->user && text_has_word(options->event_publishers, client->user));
 }
 
 /* An evicted call is answered after the handler that evicted it returns. */
-enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message)
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message,
+                                   const struct engine_place *place)
 {
-    const enum engine_verdict verdict = engine_receive_any(engine, message);
+    const struct host_client *client = message->client;
+    const struct topic_tree *tree = place->tree;
+    enum engine_verdict verdict = ENGINE_PASS;
+    if (place->inbox)
+        verdict = inbox_receive(place->instance, place->inbox, message, place->name);
+    else if (!tree)
+        return ENGINE_PASS;
+    else if (tree->sender != TOPIC_SENDER_CALLERS)
+        verdict = engine_may_publish(engine, tree, client) ? ENGINE_PASS : ENGINE_REFUSE;
+    else if (!client->bridge || engine->env.options.bridge_calls)
+        verdict = dispatch_message(engine, message, tree->kind, place->name);
+    if (verdict == ENGINE_REFUSE) {
+        engine->env.counters.refused++;
+        env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", client->id,
+                message->topic);
+    }
     tasks_end_evicted(engine);
     return verdict;
 }
@@ -202,8 +160,7 @@ bool engine_wants_presence(const struct engine *engine)
 
 static void engine_tell_watchers(struct engine *engine, const rpc_presence *presence)
 {
-    rpc_instance *instance = engine->registry.watchers;
-    for (; instance; instance = instance->next_watcher)
+    for (rpc_instance *instance = engine->registry.watchers; instance; instance = instance->next_watcher)
         instance->module->presence(instance, instance->state, presence);
     tasks_end_evicted(engine);
 }
@@ -211,12 +168,11 @@ static void engine_tell_watchers(struct engine *engine, const rpc_presence *pres
 void engine_presence(struct engine *engine, const struct host_presence *presence)
 {
     const struct host_client *client = presence->client;
-    if (engine->registry.watchers)
-        engine_tell_watchers(engine, &(const rpc_presence){.sign = presence->sign,
-                                                           .client = client->id,
-                                                           .user = client->user,
-                                                           .filter = presence->filter,
-                                                           .connection = client->connection});
+    engine_tell_watchers(engine, &(const rpc_presence){.sign = presence->sign,
+                                                       .client = client->id,
+                                                       .user = client->user,
+                                                       .filter = presence->filter,
+                                                       .connection = client->connection});
 }
 
 void engine_client_ended(struct engine *engine, const struct host_ending *ending)
@@ -226,58 +182,36 @@ void engine_client_ended(struct engine *engine, const struct host_ending *ending
     if (engine->connections) {
         exchange_connection_ended(engine, ending);
         tasks_connection_ended(engine, ending->connection);
-        tasks_end_evicted(engine);
     }
-    if (engine->registry.watchers)
-        engine_tell_watchers(engine, &(const rpc_presence){.sign = RPC_SIGN_GONE,
-                                                           .client = ending->id,
-                                                           .connection = ending->connection});
+    engine_tell_watchers(
+        engine,
+        &(const rpc_presence){.sign = RPC_SIGN_GONE, .client = ending->id, .connection = ending->connection});
 }
 
 /* ---- Counters ---- */
 
 /* Returns whether it is on its way. */
-static bool publish_counter(struct engine *engine, const char *level, uint64_t value)
+static bool engine_publish_counter(struct engine *engine, const char *level, uint64_t value)
 {
+    const struct host *host = &engine->env.host;
     char topic[TOPIC_PREFIX_MAX + 128];
     char digits[24];
-    snprintf(topic, sizeof topic, "%s/%s/%s", engine->env.host.counters_topic, engine->env.options.prefix,
-             level);
-    const int length = snprintf(digits, sizeof digits, "%" PRIu64, value);
-    void *payload = engine->env.host.allocate(engine->env.host.context, (size_t)length);
-    if (payload)
-        memcpy(payload, digits, (size_t)length);
-    return answer_publish(&engine->env, &(const struct host_publication){.to_subscribers = true,
-                                                                         .topic = topic,
-                                                                         .payload = payload,
-                                                                         .size = (size_t)length,
-                                                                         .retain = true});
-}
-
-static void publish_counters(struct engine *engine)
-{
-    const struct engine_counters *counters = &engine->env.counters;
-    struct engine_counters *published = &engine->published;
-#define PUBLISH(member, level, text)                                                               \
-    if (counters->member != published->member && publish_counter(engine, level, counters->member)) \
-        published->member = counters->member;
-    ENGINE_COUNTERS(PUBLISH)
-#undef PUBLISH
-}
-
-static uint64_t earlier(uint64_t one, uint64_t other)
-{
-    return one < other ? one : other;
+    snprintf(topic, sizeof topic, "%s/%s/%s", host->counters_topic, engine->env.options.prefix, level);
+    const size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value);
+    return answer_publish(&engine->env,
+                          &(struct host_publication){.to_subscribers = true, .topic = topic, .retain = true},
+                          digits, length);
 }
 
 /* An engine in which nothing happens has no counters to publish. */
 uint64_t engine_due(const struct engine *engine)
 {
-    const bool has_news = engine->env.options.sys_interval &&
-                          memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0;
-    const uint64_t sys = has_news ? engine->counters_due : UINT64_MAX;
+    const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    return earlier(sys, earlier(tasks_due(engine->tasks), timers));
+    const uint64_t due = tasks < timers ? tasks : timers;
+    const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
+                          memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0;
+    return has_news ? engine->counters_due : due;
 }
 
 void engine_tick(struct engine *engine)
@@ -294,5 +228,10 @@ void engine_tick(struct engine *engine)
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
-    publish_counters(engine);
+#define PUBLISH(member, level, text)                                        \
+    if (engine->env.counters.member != engine->published.member &&          \
+        engine_publish_counter(engine, level, engine->env.counters.member)) \
+        engine->published.member = engine->env.counters.member;
+    ENGINE_COUNTERS(PUBLISH)
+#undef PUBLISH
 }

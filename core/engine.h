@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * The RPC engine of one prefix, as its host sees it. Several live side by side; nothing is shared between
- * them but code. All functions belong on the broker's thread.
+ * them but code.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: an engine borrows the modules and their options, and owns the rest.
+ *
+ * Failure: engine_create() needs memory; the functions with `why` explain in one line.
  */
 #ifndef CORE_ENGINE_H
 #define CORE_ENGINE_H
@@ -13,6 +19,7 @@
 enum { ENGINE_WHY = 640 };
 
 struct engine;
+struct topic_tree;
 
 /*
  * Makes an engine without methods. options and host are copied. Returns NULL when there is no memory.
@@ -47,22 +54,34 @@ void engine_stop(struct engine *engine);
  */
 bool engine_destroy(struct engine *engine, uint64_t patience);
 
-/* Whether a topic is the engine's business, a cheap question to ask of every message. */
-bool engine_serves(const struct engine *engine, const char *topic);
+/* Where a topic lies, as engine_serves() has found it. It points into the topic. */
+struct engine_place {
+    const struct topic_tree *tree; /* among the topics of the prefix; NULL: it is in none */
+    const rpc_inbox *inbox;        /* of a module, outside the prefix; NULL: it is in none */
+    rpc_instance *instance;        /* whose inbox it is */
+    const char *name; /* the part of the topic that names a method, or that lies below the inbox root */
+};
 
-/* Handles a message whose topic the engine serves. Replies and events leave before it returns. */
-enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message);
+/* Whether a topic is the engine's business, a cheap question to ask of every message. */
+bool engine_serves(const struct engine *engine, const char *topic, struct engine_place *place);
+
+/*
+ * Handles a message to the topic that engine_serves() has found at this place. Replies and events leave
+ * before it returns.
+ */
+enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message,
+                                   const struct engine_place *place);
 
 /*
  * A client's connection has ended; it need not be one that ever called. Its calls are cancelled, which may
- * send replies to its session and whatever the modules announce.
+ * send replies to its session and what the modules announce.
  */
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
 /* Whether some module wants to know which clients are there: a host need not call engine_presence() else. */
 bool engine_wants_presence(const struct engine *engine);
 
-/* The host has noticed a client, whatever that client has to do with this engine. */
+/* The host has noticed a client, which need not have to do with this engine. */
 void engine_presence(struct engine *engine, const struct host_presence *presence);
 
 /*
@@ -76,10 +95,6 @@ void engine_tick(struct engine *engine);
  * It may have changed after any call of the engine. */
 uint64_t engine_due(const struct engine *engine);
 
-const struct engine_counters *engine_counters(const struct engine *engine);
-
-/* Calls visit for every registered method, in the order of registration. */
-void engine_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
-                        void *context);
+const struct counters *engine_counters(const struct engine *engine);
 
 #endif

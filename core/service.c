@@ -44,10 +44,8 @@ static bool service_start_engine(struct service *service, const char *prefix, ch
     service->engines[service->count++] = engine;
     for (size_t i = 0; i < config->module_count; i++) {
         const struct config_module *module = &config->modules[i];
-        if (!engine_add_module(engine, module->module, module->options, wrong)) {
-            snprintf(why, SERVICE_WHY, "%s", wrong);
+        if (!engine_add_module(engine, module->module, module->options, why))
             return false;
-        }
     }
     if (engine_open_methods(engine, wrong))
         return true;
@@ -80,10 +78,10 @@ bool service_stop(struct service *service, uint64_t patience)
     return ended;
 }
 
-struct engine *service_find(const struct service *service, const char *topic)
+struct engine *service_find(const struct service *service, const char *topic, struct engine_place *place)
 {
     for (size_t i = 0; i < service->count; i++) {
-        if (engine_serves(service->engines[i], topic))
+        if (engine_serves(service->engines[i], topic, place))
             return service->engines[i];
     }
     return NULL;

@@ -40,9 +40,9 @@ bool service_start(struct service *service, char why[SERVICE_WHY]);
  */
 bool service_stop(struct service *service, uint64_t patience);
 
-/* The engine that a message to this topic is for, a cheap question to ask of every message. NULL: there is
-   none. */
-struct engine *service_find(const struct service *service, const char *topic);
+/* The engine that a message to this topic is for, a cheap question to ask of every message; place is what
+ * engine_receive() wants. NULL: there is none. */
+struct engine *service_find(const struct service *service, const char *topic, struct engine_place *place);
 
 /* Calls engine_tick() of all engines. */
 void service_tick(struct service *service);

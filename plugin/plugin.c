@@ -107,7 +107,8 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
         return MOSQ_ERR_SUCCESS;
     bool mounted;
     const char *topic = broker_host_unmount(&plugin->host, event->topic, &mounted);
-    struct engine *engine = service_find(plugin->service, topic);
+    struct engine_place place;
+    struct engine *engine = service_find(plugin->service, topic, &place);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     if (!mosquitto_client_id(event->client)) {
@@ -117,7 +118,7 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
     }
     struct broker_message message;
     broker_message_init(&message, event, topic, mounted);
-    const int rc = plugin_act(event, &message, engine_receive(engine, &message.seen));
+    const int rc = plugin_act(event, &message, engine_receive(engine, &message.seen, &place));
     broker_message_fini(&message, &plugin->host);
     plugin_set_alarm(plugin);
     return rc;

@@ -82,7 +82,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
     X(late, "late", "results of work that were discarded because their call had already ended") \
     X(slow, "slow", "functions of modules that took longer than slow_call")
 
-struct engine_counters {
+struct counters {
 #define COUNTER(member, level, text) uint64_t member;
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
@@ -100,7 +100,7 @@ struct log_limit {
 struct env {
     struct engine_options options;
     struct host host;
-    struct engine_counters counters;
+    struct counters counters;
     struct log_limit log_limit; /* of the engine's own lines */
     bool stopping;              /* nothing is sent any more */
 };

@@ -12,19 +12,22 @@
 #include <utlist.h>
 
 struct answers {
-    char *scratch;        /* max_reply bytes */
-    char *error_topic;    /* {prefix}/event/error */
-    struct bucket errors; /* announced errors */
+    char *scratch;               /* max_reply bytes */
+    struct registry_event error; /* {prefix}/event/error */
+    struct bucket errors;        /* announced errors */
 };
+
+static const rpc_event answer_error_event = {.name = TOPIC_ERROR_EVENT, .doc = TOPIC_ERROR_DOC};
 
 struct answers *answers_create(const struct engine_options *options)
 {
     struct answers *answers = calloc(1, sizeof *answers);
     if (!answers)
         return NULL;
-    answers->error_topic = topic_of_event(options->prefix, "error");
+    answers->error.declared = &answer_error_event;
+    answers->error.topic = topic_of_event(options->prefix, TOPIC_ERROR_EVENT);
     answers->scratch = malloc((size_t)options->max_reply);
-    if (answers->error_topic && answers->scratch)
+    if (answers->error.topic && answers->scratch)
         return answers;
     answers_destroy(answers);
     return NULL;
@@ -34,7 +37,7 @@ void answers_destroy(struct answers *answers)
 {
     if (!answers)
         return;
-    free(answers->error_topic);
+    free(answers->error.topic);
     free(answers->scratch);
     free(answers);
 }
@@ -47,18 +50,17 @@ static void answer_count_dropped(struct engine *engine, const char *what, const 
 
 /* ---- Replies ---- */
 
-static char *answer_copy_payload(const struct env *env, const char *text, size_t size)
-{
-    char *payload = env->host.allocate(env->host.context, size);
-    if (payload)
-        memcpy(payload, text, size);
-    return payload;
-}
-
-bool answer_publish(const struct env *env, const struct host_publication *publication)
+bool answer_publish(const struct env *env, struct host_publication *publication, const void *bytes,
+                    size_t size)
 {
     const struct host *host = &env->host;
-    if (publication->payload && host->publish(host->context, publication))
+    publication->size = size;
+    publication->payload = host->allocate(host->context, size ? size : 1);
+    if (!publication->payload)
+        return false;
+    if (size)
+        memcpy(publication->payload, bytes, size);
+    if (host->publish(host->context, publication))
         return true;
     host->release(host->context, publication->payload);
     return false;
@@ -67,23 +69,21 @@ bool answer_publish(const struct env *env, const struct host_publication *public
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size)
 {
-    if (engine->env.stopping)
+    const struct env *env = &engine->env;
+    if (env->stopping)
         return;
-    const struct host_publication reply = {
+    struct host_publication reply = {
         .client = &to->client,
-        .to_subscribers =
-            engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED || !engine->env.host.replies_to_caller,
+        .to_subscribers = env->options.reply_delivery == DELIVERY_SUBSCRIBED || !env->host.replies_to_caller,
         .topic = to->topic,
-        .payload = answer_copy_payload(&engine->env, text, size),
-        .size = size,
-        .qos = to->qos < engine->env.options.qos ? to->qos : engine->env.options.qos,
-        .expiry = (uint32_t)engine->env.options.reply_expiry,
+        .qos = to->qos < env->options.qos ? to->qos : env->options.qos,
+        .expiry = (uint32_t)env->options.reply_expiry,
         .content_type = to->codec->content_type,
         .status = code,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
     };
-    if (answer_publish(&engine->env, &reply))
+    if (answer_publish(env, &reply, text, size))
         engine->env.counters.replies++;
     else
         answer_count_dropped(engine, "a reply", to->topic);
@@ -148,28 +148,25 @@ static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
 
 /* ---- Events ---- */
 
-/* Publishes what a writer has from `start` on as an event. Returns false: no memory, or the engine is
- * stopping. */
-static bool answer_publish_event(struct engine *engine, const rpc_call *call, const char *topic, bool retain,
-                                 const struct writer *writer, size_t start)
+/* Publishes an event of size bytes at text. call is the one that caused it, or NULL. Returns false: no
+ * memory, or the engine is stopping. */
+static bool answer_publish_event(struct engine *engine, const rpc_call *call,
+                                 const struct registry_event *event, const char *text, size_t size)
 {
     if (engine->env.stopping)
         return false;
-    const size_t size = writer->used - start;
-    const struct host_publication event = {
+    struct host_publication sent = {
         .client = call ? call->exchange->message->client : NULL,
         .to_subscribers = true,
-        .topic = topic,
-        .payload = answer_copy_payload(&engine->env, writer->out + start, size),
-        .size = size,
+        .topic = event->topic,
         .qos = engine->env.options.qos,
-        .retain = retain,
+        .retain = event->declared->retained,
     };
-    const bool is_sent = answer_publish(&engine->env, &event);
+    const bool is_sent = answer_publish(&engine->env, &sent, text, size);
     if (is_sent)
         engine->env.counters.events++;
     else
-        answer_count_dropped(engine, "an event", topic);
+        answer_count_dropped(engine, "an event", event->topic);
     return is_sent;
 }
 
@@ -184,17 +181,19 @@ const struct codec *answer_codec(const rpc_call *call)
 }
 
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                           const void *data, char why[FIELDS_WHY])
+                           const void *data)
 {
     struct writer writer = answer_writer(engine, engine->event_codec);
+    char why[FIELDS_WHY];
     const rpc_status status = fields_encode(event->declared->data, data, &writer, why);
+    if (status == RPC_INVALID_PARAMS)
+        env_log(&engine->env, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
+                event->instance->module->name, event->declared->name, why);
     if (status != RPC_OK)
-        return status;
+        return RPC_INTERNAL_ERROR;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return answer_publish_event(engine, call, event->topic, event->declared->retained, &writer, 0)
-               ? RPC_OK
-               : RPC_INTERNAL_ERROR;
+    return answer_publish_event(engine, call, event, writer.out, writer.used) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Failure ---- */
@@ -202,65 +201,51 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
 /* How much of an error is written: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-/* What is written of a failure. */
-struct answer_error {
-    const char *code, *message, *extra;
-    size_t extra_size;
-    int number; /* JSON-RPC's code */
-    enum detail detail;
-};
-
 /* The name of an unknown method is text from the wire, of any length and sort. */
-static void answer_write_error(const rpc_call *call, struct writer *out, const struct answer_error *error)
+static void answer_write_error(const rpc_call *call, struct writer *out, enum detail detail)
 {
+    const struct failure *failure = &call->failure;
     char safe[TOPIC_NAME_MAX + 1];
     writer_begin_object(out);
     writer_member(out, "method", call->method ? call->name : text_printable(call->name, safe, sizeof safe));
-    writer_member(out, "err", error->code);
-    if (error->detail >= WITH_MESSAGE)
-        writer_member(out, "msg", error->message);
-    if (error->detail == WITH_EXTRA)
-        writer_splice(out, error->extra, error->extra_size);
-    writer_end_object(out);
-}
-
-static void answer_write_jsonrpc_error(const rpc_call *call, struct writer *out,
-                                       const struct answer_error *error)
-{
-    writer_begin_object(out);
-    writer_member_integer(out, "code", error->number);
-    writer_member(out, "message", error->detail >= WITH_MESSAGE ? error->message : error->code);
-    writer_name(out, "data");
-    answer_write_error(call, out, error);
+    writer_member(out, "err", failure->code);
+    if (detail >= WITH_MESSAGE)
+        writer_member(out, "msg", failure->message);
+    if (detail == WITH_EXTRA)
+        writer_splice(out, failure->extra, failure->extra_size);
     writer_end_object(out);
 }
 
 /* Writes the failure into the reply. Returns whether it fits. */
-static bool answer_reply_failure(rpc_call *call, const struct answer_error *error)
+static bool answer_reply_failure(rpc_call *call, enum detail detail)
 {
+    const struct failure *failure = &call->failure;
     struct writer out = answer_outcome_writer(call);
     answer_open_outcome(call, &out, false);
+    if (call->exchange->jsonrpc) {
+        writer_begin_object(&out);
+        writer_member_integer(&out, "code", status_code(failure->status));
+        writer_member(&out, "message", detail >= WITH_MESSAGE ? failure->message : failure->code);
+        writer_name(&out, "data");
+    }
+    answer_write_error(call, &out, detail);
     if (call->exchange->jsonrpc)
-        answer_write_jsonrpc_error(call, &out, error);
-    else
-        answer_write_error(call, &out, error);
+        writer_end_object(&out);
     if (answer_is_wrapped(call->exchange))
         writer_end_object(&out);
     return answer_keep_outcome(call, &out);
 }
 
 /* Announces the failure. Returns whether it fits. */
-static bool answer_announce_failure(rpc_call *call, const struct answer_error *error)
+static bool answer_announce_failure(rpc_call *call, enum detail detail)
 {
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine, engine->event_codec);
-    answer_write_error(call, &writer, error);
-    if (writer.full)
-        return false;
-    answer_publish_event(engine, call, own ? own->topic : engine->answers->error_topic,
-                         own && own->declared->retained, &writer, 0);
-    return true;
+    answer_write_error(call, &writer, detail);
+    if (!writer.full)
+        answer_publish_event(engine, call, own ? own : &engine->answers->error, writer.out, writer.used);
+    return !writer.full;
 }
 
 /*
@@ -281,32 +266,23 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
     return false;
 }
 
-static struct answer_error answer_describe(const rpc_call *call, rpc_status status)
-{
-    const struct failure *failure = &call->failure;
-    const bool is_noted = failure->status == status;
-    return (struct answer_error){
-        .code = is_noted ? failure->code : status_name(status),
-        .message = is_noted && failure->message ? failure->message : status_text(status),
-        .extra = is_noted && failure->extra_size ? failure->extra : NULL,
-        .extra_size = failure->extra_size,
-        .number = status_code(status),
-    };
-}
-
 static rpc_status answer_failure(rpc_call *call, rpc_status status)
 {
     struct exchange *exchange = call->exchange;
-    struct answer_error error = answer_describe(call, status);
+    struct failure *failure = &call->failure;
+    if (failure->status != status)
+        *failure = (struct failure){.status = status, .code = status_name(status)};
+    if (!failure->message)
+        failure->message = status_text(status);
     if (!exchange->batch) {
         exchange->reply.status = status;
-        exchange->reply.code = error.code;
+        exchange->reply.code = failure->code;
     }
     if (!answer_admit_failure(call, status))
         return status;
-    for (int detail = error.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
-        error.detail = (enum detail)detail;
-        if (call->asked ? answer_reply_failure(call, &error) : answer_announce_failure(call, &error))
+    for (int detail = failure->extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
+        if (call->asked ? answer_reply_failure(call, (enum detail)detail)
+                        : answer_announce_failure(call, (enum detail)detail))
             return status;
     }
     exchange->reply.overflowed = exchange->batch;
@@ -314,7 +290,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
         return status;
     call->engine->env.counters.dropped++;
     env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
-            error.code, call->name);
+            failure->code, call->name);
     return status;
 }
 
@@ -353,7 +329,7 @@ static rpc_status answer_announce_alone(rpc_call *call, const struct registry_ev
     if (!answer_encode(call, &writer))
         return answer_failure(call, RPC_INTERNAL_ERROR);
     if (!writer.full)
-        answer_publish_event(call->engine, call, event->topic, event->declared->retained, &writer, 0);
+        answer_publish_event(call->engine, call, event, writer.out, writer.used);
     else if (!call->asked)
         return answer_too_large(call);
     return RPC_OK;
@@ -388,7 +364,7 @@ static rpc_status answer_success(rpc_call *call)
     const size_t start = out.used;
     if (!answer_encode(call, &out))
         return answer_failure(call, RPC_INTERNAL_ERROR);
-    const struct writer result = out;
+    const size_t size = out.used - start;
     if (answer_is_wrapped(call->exchange))
         writer_end_object(&out);
     if (!answer_keep_outcome(call, &out))
@@ -397,17 +373,31 @@ static rpc_status answer_success(rpc_call *call)
         return RPC_OK;
     if (out.codec != call->engine->event_codec)
         return answer_announce_alone(call, event);
-    answer_publish_event(call->engine, call, event->topic, event->declared->retained, &result, start);
+    answer_publish_event(call->engine, call, event, out.out + start, size);
     return RPC_OK;
 }
 
-rpc_status answer_call(rpc_call *call, rpc_status status)
+/* Time is looked at only if there are modules that observe calls. */
+void call_settle(rpc_call *call, rpc_status status)
 {
-    if (status != RPC_OK)
-        return answer_failure(call, status);
-    status = answer_success(call);
+    struct engine *engine = call->engine;
+    call->state = CALL_OVER;
+    status = status == RPC_OK ? answer_success(call) : answer_failure(call, status);
     call->exchange->reply.successes += status == RPC_OK && call->asked;
-    return status;
+    if (!call->method)
+        return;
+    engine->env.counters.calls++;
+    engine->env.counters.errors += status != RPC_OK;
+    rpc_instance *instance = engine->registry.observers;
+    if (!instance)
+        return;
+    const rpc_observation observation = {
+        .method = call->method->declared,
+        .status = status,
+        .elapsed = env_now(&engine->env) - exchange_now(call->exchange),
+    };
+    for (; instance; instance = instance->next_observer)
+        instance->module->observe(instance, instance->state, &observation);
 }
 
 /* ---- Batches ---- */
@@ -432,22 +422,20 @@ static struct fragment *answer_add_fragment(struct exchange *exchange)
     return fragment;
 }
 
-/* The first place takes the items that are in the reply so far. */
-static bool answer_set_head_aside(struct exchange *exchange)
-{
-    struct exchange_reply *reply = &exchange->reply;
-    if (reply->fragments)
-        return true;
-    struct fragment *head = answer_add_fragment(exchange);
-    const size_t opened = reply->fragments_size = reply->opened;
-    return head && answer_keep_aside(exchange, head, reply->out.out + opened, reply->out.used - opened);
-}
-
+/* The first fragment takes the items that are in the reply so far. */
 void answer_set_aside(rpc_call *call)
 {
-    call->place = answer_set_head_aside(call->exchange) ? answer_add_fragment(call->exchange) : NULL;
-    if (!call->place)
-        call->exchange->reply.overflowed = true;
+    struct exchange *exchange = call->exchange;
+    struct exchange_reply *reply = &exchange->reply;
+    bool has_head = reply->fragments;
+    if (!has_head) {
+        struct fragment *head = answer_add_fragment(exchange);
+        const size_t opened = reply->fragments_size = reply->opened;
+        has_head =
+            head && answer_keep_aside(exchange, head, reply->out.out + opened, reply->out.used - opened);
+    }
+    call->place = has_head ? answer_add_fragment(exchange) : NULL;
+    reply->overflowed |= !call->place;
 }
 
 void answer_gather(struct exchange *exchange)
@@ -476,8 +464,8 @@ void answer_close_batch(struct exchange *exchange)
     }
     *out = writer_make(out->codec, out->out, out->capacity);
     exchange->batch = exchange->reply.overflowed = false;
-    exchange->engine->env.counters.errors +=
-        exchange->reply.successes; /* their caller gets an error after all */
+    /* Their caller gets an error after all. */
+    exchange->engine->env.counters.errors += exchange->reply.successes;
     if (exchange->call.asked)
         answer_failure(&exchange->call,
                        call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %d bytes",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Writes and sends replies and events. The reply is written into the exchange's buffer, whose size is
- * max_reply, one outcome after the other if there is a batch of them. The event of a result is a part of the
- * reply where both have the same codec; otherwise the event is written into the engine's scratch buffer.
+ * The outcomes of calls: writes and sends replies and events. The reply is written into the exchange's
+ * buffer, whose size is max_reply, one outcome after the other if there is a batch of them. The event of a
+ * result is a part of the reply where both have the same codec; otherwise the event is written into the
+ * engine's scratch buffer.
  *
  * Threads: the broker's thread only.
  *
@@ -24,10 +25,11 @@ struct answers *answers_create(const struct engine_options *options);
 void answers_destroy(struct answers *answers);
 
 /*
- * Writes or announces the outcome of a call; status is what its handler returned, or why it did not run.
- * Returns the status of the outcome: a result that does not fit its shape or the reply is an error.
+ * Settles a call, once, with what its handler or its done returned, or with the reason why it did not run:
+ * writes its reply, announces its event, counts it, and tells the modules that observe calls. A result that
+ * does not fit its shape or the reply is an error.
  */
-rpc_status answer_call(rpc_call *call, rpc_status status);
+void call_settle(rpc_call *call, rpc_status status);
 
 /* Writes what stands before and behind the outcomes of a batch. */
 void answer_open_batch(struct exchange *exchange);
@@ -44,8 +46,9 @@ void answer_gather(struct exchange *exchange);
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
 
-/* Publishes. In any case the payload is not the caller's any more; a NULL payload stands for no memory. */
-bool answer_publish(const struct env *env, const struct host_publication *publication);
+/* Publishes a copy of bytes; the publication's payload and size are set here. Returns false: no memory. */
+bool answer_publish(const struct env *env, struct host_publication *publication, const void *bytes,
+                    size_t size);
 
 /* A writer into scratch, which all files share: what it writes must be copied before another one is asked
  * for. */
@@ -56,10 +59,9 @@ const struct codec *answer_codec(const rpc_call *call);
 
 /*
  * Encodes and announces an event. call is the one that caused it, or NULL. Returns RPC_OK;
- * RPC_INVALID_PARAMS: data does not fit its shape, why says how; RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: no
- * memory.
+ * RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: data does not fit its shape, which is logged, or no memory.
  */
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                           const void *data, char why[FIELDS_WHY]);
+                           const void *data);
 
 #endif

@@ -78,12 +78,6 @@ char *rpc_printf(rpc_call *call, const char *format, ...)
 
 /* ---- Raising ---- */
 
-static rpc_status api_handler_fault(const rpc_call *call, const char *code, const char *why)
-{
-    env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, why);
-    return RPC_INTERNAL_ERROR;
-}
-
 typedef rpc_status (*api_encoder)(const rpc_shape *shape, const void *in, struct writer *writer,
                                   char why[FIELDS_WHY]);
 
@@ -139,7 +133,8 @@ rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, 
     return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
 }
 
-/* The text of an error: not too long, and UTF-8 whatever the handler put into it. NULL: no memory. */
+/* The text of an error: not too long, and UTF-8 even if what the handler put into it is not. NULL: no memory.
+ */
 static const char *api_make_message(rpc_call *call, const char *format, va_list arguments)
 {
     char *message = arena_vprintf(&call->arena, format, arguments);
@@ -158,10 +153,15 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
 {
     const rpc_error *declared = registry_find_error(call->method->declared, code);
     const rpc_status status = declared ? RPC_RAISED : status_find(code);
+    const char *fault = NULL;
     if (status == RPC_RAISED && !declared)
-        return api_handler_fault(call, code, "the method declares no such error");
-    if (data && (!declared || !declared->data))
-        return api_handler_fault(call, code, "the error declares no data");
+        fault = "the method declares no such error";
+    else if (data && (!declared || !declared->data))
+        fault = "the error declares no data";
+    if (fault) {
+        env_log(&call->engine->env, RPC_LOG_ERROR, "method %s raised %.64s: %s", call->name, code, fault);
+        return RPC_INTERNAL_ERROR;
+    }
     const char *message = api_make_message(call, format, arguments);
     size_t size = 0;
     const char *extra =
@@ -204,30 +204,23 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
                 event);
         return RPC_INTERNAL_ERROR;
     }
-    char why[FIELDS_WHY];
-    const rpc_status status = answer_announce(engine, call, found, data, why);
-    if (status != RPC_INVALID_PARAMS)
-        return status;
-    env_log(&engine->env, RPC_LOG_ERROR, "module %s: the data of event %s does not fit its shape: %s",
-            instance->module->name, event, why);
-    return RPC_INTERNAL_ERROR;
+    return answer_announce(engine, call, found, data);
 }
 
 /* ---- Sending ---- */
 
-static bool api_may_send_to(const rpc_instance *instance, const char *topic)
+static bool api_is_topic(const char *topic)
 {
-    const char *name;
-    return topic && *topic && *topic != '$' && strlen(topic) <= TOPIC_MAX && text_is_topic(topic) &&
-           !topic_classify(instance->env->options.prefix, topic, &name);
+    return topic && *topic && strlen(topic) <= TOPIC_MAX && text_is_topic(topic);
 }
 
 static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
 {
-    const char *answer = publication->response_topic;
-    return api_may_send_to(instance, publication->topic) && publication->qos >= 0 && publication->qos <= 2 &&
-           !(publication->client && publication->retain) && publication->correlation_size <= TOPIC_MAX &&
-           (!answer || (*answer && strlen(answer) <= TOPIC_MAX && text_is_topic(answer)));
+    const char *topic = publication->topic, *answer = publication->response_topic, *name;
+    return api_is_topic(topic) && *topic != '$' &&
+           !topic_classify(instance->env->options.prefix, topic, &name) && publication->qos >= 0 &&
+           publication->qos <= 2 && !(publication->client && publication->retain) &&
+           publication->correlation_size <= TOPIC_MAX && (!answer || api_is_topic(answer));
 }
 
 rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
@@ -242,12 +235,13 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
     }
     if (publication->size > (size_t)env->options.max_reply)
         return RPC_REPLY_TOO_LARGE;
+    if (publication->client && !env->host.replies_to_caller)
+        return RPC_INTERNAL_ERROR;
     const struct host_client receiver = {.id = publication->client, .version = 5};
     struct host_publication sent = {
         .client = publication->client ? &receiver : NULL,
         .to_subscribers = !publication->client,
         .topic = publication->topic,
-        .size = publication->size,
         .qos = publication->qos,
         .retain = publication->retain,
         .expiry = publication->expiry,
@@ -256,12 +250,7 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
         .correlation = publication->correlation,
         .correlation_size = publication->correlation_size,
     };
-    if (publication->client && !env->host.replies_to_caller)
-        return RPC_INTERNAL_ERROR;
-    sent.payload = env->host.allocate(env->host.context, sent.size ? sent.size : 1);
-    if (sent.payload && sent.size)
-        memcpy(sent.payload, publication->payload, sent.size);
-    return answer_publish(env, &sent) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return answer_publish(env, &sent, publication->payload, publication->size) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

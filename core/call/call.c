@@ -12,7 +12,7 @@ void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
                struct registry_method *method, const char *name, bool asked)
 {
     memset(call, 0, offsetof(rpc_call, arena));
-    arena_fini(&call->arena);
+    arena_init(&call->arena);
     call->engine = engine;
     call->exchange = exchange;
     call->method = method;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * One call: all of a message, or one item of a batch. What rpc_call of mosquitto_rpc.h is, with its memory
- * and the reason of its failure. Running it is run.h's, its outcome settle.h's.
+ * and the reason of its failure. run.h runs it, answer.h
+ * settles its outcome.
  *
  * Threads: the broker's thread only.
  *
@@ -64,10 +65,8 @@ struct rpc_call {
     struct arena arena; /* the last member: call_init() does not zero it */
 };
 
-/*
- * Makes a call ready for a method, or for none. The call's arena was initialised before; what it held is
- * freed. name, that of a method made by registry_call_name(), lives as long as the call.
- */
+/* Makes a call of a method, or of none, out of uninitialised memory. name, that of a method made by
+ * registry_call_name(), lives as long as the call. */
 void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
                struct registry_method *method, const char *name, bool asked);
 

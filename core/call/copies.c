@@ -66,22 +66,15 @@ void copies_add(struct engine *engine, struct cached_reply *entry, const struct 
     DL_APPEND2(connection->waiters, waiter, connection_prev, connection_next);
 }
 
-static void copies_free_all(struct cached_reply *entry)
-{
-    while (entry->waiting)
-        copies_free(entry->waiting);
-}
-
 void copies_serve(const struct exchange *exchange, struct cached_reply *entry)
 {
     const struct exchange_reply *reply = &exchange->reply;
-    const struct waiter *waiter;
-    DL_FOREACH((const struct waiter *)entry->waiting, waiter)
-    {
+    struct waiter *waiter;
+    while ((waiter = entry->waiting)) {
         if (reply->out.used)
             answer_send(exchange->engine, &waiter->to, reply->code, reply->out.out, reply->out.used);
+        copies_free(waiter);
     }
-    copies_free_all(entry);
 }
 
 void copies_connection_ended(struct engine *engine, const void *id)
@@ -93,13 +86,9 @@ void copies_connection_ended(struct engine *engine, const void *id)
 
 void copies_clear(struct engine *engine)
 {
-    struct cached_reply *entry;
-    DL_FOREACH(engine->dedup.duplicates.unfinished, entry)
+    struct connection *connection, *next;
+    HASH_ITER(hh, engine->connections, connection, next)
     {
-        copies_free_all(entry);
-    }
-    DL_FOREACH(engine->dedup.ordered.unfinished, entry)
-    {
-        copies_free_all(entry);
+        copies_connection_ended(engine, connection->id);
     }
 }

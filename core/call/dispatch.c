@@ -10,7 +10,6 @@
 #include "call/jsonrpc.h"
 #include "call/payload.h"
 #include "call/run.h"
-#include "call/settle.h"
 
 #include <string.h>
 
@@ -24,60 +23,52 @@ enum admission {
     ADMIT_DROP    /* not even that: its client has been told often enough */
 };
 
-enum rate { RATE_KEPT, RATE_EXCEEDED, RATE_EXCEEDED_SILENTLY };
-
-static bool dispatch_is_read_only(const struct registry_method *method)
-{
-    return !method || method->declared->read_only;
-}
-
-/* Whether running the message twice does no harm. */
+/* Whether running the message twice does no harm: its methods change nothing. */
 static bool dispatch_may_run_twice(const struct exchange *exchange)
 {
-    if (exchange->kind != TOPIC_JSONRPC)
-        return dispatch_is_read_only(exchange->method);
-    if (!exchange->batch)
-        return dispatch_is_read_only(exchange->call.method);
+    const struct registry_method *method =
+        exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
+    if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
+        return !method || method->declared->read_only;
     for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
         const char *name = jsonrpc_read(item).method;
-        const struct registry_method *method =
-            name ? registry_find_method(&exchange->engine->registry, name) : NULL;
-        if (!dispatch_is_read_only(method))
+        method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+        if (method && !method->declared->read_only)
             return false;
     }
     return true;
 }
 
 /*
- * Takes the message's calls from its client's rate. A client that exceeds its rate is told so, which is
- * cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
+ * Takes the message's calls from its client's rate. A client that exceeds its rate gets errors, which
+ * are cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
  */
-static enum rate dispatch_take_rate(struct exchange *exchange)
+static enum admission dispatch_take_rate(struct exchange *exchange)
 {
     enum { TOLD_AT_LEAST = 100, TOLD_TIMES = 10 }; /* refusals a second; times rate_limit */
     struct engine *engine = exchange->engine;
     const struct engine_options *options = &engine->env.options;
     if (!options->rate_limit)
-        return RATE_KEPT;
+        return ADMIT_RUN;
     const uint64_t now = exchange_now(exchange);
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
     struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
     exchange->dedup.client = client;
     if (!client || bucket_take(&client->calls, now, (uint32_t)options->rate_limit,
                                (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
-        return RATE_KEPT;
+        return ADMIT_RUN;
     engine->env.counters.limited++;
     env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
             exchange->message->client->id);
     const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
     const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
-    return bucket_take(&client->refusals, now, max, max, 1) ? RATE_EXCEEDED : RATE_EXCEEDED_SILENTLY;
+    return bucket_take(&client->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
 }
 
 /*
  * Decides what becomes of a message. *status is RPC_OK or why it is invalid, and gets why it is refused. A
  * copy of a message is answered as the first was, also to a client over its rate; but no more often than that
- * client is told anything.
+ * client gets errors.
  */
 static enum admission dispatch_admit(struct exchange *exchange, rpc_status *status,
                                      struct cached_reply **entry)
@@ -92,14 +83,14 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .now = exchange_now(exchange),
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
-    const enum rate rate = dispatch_take_rate(exchange);
-    if (!*entry && is_valid && rate != RATE_EXCEEDED_SILENTLY)
+    const enum admission rate = dispatch_take_rate(exchange);
+    if (!*entry && is_valid && rate != ADMIT_DROP)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
-    if (rate != RATE_KEPT && !*entry) {
+    if (rate != ADMIT_RUN && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
         exchange->reply.code = status_name(RPC_RATE_LIMITED);
     }
-    if (rate == RATE_EXCEEDED_SILENTLY)
+    if (rate == ADMIT_DROP)
         return ADMIT_DROP;
     if (*entry)
         return (*entry)->finished ? ADMIT_REPLAY : ADMIT_WAIT;
@@ -114,15 +105,6 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
 
 /* ---- Running ---- */
 
-static rpc_status dispatch_take_item(struct exchange *exchange, const cJSON *item)
-{
-    if (exchange->jsonrpc)
-        return payload_take_request(exchange, item);
-    rpc_call *call = exchange_begin_call(exchange, exchange->method, exchange->name);
-    call->item = call->params = item;
-    return RPC_OK;
-}
-
 /* Whether running the call would have no effect: it changes nothing, and the reply has no room left. */
 static bool dispatch_is_in_vain(const rpc_call *call)
 {
@@ -134,7 +116,13 @@ static bool dispatch_is_in_vain(const rpc_call *call)
 static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
 {
     rpc_call *call = &exchange->call;
-    rpc_status status = dispatch_take_item(exchange, item);
+    rpc_status status = RPC_OK;
+    if (exchange->jsonrpc) {
+        status = payload_take_request(exchange, item);
+    } else {
+        exchange_begin_call(exchange, exchange->method, exchange->name);
+        call->item = call->params = item;
+    }
     if (status == RPC_OK && call->method && call->method->declared->done) {
         rpc_call *moved = call_move(call);
         status = moved ? RPC_OK : RPC_INTERNAL_ERROR;
@@ -152,8 +140,8 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
 
 static void dispatch_run(struct exchange *exchange)
 {
-    if (exchange->batch && !exchange->jsonrpc && !exchange->method)
-        exchange->batch = false; /* of an unknown method, which is one failure */
+    /* A batch of an unknown method is one failure. */
+    exchange->batch = exchange->batch && (exchange->jsonrpc || exchange->method);
     if (!exchange->batch) {
         run_call(&exchange->call);
         return;
@@ -163,20 +151,10 @@ static void dispatch_run(struct exchange *exchange)
         dispatch_run_item(exchange, item);
 }
 
-/* What fails before any call is run fails as a whole. */
-static void dispatch_refuse(struct exchange *exchange, rpc_status status)
-{
-    exchange->batch = false;
-    if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
-        call_settle(&exchange->call, status);
-    else
-        run_call(&exchange->call); /* which comes to method_not_found, whatever else is wrong */
-}
-
 /* ---- The reply ---- */
 
 /*
- * Whether the reply reaches its caller and nobody else, which takes from the replies that a waiting session
+ * Whether the reply reaches its caller alone, which takes from the replies that a waiting session
  * may get. A caller whose connection has ended may have left a session, which takes what is not QoS 0.
  * Without the connection it cannot be told whose the client id is now, except that the session still waits;
  * and what the broker cannot put into a full session is never freed.
@@ -194,22 +172,17 @@ static bool dispatch_take_delivery(const struct exchange *exchange)
                               clients_take_queued(&engine->dedup.clients, id, env_now(&engine->env)));
 }
 
-/* A call that was refused for the moment was not run: its repetition is a new attempt. */
-static bool dispatch_has_run(const struct exchange *exchange)
-{
-    const rpc_status status = exchange->reply.status;
-    if (exchange->pending.ran != EXCHANGE_RAN_BY_STATUS)
-        return exchange->pending.ran == EXCHANGE_RAN;
-    return status != RPC_OVERLOADED && status != RPC_RATE_LIMITED;
-}
-
-/* Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
+/*
+ * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
+ * A call that was refused for the moment was not run: its repetition is a new attempt.
  */
 static void dispatch_remember(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
     const struct dedup_end end = {
-        .ran = dispatch_has_run(exchange),
+        .ran = exchange->pending.ran == EXCHANGE_RAN ||
+               (exchange->pending.ran == EXCHANGE_RAN_BY_STATUS && !was_refused),
         .status = reply->code,
         .reply = exchange->to.topic && reply->out.used ? reply->out.out : NULL,
         .size = reply->out.used,
@@ -221,10 +194,14 @@ static void dispatch_remember(const struct exchange *exchange)
     dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
 }
 
-/* All outcomes are known. */
-static void dispatch_complete(struct exchange *exchange)
+/* One more outcome is known, or all calls have been begun. When all outcomes are known, the reply leaves. */
+static void dispatch_count_down(struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    if (--exchange->pending.unknown > 0) {
+        exchange_give_reply_buffer(exchange);
+        return;
+    }
     if (exchange->batch) {
         exchange_take_reply_buffer(exchange);
         if (reply->fragments)
@@ -236,15 +213,6 @@ static void dispatch_complete(struct exchange *exchange)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);
     exchange_give_reply_buffer(exchange);
-}
-
-/* One more outcome is known, or all calls have been begun. */
-static void dispatch_count_down(struct exchange *exchange)
-{
-    if (--exchange->pending.unknown == 0)
-        dispatch_complete(exchange);
-    else
-        exchange_give_reply_buffer(exchange);
 }
 
 void dispatch_settle(rpc_call *call, rpc_status status)
@@ -272,7 +240,13 @@ static void dispatch_handle(struct exchange *exchange)
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:
-        dispatch_refuse(exchange, status);
+        /* What fails before any call is run fails as a whole. run_call() says so of an unknown
+         * method, also if something else is wrong. */
+        exchange->batch = false;
+        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
+            call_settle(&exchange->call, status);
+        else
+            run_call(&exchange->call);
         dispatch_count_down(exchange);
         return;
     case ADMIT_REPLAY:
@@ -299,8 +273,8 @@ static bool dispatch_is_for_others(struct exchange *exchange)
     return payload_parse(exchange) == RPC_OK && payload_is_for_others(exchange);
 }
 
-static enum engine_verdict dispatch_named(struct engine *engine, const struct host_message *message,
-                                          enum topic_kind kind, const char *name)
+enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
+                                     enum topic_kind kind, const char *name)
 {
     struct exchange *exchange = exchange_create(engine, message, kind, name);
     if (!exchange) {
@@ -316,20 +290,4 @@ static enum engine_verdict dispatch_named(struct engine *engine, const struct ho
     }
     exchange_release(exchange);
     return verdict;
-}
-
-enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
-                                     enum topic_kind kind, const char *name)
-{
-    char method[TOPIC_CALLED_MAX + 1];
-    const size_t level = strlen(TOPIC_REQUEST_LEVEL);
-    if (kind == TOPIC_JSONRPC)
-        return dispatch_named(engine, message, kind, "");
-    const size_t length = strlen(name);
-    /* What is too long to be a method is as unknown with its last level as without. */
-    if (kind != TOPIC_REQUEST || length - level > TOPIC_CALLED_MAX)
-        return dispatch_named(engine, message, kind, name);
-    memcpy(method, name, length - level);
-    method[length - level] = '\0';
-    return dispatch_named(engine, message, kind, method);
 }

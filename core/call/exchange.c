@@ -12,80 +12,59 @@
 
 /* ---- Memory ---- */
 
-static char *exchange_get_buffer(struct engine *engine)
-{
-    char *buffer = engine->spare_reply ? engine->spare_reply : malloc((size_t)engine->env.options.max_reply);
-    engine->spare_reply = NULL;
-    return buffer;
-}
-
 void exchange_take_reply_buffer(struct exchange *exchange)
 {
+    struct engine *engine = exchange->engine;
+    const size_t size = (size_t)engine->env.options.max_reply;
     if (exchange->reply.out.out)
         return;
-    char *buffer = exchange_get_buffer(exchange->engine);
-    exchange->reply.out =
-        writer_make(exchange->to.codec, buffer, buffer ? (size_t)exchange->engine->env.options.max_reply : 0);
+    char *buffer = engine->spare_reply ? engine->spare_reply : malloc(size);
+    engine->spare_reply = NULL;
+    exchange->reply.out = writer_make(exchange->to.codec, buffer, buffer ? size : 0);
 }
 
 void exchange_give_reply_buffer(struct exchange *exchange)
 {
     struct engine *engine = exchange->engine;
-    if (exchange->reply.out.out) {
-        free(engine->spare_reply);
-        engine->spare_reply = exchange->reply.out.out;
-    }
+    if (!exchange->reply.out.out)
+        return;
+    free(engine->spare_reply);
+    engine->spare_reply = exchange->reply.out.out;
     exchange->reply.out = writer_make(exchange->to.codec, NULL, 0);
-}
-
-static struct exchange *exchange_allocate(struct engine *engine)
-{
-    struct exchange *exchange = engine->spare ? engine->spare : malloc(sizeof *exchange);
-    char *buffer = exchange ? exchange_get_buffer(engine) : NULL;
-    engine->spare = NULL;
-    if (!buffer) {
-        free(exchange);
-        return NULL;
-    }
-    memset(exchange, 0, offsetof(struct exchange, call));
-    arena_init(&exchange->arena);
-    arena_init(&exchange->call.arena);
-    exchange->reply.out.out = buffer;
-    return exchange;
-}
-
-/* The codec of a message and of its reply. A host that tells the message's Content Type would be heard here.
- */
-static const struct codec *exchange_choose_codec(const struct engine *engine)
-{
-    return engine->codec;
 }
 
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name)
 {
-    struct exchange *exchange = exchange_allocate(engine);
+    struct exchange *exchange = engine->spare ? engine->spare : malloc(sizeof *exchange);
+    engine->spare = NULL;
     if (!exchange)
         return NULL;
+    memset(exchange, 0, offsetof(struct exchange, payload.parsed.why));
+    arena_init(&exchange->arena);
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
-    exchange->method = registry_find_method(&engine->registry, name);
+    exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
+    exchange->reply.code = status_name(RPC_OK);
+    /* A host that tells the message's Content Type would choose the codec here. */
+    exchange->to.codec = engine->codec;
+    exchange->to.client = *message->client;
+    exchange->to.correlation = message->correlation;
+    exchange->to.correlation_size = message->correlation_size;
+    exchange->to.qos = message->qos;
+    exchange_take_reply_buffer(exchange);
+    exchange->pending.holds = exchange->pending.unknown = 1;
+    if (kind == TOPIC_JSONRPC)
+        name = "";
+    else if (kind == TOPIC_REQUEST)
+        name = arena_copy(&exchange->arena, name, strlen(name) - strlen(TOPIC_REQUEST_LEVEL));
+    exchange->method = name ? registry_find_method(&engine->registry, name) : NULL;
     if (exchange->method)
         name = registry_call_name(exchange->method, name, &exchange->arena);
     exchange->name = name;
-    exchange->reply.code = status_name(RPC_OK);
-    exchange->to = (struct destination){.client = *message->client,
-                                        .correlation = message->correlation,
-                                        .correlation_size = message->correlation_size,
-                                        .qos = message->qos,
-                                        .codec = exchange_choose_codec(engine)};
-    exchange->reply.out =
-        writer_make(exchange->to.codec, exchange->reply.out.out, (size_t)engine->env.options.max_reply);
-    exchange->pending.holds = exchange->pending.unknown = 1;
-    exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange_begin_call(exchange, exchange->method, name);
-    if (name)
+    call_init(&exchange->call, engine, exchange, exchange->method, name, false);
+    if (name && exchange->reply.out.out)
         return exchange;
     exchange_release(exchange);
     return NULL;
@@ -117,6 +96,7 @@ void exchange_free_spares(struct engine *engine)
 
 rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name)
 {
+    call_fini(&exchange->call);
     call_init(&exchange->call, exchange->engine, exchange, method, name, exchange->to.topic != NULL);
     return &exchange->call;
 }
@@ -153,48 +133,29 @@ static bool exchange_copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* The payload is in the tree, except that of a method which takes raw bytes. */
-static bool exchange_copy_payload(struct exchange *exchange, struct host_message *message)
-{
-    const bool is_needed = !exchange->payload.tree && message->size;
-    message->payload = is_needed ? arena_copy(&exchange->arena, message->payload, message->size) : "";
-    return message->payload != NULL;
-}
-
-static bool exchange_copy_message(struct exchange *exchange, struct exchange_copy *copy)
+/* Copies the message, without its payload where a tree has it. NULL: no memory. */
+static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
 {
     struct arena *arena = &exchange->arena;
+    struct exchange_copy *copy = arena_alloc(arena, sizeof *copy);
+    if (!copy)
+        return NULL;
     struct host_message *message = &copy->message;
     struct host_client *client = &copy->client;
     *message = *exchange->message;
     *client = *exchange->message->client;
     message->client = client;
     message->properties = NULL;
-    if (message->correlation) {
+    message->payload = exchange->payload.tree ? "" : arena_copy(arena, message->payload, message->size);
+    const bool has_correlation = message->correlation;
+    if (has_correlation)
         message->correlation = arena_copy(arena, message->correlation, message->correlation_size);
-        if (!message->correlation)
-            return false;
-    }
-    return exchange_copy_text(arena, &message->topic) &&
-           exchange_copy_text(arena, &message->response_topic) && exchange_copy_text(arena, &client->id) &&
-           exchange_copy_text(arena, &client->user) && exchange_copy_text(arena, &client->address) &&
-           exchange_copy_payload(exchange, message);
-}
-
-/* From here on everything is looked up in the copy. */
-static void exchange_use_copy(struct exchange *exchange, const struct exchange_copy *copy)
-{
-    if (exchange->to.topic == exchange->message->response_topic)
-        exchange->to.topic = copy->message.response_topic;
-    exchange->to.client = copy->client;
-    exchange->to.correlation = copy->message.correlation;
-    exchange->message = &copy->message;
-    if (!exchange->method)
-        exchange->name = "";
-    exchange->dedup.client = NULL;
-    exchange->pending.kept = true;
-    clients_meet(&exchange->engine->dedup.clients, &copy->client, exchange->now);
-    DL_APPEND(exchange->pending.connection->exchanges, exchange);
+    const bool is_whole =
+        message->payload && (message->correlation || !has_correlation) &&
+        exchange_copy_text(arena, &message->topic) && exchange_copy_text(arena, &message->response_topic) &&
+        exchange_copy_text(arena, &client->id) && exchange_copy_text(arena, &client->user) &&
+        exchange_copy_text(arena, &client->address);
+    return is_whole ? copy : NULL;
 }
 
 /* Reads the caller's own deadline: digits and nothing else, and no more of them than are looked at. */
@@ -226,13 +187,21 @@ rpc_status exchange_keep(rpc_call *call)
         return status;
     exchange_now(exchange);
     exchange_time(exchange);
-    struct exchange_copy *copy = arena_alloc(&exchange->arena, sizeof *copy);
-    if (!copy || !exchange_copy_message(exchange, copy))
+    const struct exchange_copy *copy = exchange_copy_message(exchange);
+    struct connection *connection =
+        copy ? connections_get(&call->engine->connections, copy->client.connection) : NULL;
+    if (!connection)
         return RPC_INTERNAL_ERROR;
-    exchange->pending.connection = connections_get(&call->engine->connections, copy->client.connection);
-    if (!exchange->pending.connection)
-        return RPC_INTERNAL_ERROR;
-    exchange_use_copy(exchange, copy);
+    if (exchange->to.topic == exchange->message->response_topic)
+        exchange->to.topic = copy->message.response_topic;
+    exchange->to.client = copy->client;
+    exchange->to.correlation = copy->message.correlation;
+    exchange->message = &copy->message;
+    exchange->dedup.client = NULL;
+    exchange->pending.kept = true;
+    exchange->pending.connection = connection;
+    clients_meet(&call->engine->dedup.clients, &copy->client, exchange->now);
+    DL_APPEND(connection->exchanges, exchange);
     return RPC_OK;
 }
 

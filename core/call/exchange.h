@@ -46,8 +46,8 @@ struct fragment {
 /* What the caller sent. */
 struct exchange_payload {
     cJSON *tree;              /* NULL: raw bytes, nothing, or not parsed yet */
-    struct json_error parsed; /* what is wrong with it */
     const cJSON *calls;       /* of a batch: the array */
+    struct json_error parsed; /* what is wrong with it; its text is not set before it is parsed */
 };
 
 /* What the caller gets. */
@@ -63,7 +63,7 @@ struct exchange_reply {
     size_t fragments_size;      /* bytes */
 };
 
-/* Whether a message was carried out, where the reply's status alone does not tell. */
+/* Whether a message was run, where the reply's status alone does not tell. */
 enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
 
 /* What a message needs while calls of it are pending. */
@@ -92,7 +92,6 @@ struct exchange {
     const char *request_id; /* a part of the payload, to wrap the reply with; NULL: no wrapping */
     size_t identity;        /* bytes of what tells this call from the caller's others; 0: nothing does */
 
-    struct exchange_payload payload;
     struct exchange_reply reply;
     struct exchange_pending pending;
     struct exchange *prev, *next; /* among its connection's, once it is kept */
@@ -100,8 +99,9 @@ struct exchange {
     double time;  /* of its arrival, Unix seconds; 0: not looked at yet */
     uint64_t now; /* likewise, monotonic nanoseconds */
 
-    rpc_call call;      /* the only call, or the item of a batch that is run now */
-    struct arena arena; /* the last member: exchange_create() does not zero it */
+    struct exchange_payload payload; /* exchange_create() zeroes nothing behind payload.parsed.why */
+    rpc_call call;                   /* the only call, or the item of a batch that is run now */
+    struct arena arena;
 };
 
 /*

@@ -11,16 +11,8 @@
 
 /* ---- Messages ---- */
 
-/* The levels of a topic that the levels `+` of an inbox match, each as a string; `all` ends with NULL. */
-struct inbox_levels {
-    const char *all[TOPIC_WILD_MAX + 1];
-    char text[TOPIC_WILD_MAX][TOPIC_LEVEL_MAX + 1];
-};
-
-/* Returns the inbox that a topic belongs to and, in *owner and *below, whose it is and what stands behind the
- * root; NULL: none. */
-static const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
-                                   const char **below)
+const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
+                            const char **below)
 {
     for (*owner = engine->registry.inboxes; *owner; *owner = (*owner)->next_inboxes) {
         *below = topic_below((*owner)->inbox_root, topic);
@@ -33,48 +25,39 @@ static const rpc_inbox *inbox_find(const struct engine *engine, const char *topi
     return NULL;
 }
 
-bool inbox_serves(const struct engine *engine, const char *topic)
+/* Cuts a topic, which matches the inbox, into levels, and lists those that the levels `+` match, with NULL at
+ * the end. */
+static void inbox_read_levels(const char *inbox, char *topic, const char **levels)
 {
-    rpc_instance *owner;
-    const char *below;
-    return inbox_find(engine, topic, &owner, &below);
-}
-
-/* The topic matches the inbox, so they have the same number of levels. */
-static void inbox_read_levels(struct inbox_levels *levels, const char *inbox, const char *topic)
-{
-    size_t count = 0;
     for (;; inbox++) {
         const size_t length = strcspn(topic, "/");
-        if (*inbox == '+') {
-            char *text = memcpy(levels->text[count], topic, length);
-            text[length] = '\0';
-            levels->all[count++] = text;
-        }
+        topic[length] = '\0';
+        if (*inbox == '+')
+            *levels++ = topic;
         inbox += strcspn(inbox, "/");
-        topic += length + 1;
         if (!*inbox)
             break;
+        topic += length + 1;
     }
-    levels->all[count] = NULL;
+    *levels = NULL;
 }
 
-rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message *message)
+enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox,
+                                  const struct host_message *message, const char *below)
 {
     const struct host_client *client = message->client;
-    rpc_instance *instance;
-    const char *below;
-    const rpc_inbox *inbox = inbox_find(engine, message->topic, &instance, &below);
-    if (!inbox || engine->env.stopping)
-        return RPC_INBOX_PASS;
-    struct inbox_levels levels;
-    inbox_read_levels(&levels, inbox->topic, below);
-    if (inbox->sender_level && strcmp(levels.all[inbox->sender_level - 1], client->id) != 0)
-        return client->bridge ? RPC_INBOX_PASS : RPC_INBOX_REFUSE;
+    struct env *env = instance->env;
+    const char *levels[TOPIC_WILD_MAX + 1];
+    char text[TOPIC_CALLED_MAX + 1];
+    if (env->stopping)
+        return ENGINE_PASS;
+    inbox_read_levels(inbox->topic, memcpy(text, below, strlen(below) + 1), levels);
+    if (inbox->sender_level && strcmp(levels[inbox->sender_level - 1], client->id) != 0)
+        return client->bridge ? ENGINE_PASS : ENGINE_REFUSE;
 
     const rpc_message given = {
         .topic = message->topic,
-        .levels = levels.all,
+        .levels = levels,
         .payload = message->payload,
         .size = message->size,
         .qos = message->qos,
@@ -87,12 +70,14 @@ rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message
         .sender_version = client->version,
         .bridge = client->bridge,
     };
-    const bool timed = engine->env.options.slow_call;
-    const uint64_t start = timed ? env_now(&engine->env) : 0;
+    const bool timed = env->options.slow_call;
+    const uint64_t start = timed ? env_now(env) : 0;
     const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, &given);
     if (timed)
-        env_check_time(&engine->env, "inbox", inbox->topic, start);
-    return verdict;
+        env_check_time(env, "inbox", inbox->topic, start);
+    if (verdict == RPC_INBOX_PASS)
+        return ENGINE_PASS;
+    return verdict == RPC_INBOX_CONSUME || client->bridge ? ENGINE_CONSUME : ENGINE_REFUSE;
 }
 
 const char *rpc_message_level(const rpc_message *message, unsigned level)
@@ -129,31 +114,28 @@ const char *rpc_inbox_root(const rpc_instance *instance)
     return instance->inbox_root;
 }
 
-static bool inbox_explain(const rpc_instance *instance, const char *what, const char *whose, char *why)
-{
-    snprintf(why, INBOX_WHY, "module %s: its inbox root %s overlaps %s %s", instance->module->name,
-             instance->inbox_root, what, whose);
-    return false;
-}
-
 /* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. */
 static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, char *why)
 {
+    const char *root = instance->inbox_root, *module = instance->module->name;
     const char *prefix = engine->env.options.prefix;
-    if (topic_root_clashes(instance->inbox_root, prefix))
-        return inbox_explain(instance, "the topics of the prefix", prefix, why);
+    if (topic_root_clashes(root, prefix)) {
+        snprintf(why, REGISTRY_WHY, "module %s: its inbox root %s overlaps the topics of the prefix %s",
+                 module, root, prefix);
+        return false;
+    }
     for (const rpc_instance *other = engine->registry.inboxes; other; other = other->next_inboxes) {
-        if (other == instance || !topic_roots_clash(instance->inbox_root, other->inbox_root))
+        if (other == instance || !topic_roots_clash(root, other->inbox_root))
             continue;
-        char whose[INBOX_WHY / 2];
-        snprintf(whose, sizeof whose, "%s of module %s, prefix %s", other->inbox_root, other->module->name,
-                 prefix);
-        return inbox_explain(instance, "the inbox root", whose, why);
+        snprintf(why, REGISTRY_WHY,
+                 "module %s: its inbox root %s overlaps the inbox root %s of module %s, prefix %s", module,
+                 root, other->inbox_root, other->module->name, prefix);
+        return false;
     }
     return true;
 }
 
-bool inbox_check(struct engine *const *engines, size_t count, char why[INBOX_WHY])
+bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY])
 {
     for (size_t i = 0; i < count; i++) {
         for (const rpc_instance *own = engines[i]->registry.inboxes; own; own = own->next_inboxes) {

@@ -15,29 +15,28 @@
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H
 
-#include "host.h"
-
-#include <stddef.h>
-
-enum { INBOX_WHY = 640 }; /* bytes that hold any explanation of this file */
-
-struct engine;
-
-/* Whether a topic belongs to an inbox of a module. It is asked of every message that the broker gets. */
-bool inbox_serves(const struct engine *engine, const char *topic);
+#include "call/registry.h"
 
 /*
- * Gives a message to the inbox that it belongs to, and returns what the module says. Without asking the
- * module it returns RPC_INBOX_PASS for a message that belongs to no inbox, or when the engine is stopping;
- * and for a sender whose client id is not what the inbox demands RPC_INBOX_REFUSE, or RPC_INBOX_PASS if it is
- * a bridge.
+ * The inbox that a topic belongs to, whose it is and what stands behind the inbox root. NULL: none. It is
+ * asked of every message that the broker gets and that is not for the prefix.
  */
-rpc_inbox_verdict inbox_receive(struct engine *engine, const struct host_message *message);
+const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_instance **owner,
+                            const char **below);
+
+/*
+ * Gives a message to the inbox that inbox_find() has found, and returns what the module says; ENGINE_PASS if
+ * the engine is stopping. A sender whose client id is not what the inbox demands is refused. A message of a
+ * bridge is never refused, since some brokers would end the bridge's connection: it is passed if its sender
+ * is the wrong one, and consumed if the module refuses it.
+ */
+enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox,
+                                  const struct host_message *message, const char *below);
 
 /*
  * Checks the inboxes of all engines of a host, once all modules are there. Returns false, with why in one
  * line, if an inbox root overlaps another one or the topics of a prefix.
  */
-bool inbox_check(struct engine *const *engines, size_t count, char why[INBOX_WHY]);
+bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY]);
 
 #endif

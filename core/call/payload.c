@@ -6,16 +6,17 @@
 #include "call/jsonrpc.h"
 #include "call/route.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /*
- * The call that stands for all of a malformed batch. Whether its caller meant it to be answered cannot be
- * told, so it is answered if it has a route.
+ * Fails a malformed batch as a whole. Whether its caller meant it to be answered cannot be told, so it is
+ * answered if it has a route.
  */
-static rpc_call *payload_whole(struct exchange *exchange)
+static rpc_status payload_fail_batch(struct exchange *exchange, const char *why)
 {
-    exchange->call.asked = exchange->to.topic != NULL;
-    return &exchange->call;
+    exchange->call.asked = exchange->to.topic;
+    return call_fail(&exchange->call, RPC_INVALID_REQUEST, "%s", why);
 }
 
 /* A batch that nothing is wrong with as a whole. */
@@ -23,9 +24,11 @@ static rpc_status payload_take_batch(struct exchange *exchange, const cJSON *cal
 {
     const int max = exchange->engine->env.options.max_batch;
     const int count = cJSON_GetArraySize(calls);
-    if (count > max)
-        return call_fail(payload_whole(exchange), RPC_INVALID_REQUEST,
-                         "the batch has %d calls, the most is %d", count, max);
+    char why[64];
+    if (count > max) {
+        snprintf(why, sizeof why, "the batch has %d calls, the most is %d", count, max);
+        return payload_fail_batch(exchange, why);
+    }
     exchange->batch = true;
     exchange->payload.calls = calls;
     return RPC_OK;
@@ -33,11 +36,12 @@ static rpc_status payload_take_batch(struct exchange *exchange, const cJSON *cal
 
 /* ---- JSON-RPC ---- */
 
-static bool payload_is_topic_of(const struct exchange *exchange, const char *method)
+/* JSON-RPC clients of MQTT name the method as it is called, or by the whole topic. */
+static bool payload_names_method(const struct exchange *exchange, const char *method)
 {
     const char *topic = exchange->message->topic;
     const size_t length = strlen(topic) - (exchange->kind == TOPIC_REQUEST ? strlen(TOPIC_REQUEST_LEVEL) : 0);
-    return strncmp(method, topic, length) == 0 && !method[length];
+    return strcmp(method, exchange->name) == 0 || (strncmp(method, topic, length) == 0 && !method[length]);
 }
 
 static struct registry_method *payload_find_open(const struct exchange *exchange, const char *name)
@@ -58,43 +62,34 @@ static struct jsonrpc_request payload_read_request(const struct exchange *exchan
     return request;
 }
 
-/* Makes the call that a request asks for, whatever may be wrong with it. */
-static rpc_status payload_make_call(struct exchange *exchange, const struct jsonrpc_request *request,
-                                    const cJSON *item)
+/* A request that is wrong makes a call, too, which can be answered. */
+rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
 {
+    const struct jsonrpc_request request = payload_read_request(exchange, item);
     const bool endpoint = exchange->kind == TOPIC_JSONRPC;
-    const char *written = endpoint && request->method ? request->method : exchange->name;
+    const char *written = endpoint && request.method ? request.method : exchange->name;
     struct registry_method *method = endpoint ? payload_find_open(exchange, written) : exchange->method;
     const char *name = endpoint && method ? registry_call_name(method, written, &exchange->arena) : written;
     rpc_call *call = exchange_begin_call(exchange, name ? method : NULL, name ? name : written);
-    const bool answered = request->id || request->wrong;
     call->item = exchange->batch ? item : NULL;
-    call->asked = call->asked && answered;
-    call->id = request->id;
-    call->params = request->params;
+    call->asked = call->asked && (request.id || request.wrong);
+    call->id = request.id;
+    call->params = request.params;
     if (!name)
         return RPC_INTERNAL_ERROR;
-    if (request->wrong)
-        return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request->wrong);
-    if (endpoint || strcmp(request->method, exchange->name) == 0 ||
-        payload_is_topic_of(exchange, request->method))
+    if (request.wrong)
+        return call_fail(call, RPC_INVALID_REQUEST, "the request %s", request.wrong);
+    if (endpoint || payload_names_method(exchange, request.method))
         return RPC_OK;
     return call_fail(call, RPC_INVALID_REQUEST, "the request's method is not the one that the topic names");
 }
 
-rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
-{
-    const struct jsonrpc_request request = payload_read_request(exchange, item);
-    return payload_make_call(exchange, &request, item);
-}
-
 static rpc_status payload_take_single(struct exchange *exchange)
 {
-    const struct jsonrpc_request request = payload_read_request(exchange, exchange->payload.tree);
-    const rpc_status taken = payload_make_call(exchange, &request, exchange->payload.tree);
-    if (!request.id)
+    const rpc_status taken = payload_take_request(exchange, exchange->payload.tree);
+    if (!exchange->call.id)
         return taken;
-    const rpc_status routed = route_by_jsonrpc_id(exchange, request.id);
+    const rpc_status routed = route_by_jsonrpc_id(exchange, exchange->call.id);
     exchange->call.asked = exchange->to.topic != NULL;
     return routed == RPC_OK ? taken : routed;
 }
@@ -121,20 +116,12 @@ static rpc_status payload_take_jsonrpc(struct exchange *exchange)
     if (!cJSON_IsArray(exchange->payload.tree))
         return payload_take_single(exchange);
     if (!exchange->payload.tree->child)
-        return call_fail(payload_whole(exchange), RPC_INVALID_REQUEST, "the batch is empty");
+        return payload_fail_batch(exchange, "the batch is empty");
     const rpc_status status = payload_route_batch(exchange);
     return status == RPC_OK ? payload_take_batch(exchange, exchange->payload.tree) : status;
 }
 
 /* ---- Plain calls and batches ---- */
-
-static rpc_status payload_take_plain(struct exchange *exchange)
-{
-    const rpc_status status = exchange->to.topic ? RPC_OK : route_by_request_id(exchange);
-    exchange->call.params = exchange->payload.tree;
-    exchange->call.asked = exchange->to.topic != NULL;
-    return status;
-}
 
 /* {"request_id":…,"calls":[…]}: what is wrong with the calls is their matter, with the members around them
  * not. */
@@ -161,8 +148,7 @@ static rpc_status payload_take_plain_batch(struct exchange *exchange)
     if (status != RPC_OK)
         return status;
     if (!cJSON_IsArray(calls))
-        return call_fail(payload_whole(exchange), RPC_INVALID_REQUEST,
-                         "a batch is an array, or an object with request_id and calls");
+        return payload_fail_batch(exchange, "a batch is an array, or an object with request_id and calls");
     return payload_take_batch(exchange, calls);
 }
 
@@ -182,55 +168,46 @@ rpc_status payload_parse(struct exchange *exchange)
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-static bool payload_is_bytes(const struct exchange *exchange)
-{
-    const rpc_shape *shape = exchange->method ? exchange->method->params.shape : NULL;
-    return exchange->kind == TOPIC_CALL && shape && shape->form == RPC_FORM_BYTES;
-}
-
+/* Takes the payload apart, once it is known whether a Response Topic says where the reply goes. */
 static rpc_status payload_take_body(struct exchange *exchange)
 {
-    if (payload_is_bytes(exchange) &&
-        exchange->message->size <= (size_t)exchange->engine->env.options.max_payload)
+    const rpc_shape *shape = exchange->method ? exchange->method->params.shape : NULL;
+    const bool is_bytes = exchange->kind == TOPIC_CALL && shape && shape->form == RPC_FORM_BYTES;
+    if (is_bytes && exchange->message->size <= (size_t)exchange->engine->env.options.max_payload)
         return RPC_OK;
-    const rpc_status status = payload_parse(exchange);
+    rpc_status status = payload_parse(exchange);
     if (status != RPC_OK)
         return status;
     if (exchange->kind == TOPIC_BATCH)
         return payload_take_plain_batch(exchange);
-    return exchange->jsonrpc || jsonrpc_is_meant(exchange->payload.tree) ? payload_take_jsonrpc(exchange)
-                                                                         : payload_take_plain(exchange);
+    if (exchange->jsonrpc || jsonrpc_is_meant(exchange->payload.tree))
+        return payload_take_jsonrpc(exchange);
+    if (!exchange->to.topic)
+        status = route_by_request_id(exchange);
+    exchange->call.params = exchange->payload.tree;
+    exchange->call.asked = exchange->to.topic != NULL;
+    return status;
 }
 
 rpc_status payload_take(struct exchange *exchange)
 {
-    if (exchange->message->response_topic) {
-        const rpc_status status = route_by_response_topic(exchange);
-        if (status != RPC_OK)
-            return status;
-        exchange->call.asked = true;
-    }
-    return payload_take_body(exchange);
+    const rpc_status status = exchange->message->response_topic ? route_by_response_topic(exchange) : RPC_OK;
+    exchange->call.asked = exchange->to.topic != NULL;
+    return status == RPC_OK ? payload_take_body(exchange) : status;
 }
 
 /* ---- Others ---- */
 
-static bool payload_is_for_another(const struct exchange *exchange, const cJSON *item)
-{
-    const struct jsonrpc_request request = jsonrpc_read(item);
-    return !request.wrong && !payload_find_open(exchange, request.method);
-}
-
 bool payload_is_for_others(const struct exchange *exchange)
 {
     const cJSON *tree = exchange->payload.tree;
+    const bool is_batch = cJSON_IsArray(tree);
     if (!tree || exchange->payload.parsed.fault == JSON_BROKEN)
         return false;
-    if (!cJSON_IsArray(tree))
-        return payload_is_for_another(exchange, tree);
-    for (const cJSON *item = tree->child; item; item = item->next) {
-        if (!payload_is_for_another(exchange, item))
+    for (const cJSON *item = is_batch ? tree->child : tree; item; item = is_batch ? item->next : NULL) {
+        const struct jsonrpc_request request = jsonrpc_read(item);
+        if (request.wrong || payload_find_open(exchange, request.method))
             return false;
     }
-    return tree->child != NULL;
+    return !is_batch || tree->child;
 }

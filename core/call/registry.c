@@ -3,6 +3,10 @@
  * Modules, methods, events and inboxes: see registry.h. Everything that can be checked is checked here, so
  * that a wrong table stops the start of the broker and is not found by the first call.
  */
+/* Names of methods and events are short, and are not chosen by those who call: uthash's cheapest hash does.
+ */
+#define HASH_FUNCTION(key, length, hash) HASH_FNV(key, length, hash)
+
 #include "call/registry.h"
 
 #include "base/status.h"
@@ -12,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { ERROR_CODE_MAX = 64 };
 
@@ -39,11 +44,6 @@ static bool registry_fault(const struct place *place, const char *format, ...)
     return false;
 }
 
-static bool registry_no_memory(const struct place *place)
-{
-    return registry_fault(place, "no memory");
-}
-
 /* Checks a shape that is only ever encoded. */
 static bool registry_check_output(const struct place *place, const rpc_shape *shape, const char *role)
 {
@@ -55,47 +55,19 @@ static bool registry_check_output(const struct place *place, const rpc_shape *sh
     fields_fini(&fields);
     if (status == RPC_INVALID_PARAMS)
         return registry_fault(place, "its %s: %s", role, why);
-    return status == RPC_OK || registry_no_memory(place);
+    return status == RPC_OK || registry_fault(place, "no memory");
 }
 
 static bool registry_check_name(const struct place *place)
 {
     return topic_is_name(place->name) ||
-           registry_fault(
-               place,
-               "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at "
-               "most %d bytes",
-               TOPIC_NAME_MAX);
-}
-
-static bool registry_check_method_name(const struct place *place)
-{
-    if (!strpbrk(place->name, "{}"))
-        return registry_check_name(place);
-    return topic_is_family(place->name) ||
-           registry_fault(
-               place,
-               "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most "
-               "%d of {[A-Za-z0-9_]+}, each a different one, and at most %d bytes",
-               TOPIC_WILD_MAX, TOPIC_NAME_MAX);
+           registry_fault(place,
+                          "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", "
+                          "and at most %d bytes",
+                          TOPIC_NAME_MAX);
 }
 
 /* ---- Errors ---- */
-
-static bool registry_check_error_members(const struct place *place, const rpc_error *error)
-{
-    static const char *const taken[] = {"method", "err", "msg"};
-    if (error->data->form != RPC_FORM_OBJECT)
-        return registry_fault(place, "the data of error %s is no object", error->code);
-    for (size_t i = 0; i < error->data->count; i++) {
-        for (size_t j = 0; j < sizeof taken / sizeof taken[0]; j++) {
-            if (strcmp(fields_name(&error->data->fields[i]), taken[j]) == 0)
-                return registry_fault(place, "the data of error %s redefines the member %s", error->code,
-                                      taken[j]);
-        }
-    }
-    return true;
-}
 
 static bool registry_check_error(const struct place *place, const rpc_error *error)
 {
@@ -103,11 +75,17 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
     const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
     if (!length || code[length] || length > ERROR_CODE_MAX || strcmp(code, "ok") == 0 ||
         strcmp(code, "raised") == 0 || status_find(code) != RPC_RAISED)
-        return registry_fault(place, "%s is no code for an error of its own", error->code);
-    if (!error->data)
-        return true;
-    return registry_check_output(place, error->data, "error data") &&
-           registry_check_error_members(place, error);
+        return registry_fault(place, "%s is no code for an error of its own", code);
+    if (error->data && !registry_check_output(place, error->data, "error data"))
+        return false;
+    if (error->data && error->data->form != RPC_FORM_OBJECT)
+        return registry_fault(place, "the data of error %s is no object", code);
+    for (size_t i = 0; error->data && i < error->data->count; i++) {
+        const char *name = fields_name(&error->data->fields[i]);
+        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0)
+            return registry_fault(place, "the data of error %s redefines the member %s", code, name);
+    }
+    return true;
 }
 
 static bool registry_check_errors(const struct place *place, const rpc_method *method)
@@ -132,12 +110,6 @@ const rpc_error *registry_find_error(const rpc_method *method, const char *code)
 
 /* ---- Events ---- */
 
-static void registry_free_event(struct registry_event *event)
-{
-    free(event->topic);
-    free(event);
-}
-
 static bool registry_add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
                                const rpc_event *declared, char *why)
 {
@@ -151,7 +123,7 @@ static bool registry_add_event(struct registry *registry, rpc_instance *instance
 
     struct registry_event *event = calloc(1, sizeof *event);
     if (!event)
-        return registry_no_memory(&place);
+        return registry_fault(&place, "no memory");
     event->declared = declared;
     event->instance = instance;
     event->topic = topic_of_event(prefix, declared->name);
@@ -159,8 +131,17 @@ static bool registry_add_event(struct registry *registry, rpc_instance *instance
         HASH_ADD_KEYPTR(hh, registry->events, declared->name, strlen(declared->name), event);
     if (event->hh.tbl)
         return true;
-    registry_free_event(event);
-    return registry_no_memory(&place);
+    free(event->topic);
+    free(event);
+    return registry_fault(&place, "no memory");
+}
+
+struct registry_method *registry_find_exactly(const struct registry *registry, const char *name,
+                                              size_t length)
+{
+    struct registry_method *method;
+    HASH_FIND(hh, registry->methods, name, length, method);
+    return method;
 }
 
 const struct registry_event *registry_find_event(const struct registry *registry, const char *name)
@@ -189,7 +170,41 @@ static bool registry_resolve_event(const struct registry *registry, const struct
     return registry_fault(place, "it announces %s, which the module does not declare", name);
 }
 
-static bool registry_fill_method(const struct registry *registry, const struct place *place,
+/* Two families must not match the same name: which of them is called would be chance. */
+static bool registry_check_family(const struct registry *registry, const struct place *place)
+{
+    if (!topic_is_family(place->name))
+        return registry_fault(
+            place,
+            "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most "
+            "%d of {[A-Za-z0-9_]+}, each a different one, and at most %d bytes",
+            TOPIC_WILD_MAX, TOPIC_NAME_MAX);
+    for (const struct registry_method *other = registry->families; other; other = other->next_family) {
+        if (topic_patterns_meet(place->name, other->declared->name))
+            return registry_fault(place, "a call could also be one of %s, of module %s",
+                                  other->declared->name, other->instance->module->name);
+    }
+    return true;
+}
+
+/* Checks a method's row, without what it refers to. */
+static bool registry_check_method(const struct registry *registry, const struct place *place,
+                                  const rpc_method *declared)
+{
+    if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
+        !registry_check_output(place, declared->result, "result") || !registry_check_errors(place, declared))
+        return false;
+    if (!declared->run)
+        return registry_fault(place, "it has no handler");
+    if (declared->work && !declared->done)
+        return registry_fault(place, "it has work, but no done to end it");
+    if (registry_find_exactly(registry, declared->name, strlen(declared->name)))
+        return registry_fault(place, "declared twice");
+    return !strpbrk(declared->name, "{}") || registry_check_family(registry, place);
+}
+
+/* Prepares what the row refers to, and enters the method by its name. */
+static bool registry_fill_method(struct registry *registry, const struct place *place,
                                  struct registry_method *method)
 {
     const rpc_method *declared = method->declared;
@@ -198,115 +213,45 @@ static bool registry_fill_method(const struct registry *registry, const struct p
     if (status == RPC_INVALID_PARAMS)
         return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
-        return registry_no_memory(place);
-    return registry_resolve_event(registry, place, method->instance, declared->event, &method->event) &&
-           registry_resolve_event(registry, place, method->instance, declared->error_event,
-                                  &method->error_event);
-}
-
-/* Two families must not match the same name: which of them is called would be chance. */
-static bool registry_check_ambiguity(const struct registry *registry, const struct place *place)
-{
-    for (const struct registry_method *other = registry->methods; other; other = other->hh.next) {
-        if (other->is_family && topic_patterns_meet(place->name, other->declared->name))
-            return registry_fault(place, "a call could also be one of %s, of module %s",
-                                  other->declared->name, other->instance->module->name);
-    }
-    return true;
-}
-
-static struct registry_method *registry_find_head(const struct registry *registry, const char *head,
-                                                  size_t length)
-{
-    struct registry_method *method;
-    HASH_FIND(head_hh, registry->families, head, length, method);
-    return method;
-}
-
-static bool registry_insert_family(struct registry *registry, struct registry_method *method)
-{
-    const char *name = method->declared->name;
-    const size_t head = (size_t)(topic_find_wild(name) - name);
-    struct registry_method *first = registry_find_head(registry, name, head);
-    if (first) {
-        method->same_head = first->same_head;
-        first->same_head = method;
-        return true;
-    }
-    HASH_ADD_KEYPTR(head_hh, registry->families, name, head, method);
-    return method->head_hh.tbl != NULL;
-}
-
-/* A method that could not be inserted as a family is still one of the methods, and freed with them. */
-static bool registry_insert_method(struct registry *registry, struct registry_method *method)
-{
-    const char *name = method->declared->name;
-    HASH_ADD_KEYPTR(hh, registry->methods, name, strlen(name), method);
-    if (!method->hh.tbl)
-        registry_free_method(method);
-    else if (!method->is_family || registry_insert_family(registry, method))
-        return true;
-    return false;
-}
-
-static struct registry_method *registry_find_exactly(const struct registry *registry, const char *name)
-{
-    struct registry_method *method;
-    HASH_FIND_STR(registry->methods, name, method);
-    return method;
+        return registry_fault(place, "no memory");
+    if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
+        !registry_resolve_event(registry, place, method->instance, declared->error_event,
+                                &method->error_event))
+        return false;
+    HASH_ADD_KEYPTR(hh, registry->methods, declared->name, strlen(declared->name), method);
+    return method->hh.tbl || registry_fault(place, "no memory");
 }
 
 static bool registry_add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
                                 char *why)
 {
     const struct place place = {instance->module->name, "method", declared->name, why};
-    if (!registry_check_method_name(&place) || !registry_check_output(&place, declared->result, "result") ||
-        !registry_check_errors(&place, declared))
+    if (!registry_check_method(registry, &place, declared))
         return false;
-    if (!declared->run)
-        return registry_fault(&place, "it has no handler");
-    if (declared->work && !declared->done)
-        return registry_fault(&place, "it has work, but no done to end it");
-    struct registry_method *method = registry_find_exactly(registry, declared->name);
-    const bool is_family = topic_find_wild(declared->name);
-    if (method)
-        return registry_fault(&place, "declared twice");
-    if (is_family && !registry_check_ambiguity(registry, &place))
-        return false;
-
-    method = calloc(1, sizeof *method);
+    struct registry_method *method = calloc(1, sizeof *method);
     if (!method)
-        return registry_no_memory(&place);
+        return registry_fault(&place, "no memory");
     method->declared = declared;
     method->instance = instance;
-    method->is_family = is_family;
+    method->is_family = strchr(declared->name, '{');
     if (!registry_fill_method(registry, &place, method)) {
         registry_free_method(method);
         return false;
     }
-    return registry_insert_method(registry, method) || registry_no_memory(&place);
-}
-
-/* Each head that the name can have is looked up: of a/b/c the empty one, "a/" and "a/b/". */
-static struct registry_method *registry_find_family(const struct registry *registry, const char *name)
-{
-    for (const char *end = name; end - name <= TOPIC_NAME_MAX; end++) {
-        struct registry_method *method = registry_find_head(registry, name, (size_t)(end - name));
-        for (; method; method = method->same_head) {
-            if (topic_matches(method->declared->name, name))
-                return method;
-        }
-        end = strchr(end, '/');
-        if (!end)
-            break;
-    }
-    return NULL;
+    if (method->is_family)
+        LL_PREPEND2(registry->families, method, next_family);
+    return true;
 }
 
 struct registry_method *registry_find_method(const struct registry *registry, const char *name)
 {
-    struct registry_method *method = registry_find_exactly(registry, name);
-    return method || !registry->families ? method : registry_find_family(registry, name);
+    struct registry_method *method = registry_find_exactly(registry, name, strlen(name));
+    if (method)
+        return method;
+    method = registry->families;
+    while (method && !topic_matches(method->declared->name, name))
+        method = method->next_family;
+    return method;
 }
 
 /* A family's name is followed by itself once more, with a NUL in place of each '/'. */
@@ -379,7 +324,7 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
             return false;
     }
     instance->inbox_root = topic_of_root(prefix, level);
-    return instance->inbox_root || registry_no_memory(&place);
+    return instance->inbox_root || registry_fault(&place, "no memory");
 }
 
 /* ---- Instances ---- */
@@ -398,32 +343,12 @@ static rpc_instance *registry_add_instance(struct registry *registry, const rpc_
     instance->env = registry->env;
     instance->timers = registry->timers;
     instance->module = module;
-    instance->next = registry->instances;
-    registry->instances = instance;
-    if (module->presence) {
-        instance->next_watcher = registry->watchers;
-        registry->watchers = instance;
-    }
-    if (module->observe) {
-        instance->next_observer = registry->observers;
-        registry->observers = instance;
-    }
+    LL_PREPEND(registry->instances, instance);
+    if (module->presence)
+        LL_PREPEND2(registry->watchers, instance, next_watcher);
+    if (module->observe)
+        LL_PREPEND2(registry->observers, instance, next_observer);
     return instance;
-}
-
-static bool registry_add_tables(struct registry *registry, rpc_instance *instance, const char *prefix,
-                                char *why)
-{
-    const rpc_module *module = instance->module;
-    for (const rpc_event *event = module->events; event && event->name; event++) {
-        if (!registry_add_event(registry, instance, prefix, event, why))
-            return false;
-    }
-    for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (!registry_add_method(registry, instance, method, why))
-            return false;
-    }
-    return registry_add_inboxes(instance, prefix, why);
 }
 
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
@@ -435,40 +360,42 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
         return registry_fault(&place, "a module's name is [a-z][a-z0-9]*");
     rpc_instance *instance = registry_add_instance(registry, module);
     if (!instance)
-        return registry_no_memory(&place);
-    if (!registry_add_tables(registry, instance, prefix, why))
+        return registry_fault(&place, "no memory");
+    for (const rpc_event *event = module->events; event && event->name; event++) {
+        if (!registry_add_event(registry, instance, prefix, event, why))
+            return false;
+    }
+    for (const rpc_method *method = module->methods; method && method->name; method++) {
+        if (!registry_add_method(registry, instance, method, why))
+            return false;
+    }
+    if (!registry_add_inboxes(instance, prefix, why))
         return false;
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return registry_fault(&place, "it could not be started");
     instance->ready = true;
-    if (!instance->inbox_root)
-        return true;
-    instance->next_inboxes = registry->inboxes;
-    registry->inboxes = instance;
+    if (instance->inbox_root)
+        LL_PREPEND2(registry->inboxes, instance, next_inboxes);
     return true;
-}
-
-static void registry_free_instance(rpc_instance *instance)
-{
-    if (instance->abandoned)
-        return;
-    if (instance->started && instance->module->fini)
-        instance->module->fini(instance->state);
-    free(instance->inbox_root);
-    free(instance->state);
-    free(instance);
 }
 
 void registry_fini(struct registry *registry)
 {
+    rpc_instance *instance, *next_instance;
     registry->inboxes = NULL;
-    HASH_CLEAR(head_hh, registry->families);
-    while (registry->instances) {
-        rpc_instance *instance = registry->instances;
-        registry->instances = instance->next;
-        registry_free_instance(instance);
+    registry->families = NULL;
+    LL_FOREACH_SAFE(registry->instances, instance, next_instance)
+    {
+        if (instance->abandoned)
+            continue;
+        if (instance->started && instance->module->fini)
+            instance->module->fini(instance->state);
+        free(instance->inbox_root);
+        free(instance->state);
+        free(instance);
     }
+    registry->instances = NULL;
     struct registry_method *method, *next_method;
     HASH_ITER(hh, registry->methods, method, next_method)
     {
@@ -479,6 +406,7 @@ void registry_fini(struct registry *registry)
     HASH_ITER(hh, registry->events, event, next_event)
     {
         HASH_DEL(registry->events, event);
-        registry_free_event(event);
+        free(event->topic);
+        free(event);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * The modules of one prefix, checked and indexed: methods and events by name, inboxes by their root. Exact
- * names are looked up by hash, so that ten methods or ten thousand cost a call the same. A method family, a
- * method with levels in braces in its name, is found by the levels before its first brace.
+ * names are looked up by hash, so that ten methods or ten thousand cost a call the same. Only a name that no
+ * method has is compared with the method families, the methods with levels in braces in their names.
  *
  * Threads: the broker's thread only.
  *
@@ -41,8 +41,7 @@ struct registry_method {
     bool is_family;                                   /* its name has levels in braces */
     size_t open;                                      /* its pending calls */
     UT_hash_handle hh;
-    UT_hash_handle head_hh;            /* of a family: by the levels before its first brace, */
-    struct registry_method *same_head; /* and others that have the same ones */
+    struct registry_method *next_family; /* of a family: one that was added before */
 };
 
 /* All zero but what the owner sets: empty. */
@@ -53,7 +52,7 @@ struct registry {
     struct timers *timers;
 
     struct registry_method *methods;  /* by the declared name */
-    struct registry_method *families; /* some of the methods, by head */
+    struct registry_method *families; /* those of the methods that are families, the newest first */
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
     rpc_instance *inboxes;   /* those whose inboxes are on */
@@ -72,6 +71,10 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
 
 /* Ends all instances, the newest first, and frees everything. The registry is empty afterwards. */
 void registry_fini(struct registry *registry);
+
+/* The method that declares this name, of length bytes, exactly. NULL: there is none. */
+struct registry_method *registry_find_exactly(const struct registry *registry, const char *name,
+                                              size_t length);
 
 /* The method of this name, exactly, or the family whose levels match it. NULL: there is none. */
 struct registry_method *registry_find_method(const struct registry *registry, const char *name);

@@ -21,35 +21,17 @@ static rpc_status route_fail(struct exchange *exchange, const char *what)
 
 /* ---- Response Topics ---- */
 
-static bool route_is_response_topic(const char *topic)
-{
-    return *topic && *topic != '$' && strlen(topic) <= TOPIC_REPLY_MAX && text_is_topic(topic);
-}
-
 /*
- * With reply_delivery subscribed replies go below {prefix}/reply/{client id}/. The id has to be one level of
- * a topic, or one client's replies could lie below another's.
+ * {prefix}/reply/{client id}/, below which replies go with reply_delivery subscribed. The id has to be one
+ * level of a topic, or one client's replies could lie below another's. Returns false: it is none.
  */
-static bool route_has_own_tree(const struct exchange *exchange)
+static bool route_find_own_tree(struct exchange *exchange, const char **tree)
 {
     const char *id = exchange->message->client->id;
-    return *id && !strchr(id, '/') && text_is_topic(id);
-}
-
-/* NULL: no memory. */
-static const char *route_own_tree(struct exchange *exchange)
-{
-    return arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->env.options.prefix,
-                        exchange->message->client->id);
-}
-
-/* A Response Topic is so short that the arena has room for what is not longer. */
-static bool route_is_own(struct exchange *exchange, const char *topic)
-{
-    if (!route_has_own_tree(exchange) || strlen(exchange->message->client->id) > TOPIC_REPLY_MAX)
+    if (!*id || strchr(id, '/') || !text_is_topic(id))
         return false;
-    const char *own = route_own_tree(exchange);
-    return own && strncmp(topic, own, strlen(own)) == 0;
+    *tree = arena_printf(&exchange->arena, "%s/reply/%s/", exchange->engine->env.options.prefix, id);
+    return true;
 }
 
 rpc_status route_by_response_topic(struct exchange *exchange)
@@ -58,11 +40,13 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const struct engine *engine = exchange->engine;
     const char *topic = message->response_topic;
     const char *filter = engine->env.options.response_topic_filter;
-    if (!route_is_response_topic(topic))
+    if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
         return route_fail(exchange, "a Response Topic that cannot be replied to");
     if (strcmp(filter, "#") != 0 && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
-    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_is_own(exchange, topic))
+    const char *own = NULL; /* without memory no topic is known to be the client's own */
+    if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED &&
+        !(route_find_own_tree(exchange, &own) && own && strncmp(topic, own, strlen(own)) == 0))
         return route_fail(exchange, "a Response Topic that is not below the client's own reply topic");
     exchange->to.topic = topic;
     exchange->identity = message->correlation_size;
@@ -71,22 +55,19 @@ rpc_status route_by_response_topic(struct exchange *exchange)
 
 /* ---- Tokens ---- */
 
-/* {prefix}/call/{method}/response/ and its likes. NULL: no memory. */
-static const char *route_head(struct exchange *exchange)
-{
-    const char *prefix = exchange->engine->env.options.prefix;
-    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED)
-        return route_own_tree(exchange);
-    if (exchange->kind == TOPIC_JSONRPC)
-        return arena_printf(&exchange->arena, "%s/jsonrpc/response/", prefix);
-    return arena_printf(&exchange->arena, "%s/call/%s/response/", prefix, exchange->name);
-}
-
+/* To {prefix}/call/{method}/response/{token} and its likes. */
 static rpc_status route_by_token(struct exchange *exchange, const char *token, size_t size, const char *what)
 {
-    if (exchange->engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED && !route_has_own_tree(exchange))
-        return route_fail(exchange, what);
-    const char *head = route_head(exchange);
+    const struct engine_options *options = &exchange->engine->env.options;
+    const char *head;
+    if (options->reply_delivery == DELIVERY_SUBSCRIBED) {
+        if (!route_find_own_tree(exchange, &head))
+            return route_fail(exchange, what);
+    } else if (exchange->kind == TOPIC_JSONRPC) {
+        head = arena_printf(&exchange->arena, "%s/jsonrpc/response/", options->prefix);
+    } else {
+        head = arena_printf(&exchange->arena, "%s/call/%s/response/", options->prefix, exchange->name);
+    }
     const char *tail = arena_copy(&exchange->arena, token, size);
     if (!head || !tail)
         return RPC_INTERNAL_ERROR;
@@ -96,7 +77,6 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
     return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-/* Takes request_id out of the parameters, for the rest of them is the method's. */
 rpc_status route_by_request_id(struct exchange *exchange)
 {
     cJSON *member = json_member(exchange->payload.tree, "request_id");
@@ -114,22 +94,18 @@ rpc_status route_by_request_id(struct exchange *exchange)
     return RPC_OK;
 }
 
-/* A number as a part of a topic: 1e+21 is 1e21 there. NULL: no memory. */
-static const char *route_without_plus(struct arena *arena, const char *number)
-{
-    const char *plus = strchr(number, '+');
-    return plus ? arena_printf(arena, "%.*s%s", (int)(plus - number), number, plus + 1) : number;
-}
-
+/* A number as a part of a topic has no plus: 1e+21 is 1e21 there. */
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
     const bool is_string = cJSON_IsString(id);
-    const char *text = is_string ? id->valuestring : codec_json_text(id, &exchange->arena);
-    if (text && !cJSON_IsNull(id) && exchange->identity < strlen(text))
-        exchange->identity = strlen(text);
-    if (text && exchange->to.topic)
+    const char *token = is_string ? id->valuestring : codec_json_text(id, &exchange->arena);
+    if (token && !cJSON_IsNull(id) && exchange->identity < strlen(token))
+        exchange->identity = strlen(token);
+    if (token && exchange->to.topic)
         return RPC_OK;
-    const char *token = text && !is_string ? route_without_plus(&exchange->arena, text) : text;
+    const char *plus = token && !is_string ? strchr(token, '+') : NULL;
+    if (plus)
+        token = arena_printf(&exchange->arena, "%.*s%s", (int)(plus - token), token, plus + 1);
     if (!token)
         return RPC_INTERNAL_ERROR;
     const char *colon = strrchr(token, ':');

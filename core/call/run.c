@@ -2,75 +2,65 @@
 /* Parameters and handlers: see run.h. */
 #include "call/run.h"
 
+#include "call/answer.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
-#include "call/settle.h"
 
 /* What stands for parameters that were left out. */
-static const cJSON no_params = {.type = cJSON_Object};
+static const cJSON run_no_params = {.type = cJSON_Object};
 
 /* ---- Parameters ---- */
-
-static rpc_status run_unwanted(rpc_call *call, const char *why)
-{
-    return call_fail(call, RPC_INVALID_PARAMS, "%s", why);
-}
 
 /* A fault in one item of a batch concerns that item alone, as far as the item at fault is known. */
 static rpc_status run_check_wanted(rpc_call *call)
 {
     const struct json_error *parsed = &call->exchange->payload.parsed;
     struct json_error error;
+    const char *why = NULL;
     if (parsed->fault != JSON_UNWANTED)
         return RPC_OK;
     if (!call->item)
-        return run_unwanted(call, parsed->why);
-    if (!json_is_wanted(call->item, &error))
-        return error.fault == JSON_NO_MEMORY ? RPC_INTERNAL_ERROR : run_unwanted(call, error.why);
-    return parsed->nul ? run_unwanted(call, "the payload has a string with U+0000") : RPC_OK;
-}
-
-static rpc_status run_check_undeclared(rpc_call *call, const cJSON *value)
-{
-    if (cJSON_IsObject(value))
-        return RPC_OK;
-    if (!call->exchange->jsonrpc)
-        return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
-    return value->child ? call_fail(call, RPC_INVALID_PARAMS, "the method takes no parameters") : RPC_OK;
+        why = parsed->why;
+    else if (!json_is_wanted(call->item, &error))
+        why = error.why;
+    else if (parsed->nul)
+        why = "the payload has a string with U+0000";
+    if (call->item && error.fault == JSON_NO_MEMORY)
+        return RPC_INTERNAL_ERROR;
+    return why ? call_fail(call, RPC_INVALID_PARAMS, "%s", why) : RPC_OK;
 }
 
 static rpc_status run_decode(rpc_call *call, void **params)
 {
     const struct fields *fields = &call->method->params;
-    const cJSON *value = call->params ? call->params : &no_params;
+    const cJSON *value = call->params ? call->params : &run_no_params;
+    const bool is_object = cJSON_IsObject(value), is_jsonrpc = call->exchange->jsonrpc;
     char why[FIELDS_WHY];
+    if (!fields->shape && !is_object && !is_jsonrpc)
+        return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
     if (!fields->shape)
-        return run_check_undeclared(call, value);
-    const bool positional = call->exchange->jsonrpc && cJSON_IsArray(value);
-    const rpc_status status =
-        (positional ? fields_decode_positional : fields_decode)(fields, value, &call->arena, params, why);
+        return is_object || !value->child
+                   ? RPC_OK
+                   : call_fail(call, RPC_INVALID_PARAMS, "the method takes no parameters");
+    const rpc_status status = is_jsonrpc && cJSON_IsArray(value)
+                                  ? fields_decode_positional(fields, value, &call->arena, params, why)
+                                  : fields_decode(fields, value, &call->arena, params, why);
     return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
-}
-
-static rpc_status run_take_bytes(rpc_call *call, void **params)
-{
-    if (call->exchange->payload.tree)
-        return call_fail(call, RPC_INVALID_PARAMS, "the method takes raw bytes, which only a plain call has");
-    rpc_bytes *bytes = arena_alloc(&call->arena, sizeof *bytes);
-    if (!bytes)
-        return RPC_INTERNAL_ERROR;
-    *bytes = (rpc_bytes){call->exchange->message->payload, call->exchange->message->size};
-    *params = bytes;
-    return RPC_OK;
 }
 
 static rpc_status run_take_params(rpc_call *call, void **params)
 {
     const rpc_shape *shape = call->method->params.shape;
     const rpc_status status = run_check_wanted(call);
-    if (status != RPC_OK)
-        return status;
-    return shape && shape->form == RPC_FORM_BYTES ? run_take_bytes(call, params) : run_decode(call, params);
+    if (status != RPC_OK || !shape || shape->form != RPC_FORM_BYTES)
+        return status == RPC_OK ? run_decode(call, params) : status;
+    if (call->exchange->payload.tree)
+        return call_fail(call, RPC_INVALID_PARAMS, "the method takes raw bytes, which only a plain call has");
+    rpc_bytes *bytes = *params = arena_alloc(&call->arena, sizeof *bytes);
+    if (!bytes)
+        return RPC_INTERNAL_ERROR;
+    *bytes = (rpc_bytes){call->exchange->message->payload, call->exchange->message->size};
+    return RPC_OK;
 }
 
 /* ---- The handler ---- */
@@ -121,23 +111,21 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     return status;
 }
 
-static rpc_status run_prepare(rpc_call *call, void **params)
+void run_call(rpc_call *call)
 {
     struct env *env = &call->engine->env;
+    void *params = NULL;
+    rpc_status status = RPC_OK;
     if (!call->method) {
         env->counters.unknown++;
         env_log(env, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
                 call->exchange->message->client->id, call->name);
-        return RPC_METHOD_NOT_FOUND;
+        status = RPC_METHOD_NOT_FOUND;
+    } else if (call->method->declared->done) {
+        status = exchange_keep(call);
     }
-    const rpc_status status = call->method->declared->done ? exchange_keep(call) : RPC_OK;
-    return status == RPC_OK ? run_take_params(call, params) : status;
-}
-
-void run_call(rpc_call *call)
-{
-    void *params = NULL;
-    rpc_status status = run_prepare(call, &params);
+    if (status == RPC_OK)
+        status = run_take_params(call, &params);
     if (status == RPC_OK)
         status = run_handler(call, params);
     if (status != RPC_PENDING)

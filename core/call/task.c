@@ -15,11 +15,6 @@
 
 enum { BACKGROUND_MAX = 256 };
 
-static struct engine *task_engine(const struct task *task)
-{
-    return task->instance->engine;
-}
-
 struct tasks *tasks_create(const struct env *env)
 {
     struct tasks *tasks = calloc(1, sizeof *tasks);
@@ -61,20 +56,12 @@ static rpc_status task_check(rpc_call *call)
     return RPC_OK;
 }
 
-/* Notes that the engine, and not the handler, is to blame for what the handler returns now. */
-static rpc_status task_refuse(rpc_call *call, rpc_status status)
-{
-    call->engine->env.counters.overloaded += status == RPC_OVERLOADED;
-    call->refusal = status;
-    return status;
-}
-
 /* ---- Slots ---- */
 
 /* Gives back the task's slot and its deadline, as far as it has them. */
 static void task_give_back(struct task *task)
 {
-    struct tasks *tasks = task_engine(task)->tasks;
+    struct tasks *tasks = task->instance->engine->tasks;
     heap_remove(&tasks->deadlines, &task->deadline);
     slots_leave(&tasks->slots, &task->slot);
 }
@@ -86,39 +73,33 @@ static void tasks_free_slots(struct tasks *tasks)
         slots_leave(&tasks->slots, &((struct task *)job)->slot);
 }
 
-/* An evicted call is answered after the handler that evicted it returns: done never runs inside a handler. */
-static void task_evict(struct task *task)
-{
-    struct tasks *tasks = task_engine(task)->tasks;
-    task_give_back(task);
-    DL_DELETE(tasks->pending, task);
-    DL_APPEND(tasks->evicted, task);
-    task->state = TASK_EVICTED;
-    task->outcome = RPC_OVERLOADED;
-}
-
 /*
  * Makes sure that a slot is free for this client. Work that has begun needs its slot no more, which is looked
- * at only when the table is full. Returns false: it is full, and no client has so many slots that it loses
- * one.
+ * at only when the table is full. An evicted call is answered after the handler that evicted it returns: done
+ * never runs inside a handler. Returns false: the table is full, and no client has so many slots that it
+ * loses one.
  */
 static bool tasks_make_slot(struct engine *engine, const struct digest *client)
 {
     struct tasks *tasks = engine->tasks;
     const size_t max = (size_t)engine->env.options.max_pending;
-    if (tasks->slots.count < max)
-        return true;
-    tasks_free_slots(tasks);
+    if (tasks->slots.count >= max)
+        tasks_free_slots(tasks);
     if (tasks->slots.count < max)
         return true;
     struct slot *slot = slots_find_evictable(&tasks->slots, client);
     if (!slot)
         return false;
     struct task *task = (struct task *)(void *)((char *)slot - offsetof(struct task, slot));
-    if (!task->has_work || pool_withdraw(tasks->pool, &task->job))
-        task_evict(task);
-    else
+    if (task->has_work && !pool_withdraw(tasks->pool, &task->job)) {
         slots_leave(&tasks->slots, slot); /* its work has begun just now */
+        return true;
+    }
+    task_give_back(task);
+    DL_DELETE(tasks->pending, task);
+    DL_APPEND(tasks->evicted, task);
+    task->state = TASK_EVICTED;
+    task->outcome = RPC_OVERLOADED;
     return true;
 }
 
@@ -140,7 +121,7 @@ static uint64_t task_deadline(const rpc_call *call)
     return exchange->now + timeout * UINT64_C(1000000);
 }
 
-/* Makes the task of a call that may become pending, with a slot. Returns RPC_OK, or why there is none. */
+/* Makes the task of a call, with a slot and a deadline. Returns RPC_OK, or why there is none. */
 static rpc_status task_make(rpc_call *call, void *data, struct task **made)
 {
     struct engine *engine = call->engine;
@@ -159,16 +140,15 @@ static rpc_status task_make(rpc_call *call, void *data, struct task **made)
     task->done = call->method->declared->done;
     task->job.data = data;
     task->job.owner = client;
-    if (slots_enter(&engine->tasks->slots, &task->slot, &client) &&
-        heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call)))
-        return RPC_OK;
-    task_give_back(task);
-    return RPC_INTERNAL_ERROR;
+    return slots_enter(&engine->tasks->slots, &task->slot, &client) &&
+                   heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call))
+               ? RPC_OK
+               : RPC_INTERNAL_ERROR;
 }
 
 static void task_enter(struct task *task)
 {
-    struct tasks *tasks = task_engine(task)->tasks;
+    struct tasks *tasks = task->instance->engine->tasks;
     rpc_call *call = task->call;
     DL_APPEND(tasks->pending, task);
     if (!call) {
@@ -182,43 +162,44 @@ static void task_enter(struct task *task)
     call->exchange->pending.unknown++;
 }
 
-static rpc_status task_submit(struct task *task, const char *lane)
+static bool task_submit(struct task *task, rpc_work work, rpc_priority priority, const char *lane)
 {
-    struct engine *engine = task_engine(task);
+    struct engine *engine = task->instance->engine;
     const struct digest key = lane ? task_digest(engine, task->instance, lane) : (struct digest){{0}};
     task->has_work = true;
-    if (!pool_submit(engine->tasks->pool, &task->job, lane ? &key : NULL))
-        return RPC_INTERNAL_ERROR;
-    task_enter(task);
-    return RPC_PENDING;
+    task->job.work = work;
+    task->job.priority = priority;
+    return pool_submit(engine->tasks->pool, &task->job, lane ? &key : NULL);
+}
+
+/* Makes a call pending, with work or without. Where that fails, the engine, and not the handler, is to blame
+ * for what the handler returns now. */
+static rpc_status task_begin(rpc_call *call, rpc_work work, const char *lane, void *data)
+{
+    struct task *task = NULL;
+    rpc_status status = task_make(call, data, &task);
+    if (status == RPC_OK && work && !task_submit(task, work, call->method->declared->priority, lane))
+        status = RPC_INTERNAL_ERROR;
+    if (status == RPC_OK) {
+        task_enter(task);
+        return RPC_PENDING;
+    }
+    if (task)
+        task_give_back(task);
+    call->engine->env.counters.overloaded += status == RPC_OVERLOADED;
+    call->refusal = status;
+    return status;
 }
 
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
 {
-    const rpc_method *declared = call->method->declared;
-    struct task *task;
-    if (!declared->work)
-        return task_fault(call, "starts work, and has none");
-    rpc_status status = task_make(call, data, &task);
-    if (status != RPC_OK)
-        return task_refuse(call, status);
-    task->job.work = declared->work;
-    task->job.priority = declared->priority;
-    status = task_submit(task, lane);
-    if (status == RPC_PENDING)
-        return status;
-    task_give_back(task);
-    return task_refuse(call, status);
+    const rpc_work work = call->method->declared->work;
+    return work ? task_begin(call, work, lane, data) : task_fault(call, "starts work, and has none");
 }
 
 rpc_status rpc_defer(rpc_call *call, void *data)
 {
-    struct task *task;
-    const rpc_status status = task_make(call, data, &task);
-    if (status != RPC_OK)
-        return task_refuse(call, status);
-    task_enter(task);
-    return RPC_PENDING;
+    return task_begin(call, NULL, NULL, data);
 }
 
 /* Background work takes no slot of a call, and has a limit of its own. */
@@ -234,19 +215,19 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
     task->instance = instance;
     task->done = done;
     task->job.data = data;
-    task->job.work = work;
-    task->job.priority = RPC_PRIORITY_LOW;
-    const rpc_status status = task_submit(task, lane);
-    if (status != RPC_PENDING)
-        free(task);
-    return status;
+    if (task_submit(task, work, RPC_PRIORITY_LOW, lane)) {
+        task_enter(task);
+        return RPC_PENDING;
+    }
+    free(task);
+    return RPC_INTERNAL_ERROR;
 }
 
 /* ---- The end ---- */
 
 static void task_leave(struct task *task)
 {
-    struct tasks *tasks = task_engine(task)->tasks;
+    struct tasks *tasks = task->instance->engine->tasks;
     task_give_back(task);
     if (task->state == TASK_EVICTED)
         DL_DELETE(tasks->evicted, task);
@@ -276,24 +257,13 @@ static rpc_status task_run_done(const struct task *task, rpc_status outcome)
 /* Counts an outcome that the engine itself gives. */
 static void task_count(struct engine *engine, rpc_status outcome)
 {
-    struct engine_counters *counters = &engine->env.counters;
+    struct counters *counters = &engine->env.counters;
     counters->timeouts += outcome == RPC_TIMEOUT;
     counters->cancelled += outcome == RPC_CANCELLED;
     counters->overloaded += outcome == RPC_OVERLOADED;
 }
 
-/* Settles a call with what its done returned, unless done has made it pending again. */
-static void task_settle_call(rpc_call *call, rpc_status outcome, rpc_status returned)
-{
-    task_count(call->engine, outcome);
-    if (!call->task) {
-        dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
-        return;
-    }
-    run_check_pending(call, returned);
-    call->exchange->pending.unknown--; /* the new task counts */
-}
-
+/* Settles the task's call with what its done returned, unless done has made it pending again. */
 static void task_end_call(struct task *task, rpc_status outcome)
 {
     rpc_call *call = task->call;
@@ -305,7 +275,13 @@ static void task_end_call(struct task *task, rpc_status outcome)
     const rpc_status returned = task_run_done(task, outcome);
     call->state = outcome == RPC_OK ? CALL_IDLE : CALL_OVER;
     if (!is_settled)
-        task_settle_call(call, outcome, returned);
+        task_count(call->engine, outcome);
+    if (call->task) {
+        run_check_pending(call, returned);
+        exchange->pending.unknown--; /* the new task counts */
+    } else if (!is_settled) {
+        dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
+    }
     if (call->own_memory && !call->task)
         call_fini(call);
     exchange_release(exchange);
@@ -353,7 +329,7 @@ static void task_note_ran(const struct task *task)
 /* Answers the task's caller now, whether or not its work can be kept from running. */
 static void task_give_up(struct task *task, rpc_status outcome)
 {
-    struct engine *engine = task_engine(task);
+    struct engine *engine = task->instance->engine;
     rpc_call *call = task->call;
     if (!task->has_work || pool_withdraw(engine->tasks->pool, &task->job)) {
         task_note_ran(task);
@@ -447,24 +423,22 @@ void tasks_collect(struct engine *engine)
 
 /* ---- The end of all ---- */
 
-static struct task *tasks_find_stoppable(const struct tasks *tasks)
-{
-    struct task *task;
-    DL_FOREACH(tasks->pending, task)
-    {
-        const bool must_finish = task->has_work && task->call && task->call->method->declared->must_finish;
-        if (task->state == TASK_PENDING && !must_finish)
-            return task;
-    }
-    return NULL;
-}
-
+/* Any done may end other tasks: so one is looked for at a time. */
 void tasks_stop(struct engine *engine)
 {
     struct task *task;
     tasks_end_evicted(engine);
-    while ((task = tasks_find_stoppable(engine->tasks)))
-        task_give_up(task, RPC_CANCELLED);
+    do {
+        DL_FOREACH(engine->tasks->pending, task)
+        {
+            const bool is_call_with_work = task->has_work && task->call;
+            if (task->state == TASK_PENDING &&
+                !(is_call_with_work && task->call->method->declared->must_finish))
+                break;
+        }
+        if (task)
+            task_give_up(task, RPC_CANCELLED);
+    } while (task);
     tasks_replace_hanging(engine->tasks);
 }
 

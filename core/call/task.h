@@ -13,7 +13,7 @@
  * Ownership: the task of a call is memory of the call, and holds the call's exchange; work without a call has
  * memory of its own. tasks_destroy() leaves work that does not return its memory and its module's.
  *
- * Failure: starting a task may fail, and then nothing has started; whatever has started ends with its done.
+ * Failure: starting a task may fail, and then nothing has started; what has started ends with its done.
  */
 #ifndef CORE_CALL_TASK_H
 #define CORE_CALL_TASK_H
@@ -40,7 +40,7 @@ struct task {
     rpc_done done;
     bool has_work; /* a worker has it or will have it; else it waits for rpc_resume() */
     enum task_state state;
-    rpc_status outcome;        /* what done is told, unless the state is TASK_PENDING */
+    rpc_status outcome;        /* the outcome that done gets, unless the state is TASK_PENDING */
     struct heap_node deadline; /* not set: it has none, or none any more */
     struct task *prev, *next;
     struct task *item_prev, *item_next; /* among its exchange's */

@@ -58,23 +58,17 @@ const struct topic_tree topic_trees[] = {
     {.word = NULL},
 };
 
-static bool topic_ends_with_request(const char *rest)
-{
-    const size_t length = strlen(rest);
-    const size_t level = strlen(TOPIC_REQUEST_LEVEL);
-    return length > level + 1 && strcmp(rest + length - level, TOPIC_REQUEST_LEVEL) == 0;
-}
-
 /* Whether a topic belongs to a tree in whose level it lies; rest is what stands behind the level. */
 static bool topic_is_within(const struct topic_tree *tree, const char *rest)
 {
+    const size_t level = sizeof TOPIC_REQUEST_LEVEL - 1;
     switch (tree->extent) {
     case TOPIC_EXACTLY:
         return !*rest;
     case TOPIC_BELOW:
         return *rest;
     case TOPIC_BELOW_ENDING:
-        return topic_ends_with_request(rest);
+        return strlen(rest) > level + 1 && strcmp(rest + strlen(rest) - level, TOPIC_REQUEST_LEVEL) == 0;
     case TOPIC_BELOW_WITH:
         return *rest && topic_has_level(rest + 1, "response");
     case TOPIC_SUBTREE:
@@ -90,9 +84,7 @@ const struct topic_tree *topic_classify(const char *prefix, const char *topic, c
     const char *behind_prefix = topic_behind_level(topic, prefix), *rest = NULL;
     if (!behind_prefix || !*behind_prefix)
         return NULL;
-    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
-        if (tree->level && found)
-            break;
+    for (const struct topic_tree *tree = topic_trees; tree->word && !(found && tree->level); tree++) {
         if (tree->level)
             rest = topic_behind_level(behind_prefix + 1, tree->level);
         if (rest && topic_is_within(tree, rest))
@@ -117,11 +109,6 @@ bool topic_is_in_force(const struct engine_options *options, unsigned needs)
 
 #define WORD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 #define NAME_CHARACTERS WORD_CHARACTERS ".-"
-
-static size_t topic_level_length(const char *level)
-{
-    return strcspn(level, "/");
-}
 
 static bool topic_is_wild(const char *level)
 {
@@ -149,7 +136,7 @@ static bool topic_has_levels_of(const char *pattern, char wild)
     if (strlen(pattern) > TOPIC_NAME_MAX || topic_count_wild(pattern) > TOPIC_WILD_MAX)
         return false;
     for (;; pattern++) {
-        const size_t length = topic_level_length(pattern);
+        const size_t length = strcspn(pattern, "/");
         const bool fits = wild && *pattern == wild ? topic_is_proper_wild(pattern, length)
                                                    : length && strspn(pattern, NAME_CHARACTERS) == length &&
                                                          (wild == '+' || !topic_is_reserved(pattern));
@@ -193,21 +180,18 @@ size_t topic_count_wild(const char *pattern)
     return count;
 }
 
-static bool topic_level_matches(const char *pattern, const char *level, size_t length)
-{
-    if (!topic_is_wild(pattern))
-        return topic_level_length(pattern) == length && memcmp(pattern, level, length) == 0;
-    return length && length <= TOPIC_LEVEL_MAX && !(*pattern == '{' && topic_is_reserved(level));
-}
-
 bool topic_matches(const char *pattern, const char *topic)
 {
     const char *level = topic;
     for (;; pattern++, level++) {
-        const size_t length = topic_level_length(level);
-        if (!topic_level_matches(pattern, level, length))
+        const size_t length = strcspn(level, "/"), own_length = strcspn(pattern, "/");
+        const bool fits =
+            topic_is_wild(pattern)
+                ? length && length <= TOPIC_LEVEL_MAX && !(*pattern == '{' && topic_is_reserved(level))
+                : own_length == length && memcmp(pattern, level, length) == 0;
+        if (!fits)
             return false;
-        pattern += topic_level_length(pattern);
+        pattern += own_length;
         level += length;
         if (!*pattern || !*level)
             return *pattern == *level && text_is_topic(topic);
@@ -217,7 +201,7 @@ bool topic_matches(const char *pattern, const char *topic)
 bool topic_patterns_meet(const char *one, const char *other)
 {
     for (;; one++, other++) {
-        const size_t length = topic_level_length(one), other_length = topic_level_length(other);
+        const size_t length = strcspn(one, "/"), other_length = strcspn(other, "/");
         if (!topic_is_wild(one) && !topic_is_wild(other) &&
             (length != other_length || memcmp(one, other, length) != 0))
             return false;

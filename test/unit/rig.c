@@ -66,10 +66,31 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
     };
 }
 
+void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
+                     void *context)
+{
+    const struct registry_method *method = engine->registry.methods;
+    for (; method; method = method->hh.next)
+        visit(method->declared, context);
+}
+
+bool rig_serves(const struct engine *engine, const char *topic)
+{
+    struct engine_place place;
+    return engine_serves(engine, topic, &place);
+}
+
+enum engine_verdict rig_receive(struct engine *engine, const struct host_message *message)
+{
+    struct engine_place place;
+    return engine_serves(engine, message->topic, &place) ? engine_receive(engine, message, &place)
+                                                         : ENGINE_PASS;
+}
+
 enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload)
 {
     const struct host_message message = rig_message(rig, topic, payload);
-    return engine_receive(rig->engine, &message);
+    return rig_receive(rig->engine, &message);
 }
 
 enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *payload,
@@ -79,7 +100,7 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     message.response_topic = response_topic;
     message.correlation = correlation;
     message.correlation_size = correlation ? strlen(correlation) : 0;
-    return engine_receive(rig->engine, &message);
+    return rig_receive(rig->engine, &message);
 }
 
 static bool sets_a_database(const struct option_line *lines, size_t count)
@@ -151,7 +172,7 @@ const struct fake_message *rig_ask(struct rig *rig, const char *method, const ch
     struct host_message message = rig_message(rig, call_topic(rig, method, topic), payload);
     message.response_topic = RIG_REPLY;
     fake_host_forget(&rig->host);
-    engine_receive(rig->engine, &message);
+    rig_receive(rig->engine, &message);
     rig_wait(rig, 1);
     ck_assert_uint_eq(rig->host.replies.count, 1);
     ck_assert_str_eq(rig->host.replies.kept[0].topic, RIG_REPLY);

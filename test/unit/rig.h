@@ -62,6 +62,14 @@ void rig_wait(struct rig *rig, size_t replies);
 /* A message of the client, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
 
+/* Calls visit for every registered method, in the order of registration. */
+void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
+                     void *context);
+
+/* What a host does with a message: engine_serves(), and engine_receive() if the engine serves its topic. */
+bool rig_serves(const struct engine *engine, const char *topic);
+enum engine_verdict rig_receive(struct engine *engine, const struct host_message *message);
+
 /* Publishes to a topic. */
 enum engine_verdict rig_publish(struct rig *rig, const char *topic, const char *payload);
 

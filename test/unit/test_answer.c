@@ -52,7 +52,7 @@ START_TEST(replies_carry_what_they_must)
     message.response_topic = "somewhere/else";
     message.correlation = correlation;
     message.correlation_size = sizeof correlation;
-    ck_assert_int_eq(engine_receive(rig.engine, &message), ENGINE_CONSUME);
+    ck_assert_int_eq(rig_receive(rig.engine, &message), ENGINE_CONSUME);
     ck_assert_uint_eq(rig.host.replies.count, 1);
     const struct fake_message *reply = &rig.host.replies.kept[0];
     ck_assert_str_eq(reply->topic, "somewhere/else");
@@ -70,9 +70,9 @@ START_TEST(correlation_is_neither_made_nor_lost)
     lab_start(&rig, &options, NULL);
     struct host_message message = rig_message(&rig, "rpc/call/get", "");
     message.response_topic = "r";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     message.correlation = "";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     ck_assert(!rig.host.replies.kept[0].has_correlation);
     ck_assert(rig.host.replies.kept[1].has_correlation);
     ck_assert_uint_eq(rig.host.replies.kept[1].correlation_size, 0);
@@ -151,7 +151,7 @@ START_TEST(response_topics_are_checked)
     lab_start(&rig, &options, NULL);
     struct host_message message = rig_message(&rig, "rpc/call/count", "{\"request_id\":\"not used\"}");
     message.response_topic = row->topic;
-    ck_assert_int_eq(engine_receive(rig.engine, &message), ENGINE_CONSUME);
+    ck_assert_int_eq(rig_receive(rig.engine, &message), ENGINE_CONSUME);
     if (row->fine)
         ck_assert_str_eq(rig_last(&rig.host.replies)->topic, row->topic);
     else
@@ -167,7 +167,7 @@ START_TEST(response_topics_are_filtered)
     fake_host_forget(&rig.host);
     struct host_message message = rig_message(&rig, "rpc/call/count", "");
     message.response_topic = "other/here";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     expect_malformed("count", "a Response Topic outside response_topic_filter");
 }
 END_TEST
@@ -296,7 +296,7 @@ START_TEST(an_unknown_method_and_a_bad_route)
     lab_start(&rig, &options, NULL);
     struct host_message message = rig_message(&rig, "rpc/call/nope", "{\"request_id\":\"x\"}");
     message.response_topic = "+";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     expect_silence();
 }
 END_TEST
@@ -392,10 +392,10 @@ START_TEST(bytes_with_nul)
     message.payload = "\0a\0b";
     message.size = 4;
     message.response_topic = "r";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     ck_assert_str_eq(rig_last(&rig.host.replies)->text, "{\"n\":4}");
     message.topic = "rpc/call/nothing";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "parse_error");
 }
 END_TEST
@@ -889,7 +889,7 @@ START_TEST(errors_shrink_to_fit)
     }
     struct host_message message = rig_message(&rig, "rpc/call/act", "");
     message.response_topic = "r";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     expect_silence();
     ck_assert_uint_eq(engine_counters(rig.engine)->dropped, 1);
     ck_assert(fake_host_logged(&rig.host, "rpc: the error trouble of act does not fit into max_reply"));
@@ -1038,9 +1038,9 @@ START_TEST(dropped_messages)
     rig.host.drop = _i == 1;
     struct host_message message = rig_message(&rig, "rpc/call/count", "");
     message.response_topic = "r";
-    ck_assert_int_eq(engine_receive(rig.engine, &message), ENGINE_CONSUME);
+    ck_assert_int_eq(rig_receive(rig.engine, &message), ENGINE_CONSUME);
     expect_silence();
-    const struct engine_counters *counters = engine_counters(rig.engine);
+    const struct counters *counters = engine_counters(rig.engine);
     ck_assert_uint_eq(counters->dropped, 2);
     ck_assert_uint_eq(counters->replies, 0);
     ck_assert_uint_eq(counters->events, 0);

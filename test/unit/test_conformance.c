@@ -491,7 +491,7 @@ static void walk_module(struct walk *walk, const rpc_module *module, const void 
     }
     for (size_t i = 0; module->options && i < module->options->count; i++)
         expect_doc(walk, module->options->fields[i].doc, "option", fields_name(&module->options->fields[i]));
-    engine_each_method(walk->rig.engine, walk_method, walk);
+    rig_each_method(walk->rig.engine, walk_method, walk);
     if (!walk->methods || walk->methods != count_methods(module))
         fault(walk, "module %s: %zu methods were walked, it has %zu", module->name, walk->methods,
               count_methods(module));

@@ -24,7 +24,7 @@ static void close_rig(void)
     rig_close(&rig);
 }
 
-static const struct engine_counters *counters(void)
+static const struct counters *counters(void)
 {
     return engine_counters(rig.engine);
 }
@@ -158,9 +158,9 @@ START_TEST(passed_calls_get_no_reply)
     rig.client = clients[row->who];
     lab_start(&rig, &options, NULL);
     struct host_message message = rig_message(&rig, row->topic, "{\"request_id\":\"x\"}");
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     message.response_topic = "r";
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     ck_assert_uint_eq(rig.host.replies.count, 0);
     ck_assert_uint_eq(rig.host.events.count, 0);
     ck_assert_uint_eq(rig.host.line_count, 0);
@@ -189,7 +189,7 @@ static const struct served {
 START_TEST(engines_know_their_topics)
 {
     lab_start(&rig, &options, NULL);
-    ck_assert_int_eq(engine_serves(rig.engine, served[_i].topic), served[_i].served);
+    ck_assert_int_eq(rig_serves(rig.engine, served[_i].topic), served[_i].served);
 }
 END_TEST
 
@@ -388,7 +388,7 @@ START_TEST(everything_is_counted)
     rig_ask(&rig, "nope", "");                         /* likewise, and a reply */
     rig_publish(&rig, "rpc/event/x", "");              /* refused */
     rig_publish(&rig, "rpc/call/x/response/y", "");    /* likewise */
-    const struct engine_counters expected = {
+    const struct counters expected = {
         .calls = 5, .errors = 2, .unknown = 2, .replies = 4, .events = 4, .refused = 2};
     ck_assert_mem_eq(counters(), &expected, sizeof expected);
 }
@@ -515,8 +515,8 @@ START_TEST(two_engines_share_nothing)
     rig_tell(&second_rig, "count", "{\"request_id\":\"1\"}");
     rig_expect_event(&second_rig, "dev/rpc/event/counted", "{\"n\":2}");
     ck_assert_str_eq(rig_last(&second_rig.host.replies)->topic, "dev/rpc/call/count/response/1");
-    ck_assert(!engine_serves(rig.engine, "dev/rpc/call/count"));
-    ck_assert(!engine_serves(second_rig.engine, "rpc/call/count"));
+    ck_assert(!rig_serves(rig.engine, "dev/rpc/call/count"));
+    ck_assert(!rig_serves(second_rig.engine, "rpc/call/count"));
     ck_assert_int_eq(rig_publish(&rig, "dev/rpc/call/count", ""), ENGINE_PASS);
     /* Options. */
     ck_assert_int_eq(rig_ask(&rig, "get", "")->qos, 1);

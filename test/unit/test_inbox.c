@@ -64,7 +64,7 @@ START_TEST(messages)
 {
     const struct topic *row = &topics[_i];
     rig_add(&rig, &rpc_module_post, &usual);
-    ck_assert_int_eq(engine_serves(rig.engine, row->topic), row->serves);
+    ck_assert_int_eq(rig_serves(rig.engine, row->topic), row->serves);
     ck_assert_int_eq(rig_publish(&rig, row->topic, "x"), row->verdict);
     ck_assert_uint_eq(rig.host.events.count, row->received);
     ck_assert_uint_eq(engine_counters(rig.engine)->refused, row->verdict == ENGINE_REFUSE);
@@ -81,7 +81,7 @@ START_TEST(what_is_seen)
     message.response_topic = "a/b";
     message.correlation = "12";
     message.correlation_size = 2;
-    ck_assert_int_eq(engine_receive(rig.engine, &message), ENGINE_CONSUME);
+    ck_assert_int_eq(rig_receive(rig.engine, &message), ENGINE_CONSUME);
     rig_expect_event(&rig, "prod/rpc/event/post/received",
                      "{\"inbox\":\"+/to/+\",\"topic\":\"prod/post/" X64 X64 "/to/b c\",\"first\":\"" X64 X64
                      "\",\"second\":\"b c\",\"text\":\"hello\",\"sender\":\"tester\",\"user\":\"bob\","
@@ -158,7 +158,7 @@ START_TEST(other_roots)
     const struct post_options options = {roots[_i].root};
     rig_add(&rig, &rpc_module_post, &options);
     ck_assert(inbox_check(&rig.engine, 1, why));
-    ck_assert_int_eq(engine_serves(rig.engine, roots[_i].topic), roots[_i].serves);
+    ck_assert_int_eq(rig_serves(rig.engine, roots[_i].topic), roots[_i].serves);
 }
 END_TEST
 

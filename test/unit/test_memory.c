@@ -359,7 +359,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
     bool failed = true;
     for (size_t n = 0; failed; n++) {
         failing_arm(mode, n);
-        const enum engine_verdict verdict = engine_receive(rig.engine, &message);
+        const enum engine_verdict verdict = rig_receive(rig.engine, &message);
         failed = failing_disarm();
         rig_settle(&rig);
         ck_assert_int_eq(verdict, ENGINE_CONSUME);
@@ -375,7 +375,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
 /* The reply with enough memory. */
 static void call_as_usual(const struct scenario *scenario, enum way way, char usual[FAKE_TEXT])
 {
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     rig_settle(&rig);
     usual[0] = '\0';
     if (way == BY_TOPIC) {

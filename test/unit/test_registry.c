@@ -310,7 +310,7 @@ START_TEST(walks_in_order)
     make_many();
     rig_add(&rig, &many.module, NULL);
     int next = 0;
-    engine_each_method(rig.engine, count_in_order, &next);
+    rig_each_method(rig.engine, count_in_order, &next);
     ck_assert_int_eq(next, MANY);
 }
 END_TEST

@@ -121,8 +121,15 @@ static enum engine_verdict call(const char *topic)
     const struct host_client client = {.id = "tester", .version = 5, .connection = &host};
     const struct host_message message = {
         .client = &client, .topic = topic, .payload = "", .qos = 1, .response_topic = "r"};
-    struct engine *engine = service_find(service, topic);
-    return engine ? engine_receive(engine, &message) : ENGINE_PASS;
+    struct engine_place place;
+    struct engine *engine = service_find(service, topic, &place);
+    return engine ? engine_receive(engine, &message, &place) : ENGINE_PASS;
+}
+
+static struct engine *found(const char *topic)
+{
+    struct engine_place place;
+    return service_find(service, topic, &place);
 }
 
 /* ---- Running ---- */
@@ -134,9 +141,9 @@ START_TEST(each_prefix_has_an_engine)
     ck_assert_int_eq(call("prod/call/hello"), ENGINE_CONSUME);
     ck_assert_int_eq(call("dev/rpc/call/hello"), ENGINE_CONSUME);
     ck_assert_uint_eq(host.replies.count, 2);
-    ck_assert_ptr_ne(service_find(service, "prod/call/hello"), service_find(service, "dev/rpc/call/hello"));
-    ck_assert_ptr_null(service_find(service, "dev/call/hello"));
-    ck_assert_ptr_null(service_find(service, "other"));
+    ck_assert_ptr_ne(found("prod/call/hello"), found("dev/rpc/call/hello"));
+    ck_assert_ptr_null(found("dev/call/hello"));
+    ck_assert_ptr_null(found("other"));
     stop();
 }
 END_TEST
@@ -144,7 +151,7 @@ END_TEST
 START_TEST(without_engines_there_is_nothing)
 {
     create("prod", NULL);
-    ck_assert_ptr_null(service_find(service, "prod/call/hello"));
+    ck_assert_ptr_null(found("prod/call/hello"));
     ck_assert_uint_eq(service_due(service), UINT64_MAX);
     service_tick(service);
     stop();
@@ -188,7 +195,7 @@ START_TEST(a_prefix_that_does_not_start_undoes_the_others)
     ck_assert_int_eq(inits, 2);
     stop();
     ck_assert_int_eq(finis, 2);
-    ck_assert_ptr_null(service_find(service, "prod/call/hello"));
+    ck_assert_ptr_null(found("prod/call/hello"));
 }
 END_TEST
 
@@ -243,7 +250,7 @@ START_TEST(work_that_does_not_return_is_left_behind)
     sem_wait(&begun);
     sem_wait(&begun);
     ck_assert(!service_stop(service, SECOND / 20));
-    ck_assert_ptr_null(service_find(service, "prod/call/hello"));
+    ck_assert_ptr_null(found("prod/call/hello"));
     ck_assert_int_eq(finis, 0);
     config = NULL;
     finis = inits;

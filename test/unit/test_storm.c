@@ -84,7 +84,7 @@ static void send(void)
     message.response_topic = PICK(response_topics);
     message.correlation = PICK(correlations);
     message.correlation_size = message.correlation ? strlen(message.correlation) : 0;
-    engine_receive(rig.engine, &message);
+    rig_receive(rig.engine, &message);
     rig.client = before.client;
     rig.qos = before.qos;
 }

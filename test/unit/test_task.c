@@ -28,7 +28,7 @@ static void close_rig(void)
     works_close(&rig);
 }
 
-static const struct engine_counters *counters(void)
+static const struct counters *counters(void)
 {
     return engine_counters(rig.engine);
 }

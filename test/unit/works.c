@@ -371,7 +371,7 @@ void works_send(struct rig *rig, const char *topic, const char *payload, const c
     message.response_topic = lend_text(&loans, response_topic);
     message.correlation = lend_text(&loans, correlation);
     message.correlation_size = correlation ? strlen(correlation) : 0;
-    if (engine_receive(rig->engine, &message) != ENGINE_CONSUME)
+    if (rig_receive(rig->engine, &message) != ENGINE_CONSUME)
         abort();
     memset(&client, 'X', sizeof client);
     memset(&message, 'X', sizeof message);
