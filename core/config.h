@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The configuration of a service (protocol, section 10): the options of its engines, of its host and of its
+ * The configuration of a service (docs/reference.md): the options of its engines, of its host and of its
  * modules, read from the lines of a configuration file. The table of the engines' options is in config.c,
  * that of the host's options is the host's, those of the modules' options are the modules'.
  *

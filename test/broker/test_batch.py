@@ -1,4 +1,4 @@
-"""{prefix}/batch/{method}: one method, many times, in one message (section 8)."""
+"""{prefix}/batch/{method}: one method, many times, in one message."""
 import json
 
 from harness import BrokerTest, encode, error_of, main, new_identity, payload_of, ask, result_of

@@ -1,4 +1,4 @@
-"""T15 and section 2: calls and events that travel over a bridge between two brokers.
+"""Calls and events that travel over a bridge between two brokers.
 
 `near` runs the plugin, `far` is a plain broker. A bridge that near itself opens was checked by no ACL:
 its calls are left alone unless bridge_calls says otherwise. A bridge that far opens is an ordinary client.

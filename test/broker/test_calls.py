@@ -14,7 +14,7 @@ VERSIONS, QUALITIES, RETAIN = (3, 4, 5), (0, 1, 2), (False, True)
 
 
 class Replies(BrokerTest):
-    """The ways to ask for a reply, of section 3."""
+    """The ways to ask for a reply."""
 
     def test_response_topic(self):
         client = self.client(self.start(), 5)
@@ -162,7 +162,7 @@ class Replies(BrokerTest):
 
 
 class HostileResponseTopics(BrokerTest):
-    """T5: such a call is not executed, nothing is published where it says, and the error is announced."""
+    """Such a call is not executed, nothing is published where it says, and the error is announced."""
 
     CHECKED_BY_SOME_BROKERS = ("a/+", "#", "a/#/b", "")
     TOPICS = ("$SYS/x", "$CONTROL/x/v1", "$share/g/t", "$", "x" * 257, "y" * 65535)
@@ -207,7 +207,7 @@ class HostileResponseTopics(BrokerTest):
 
 
 class Consumed(BrokerTest):
-    """T2: no subscriber gets a call, the broker keeps nothing of it, and it is acknowledged correctly."""
+    """No subscriber gets a call, the broker keeps nothing of it, and it is acknowledged correctly."""
 
     FILTERS = ("#", "+/+", "+/+/+", "rpc/#", "rpc/call/echo", "$/#", "$", "$share/g/#", "$share/h/rpc/call/#")
 
@@ -418,7 +418,7 @@ class Errors(BrokerTest):
 
 
 class CallingClients(BrokerTest):
-    """T15, and the client as a handler sees it."""
+    """The client as a handler sees it."""
 
     def test_versions(self):
         broker = self.start()

@@ -1,4 +1,4 @@
-"""T4: messages of broken or hostile clients, none of which may end a connection or the broker.
+"""Messages of broken or hostile clients, none of which may end a connection or the broker.
 
 Payloads, properties, topics and ids are made from a fixed seed, so that a failure can be repeated.
 """
@@ -136,7 +136,7 @@ class Fuzz(BrokerTest):
 
 
 class Json(BrokerTest):
-    """The reader of section 2 and 5, over the wire."""
+    """The strict parser, over the wire."""
 
     def setUp(self):
         self.running = self.start()

@@ -16,7 +16,7 @@ USERS = {"alice": "right"}
 
 
 class Stop(BrokerTest):
-    """T13."""
+    """The broker ends at SIGTERM, idle and with busy workers."""
 
     def test_idle(self):
         broker = self.start()
@@ -37,7 +37,7 @@ class Stop(BrokerTest):
 
 
 class Reload(BrokerTest):
-    """T14: Debian's logrotate sends SIGHUP every day."""
+    """Debian's logrotate sends SIGHUP every day."""
 
     def check_reload(self, plugins):
         broker = self.start(plugins=plugins, users=USERS, anonymous=False)
@@ -73,7 +73,7 @@ class Reload(BrokerTest):
 
 
 class OtherPlugins(BrokerTest):
-    """T17 and other plugins: the plugin does not change what clients may do."""
+    """Other plugins, and ACLs: the plugin does not change what clients may do."""
 
     RULES = "topic read open/#\nuser bob\ntopic readwrite bobs/#\n"
 
@@ -137,7 +137,7 @@ class Listeners(BrokerTest):
 
 
 class Twice(BrokerTest):
-    """T18: the same plugin on two lines either works, or is refused with a clear line."""
+    """The same plugin on two lines either works, or is refused with a clear line."""
 
     def links(self, kind):
         """A copy of the plugin's file, a link to it, or the file itself."""
@@ -179,7 +179,7 @@ class Twice(BrokerTest):
 
 
 class File(BrokerTest):
-    """T19: the symbols that the plugin exports and imports."""
+    """The symbols that the plugin exports and imports."""
 
     def test_three_symbols(self):
         for path in (PLUGIN, TEST_PLUGIN):
@@ -195,7 +195,7 @@ class File(BrokerTest):
 
 
 class FailingStart(BrokerTest):
-    """T20: no crash, whichever part fails."""
+    """No crash, whichever part fails."""
 
     def assert_exits(self, broker, leaks=True):
         self.assertGreater(broker.run_to_exit(leaks=leaks), 0)
@@ -222,7 +222,7 @@ class FailingStart(BrokerTest):
 
 
 class Daemon(BrokerTest):
-    """T22: the broker forks before it loads plugins."""
+    """The broker forks before it loads plugins."""
 
     def test_calls_are_answered(self):
         broker = self.make(log=["file {directory}/log"], lines=["pid_file {directory}/pid"], arguments=["-d"])
@@ -264,7 +264,7 @@ class Daemon(BrokerTest):
 
 
 class Kicked(BrokerTest):
-    """T15: a plugin before ours ends the connection of a client, whose message then has no client id."""
+    """A plugin before ours ends the connection of a client, whose message then has no client id."""
 
     def test_no_client_gets_the_reply(self):
         for first in ([], ["per_listener_settings true"]):

@@ -10,7 +10,7 @@ from mqtt import CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence,
 
 
 class Memory(BrokerTest):
-    """T6: replies must not change the broker's count of its memory."""
+    """Replies must not change the broker's count of its memory."""
 
     def test_memory_limit(self):
         broker = self.start(lines=["memory_limit 50000000", "sys_interval 1"], log_types=("notice", "information"))
@@ -32,7 +32,7 @@ class Memory(BrokerTest):
                 return  # the broker does not count its memory, or its figure stays the same
 
     def test_replies_larger_than_the_client_takes(self):
-        """T8: the broker drops them; other messages must still arrive."""
+        """The broker drops them; other messages must still arrive."""
         broker = self.start()
         small = self.client(broker, 5, properties=[(MAXIMUM_PACKET_SIZE, 200)])
         small.subscribe("news", "rpc/event/#", qos=1)
@@ -326,7 +326,7 @@ class Subscribed(BrokerTest):
         self.assertEqual(replies[0].payload, replies[1].payload)
 
     def test_a_client_that_never_reads_takes_no_memory(self):
-        """T7: the broker never frees a message to a client by its id that it has dropped."""
+        """The broker never frees a message to a client by its id that it has dropped."""
         broker = self.begin(lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
         deaf = Client(broker.port, version=5, timeout=2 * SLOW, client_id="deaf", auto_ack=False)
         self.addCleanup(deaf.close)

@@ -1,4 +1,4 @@
-"""T9: clients of a listener with a mount_point.
+"""Clients of a listener with a mount_point.
 
 The broker puts the mount point before every topic that such a client sends. From 2.0.12 on it also cuts
 that many bytes off every topic it sends to one, whatever they are; before, it cut nothing. With

@@ -1,4 +1,4 @@
-"""T23 and section 10: options do what they say, and a wrong one stops the broker with a line that helps."""
+"""Options do what they say, and a wrong one stops the broker with a line that helps."""
 import re
 import unittest
 

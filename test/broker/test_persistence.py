@@ -6,7 +6,7 @@ from mqtt import PUBREC, property_of, CORRELATION_DATA, RESPONSE_TOPIC
 
 
 class Restart(BrokerTest):
-    """T3: the broker writes a consumed QoS 2 call to its database, under a topic that no client can read."""
+    """The broker writes a consumed QoS 2 call to its database, under a topic that no client can read."""
 
     def test_unreleased_call(self):
         for version in (4, 5):
@@ -82,7 +82,7 @@ class NothingIsKept(BrokerTest):
 
 
 class QueuedUnderAcl(BrokerTest):
-    """T10: replies need no right to read, until they are queued: then the broker checks at reconnect."""
+    """Replies need no right to read, until they are queued: then the broker checks at reconnect."""
 
     RULES = "user blind\ntopic write rpc/call/#\nuser seeing\ntopic write rpc/call/#\ntopic read mine/#\n"
 

@@ -729,7 +729,7 @@ class Identities(PromiseTest):
 
 
 class Restart(PromiseTest):
-    """T3: the plugin keeps no calls across a restart of the broker."""
+    """The plugin keeps no calls across a restart of the broker."""
 
     def test_a_call_that_was_not_released(self):
         for version in (4, 5):

@@ -1,4 +1,4 @@
-"""T16: connections that end, are made again, or are taken over before the reply is delivered."""
+"""Connections that end, are made again, or are taken over before the reply is delivered."""
 import itertools
 import signal
 import time

@@ -428,7 +428,7 @@ class Meanwhile(SlowTest):
     """Other things that the broker does at the same time."""
 
     def test_memory_limit(self):
-        """T6: ten thousand calls do not change the broker's count of its memory, and later clients can connect."""
+        """Ten thousand calls do not change the broker's count of its memory, and later clients can connect."""
         broker = self.start(["workers 4"], lines=["memory_limit 50000000", "sys_interval 1"],
                             log_types=("notice", "information"))
         client = self.client(broker)  # with MQTT 5, some brokers miscount in the other direction

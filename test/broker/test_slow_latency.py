@@ -26,7 +26,7 @@ class LatencyTest(SlowTest):
 
 
 class Deadlines(LatencyTest):
-    """T12."""
+    """Deadlines fire in time."""
 
     def lateness(self, client, ms, method, params):
         began = time.monotonic()
@@ -106,7 +106,7 @@ class Deadlines(LatencyTest):
 
 
 class Results(LatencyTest):
-    """T11."""
+    """Results of work reach the caller in time."""
 
     def measure(self, client, count, method="slow.sleep", params=None, pause=0):
         took = []

@@ -12,7 +12,7 @@ from slow_calls import SlowTest, resident, with_id
 
 
 class Vanishing(SlowTest):
-    """T7: ten thousand connections that end while their work runs leave no memory in use."""
+    """Ten thousand connections that end while their work runs leave no memory in use."""
 
     COUNT = 1_000 if INSTRUMENTED else 10_000
     CALLS = (("slow.sleep", {"ms": 300, "polite": True}), ("slow.firm", {"ms": 2}), ("slow.wait", {"name": "a"}),

@@ -1,4 +1,4 @@
-"""Waking the broker's loop (T11 to T13), with a plugin that does nothing else.
+"""Waking the broker's loop, with a plugin that does nothing else.
 
 Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits without a name are far
 from what is measured and near enough to what an unwoken loop would take.
@@ -72,7 +72,7 @@ class WakeTest(BrokerTest):
         return received
 
     def check(self, received):
-        """T11. Without a wake-up, few would be below 20 ms; with instrumentation some are not."""
+        """Without a wake-up, few would be below 20 ms; with instrumentation some are not."""
         self.assertLess(percentile(received, .5 if INSTRUMENTED else .99), 20 * SLOW)
 
     def check_some_run(self, run):
@@ -153,7 +153,7 @@ class WebSockets(WakeTest):
 
 
 class Alarms(WakeTest):
-    """T12."""
+    """Alarms go off in time."""
 
     def lateness(self, client, delay):
         """The delay in ms with which an alarm in that many ms was received here."""
@@ -229,7 +229,7 @@ class Quiet(WakeTest):
 
 
 class End(WakeTest):
-    """T13."""
+    """The broker ends at SIGTERM, idle and with busy workers."""
 
     def check_end(self, broker):
         """A broker logs that it runs before it does; it loses a SIGTERM that arrives in between."""

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * core/call/call.c, answer.c and api.c: where replies go and what is in them, what is announced, limits, what
- * handlers may raise and what becomes of the mistakes they can make (protocol, sections 2 to 5).
+ * handlers may raise and what becomes of the mistakes they can make.
  */
 #include "lab.h"
 #include "unit.h"
@@ -664,6 +664,8 @@ static rpc_status raise_with_no_data(rpc_call *call, void *state, const void *pa
 
 #define INTERNAL ERROR("act", "internal_error", "the handler failed")
 
+_Static_assert(RPC_RAISED == 12, "a line of the log below says this number");
+
 static const struct raised {
     rpc_handler run;
     const char *status, *text, *line; /* line: in the log; NULL: none */
@@ -742,7 +744,7 @@ static rpc_status raise_not_found(rpc_call *call, void *state, const void *param
     return rpc_raise(call, "method_not_found", "switched off");
 }
 
-/* "method_not_found is never announced" (protocol, section 4), a handler's neither. */
+/* method_not_found is never announced, a handler's neither. */
 START_TEST(method_not_found_is_never_announced)
 {
     lab_start(&rig, &options, raise_not_found);

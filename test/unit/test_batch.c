@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Batches without an envelope (protocol, section 8): what each item comes to by itself, the events, what
+ * Batches without an envelope (docs/clients.md): what each item comes to by itself, the events, what
  * makes a batch fail as a whole, and handlers that do everything they may while a reply is being written.
  */
 #include "lab.h"

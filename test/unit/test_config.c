@@ -50,7 +50,7 @@ static const struct fake_options *host_options(void)
 
 /* ---- What is accepted ---- */
 
-/* Those of the protocol, section 10. */
+/* Those that docs/reference.md says. */
 START_TEST(defaults)
 {
     const char *const none[2 * LINES] = {NULL};

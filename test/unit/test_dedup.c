@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/dedup/dedup.c in an engine (protocol, section 6, and the redelivery guard): which messages run only
+ * core/dedup/dedup.c in an engine (docs/clients.md): which messages run only
  * once, what the reply to a redelivered or repeated call is, and when a call is not recognised.
  */
 #include "lab.h"

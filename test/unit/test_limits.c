@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Limits for one client (protocol, sections 9 and 10): rate_limit and rate_burst, error_rate, and
+ * Limits for one client (docs/clients.md): rate_limit and rate_burst, error_rate, and
  * reply_delivery subscribed, where replies go to subscribers of the client's own topics only.
  */
 #include "lab.h"
