@@ -1,4 +1,4 @@
-"""T3 and T10: calls and replies across a restart of the broker, and queued replies under ACLs."""
+"""Calls and replies across a restart of the broker, and queued replies under ACLs."""
 import itertools
 
 from harness import BrokerTest, ask, main, payload_of, result_of

@@ -463,7 +463,7 @@ class Meanwhile(SlowTest):
         self.assertEqual({status for status, _ in found.values()}, {"ok"})
 
     def test_log_as_messages(self):
-        """T25: lines of the log are publications; those about work must not come from its threads."""
+        """Lines of the log are publications; those about work must not come from its threads."""
         broker = self.start(["workers 4", "timeout 100ms", "slow_call 1ms"], log=["stderr", "topic"])
         watcher, client, other = self.client(broker, 4), self.client(broker, 5), self.client(broker, 5)
         watcher.subscribe("$SYS/broker/log/#")

@@ -1,4 +1,4 @@
-"""The delay between a result or a deadline and its reply: T11 and T12 of what brokers do to a plugin.
+"""The delay between a result or a deadline and its reply.
 
 The tests print what they measure. A busy machine may delay some replies by any time, so that limits hold for the
 median. They are half of 100 ms, the shortest wait of a loop that is not woken.
@@ -12,7 +12,7 @@ from harness import INSTRUMENTED, SLOW, SLOW_EPOLL, has_websockets, main
 from slow_calls import SlowTest, percentile, show
 from test_wake import Traffic
 
-IN_TIME = 0.050 * SLOW  # T12's limit
+IN_TIME = 0.050 * SLOW  # seconds
 
 PER_LISTENER = ["per_listener_settings true"]
 

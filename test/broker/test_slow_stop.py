@@ -1,6 +1,6 @@
 """The broker stops while calls are pending.
 
-T13 of what brokers do to a plugin: the broker ends soon, with exit code 0, and the plugin leaves its signals alone.
+The broker ends soon, with exit code 0, and the plugin leaves its signals alone.
 """
 import re
 import signal
@@ -15,7 +15,7 @@ BOUND = 5  # seconds that the plugin waits for work when it stops
 
 
 class Stop(SlowTest):
-    """T13: SIGTERM in every state."""
+    """SIGTERM in every state."""
 
     def ends(self, brokers, least, most, stuck=False):
         """Stops all brokers at once. Each ends within these seconds, with 0, and logs no work that is left behind."""

@@ -1,4 +1,4 @@
-"""T7 of what brokers do to a plugin: thousands of connections that end, or never read, while their calls are pending.
+"""Thousands of connections that end, or never read, while their calls are pending.
 
 A reply that the broker cannot deliver stays in its memory for good, so that the plugin must not publish such a reply.
 """
