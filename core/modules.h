@@ -4,6 +4,10 @@
  * modules' files: see cmake/RpcPlugin.cmake.
  *
  * Threads: any; the array is constant.
+ *
+ * Ownership: static.
+ *
+ * Failure: none.
  */
 #ifndef CORE_MODULES_H
 #define CORE_MODULES_H

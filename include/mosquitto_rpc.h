@@ -21,23 +21,23 @@
  *
  * These rules hold for every function and callback below, unless its own comment says otherwise.
  *
- * Threads. The engine calls a module on the broker's thread, which also serves all clients of the broker, and
+ * Threads: the engine calls a module on the broker's thread, which also serves all clients of the broker, and
  * a module calls the functions below on the same thread. The broker serves no client while a module's
  * function runs, so the function must not wait. Work (rpc_work) runs on a worker thread and may wait.
  *
- * Ownership. The memory of a call is the memory that the engine passes to its handler and that the functions
+ * Ownership: the memory of a call is the memory that the engine passes to its handler and that the functions
  * below return for the call. The engine frees it when the call has ended; a handler frees nothing. A module
  * copies into its state what it needs for longer. The engine reads the texts and structs that a module passes
  * to a function before the function returns, and keeps no pointer to them. The data of work, deferred calls
  * and timers is the module's: the engine passes the pointer back and never reads what it points at. The
  * engine does not copy tables: a module and everything that it points at have static storage duration.
  *
- * Failure. The comment of a function lists all its return values; a function whose comment lists none cannot
+ * Failure: the comment of a function lists all its return values; a function whose comment lists none cannot
  * fail. A pointer argument must not be NULL unless the comment allows it.
  *
  * Text is UTF-8, ends with a NUL and contains no U+0000, as MQTT 5.0 requires in section 1.5.4.
  *
- * Units. A time is Unix time in seconds with a fraction, a duration is in milliseconds, a size is in bytes.
+ * Units: a time is Unix time in seconds with a fraction, a duration is in milliseconds, a size is in bytes.
  */
 #ifndef MOSQUITTO_RPC_H
 #define MOSQUITTO_RPC_H

@@ -4,6 +4,10 @@
  * defines rpc_host of core/config.h.
  *
  * Threads: any; all is constant.
+ *
+ * Ownership: the configuration that the options are part of owns their texts.
+ *
+ * Failure: see core/config.h.
  */
 #ifndef PLUGIN_OPTIONS_H
 #define PLUGIN_OPTIONS_H

@@ -2,12 +2,12 @@
 /*
  * An intrusive binary min-heap of 64-bit keys. Nodes of equal keys come in the order in which they were set.
  *
- * Threads. A heap has no lock: it belongs to one thread.
+ * Threads: a heap has no lock: it belongs to one thread.
  *
- * Ownership. The caller embeds the nodes, and neither moves nor frees one that is set. The heap owns its
+ * Ownership: the caller embeds the nodes, and neither moves nor frees one that is set. The heap owns its
  * array of pointers to nodes; heap_fini() frees it.
  *
- * Failure. heap_set() may fail for lack of memory when it adds a node, and then has changed nothing.
+ * Failure: heap_set() may fail for lack of memory when it adds a node, and then has changed nothing.
  * Everything else needs no memory.
  */
 #ifndef CORE_BASE_HEAP_H

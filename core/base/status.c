@@ -16,6 +16,9 @@ static const struct status_row status_rows[] = {
 #undef ROW
 };
 
+_Static_assert((int)RPC_RAISED == (int)RPC_STATUS_COUNT_ - 1,
+               "the statuses before RPC_RAISED are those that have a name of their own");
+
 static const struct status_row *status_row_of(rpc_status status)
 {
     const int index = (int)status;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * JSON-RPC 2.0 as it stands in a payload (protocol, section 7): recognising it, and taking requests apart.
+ * JSON-RPC 2.0 as it stands in a payload: recognising it, and taking requests apart.
  *
  * Threads: the broker's thread only.
  *

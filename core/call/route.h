@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Where the reply to a message goes (protocol, section 3): to its Response Topic, or to a topic made of its
+ * Where the reply to a message goes: to its Response Topic, or to a topic made of its
  * request_id or its JSON-RPC id. A route that is found also gives the message its identity.
  *
  * Threads: the broker's thread only.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Topics: the trees of one prefix (protocol, section 1), the names that may stand in them, and patterns,
+ * Topics: the trees of one prefix, the names that may stand in them, and patterns,
  * which are names whose wild levels match any level: `{word}` in the name of a method family, `+` in an
  * inbox.
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Recognises messages that were sent before (protocol, section 6, and the redelivery guard), in two ways:
+ * Recognises messages that were sent before, in two ways:
  *
  * - A duplicate: a caller that wants to be sure gives its call an identity, and the same message within the
  * window is the same call.

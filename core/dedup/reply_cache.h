@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Messages with their replies, so that the same message arriving again is answered without being run again
- * (protocol, section 6). A message is entered when it arrives and finished when it has been answered; in
+ * Messages with their replies, so that the same message arriving again is answered without being run again.
+ * A message is entered when it arrives and finished when it has been answered; in
  * between copies of it wait. The table is bounded: the oldest finished entries make room, unfinished ones
  * never do, since that would break a promise already given.
  *

@@ -12,14 +12,14 @@
  * - Within a priority the owners take turns. The jobs of one owner and priority begin in the order in which
  *   they became ready.
  *
- * Threads. One thread, the broker's, calls everything here. Work runs on the pool's threads, and calls
+ * Threads: one thread, the broker's, calls everything here. Work runs on the pool's threads, and calls
  * rpc_is_wanted() and rpc_job_take_next(), which are implemented here. The pool's lock is held for moments,
  * and never while work runs or finished() is called.
  *
- * Ownership. The caller owns a job's memory. A job must neither move nor be freed between pool_submit() and
+ * Ownership: the caller owns a job's memory. A job must neither move nor be freed between pool_submit() and
  * the pool_withdraw() that returns true or the pool_collect() that returns the job.
  *
- * Failure. pool_create() and pool_submit() may fail for lack of memory or threads, and then have changed
+ * Failure: pool_create() and pool_submit() may fail for lack of memory or threads, and then have changed
  * nothing. Everything else needs no memory.
  */
 #ifndef CORE_WORK_POOL_H

@@ -4,12 +4,12 @@
  * of its client. The engine has max_pending slots. When all are taken, the client with most slots may lose
  * one to a client with fewer: its newest call is evicted.
  *
- * Threads. One thread, the broker's, uses a table.
+ * Threads: one thread, the broker's, uses a table.
  *
- * Ownership. The caller embeds struct slot in what waits, and neither moves nor frees it while it is in the
+ * Ownership: the caller embeds struct slot in what waits, and neither moves nor frees it while it is in the
  * table. The table owns one record per client with slots; slots_fini() frees them.
  *
- * Failure. slots_enter() may fail for lack of memory, and then has changed nothing. Everything else needs no
+ * Failure: slots_enter() may fail for lack of memory, and then has changed nothing. Everything else needs no
  * memory. Entering and leaving take constant time; slots_find_evictable() looks at every client.
  */
 #ifndef CORE_WORK_SLOTS_H

@@ -9,6 +9,8 @@
  *
  * Threads: the broker's.
  *
+ * Ownership: struct broker is plain data.
+ *
  * Failure: none; a broker that does not show its version is taken for a later one.
  */
 #ifndef PLUGIN_COMPAT_BROKER_H

@@ -25,6 +25,8 @@
  *
  * Threads: safepoint_find() on the broker's thread; safepoint_reached() in a signal handler on that thread.
  *
+ * Ownership: struct safepoint is plain data.
+ *
  * Failure: none; where there is no safe point, it is never reached.
  */
 #ifndef PLUGIN_COMPAT_SAFEPOINT_H
