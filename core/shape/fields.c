@@ -467,7 +467,7 @@ rpc_status fields_decode_positional(const struct fields *fields, const cJSON *ar
 
 /* ---- Encoding ---- */
 
-/* The elements that a struct points at, of whatever type they are. */
+/* The elements that a struct points at, of any type. */
 static const char *fields_elements_of(const rpc_field *field, const char *in, size_t *count)
 {
     const char *elements;

@@ -39,6 +39,12 @@ void rig_add(struct rig *rig, const rpc_module *module, const void *options)
     ck_assert_msg(engine_add_module(rig->engine, module, options, why), "%s", why);
 }
 
+void rig_open_methods(struct rig *rig)
+{
+    char why[ENGINE_WHY] = "";
+    ck_assert_msg(engine_open_methods(rig->engine, why), "%s", why);
+}
+
 void rig_open(struct rig *rig, const rpc_module *module)
 {
     rig_init(rig);

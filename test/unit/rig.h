@@ -37,6 +37,9 @@ void rig_start(struct rig *rig);
 /* Adds a module; its init must succeed. */
 void rig_add(struct rig *rig, const rpc_module *module, const void *options);
 
+/* Resolves the options that name methods; they must be right. */
+void rig_open_methods(struct rig *rig);
+
 /* rig_init(), rig_start() and rig_add() for a module without options. */
 void rig_open(struct rig *rig, const rpc_module *module);
 

@@ -32,9 +32,8 @@ static void close_rig(void)
 
 static void start(rpc_handler act)
 {
-    char why[ENGINE_WHY] = "";
     lab_start(&rig, &options, act);
-    ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
+    rig_open_methods(&rig);
 }
 
 static const struct fake_message *nth_reply(size_t place)

@@ -26,9 +26,8 @@ static void close_rig(void)
 
 static void start(void)
 {
-    char why[ENGINE_WHY] = "";
     lab_start(&rig, &options, NULL);
-    ck_assert_msg(engine_open_methods(rig.engine, why), "%s", why);
+    rig_open_methods(&rig);
 }
 
 static void start_limited(uint32_t rate, uint32_t burst)

@@ -266,10 +266,9 @@ void works_init(struct rig *rig)
 
 void works_open(struct rig *rig)
 {
-    char why[ENGINE_WHY] = "";
     rig_start(rig);
     rig_add(rig, &works, NULL);
-    ck_assert_msg(engine_open_methods(rig->engine, why), "%s", why);
+    rig_open_methods(rig);
 }
 
 static void wait_and_tick(struct rig *rig)
