@@ -32,8 +32,8 @@ struct evt_client {
     char *subscriber, *topic_filter; /* of EVENT_SUBSCRIBE alone */
 };
 
-/* A TICK for which nothing asked runs engine_tick(), which forgets what is too old, once in so many. */
-enum { PLUGIN_IDLE_TICKS = 16 };
+/* After so many TICKs for which nothing asked one runs engine_tick(), which forgets what is too old. */
+enum { PLUGIN_IDLE_TICKS = 15 };
 
 /* How long the work of all engines may take to return when the broker ends, nanoseconds. */
 #define STOP_PATIENCE UINT64_C(5000000000)
@@ -43,7 +43,7 @@ struct plugin {
     struct config *config;
     struct broker_host host;
     struct service *service;
-    unsigned idle_ticks;  /* since engine_tick() was last run */
+    unsigned idle_ticks;  /* until engine_tick() runs without being asked for; at first it does at once */
     bool wants_presence;  /* some module watches for clients */
     bool goes_round;      /* the broker has sent a message: its loop has begun to go round */
     bool uses_safe_point; /* which has been logged */
@@ -71,7 +71,7 @@ static void plugin_set_alarm(struct plugin *plugin)
 
 static void plugin_tick(struct plugin *plugin)
 {
-    plugin->idle_ticks = 0;
+    plugin->idle_ticks = PLUGIN_IDLE_TICKS;
     service_tick(plugin->service);
     plugin_set_alarm(plugin);
 }
@@ -193,8 +193,7 @@ static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
-    if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running ||
-        ++plugin->idle_ticks >= PLUGIN_IDLE_TICKS) {
+    if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running || plugin->idle_ticks-- == 0) {
         plugin->host.ticking = true;
         plugin_tick(plugin);
         plugin->host.ticking = false;
