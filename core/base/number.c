@@ -22,10 +22,12 @@ static bool number_is_digit(char c)
 
 static const char *number_scan_digits(const char *at, struct numeral *numeral)
 {
-    for (; number_is_digit(*at); at++) {
-        if (numeral->digits++ < MANTISSA_DIGITS)
-            numeral->mantissa = numeral->mantissa * 10 + (uint64_t)(*at - '0');
-    }
+    const char *const start = at;
+    uint64_t mantissa = numeral->mantissa;
+    for (; number_is_digit(*at); at++)
+        mantissa = mantissa * 10 + (uint64_t)(*at - '0');
+    numeral->mantissa = mantissa;
+    numeral->digits += (size_t)(at - start);
     return at;
 }
 
@@ -120,17 +122,24 @@ bool number_integer(const struct numeral *numeral, int64_t *integer)
 
 /* ---- Printing ---- */
 
+/* Writes up to 20 bytes: copying all of them at once is faster than copying those that count. */
 static size_t number_print_digits(uint64_t number, char *out)
 {
-    char digits[20];
-    char *first = digits + sizeof digits;
-    do {
-        *--first = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    const size_t count = (size_t)(digits + sizeof digits - first);
-    memcpy(out, first, count);
-    return count;
+    static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
+        "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
+        "828384858687888990919293949596979899";
+    char digits[40] = {0};
+    char *const end = digits + 20, *first = end;
+    for (; number > UINT32_MAX; number /= 100)
+        memcpy(first -= 2, pairs + number % 100 * 2, 2);
+    uint32_t rest = (uint32_t)number;
+    for (; rest >= 10; rest /= 100)
+        memcpy(first -= 2, pairs + rest % 100 * 2, 2);
+    if (rest || first == end)
+        *--first = (char)('0' + rest);
+    memcpy(out, first, 20);
+    return (size_t)(end - first);
 }
 
 size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
@@ -141,34 +150,34 @@ size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX])
 }
 
 /*
- * Prints a number with a fraction, from 2^-6 to below 2^52, by the free-format algorithm of Steele and White:
- * it prints digits behind the point until the rest is less than half the gap to the next double. All of it is
- * exact in 64 bits: the fraction, which has at most 58 bits, is counted in quarters of its last bit. The gap
- * below a power of two is smaller, but the only ones here, 1/2 to 1/64, end with a rest of 0. A number from
- * 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
+ * Prints a number with a fraction, from 2^-6 to below 2^52: as many digits behind the point as it takes until
+ * a number of so many digits is less than half the gap to the next double away, and the nearest such number.
+ * The digits are those of the upper end of this range, until what is left of it is less than the range. All
+ * of it is exact in 64 bits: the fraction, which has at most 58 bits, is counted in halves of its last bit.
+ * No such number is at an end of the range, which has one binary digit more than `number` behind the point.
+ * The gap below a power of two is smaller, but the only ones here, 1/2 to 1/64, come out exactly. A number
+ * from 1e15 on has more than 15 digits, so that its precision is 17 and it gets no exponent either.
  */
 static size_t number_print_fraction(double number, char *out)
 {
     uint64_t bits; /* of IEEE 754: 11 of the exponent, then 52 of the mantissa, whose highest is not stored */
     memcpy(&bits, &number, sizeof bits);
     const uint64_t lowest = UINT64_C(1) << 52, mantissa = bits % lowest + lowest;
-    const int point = 1075 - (int)(bits / lowest), shift = point + 2;
+    const int point = 1075 - (int)(bits / lowest), shift = point + 1;
     const uint64_t one = UINT64_C(1) << shift;
-    const uint64_t even = !(mantissa & 1); /* then what is half a gap away reads back, too */
-    uint64_t rest = (mantissa << 2) & (one - 1), half = 2;
+    uint64_t rest = ((mantissa << 1) & (one - 1)) + 1, range = 2;
     char *at = out + number_print_digits(mantissa >> point, out);
-    bool low, high;
     *at++ = '.';
     do {
         rest *= 10;
-        half *= 10;
+        range *= 10;
         *at++ = (char)('0' + (rest >> shift));
         rest &= one - 1;
-        low = rest < half + even;
-        high = rest + half + even > one;
-    } while (!low && !high);
-    const bool is_up = high && (!low || rest + (at[-1] & 1) > one / 2); /* a tie goes to the even digit */
-    at[-1] = (char)(at[-1] + is_up);
+    } while (rest > range);
+    const uint64_t above = range / 2 - rest + one / 2; /* the last digit is so much too high, rounded up */
+    at[-1] = (char)(at[-1] - (int)(above >> shift));
+    if (!(above & (one - 1)) && at[-1] % 2)
+        at[-1]++; /* a tie goes to the even digit */
     return (size_t)(at - out);
 }
 
@@ -196,7 +205,7 @@ size_t number_print(double number, char out[NUMBER_PRINTED_MAX])
     const bool negative = signbit(number);
     const double size = fabs(number);
     *out = '-';
-    const bool is_whole = size >= 0x1p52 || (double)(uint64_t)size == size;
+    const bool is_whole = size >= 0x1p52 || (double)(int64_t)size == size;
     if (is_whole && size < 1e15)
         return negative + number_print_digits((uint64_t)size, out + negative);
     if (!is_whole && size >= 0x1p-6)

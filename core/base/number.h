@@ -26,8 +26,8 @@ struct numeral {
     const char *text;
     size_t length;     /* characters */
     size_t digits;     /* how many stand before the exponent */
-    uint64_t mantissa; /* the first 19 digits */
-    int exponent;      /* the value is mantissa * 10^exponent, if there are at most 19 digits */
+    uint64_t mantissa; /* all digits, if there are at most 19 */
+    int exponent;      /* the value is mantissa * 10^exponent then */
 };
 
 /* Scans the number at the start of a text; the text may go on, and ends with a NUL. */

@@ -46,45 +46,59 @@ static bool codec_json_is_plain(char c)
     return (unsigned char)c > '\\' || ((unsigned char)c >= ' ' && c != '"' && c != '\\');
 }
 
-static void codec_json_escape(struct writer *writer, char c)
+/* Writes what stands for a byte that is not plain. Returns its size; 0: there is no room for it. */
+static size_t codec_json_escape(char c, char *out, size_t room)
 {
     static const char meanings[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
     const char *meaning = strchr(meanings, c);
     const char escape[] = {
         '\\', meaning ? letters[meaning - meanings] : 'u', '0', '0', digits[c >> 4 & 15], digits[c & 15]};
-    writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
+    const size_t size = meaning ? 2 : sizeof escape;
+    if (size > room)
+        return 0;
+    memcpy(out, escape, size);
+    return size;
 }
 
-static void codec_json_quote(struct writer *writer, const char *text)
+/* A string, or the name of a member. */
+static void codec_json_quote(struct writer *writer, const char *text, bool is_name)
 {
-    codec_json_byte(writer, '"');
+    const bool comma = writer->state == CODEC_JSON_NEXT;
+    char *out = writer->out + writer->used;
+    const size_t room = writer->capacity - writer->used, behind = 1U + is_name;
+    writer->full = writer->full || room < comma + 1 + behind;
+    if (writer->full)
+        return;
+    const char *end = out + room - behind; /* of the text */
+    if (comma)
+        *out++ = ',';
+    *out++ = '"';
     for (;;) {
-        char *out = writer->out + writer->used;
-        const size_t room = writer->capacity - writer->used;
-        size_t size = 0;
-        for (; size < room && codec_json_is_plain(text[size]); size++)
-            out[size] = text[size];
-        writer->used += size;
-        text += size;
-        if (!*text || size == room)
+        for (; out < end && codec_json_is_plain(*text); text++)
+            *out++ = *text;
+        if (!*text)
             break;
-        codec_json_escape(writer, *text++);
+        const size_t size = codec_json_escape(*text++, out, (size_t)(end - out));
+        writer->full = !size;
+        if (!size)
+            return;
+        out += size;
     }
-    codec_json_byte(writer, '"'); /* which does not fit if the loop ended for want of room */
+    *out++ = '"';
+    if (is_name)
+        *out++ = ':';
+    writer->used = (size_t)(out - writer->out);
+    writer->state = is_name ? CODEC_JSON_FIRST : CODEC_JSON_NEXT;
 }
 
 static void codec_json_name(struct writer *writer, const char *name)
 {
-    codec_json_comma(writer);
-    codec_json_quote(writer, name);
-    codec_json_byte(writer, ':');
-    writer->state = CODEC_JSON_FIRST;
+    codec_json_quote(writer, name, true);
 }
 
 static void codec_json_string(struct writer *writer, const char *text)
 {
-    codec_json_comma(writer);
-    codec_json_quote(writer, text);
+    codec_json_quote(writer, text, false);
 }
 
 static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)
@@ -112,7 +126,10 @@ static void codec_json_raw(struct writer *writer, const char *text)
 
 static void codec_json_bool(struct writer *writer, bool value)
 {
-    codec_json_raw(writer, value ? "true" : "false");
+    if (value)
+        codec_json_raw(writer, "true");
+    else
+        codec_json_raw(writer, "false");
 }
 
 static void codec_json_null(struct writer *writer)
