@@ -129,7 +129,7 @@ static size_t number_print_digits(uint64_t number, char *out)
         "0001020304050607080910111213141516171819202122232425262728293031323334353637383940"
         "4142434445464748495051525354555657585960616263646566676869707172737475767778798081"
         "828384858687888990919293949596979899";
-    char digits[40] = {0};
+    char digits[40];
     char *const end = digits + 20, *first = end;
     for (; number > UINT32_MAX; number /= 100)
         memcpy(first -= 2, pairs + number % 100 * 2, 2);

@@ -46,49 +46,54 @@ static bool codec_json_is_plain(char c)
     return (unsigned char)c > '\\' || ((unsigned char)c >= ' ' && c != '"' && c != '\\');
 }
 
-/* Writes what stands for a byte that is not plain. Returns its size; 0: there is no room for it. */
-static size_t codec_json_escape(char c, char *out, size_t room)
+static void codec_json_escape(struct writer *writer, char c)
 {
     static const char meanings[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
     const char *meaning = strchr(meanings, c);
     const char escape[] = {
         '\\', meaning ? letters[meaning - meanings] : 'u', '0', '0', digits[c >> 4 & 15], digits[c & 15]};
-    const size_t size = meaning ? 2 : sizeof escape;
-    if (size > room)
-        return 0;
-    memcpy(out, escape, size);
-    return size;
+    writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
 }
 
-/* A string, or the name of a member. */
+/* A string from its first byte on that is not plain or does not fit, and what stands behind it. */
+__attribute__((noinline)) static void codec_json_quote_rest(struct writer *writer, const char *text,
+                                                            bool is_name)
+{
+    for (; *text; text++) {
+        if (codec_json_is_plain(*text))
+            codec_json_byte(writer, *text);
+        else
+            codec_json_escape(writer, *text);
+    }
+    writer_bytes(writer, "\":", 1U + is_name);
+}
+
+/* A string, or the name of a member. Most are plain and fit. */
 static void codec_json_quote(struct writer *writer, const char *text, bool is_name)
 {
-    const bool comma = writer->state == CODEC_JSON_NEXT;
+    const size_t comma = writer->state == CODEC_JSON_NEXT, behind = 1U + is_name;
+    const size_t room = writer->capacity - writer->used;
     char *out = writer->out + writer->used;
-    const size_t room = writer->capacity - writer->used, behind = 1U + is_name;
-    writer->full = writer->full || room < comma + 1 + behind;
-    if (writer->full)
+    if (room < comma + 1 + behind) {
+        writer->full = true;
         return;
-    const char *end = out + room - behind; /* of the text */
-    if (comma)
-        *out++ = ',';
-    *out++ = '"';
-    for (;;) {
-        for (; out < end && codec_json_is_plain(*text); text++)
-            *out++ = *text;
-        if (!*text)
-            break;
-        const size_t size = codec_json_escape(*text++, out, (size_t)(end - out));
-        writer->full = !size;
-        if (!size)
-            return;
-        out += size;
     }
+    const char *end = out + room - behind; /* of the text */
+    *out = ',';
+    out += comma;
     *out++ = '"';
-    if (is_name)
-        *out++ = ':';
+    for (; out < end && codec_json_is_plain(*text); text++)
+        *out++ = *text;
+    const bool is_done = !*text;
+    if (is_done) {
+        *out++ = '"';
+        if (is_name)
+            *out++ = ':';
+    }
     writer->used = (size_t)(out - writer->out);
     writer->state = is_name ? CODEC_JSON_FIRST : CODEC_JSON_NEXT;
+    if (!is_done)
+        codec_json_quote_rest(writer, text, is_name);
 }
 
 static void codec_json_name(struct writer *writer, const char *name)
