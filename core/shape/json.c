@@ -24,6 +24,7 @@ struct scan {
     struct arena *arena; /* of the tree and of the text, in which its strings stay; NULL: none is wanted */
     cJSON *tree;         /* its root; NULL: none yet */
     bool nul;            /* an escaped U+0000 was seen */
+    bool doubtful;       /* the tree may have what json_is_wanted() finds */
     struct json_error *error;
 };
 
@@ -139,6 +140,7 @@ static const char *json_skip_plain(const char *at)
 __attribute__((noinline)) static bool json_scan_special(struct scan *scan)
 {
     char *out = (char *)scan->at;
+    scan->doubtful = true; /* a name can be written in several ways */
     while (*scan->at != '"') {
         uint32_t character;
         if (!json_scan_character(scan, &character))
@@ -214,6 +216,7 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
     const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
     node->valuedouble = number_value(&numeral);
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
+    scan->doubtful = scan->doubtful || !isfinite(node->valuedouble);
     if (!is_long && (is_whole || !node->string || strcmp(node->string, "id") != 0))
         return true;
     node->valuestring = arena_copy(scan->arena, numeral.text, numeral.length);
@@ -250,13 +253,17 @@ static bool json_skip(struct scan *scan, char wanted)
 
 static bool json_scan_value(struct scan *scan, cJSON *parent, char *name);
 
-static bool json_scan_member(struct scan *scan, cJSON *object)
+/* names: one bit for each length and first byte that the names before have had. */
+static bool json_scan_member(struct scan *scan, cJSON *object, uint32_t *names)
 {
     json_skip_space(scan);
     const bool is_string = *scan->at == '"';
     char *name = is_string ? json_scan_string(scan) : NULL;
     if (is_string && !name)
         return false;
+    const uint32_t bit = name ? UINT32_C(1) << ((size_t)(scan->at - name) + (unsigned char)*name) % 32 : 0;
+    scan->doubtful = scan->doubtful || *names & bit;
+    *names |= bit;
     if (!name || !json_skip(scan, ':'))
         return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
     return json_scan_value(scan, object, name);
@@ -266,6 +273,7 @@ static bool json_scan_member(struct scan *scan, cJSON *object)
 static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
 {
     const bool is_object = closing == '}';
+    uint32_t names = 0;
     if (++scan->depth > JSON_DEPTH_MAX)
         return json_fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels",
                          JSON_DEPTH_MAX);
@@ -274,7 +282,7 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
         node->type |= is_object ? cJSON_Object : cJSON_Array;
     if (!json_skip(scan, closing)) {
         do {
-            if (!(is_object ? json_scan_member(scan, node) : json_scan_value(scan, node, NULL)))
+            if (!(is_object ? json_scan_member(scan, node, &names) : json_scan_value(scan, node, NULL)))
                 return false;
         } while (json_skip(scan, ','));
         if (!json_skip(scan, closing))
@@ -413,7 +421,8 @@ bool json_check(const char *text, size_t size, struct json_error *error)
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
     struct scan scan = {.arena = arena, .error = error};
-    const bool wanted = json_scan_whole(&scan, text, size) && json_check_value(scan.tree, error);
+    const bool wanted =
+        json_scan_whole(&scan, text, size) && (!scan.doubtful || json_check_value(scan.tree, error));
     if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
     error->nul = scan.nul;
