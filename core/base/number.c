@@ -20,19 +20,17 @@ static bool number_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static const char *number_scan_digits(const char *at, struct numeral *numeral)
+static const char *number_scan_digits(const char *at, uint64_t *mantissa)
 {
-    const char *const start = at;
-    uint64_t mantissa = numeral->mantissa;
+    uint64_t value = *mantissa;
     for (; number_is_digit(*at); at++)
-        mantissa = mantissa * 10 + (uint64_t)(*at - '0');
-    numeral->mantissa = mantissa;
-    numeral->digits += (size_t)(at - start);
+        value = value * 10 + (uint64_t)(*at - '0');
+    *mantissa = value;
     return at;
 }
 
 /* Beyond some digits it does not matter how large an exponent is. */
-static const char *number_scan_exponent(const char *at, struct numeral *numeral)
+static const char *number_scan_exponent(const char *at, int *sum)
 {
     enum { LARGE = 100000 };
     const bool negative = *at == '-';
@@ -45,57 +43,64 @@ static const char *number_scan_exponent(const char *at, struct numeral *numeral)
         if (exponent < LARGE)
             exponent = exponent * 10 + (*at - '0');
     }
-    numeral->exponent += negative ? -exponent : exponent;
+    *sum += negative ? -exponent : exponent;
     return at;
 }
 
 bool number_scan(const char *text, struct numeral *numeral)
 {
-    *numeral = (struct numeral){.text = text};
     const char *whole = text + (*text == '-');
-    const char *at = number_scan_digits(whole, numeral);
-    if (at == whole || (*whole == '0' && numeral->digits > 1))
+    uint64_t mantissa = 0;
+    int exponent = 0;
+    const char *at = number_scan_digits(whole, &mantissa);
+    size_t digits = (size_t)(at - whole);
+    if (!digits || (*whole == '0' && digits > 1))
         return false;
     if (*at == '.') {
         const char *fraction = at + 1;
-        at = number_scan_digits(fraction, numeral);
+        at = number_scan_digits(fraction, &mantissa);
         if (at == fraction)
             return false;
-        numeral->exponent = (int)(fraction - at);
+        digits += (size_t)(at - fraction);
+        exponent = (int)(fraction - at);
     }
     if (*at == 'e' || *at == 'E')
-        at = number_scan_exponent(at + 1, numeral);
-    if (at)
-        numeral->length = (size_t)(at - text);
-    return at;
+        at = number_scan_exponent(at + 1, &exponent);
+    if (!at)
+        return false;
+    *numeral = (struct numeral){text, (size_t)(at - text), digits, mantissa, exponent};
+    return true;
+}
+
+/* Reads the digits without a point, which depends on the locale, and the exponent. */
+__attribute__((noinline)) static double number_value_by_library(const struct numeral *numeral)
+{
+    char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
+    size_t used = 0;
+    for (const char *at = numeral->text; used < numeral->digits; at++) {
+        if (number_is_digit(*at))
+            text[used++] = *at;
+    }
+    snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
+    return strtod(text, NULL);
 }
 
 /*
  * A short number is one exact operation on two exact doubles, which is rounded to the nearest double (IEEE
- * 754, section 4.3). The C library reads the others, as digits without a point and an exponent.
+ * 754, section 4.3). The C library reads the others.
  */
 double number_value(const struct numeral *numeral)
 {
     static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const int count = sizeof tens / sizeof tens[0];
-    const bool negative = *numeral->text == '-';
+    const int power = abs(numeral->exponent);
     double value = (double)numeral->mantissa;
-    if (FLT_EVAL_METHOD == 0 && numeral->digits <= MANTISSA_DIGITS && !(numeral->mantissa >> DBL_MANT_DIG) &&
-        abs(numeral->exponent) < count) {
-        const double power = tens[abs(numeral->exponent)];
-        value = numeral->exponent < 0 ? value / power : value * power;
-    } else {
-        char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
-        size_t used = 0;
-        for (const char *at = numeral->text + negative; used < numeral->digits; at++) {
-            if (number_is_digit(*at))
-                text[used++] = *at;
-        }
-        snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
-        value = strtod(text, NULL);
-    }
-    return negative ? -value : value;
+    if (FLT_EVAL_METHOD != 0 || numeral->digits > MANTISSA_DIGITS || numeral->mantissa >> DBL_MANT_DIG ||
+        power >= (int)(sizeof tens / sizeof tens[0]))
+        value = number_value_by_library(numeral);
+    else
+        value = numeral->exponent < 0 ? value / tens[power] : value * tens[power];
+    return *numeral->text == '-' ? -value : value;
 }
 
 bool number_integer(const struct numeral *numeral, int64_t *integer)
@@ -165,24 +170,25 @@ static size_t number_print_fraction(double number, char *out)
     const uint64_t lowest = UINT64_C(1) << 52, mantissa = bits % lowest + lowest;
     const int point = 1075 - (int)(bits / lowest), shift = point + 1;
     const uint64_t one = UINT64_C(1) << shift;
-    uint64_t rest = ((mantissa << 1) & (one - 1)) + 1, range = 2;
+    uint64_t rest = ((mantissa << 1) & (one - 1)) + 1, range = 2, digit;
     char *at = out + number_print_digits(mantissa >> point, out);
     *at++ = '.';
     do {
         rest *= 10;
         range *= 10;
-        *at++ = (char)('0' + (rest >> shift));
+        digit = rest >> shift;
+        *at++ = (char)('0' + digit);
         rest &= one - 1;
     } while (rest > range);
     const uint64_t above = range / 2 - rest + one / 2; /* the last digit is so much too high, rounded up */
-    at[-1] = (char)(at[-1] - (int)(above >> shift));
-    if (!(above & (one - 1)) && at[-1] % 2)
-        at[-1]++; /* a tie goes to the even digit */
+    digit -= above >> shift;
+    digit += !(above & (one - 1)) && digit % 2; /* a tie goes to the even digit */
+    at[-1] = (char)('0' + digit);
     return (size_t)(at - out);
 }
 
 /* The first of 15, 16 and 17 digits that reads back, as the library prints it; 17 always do. */
-static size_t number_print_by_library(double number, char *out)
+__attribute__((noinline)) static size_t number_print_by_library(double number, char *out)
 {
     char text[40];
     size_t used = 0;

@@ -234,20 +234,21 @@ static bool json_scan_literal(struct scan *scan, cJSON *node)
     return type != cJSON_Invalid || json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
 }
 
-static void json_skip_space(struct scan *scan)
+static const char *json_skip_space(const char *at)
 {
-    const char *at = scan->at;
     while (*at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
         at++;
-    scan->at = at;
+    return at;
 }
 
 static bool json_skip(struct scan *scan, char wanted)
 {
-    json_skip_space(scan);
-    if (*scan->at != wanted)
+    const char *at = json_skip_space(scan->at);
+    if (*at != wanted) {
+        scan->at = at;
         return false;
-    scan->at++;
+    }
+    scan->at = at + 1;
     return true;
 }
 
@@ -256,7 +257,7 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name);
 /* names: one bit for each length and first byte that the names before have had. */
 static bool json_scan_member(struct scan *scan, cJSON *object, uint32_t *names)
 {
-    json_skip_space(scan);
+    scan->at = json_skip_space(scan->at);
     const bool is_string = *scan->at == '"';
     char *name = is_string ? json_scan_string(scan) : NULL;
     if (is_string && !name)
@@ -297,11 +298,7 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
     cJSON *node = scan->arena ? json_add_node(scan, parent, name) : NULL;
     if (scan->arena && !node)
         return false;
-    json_skip_space(scan);
-    if (*scan->at == '{')
-        return json_scan_items(scan, node, '}');
-    if (*scan->at == '[')
-        return json_scan_items(scan, node, ']');
+    scan->at = json_skip_space(scan->at);
     if (*scan->at == '"') {
         char *string = json_scan_string(scan);
         if (node) {
@@ -310,6 +307,10 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
         }
         return string;
     }
+    if (*scan->at == '{')
+        return json_scan_items(scan, node, '}');
+    if (*scan->at == '[')
+        return json_scan_items(scan, node, ']');
     const bool is_number = *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9');
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
@@ -323,7 +324,7 @@ static bool json_scan_whole(struct scan *scan, const char *text, size_t size)
     scan->end = scan->at + size;
     if (!json_scan_value(scan, NULL, NULL))
         return false;
-    json_skip_space(scan);
+    scan->at = json_skip_space(scan->at);
     return scan->at == scan->end ||
            json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
