@@ -138,10 +138,12 @@ static size_t number_print_digits(uint64_t number, char *out)
     char *const end = digits + 20, *first = end;
     for (; number > UINT32_MAX; number /= 100)
         memcpy(first -= 2, pairs + number % 100 * 2, 2);
-    uint32_t rest = (uint32_t)number;
-    for (; rest >= 10; rest /= 100)
+    uint32_t rest = (uint32_t)number; /* whose divisions are faster */
+    for (; rest >= 100; rest /= 100)
         memcpy(first -= 2, pairs + rest % 100 * 2, 2);
-    if (rest || first == end)
+    if (rest >= 10)
+        memcpy(first -= 2, pairs + rest * 2, 2);
+    else
         *--first = (char)('0' + rest);
     memcpy(out, first, 20);
     return (size_t)(end - first);
@@ -173,17 +175,19 @@ static size_t number_print_fraction(double number, char *out)
     uint64_t rest = ((mantissa << 1) & (one - 1)) + 1, range = 2, digit;
     char *at = out + number_print_digits(mantissa >> point, out);
     *at++ = '.';
-    do {
+    for (;;) {
         rest *= 10;
         range *= 10;
         digit = rest >> shift;
-        *at++ = (char)('0' + digit);
         rest &= one - 1;
-    } while (rest > range);
+        if (rest <= range)
+            break;
+        *at++ = (char)('0' + digit);
+    }
     const uint64_t above = range / 2 - rest + one / 2; /* the last digit is so much too high, rounded up */
     digit -= above >> shift;
     digit += !(above & (one - 1)) && digit % 2; /* a tie goes to the even digit */
-    at[-1] = (char)('0' + digit);
+    *at++ = (char)('0' + digit);
     return (size_t)(at - out);
 }
 
