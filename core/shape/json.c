@@ -317,10 +317,11 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
 
 static bool json_scan_whole(struct scan *scan, const char *text, size_t size)
 {
+    char *copy = scan->arena ? arena_take(scan->arena, size + 1) : NULL;
     json_begin(scan->error);
-    scan->at = scan->arena ? arena_copy(scan->arena, text, size) : text;
-    if (!scan->at)
+    if (scan->arena && !copy)
         return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    scan->at = copy ? memcpy(copy, text, size + 1) : text;
     scan->end = scan->at + size;
     if (!json_scan_value(scan, NULL, NULL))
         return false;
