@@ -24,9 +24,8 @@ void arena_init(struct arena *arena)
 
 void arena_fini(struct arena *arena)
 {
-    while (arena->blocks) {
-        struct arena_block *block = arena->blocks;
-        arena->blocks = block->next;
+    for (struct arena_block *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
         free(block);
     }
     arena_init(arena);

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* The writer's state: whether a comma is due before what comes next. */
-enum { CODEC_JSON_FIRST, CODEC_JSON_NEXT };
+/* The writer's state: how many commas are due before what comes next. */
+enum { CODEC_JSON_FIRST = 0, CODEC_JSON_NEXT = 1 };
 
 static void codec_json_byte(struct writer *writer, char byte)
 {
@@ -71,7 +71,7 @@ __attribute__((noinline)) static void codec_json_quote_rest(struct writer *write
 /* A string, or the name of a member. Most are plain and fit. */
 static void codec_json_quote(struct writer *writer, const char *text, bool is_name)
 {
-    const size_t comma = writer->state == CODEC_JSON_NEXT, behind = 1U + is_name;
+    const size_t comma = writer->state, behind = 1U + is_name;
     const size_t room = writer->capacity - writer->used;
     char *out = writer->out + writer->used;
     if (room < comma + 1 + behind) {
