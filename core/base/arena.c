@@ -24,8 +24,9 @@ void arena_init(struct arena *arena)
 
 void arena_fini(struct arena *arena)
 {
-    for (struct arena_block *block = arena->blocks, *next; block; block = next) {
-        next = block->next;
+    while (arena->blocks) {
+        struct arena_block *block = arena->blocks;
+        arena->blocks = block->next;
         free(block);
     }
     arena_init(arena);

@@ -55,7 +55,10 @@ static void codec_json_escape(struct writer *writer, char c)
     writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
 }
 
-/* A string from its first byte on that is not plain or does not fit, and what stands behind it. */
+/*
+ * A string from its first byte on that is not plain or does not fit, and what stands behind it. It is not
+ * inlined because usual strings would then have registers to save.
+ */
 __attribute__((noinline)) static void codec_json_quote_rest(struct writer *writer, const char *text,
                                                             bool is_name)
 {
@@ -72,19 +75,20 @@ __attribute__((noinline)) static void codec_json_quote_rest(struct writer *write
 static void codec_json_quote(struct writer *writer, const char *text, bool is_name)
 {
     const size_t comma = writer->state, behind = 1U + is_name;
-    const size_t room = writer->capacity - writer->used;
+    const size_t room = writer->capacity - writer->used, marks = comma + 1 + behind;
     char *out = writer->out + writer->used;
-    if (room < comma + 1 + behind) {
+    size_t size = 0; /* of the text, as far as it is plain and fits */
+    if (room < marks) {
         writer->full = true;
         return;
     }
-    const char *end = out + room - behind; /* of the text */
     *out = ',';
     out += comma;
     *out++ = '"';
-    for (; out < end && codec_json_is_plain(*text); text++)
-        *out++ = *text;
-    const bool is_done = !*text;
+    for (; size < room - marks && codec_json_is_plain(text[size]); size++)
+        out[size] = text[size];
+    const bool is_done = !text[size];
+    out += size;
     if (is_done) {
         *out++ = '"';
         if (is_name)
@@ -93,7 +97,7 @@ static void codec_json_quote(struct writer *writer, const char *text, bool is_na
     writer->used = (size_t)(out - writer->out);
     writer->state = is_name ? CODEC_JSON_FIRST : CODEC_JSON_NEXT;
     if (!is_done)
-        codec_json_quote_rest(writer, text, is_name);
+        codec_json_quote_rest(writer, text + size, is_name);
 }
 
 static void codec_json_name(struct writer *writer, const char *name)
