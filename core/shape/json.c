@@ -108,14 +108,6 @@ static bool json_scan_character(struct scan *scan, uint32_t *character)
     return length && *character >= 0x20;
 }
 
-/* Whether a byte of a string is a character by itself: ASCII that needs no escape. Most are lower-case
- * letters. */
-static bool json_is_plain(char c)
-{
-    return ((unsigned char)c > '\\' && (unsigned char)c < 0x80) ||
-           ((unsigned char)c >= ' ' && (unsigned char)c < '\\' && c != '"');
-}
-
 static size_t json_encode(uint32_t character, char *out)
 {
     static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
@@ -128,10 +120,12 @@ static size_t json_encode(uint32_t character, char *out)
     return length;
 }
 
-/* The characters that are plain: returns where they end. */
+/* Skips bytes of a string that are characters by themselves: ASCII that needs no escape, mostly lower-case.
+ */
 static const char *json_skip_plain(const char *at)
 {
-    while (json_is_plain(*at))
+    while (((unsigned char)*at > '\\' && (unsigned char)*at < 0x80) ||
+           ((unsigned char)*at >= ' ' && (unsigned char)*at < '\\' && *at != '"'))
         at++;
     return at;
 }
@@ -165,14 +159,12 @@ __attribute__((noinline)) static bool json_scan_special(struct scan *scan)
  */
 static char *json_scan_string(struct scan *scan)
 {
-    const char *start = scan->at + 1, *at = json_skip_plain(start);
-    scan->at = at;
-    if (*at != '"') {
-        if (!json_scan_special(scan))
-            return NULL;
-    } else if (scan->arena) {
-        *(char *)at = '\0';
-    }
+    const char *start = scan->at + 1;
+    scan->at = json_skip_plain(start);
+    if (*scan->at != '"' && !json_scan_special(scan))
+        return NULL;
+    if (scan->arena)
+        *(char *)scan->at = '\0';
     scan->at++;
     return (char *)start;
 }
