@@ -174,10 +174,8 @@ static char *json_scan_string(struct scan *scan)
 static cJSON *json_add_node(struct scan *scan, cJSON *parent, char *name)
 {
     cJSON *node = arena_take(scan->arena, sizeof *node);
-    if (!node) {
-        json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    if (!node)
         return NULL;
-    }
     *node = (cJSON){.type = cJSON_StringIsConst, .string = name};
     if (!parent) {
         scan->tree = node;
@@ -289,7 +287,7 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
 {
     cJSON *node = scan->arena ? json_add_node(scan, parent, name) : NULL;
     if (scan->arena && !node)
-        return false;
+        return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
     scan->at = json_skip_space(scan->at);
     if (*scan->at == '"') {
         char *string = json_scan_string(scan);
