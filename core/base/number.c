@@ -72,7 +72,7 @@ bool number_scan(const char *text, struct numeral *numeral)
     return true;
 }
 
-/* Reads the digits without a point, which depends on the locale, and the exponent. */
+/* As digits without a point, which depends on the locale, and an exponent. */
 __attribute__((noinline)) static double number_value_by_library(const struct numeral *numeral)
 {
     char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
@@ -127,7 +127,7 @@ bool number_integer(const struct numeral *numeral, int64_t *integer)
 
 /* ---- Printing ---- */
 
-/* Writes up to 20 bytes: copying all of them at once is faster than copying those that count. */
+/* Writes 20 bytes, which is faster than writing only those that count. */
 static size_t number_print_digits(uint64_t number, char *out)
 {
     static const char pairs[] =

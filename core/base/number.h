@@ -46,7 +46,8 @@ bool number_integer(const struct numeral *numeral, int64_t *integer);
 /*
  * Prints a finite number as the shortest text of 15 digits that reads back as the same double, else of 16
  * or 17, in the format of "%.15g", but for subnormal numbers, which get 15 digits where fewer would do. A
- * whole number below 1e15 has no exponent. No NUL is written. Returns the number of characters.
+ * whole number below 1e15 has no exponent. No NUL is written, but the rest of out may be overwritten. Returns
+ * the number of characters.
  */
 size_t number_print(double number, char out[NUMBER_PRINTED_MAX]);
 size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX]);
