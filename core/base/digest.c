@@ -36,22 +36,20 @@ static XXH128_hash_t digest_hash_pieces(uint64_t seed, const struct digest_part 
     return XXH3_128bits_digest(&state);
 }
 
-/* Few bytes are laid side by side and hashed at once, which is faster. */
+/* Few bytes are laid side by side and hashed at once, which is faster and comes to the same. */
 struct digest digest_of(uint64_t seed, const struct digest_part *parts, size_t count)
 {
-    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)], *end = few;
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += parts[i].size;
-    for (size_t i = 0; total <= FEW_BYTES && i < count; i++) {
+    char few[FEW_BYTES + DIGEST_PARTS * sizeof(uint32_t)];
+    size_t i, used = 0;
+    for (i = 0; i < count && used + sizeof(uint32_t) + parts[i].size <= sizeof few; i++) {
         const uint32_t size = (uint32_t)parts[i].size;
-        memcpy(end, &size, sizeof size);
-        end += sizeof size;
+        memcpy(few + used, &size, sizeof size);
+        used += sizeof size;
         if (size)
-            memcpy(end, parts[i].data, size);
-        end += size;
+            memcpy(few + used, parts[i].data, size);
+        used += size;
     }
-    const XXH128_hash_t hash = total <= FEW_BYTES ? XXH3_128bits_withSeed(few, (size_t)(end - few), seed)
-                                                  : digest_hash_pieces(seed, parts, count);
+    const XXH128_hash_t hash =
+        i == count ? XXH3_128bits_withSeed(few, used, seed) : digest_hash_pieces(seed, parts, count);
     return (struct digest){{hash.low64, hash.high64}};
 }

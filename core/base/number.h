@@ -26,8 +26,8 @@ struct numeral {
     const char *text;
     size_t length;     /* characters */
     size_t digits;     /* how many stand before the exponent */
-    uint64_t mantissa; /* the first 19 digits */
-    int exponent;      /* the value is mantissa * 10^exponent, if there are at most 19 digits */
+    uint64_t mantissa; /* all digits, if there are at most 19 */
+    int exponent;      /* the value is mantissa * 10^exponent then */
 };
 
 /* Scans the number at the start of a text; the text may go on, and ends with a NUL. */
@@ -46,7 +46,8 @@ bool number_integer(const struct numeral *numeral, int64_t *integer);
 /*
  * Prints a finite number as the shortest text of 15 digits that reads back as the same double, else of 16
  * or 17, in the format of "%.15g", but for subnormal numbers, which get 15 digits where fewer would do. A
- * whole number below 1e15 has no exponent. No NUL is written. Returns the number of characters.
+ * whole number below 1e15 has no exponent. No NUL is written, but the rest of out may be overwritten. Returns
+ * the number of characters.
  */
 size_t number_print(double number, char out[NUMBER_PRINTED_MAX]);
 size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX]);

@@ -49,19 +49,19 @@ bool text_is_utf8(const char *text, size_t *characters)
 
 bool text_is_topic(const char *text)
 {
-    size_t length;
-    for (; *text; text += length) {
+    for (;;) {
         uint32_t character;
-        length = 1;
-        if (*text > '+' && *text < 0x7F)
-            continue; /* letters, digits and '/' */
-        length = text_decode(text, LONGEST, &character);
+        while (*text > '+' && *text < 0x7F) /* letters, digits and '/' */
+            text++;
+        if (!*text)
+            return true;
+        const size_t length = text_decode(text, LONGEST, &character);
         if (!length || character < ' ' || character == '+' || character == '#' ||
             (character >= 0x7F && character <= 0x9F) || (character >= 0xFDD0 && character <= 0xFDEF) ||
             (character & 0xFFFE) == 0xFFFE)
             return false;
+        text += length;
     }
-    return true;
 }
 
 size_t text_cut(const char *text, size_t limit)

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* The writer's state: whether a comma is due before what comes next. */
-enum { CODEC_JSON_FIRST, CODEC_JSON_NEXT };
+/* The writer's state: how many commas are due before what comes next. */
+enum { CODEC_JSON_FIRST = 0, CODEC_JSON_NEXT = 1 };
 
 static void codec_json_byte(struct writer *writer, char byte)
 {
@@ -55,36 +55,56 @@ static void codec_json_escape(struct writer *writer, char c)
     writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
 }
 
-static void codec_json_quote(struct writer *writer, const char *text)
+/* A string from its first byte on that is not plain or does not fit, and what stands behind it. */
+__attribute__((noinline)) static void codec_json_quote_rest(struct writer *writer, const char *text,
+                                                            bool is_name)
 {
-    codec_json_byte(writer, '"');
-    for (;;) {
-        char *out = writer->out + writer->used;
-        const size_t room = writer->capacity - writer->used;
-        size_t size = 0;
-        for (; size < room && codec_json_is_plain(text[size]); size++)
-            out[size] = text[size];
-        writer->used += size;
-        text += size;
-        if (!*text || size == room)
-            break;
-        codec_json_escape(writer, *text++);
+    for (; *text; text++) {
+        if (codec_json_is_plain(*text))
+            codec_json_byte(writer, *text);
+        else
+            codec_json_escape(writer, *text);
     }
-    codec_json_byte(writer, '"'); /* which does not fit if the loop ended for want of room */
+    writer_bytes(writer, "\":", 1U + is_name);
+}
+
+/* A string, or the name of a member. Most are plain and fit. */
+static void codec_json_quote(struct writer *writer, const char *text, bool is_name)
+{
+    const size_t comma = writer->state, behind = 1U + is_name;
+    const size_t room = writer->capacity - writer->used, marks = comma + 1 + behind;
+    char *out = writer->out + writer->used;
+    size_t size = 0; /* of the text, as far as it is plain and fits */
+    if (room < marks) {
+        writer->full = true;
+        return;
+    }
+    *out = ',';
+    out += comma;
+    *out++ = '"';
+    for (; size < room - marks && codec_json_is_plain(text[size]); size++)
+        out[size] = text[size];
+    const bool is_done = !text[size];
+    out += size;
+    if (is_done) {
+        *out++ = '"';
+        if (is_name)
+            *out++ = ':';
+    }
+    writer->used = (size_t)(out - writer->out);
+    writer->state = is_name ? CODEC_JSON_FIRST : CODEC_JSON_NEXT;
+    if (!is_done)
+        codec_json_quote_rest(writer, text + size, is_name);
 }
 
 static void codec_json_name(struct writer *writer, const char *name)
 {
-    codec_json_comma(writer);
-    codec_json_quote(writer, name);
-    codec_json_byte(writer, ':');
-    writer->state = CODEC_JSON_FIRST;
+    codec_json_quote(writer, name, true);
 }
 
 static void codec_json_string(struct writer *writer, const char *text)
 {
-    codec_json_comma(writer);
-    codec_json_quote(writer, text);
+    codec_json_quote(writer, text, false);
 }
 
 static void codec_json_splice(struct writer *writer, const char *bytes, size_t size)
@@ -112,7 +132,10 @@ static void codec_json_raw(struct writer *writer, const char *text)
 
 static void codec_json_bool(struct writer *writer, bool value)
 {
-    codec_json_raw(writer, value ? "true" : "false");
+    if (value)
+        codec_json_raw(writer, "true");
+    else
+        codec_json_raw(writer, "false");
 }
 
 static void codec_json_null(struct writer *writer)

@@ -21,17 +21,11 @@ enum { FEW_MEMBERS = 16 }; /* up to here comparing all pairs is cheaper than sor
 struct scan {
     const char *at, *end;
     unsigned depth;
-    struct arena *arena; /* of the tree; NULL: none is wanted */
+    struct arena *arena; /* of the tree and of the text, in which its strings stay; NULL: none is wanted */
     cJSON *tree;         /* its root; NULL: none yet */
     bool nul;            /* an escaped U+0000 was seen */
+    bool doubtful;       /* the tree may have what json_is_wanted() finds */
     struct json_error *error;
-};
-
-/* A string in the text, without its quotes. */
-struct span {
-    const char *start;
-    size_t size;
-    bool escaped; /* it has an escape */
 };
 
 /* Returns false, so that callers can return it. */
@@ -114,36 +108,6 @@ static bool json_scan_character(struct scan *scan, uint32_t *character)
     return length && *character >= 0x20;
 }
 
-/* Whether a byte of a string is a character by itself: ASCII that needs no escape. Most are lower-case
- * letters. */
-static bool json_is_plain(char c)
-{
-    return ((unsigned char)c > '\\' && (unsigned char)c < 0x80) ||
-           ((unsigned char)c >= ' ' && (unsigned char)c < '\\' && c != '"');
-}
-
-static bool json_scan_string(struct scan *scan, struct span *span)
-{
-    uint32_t character;
-    *span = (struct span){.start = ++scan->at};
-    for (;;) {
-        const char *at = scan->at;
-        while (json_is_plain(*at))
-            at++;
-        scan->at = at;
-        if (*at == '"')
-            break;
-        span->escaped = span->escaped || *at == '\\';
-        if (!json_scan_character(scan, &character))
-            return json_fail(scan->error, JSON_BROKEN,
-                             "the payload has a malformed string (a control character, an escape or UTF-8)");
-    }
-    span->size = (size_t)(scan->at++ - span->start);
-    return true;
-}
-
-/* ---- Building ---- */
-
 static size_t json_encode(uint32_t character, char *out)
 {
     static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
@@ -156,34 +120,63 @@ static size_t json_encode(uint32_t character, char *out)
     return length;
 }
 
-/* Decodes a string that was scanned; it takes at most span->size + 1 bytes. U+0000 becomes U+0001. */
-static void json_copy_string(const struct span *span, char *out)
+/* Skips bytes of a string that are characters by themselves: ASCII that needs no escape, mostly lower-case.
+ */
+static const char *json_skip_plain(const char *at)
 {
-    uint32_t character;
-    if (!span->escaped) {
-        memcpy(out, span->start, span->size);
-        out[span->size] = '\0';
-        return;
-    }
-    struct scan scan = {.at = span->start, .end = span->start + span->size};
-    while (scan.at < scan.end && json_scan_character(&scan, &character))
-        out += json_encode(character ? character : 1, out);
-    *out = '\0';
+    while (((unsigned char)*at > '\\' && (unsigned char)*at < 0x80) ||
+           ((unsigned char)*at >= ' ' && (unsigned char)*at < '\\' && *at != '"'))
+        at++;
+    return at;
 }
 
-/* Adds a node to a parent; the name of a member is behind the node in memory. */
-static cJSON *json_add_node(struct scan *scan, cJSON *parent, const struct span *name)
+/* The rest of a string, from its first character that is not plain: see json_scan_string(). */
+__attribute__((noinline)) static bool json_scan_special(struct scan *scan)
 {
-    cJSON *node = arena_take(scan->arena, sizeof *node + (name ? name->size + 1 : 0));
-    if (!node) {
-        json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    char *out = (char *)scan->at;
+    scan->doubtful = true; /* a name can be written in several ways */
+    while (*scan->at != '"') {
+        uint32_t character;
+        if (!json_scan_character(scan, &character))
+            return json_fail(scan->error, JSON_BROKEN,
+                             "the payload has a malformed string (a control character, an escape or UTF-8)");
+        const char *from = scan->at;
+        scan->at = json_skip_plain(from);
+        if (scan->arena) {
+            out += json_encode(character ? character : 1, out);
+            memmove(out, from, (size_t)(scan->at - from));
+            out += scan->at - from;
+        }
+    }
+    if (scan->arena)
+        *out = '\0';
+    return true;
+}
+
+/*
+ * Scans a string. If a tree is built, the string is decoded in its place, where it never gets longer, and has
+ * a NUL behind it; U+0000 becomes U+0001. Returns the first character; NULL: the string is malformed.
+ */
+static char *json_scan_string(struct scan *scan)
+{
+    const char *start = scan->at + 1;
+    scan->at = json_skip_plain(start);
+    if (*scan->at != '"' && !json_scan_special(scan))
         return NULL;
-    }
-    *node = (cJSON){.type = cJSON_StringIsConst};
-    if (name) {
-        node->string = (char *)(node + 1);
-        json_copy_string(name, node->string);
-    }
+    if (scan->arena)
+        *(char *)scan->at = '\0';
+    scan->at++;
+    return (char *)start;
+}
+
+/* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
+
+static cJSON *json_add_node(struct scan *scan, cJSON *parent, char *name)
+{
+    cJSON *node = arena_take(scan->arena, sizeof *node);
+    if (!node)
+        return NULL;
+    *node = (cJSON){.type = cJSON_StringIsConst, .string = name};
     if (!parent) {
         scan->tree = node;
     } else if (!parent->child) {
@@ -195,17 +188,6 @@ static cJSON *json_add_node(struct scan *scan, cJSON *parent, const struct span 
     }
     return node;
 }
-
-static bool json_keep_text(struct scan *scan, cJSON *node, const struct span *span)
-{
-    node->valuestring = arena_take(scan->arena, span->size + 1);
-    if (!node->valuestring)
-        return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
-    json_copy_string(span, node->valuestring);
-    return true;
-}
-
-/* ---- Values; the node, or the parent, is NULL if no tree is built ---- */
 
 /* Keeps the literal of a number that is long and, for json_keep_ids(), of an id that is not spelt as a whole
  * number. */
@@ -220,14 +202,15 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
     scan->at += numeral.length;
     if (!node)
         return true;
-    const struct span literal = {.start = numeral.text, .size = numeral.length};
     const bool is_long = numeral.digits > DBL_DIG; /* digits that survive the way through a double */
     const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
     node->valuedouble = number_value(&numeral);
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
-    if (is_long || (!is_whole && node->string && strcmp(node->string, "id") == 0))
-        return json_keep_text(scan, node, &literal);
-    return true;
+    scan->doubtful = scan->doubtful || !isfinite(node->valuedouble);
+    if (!is_long && (is_whole || !node->string || strcmp(node->string, "id") != 0))
+        return true;
+    node->valuestring = arena_copy(scan->arena, numeral.text, numeral.length);
+    return node->valuestring || json_fail(scan->error, JSON_NO_MEMORY, "no memory");
 }
 
 static bool json_scan_literal(struct scan *scan, cJSON *node)
@@ -241,38 +224,47 @@ static bool json_scan_literal(struct scan *scan, cJSON *node)
     return type != cJSON_Invalid || json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
 }
 
-static void json_skip_space(struct scan *scan)
+static const char *json_skip_space(const char *at)
 {
-    while (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r')
-        scan->at++;
+    while (*at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    return at;
 }
 
 static bool json_skip(struct scan *scan, char wanted)
 {
-    json_skip_space(scan);
-    if (*scan->at != wanted)
+    const char *at = json_skip_space(scan->at);
+    if (*at != wanted) {
+        scan->at = at;
         return false;
-    scan->at++;
+    }
+    scan->at = at + 1;
     return true;
 }
 
-static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span *name);
+static bool json_scan_value(struct scan *scan, cJSON *parent, char *name);
 
-static bool json_scan_member(struct scan *scan, cJSON *object)
+/* names: one bit for each length and first byte that the names before have had. */
+static bool json_scan_member(struct scan *scan, cJSON *object, uint32_t *names)
 {
-    struct span name = {.start = NULL};
-    json_skip_space(scan);
-    if (*scan->at == '"' && !json_scan_string(scan, &name))
+    scan->at = json_skip_space(scan->at);
+    const bool is_string = *scan->at == '"';
+    char *name = is_string ? json_scan_string(scan) : NULL;
+    if (is_string && !name)
         return false;
-    if (!name.start || !json_skip(scan, ':'))
+    const uint32_t bit = name ? UINT32_C(1) << ((size_t)(scan->at - name) + (unsigned char)*name) % 32 : 0;
+    scan->doubtful = scan->doubtful || *names & bit;
+    *names |= bit;
+    if (!name || !json_skip(scan, ':'))
         return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
-    return json_scan_value(scan, object, &name);
+    return json_scan_value(scan, object, name);
 }
 
 /* What stands between the brackets of an object or an array, and the closing one. */
 static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
 {
     const bool is_object = closing == '}';
+    uint32_t names = 0;
     if (++scan->depth > JSON_DEPTH_MAX)
         return json_fail(scan->error, JSON_BROKEN, "the payload is nested deeper than %d levels",
                          JSON_DEPTH_MAX);
@@ -281,7 +273,7 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
         node->type |= is_object ? cJSON_Object : cJSON_Array;
     if (!json_skip(scan, closing)) {
         do {
-            if (!(is_object ? json_scan_member(scan, node) : json_scan_value(scan, node, NULL)))
+            if (!(is_object ? json_scan_member(scan, node, &names) : json_scan_value(scan, node, NULL)))
                 return false;
         } while (json_skip(scan, ','));
         if (!json_skip(scan, closing))
@@ -291,32 +283,39 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
     return true;
 }
 
-static bool json_scan_value(struct scan *scan, cJSON *parent, const struct span *name)
+static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
 {
     cJSON *node = scan->arena ? json_add_node(scan, parent, name) : NULL;
     if (scan->arena && !node)
-        return false;
-    json_skip_space(scan);
+        return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    scan->at = json_skip_space(scan->at);
+    if (*scan->at == '"') {
+        char *string = json_scan_string(scan);
+        if (node) {
+            node->type |= cJSON_String;
+            node->valuestring = string;
+        }
+        return string;
+    }
     if (*scan->at == '{')
         return json_scan_items(scan, node, '}');
     if (*scan->at == '[')
         return json_scan_items(scan, node, ']');
-    if (*scan->at == '"') {
-        struct span span;
-        if (node)
-            node->type |= cJSON_String;
-        return json_scan_string(scan, &span) && (!node || json_keep_text(scan, node, &span));
-    }
     const bool is_number = *scan->at == '-' || (*scan->at >= '0' && *scan->at <= '9');
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
-static bool json_scan_whole(struct scan *scan)
+static bool json_scan_whole(struct scan *scan, const char *text, size_t size)
 {
+    char *copy = scan->arena ? arena_take(scan->arena, size + 1) : NULL;
     json_begin(scan->error);
+    if (scan->arena && !copy)
+        return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
+    scan->at = copy ? memcpy(copy, text, size + 1) : text;
+    scan->end = scan->at + size;
     if (!json_scan_value(scan, NULL, NULL))
         return false;
-    json_skip_space(scan);
+    scan->at = json_skip_space(scan->at);
     return scan->at == scan->end ||
            json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
 }
@@ -407,14 +406,15 @@ bool json_has_members_once(const cJSON *object, struct json_error *error)
 
 bool json_check(const char *text, size_t size, struct json_error *error)
 {
-    struct scan scan = {.at = text, .end = text + size, .error = error};
-    return json_scan_whole(&scan);
+    struct scan scan = {.error = error};
+    return json_scan_whole(&scan, text, size);
 }
 
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
-    struct scan scan = {.at = text, .end = text + size, .arena = arena, .error = error};
-    const bool wanted = json_scan_whole(&scan) && json_check_value(scan.tree, error);
+    struct scan scan = {.arena = arena, .error = error};
+    const bool wanted =
+        json_scan_whole(&scan, text, size) && (!scan.doubtful || json_check_value(scan.tree, error));
     if (error->fault == JSON_BROKEN || error->fault == JSON_NO_MEMORY)
         return NULL;
     error->nul = scan.nul;

@@ -2,18 +2,6 @@
 /* Values into a buffer: see writer.h. */
 #include "shape/writer.h"
 
-#include <string.h>
-
-void writer_bytes(struct writer *writer, const char *bytes, size_t size)
-{
-    if (size > writer->capacity - writer->used) {
-        writer->full = true;
-        return;
-    }
-    memcpy(writer->out + writer->used, bytes, size);
-    writer->used += size;
-}
-
 void writer_tree(struct writer *writer, const cJSON *item)
 {
     if (cJSON_IsString(item)) {

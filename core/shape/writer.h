@@ -16,6 +16,8 @@
 
 #include "shape/codec.h"
 
+#include <string.h>
+
 struct writer {
     const struct codec *codec;
     char *out;
@@ -30,7 +32,15 @@ static inline struct writer writer_make(const struct codec *codec, char *out, si
 }
 
 /* For codecs: bytes as they are. */
-void writer_bytes(struct writer *writer, const char *bytes, size_t size);
+static inline void writer_bytes(struct writer *writer, const char *bytes, size_t size)
+{
+    if (size > writer->capacity - writer->used) {
+        writer->full = true;
+        return;
+    }
+    memcpy(writer->out + writer->used, bytes, size);
+    writer->used += size;
+}
 
 /* ---- Values: alone, as an element of an open array, or behind the name of a member ---- */
 
