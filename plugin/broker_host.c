@@ -16,13 +16,6 @@
 
 /* ---- Messages in ---- */
 
-const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted)
-{
-    const size_t length = broker_host->mount_point ? strlen(broker_host->mount_point) : 0;
-    *mounted = length && strncmp(topic, broker_host->mount_point, length) == 0;
-    return *mounted ? topic + length : topic;
-}
-
 struct host_client broker_host_client(const struct mosquitto *connection, bool mounted)
 {
     const char *address = mosquitto_client_address(connection);

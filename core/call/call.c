@@ -3,22 +3,9 @@
 #include "call/call.h"
 
 #include "base/status.h"
-#include "call/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
-               struct registry_method *method, const char *name, bool asked)
-{
-    memset(call, 0, offsetof(rpc_call, arena));
-    arena_init(&call->arena);
-    call->engine = engine;
-    call->exchange = exchange;
-    call->method = method;
-    call->name = name;
-    call->asked = asked;
-}
 
 rpc_call *call_move(const rpc_call *call)
 {

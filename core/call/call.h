@@ -59,16 +59,11 @@ struct rpc_call {
     rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
     struct task *task;  /* what keeps it pending; NULL: nothing */
     struct fragment
-        *place; /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
-    struct failure failure;
-    void *result;       /* a struct of the method's result shape; NULL: none */
-    struct arena arena; /* the last member: call_init() does not zero it */
+        *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result; /* a struct of the method's result shape; NULL: none */
+    struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
+    struct arena arena;
 };
-
-/* Makes a call of a method, or of none, out of uninitialised memory. name, that of a method made by
- * registry_call_name(), lives as long as the call. */
-void call_init(rpc_call *call, struct engine *engine, struct exchange *exchange,
-               struct registry_method *method, const char *name, bool asked);
 
 /* Moves a call into memory of its own, where it may become pending. Returns NULL: no memory, nothing has
  * changed. */

@@ -84,7 +84,7 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
     const enum admission rate = dispatch_take_rate(exchange);
-    if (!*entry && is_valid && rate != ADMIT_DROP)
+    if (!*entry && !message.may_run_twice && rate != ADMIT_DROP)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
     if (rate != ADMIT_RUN && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
@@ -179,6 +179,8 @@ static bool dispatch_take_delivery(const struct exchange *exchange)
 static void dispatch_remember(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    if (!exchange->dedup.entry && !exchange->dedup.ordered)
+        return;
     const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
     const struct dedup_end end = {
         .ran = exchange->pending.ran == EXCHANGE_RAN ||

@@ -30,31 +30,68 @@ void exchange_give_reply_buffer(struct exchange *exchange)
         return;
     free(engine->spare_reply);
     engine->spare_reply = exchange->reply.out.out;
-    exchange->reply.out = writer_make(exchange->to.codec, NULL, 0);
+    exchange->reply.out.out = NULL;
+}
+
+/* Memory for an exchange, with empty arenas and without a reply buffer. */
+static struct exchange *exchange_allocate(struct engine *engine)
+{
+    struct exchange *exchange = engine->spare;
+    engine->spare = NULL;
+    if (exchange)
+        return exchange;
+    exchange = malloc(sizeof *exchange);
+    if (!exchange)
+        return NULL;
+    arena_init(&exchange->arena);
+    arena_init(&exchange->call.arena);
+    exchange->reply.out.out = NULL;
+    return exchange;
+}
+
+static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_method *method,
+                                   const char *name)
+{
+    rpc_call *call = &exchange->call;
+    memset(&call->item, 0, offsetof(rpc_call, failure.code) - offsetof(rpc_call, item));
+    call->engine = exchange->engine;
+    call->exchange = exchange;
+    call->method = method;
+    call->name = name;
+    call->asked = exchange->to.topic;
+    return call;
 }
 
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name)
 {
-    struct exchange *exchange = engine->spare ? engine->spare : malloc(sizeof *exchange);
-    engine->spare = NULL;
+    struct exchange *exchange = exchange_allocate(engine);
     if (!exchange)
         return NULL;
-    memset(exchange, 0, offsetof(struct exchange, payload.parsed.why));
-    arena_init(&exchange->arena);
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange->reply.code = status_name(RPC_OK);
+    exchange->batch = false;
+    exchange->request_id = NULL;
+    exchange->identity = 0;
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
+    exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
     exchange->to.qos = message->qos;
+    memset(&exchange->reply.status, 0, sizeof exchange->reply - offsetof(struct exchange_reply, status));
+    exchange->reply.code = status_name(RPC_OK);
+    exchange->pending = (struct exchange_pending){.unknown = 1, .holds = 1};
+    exchange->dedup = (struct dedup_record){.client = NULL};
+    exchange->time = 0;
+    exchange->now = 0;
+    exchange->payload.tree = NULL;
+    exchange->payload.parsed.fault = JSON_FINE;
+    exchange->payload.parsed.nul = false;
     exchange_take_reply_buffer(exchange);
-    exchange->pending.holds = exchange->pending.unknown = 1;
     if (kind == TOPIC_JSONRPC)
         name = "";
     else if (kind == TOPIC_REQUEST)
@@ -63,7 +100,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     if (exchange->method)
         name = registry_call_name(exchange->method, name, &exchange->arena);
     exchange->name = name;
-    call_init(&exchange->call, engine, exchange, exchange->method, name, false);
+    exchange_set_call(exchange, exchange->method, name);
     if (name && exchange->reply.out.out)
         return exchange;
     exchange_release(exchange);
@@ -79,7 +116,7 @@ void exchange_release(struct exchange *exchange)
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
     }
-    call_fini(&exchange->call);
+    arena_fini(&exchange->call.arena);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);
     free(engine->spare);
@@ -96,9 +133,8 @@ void exchange_free_spares(struct engine *engine)
 
 rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name)
 {
-    call_fini(&exchange->call);
-    call_init(&exchange->call, exchange->engine, exchange, method, name, exchange->to.topic != NULL);
-    return &exchange->call;
+    arena_fini(&exchange->call.arena);
+    return exchange_set_call(exchange, method, name);
 }
 
 /* ---- The clock ---- */

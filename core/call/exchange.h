@@ -99,8 +99,8 @@ struct exchange {
     double time;  /* of its arrival, Unix seconds; 0: not looked at yet */
     uint64_t now; /* likewise, monotonic nanoseconds */
 
-    struct exchange_payload payload; /* exchange_create() zeroes nothing behind payload.parsed.why */
-    rpc_call call;                   /* the only call, or the item of a batch that is run now */
+    struct exchange_payload payload;
+    rpc_call call; /* the only call, or the item of a batch that is run now */
     struct arena arena;
 };
 

@@ -10,14 +10,14 @@
 static bool jsonrpc_is_version_2(const cJSON *item)
 {
     const cJSON *version = json_member(item, "jsonrpc");
-    return cJSON_IsString(version) && strcmp(version->valuestring, "2.0") == 0;
+    return version && cJSON_IsString(version) && strcmp(version->valuestring, "2.0") == 0;
 }
 
 bool jsonrpc_is_meant(const cJSON *tree)
 {
     if (cJSON_IsArray(tree))
         tree = tree->child;
-    return cJSON_IsObject(tree) && jsonrpc_is_version_2(tree);
+    return jsonrpc_is_version_2(tree);
 }
 
 static bool jsonrpc_is_id(const cJSON *id)
