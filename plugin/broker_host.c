@@ -62,8 +62,8 @@ void broker_message_init(struct broker_message *message, const struct mosquitto_
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
 {
-    broker_free_read(&broker_host->broker, message->response_topic);
-    broker_free_read(&broker_host->broker, message->correlation);
+    broker_host->broker.free_read(message->response_topic);
+    broker_host->broker.free_read(message->correlation);
 }
 
 static bool broker_host_read_user_property(void *context, const struct host_message *message,
@@ -78,8 +78,8 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
         taken = property && key && strcmp(key, name) == 0;
         if (taken)
             snprintf(value, size, "%s", found ? found : "");
-        broker_free_read(&host->broker, key);
-        broker_free_read(&host->broker, found);
+        host->broker.free_read(key);
+        host->broker.free_read(found);
     }
     return taken;
 }

@@ -396,7 +396,7 @@ void call_settle(rpc_call *call, rpc_status status)
     const rpc_observation observation = {
         .method = call->method->declared,
         .status = status,
-        .elapsed = env_now(&engine->env) - exchange_now(call->exchange),
+        .elapsed = env_now(&engine->env) - call->exchange->now,
     };
     for (; instance; instance = instance->next_observer)
         instance->module->observe(instance, instance->state, &observation);

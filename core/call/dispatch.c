@@ -50,7 +50,7 @@ static enum admission dispatch_take_rate(struct exchange *exchange)
     const struct engine_options *options = &engine->env.options;
     if (!options->rate_limit)
         return ADMIT_RUN;
-    const uint64_t now = exchange_now(exchange);
+    const uint64_t now = exchange->now;
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
     struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
     exchange->dedup.client = client;
@@ -80,7 +80,7 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .identity = exchange->call.asked ? exchange->identity : 0,
         .is_valid = is_valid,
         .may_run_twice = !is_valid || dispatch_may_run_twice(exchange),
-        .now = exchange_now(exchange),
+        .now = exchange->now,
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
     const enum admission rate = dispatch_take_rate(exchange);
@@ -235,7 +235,7 @@ static void dispatch_handle(struct exchange *exchange)
     rpc_status status = payload_take(exchange);
     /* Another connection with this client id must not get replies to pending calls of the one before. */
     if (engine->connections)
-        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange_now(exchange));
+        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange->now);
     switch (dispatch_admit(exchange, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);

@@ -28,8 +28,10 @@ void exchange_give_reply_buffer(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     if (!exchange->reply.out.out)
         return;
-    free(engine->spare_reply);
-    engine->spare_reply = exchange->reply.out.out;
+    if (engine->spare_reply)
+        free(exchange->reply.out.out);
+    else
+        engine->spare_reply = exchange->reply.out.out;
     exchange->reply.out.out = NULL;
 }
 
@@ -87,7 +89,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->pending = (struct exchange_pending){.unknown = 1, .holds = 1};
     exchange->dedup = (struct dedup_record){.client = NULL};
     exchange->time = 0;
-    exchange->now = 0;
+    exchange->now = env_now(&engine->env);
     exchange->payload.tree = NULL;
     exchange->payload.parsed.fault = JSON_FINE;
     exchange->payload.parsed.nul = false;
@@ -119,8 +121,10 @@ void exchange_release(struct exchange *exchange)
     arena_fini(&exchange->call.arena);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);
-    free(engine->spare);
-    engine->spare = exchange;
+    if (engine->spare)
+        free(exchange);
+    else
+        engine->spare = exchange;
 }
 
 void exchange_free_spares(struct engine *engine)
@@ -138,13 +142,6 @@ rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method 
 }
 
 /* ---- The clock ---- */
-
-uint64_t exchange_now(struct exchange *exchange)
-{
-    if (!exchange->now)
-        exchange->now = env_now(&exchange->engine->env);
-    return exchange->now;
-}
 
 double exchange_time(struct exchange *exchange)
 {
@@ -221,7 +218,6 @@ rpc_status exchange_keep(rpc_call *call)
     const rpc_status status = exchange_read_timeout(call);
     if (status != RPC_OK)
         return status;
-    exchange_now(exchange);
     exchange_time(exchange);
     const struct exchange_copy *copy = exchange_copy_message(exchange);
     struct connection *connection =

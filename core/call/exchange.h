@@ -97,7 +97,7 @@ struct exchange {
     struct exchange *prev, *next; /* among its connection's, once it is kept */
     struct dedup_record dedup;
     double time;  /* of its arrival, Unix seconds; 0: not looked at yet */
-    uint64_t now; /* likewise, monotonic nanoseconds */
+    uint64_t now; /* likewise, monotonic nanoseconds; always set */
 
     struct exchange_payload payload;
     rpc_call call; /* the only call, or the item of a batch that is run now */
@@ -127,11 +127,7 @@ rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method 
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
 
-/*
- * When the message arrived: monotonic nanoseconds, Unix time in seconds. The clock is looked at once, at the
- * first call of each function.
- */
-uint64_t exchange_now(struct exchange *exchange);
+/* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);
 
 /*
