@@ -7,7 +7,6 @@
 #include "call/connections.h"
 #include "call/copies.h"
 #include "call/engine_parts.h"
-#include "call/jsonrpc.h"
 #include "call/payload.h"
 #include "call/run.h"
 
@@ -22,22 +21,6 @@ enum admission {
     ADMIT_REFUSE, /* it is answered with an error */
     ADMIT_DROP    /* not even that: its client has been told often enough */
 };
-
-/* Whether running the message twice does no harm: its methods change nothing. */
-static bool dispatch_may_run_twice(const struct exchange *exchange)
-{
-    const struct registry_method *method =
-        exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
-    if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
-        return !method || method->declared->read_only;
-    for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
-        const char *name = jsonrpc_read(item).method;
-        method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
-        if (method && !method->declared->read_only)
-            return false;
-    }
-    return true;
-}
 
 /*
  * Takes the message's calls from its client's rate. A client that exceeds its rate gets errors, which
@@ -79,7 +62,7 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .message = exchange->message,
         .identity = exchange->call.asked ? exchange->identity : 0,
         .is_valid = is_valid,
-        .may_run_twice = !is_valid || dispatch_may_run_twice(exchange),
+        .may_run_twice = !is_valid || payload_may_run_twice(exchange),
         .now = exchange->now,
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
