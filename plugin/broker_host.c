@@ -124,21 +124,6 @@ static int broker_host_add_properties(mosquitto_property **properties, const str
 }
 
 /*
- * A message to subscribers needs no outbox: only clients that have subscribed get it, and the broker frees
- * it. Nor does one to a session without a connection, which nothing can happen to in this round.
- */
-static bool broker_host_hand_over(struct broker_host *host, const struct host_publication *message,
-                                  const char *topic, mosquitto_property *properties)
-{
-    const char *id = message->to_subscribers ? NULL : message->client->id;
-    if (id && message->client->connection)
-        return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
-                          message->qos, properties);
-    return mosquitto_broker_publish(id, topic, (int)message->size, message->payload, message->qos,
-                                    message->retain, properties) == MOSQ_ERR_SUCCESS;
-}
-
-/*
  * A message to subscribers that a mounted client has caused goes below the mount point on every version. What
  * is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
  */
@@ -151,7 +136,7 @@ static bool broker_host_publish(void *context, const struct host_publication *me
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
     const bool sent = topic && broker_host_add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
-                      broker_host_hand_over(host, message, topic, properties);
+                      outbox_add(&host->outbox, message, topic, properties);
     if (topic != message->topic)
         free((void *)(uintptr_t)topic);
     if (!sent)
