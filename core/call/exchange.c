@@ -64,6 +64,17 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
     return call;
 }
 
+/* Without memory for it the name is NULL. */
+static void exchange_take_name(struct exchange *exchange, const char *name)
+{
+    if (exchange->kind == TOPIC_JSONRPC)
+        name = "";
+    else if (exchange->kind == TOPIC_REQUEST)
+        name = arena_copy(&exchange->arena, name, strlen(name) - strlen(TOPIC_REQUEST_LEVEL));
+    exchange->method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+    exchange->name = exchange->method ? registry_call_name(exchange->method, name, &exchange->arena) : name;
+}
+
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name)
 {
@@ -94,16 +105,9 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->payload.parsed.fault = JSON_FINE;
     exchange->payload.parsed.nul = false;
     exchange_take_reply_buffer(exchange);
-    if (kind == TOPIC_JSONRPC)
-        name = "";
-    else if (kind == TOPIC_REQUEST)
-        name = arena_copy(&exchange->arena, name, strlen(name) - strlen(TOPIC_REQUEST_LEVEL));
-    exchange->method = name ? registry_find_method(&engine->registry, name) : NULL;
-    if (exchange->method)
-        name = registry_call_name(exchange->method, name, &exchange->arena);
-    exchange->name = name;
-    exchange_set_call(exchange, exchange->method, name);
-    if (name && exchange->reply.out.out)
+    exchange_take_name(exchange, name);
+    exchange_set_call(exchange, exchange->method, exchange->name);
+    if (exchange->name && exchange->reply.out.out)
         return exchange;
     exchange_release(exchange);
     return NULL;
