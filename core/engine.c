@@ -149,7 +149,8 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
         env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", client->id,
                 message->topic);
     }
-    tasks_end_evicted(engine);
+    if (engine->tasks->evicted)
+        tasks_end_evicted(engine);
     return verdict;
 }
 

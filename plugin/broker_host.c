@@ -16,13 +16,6 @@
 
 /* ---- Messages in ---- */
 
-const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted)
-{
-    const size_t length = broker_host->mount_point ? strlen(broker_host->mount_point) : 0;
-    *mounted = length && strncmp(topic, broker_host->mount_point, length) == 0;
-    return *mounted ? topic + length : topic;
-}
-
 struct host_client broker_host_client(const struct mosquitto *connection, bool mounted)
 {
     const char *address = mosquitto_client_address(connection);
@@ -69,8 +62,8 @@ void broker_message_init(struct broker_message *message, const struct mosquitto_
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
 {
-    broker_free_read(&broker_host->broker, message->response_topic);
-    broker_free_read(&broker_host->broker, message->correlation);
+    broker_host->broker.free_read(message->response_topic);
+    broker_host->broker.free_read(message->correlation);
 }
 
 static bool broker_host_read_user_property(void *context, const struct host_message *message,
@@ -85,8 +78,8 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
         taken = property && key && strcmp(key, name) == 0;
         if (taken)
             snprintf(value, size, "%s", found ? found : "");
-        broker_free_read(&host->broker, key);
-        broker_free_read(&host->broker, found);
+        host->broker.free_read(key);
+        host->broker.free_read(found);
     }
     return taken;
 }
@@ -131,21 +124,6 @@ static int broker_host_add_properties(mosquitto_property **properties, const str
 }
 
 /*
- * A message to subscribers needs no outbox: only clients that have subscribed get it, and the broker frees
- * it. Nor does one to a session without a connection, which nothing can happen to in this round.
- */
-static bool broker_host_hand_over(struct broker_host *host, const struct host_publication *message,
-                                  const char *topic, mosquitto_property *properties)
-{
-    const char *id = message->to_subscribers ? NULL : message->client->id;
-    if (id && message->client->connection)
-        return outbox_add(&host->outbox, message->client->connection, topic, message->payload, message->size,
-                          message->qos, properties);
-    return mosquitto_broker_publish(id, topic, (int)message->size, message->payload, message->qos,
-                                    message->retain, properties) == MOSQ_ERR_SUCCESS;
-}
-
-/*
  * A message to subscribers that a mounted client has caused goes below the mount point on every version. What
  * is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
  */
@@ -158,7 +136,7 @@ static bool broker_host_publish(void *context, const struct host_publication *me
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
     const bool sent = topic && broker_host_add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
-                      broker_host_hand_over(host, message, topic, properties);
+                      outbox_add(&host->outbox, message, topic, properties);
     if (topic != message->topic)
         free((void *)(uintptr_t)topic);
     if (!sent)

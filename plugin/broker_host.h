@@ -43,11 +43,7 @@ struct host broker_host_functions(struct broker_host *broker_host);
 /* A client, as its connection shows it. Borrows from the broker. */
 struct host_client broker_host_client(const struct mosquitto *connection, bool mounted);
 
-/* The topic without the mount point, which *mounted tells was there. */
-const char *broker_host_unmount(const struct broker_host *broker_host, const char *topic, bool *mounted);
-
-/* Makes a message of an event whose client has an id. topic and mounted are what broker_host_unmount() gave.
- */
+/* Makes a message of an event. topic is without the mount point, which `mounted` tells was there. */
 void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
                          const char *topic, bool mounted);
 

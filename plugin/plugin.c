@@ -105,20 +105,20 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
 {
     if (!event->client || !event->topic)
         return MOSQ_ERR_SUCCESS;
-    bool mounted;
-    const char *topic = broker_host_unmount(&plugin->host, event->topic, &mounted);
+    const char *mount_point = plugin->host.mount_point, *topic = event->topic;
+    const size_t cut = mount_point ? strlen(mount_point) : 0;
+    const bool mounted = cut && strncmp(topic, mount_point, cut) == 0;
+    if (mounted)
+        topic += cut;
     struct engine_place place;
     struct engine *engine = service_find(plugin->service, topic, &place);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
-    if (!mosquitto_client_id(event->client)) {
-        /* A plugin before this one has closed the connection: there is no id left to reply to. */
-        plugin_consume(event);
-        return MOSQ_ERR_SUCCESS;
-    }
     struct broker_message message;
     broker_message_init(&message, event, topic, mounted);
-    const int rc = plugin_act(event, &message, engine_receive(engine, &message.seen, &place));
+    /* Where a plugin before this one has closed the connection, there is no id left to reply to. */
+    const int rc = plugin_act(
+        event, &message, message.client.id ? engine_receive(engine, &message.seen, &place) : ENGINE_CONSUME);
     broker_message_fini(&message, &plugin->host);
     plugin_set_alarm(plugin);
     return rc;
@@ -198,8 +198,9 @@ static int plugin_on_tick(int event_number, void *event_data, void *user_data)
         plugin_tick(plugin);
         plugin->host.ticking = false;
     }
-    outbox_send(&plugin->host.outbox);
     plugin->host.outbox.open = !plugin->host.broker.is_2_1;
+    if (plugin->host.outbox.letters)
+        outbox_send(&plugin->host.outbox);
     return MOSQ_ERR_SUCCESS;
 }
 

@@ -95,12 +95,10 @@ static bool answer_is_wrapped(const struct exchange *exchange)
     return exchange->jsonrpc || exchange->batch || exchange->request_id;
 }
 
-/* Writes what stands before a result or an error. */
+/* Writes what stands before a result or an error that is wrapped. */
 static void answer_open_outcome(const rpc_call *call, struct writer *out, bool success)
 {
     const struct exchange *exchange = call->exchange;
-    if (!answer_is_wrapped(exchange))
-        return;
     writer_begin_object(out);
     if (exchange->jsonrpc) {
         writer_member(out, "jsonrpc", "2.0");
@@ -221,7 +219,9 @@ static bool answer_reply_failure(rpc_call *call, enum detail detail)
 {
     const struct failure *failure = &call->failure;
     struct writer out = answer_outcome_writer(call);
-    answer_open_outcome(call, &out, false);
+    const bool is_wrapped = answer_is_wrapped(call->exchange);
+    if (is_wrapped)
+        answer_open_outcome(call, &out, false);
     if (call->exchange->jsonrpc) {
         writer_begin_object(&out);
         writer_member_integer(&out, "code", status_code(failure->status));
@@ -231,7 +231,7 @@ static bool answer_reply_failure(rpc_call *call, enum detail detail)
     answer_write_error(call, &out, detail);
     if (call->exchange->jsonrpc)
         writer_end_object(&out);
-    if (answer_is_wrapped(call->exchange))
+    if (is_wrapped)
         writer_end_object(&out);
     return answer_keep_outcome(call, &out);
 }
@@ -360,12 +360,14 @@ static rpc_status answer_success(rpc_call *call)
     if (call->exchange->reply.overflowed)
         return answer_overflow(call, event);
     struct writer out = answer_outcome_writer(call);
-    answer_open_outcome(call, &out, true);
+    const bool is_wrapped = answer_is_wrapped(call->exchange);
+    if (is_wrapped)
+        answer_open_outcome(call, &out, true);
     const size_t start = out.used;
     if (!answer_encode(call, &out))
         return answer_failure(call, RPC_INTERNAL_ERROR);
     const size_t size = out.used - start;
-    if (answer_is_wrapped(call->exchange))
+    if (is_wrapped)
         writer_end_object(&out);
     if (!answer_keep_outcome(call, &out))
         return answer_overflow(call, event);
@@ -394,7 +396,7 @@ void call_settle(rpc_call *call, rpc_status status)
     const rpc_observation observation = {
         .method = call->method->declared,
         .status = status,
-        .elapsed = env_now(&engine->env) - exchange_now(call->exchange),
+        .elapsed = env_now(&engine->env) - call->exchange->now,
     };
     for (; instance; instance = instance->next_observer)
         instance->module->observe(instance, instance->state, &observation);

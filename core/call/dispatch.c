@@ -7,7 +7,6 @@
 #include "call/connections.h"
 #include "call/copies.h"
 #include "call/engine_parts.h"
-#include "call/jsonrpc.h"
 #include "call/payload.h"
 #include "call/run.h"
 
@@ -23,22 +22,6 @@ enum admission {
     ADMIT_DROP    /* not even that: its client has been told often enough */
 };
 
-/* Whether running the message twice does no harm: its methods change nothing. */
-static bool dispatch_may_run_twice(const struct exchange *exchange)
-{
-    const struct registry_method *method =
-        exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
-    if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
-        return !method || method->declared->read_only;
-    for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
-        const char *name = jsonrpc_read(item).method;
-        method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
-        if (method && !method->declared->read_only)
-            return false;
-    }
-    return true;
-}
-
 /*
  * Takes the message's calls from its client's rate. A client that exceeds its rate gets errors, which
  * are cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
@@ -50,7 +33,7 @@ static enum admission dispatch_take_rate(struct exchange *exchange)
     const struct engine_options *options = &engine->env.options;
     if (!options->rate_limit)
         return ADMIT_RUN;
-    const uint64_t now = exchange_now(exchange);
+    const uint64_t now = exchange->now;
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
     struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
     exchange->dedup.client = client;
@@ -79,12 +62,12 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .message = exchange->message,
         .identity = exchange->call.asked ? exchange->identity : 0,
         .is_valid = is_valid,
-        .may_run_twice = !is_valid || dispatch_may_run_twice(exchange),
-        .now = exchange_now(exchange),
+        .may_run_twice = !is_valid || payload_may_run_twice(exchange),
+        .now = exchange->now,
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
     const enum admission rate = dispatch_take_rate(exchange);
-    if (!*entry && is_valid && rate != ADMIT_DROP)
+    if (!*entry && !message.may_run_twice && rate != ADMIT_DROP)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
     if (rate != ADMIT_RUN && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
@@ -179,6 +162,8 @@ static bool dispatch_take_delivery(const struct exchange *exchange)
 static void dispatch_remember(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
+    if (!exchange->dedup.entry && !exchange->dedup.ordered)
+        return;
     const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
     const struct dedup_end end = {
         .ran = exchange->pending.ran == EXCHANGE_RAN ||
@@ -233,7 +218,7 @@ static void dispatch_handle(struct exchange *exchange)
     rpc_status status = payload_take(exchange);
     /* Another connection with this client id must not get replies to pending calls of the one before. */
     if (engine->connections)
-        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange_now(exchange));
+        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange->now);
     switch (dispatch_admit(exchange, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);

@@ -28,43 +28,86 @@ void exchange_give_reply_buffer(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     if (!exchange->reply.out.out)
         return;
-    free(engine->spare_reply);
-    engine->spare_reply = exchange->reply.out.out;
-    exchange->reply.out = writer_make(exchange->to.codec, NULL, 0);
+    if (engine->spare_reply)
+        free(exchange->reply.out.out);
+    else
+        engine->spare_reply = exchange->reply.out.out;
+    exchange->reply.out.out = NULL;
+}
+
+/* Memory for an exchange, with empty arenas and without a reply buffer. */
+static struct exchange *exchange_allocate(struct engine *engine)
+{
+    struct exchange *exchange = engine->spare;
+    engine->spare = NULL;
+    if (exchange)
+        return exchange;
+    exchange = malloc(sizeof *exchange);
+    if (!exchange)
+        return NULL;
+    arena_init(&exchange->arena);
+    arena_init(&exchange->call.arena);
+    exchange->reply.out.out = NULL;
+    return exchange;
+}
+
+static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_method *method,
+                                   const char *name)
+{
+    rpc_call *call = &exchange->call;
+    memset(&call->item, 0, offsetof(rpc_call, failure.code) - offsetof(rpc_call, item));
+    call->engine = exchange->engine;
+    call->exchange = exchange;
+    call->method = method;
+    call->name = name;
+    call->asked = exchange->to.topic;
+    return call;
+}
+
+/* Without memory for it the name is NULL. */
+static void exchange_take_name(struct exchange *exchange, const char *name)
+{
+    if (exchange->kind == TOPIC_JSONRPC)
+        name = "";
+    else if (exchange->kind == TOPIC_REQUEST)
+        name = arena_copy(&exchange->arena, name, strlen(name) - strlen(TOPIC_REQUEST_LEVEL));
+    exchange->method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+    exchange->name = exchange->method ? registry_call_name(exchange->method, name, &exchange->arena) : name;
 }
 
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name)
 {
-    struct exchange *exchange = engine->spare ? engine->spare : malloc(sizeof *exchange);
-    engine->spare = NULL;
+    struct exchange *exchange = exchange_allocate(engine);
     if (!exchange)
         return NULL;
-    memset(exchange, 0, offsetof(struct exchange, payload.parsed.why));
-    arena_init(&exchange->arena);
     exchange->engine = engine;
     exchange->message = message;
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange->reply.code = status_name(RPC_OK);
+    exchange->batch = false;
+    exchange->request_id = NULL;
+    exchange->identity = 0;
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
+    exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
     exchange->to.qos = message->qos;
+    memset(&exchange->reply.status, 0, sizeof exchange->reply - offsetof(struct exchange_reply, status));
+    exchange->reply.code = status_name(RPC_OK);
+    exchange->pending = (struct exchange_pending){.unknown = 1, .holds = 1};
+    exchange->dedup = (struct dedup_record){.client = NULL};
+    exchange->time = 0;
+    exchange->now = env_now(&engine->env);
+    exchange->payload.tree = NULL;
+    exchange->payload.parsed.fault = JSON_FINE;
+    exchange->payload.parsed.nul = false;
     exchange_take_reply_buffer(exchange);
-    exchange->pending.holds = exchange->pending.unknown = 1;
-    if (kind == TOPIC_JSONRPC)
-        name = "";
-    else if (kind == TOPIC_REQUEST)
-        name = arena_copy(&exchange->arena, name, strlen(name) - strlen(TOPIC_REQUEST_LEVEL));
-    exchange->method = name ? registry_find_method(&engine->registry, name) : NULL;
-    if (exchange->method)
-        name = registry_call_name(exchange->method, name, &exchange->arena);
-    exchange->name = name;
-    call_init(&exchange->call, engine, exchange, exchange->method, name, false);
-    if (name && exchange->reply.out.out)
+    exchange_take_name(exchange, name);
+    exchange_set_call(exchange, exchange->method, exchange->name);
+    if (exchange->name && exchange->reply.out.out)
         return exchange;
     exchange_release(exchange);
     return NULL;
@@ -79,11 +122,13 @@ void exchange_release(struct exchange *exchange)
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
     }
-    call_fini(&exchange->call);
+    arena_fini(&exchange->call.arena);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);
-    free(engine->spare);
-    engine->spare = exchange;
+    if (engine->spare)
+        free(exchange);
+    else
+        engine->spare = exchange;
 }
 
 void exchange_free_spares(struct engine *engine)
@@ -96,19 +141,41 @@ void exchange_free_spares(struct engine *engine)
 
 rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name)
 {
-    call_fini(&exchange->call);
-    call_init(&exchange->call, exchange->engine, exchange, method, name, exchange->to.topic != NULL);
-    return &exchange->call;
+    arena_fini(&exchange->call.arena);
+    return exchange_set_call(exchange, method, name);
+}
+
+/* ---- Calls ---- */
+
+rpc_call *call_move(const rpc_call *call)
+{
+    rpc_call *moved = malloc(sizeof *moved);
+    if (!moved)
+        return NULL;
+    memcpy(moved, call, offsetof(rpc_call, arena));
+    arena_init(&moved->arena);
+    moved->own_memory = true;
+    return moved;
+}
+
+void call_fini(rpc_call *call)
+{
+    arena_fini(&call->arena);
+    if (call->own_memory)
+        free(call);
+}
+
+rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = arena_vprintf(&call->arena, format, arguments);
+    va_end(arguments);
+    call->failure = (struct failure){status, status_name(status), message, NULL, 0};
+    return status;
 }
 
 /* ---- The clock ---- */
-
-uint64_t exchange_now(struct exchange *exchange)
-{
-    if (!exchange->now)
-        exchange->now = env_now(&exchange->engine->env);
-    return exchange->now;
-}
 
 double exchange_time(struct exchange *exchange)
 {
@@ -185,7 +252,6 @@ rpc_status exchange_keep(rpc_call *call)
     const rpc_status status = exchange_read_timeout(call);
     if (status != RPC_OK)
         return status;
-    exchange_now(exchange);
     exchange_time(exchange);
     const struct exchange_copy *copy = exchange_copy_message(exchange);
     struct connection *connection =

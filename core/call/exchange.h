@@ -2,22 +2,23 @@
 /*
  * An exchange: one message that calls, and what becomes of it. Nearly always its life ends before
  * engine_receive() returns. When one of its calls becomes pending, the exchange stays until the last of them
- * has ended.
+ * has ended. A call is what rpc_call of mosquitto_rpc.h is: all of a message, or one item of a batch.
  *
  * Threads: the broker's thread only.
  *
  * Ownership: exchange_create() makes an exchange with one hold; each task adds one, and exchange_release() of
  * the last one frees the exchange with its calls. Until exchange_keep() the exchange borrows the host's
  * message; afterwards it has a copy. The reply's buffer is the engine's spare one, held only while something
- * is written.
+ * is written. A call is embedded in its exchange, or has memory of its own where an item of a batch may
+ * become pending. A task, while there is one, points at its call; the call points back.
  *
- * Failure: exchange_create() and exchange_keep() need memory. Without memory for a reply buffer nothing fits
- * into the reply.
+ * Failure: exchange_create(), exchange_keep() and call_move() need memory. Without memory for a reply buffer
+ * nothing fits into the reply, and call_fail() leaves the status without a message.
  */
 #ifndef CORE_CALL_EXCHANGE_H
 #define CORE_CALL_EXCHANGE_H
 
-#include "call/call.h"
+#include "base/arena.h"
 #include "call/topic.h"
 #include "dedup/dedup.h"
 #include "host.h"
@@ -25,6 +26,9 @@
 #include "shape/writer.h"
 
 struct connection;
+struct engine;
+struct registry_method;
+struct task;
 
 /* Where a reply goes. */
 struct destination {
@@ -63,6 +67,45 @@ struct exchange_reply {
     size_t fragments_size;      /* bytes */
 };
 
+enum call_state {
+    CALL_IDLE,    /* none of its functions runs */
+    CALL_RUNNING, /* its handler or its done runs, and may make the call pending */
+    CALL_ENDING,  /* its done runs after the outcome was known: the call cannot become pending again */
+    CALL_OVER     /* its outcome is known */
+};
+
+/* Why a call failed, when there is more to say than the status. */
+struct failure {
+    rpc_status status;   /* the status that it belongs to: with any other status it is void */
+    const char *code;    /* on the wire */
+    const char *message; /* memory of the call, or NULL */
+    const char *extra;   /* more members of the error object, written by the codec of the call's outcome in
+                            memory   of the call; or NULL */
+    size_t extra_size;   /* bytes */
+};
+
+struct rpc_call {
+    struct engine *engine;
+    struct exchange *exchange;
+    const char *name;               /* of the method, or what the caller wrote in its place */
+    struct registry_method *method; /* NULL: no module has registered it */
+    const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
+    const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
+    const cJSON *id; /* JSON-RPC: a part of the payload; NULL: none, which a reply has as null */
+    bool asked;      /* the caller wants a reply */
+    bool by_handler; /* the failure is the handler's own */
+    bool own_memory; /* the call is not the exchange's embedded one */
+    bool has_worked; /* work or a wait of it has ended well before */
+    enum call_state state;
+    rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
+    struct task *task;  /* what keeps it pending; NULL: nothing */
+    struct fragment
+        *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result; /* a struct of the method's result shape; NULL: none */
+    struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
+    struct arena arena;
+};
+
 /* Whether a message was run, where the reply's status alone does not tell. */
 enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
 
@@ -97,10 +140,10 @@ struct exchange {
     struct exchange *prev, *next; /* among its connection's, once it is kept */
     struct dedup_record dedup;
     double time;  /* of its arrival, Unix seconds; 0: not looked at yet */
-    uint64_t now; /* likewise, monotonic nanoseconds */
+    uint64_t now; /* likewise, monotonic nanoseconds; always set */
 
-    struct exchange_payload payload; /* exchange_create() zeroes nothing behind payload.parsed.why */
-    rpc_call call;                   /* the only call, or the item of a batch that is run now */
+    struct exchange_payload payload;
+    rpc_call call; /* the only call, or the item of a batch that is run now */
     struct arena arena;
 };
 
@@ -123,15 +166,22 @@ void exchange_release(struct exchange *exchange);
 /* Makes the exchange's embedded call ready for a method, or for none. Returns that call. */
 rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method *method, const char *name);
 
+/* Moves a call into memory of its own, where it may become pending. Returns NULL: no memory, nothing has
+ * changed. */
+rpc_call *call_move(const rpc_call *call);
+
+/* Frees what the call holds, and the call itself if it has memory of its own. */
+void call_fini(rpc_call *call);
+
+/* Notes why a call fails, and returns status. */
+rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
 
-/*
- * When the message arrived: monotonic nanoseconds, Unix time in seconds. The clock is looked at once, at the
- * first call of each function.
- */
-uint64_t exchange_now(struct exchange *exchange);
+/* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);
 
 /*

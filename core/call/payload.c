@@ -3,9 +3,9 @@
 #include "call/payload.h"
 
 #include "call/engine_parts.h"
-#include "call/jsonrpc.h"
 #include "call/route.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +36,66 @@ static rpc_status payload_take_batch(struct exchange *exchange, const cJSON *cal
 
 /* ---- JSON-RPC ---- */
 
+enum { PAYLOAD_ID_MAX = 256 }; /* bytes of an id that is a string */
+
+/* One request; what it points at is part of the tree that it was read from. */
+struct payload_request {
+    const char *wrong;   /* why it is no request, in words that follow "the request"; NULL: it is one */
+    const cJSON *id;     /* a string, a number or null; NULL: it has none */
+    const char *method;  /* NULL: wrong */
+    const cJSON *params; /* an object or an array; NULL: none */
+};
+
+static bool payload_is_version_2(const cJSON *item)
+{
+    const cJSON *version = json_member(item, "jsonrpc");
+    return version && cJSON_IsString(version) && strcmp(version->valuestring, "2.0") == 0;
+}
+
+/* Whether a payload at a topic where parameters are expected is meant as JSON-RPC. */
+static bool payload_is_jsonrpc(const cJSON *tree)
+{
+    if (cJSON_IsArray(tree))
+        tree = tree->child;
+    return payload_is_version_2(tree);
+}
+
+static bool payload_is_id(const cJSON *id)
+{
+    if (cJSON_IsString(id))
+        return strlen(id->valuestring) <= PAYLOAD_ID_MAX;
+    return (json_is_number(id) && isfinite(id->valuedouble)) || cJSON_IsNull(id);
+}
+
+/*
+ * Takes a request apart by the rules of sections 4 to 6 of JSON-RPC's specification. What could be read of a
+ * wrong one is there: its id above all.
+ */
+static struct payload_request payload_split_request(const cJSON *item)
+{
+    const cJSON *id = json_member(item, "id");
+    const cJSON *method = json_member(item, "method");
+    const cJSON *params = json_member(item, "params");
+    const bool is_id = !id || payload_is_id(id);
+    struct payload_request request = {.id = is_id ? id : NULL};
+    if (!cJSON_IsObject(item)) {
+        request.wrong = "is no object";
+    } else if (!is_id) {
+        request.wrong = "has an id that is too long, or no string, number or null";
+    } else if (!payload_is_version_2(item)) {
+        request.wrong = "has no member jsonrpc that is \"2.0\"";
+    } else if (!cJSON_IsString(method)) {
+        request.wrong = "has no member method that is a string";
+    } else {
+        request.method = method->valuestring;
+        if (params && !cJSON_IsObject(params) && !cJSON_IsArray(params))
+            request.wrong = "has params that are neither an object nor an array";
+        else
+            request.params = params;
+    }
+    return request;
+}
+
 /* JSON-RPC clients of MQTT name the method as it is called, or by the whole topic. */
 static bool payload_names_method(const struct exchange *exchange, const char *method)
 {
@@ -51,9 +111,9 @@ static struct registry_method *payload_find_open(const struct exchange *exchange
 }
 
 /* An id with U+0000 cannot come back as it was: the tree has U+0001 in its place. */
-static struct jsonrpc_request payload_read_request(const struct exchange *exchange, const cJSON *item)
+static struct payload_request payload_read_request(const struct exchange *exchange, const cJSON *item)
 {
-    struct jsonrpc_request request = jsonrpc_read(item);
+    struct payload_request request = payload_split_request(item);
     if (!exchange->payload.parsed.nul || !cJSON_IsString(request.id) ||
         !strchr(request.id->valuestring, '\x01'))
         return request;
@@ -65,7 +125,7 @@ static struct jsonrpc_request payload_read_request(const struct exchange *exchan
 /* A request that is wrong makes a call, too, which can be answered. */
 rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
 {
-    const struct jsonrpc_request request = payload_read_request(exchange, item);
+    const struct payload_request request = payload_read_request(exchange, item);
     const bool endpoint = exchange->kind == TOPIC_JSONRPC;
     const char *written = endpoint && request.method ? request.method : exchange->name;
     struct registry_method *method = endpoint ? payload_find_open(exchange, written) : exchange->method;
@@ -100,7 +160,7 @@ static rpc_status payload_route_batch(struct exchange *exchange)
     const cJSON *first = NULL;
     bool answered = false;
     for (const cJSON *item = exchange->payload.tree->child; item; item = item->next) {
-        const struct jsonrpc_request request = payload_read_request(exchange, item);
+        const struct payload_request request = payload_read_request(exchange, item);
         first = first ? first : request.id;
         answered = answered || request.id || request.wrong;
     }
@@ -180,7 +240,7 @@ static rpc_status payload_take_body(struct exchange *exchange)
         return status;
     if (exchange->kind == TOPIC_BATCH)
         return payload_take_plain_batch(exchange);
-    if (exchange->jsonrpc || jsonrpc_is_meant(exchange->payload.tree))
+    if (exchange->jsonrpc || payload_is_jsonrpc(exchange->payload.tree))
         return payload_take_jsonrpc(exchange);
     if (!exchange->to.topic)
         status = route_by_request_id(exchange);
@@ -196,7 +256,7 @@ rpc_status payload_take(struct exchange *exchange)
     return status == RPC_OK ? payload_take_body(exchange) : status;
 }
 
-/* ---- Others ---- */
+/* ---- The methods that are named ---- */
 
 bool payload_is_for_others(const struct exchange *exchange)
 {
@@ -205,9 +265,24 @@ bool payload_is_for_others(const struct exchange *exchange)
     if (!tree || exchange->payload.parsed.fault == JSON_BROKEN)
         return false;
     for (const cJSON *item = is_batch ? tree->child : tree; item; item = is_batch ? item->next : NULL) {
-        const struct jsonrpc_request request = jsonrpc_read(item);
+        const struct payload_request request = payload_split_request(item);
         if (request.wrong || payload_find_open(exchange, request.method))
             return false;
     }
     return !is_batch || tree->child;
+}
+
+bool payload_may_run_twice(const struct exchange *exchange)
+{
+    const struct registry_method *method =
+        exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
+    if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
+        return !method || method->declared->read_only;
+    for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
+        const char *name = payload_split_request(item).method;
+        method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
+        if (method && !method->declared->read_only)
+            return false;
+    }
+    return true;
 }

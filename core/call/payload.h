@@ -34,4 +34,7 @@ rpc_status payload_parse(struct exchange *exchange);
 /* Whether a payload that was parsed calls methods of other servers, and none that is open here. */
 bool payload_is_for_others(const struct exchange *exchange);
 
+/* Whether running the message twice does no harm: its methods change nothing. */
+bool payload_may_run_twice(const struct exchange *exchange);
+
 #endif

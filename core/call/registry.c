@@ -243,11 +243,14 @@ static bool registry_add_method(struct registry *registry, rpc_instance *instanc
     return true;
 }
 
-struct registry_method *registry_find_method(const struct registry *registry, const char *name)
+struct registry_method *registry_find_method(struct registry *registry, const char *name)
 {
-    struct registry_method *method = registry_find_exactly(registry, name, strlen(name));
-    if (method)
+    struct registry_method *method = registry->last;
+    if (method && strcmp(method->declared->name, name) == 0)
         return method;
+    method = registry_find_exactly(registry, name, strlen(name));
+    if (method)
+        return registry->last = method;
     method = registry->families;
     while (method && !topic_matches(method->declared->name, name))
         method = method->next_family;
@@ -384,7 +387,7 @@ void registry_fini(struct registry *registry)
 {
     rpc_instance *instance, *next_instance;
     registry->inboxes = NULL;
-    registry->families = NULL;
+    registry->families = registry->last = NULL;
     LL_FOREACH_SAFE(registry->instances, instance, next_instance)
     {
         if (instance->abandoned)

@@ -53,6 +53,7 @@ struct registry {
 
     struct registry_method *methods;  /* by the declared name */
     struct registry_method *families; /* those of the methods that are families, the newest first */
+    struct registry_method *last;     /* the one that was found last, which is looked at first; or NULL */
     struct registry_event *events;
     rpc_instance *instances; /* the newest first */
     rpc_instance *inboxes;   /* those whose inboxes are on */
@@ -77,7 +78,7 @@ struct registry_method *registry_find_exactly(const struct registry *registry, c
                                               size_t length);
 
 /* The method of this name, exactly, or the family whose levels match it. NULL: there is none. */
-struct registry_method *registry_find_method(const struct registry *registry, const char *name);
+struct registry_method *registry_find_method(struct registry *registry, const char *name);
 
 /*
  * The name of a call of the method that was found by `name`, for as long as the arena lives: the declared

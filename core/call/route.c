@@ -42,7 +42,7 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const char *filter = engine->env.options.response_topic_filter;
     if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
         return route_fail(exchange, "a Response Topic that cannot be replied to");
-    if (strcmp(filter, "#") != 0 && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
+    if (*filter != '#' && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
     const char *own = NULL; /* without memory no topic is known to be the client's own */
     if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED &&

@@ -96,7 +96,7 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     if (shape && !call->result)
         return RPC_INTERNAL_ERROR;
     const bool is_timed = env->options.slow_call > 0;
-    const uint64_t start = !is_timed ? 0 : call->item ? env_now(env) : exchange_now(call->exchange);
+    const uint64_t start = !is_timed ? 0 : call->item ? env_now(env) : call->exchange->now;
     call->state = CALL_RUNNING;
     rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
     call->state = CALL_IDLE;

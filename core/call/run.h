@@ -12,7 +12,7 @@
 #ifndef CORE_CALL_RUN_H
 #define CORE_CALL_RUN_H
 
-#include "call/call.h"
+#include "call/exchange.h"
 
 /* Runs a call, and settles it unless it has become pending. A call without a method comes to
  * method_not_found. */

@@ -27,12 +27,6 @@ struct tasks *tasks_create(const struct env *env)
     return NULL;
 }
 
-uint64_t tasks_due(const struct tasks *tasks)
-{
-    const struct heap_node *first = heap_first(&tasks->deadlines);
-    return first ? first->key : UINT64_MAX;
-}
-
 /* ---- Whether a call may become pending ---- */
 
 static rpc_status task_fault(const rpc_call *call, const char *what)

@@ -62,7 +62,11 @@ struct tasks {
 struct tasks *tasks_create(const struct env *env);
 
 /* When the next deadline passes, monotonic nanoseconds; UINT64_MAX: there is none. */
-uint64_t tasks_due(const struct tasks *tasks);
+static inline uint64_t tasks_due(const struct tasks *tasks)
+{
+    const struct heap_node *first = heap_first(&tasks->deadlines);
+    return first ? first->key : UINT64_MAX;
+}
 
 /* Ends tasks whose work has come back; that were evicted; whose deadline has passed; whose connection has
  * ended. */

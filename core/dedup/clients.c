@@ -31,10 +31,12 @@ static void clients_leave_gone(struct clients *clients, struct client *client)
     clients->gone_count--;
 }
 
-/* Writes the key of an id, too. */
+/* Writes the key of an id that is not the one of the last message, too. */
 static struct client *clients_find(const struct clients *clients, const char *id, struct digest *key)
 {
-    struct client *client;
+    struct client *client = clients->last;
+    if (client && strcmp(client->id, id) == 0)
+        return client;
     *key = digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
     HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
     return client;
@@ -47,10 +49,12 @@ static struct client *clients_find_or_create(struct clients *clients, const char
     struct client *client = clients_find(clients, id, &key);
     if (client)
         return client;
-    client = calloc(1, sizeof *client);
+    const size_t size = strlen(id) + 1;
+    client = calloc(1, sizeof *client + size);
     if (!client)
         return NULL;
     client->key = key;
+    memcpy(client->id, id, size);
     HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
     if (!client->hh.tbl) {
         free(client);
@@ -64,6 +68,8 @@ static void clients_destroy(struct clients *clients, struct client *client)
 {
     if (!client->online || clients->no_endings)
         clients_leave_gone(clients, client);
+    if (clients->last == client)
+        clients->last = NULL;
     HASH_DEL(clients->by_id, client);
     free(client);
 }
@@ -150,6 +156,7 @@ static struct client *clients_meet_record(struct clients *clients, struct client
 {
     if (client && !(client->online && client->connection == connected->connection))
         clients_begin_connection(clients, client, connected, now);
+    clients->last = client;
     return client;
 }
 

@@ -46,6 +46,7 @@ struct client {
 
     struct client *prev, *next; /* in the table's list `gone` */
     UT_hash_handle hh;
+    char id[];
 };
 
 struct clients {
@@ -54,7 +55,8 @@ struct clients {
     uint64_t redelivery_guard;                /* nanoseconds; 0: none */
     struct reply_cache *duplicates, *ordered; /* what `held` of the records points into */
 
-    bool no_endings; /* the host tells no endings: any record is freed when nothing in it matters */
+    struct client *last; /* the one that called last, which is looked at first; NULL: it is gone */
+    bool no_endings;     /* the host tells no endings: any record is freed when nothing in it matters */
 
     struct client *by_id;
     struct client *gone; /* those that are offline, or all with no_endings, in the order in which they are

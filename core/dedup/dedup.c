@@ -47,7 +47,7 @@ static struct digest dedup_digest(const struct dedup *dedup, const struct host_m
 {
     const bool has_response_topic = in_order || !dedup->knows_caller;
     const struct digest_part parts[] = {
-        dedup_text_part(in_order ? NULL : message->client->id),
+        dedup_text_part(message->client->id),
         dedup_text_part(message->client->user),
         dedup_text_part(message->topic),
         {message->correlation, message->correlation_size},
@@ -56,7 +56,8 @@ static struct digest dedup_digest(const struct dedup *dedup, const struct host_m
     };
     enum { ALL = sizeof parts / sizeof parts[0] };
     _Static_assert((int)ALL <= (int)DIGEST_PARTS, "a digest has so many parts");
-    return digest_of(dedup->seed + (in_order ? (uint64_t)message->qos : 0), parts, ALL);
+    return in_order ? digest_of(dedup->seed + (uint64_t)message->qos, parts + 1, ALL - 1)
+                    : digest_of(dedup->seed, parts, ALL);
 }
 
 static bool dedup_has_identity(const struct dedup *dedup, const struct dedup_message *message)
@@ -73,7 +74,7 @@ static bool dedup_has_identity(const struct dedup *dedup, const struct dedup_mes
 struct cached_reply *dedup_find_duplicate(struct dedup *dedup, struct dedup_record *record,
                                           const struct dedup_message *message)
 {
-    if (!dedup_has_identity(dedup, message) || message->may_run_twice)
+    if (!dedup_has_identity(dedup, message))
         return NULL;
     record->identified = true;
     record->bound = message->identity < LASTING_IDENTITY;

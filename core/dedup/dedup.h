@@ -74,7 +74,8 @@ void dedup_fini(struct dedup *dedup);
 struct cached_reply *dedup_find_redelivery(struct dedup *dedup, struct dedup_record *record,
                                            const struct dedup_message *message);
 
-/* Looks for an earlier copy by identity. Returns NULL: none, or the message has no identity that counts. */
+/* Looks for an earlier copy by identity of a message that may not run twice. Returns NULL: none, or the
+ * message has no identity that counts. */
 struct cached_reply *dedup_find_duplicate(struct dedup *dedup, struct dedup_record *record,
                                           const struct dedup_message *message);
 

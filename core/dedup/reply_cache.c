@@ -84,8 +84,6 @@ static struct cached_reply *reply_cache_allocate(struct reply_cache *cache)
         return NULL;
     struct cached_reply *entry = cache->spare ? cache->spare : malloc(sizeof *entry);
     cache->spare = NULL;
-    if (entry)
-        memset(entry, 0, offsetof(struct cached_reply, small));
     return entry;
 }
 
@@ -99,6 +97,11 @@ struct cached_reply *reply_cache_enter(struct reply_cache *cache, const struct d
     entry->time = now;
     entry->holder = holder;
     entry->found_by_key = by_key;
+    entry->abandoned = entry->finished = false;
+    entry->waiting = NULL;
+    entry->status = entry->reply = NULL;
+    entry->size = 0;
+    entry->hh.tbl = NULL;
     if (by_key)
         HASH_ADD(hh, cache->by_key, key, sizeof entry->key, entry);
     if (by_key && !entry->hh.tbl) {

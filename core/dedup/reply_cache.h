@@ -44,7 +44,7 @@ struct cached_reply {
                            comes again */
     size_t size;        /* of the reply, bytes */
     char *reply;        /* NULL: there was none */
-    char small[CACHED_REPLY_INLINE]; /* where a reply is that fits; the last member: it is not zeroed */
+    char small[CACHED_REPLY_INLINE]; /* where a reply is that fits */
 };
 
 /* Entries that are forgotten together. All zero: none. */

@@ -82,12 +82,6 @@ static void timers_run_one(struct timers *timers, rpc_timer *timer, uint64_t now
     free(timer);
 }
 
-uint64_t timers_due(const struct timers *timers)
-{
-    const struct heap_node *first = heap_first(&timers->due);
-    return first ? first->key : UINT64_MAX;
-}
-
 /* When the engine stops, timers do not run any more but still exist: done and fini may cancel them. */
 void timers_run(struct timers *timers, uint64_t now)
 {

@@ -24,7 +24,11 @@ struct timers {
 };
 
 /* When the next timer is due, monotonic nanoseconds; UINT64_MAX: none is set. */
-uint64_t timers_due(const struct timers *timers);
+static inline uint64_t timers_due(const struct timers *timers)
+{
+    const struct heap_node *first = heap_first(&timers->due);
+    return first ? first->key : UINT64_MAX;
+}
 
 /* Runs the handlers of all timers that are due at `now`. Runs none once the engine is stopping. */
 void timers_run(struct timers *timers, uint64_t now);

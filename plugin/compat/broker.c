@@ -49,15 +49,8 @@ struct broker broker_detect(void)
     if (!broker.is_2_1)
         dl_iterate_phdr(broker_look_at_program, &is_2_0_11);
     broker.cuts_mount_point = !is_2_0_11;
+    broker.free_read = broker.is_2_1 ? mosquitto_free : free;
     return broker;
-}
-
-void broker_free_read(const struct broker *broker, void *memory)
-{
-    if (broker->is_2_1)
-        mosquitto_free(memory);
-    else
-        free(memory);
 }
 
 /*

@@ -4,7 +4,7 @@
  * interface has had the same number since Mosquitto 2.0, and says nothing of these.
  *
  * Needed by Mosquitto 2.0: cuts_mount_point and the scan of the program for its version by 2.0.0 to 2.0.11
- * (Debian 12), is_2_1 and the two functions by all of 2.0. Each part is to be deleted when the plugin no
+ * (Debian 12), the rest by all of 2.0. Each part is to be deleted when the plugin no
  * longer supports these brokers; without 2.0 all of it is.
  *
  * Threads: the broker's.
@@ -21,13 +21,12 @@
 struct broker {
     bool is_2_1;           /* 2.1 or later */
     bool cuts_mount_point; /* takes a listener's mount_point off outgoing topics: 2.0.12 and later */
+    void (*free_read)(
+        void *memory); /* frees what a mosquitto_property_read_ function has returned, or NULL */
 };
 
 /* Looks at the broker that this code is loaded into. */
 struct broker broker_detect(void);
-
-/* Frees what a mosquitto_property_read_ function has returned; accepts NULL. */
-void broker_free_read(const struct broker *broker, void *memory);
 
 /* What the RELOAD callback must return to leave the broker and the plugins behind this one alone. */
 int broker_reload_result(const struct broker *broker);

@@ -7,11 +7,10 @@
 #include <utlist.h>
 
 struct outbox_letter {
-    const struct mosquitto *client; /* only ever compared: it may be gone */
+    const void *client; /* only ever compared: it may be gone */
     void *payload;
     mosquitto_property *properties;
-    size_t size;
-    int qos;
+    int size, qos;
     const char *topic; /* in the same memory, behind the id */
     struct outbox_letter *prev, *next;
     size_t room; /* for id and topic, bytes */
@@ -20,39 +19,43 @@ struct outbox_letter {
 
 enum { OUTBOX_ROOM = 256 }; /* at least, so that one letter's memory serves the next */
 
-static bool outbox_publish(const char *id, const char *topic, void *payload, size_t size, int qos,
-                           mosquitto_property *properties)
+/* Memory for a letter; nearly always there is one at a time, and the memory of the last one serves it. */
+static struct outbox_letter *outbox_allocate(struct outbox *outbox, size_t needed)
 {
-    return mosquitto_broker_publish(id, topic, (int)size, payload, qos, false, properties) ==
-           MOSQ_ERR_SUCCESS;
+    struct outbox_letter *letter = outbox->spare;
+    if (letter && letter->room >= needed) {
+        outbox->spare = NULL;
+        return letter;
+    }
+    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
+    letter = malloc(sizeof *letter + room);
+    if (letter)
+        letter->room = room;
+    return letter;
 }
 
-/* Nearly always there is one letter at a time: the memory of the last one serves the next. */
-bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
-                size_t size, int qos, mosquitto_property *properties)
+/*
+ * A message to subscribers need not wait: only clients that have subscribed get it, and the broker frees it.
+ * Nor need one to a session without a connection, which nothing can happen to in this round.
+ */
+bool outbox_add(struct outbox *outbox, const struct host_publication *message, const char *topic,
+                mosquitto_property *properties)
 {
-    const char *id = mosquitto_client_id(client);
-    if (!outbox->open || outbox->count >= OUTBOX_MAX)
-        return outbox_publish(id, topic, payload, size, qos, properties);
-    const size_t id_size = strlen(id) + 1;
-    const size_t topic_size = strlen(topic) + 1;
-    const size_t needed = id_size + topic_size;
-    const size_t room = needed > OUTBOX_ROOM ? needed : OUTBOX_ROOM;
-    struct outbox_letter *letter = outbox->spare;
-    if (!letter || letter->room < needed) {
-        letter = malloc(sizeof *letter + room);
-        if (!letter)
-            return false;
-        letter->room = room;
-    } else {
-        outbox->spare = NULL;
-    }
-    letter->client = client;
+    const struct host_client *client = message->to_subscribers ? NULL : message->client;
+    const char *id = client ? client->id : NULL;
+    if (!outbox->open || outbox->count >= OUTBOX_MAX || !client || !client->connection)
+        return mosquitto_broker_publish(id, topic, (int)message->size, message->payload, message->qos,
+                                        message->retain, properties) == MOSQ_ERR_SUCCESS;
+    const size_t id_size = strlen(id) + 1, topic_size = strlen(topic) + 1;
+    struct outbox_letter *letter = outbox_allocate(outbox, id_size + topic_size);
+    if (!letter)
+        return false;
+    letter->client = client->connection;
     memcpy(letter->id, id, id_size);
     letter->topic = memcpy(letter->id + id_size, topic, topic_size);
-    letter->payload = payload;
-    letter->size = size;
-    letter->qos = qos;
+    letter->payload = message->payload;
+    letter->size = (int)message->size;
+    letter->qos = message->qos;
     letter->properties = properties;
     DL_APPEND(outbox->letters, letter);
     outbox->count++;
@@ -68,8 +71,10 @@ static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter,
         mosquitto_free(letter->payload);
         mosquitto_property_free_all(&letter->properties);
     }
-    free(outbox->spare);
-    outbox->spare = letter;
+    if (outbox->spare)
+        free(letter);
+    else
+        outbox->spare = letter;
 }
 
 void outbox_send(struct outbox *outbox)
@@ -77,8 +82,8 @@ void outbox_send(struct outbox *outbox)
     struct outbox_letter *letter;
     while ((letter = outbox->letters))
         outbox_take_out(outbox, letter,
-                        outbox_publish(letter->id, letter->topic, letter->payload, letter->size, letter->qos,
-                                       letter->properties));
+                        mosquitto_broker_publish(letter->id, letter->topic, letter->size, letter->payload,
+                                                 letter->qos, false, letter->properties) == MOSQ_ERR_SUCCESS);
 }
 
 void outbox_drop(struct outbox *outbox, const struct mosquitto *client)

@@ -20,10 +20,10 @@
 #ifndef PLUGIN_COMPAT_OUTBOX_H
 #define PLUGIN_COMPAT_OUTBOX_H
 
+#include "host.h"
+
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 /* Replies over this number are published at once, before the others, also to connections that end. */
 enum { OUTBOX_MAX = 1024 };
@@ -39,11 +39,12 @@ struct outbox {
 };
 
 /*
- * Publishes a reply to the client, now or with the next outbox_send(). payload is of mosquitto_malloc().
- * Returns true: payload and properties are taken; false: no memory, and they are still the caller's.
+ * Publishes a message to a topic, which stands for its own, now or with the next outbox_send(). Its
+ * payload is of mosquitto_malloc(). Returns true: payload and properties are taken; false: no memory, and
+ * they are still the caller's.
  */
-bool outbox_add(struct outbox *outbox, const struct mosquitto *client, const char *topic, void *payload,
-                size_t size, int qos, mosquitto_property *properties);
+bool outbox_add(struct outbox *outbox, const struct host_publication *message, const char *topic,
+                mosquitto_property *properties);
 
 /* Publishes all replies that wait. */
 void outbox_send(struct outbox *outbox);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * core/call/call.c, answer.c and api.c: where replies go and what is in them, what is announced, limits, what
- * handlers may raise and what becomes of the mistakes they can make.
+ * core/call/exchange.c, answer.c and api.c: where replies go and what is in them, what is announced, limits,
+ * what handlers may raise and what becomes of the mistakes they can make.
  */
 #include "lab.h"
 #include "unit.h"
