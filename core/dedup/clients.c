@@ -35,7 +35,7 @@ static void clients_leave_gone(struct clients *clients, struct client *client)
 static struct client *clients_find(const struct clients *clients, const char *id, struct digest *key)
 {
     struct client *client = clients->last;
-    if (client && strcmp(client->id, id) == 0)
+    if (client && strcmp(clients->last_id, id) == 0)
         return client;
     *key = digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
     HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
@@ -49,12 +49,10 @@ static struct client *clients_find_or_create(struct clients *clients, const char
     struct client *client = clients_find(clients, id, &key);
     if (client)
         return client;
-    const size_t size = strlen(id) + 1;
-    client = calloc(1, sizeof *client + size);
+    client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
     client->key = key;
-    memcpy(client->id, id, size);
     HASH_ADD(hh, clients->by_id, key, sizeof client->key, client);
     if (!client->hh.tbl) {
         free(client);
@@ -156,7 +154,12 @@ static struct client *clients_meet_record(struct clients *clients, struct client
 {
     if (client && !(client->online && client->connection == connected->connection))
         clients_begin_connection(clients, client, connected, now);
-    clients->last = client;
+    if (client != clients->last) {
+        const size_t size = strlen(connected->id) + 1;
+        const bool is_short = size <= sizeof clients->last_id;
+        clients->last = is_short ? client : NULL;
+        memcpy(clients->last_id, connected->id, is_short ? size : 0);
+    }
     return client;
 }
 

@@ -46,7 +46,6 @@ struct client {
 
     struct client *prev, *next; /* in the table's list `gone` */
     UT_hash_handle hh;
-    char id[];
 };
 
 struct clients {
@@ -56,6 +55,7 @@ struct clients {
     struct reply_cache *duplicates, *ordered; /* what `held` of the records points into */
 
     struct client *last; /* the one that called last, which is looked at first; NULL: it is gone */
+    char last_id[64];    /* if it is so short; else `last` is NULL */
     bool no_endings;     /* the host tells no endings: any record is freed when nothing in it matters */
 
     struct client *by_id;
