@@ -31,7 +31,7 @@ void answers_destroy(struct answers *answers);
  */
 void call_settle(rpc_call *call, rpc_status status);
 
-/* Writes what stands before and behind the outcomes of a batch. */
+/* Write the beginning and the end of a batch's reply, around its outcomes. */
 void answer_open_batch(struct exchange *exchange);
 void answer_close_batch(struct exchange *exchange);
 

@@ -79,8 +79,8 @@ struct failure {
     rpc_status status;   /* the status that it belongs to: with any other status it is void */
     const char *code;    /* on the wire */
     const char *message; /* memory of the call, or NULL */
-    const char *extra;   /* more members of the error object, written by the codec of the call's outcome in
-                            memory   of the call; or NULL */
+    const char *extra;   /* more members of the error object, in memory of the call, as the codec of the
+                            call's outcome writes them; NULL: none */
     size_t extra_size;   /* bytes */
 };
 

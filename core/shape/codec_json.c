@@ -55,7 +55,7 @@ static void codec_json_escape(struct writer *writer, char c)
     writer_bytes(writer, escape, meaning ? 2 : sizeof escape);
 }
 
-/* A string from its first byte on that is not plain or does not fit, and what stands behind it. */
+/* Writes the rest of a string, from its first byte that is not plain or does not fit, and what closes it. */
 __attribute__((noinline)) static void codec_json_quote_rest(struct writer *writer, const char *text,
                                                             bool is_name)
 {
