@@ -383,7 +383,7 @@ static struct task *tasks_find_gone(const struct engine *engine, const void *id)
     const struct connection *connection = connections_find(&engine->connections, id);
     struct exchange *exchange = connection ? connection->exchanges : NULL;
     for (; exchange; exchange = exchange->next) {
-        struct task *task = exchange->pending.gone ? exchange->pending.tasks : NULL;
+        struct task *task = exchange->to.ended ? exchange->pending.tasks : NULL;
         for (; task; task = task->item_next) {
             if (task->state == TASK_PENDING && !task->call->method->declared->must_finish)
                 return task;
