@@ -104,10 +104,13 @@ const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
 /* The prepared table of a shape that is the parameters of one of the module's methods. NULL: none has it. */
 static const struct fields *api_find_fields(const rpc_call *call, const rpc_shape *shape)
 {
-    const rpc_method *method = call->method->instance->module->methods;
-    while (method->name && method->params != shape)
+    const rpc_module *module = call->method->instance->module;
+    const rpc_method *method = module->methods.rows;
+    while (RPC_HAS_ROW(module->methods, method) && method->params != shape)
         method++;
-    return method->name ? &registry_find_method(&call->engine->registry, method->name)->params : NULL;
+    return RPC_HAS_ROW(module->methods, method)
+               ? &registry_find_exactly(&call->engine->registry, method->name, strlen(method->name))->params
+               : NULL;
 }
 
 rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, const void **data)

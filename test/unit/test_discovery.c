@@ -254,11 +254,10 @@ static rpc_status do_nothing(rpc_call *call, void *state, const void *params, vo
 
 /* A module whose text changes, as that of no real one does: it shows when a document was made. */
 static char summary[2000];
-static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing},
-                                          {.name = NULL}};
-static const rpc_module late = {.name = "late", .methods = late_methods};
-static const rpc_event news[] = {{.name = "news", .doc = "d"}, {.name = NULL}};
-static const rpc_module later = {.name = "later", .events = news};
+static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing}};
+static const rpc_module late = {.name = "late", .methods = RPC_TABLE(late_methods)};
+static const rpc_event news[] = {{.name = "news", .doc = "d"}};
+static const rpc_module later = {.name = "later", .events = RPC_TABLE(news)};
 
 static bool is_told(const char *payload, const char *text)
 {
