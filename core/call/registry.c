@@ -424,24 +424,34 @@ static bool registry_check_module(const struct registry *registry, const struct 
            REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
 }
 
+rpc_instance *registry_enter(struct registry *registry, const char *prefix, const rpc_module *module,
+                             char why[REGISTRY_WHY])
+{
+    const struct place place = {module->name, "prefix", prefix, why};
+    if (!registry_check_module(registry, &place, module))
+        return NULL;
+    rpc_instance *instance = registry_add_instance(registry, module);
+    if (!instance) {
+        registry_fault(&place, "no memory");
+        return NULL;
+    }
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
+        if (!registry_add_event(registry, instance, prefix, event, why))
+            return NULL;
+    }
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        if (!registry_add_method(registry, instance, method, why))
+            return NULL;
+    }
+    return registry_add_inboxes(instance, prefix, why) ? instance : NULL;
+}
+
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
-    if (!registry_check_module(registry, &place, module))
-        return false;
-    rpc_instance *instance = registry_add_instance(registry, module);
+    rpc_instance *instance = registry_enter(registry, prefix, module, why);
     if (!instance)
-        return registry_fault(&place, "no memory");
-    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
-        if (!registry_add_event(registry, instance, prefix, event, why))
-            return false;
-    }
-    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
-        if (!registry_add_method(registry, instance, method, why))
-            return false;
-    }
-    if (!registry_add_inboxes(instance, prefix, why))
         return false;
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)

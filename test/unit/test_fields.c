@@ -650,10 +650,20 @@ static const char *const nothing[] = {NULL}, *const ended[] = {"C", "F", NULL},
                          *const twice[] = {"C", "F", "C"};
 #define NO_TEXT "of .choices has no text; RPC_TABLE() counts the rows, and no empty one ends them"
 
+/* Its members lie within struct sample, too. */
+struct stranger {
+    const int32_t *all;
+    size_t count;
+    bool is_one;
+};
+
 static const struct wrong_field {
     rpc_field field;
     const char *why;
 } wrong_fields[] = {
+    {RPC_BOOL(struct stranger, is_one, .name = "m"), "m is not a member of the shape's struct"},
+    {RPC_INT32_ARRAY(struct stranger, all, count, .name = "m", .items = {0, 2}),
+     "m is not a member of the shape's struct"},
     {{.kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
     {{.member = "", .kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
     {{.member = "m", .name = "", .kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
