@@ -35,10 +35,9 @@
  * Failure: the comment of a function lists all its return values; a function whose comment lists none cannot
  * fail. A pointer argument must not be NULL unless the comment allows it.
  *
- * Not checked: the engine cannot see that a module uses a call after its end, calls a function on the wrong
- * thread, casts params, result or data to another type than that of the shape or of what it has passed, or
- * frees data too early. Each of these can corrupt memory; builds with -DRPC_SANITIZE=address,undefined find
- * most of them in tests.
+ * Not checked, and therefore able to corrupt memory: the engine cannot see that a module uses a call after
+ * its end (to raise an error, to resume it, for its memory), calls a function on the wrong thread, takes
+ * params, result or data for a struct of another type, or frees data before the engine has passed it back.
  *
  * Text is UTF-8, ends with a NUL and contains no U+0000, as MQTT 5.0 requires in section 1.5.4.
  *
@@ -119,8 +118,7 @@ typedef enum rpc_status {
  * none. */
 #define RPC_HAS_ROW(table, row) ((row) && (row) < (table).rows + (table).count)
 
-/* A number of rows. It is an enum since compilers name that in their error about a table without RPC_TABLE().
- */
+/* A number of rows. Compilers name the enum in their error about a table without RPC_TABLE(). */
 enum rpc_count_by_RPC_TABLE { RPC_NO_ROWS_ };
 #define RPC_ROWS_(type)                    \
     struct {                               \
@@ -436,11 +434,12 @@ typedef struct rpc_error {
 
 /* An event: clients subscribe to {prefix}/event/{name}. */
 typedef struct rpc_event {
-    const char *name;      /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
-                              or "request" */
-    const char *doc;       /* one line for the reference */
-    const rpc_shape *data; /* of rpc_announce(); NULL: only a result or error event of methods */
-    bool retained;         /* the broker retains the last one for clients that subscribe later */
+    const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
+                         or "request" */
+    const char *doc;  /* one line for the reference */
+    const rpc_shape
+        *data;     /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
+    bool retained; /* the broker retains the last one for clients that subscribe later */
 } rpc_event;
 
 typedef enum rpc_announcement {
@@ -487,8 +486,9 @@ typedef struct rpc_method {
     uint32_t max_pending; /* calls of the method, of all clients, that may be pending at once, work that runs
                              included, at most 100000; further ones get RPC_OVERLOADED; 0: no limit of its
                              own */
-    bool must_finish;     /* others depend on the effect: the call goes on when its caller's connection has
-                             ended, and its work when the service stops; it may still time out or be evicted */
+    bool must_finish; /* others depend on the effect of a method that is not read_only: the call goes on when
+                         its caller's connection has ended, and its work when the service stops; it may still
+                         time out or be evicted */
 } rpc_method;
 
 /* One call, as a module's observe gets it. */
@@ -740,7 +740,8 @@ typedef struct rpc_publication {
  *
  * - RPC_OK: the broker has the message.
  * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS or the size of the Correlation Data is not
- *   allowed, or a message to one client is retained. The engine logs the fault.
+ *   allowed; a message to one client is retained; or the payload or the Correlation Data is NULL, but its
+ * size is not 0. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
@@ -756,7 +757,8 @@ typedef enum rpc_log_level {
 } rpc_log_level;
 
 /*
- * Writes one line to the broker's log, after the prefix and the module's name. The text is cut at 512 bytes.
+ * Writes one line to the broker's log, after the prefix and the module's name. A level that is none counts as
+ * RPC_LOG_ERROR. The text is cut at 512 bytes.
  * Bytes that are not printable ASCII appear as \xNN, so that the text may contain text of clients; the line
  * is then cut at 640 bytes. Since clients can cause lines, each level of an instance is limited to ten lines
  * at once and one a second on average. The engine drops further lines, and logs their number before the next

@@ -220,9 +220,10 @@ static bool api_is_topic(const char *topic)
 static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
 {
     const char *topic = publication->topic, *answer = publication->response_topic, *name;
-    return api_is_topic(topic) && *topic != '$' &&
-           !topic_classify(instance->env->options.prefix, topic, &name) && publication->qos >= 0 &&
-           publication->qos <= 2 && !(publication->client && publication->retain) &&
+    return (publication->payload || !publication->size) &&
+           (publication->correlation || !publication->correlation_size) && api_is_topic(topic) &&
+           *topic != '$' && !topic_classify(instance->env->options.prefix, topic, &name) &&
+           publication->qos >= 0 && publication->qos <= 2 && !(publication->client && publication->retain) &&
            publication->correlation_size <= TOPIC_MAX && (!answer || api_is_topic(answer));
 }
 
@@ -259,9 +260,11 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)
 {
     char text[API_MESSAGE_MAX];
+    const bool is_level = (int)level >= 0 && level <= RPC_LOG_ERROR;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    env_log_limited(instance->env, &instance->log_limit, level, "%s: %s", instance->module->name, text);
+    env_log_limited(instance->env, &instance->log_limit, is_level ? level : RPC_LOG_ERROR, "%s: %s",
+                    instance->module->name, text);
 }

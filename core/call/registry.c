@@ -229,6 +229,9 @@ static const char *registry_find_fault(const rpc_method *method)
                ".done, and .work or .defers";
     if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
         return "it has .priority, which is that of its work: it also needs .work";
+    if (method->read_only && method->must_finish)
+        return "it is .read_only, so that nobody depends on its effect, and .must_finish: it needs one of "
+               "them";
     if ((int)method->priority < 0 || method->priority > RPC_PRIORITY_LOW)
         return "its .priority is no rpc_priority";
     if (method->timeout > ENV_TIMEOUT_MAX)
@@ -342,6 +345,29 @@ const char *registry_call_level(const struct registry_method *method, const char
     return NULL;
 }
 
+static bool registry_is_published(const rpc_module *module, const rpc_event *event)
+{
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        if ((method->event && strcmp(method->event, event->name) == 0) ||
+            (method->error_event && strcmp(method->error_event, event->name) == 0))
+            return true;
+    }
+    return event->data;
+}
+
+/* Checks that each event can be published. */
+static bool registry_check_events(const rpc_module *module, char *why)
+{
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
+        const struct place place = {module->name, "event", event->name, why};
+        if (!registry_is_published(module, event))
+            return registry_fault(&place,
+                                  "nothing publishes it: it needs .data, for rpc_announce(), or a method "
+                                  "with it as .event or .error_event");
+    }
+    return true;
+}
+
 /* ---- Inboxes ---- */
 
 static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
@@ -419,6 +445,8 @@ static bool registry_check_module(const struct registry *registry, const struct 
         if (strcmp(other->module->name, name) == 0)
             return registry_fault(place, "there are two modules of this name");
     }
+    if (module->options && !module->init)
+        return registry_fault(place, "it has .options: it also needs .init, which gets them");
     return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
            REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
            REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
@@ -443,7 +471,8 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
         if (!registry_add_method(registry, instance, method, why))
             return NULL;
     }
-    return registry_add_inboxes(instance, prefix, why) ? instance : NULL;
+    return registry_check_events(module, why) && registry_add_inboxes(instance, prefix, why) ? instance
+                                                                                             : NULL;
 }
 
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,

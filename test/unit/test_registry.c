@@ -89,6 +89,9 @@ static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
 #define NOT_PENDING                                                                                         \
     "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs .done, and " \
     ".work or .defers"
+#define UNPUBLISHED                                                                               \
+    "nothing publishes it: it needs .data, for rpc_announce(), or a method with it as .event or " \
+    ".error_event"
 #define NO_WORK "it has .priority, which is that of its work: it also needs .work"
 
 static const rpc_method without_handler[] = {{.name = "a"}};
@@ -110,6 +113,8 @@ static const struct wrong {
     {{.name = "m", .events = {.count = 1}}, "module m: prefix rpc: its table of events " NOT_COUNTED},
     {{.name = "m", METHODS(.name = "a", .errors = {.count = 1})},
      "module m: method a: its table of errors " NOT_COUNTED},
+    {{.name = "m", .options = &text_shape},
+     "module m: prefix rpc: it has .options: it also needs .init, which gets them"},
     {{.name = "other"}, "module other: prefix rpc: there are two modules of this name"},
     /* Names of methods. */
     {{.name = "m", METHODS(.name = "")}, "module m: method : " BAD_NAME},
@@ -144,6 +149,9 @@ static const struct wrong {
      "module m: method a: its .timeout, in milliseconds, is longer than 24 hours"},
     {{.name = "m", METHODS(.name = "a", WORKS, .max_pending = 100001)},
      "module m: method a: its .max_pending is larger than the option max_pending can be, 100000"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .read_only = true, .must_finish = true)},
+     "module m: method a: it is .read_only, so that nobody depends on its effect, and .must_finish: it needs "
+     "one of them"},
     {{.name = "m", METHODS(.name = "a", .announce = RPC_ANNOUNCE_UNANSWERED)},
      "module m: method a: it has .announce, which is for a result event: it also needs .event"},
     {{.name = "m", METHODS(.name = "a", .announce = (rpc_announcement)2)},
@@ -172,6 +180,9 @@ static const struct wrong {
     {{.name = "m", EVENTS(.name = "e", .data = &wrong_shape)}, "module m: event e: its data: " WRONG},
     {{.name = "m", EVENTS(.name = "e", .data = &bytes_shape)},
      "module m: event e: its data cannot be raw bytes"},
+    {{.name = "m", EVENTS(.name = "e", .data = &text_shape)}, "module m: event known: " UNPUBLISHED},
+    {{.name = "m", METHODS(.name = "a", .event = "known", .error_event = "known"), EVENTS(.name = "e")},
+     "module m: event e: " UNPUBLISHED},
     /* Errors. */
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = ""))},
      "module m: method a:  is no code for an error of its own"},
@@ -204,7 +215,7 @@ static const struct wrong {
 static const rpc_module other = {
     .name = "other",
     .methods = RPC_TABLE((const rpc_method[]){{.name = "theirs", .run = run}}),
-    .events = RPC_TABLE((const rpc_event[]){{.name = "theirs"}}),
+    .events = RPC_TABLE((const rpc_event[]){{.name = "theirs", .data = &text_shape}}),
 };
 
 START_TEST(faults_are_told)
