@@ -57,6 +57,12 @@ static void forward_both(struct engine_options *changed)
     changed->unknown_methods = UNKNOWN_FORWARD;
 }
 
+static void forward_open(struct engine_options *changed)
+{
+    changed->unknown_methods = UNKNOWN_FORWARD;
+    changed->jsonrpc_methods = "count";
+}
+
 static void no_guard(struct engine_options *changed)
 {
     changed->guard_events = false;
@@ -99,13 +105,26 @@ static const struct verdict {
     /* Forged replies are refused with all options. */
     {"rpc/call/count/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/call/count/response", ANYBODY, NULL, ENGINE_REFUSE, 0},
-    {"rpc/call/nope/response/x", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/nope/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response/x", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response/a/response/b", ANYBODY, forward_both, ENGINE_REFUSE, 0},
     {"rpc/call/count/response/x", PUBLISHER, publishers, ENGINE_REFUSE, 0},
     {"rpc/call/count/response/x", ANYBODY, no_guard, ENGINE_REFUSE, 0},
     {"rpc/jsonrpc/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
     /* Forged events. */
     {"rpc/event/pong", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/event/pong", NOBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/jsonrpc/response/x", ANYBODY, forward_open, ENGINE_REFUSE, 0},
+    /* Other servers may answer the calls that are left to them, and only those. */
+    {"rpc/call/nope/response/x", ANYBODY, forward_both, ENGINE_PASS, 0},
+    {"rpc/call/nope/response", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/nope/response/count/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/counts/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/count/request/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/jsonrpc/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/event/pong", ANYBODY, forward_unknown, ENGINE_REFUSE, 0},
     {"rpc/event", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/event/error", PUBLISHER, NULL, ENGINE_REFUSE, 0},
     {"rpc/event/error", PUBLISHER, publishers, ENGINE_PASS, 0},
