@@ -14,6 +14,8 @@
 
 static const char *const config_unknown_methods[] = {"reject", "forward"};
 
+static const char *const config_undeclared[] = {"ignore", "refuse"};
+
 static const char *const config_deliveries[] = {"client", "subscribed"};
 
 static const rpc_field config_fields[] = {
@@ -30,6 +32,10 @@ static const rpc_field config_fields[] = {
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
                       "or left to other servers",
                .choices = RPC_TABLE(config_unknown_methods), .default_json = "\"reject\""),
+    RPC_CHOICE(struct engine_options, undeclared,
+               .doc = "what becomes of members of parameters that the method does not declare: ignored, or "
+                      "the call is refused, which finds misspelt names",
+               .choices = RPC_TABLE(config_undeclared), .default_json = "\"ignore\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),

@@ -31,7 +31,10 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     if (!host->knows_caller || !host->tells_endings)
         engine->env.options.redelivery_guard = 0;
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
-    engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
+    engine->registry = (struct registry){.engine = engine,
+                                         .env = &engine->env,
+                                         .timers = &engine->timers,
+                                         .strict = options->undeclared == UNDECLARED_REFUSE};
     dedup_init(&engine->dedup, &engine->env);
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);

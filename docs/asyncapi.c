@@ -432,7 +432,7 @@ static void write_call_message(const rpc_method *method, struct writer *writer)
         writer_member(writer, "description", "any bytes");
     } else {
         writer_name(writer, "payload");
-        schema_write(method->params, writer);
+        schema_write(method->params, false, writer);
     }
     writer_end_object(writer);
 }
@@ -535,7 +535,7 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     write_call_message(method, writer);
     open_message(writer, "result", method->name, "Result", SUCCESS_TRAIT);
     writer_name(writer, "payload");
-    schema_write(method->result, writer);
+    schema_write(method->result, false, writer);
     writer_end_object(writer);
     write_error_message(method, writer);
     if (catalogue_takes_bytes(method))

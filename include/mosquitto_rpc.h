@@ -312,7 +312,8 @@ typedef struct rpc_field {
     }
 
 typedef enum rpc_form {
-    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored */
+    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored, or refused: see
+                        rpc_method.strict */
     RPC_FORM_VALUE,  /* one JSON value, which the only field describes */
     RPC_FORM_BYTES   /* parameters only: the payload as it is, in an rpc_bytes. A plain call alone has one: a
                         batch or a JSON-RPC request gets invalid_params */
@@ -463,7 +464,10 @@ typedef struct rpc_method {
                         sending the cached reply */
     bool idempotent; /* running it twice has the effect of running it once: a client may send a call again if
                         it does not know the outcome. For the reference only; read_only implies it */
-    const rpc_shape *params;     /* NULL: none; the engine ignores the object that a caller sends */
+    bool strict;     /* members of parameters that no field declares, also in nested objects, are
+                        RPC_INVALID_PARAMS. Otherwise they are ignored unless the option `undeclared` says so */
+    const rpc_shape
+        *params; /* NULL: none; the engine ignores the object that a caller sends, unless strict */
     const rpc_shape *result;     /* NULL: the reply is {} */
     RPC_ROWS_(rpc_error) errors; /* none: only the engine's own */
     const char *event;           /* the result event, one of the module's events; NULL: none */

@@ -2,6 +2,7 @@
 /* Parameters and handlers: see run.h. */
 #include "call/run.h"
 
+#include "base/text.h"
 #include "call/answer.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
@@ -38,6 +39,9 @@ static rpc_status run_decode(rpc_call *call, void **params)
     char why[FIELDS_WHY];
     if (!fields->shape && !is_object && !is_jsonrpc)
         return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
+    if (!fields->shape && is_object && fields->strict && value->child)
+        return call_fail(call, RPC_INVALID_PARAMS, "%.*s is not declared: the method takes no parameters",
+                         (int)text_cut(value->child->string, 64), value->child->string);
     if (!fields->shape)
         return is_object || !value->child
                    ? RPC_OK

@@ -313,6 +313,7 @@ static const struct refused {
     {{"response_topic_filter", "\"a/#\""}, "response_topic_filter", "\"a/#\"", TEXT},
     {{"response_topic_filter", "'a/b'"}, "response_topic_filter", "'a/b'", TEXT},
     {{"place", "\"here\""}, "place", "\"here\"", TEXT},
+    {{"undeclared", "deny"}, "undeclared", "deny", "it takes one of ignore, refuse"},
     {{"qos", "3"}, "qos", "3", "it takes a whole number from 0 to 2"},
     {{"qos", "-1"}, "qos", "-1", "it takes a whole number from 0 to 2"},
     {{"qos", "two"}, "qos", "two", "it takes a whole number from 0 to 2"},
