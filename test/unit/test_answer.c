@@ -321,11 +321,12 @@ END_TEST
 static const struct payload {
     const char *method, *payload, *err, *msg;
 } payloads[] = {
-    {"count", "{", "parse_error", "the payload is not JSON"},
-    {"count", "{}x", "parse_error", "the payload goes on behind its JSON value"},
-    {"count", "\xFF", "parse_error", "the payload is not JSON"},
+    {"count", "{", "parse_error",
+     "the payload is not JSON: expected a name in double quotes at line 1, column 2, where it ends"},
+    {"count", "{}x", "parse_error", "the payload goes on behind its JSON value at line 1, column 3"},
+    {"count", "\xFF", "parse_error", "the payload is not JSON: expected a value at line 1, column 1"},
     {"count", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "parse_error",
-     "the payload is nested deeper than 32 levels"},
+     "the payload is nested deeper than 32 levels at line 1, column 33"},
     {"count", "[]", "invalid_params", "the parameters must be a JSON object"},
     {"count", "null", "invalid_params", "the parameters must be a JSON object"},
     {"count", "{\"a\":1,\"a\":1}", "invalid_params", "a is given twice"},
@@ -375,7 +376,8 @@ START_TEST(good_payloads)
     lab_start(&rig, &options, NULL);
     rig_expect(&rig, "nothing", "", "ok", "{}");
     rig_expect(&rig, "nothing", " \n", "parse_error",
-               ERROR("nothing", "parse_error", "the payload is not JSON"));
+               ERROR("nothing", "parse_error",
+                     "the payload is not JSON: expected a value at line 2, column 1, where it ends"));
     rig_expect(&rig, "nothing", "{\"any\":[\"thing\"]}", "ok", "{}");
     rig_expect(&rig, "nothing", " { } \r\n", "ok", "{}");
     rig_expect(&rig, "value", " 7 ", "ok", "7");

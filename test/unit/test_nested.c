@@ -649,7 +649,8 @@ static const struct broken {
     {break_long_text, "tags[2] must have 1 to 8 characters, not 9"},
     {break_choice, "shades[1] must be one of red, green, blue"},
     {break_count, "tags has a count and no elements"},
-    {break_json, "any[1]: the payload is not JSON"},
+    {break_json,
+     "any[1]: the payload is not JSON: expected a name in double quotes at line 1, column 2, where it ends"},
     {break_null_json, "any[0] is missing"},
 };
 
