@@ -98,7 +98,8 @@ static const rpc_field config_fields[] = {
               .doc = "deadline of a call that takes time, unless its method or its caller sets another",
               .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT32(struct engine_options, timeout_max,
-              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
+              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms` or in "
+                     "`timeout_ms` beside its request_id",
               .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT64(struct engine_options, sys_interval,
               .doc = "time between two publications of the counters; 0: none", .unit = "ms",
