@@ -432,7 +432,7 @@ static void write_call_message(const rpc_method *method, struct writer *writer)
         writer_member(writer, "description", "any bytes");
     } else {
         writer_name(writer, "payload");
-        schema_write(method->params, writer);
+        schema_write(method->params, false, writer);
     }
     writer_end_object(writer);
 }
@@ -475,7 +475,7 @@ static void open_wrapping(struct writer *writer, const char *member)
     writer_string(writer, member);
     writer_end_array(writer);
     writer_open_object(writer, "properties");
-    writer_member_json(writer, "request_id", "{\"type\":\"string\"}");
+    writer_member_json(writer, "request_id", "{\"type\":[\"string\",\"number\"]}");
     writer_name(writer, member);
 }
 
@@ -535,7 +535,7 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     write_call_message(method, writer);
     open_message(writer, "result", method->name, "Result", SUCCESS_TRAIT);
     writer_name(writer, "payload");
-    schema_write(method->result, writer);
+    schema_write(method->result, false, writer);
     writer_end_object(writer);
     write_error_message(method, writer);
     if (catalogue_takes_bytes(method))
@@ -693,7 +693,8 @@ static void write_info(struct writer *writer)
     writer_member(
         writer, "description",
         "Remote procedure calls over MQTT. A caller asks for a reply with a Response Topic (MQTT 5), or "
-        "with a string member request_id beside its parameters. In the second case the reply is "
+        "with a member request_id, a string or a number, beside its parameters. In the second case the reply "
+        "is "
         "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. The same two ways ask for the "
         "reply to a batch; the second one has the form {\"request_id\":…,\"calls\":[…]}.");
     writer_end_object(writer);

@@ -75,19 +75,19 @@ typedef struct rpc_instance rpc_instance;
  * -32099 to -32000 for servers: the other codes are from that range. RPC_RAISED stands for the errors that
  * methods declare (struct rpc_error); on the wire the declared code takes the place of its name.
  */
-#define RPC_STATUS_MAP(X)                                                                     \
-    X(RPC_OK, "ok", 0, "success")                                                             \
-    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                      \
-    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")         \
-    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                     \
-    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")   \
-    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                     \
-    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")      \
-    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping") \
-    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting")                     \
-    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time")             \
-    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over the limit")    \
-    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over the limit")         \
+#define RPC_STATUS_MAP(X)                                                                         \
+    X(RPC_OK, "ok", 0, "success")                                                                 \
+    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                          \
+    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")             \
+    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                         \
+    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")       \
+    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                         \
+    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")          \
+    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping")     \
+    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting: see max_pending")        \
+    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: see rate_limit") \
+    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")      \
+    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")             \
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
@@ -179,7 +179,8 @@ typedef struct rpc_field {
     const char *member;       /* the C member's name, written by the macro */
     const char *name;         /* the name on the wire; NULL: the C member's name */
     const char *doc;          /* one line for the reference */
-    const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k */
+    const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k, and
+                                 "words" makes a string a list whose words are separated by spaces */
     rpc_kind kind;            /* of the member, or of the elements of an array */
     bool optional;            /* may be missing; a field with a default may be missing, too */
     bool nullable;            /* may be null; the handler sees null as not given */
@@ -311,7 +312,8 @@ typedef struct rpc_field {
     }
 
 typedef enum rpc_form {
-    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored */
+    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored, or refused: see
+                        rpc_method.strict */
     RPC_FORM_VALUE,  /* one JSON value, which the only field describes */
     RPC_FORM_BYTES   /* parameters only: the payload as it is, in an rpc_bytes. A plain call alone has one: a
                         batch or a JSON-RPC request gets invalid_params */
@@ -462,7 +464,10 @@ typedef struct rpc_method {
                         sending the cached reply */
     bool idempotent; /* running it twice has the effect of running it once: a client may send a call again if
                         it does not know the outcome. For the reference only; read_only implies it */
-    const rpc_shape *params;     /* NULL: none; the engine ignores the object that a caller sends */
+    bool strict;     /* members of parameters that no field declares, also in nested objects, are
+                        RPC_INVALID_PARAMS. Otherwise they are ignored unless the option `undeclared` says so */
+    const rpc_shape
+        *params; /* NULL: none; the engine ignores the object that a caller sends, unless strict */
     const rpc_shape *result;     /* NULL: the reply is {} */
     RPC_ROWS_(rpc_error) errors; /* none: only the engine's own */
     const char *event;           /* the result event, one of the module's events; NULL: none */

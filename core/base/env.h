@@ -21,6 +21,9 @@
 /* What becomes of calls of methods that no module registered: the choices of unknown_methods. */
 enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
 
+/* What becomes of members that a method does not declare: the choices of undeclared. */
+enum { UNDECLARED_IGNORE, UNDECLARED_REFUSE };
+
 /* Where replies go: the choices of reply_delivery. */
 enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
 
@@ -38,6 +41,7 @@ struct engine_options {
     const char *modules; /* names, separated by spaces; NULL: all */
     bool forward_calls;
     int unknown_methods;
+    int undeclared;
     const char *response_topic_filter;
     bool guard_events;
     const char *event_publishers; /* user names, separated by spaces */

@@ -31,6 +31,13 @@ void answers_destroy(struct answers *answers);
  */
 void call_settle(rpc_call *call, rpc_status status);
 
+/*
+ * Logs why a call failed, with client, method and error, if it is an error of the engine's own; of a batch
+ * only the first. call_settle() does so; this is for calls that are dropped. The caller's leaving is no more
+ * than debug.
+ */
+void answer_log_failure(const rpc_call *call);
+
 /* Write the beginning and the end of a batch's reply, around its outcomes. */
 void answer_open_batch(struct exchange *exchange);
 void answer_close_batch(struct exchange *exchange);

@@ -41,8 +41,6 @@ static enum admission dispatch_take_rate(struct exchange *exchange)
                                (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
         return ADMIT_RUN;
     engine->env.counters.limited++;
-    env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
-            exchange->message->client->id);
     const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
     const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
     return bucket_take(&client->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
@@ -69,6 +67,8 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
     const enum admission rate = dispatch_take_rate(exchange);
     if (!*entry && !message.may_run_twice && rate != ADMIT_DROP)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
+    if (rate != ADMIT_RUN)
+        call_fail(&exchange->call, RPC_RATE_LIMITED, "%s", status_text(RPC_RATE_LIMITED));
     if (rate != ADMIT_RUN && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
         exchange->reply.code = status_name(RPC_RATE_LIMITED);
@@ -81,8 +81,9 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         return ADMIT_REFUSE;
     if (dedup_enter(dedup, &exchange->dedup, message.now))
         return ADMIT_RUN;
-    *status = call_fail(&exchange->call, RPC_OVERLOADED,
-                        "there is no room to keep the call from being carried out twice");
+    *status =
+        call_fail(&exchange->call, RPC_OVERLOADED,
+                  "there is no room to keep the call from being carried out twice: see duplicate_entries");
     return ADMIT_REFUSE;
 }
 
@@ -204,9 +205,10 @@ static void dispatch_handle(struct exchange *exchange)
         return;
     case ADMIT_REFUSE:
         /* What fails before any call is run fails as a whole. run_call() says so of an unknown
-         * method, also if something else is wrong. */
+         * method, also if something else is wrong, but for a route that cannot be answered on. */
         exchange->batch = false;
-        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
+        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED ||
+            exchange->misrouted)
             call_settle(&exchange->call, status);
         else
             run_call(&exchange->call);
@@ -222,6 +224,7 @@ static void dispatch_handle(struct exchange *exchange)
         copies_add(engine, entry, &exchange->to);
         break;
     case ADMIT_DROP:
+        answer_log_failure(&exchange->call);
         break;
     }
     dispatch_remember(exchange);

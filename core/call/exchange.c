@@ -86,7 +86,8 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
     exchange->batch = false;
-    exchange->request_id = NULL;
+    exchange->request_id = exchange->timeout = NULL;
+    exchange->misrouted = false;
     exchange->identity = 0;
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
@@ -226,21 +227,26 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     return is_whole ? copy : NULL;
 }
 
-/* Reads the caller's own deadline: digits and nothing else, and no more of them than are looked at. */
+/* Reads the caller's own deadline: of the user property digits and nothing else, and no more of them than are
+ * looked at. */
 static rpc_status exchange_read_timeout(rpc_call *call)
 {
     struct env *env = &call->engine->env;
     struct exchange *exchange = call->exchange;
     const uint32_t max = (uint32_t)env->options.timeout_max;
+    const bool is_member = exchange->timeout;
+    double value = is_member && json_is_number(exchange->timeout) ? exchange->timeout->valuedouble : 0;
     char text[12];
-    if (!env->host.user_property(env->host.context, exchange->message, "timeout-ms", text, sizeof text))
-        return RPC_OK;
-    const size_t digits = strspn(text, "0123456789");
-    const bool is_whole = digits && !text[digits] && digits < sizeof text - 1;
-    const unsigned long value = is_whole ? strtoul(text, NULL, 10) : 0;
-    if (!value || value > max)
-        return call_fail(call, RPC_INVALID_REQUEST,
-                         "the user property timeout-ms must be a whole number of 1 to %u", max);
+    if (!is_member) {
+        if (!env->host.user_property(env->host.context, exchange->message, "timeout-ms", text, sizeof text))
+            return RPC_OK;
+        const size_t digits = strspn(text, "0123456789");
+        const bool is_whole = digits && !text[digits] && digits < sizeof text - 1;
+        value = is_whole ? (double)strtoul(text, NULL, 10) : 0;
+    }
+    if (!(value >= 1 && value <= max) || value != (uint32_t)value)
+        return call_fail(call, RPC_INVALID_REQUEST, "%s must be a whole number of 1 to %u (timeout_max)",
+                         is_member ? "timeout_ms" : "the user property timeout-ms", max);
     exchange->pending.timeout = (uint32_t)value;
     return RPC_OK;
 }

@@ -62,6 +62,7 @@ struct exchange_reply {
     rpc_status status;          /* of the reply as a whole */
     const char *code;           /* likewise, as it is on the wire */
     bool overflowed;            /* a batch's reply does not fit: no further outcome is written */
+    bool logged;                /* an error of an item of a batch has been logged: no further one is */
     size_t opened;              /* bytes of a batch's reply before the first item */
     size_t written;             /* items of a batch that are in the reply */
     size_t successes;           /* those of them that are results */
@@ -130,10 +131,12 @@ struct exchange {
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
-    bool jsonrpc;           /* the payload is JSON-RPC, and so is the reply */
-    bool batch;             /* it is an array of calls, and so is the reply */
-    const char *request_id; /* a part of the payload, to wrap the reply with; NULL: no wrapping */
-    size_t identity;        /* bytes of what tells this call from the caller's others; 0: nothing does */
+    bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
+    bool batch;              /* it is an array of calls, and so is the reply */
+    const cJSON *request_id; /* a string or a number, to wrap the reply with; NULL: no wrapping */
+    const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
+    bool misrouted;          /* what says where the reply goes is malformed */
+    size_t identity;         /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_reply reply;
     struct exchange_pending pending;
@@ -186,8 +189,8 @@ double exchange_time(struct exchange *exchange);
 
 /*
  * To be called before a handler runs that may make its call pending: from now on the exchange borrows nothing
- * of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR:
- * no memory.
+ * of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the deadline that the caller has set is malformed;
+ * RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status exchange_keep(rpc_call *call);
 

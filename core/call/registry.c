@@ -10,6 +10,7 @@
 #include "call/registry.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "call/topic.h"
 #include "shape/fields_check.h"
 
@@ -271,6 +272,8 @@ static bool registry_fill_method(struct registry *registry, const struct place *
         return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
         return registry_fault(place, "no memory");
+    if (declared->strict || registry->strict)
+        fields_set_strict(&method->params);
     if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
         !registry_resolve_event(registry, place, method->instance, declared->error_event,
                                 &method->error_event))
@@ -312,6 +315,19 @@ struct registry_method *registry_find_method(struct registry *registry, const ch
     while (method && !topic_matches(method->declared->name, name))
         method = method->next_family;
     return method;
+}
+
+const char *registry_find_near(const struct registry *registry, const char *name, bool at_endpoint)
+{
+    enum { LOOKED_AT_MAX = 256 };
+    struct text_near near = text_near_to(name);
+    int count = 0;
+    for (const struct registry_method *method = registry->methods; method && count < LOOKED_AT_MAX;
+         method = method->hh.next, count++) {
+        if (!method->is_family && (method->at_endpoint || !at_endpoint))
+            text_near_try(&near, method->declared->name);
+    }
+    return near.best;
 }
 
 /* A family's name is followed by itself once more, with a NUL in place of each '/'. */

@@ -45,7 +45,7 @@ static rpc_status task_check(rpc_call *call)
     if (call->state >= CALL_ENDING || call->engine->env.stopping)
         return RPC_CANCELLED;
     if (declared->max_pending && call->method->open >= declared->max_pending)
-        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are pending, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are pending, and it allows no more",
                          (unsigned)declared->max_pending);
     return RPC_OK;
 }
@@ -124,7 +124,7 @@ static rpc_status task_make(rpc_call *call, void *data, struct task **made)
         return status;
     const struct digest client = task_digest(engine, NULL, call->exchange->message->client->id);
     if (!tasks_make_slot(engine, &client))
-        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and max_pending allows no more",
                          engine->env.options.max_pending);
     struct task *task = *made = arena_alloc(&call->arena, sizeof *task);
     if (!task)

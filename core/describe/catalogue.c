@@ -33,13 +33,13 @@ static size_t catalogue_list_schemas(const rpc_module *module, const rpc_event *
     }
     count += data != NULL;
     if (data && writer)
-        schema_write(data, writer);
+        schema_write(data, false, writer);
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
         const bool announces = catalogue_is_named(event, method->event);
         const bool fails = catalogue_is_named(event, method->error_event);
         count += announces;
         if (announces && writer)
-            schema_write(method->result, writer);
+            schema_write(method->result, false, writer);
         for (const rpc_error *error = fails ? method->errors.rows : NULL; RPC_HAS_ROW(method->errors, error);
              error++) {
             count++;
@@ -51,6 +51,11 @@ static size_t catalogue_list_schemas(const rpc_module *module, const rpc_event *
             schema_write_engine_error(writer);
     }
     return count;
+}
+
+bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *method)
+{
+    return method->strict || catalogue->options->undeclared == UNDECLARED_REFUSE;
 }
 
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)

@@ -25,7 +25,7 @@ static const char *openrpc_structure_of(const rpc_shape *shape)
 }
 
 /* Content Descriptors of those that may be missing, or of the others. The schema says what a field means. */
-static void openrpc_write_params(const rpc_shape *shape, bool may_miss, struct writer *writer)
+static void openrpc_write_params(const rpc_shape *shape, bool may_miss, bool strict, struct writer *writer)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
         const rpc_field *field = &shape->fields[i];
@@ -35,7 +35,7 @@ static void openrpc_write_params(const rpc_shape *shape, bool may_miss, struct w
         writer_member(writer, "name", fields_name(field));
         writer_member_bool(writer, "required", !may_miss);
         writer_name(writer, "schema");
-        schema_write_field(field, writer);
+        schema_write_field(field, strict, writer);
         writer_end_object(writer);
     }
 }
@@ -126,6 +126,8 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_meth
     openrpc_write_levels(method->name, writer);
     writer_member(writer, "payload", payloads[method->params ? method->params->form : RPC_FORM_OBJECT]);
     writer_member_integer(writer, "maxQos", options->qos);
+    if (catalogue_is_strict(catalogue, method))
+        writer_member_bool(writer, "strict", true);
     writer_member_bool(writer, "readOnly", method->read_only);
     writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
     if (method->done)
@@ -151,13 +153,14 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
        order. */
     writer_member(writer, "paramStructure", openrpc_structure_of(method->params));
     writer_open_array(writer, "params");
-    openrpc_write_params(method->params, false, writer);
-    openrpc_write_params(method->params, true, writer);
+    const bool strict = catalogue_is_strict(catalogue, method);
+    openrpc_write_params(method->params, false, strict, writer);
+    openrpc_write_params(method->params, true, strict, writer);
     writer_end_array(writer);
     writer_open_object(writer, "result");
     writer_member(writer, "name", "result");
     writer_name(writer, "schema");
-    schema_write(method->result, writer);
+    schema_write(method->result, false, writer);
     writer_end_object(writer);
     openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);

@@ -31,7 +31,15 @@ struct fields {
     cJSON **defaults;      /* one for each field; NULL where it has none */
     struct fields *nested; /* one for each field, all zero where it is no object */
     struct arena *arena;   /* has all that was prepared; of the outermost shape only, else NULL */
+    bool strict;           /* members of objects that no field declares are refused, else ignored */
 };
+
+/* Makes the shape and those nested in it strict. */
+void fields_set_strict(struct fields *fields);
+
+/* Whether an object of the shape, or the object that is its value, has a field of this name. fields: all zero
+ * declare none. */
+bool fields_declare(const struct fields *fields, const char *name);
 
 /*
  * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all

@@ -36,7 +36,7 @@ enum json_fault {
 struct json_error {
     enum json_fault fault;
     bool nul;      /* a string has U+0000, which the tree no longer shows; with JSON_UNWANTED only */
-    char why[200]; /* one sentence without a full stop; "" if all is fine */
+    char why[200]; /* one sentence without a full stop, of a broken text with the place; "" if all is fine */
 };
 
 /*
@@ -58,8 +58,8 @@ static inline bool json_is_number(const cJSON *item)
 }
 
 /*
- * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids
- * have to come out as they went in.
+ * Makes cJSON_Raw of all numbers that are members named id or request_id and not spelt as whole numbers, too,
+ * since ids have to come out as they went in.
  */
 void json_keep_ids(cJSON *tree);
 
@@ -77,5 +77,11 @@ bool json_has_members_once(const cJSON *object, struct json_error *error);
  * JSON_UNWANTED is not looked for. error says why not.
  */
 bool json_check(const char *text, size_t size, struct json_error *error);
+
+/*
+ * Decodes the literal of a string, its quotes included, in its place; a NUL must follow its size bytes.
+ * U+0000 becomes U+0001. Returns the text, or NULL: the literal is malformed, and no longer as it was.
+ */
+char *json_decode_string(char *literal, size_t size);
 
 #endif

@@ -69,7 +69,7 @@ class Pages(BrokerTest):
         self.check_page("README.md", PLUGIN, 3)
 
     def test_the_page_on_calling(self):
-        self.check_page("docs/clients.md", PLUGIN, 4, ["jsonrpc_methods *"])
+        self.check_page("docs/clients.md", PLUGIN, 6, ["jsonrpc_methods *"])
 
     def test_the_page_on_discovery(self):
         self.check_page("docs/discovery.md", PLUGIN, 3)

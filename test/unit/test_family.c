@@ -58,17 +58,20 @@ static const struct call {
     {"cellar/box/7/size", "ok", "{\"bytes\":2,\"box\":\"7\"}"},
     {"later/a", "ok", "{\"method\":\"later/{box}\",\"box\":\"a\"}"},
     {"box/a", "method_not_found",
-     "{\"method\":\"box/a\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"box/a\",\"err\":\"method_not_found\",\"msg\":\"there is no method box/a\"}"},
     {"box/a/", "method_not_found",
-     "{\"method\":\"box/a/\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"box/a/\",\"err\":\"method_not_found\",\"msg\":\"there is no method box/a/\"}"},
     {"box//open", "method_not_found",
-     "{\"method\":\"box//open\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"box//open\",\"err\":\"method_not_found\",\"msg\":\"there is no method box//open\"}"},
     {"box/a/open/now", "method_not_found",
-     "{\"method\":\"box/a/open/now\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"box/a/open/now\",\"err\":\"method_not_found\",\"msg\":\"there is no method "
+     "box/a/open/now\"}"},
     {"cellar/bax/7/size", "method_not_found",
-     "{\"method\":\"cellar/bax/7/size\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"cellar/bax/7/size\",\"err\":\"method_not_found\",\"msg\":\"there is no method "
+     "cellar/bax/7/size\"}"},
     {"box/a\x01/open", "method_not_found",
-     "{\"method\":\"box/a\\\\x01/open\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}"},
+     "{\"method\":\"box/a\\\\x01/open\",\"err\":\"method_not_found\",\"msg\":\"there is no method "
+     "box/a\\\\x01/open, did you mean box/main/open?\"}"},
 };
 
 START_TEST(plain_calls)
@@ -205,7 +208,8 @@ START_TEST(logs_are_printable)
 {
     rig.options.response_topic_filter = "#";
     rig_send(&rig, "rpc/call/box/\xC3\xA4/open", "{}", "a/+", NULL);
-    ck_assert(fake_host_logged(&rig.host, "client tester called box/\\xC3\\xA4/open with a Response Topic"));
+    ck_assert(fake_host_logged(&rig.host,
+                               "client tester called box/\\xC3\\xA4/open: invalid_request: the call has a"));
 }
 END_TEST
 

@@ -502,8 +502,10 @@ static const struct broken {
     {break_below, "celsius: -300 is outside -273.15..inf"},
     {break_choice, "unit must be one of C, F, K"},
     {break_negative_choice, "unit must be one of C, F, K"},
-    {break_json, "any: the payload is not JSON"},
-    {break_json_end, "any: the payload goes on behind its JSON value"},
+    {break_json,
+     "any: the payload is not JSON: expected a name in double quotes at line 1, column 2, where it "
+     "ends"},
+    {break_json_end, "any: the payload goes on behind its JSON value at line 1, column 3"},
 };
 
 START_TEST(unfit_structs_are_told)
@@ -707,9 +709,10 @@ static const struct wrong_field {
      "m is optional and needs a .default_json or a .flag"},
     {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(units), .optional = true},
      "m is optional and needs a .default_json or a .flag"},
-    {{.member = "m", .kind = RPC_KIND_INT32, .default_json = ""}, "m: its default: the payload is not JSON"},
+    {{.member = "m", .kind = RPC_KIND_INT32, .default_json = ""},
+     "m: its default: the payload is not JSON: expected a value at line 1, column 1, where it ends"},
     {{.member = "m", .kind = RPC_KIND_INT32, .default_json = "1 2"},
-     "m: its default: the payload goes on behind its JSON value"},
+     "m: its default: the payload goes on behind its JSON value at line 1, column 3"},
     {{.member = "m", .kind = RPC_KIND_DOUBLE, .default_json = "1e999"},
      "m: its default: the payload has a number that is too large"},
     {{.member = "m", .kind = RPC_KIND_INT32, .default_json = "\"1\""}, "m must be a whole number of 32 bits"},
@@ -720,7 +723,7 @@ static const struct wrong_field {
     {{.member = "m", .kind = RPC_KIND_STRING, .default_json = "\"abc\"", .length = {0, 2}},
      "m must have 0 to 2 characters, not 3"},
     {{.member = "m", .kind = RPC_KIND_STRING, .default_json = "abc", .length = {0, 3}},
-     "m: its default: the payload is not JSON"},
+     "m: its default: the payload is not JSON: expected a value at line 1, column 1"},
     {{.member = "m", .kind = RPC_KIND_CHOICE, .default_json = "\"X\"", .choices = RPC_TABLE(units)},
      "m must be one of C, F, K"},
 };

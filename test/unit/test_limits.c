@@ -42,8 +42,9 @@ static const struct counters *counters(void)
     return engine_counters(rig.engine);
 }
 
-#define LIMITED(method) \
-    "{\"method\":\"" method "\",\"err\":\"rate_limited\",\"msg\":\"too many calls in a short time\"}"
+#define LIMITED(method)     \
+    "{\"method\":\"" method \
+    "\",\"err\":\"rate_limited\",\"msg\":\"too many calls in a short time: see rate_limit\"}"
 
 static size_t count_replies(const char *status)
 {
@@ -111,7 +112,9 @@ START_TEST(limited_calls_do_not_run)
     ck_assert_uint_eq(rig.host.events.count, 1);
     ck_assert_uint_eq(counters()->limited, 1);
     ck_assert_uint_eq(rig.host.line_count, 1);
-    ck_assert_str_eq(rig.host.lines[0].text, "rpc: client tester calls more often than rate_limit allows");
+    ck_assert_str_eq(
+        rig.host.lines[0].text,
+        "rpc: client tester called count: rate_limited: too many calls in a short time: see rate_limit");
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_WARNING);
 }
 END_TEST
@@ -127,10 +130,10 @@ static const struct limited {
     {"rpc/batch/count", "1", LIMITED("count")},
     {"rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"count\"}",
      "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"error\":{\"code\":-32003,\"message\":\"too many calls in a short "
-     "time\",\"data\":" LIMITED("count") "}}"},
+     "time: see rate_limit\",\"data\":" LIMITED("count") "}}"},
     {"rpc/jsonrpc", "[{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"count\"}]",
      "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32003,\"message\":\"too many calls in a short "
-     "time\",\"data\":" LIMITED("") "}}"},
+     "time: see rate_limit\",\"data\":" LIMITED("") "}}"},
     {"rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"method\":\"count\"}", NULL},
     {"rpc/call/nope", "", LIMITED("nope")},
 };
@@ -183,7 +186,7 @@ START_TEST(limited_events)
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "nothing", "");
     ck_assert_uint_eq(rig.host.events.count, 50);
-    rig_expect_event(&rig, "rpc/event/error", LIMITED("nothing"));
+    rig_expect_error(&rig, LIMITED("nothing"));
 }
 END_TEST
 
@@ -377,11 +380,11 @@ START_TEST(response_topics_are_the_clients_own)
         return;
     }
     const bool is_topic = !strpbrk(row->topic, "+#\x01");
-    rig_expect_event(&rig, "rpc/event/error",
-                     is_topic ? "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
-                                "Response Topic that is not below the client's own reply topic\"}"
-                              : "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
-                                "Response Topic that cannot be replied to\"}");
+    rig_expect_error(&rig, is_topic
+                               ? "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
+                                 "Response Topic that is not below the client's own reply topic\"}"
+                               : "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
+                                 "Response Topic that cannot be replied to\"}");
     ck_assert_uint_eq(rig.host.events.count, 1); /* it did not run */
 }
 END_TEST

@@ -153,6 +153,34 @@ static const char *encode_as(const rpc_shape *shape, const void *in, rpc_status 
     return text;
 }
 
+/* ---- Members that no field declares ---- */
+
+static const struct undeclared {
+    const char *text, *why;
+} undeclareds[] = {
+    {"{" LEAST ",\"sapre\":1}", "sapre is not declared"},
+    {"{" LEAST ",\"spares\":1}", "spares is not declared, did you mean spare?"},
+    {"{\"\":1," LEAST "}", " is not declared"},
+    {"{\"Place\":{\"lat\":1}}", "Place is not declared, did you mean place?"},
+    {"{\"place\":{\"lat\":1,\"labels\":\"x\"}}", "place.labels is not declared, did you mean label?"},
+    {"{\"place\":{\"lat\":1,\"zzz\":2}}", "place.zzz is not declared"},
+    {"{" LEAST ",\"readings\":[{\"value\":1},{\"value\":1,\"at\":{\"lat\":1,\"LON\":1}}]}",
+     "readings[1].at.LON is not declared, did you mean lon?"},
+    {"{" LEAST ",\"readings\":[{\"valeu\":1}]}", "readings[0].valeu is not declared"},
+};
+
+START_TEST(undeclared_members_are_told)
+{
+    void *out;
+    ck_assert_ptr_nonnull(decode("{" LEAST ",\"sapre\":1}")); /* they are ignored */
+    fields_set_strict(&report);
+    parse(undeclareds[_i].text);
+    ck_assert_int_eq(fields_decode(&report, tree, &arena, &out, why), RPC_INVALID_PARAMS);
+    ck_assert_str_eq(why, undeclareds[_i].why);
+    ck_assert_ptr_nonnull(decode("{" LEAST "}"));
+}
+END_TEST
+
 /* ---- Decoding what fits ---- */
 
 START_TEST(defaults_stand_in)
@@ -621,7 +649,8 @@ static const struct broken {
     {break_long_text, "tags[2] must have 1 to 8 characters, not 9"},
     {break_choice, "shades[1] must be one of red, green, blue"},
     {break_count, "tags has a count and no elements"},
-    {break_json, "any[1]: the payload is not JSON"},
+    {break_json,
+     "any[1]: the payload is not JSON: expected a name in double quotes at line 1, column 2, where it ends"},
     {break_null_json, "any[0] is missing"},
 };
 
@@ -1021,14 +1050,14 @@ END_TEST
 
 UNIT_MAIN("nested", open_report, close_report, {defaults_stand_in, 0}, {objects_lie_in_place, 0},
           {arrays_of_each_kind, 0}, {arrays_of_objects, 0}, {empty_is_not_null, 0},
-          {misfits_are_told, UNIT_ROWS(misfits)}, {numbers_are_told_as_sent, UNIT_ROWS(numbers)},
-          {integers_are_told_exactly, 0}, {positions_are_the_order_of_the_table, 0},
-          {positional_misfits_are_told, UNIT_ROWS(positionals)}, {positional_objects_and_arrays, 0},
-          {a_value_by_position_is_the_only_one, 0}, {nothing_by_position, 0}, {encodes_the_least, 0},
-          {comes_round, 0}, {unfit_structs_are_told, UNIT_ROWS(broken)}, {empty_arrays_have_bounds, 0},
-          {flags_of_arrays, 0}, {full_writers_are_not_overrun, 0},
-          {values_are_arrays_and_objects, UNIT_ROWS(values)}, {describes, UNIT_ROWS(described)},
-          {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
+          {undeclared_members_are_told, UNIT_ROWS(undeclareds)}, {misfits_are_told, UNIT_ROWS(misfits)},
+          {numbers_are_told_as_sent, UNIT_ROWS(numbers)}, {integers_are_told_exactly, 0},
+          {positions_are_the_order_of_the_table, 0}, {positional_misfits_are_told, UNIT_ROWS(positionals)},
+          {positional_objects_and_arrays, 0}, {a_value_by_position_is_the_only_one, 0},
+          {nothing_by_position, 0}, {encodes_the_least, 0}, {comes_round, 0},
+          {unfit_structs_are_told, UNIT_ROWS(broken)}, {empty_arrays_have_bounds, 0}, {flags_of_arrays, 0},
+          {full_writers_are_not_overrun, 0}, {values_are_arrays_and_objects, UNIT_ROWS(values)},
+          {describes, UNIT_ROWS(described)}, {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
           {wrong_fields_are_found_in_objects, UNIT_ROWS(wrong_fields)},
           {nameless_fields_are_found_in_objects, 0}, {nesting_has_a_limit, 0},
           {no_shape_is_nested_in_itself, 0}, {long_names_are_cut, 0},

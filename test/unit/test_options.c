@@ -17,7 +17,7 @@ struct sample {
     int32_t small, seconds, bytes;
     int64_t large, period, room, any_period;
     double ratio;
-    const char *word, *note;
+    const char *word, *note, *words;
     int colour;
 };
 
@@ -37,6 +37,7 @@ static const rpc_field sample_fields[] = {
     RPC_DOUBLE(struct sample, ratio, .doc = "a ratio", .default_json = "0.5", .range = {0, 1}),
     RPC_STRING(struct sample, word, .doc = "a word", .default_json = "\"none\"", .length = {1, 8}),
     RPC_STRING(struct sample, note, .doc = "a text", .optional = true, .length = {1, 100}),
+    RPC_STRING(struct sample, words, .doc = "a list", .unit = "words", .optional = true, .length = {1, 100}),
     RPC_CHOICE(struct sample, colour, .doc = "a colour", .default_json = "\"green\"",
                .choices = RPC_TABLE(colours)),
 };
@@ -150,7 +151,10 @@ START_TEST(reads_the_other_kinds)
     ck_assert_double_eq(read_line("", "ratio", "1e-3")->ratio, 1e-3);
     ck_assert_str_eq(read_line("", "word", "a b")->word, "a b");
     ck_assert_str_eq(read_line("", "word", "a \t ")->word, "a");
-    ck_assert_str_eq(read_line("", "word", "\"x\"")->word, "\"x\"");
+    ck_assert_str_eq(read_line("", "word", "x\"y")->word, "x\"y");
+    ck_assert_str_eq(read_line("", "words", " a  b-c_d.e/f ")->words, " a  b-c_d.e/f");
+    ck_assert_str_eq(read_line("", "words", "o'neil bob \t")->words, "o'neil bob");
+    ck_assert_str_eq(read_line("", "note", "a, b; 'c' d")->note, "a, b; 'c' d");
     ck_assert_str_eq(read_line("", "word", "5")->word, "5");
     ck_assert_str_eq(read_line("", "note", "\xC3\xA4")->note, "\xC3\xA4");
     ck_assert_int_eq(read_line("", "colour", "red")->colour, 0);
@@ -162,6 +166,9 @@ END_TEST
 
 #define PERIOD "a duration from 10ms to 1h, such as 500ms, 10s, 5m, 1h"
 #define SIZE "a size in bytes from 64 to 16m, such as 1500, 64k, 16m"
+
+#define TEXT "the text itself, without quotation marks around it"
+#define WORDS "words that are separated by spaces, without quotation marks, commas and semicolons"
 
 static const struct refused {
     const char *name, *value, *takes;
@@ -189,6 +196,19 @@ static const struct refused {
     {"word", "", "a string of 1 to 8 characters"},
     {"word", " \t", "a string of 1 to 8 characters"},
     {"word", "123456789", "a string of 1 to 8 characters"},
+    {"word", "\"x\"", TEXT},
+    {"word", "\"x", TEXT},
+    {"word", "x\"", TEXT},
+    {"word", "'x'", TEXT},
+    {"note", "\"a b\" ", TEXT},
+    {"words", "\"a\"", WORDS},
+    {"words", "a,b", WORDS},
+    {"words", "a, b", WORDS},
+    {"words", "a;b", WORDS},
+    {"words", "a b,", WORDS},
+    {"words", "a\tb", WORDS},
+    {"words", "a 'b' c", WORDS},
+    {"words", "a b\"c d", WORDS},
     {"colour", "Red", "one of red, green"},
     {"colour", "blue", "one of red, green"},
     {"colour", "red green", "one of red, green"},

@@ -12,13 +12,18 @@
 
 static char out[4096];
 
-static const char *schema_of(const rpc_shape *shape)
+static const char *schema_as(const rpc_shape *shape, bool strict)
 {
     memset(out, 0, sizeof out);
     struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
-    schema_write(shape, &writer);
+    schema_write(shape, strict, &writer);
     ck_assert(!writer.full);
     return out;
+}
+
+static const char *schema_of(const rpc_shape *shape)
+{
+    return schema_as(shape, false);
 }
 
 struct thing {
@@ -138,6 +143,11 @@ START_TEST(other_shapes)
     static const rpc_field optional_fields[] = {RPC_BOOL(struct thing, truth, .default_json = "true")};
     static const rpc_shape optional = RPC_OBJECT_SHAPE(struct thing, optional_fields);
     ck_assert_str_eq(schema_of(NULL), "{\"type\":\"object\"}");
+    ck_assert_str_eq(schema_as(NULL, true), "{\"type\":\"object\",\"additionalProperties\":false}");
+    ck_assert_str_eq(schema_as(&inner_shape, true),
+                     "{\"type\":\"object\"," INNER ",\"additionalProperties\":false}");
+    ck_assert_ptr_nonnull(strstr(schema_as(&outer_shape, true), INNER ",\"additionalProperties\":false}"));
+    ck_assert_ptr_null(strstr(schema_of(&outer_shape), "additionalProperties"));
     ck_assert_str_eq(schema_of(&bytes), "{}");
     ck_assert_str_eq(
         schema_of(&optional),

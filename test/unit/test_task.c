@@ -146,7 +146,7 @@ START_TEST(what_is_announced)
     works_send(&rig, "rpc/call/work", "{\"n\":1}", NULL, NULL);
     works_pass(&rig, 10000); /* one error is announced, the other one is a reply */
     ck_assert_uint_eq(rig.host.events.count, 3);
-    rig_expect_event(&rig, "rpc/event/error", WORKS_TIMEOUT("work"));
+    rig_expect_error(&rig, WORKS_TIMEOUT("work"));
     ck_assert_uint_eq(rig.host.replies.count, 1);
 }
 END_TEST
@@ -513,9 +513,10 @@ START_TEST(deadlines_that_are_none)
     works_open(&rig);
     set_timeout(malformed[_i]);
     works_call(&rig, "work", 1);
-    works_expect(&rig, 1, "invalid_request",
-                 WORKS_ERROR("work", "invalid_request",
-                             "the user property timeout-ms must be a whole number of 1 to 60000"));
+    works_expect(
+        &rig, 1, "invalid_request",
+        WORKS_ERROR("work", "invalid_request",
+                    "the user property timeout-ms must be a whole number of 1 to 60000 (timeout_max)"));
     ck_assert_int_eq(slots[1].runs, 0);
     works_call(&rig, "now", 1);
     works_expect(&rig, 2, "ok", "{\"n\":1,\"by\":\"now\"}");
@@ -810,7 +811,7 @@ START_TEST(the_maximum_of_a_method)
     works_call(&rig, "work.single", 3);
     works_expect(
         &rig, 1, "overloaded",
-        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and that is the most"));
+        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and it allows no more"));
     ck_assert_int_eq(slots[3].pending, 0);
     ck_assert_uint_eq(counters()->overloaded, 1);
     works_pass(&rig, 10000); /* the calls have ended, but their work still runs */
@@ -833,10 +834,10 @@ START_TEST(max_pending_is_reached)
     ck_assert_uint_eq(rig.host.replies.count, 0);
     works_call(&rig, "work", 4);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("work", "overloaded", "3 calls wait, and that is the most"));
+                 WORKS_ERROR("work", "overloaded", "3 calls wait, and max_pending allows no more"));
     works_call(&rig, "wait", 4);
     works_expect(&rig, 2, "overloaded",
-                 WORKS_ERROR("wait", "overloaded", "3 calls wait, and that is the most"));
+                 WORKS_ERROR("wait", "overloaded", "3 calls wait, and max_pending allows no more"));
     ck_assert_uint_eq(counters()->overloaded, 2);
     works_call(&rig, "tell", 2);
     works_call(&rig, "work", 4);
@@ -856,7 +857,8 @@ START_TEST(the_newest_of_most_is_evicted)
         works_call(&rig, "work", n);
     be_client("other", &contexts[1]);
     works_call(&rig, "work", 11);
-    works_expect(&rig, 1, "overloaded", WORKS_ERROR("work", "overloaded", "too many calls are waiting"));
+    works_expect(&rig, 1, "overloaded",
+                 WORKS_ERROR("work", "overloaded", "too many calls are waiting: see max_pending"));
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
     ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
     works_call(&rig, "work", 12); /* both clients have as many now, but for the odd one */
@@ -904,13 +906,13 @@ START_TEST(deferred_calls_are_evicted)
         works_call(&rig, "wait", n);
     works_call(&rig, "wait", 7);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("wait", "overloaded", "6 calls wait, and that is the most"));
+                 WORKS_ERROR("wait", "overloaded", "6 calls wait, and max_pending allows no more"));
     be_client("other", &contexts[1]);
     static const char *const methods[] = {"wait", "work", "wait"};
     for (int i = 0; i < 3; i++) {
         works_call(&rig, methods[i], 11 + i);
         works_expect(&rig, 2 + (size_t)i, "overloaded",
-                     WORKS_ERROR("wait", "overloaded", "too many calls are waiting"));
+                     WORKS_ERROR("wait", "overloaded", "too many calls are waiting: see max_pending"));
         ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
         ck_assert_int_eq(slots[6 - i].outcome, RPC_OVERLOADED);
         ck_assert_int_eq(slots[6 - i].dones, 1);
@@ -960,7 +962,7 @@ START_TEST(equals_are_not_evicted)
         be_client(n % 2 ? "tester" : "other", &contexts[n % 2]);
         works_call(&rig, "wait", n);
         works_expect(&rig, (size_t)n - 4, "overloaded",
-                     WORKS_ERROR("wait", "overloaded", "4 calls wait, and that is the most"));
+                     WORKS_ERROR("wait", "overloaded", "4 calls wait, and max_pending allows no more"));
     }
     for (int n = 1; n <= 4; n++)
         ck_assert_int_eq(slots[n].dones, 0);
@@ -1121,7 +1123,7 @@ START_TEST(background_takes_no_slot)
     ck_assert_int_eq(slots[1].pending, 1);
     works_call(&rig, "work", 2);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("work", "overloaded", "1 calls wait, and that is the most"));
+                 WORKS_ERROR("work", "overloaded", "1 calls wait, and max_pending allows no more"));
     ck_assert_int_eq(dones, 0);
     for (int i = 0; i < 5; i++)
         sem_post(&posted);
