@@ -71,7 +71,8 @@ class Trouble(BrokerTest):
 
     def run_broker(self, path=None, kind=Broker):
         self.path = path or self.path
-        self.broker = kind([f"sensor_db {self.path}", "sensor_interval 0", "duplicate_window 0"], plugin=PLUGIN,
+        self.broker = kind([f"sensor_db {self.path}", "sensor_interval 0", "duplicate_window 0",
+                            "sensor_max_per_client 200"], plugin=PLUGIN,
                            log_types=LOG)
         self.addCleanup(self.broker.clean_up)
         self.addCleanup(self.broker.stop)
