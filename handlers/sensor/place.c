@@ -76,13 +76,17 @@ char *place_beside(const char *path, const char *prefix)
 
 /* ---- Rights ---- */
 
-/* Only chmod() can be used for the rights, and mknod() for the file, since neither opens it. */
+int place_create(const char *path)
+{
+    if (mknod(path, S_IFREG | 0600, 0) != 0)
+        return errno == EEXIST ? 0 : errno;
+    return chmod(path, 0600) == 0 ? 0 : errno; /* the umask may have taken the owner's rights */
+}
+
 int place_secure(const char *path)
 {
     char *part;
     int error = 0;
-    if (mknod(path, S_IFREG | 0600, 0) == 0)
-        chmod(path, 0600); /* the umask may have taken the owner's rights */
     for (int i = 0; i < PARTS; i++) {
         struct stat file;
         if (asprintf(&part, "%s%s", path, parts[i].suffix) < 0)
@@ -132,8 +136,10 @@ static bool place_explain_part(const char *path, const char *noun, char *why, si
     struct stat file;
     if (stat(path, &file) != 0) {
         const int error = errno;
-        snprintf(what, sizeof what, "%s cannot be reached", noun);
-        return error != ENOENT && place_say(why, size, what, error);
+        const bool is_link = error == ENOENT && lstat(path, &file) == 0;
+        snprintf(what, sizeof what, "%s %s", noun,
+                 is_link ? "is a link to a file that cannot be created" : "cannot be reached");
+        return (error != ENOENT || is_link) && place_say(why, size, what, error);
     }
     const bool is_folder = S_ISDIR(file.st_mode);
     if (!S_ISREG(file.st_mode)) {

@@ -25,11 +25,14 @@ char *place_of(const char *path);
  */
 char *place_beside(const char *path, const char *prefix);
 
+/* Creates an empty database file at path, which nobody else may use, if there is none. Returns 0, or the
+ * errno of the failure. Does not open the file, since closing it would release SQLite's locks. */
+int place_create(const char *path);
+
 /*
- * Creates an empty database file at path if there is none. Takes the rights of all users but the owner from
- * the file, and from those which SQLite keeps beside it. Files that SQLite makes later get the rights of the
- * database. Never opens a file, since closing it would release SQLite's locks. Returns 0, or the errno for
- * which other users kept their rights. That the file cannot be created is not reported: opening it will fail.
+ * Takes the rights of all users but the owner from the file at path, and from those which SQLite keeps beside
+ * it. Files that SQLite makes later get the rights of the database. Opens none of them either. Returns 0, or
+ * the errno for which other users kept their rights.
  */
 int place_secure(const char *path);
 

@@ -122,6 +122,7 @@ struct store {
     const char *file;    /* the one of both that is in use, or could not be used */
     int busy_ms;
     bool in_memory;
+    int creation; /* the errno for which the file could not be created; 0: it exists */
     int exposure; /* see store_exposure() */
 
     sqlite3 *database; /* NULL: closed */
@@ -187,11 +188,14 @@ static int store_file_error(sqlite3 *database, int which)
 
 /*
  * The errno behind an error of SQLite; 0: not known. SQLite reports a full disk as an I/O error unless errno
- * is ENOSPC. It keeps errno for the connection or, where that has been overwritten, for the file. The store
- * closes the connection after such errors, so that errno cannot belong to an earlier one.
+ * is ENOSPC, which it does not keep. It keeps other ones errno for the connection or, where that has been
+ * overwritten, for the file. The store closes the connection after such errors, so that errno cannot belong
+ * to an earlier one.
  */
 static int store_system_error(sqlite3 *database, int code)
 {
+    if (code == SQLITE_FULL)
+        return ENOSPC;
     if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN)
         return 0;
     int error = sqlite3_system_errno(database);
@@ -216,11 +220,12 @@ static enum store_cause store_cause_of(int code, int error)
         return STORE_READ_ONLY;
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
-        return STORE_CANNOT_OPEN;
     case SQLITE_IOERR:
         if (error == ENOSPC || error == EDQUOT || error == EFBIG)
             return STORE_FULL;
-        return error == EROFS ? STORE_READ_ONLY : STORE_IO;
+        if (error == EROFS)
+            return STORE_READ_ONLY;
+        return code == SQLITE_IOERR ? STORE_IO : STORE_CANNOT_OPEN;
     case SQLITE_NOMEM:
         return STORE_NO_MEMORY;
     default:
@@ -236,7 +241,8 @@ static bool store_fail(struct store *store)
 {
     struct store_failure *failure = &store->failure;
     const int code = sqlite3_errcode(store->database) & 0xff;
-    const int error = store_system_error(store->database, code);
+    const bool is_not_there = code == SQLITE_CANTOPEN && store->creation;
+    const int error = is_not_there ? store->creation : store_system_error(store->database, code);
     const bool is_denied =
         code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_IOERR;
     char buffer[64];
@@ -366,7 +372,8 @@ static void store_leave(struct store *store)
 
 /* ---- Opening ---- */
 
-/* Checks that the file is one of ours, or empty, and that this version can read it. Reads its version. */
+/* Checks that the file is one of ours, or empty, and that this version can read it. Reads its version. Must
+ * be called in a transaction, since another process may make the file ours at the same time. */
 static bool store_identify(struct store *store, int64_t *version)
 {
     int64_t application, tables;
@@ -461,11 +468,12 @@ static bool store_open_file(struct store *store, const char *file)
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int64_t version;
     store->file = file;
+    store->creation = store->in_memory ? 0 : place_create(file);
     store->exposure = store->in_memory ? 0 : place_secure(file);
     if (sqlite3_open_v2(file, &store->database, flags, NULL) != SQLITE_OK)
         return store_fail(store);
     sqlite3_busy_timeout(store->database, store->busy_ms);
-    if (!store_identify(store, &version))
+    if (!store_execute(store, "BEGIN") || !store_identify(store, &version) || !store_execute(store, "COMMIT"))
         return false;
     store->exposure = store->in_memory ? 0 : place_secure(file);
     if (!store_configure(store))
@@ -554,7 +562,7 @@ static enum home store_take_home(struct store *store, bool copies)
  */
 static enum home store_take_beside(struct store *store)
 {
-    if (access(store->path, F_OK) != 0)
+    if (!store_mark_of(store->path).exists)
         return store_take_home(store, false);
     char *attach = sqlite3_mprintf("ATTACH %Q AS shared", store->path);
     const bool attached = attach && store_execute(store, attach);
@@ -594,7 +602,7 @@ static bool store_connect(struct store *store)
 {
     if (!sqlite3_threadsafe())
         return store_refuse(store, STORE_FAILED, "SQLite was built without threads");
-    const bool is_beside = !store->in_memory && access(store->beside, F_OK) == 0;
+    const bool is_beside = !store->in_memory && store_mark_of(store->beside).exists;
     enum home home = store_settle(store, is_beside ? store->beside : store->path);
     if (home == HOME_OTHERS && !is_beside) {
         store_disconnect(store);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * libwrong_clock.so: a wall clock that a test sets while the broker runs. It is preloaded, and adds the number
- * of seconds in the file RPC_CLOCK_FILE to the kernel's time. All other clocks are the kernel's.
+ * libwrong_clock.so: a wall clock that a test sets while the broker runs. It is preloaded, and adds the
+ * number of seconds in the file RPC_CLOCK_FILE to the kernel's time. All other clocks are the kernel's.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -486,8 +486,11 @@ static void *store_hundred(void *prefix)
     intptr_t stored = 0;
     for (int i = 0; i < 100; i++) {
         const struct store_reading given = reading("a", i, i);
-        stored += store_begin(own, &own_failure) && store_add(own, &given, &own_failure) &&
-                  store_commit(own, &own_failure);
+        const bool ok = store_begin(own, &own_failure) && store_add(own, &given, &own_failure) &&
+                        store_commit(own, &own_failure);
+        if (!ok && !i)
+            fprintf(stderr, "%s: %s\n", (const char *)prefix, own_failure.why);
+        stored += ok;
     }
     store_close(own);
     return (void *)stored;
@@ -1657,6 +1660,11 @@ static void a_loop_of_links(void)
     ck_assert_int_eq(symlink(path, path), 0);
 }
 
+static void a_link_to_nowhere(void)
+{
+    ck_assert_int_eq(symlink("/nowhere/at/all.db", path), 0);
+}
+
 static const struct reason {
     void (*make)(void);
     bool reads; /* it fails already when it is opened for reading */
@@ -1677,6 +1685,8 @@ static const struct reason {
     {a_log_that_may_not_be_read, true,
      "the database's log belongs to uid 0 and may not be read (Permission denied)"},
     {a_folder, true, "the database file is a folder (Is a directory)"},
+    {a_link_to_nowhere, true,
+     "the database file is a link to a file that cannot be created (No such file or directory)"},
     {a_loop_of_links, true, "the database file cannot be reached (Too many levels of symbolic links)"},
 };
 
