@@ -12,9 +12,9 @@
 
 /* ---- The options of an engine ---- */
 
-static const char *const config_unknown_methods[] = {"reject", "forward", NULL};
+static const char *const config_unknown_methods[] = {"reject", "forward"};
 
-static const char *const config_deliveries[] = {"client", "subscribed", NULL};
+static const char *const config_deliveries[] = {"client", "subscribed"};
 
 static const rpc_field config_fields[] = {
     RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
@@ -29,7 +29,7 @@ static const rpc_field config_fields[] = {
     RPC_CHOICE(struct engine_options, unknown_methods,
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
                       "or left to other servers",
-               .choices = config_unknown_methods, .default_json = "\"reject\""),
+               .choices = RPC_TABLE(config_unknown_methods), .default_json = "\"reject\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),
@@ -53,7 +53,7 @@ static const rpc_field config_fields[] = {
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
                "that "
                "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
-        .choices = config_deliveries, .default_json = "\"client\""),
+        .choices = RPC_TABLE(config_deliveries), .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
               .default_json = "100", .range = {1, 10000}),
     RPC_STRING(
@@ -87,13 +87,13 @@ static const rpc_field config_fields[] = {
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,
               .doc = "largest number of pending calls: those that wait for a worker or for their module",
-              .default_json = "1024", .range = {1, 100000}),
+              .default_json = "1024", .range = {1, ENV_PENDING_MAX}),
     RPC_INT32(struct engine_options, timeout,
               .doc = "deadline of a call that takes time, unless its method or its caller sets another",
-              .unit = "ms", .default_json = "10000", .range = {1, 86400000}),
+              .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT32(struct engine_options, timeout_max,
               .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
-              .unit = "ms", .default_json = "60000", .range = {1, 86400000}),
+              .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT64(struct engine_options, sys_interval,
               .doc = "time between two publications of the counters; 0: none", .unit = "ms",
               .default_json = "10000", .range = {0, 86400000}),

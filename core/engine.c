@@ -136,6 +136,7 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
     const struct host_client *client = message->client;
     const struct topic_tree *tree = place->tree;
     enum engine_verdict verdict = ENGINE_PASS;
+    engine_client_seen(engine, client);
     if (place->inbox)
         verdict = inbox_receive(place->instance, place->inbox, message, place->name);
     else if (!tree)
@@ -176,17 +177,39 @@ void engine_presence(struct engine *engine, const struct host_presence *presence
                                                        .connection = client->connection});
 }
 
-void engine_client_ended(struct engine *engine, const struct host_ending *ending)
+static void engine_end_calls(struct engine *engine, const struct host_ending *ending)
 {
     copies_connection_ended(engine, ending->connection);
+    if (!engine->connections)
+        return;
+    exchange_connection_ended(engine, ending);
+    tasks_connection_ended(engine, ending->connection);
+}
+
+void engine_client_ended(struct engine *engine, const struct host_ending *ending)
+{
     dedup_connection_ended(&engine->dedup, ending, env_now(&engine->env));
-    if (engine->connections) {
-        exchange_connection_ended(engine, ending);
-        tasks_connection_ended(engine, ending->connection);
-    }
+    engine_end_calls(engine, ending);
     engine_tell_watchers(
         engine,
         &(const rpc_presence){.sign = RPC_SIGN_GONE, .client = ending->id, .connection = ending->connection});
+}
+
+bool engine_has_pending(const struct engine *engine)
+{
+    return engine->connections != NULL;
+}
+
+void engine_client_seen(struct engine *engine, const struct host_client *client)
+{
+    const void *former = engine->connections ? clients_find_former(&engine->dedup.clients, client) : NULL;
+    if (!former)
+        return;
+    clients_meet(&engine->dedup.clients, client, env_now(&engine->env));
+    engine_end_calls(engine, &(const struct host_ending){.id = client->id,
+                                                         .connection = former,
+                                                         .kind = HOST_END_TAKEN_OVER,
+                                                         .clean_start = client->clean_start});
 }
 
 /* ---- Counters ---- */

@@ -77,7 +77,8 @@ static void each_method(const struct catalogue *catalogue, struct writer *writer
                                       struct writer *writer))
 {
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_method *method = (*module)->methods; method && method->name; method++)
+        for (const rpc_method *method = (*module)->methods.rows; RPC_HAS_ROW((*module)->methods, method);
+             method++)
             write(catalogue, method, writer);
     }
 }
@@ -87,7 +88,7 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
                                      const rpc_event *event, struct writer *writer))
 {
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name; event++)
+        for (const rpc_event *event = (*module)->events.rows; RPC_HAS_ROW((*module)->events, event); event++)
             write(catalogue, *module, event, writer);
     }
 }
@@ -115,7 +116,8 @@ static void each_inbox(const struct catalogue *catalogue, struct writer *writer,
 {
     char name[INBOX_MAX];
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_inbox *inbox = (*module)->inboxes; inbox && inbox->topic; inbox++)
+        for (const rpc_inbox *inbox = (*module)->inboxes.rows; RPC_HAS_ROW((*module)->inboxes, inbox);
+             inbox++)
             write(catalogue, inbox, make_inbox_name(*module, inbox, name), writer);
     }
 }
@@ -440,7 +442,7 @@ static void write_error_message(const rpc_method *method, struct writer *writer)
     open_message(writer, "error", method->name, "Error", FAILURE_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
-    for (const rpc_error *error = method->errors; error && error->code; error++)
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
         schema_write_error(error, writer);
     writer_json(writer, "{\"$ref\":\"#/components/schemas/engineError\"}");
     writer_end_array(writer);

@@ -31,14 +31,14 @@ enum {
 };
 
 /* The database contains the indexes, so that the order must not change. */
-static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K", [UNITS] = NULL};
+static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K"};
 static const double absolute_zero[] = {[CELSIUS] = -273.15, [FAHRENHEIT] = -459.67, [KELVIN] = 0};
 
 /* Whose sensors are counted together. The database contains the words. */
 enum counted { BY_CLIENT, BY_USER, BY_ADDRESS };
 
 static const char *const counted_words[] = {
-    [BY_CLIENT] = "client", [BY_USER] = "user", [BY_ADDRESS] = "address", NULL};
+    [BY_CLIENT] = "client", [BY_USER] = "user", [BY_ADDRESS] = "address"};
 
 struct options {
     const char *db;
@@ -114,7 +114,7 @@ static const rpc_field option_fields[] = {
     RPC_CHOICE(struct options, count_by,
                .doc = "what counts as one client for sensor_max_per_client: a client id, a user name (all "
                       "anonymous clients are one), or a network address",
-               .choices = counted_words, .default_json = "\"client\""),
+               .choices = RPC_TABLE(counted_words), .default_json = "\"client\""),
     RPC_INT32(struct options, max_silence,
               .doc = "when there are max_sensors sensors, a new one takes the place of the one that has been "
                      "silent longest, if that has been silent for longer than this; its readings are deleted",
@@ -151,7 +151,7 @@ struct update {
 static const rpc_field update_fields[] = {
     SENSOR_ID(struct update),
     RPC_DOUBLE(struct update, value, .doc = "the temperature, not below absolute zero"),
-    RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units,
+    RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units),
                .default_json = "\"C\""),
 };
 
@@ -201,7 +201,7 @@ struct reading {
 static const rpc_field reading_fields[] = {
     SENSOR_ID(struct reading),
     RPC_DOUBLE(struct reading, value, .doc = "its last temperature"),
-    RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
+    RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units)),
     RPC_DOUBLE(struct reading, time, .doc = "when it was reported, Unix time", .unit = "s"),
 };
 
@@ -226,7 +226,7 @@ struct failed {
 
 static const rpc_field failed_fields[] = {
     RPC_CHOICE(struct failed, cause, .doc = "why the database could not be used",
-               .choices = store_cause_names),
+               .choices = RPC_TABLE(store_cause_names)),
 };
 
 static const rpc_shape failed_shape = RPC_OBJECT_SHAPE(struct failed, failed_fields);
@@ -261,7 +261,7 @@ struct point {
 static const rpc_field point_fields[] = {
     RPC_DOUBLE(struct point, time, .doc = "when it was reported, Unix time", .unit = "s"),
     RPC_DOUBLE(struct point, value, .doc = "the temperature"),
-    RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
+    RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units)),
 };
 
 static const rpc_shape point_shape = RPC_OBJECT_SHAPE(struct point, point_fields);
@@ -929,9 +929,10 @@ static rpc_status sensor_init(rpc_instance *instance, void *state, const void *o
     sensor_load(NULL, &sensors->loading);
     sensor_end_load(NULL, sensors, &sensors->loading, RPC_OK, NULL);
     const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
-    const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL);
+    const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL).id;
     const uint32_t pause = 1000 * sensor_prune_seconds(sensors);
-    return announces && rpc_every(instance, pause, sensor_begin_pruning, NULL) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return announces && rpc_every(instance, pause, sensor_begin_pruning, NULL).id ? RPC_OK
+                                                                                  : RPC_INTERNAL_ERROR;
 }
 
 static void sensor_fini(void *state)
@@ -955,7 +956,6 @@ static const rpc_event events[] = {
      .doc = "the average of the sensors that have reported within sensor_window, every sensor_interval",
      .data = &average_shape,
      .retained = true},
-    {.name = NULL},
 };
 
 #define STORAGE_FAILED                                                                     \
@@ -971,16 +971,14 @@ static const rpc_error update_errors[] = {
             "sensor_max_sensors, and none has been silent for sensor_max_silence; `msg` says which",
      .data = &which_shape},
     STORAGE_FAILED,
-    {.code = NULL},
 };
 
 static const rpc_error get_errors[] = {
     {.code = "unknown_sensor", .doc = "the sensor has no reading", .data = &which_shape},
     STORAGE_FAILED,
-    {.code = NULL},
 };
 
-static const rpc_error storage_errors[] = {STORAGE_FAILED, {.code = NULL}};
+static const rpc_error storage_errors[] = {STORAGE_FAILED};
 
 static const rpc_method methods[] = {
     {
@@ -988,7 +986,7 @@ static const rpc_method methods[] = {
         .doc = "Stores a reading of a sensor. The reply says that the reading is in the database.",
         .params = &update_shape,
         .result = &updated_shape,
-        .errors = update_errors,
+        .errors = RPC_TABLE(update_errors),
         .event = "sensorUpdated",
         .announce = RPC_ANNOUNCE_ALWAYS,
         .error_event = "sensorUpdateFailed",
@@ -1003,7 +1001,7 @@ static const rpc_method methods[] = {
         .read_only = true,
         .params = &which_shape,
         .result = &reading_shape,
-        .errors = get_errors,
+        .errors = RPC_TABLE(get_errors),
         .run = sensor_get,
     },
     {
@@ -1011,7 +1009,7 @@ static const rpc_method methods[] = {
         .doc = "Returns the last readings of all sensors.",
         .read_only = true,
         .result = &list_shape,
-        .errors = storage_errors,
+        .errors = RPC_TABLE(storage_errors),
         .run = sensor_list,
     },
     {
@@ -1020,7 +1018,7 @@ static const rpc_method methods[] = {
         .read_only = true,
         .params = &history_params_shape,
         .result = &history_shape,
-        .errors = get_errors,
+        .errors = RPC_TABLE(get_errors),
         .run = sensor_history,
         .work = sensor_look_up,
         .done = sensor_end_history,
@@ -1033,15 +1031,14 @@ static const rpc_method methods[] = {
         .idempotent = true,
         .params = &which_shape,
         .result = &forgotten_shape,
-        .errors = storage_errors,
+        .errors = RPC_TABLE(storage_errors),
         .run = sensor_forget,
         .work = sensor_delete,
         .done = sensor_end_forget,
         .must_finish = true,
     },
-    {.name = NULL},
 };
 
 RPC_MODULE(sensor, .doc = "Temperature sensors: their last readings, their history and their average.",
-           .state_size = sizeof(struct sensors), .options = &options_shape, .methods = methods,
-           .events = events, .init = sensor_init, .fini = sensor_fini);
+           .state_size = sizeof(struct sensors), .options = &options_shape, .methods = RPC_TABLE(methods),
+           .events = RPC_TABLE(events), .init = sensor_init, .fini = sensor_fini);

@@ -24,6 +24,9 @@ enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
 /* Where replies go: the choices of reply_delivery. */
 enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
 
+/* The limits of the options timeout and timeout_max, ms, and of max_pending, and of the same of a method. */
+enum { ENV_TIMEOUT_MAX = 86400000, ENV_PENDING_MAX = 100000 };
+
 /*
  * The options of an engine. Each member is the target of one row of the table of options, which says what
  * the option is, its unit, its range and its default; the members have the types of that table. NULL: a text

@@ -45,7 +45,8 @@ void answers_destroy(struct answers *answers)
 static void answer_count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->env.counters.dropped++;
-    env_log(&engine->env, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
+    env_log(&engine->env, RPC_LOG_WARNING,
+            "%s to %.200s was dropped: no memory, or too many messages are on their way", what, topic);
 }
 
 /* ---- Replies ---- */
@@ -66,14 +67,28 @@ bool answer_publish(const struct env *env, struct host_publication *publication,
     return false;
 }
 
+/*
+ * Whether a reply may leave, which takes from the replies that a waiting session may get. A caller whose
+ * connection has ended may have left a session, which takes what is not QoS 0. What a broker cannot put into
+ * a full session is never freed.
+ */
+static bool answer_take_delivery(struct engine *engine, const struct destination *to)
+{
+    if (!to->ended)
+        return true;
+    return to->session_waits && to->qos > 0 && engine->env.options.qos > 0 &&
+           clients_take_queued(&engine->dedup.clients, to->client.id, env_now(&engine->env));
+}
+
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size)
 {
     const struct env *env = &engine->env;
-    if (env->stopping)
+    if (env->stopping || !answer_take_delivery(engine, to))
         return;
     struct host_publication reply = {
         .client = &to->client,
+        .to_session = to->ended,
         .to_subscribers = env->options.reply_delivery == DELIVERY_SUBSCRIBED || !env->host.replies_to_caller,
         .topic = to->topic,
         .qos = to->qos < env->options.qos ? to->qos : env->options.qos,

@@ -42,7 +42,11 @@ void answer_close_batch(struct exchange *exchange);
 void answer_set_aside(rpc_call *call);
 void answer_gather(struct exchange *exchange);
 
-/* Sends a reply, a copy of text. code: "ok" or an error's code. */
+/*
+ * Sends a reply, a copy of text, the one way for all replies: to the connection that called, or, once that
+ * has ended, at QoS 1 and 2 to the session that it left behind. Nothing is sent if neither is there any more.
+ * code: "ok" or an error's code.
+ */
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
 

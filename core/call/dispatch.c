@@ -137,25 +137,6 @@ static void dispatch_run(struct exchange *exchange)
 /* ---- The reply ---- */
 
 /*
- * Whether the reply reaches its caller alone, which takes from the replies that a waiting session
- * may get. A caller whose connection has ended may have left a session, which takes what is not QoS 0.
- * Without the connection it cannot be told whose the client id is now, except that the session still waits;
- * and what the broker cannot put into a full session is never freed.
- */
-static bool dispatch_take_delivery(const struct exchange *exchange)
-{
-    struct engine *engine = exchange->engine;
-    const struct exchange_pending *pending = &exchange->pending;
-    const char *id = exchange->to.client.id;
-    if (!pending->kept)
-        return true;
-    if (clients_has_other(&engine->dedup.clients, id, pending->gone ? NULL : pending->connection->id))
-        return false;
-    return !pending->gone || (pending->session_waits && exchange->to.qos > 0 && engine->env.options.qos > 0 &&
-                              clients_take_queued(&engine->dedup.clients, id, env_now(&engine->env)));
-}
-
-/*
  * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
  * A call that was refused for the moment was not run: its repetition is a new attempt.
  */
@@ -194,7 +175,7 @@ static void dispatch_count_down(struct exchange *exchange)
         exchange_begin_call(exchange, exchange->method, exchange->name);
         answer_close_batch(exchange);
     }
-    if (exchange->to.topic && reply->out.used && dispatch_take_delivery(exchange))
+    if (exchange->to.topic && reply->out.used)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);
     exchange_give_reply_buffer(exchange);
@@ -216,9 +197,6 @@ static void dispatch_handle(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     struct cached_reply *entry;
     rpc_status status = payload_take(exchange);
-    /* Another connection with this client id must not get replies to pending calls of the one before. */
-    if (engine->connections)
-        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange->now);
     switch (dispatch_admit(exchange, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);

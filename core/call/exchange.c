@@ -91,6 +91,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
+    exchange->to.ended = exchange->to.session_waits = false;
     exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
@@ -287,10 +288,9 @@ void exchange_connection_ended(struct engine *engine, const struct host_ending *
         if (strcmp(client->id, ending->id) != 0)
             continue;
         const bool is_mqtt_3_session = client->version < 5 && !client->clean_start && !ending->clean_start;
-        exchange->pending.session_waits =
-            !exchange->pending.gone && (ending->kind == HOST_END_SESSION_WAITS ||
-                                        (ending->kind == HOST_END_UNKNOWN && is_mqtt_3_session));
-        exchange->pending.gone = true;
-        exchange->to.client.connection = NULL;
+        struct destination *to = &exchange->to;
+        to->session_waits = !to->ended && (ending->kind == HOST_END_SESSION_WAITS ||
+                                           (ending->kind == HOST_END_UNKNOWN && is_mqtt_3_session));
+        to->ended = true;
     }
 }

@@ -33,7 +33,9 @@ struct task;
 /* Where a reply goes. */
 struct destination {
     struct host_client client;
-    const char *topic; /* NULL: the caller wants no reply */
+    bool ended;         /* its connection has ended, or another one has taken over its id */
+    bool session_waits; /* and a session waits for the reply */
+    const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */
     int qos;
@@ -111,11 +113,9 @@ enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
 
 /* What a message needs while calls of it are pending. */
 struct exchange_pending {
-    bool kept;                     /* it has outlived the message's arrival; else the next four are not set */
+    bool kept;                     /* it has outlived the message's arrival; else the next two are not set */
     struct connection *connection; /* also when the connection has ended */
     struct task *tasks;            /* of its pending calls */
-    bool gone;                     /* the connection has ended */
-    bool session_waits;            /* and a session waits for the reply */
     enum exchange_ran ran;
     uint32_t timeout; /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */

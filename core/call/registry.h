@@ -62,10 +62,16 @@ struct registry {
 };
 
 /*
- * Checks a module, adds its methods and events, allocates its state and starts it. prefix is the topic
- * prefix. options is a struct of the module's options shape, or NULL if it has none; it outlives the
- * registry. Returns whether it worked; if not, why says in one line what was wrong, and what was added so
- * far stays, to be taken down by registry_fini().
+ * Checks a module, adds its methods and events, and allocates its state, but does not start it. prefix is the
+ * topic prefix. Returns the instance; NULL: why says in one line what was wrong, and what was added so far
+ * stays, to be taken down by registry_fini().
+ */
+rpc_instance *registry_enter(struct registry *registry, const char *prefix, const rpc_module *module,
+                             char why[REGISTRY_WHY]);
+
+/*
+ * Enters a module and starts it. options is a struct of the module's options shape, or NULL if it has none;
+ * it outlives the registry. Returns whether it worked; if not, all is as after a failed registry_enter().
  */
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY]);

@@ -199,6 +199,11 @@ rpc_status rpc_defer(rpc_call *call, void *data)
 /* Background work takes no slot of a call, and has a limit of its own. */
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
 {
+    if (!work || !done) {
+        env_log(instance->env, RPC_LOG_ERROR, "module %s starts background work without work or without done",
+                instance->module->name);
+        return RPC_INTERNAL_ERROR;
+    }
     if (instance->env->stopping)
         return RPC_CANCELLED;
     if (instance->engine->tasks->background >= BACKGROUND_MAX)
@@ -383,7 +388,7 @@ static struct task *tasks_find_gone(const struct engine *engine, const void *id)
     const struct connection *connection = connections_find(&engine->connections, id);
     struct exchange *exchange = connection ? connection->exchanges : NULL;
     for (; exchange; exchange = exchange->next) {
-        struct task *task = exchange->pending.gone ? exchange->pending.tasks : NULL;
+        struct task *task = exchange->to.ended ? exchange->pending.tasks : NULL;
         for (; task; task = task->item_next) {
             if (task->state == TASK_PENDING && !task->call->method->declared->must_finish)
                 return task;

@@ -52,9 +52,9 @@ static void openrpc_write_code(rpc_status status, struct writer *writer)
  * All errors that a method declares share one JSON-RPC code, and OpenRPC wants each code once. x-errors has
  * the errors themselves, since `data` differs from one to the other.
  */
-static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
+static void openrpc_write_errors(const rpc_method *method, struct writer *writer)
 {
-    if (!error || !error->code)
+    if (!method->errors.count)
         return;
     writer_open_array(writer, "errors");
     writer_begin_object(writer);
@@ -62,7 +62,7 @@ static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
     writer_end_object(writer);
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
-    for (; error->code; error++) {
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         writer_begin_object(writer);
         writer_member(writer, "err", error->code);
         if (error->doc)
@@ -159,7 +159,7 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_name(writer, "schema");
     schema_write(method->result, writer);
     writer_end_object(writer);
-    openrpc_write_errors(method->errors, writer);
+    openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
     writer_end_object(writer);
 }
@@ -169,8 +169,8 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
 {
     writer_open_array(writer, "methods");
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_method *method = (*module)->methods; method && method->name && !writer->full;
-             method++) {
+        for (const rpc_method *method = (*module)->methods.rows;
+             RPC_HAS_ROW((*module)->methods, method) && !writer->full; method++) {
             openrpc_write_method(catalogue, *module, method, writer);
         }
     }
@@ -206,7 +206,8 @@ static void openrpc_write_events(const struct catalogue *catalogue, struct write
     schema_write_any_error(writer);
     writer_end_object(writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++)
+        for (const rpc_event *event = (*module)->events.rows;
+             RPC_HAS_ROW((*module)->events, event) && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
     }
     writer_end_array(writer);

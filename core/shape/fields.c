@@ -111,8 +111,8 @@ static void fields_append_values(const rpc_field *field, bool many, char *out, s
         fields_append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
         fields_append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
-    for (int i = 0; field->choices && field->choices[i]; i++)
-        fields_append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
+    for (unsigned i = 0; i < field->choices.count; i++)
+        fields_append(out, capacity, "%s%s", i ? ", " : " ", field->choices.rows[i]);
 }
 
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
@@ -295,9 +295,9 @@ static rpc_status fields_encode_string(const rpc_field *field, const void *membe
 static rpc_status fields_decode_choice(const rpc_field *field, const cJSON *value, void *member,
                                        struct fields_walk *walk)
 {
-    for (int i = 0; cJSON_IsString(value) && field->choices[i]; i++) {
-        if (strcmp(field->choices[i], value->valuestring) == 0) {
-            *(int *)member = i;
+    for (unsigned i = 0; cJSON_IsString(value) && i < field->choices.count; i++) {
+        if (strcmp(field->choices.rows[i], value->valuestring) == 0) {
+            *(int *)member = (int)i;
             return RPC_OK;
         }
     }
@@ -307,12 +307,9 @@ static rpc_status fields_decode_choice(const rpc_field *field, const cJSON *valu
 static rpc_status fields_encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int choice = *(const int *)member;
-    int i = 0;
-    while (i != choice && field->choices[i])
-        i++;
-    if (!field->choices[i])
+    if (choice < 0 || (unsigned)choice >= field->choices.count)
         return fields_must_be(walk, field);
-    writer_string(walk->writer, field->choices[i]);
+    writer_string(walk->writer, field->choices.rows[choice]);
     return RPC_OK;
 }
 

@@ -69,8 +69,8 @@ static void schema_write_values(const rpc_field *field, bool nullable, struct wr
         writer_member(writer, "pattern", "^[^\\u0000]*$");
     } else if (field->kind == RPC_KIND_CHOICE) {
         writer_open_array(writer, "enum");
-        for (int i = 0; field->choices[i]; i++)
-            writer_string(writer, field->choices[i]);
+        for (unsigned i = 0; i < field->choices.count; i++)
+            writer_string(writer, field->choices.rows[i]);
         if (nullable)
             writer_null(writer);
         writer_end_array(writer);

@@ -580,7 +580,7 @@ static rpc_status raise_timeout(rpc_call *call, void *state, const void *params,
 static rpc_status raise_twice(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise_with(call, "trouble", &trouble, "the first");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "the first"), RPC_RAISED);
     return rpc_raise(call, "plain", "the second");
 }
 
@@ -588,21 +588,21 @@ static rpc_status raise_twice_with_data(rpc_call *call, void *state, const void 
 {
     (void)state, (void)params, (void)result;
     const struct lab_trouble first = {"first", 1};
-    rpc_raise_with(call, "trouble", &first, "the first");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &first, "the first"), RPC_RAISED);
     return rpc_raise_with(call, "trouble", &trouble, "the second");
 }
 
 static rpc_status raise_then_return_other(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise_with(call, "trouble", &trouble, "void");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "void"), RPC_RAISED);
     return RPC_CANCELLED;
 }
 
 static rpc_status raise_then_succeed(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params;
-    rpc_raise_with(call, "trouble", &trouble, "void");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "void"), RPC_RAISED);
     ((struct lab_text *)result)->text = "fine";
     return RPC_OK;
 }
@@ -610,7 +610,7 @@ static rpc_status raise_then_succeed(rpc_call *call, void *state, const void *pa
 static rpc_status raise_timeout_then_raised(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise(call, "timeout", "void");
+    ck_assert_int_eq(rpc_raise(call, "timeout", "void"), RPC_TIMEOUT);
     return RPC_RAISED;
 }
 
@@ -1016,7 +1016,7 @@ END_TEST
 /* The events of one module are not another's to announce. */
 static const rpc_module other = {
     .name = "other",
-    .methods = (const rpc_method[]){{.name = "others", .run = announce}, {.name = NULL}},
+    .methods = RPC_TABLE((const rpc_method[]){{.name = "others", .run = announce}}),
 };
 
 START_TEST(other_modules_events)
@@ -1050,8 +1050,11 @@ START_TEST(dropped_messages)
     ck_assert_uint_eq(counters->events, 0);
     ck_assert_uint_eq(counters->calls, 1);
     ck_assert_uint_eq(rig.host.line_count, 2);
-    ck_assert_str_eq(rig.host.lines[0].text, "rpc: an event to rpc/event/counted was dropped: no memory");
-    ck_assert_str_eq(rig.host.lines[1].text, "rpc: a reply to r was dropped: no memory");
+    ck_assert_str_eq(
+        rig.host.lines[0].text,
+        "rpc: an event to rpc/event/counted was dropped: no memory, or too many messages are on their way");
+    ck_assert_str_eq(rig.host.lines[1].text,
+                     "rpc: a reply to r was dropped: no memory, or too many messages are on their way");
     rig.host.no_memory = rig.host.drop = false;
     expect_runs(1);
 }

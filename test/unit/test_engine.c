@@ -335,6 +335,26 @@ START_TEST(handlers_log)
 }
 END_TEST
 
+static rpc_status log_wrongly(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    rpc_log(rpc_call_instance(call), (rpc_log_level)(RPC_LOG_ERROR + 1), "over");
+    rpc_log(rpc_call_instance(call), (rpc_log_level)-1, "under");
+    return RPC_OK;
+}
+
+START_TEST(levels_that_are_none)
+{
+    lab_start(&rig, &options, log_wrongly);
+    rig_expect(&rig, "act", "", "ok", "{}");
+    ck_assert_uint_eq(rig.host.line_count, 2);
+    ck_assert_str_eq(rig.host.lines[0].text, "rpc: lab: over");
+    ck_assert_str_eq(rig.host.lines[1].text, "rpc: lab: under");
+    ck_assert_int_eq((int)rig.host.lines[0].level, RPC_LOG_ERROR);
+    ck_assert_int_eq((int)rig.host.lines[1].level, RPC_LOG_ERROR);
+}
+END_TEST
+
 /* ---- Slow handlers ---- */
 
 static uint64_t duration;
@@ -566,8 +586,9 @@ UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(
           {passed_calls_get_no_reply, UNIT_ROWS(verdicts)}, {engines_know_their_topics, UNIT_ROWS(served)},
           {bridges_are_answered_where_allowed, 0}, {refusals_are_logged_at_debug, 0},
           {unknown_methods_are_logged, 0}, {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0},
-          {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {each_level_has_its_own_limit, 0},
-          {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0},
-          {everything_is_counted, 0}, {counters_are_published, 0}, {only_changes_are_published, 0},
-          {counters_can_be_off, 0}, {counters_that_were_dropped_are_published_later, 2},
-          {two_engines_share_nothing, 0}, {an_engine_can_be_empty, 0}, {options_are_copied, 0})
+          {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {levels_that_are_none, 0},
+          {each_level_has_its_own_limit, 0}, {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0},
+          {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0}, {counters_are_published, 0},
+          {only_changes_are_published, 0}, {counters_can_be_off, 0},
+          {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
+          {an_engine_can_be_empty, 0}, {options_are_copied, 0})

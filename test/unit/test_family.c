@@ -261,9 +261,8 @@ static const struct wrong {
 
 START_TEST(wrong_tables)
 {
-    const rpc_method methods[] = {
-        {.name = wrong[_i].one, .run = run}, {.name = wrong[_i].two, .run = run}, {.name = NULL}};
-    const rpc_module module = {.name = "m", .methods = methods};
+    const rpc_method methods[] = {{.name = wrong[_i].one, .run = run}, {.name = wrong[_i].two, .run = run}};
+    const rpc_module module = {.name = "m", .methods = RPC_TABLE(methods)};
     ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
     ck_assert_str_eq(why, wrong[_i].why);
 }
@@ -277,12 +276,12 @@ enum { MANY = 2000 };
 START_TEST(finds_each_of_many)
 {
     static char names[2 * MANY][32];
-    static rpc_method methods[2 * MANY + 1];
+    static rpc_method methods[2 * MANY];
     for (int i = 0; i < 2 * MANY; i++) {
         snprintf(names[i], sizeof names[i], i < MANY ? "a/{b}/c%d" : "d%d/{e}", i);
         methods[i] = (rpc_method){.name = names[i], .run = run};
     }
-    const rpc_module module = {.name = "many", .methods = methods};
+    const rpc_module module = {.name = "many", .methods = RPC_TABLE(methods)};
     struct registry registry = {.methods = NULL};
     ck_assert_msg(registry_add(&registry, "rpc", &module, NULL, why), "%s", why);
     for (int i = 0; i < 2 * MANY; i++) {
@@ -300,9 +299,8 @@ END_TEST
 
 START_TEST(reads_levels)
 {
-    const rpc_method methods[] = {
-        {.name = "{a}/b/{ab}/{c}", .run = run}, {.name = "plain", .run = run}, {.name = NULL}};
-    const rpc_module module = {.name = "m", .methods = methods};
+    const rpc_method methods[] = {{.name = "{a}/b/{ab}/{c}", .run = run}, {.name = "plain", .run = run}};
+    const rpc_module module = {.name = "m", .methods = RPC_TABLE(methods)};
     struct registry registry = {.methods = NULL};
     struct arena arena;
     arena_init(&arena);

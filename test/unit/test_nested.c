@@ -18,7 +18,7 @@
 
 /* ---- One of each ---- */
 
-static const char *const colours[] = {"red", "green", "blue", NULL};
+static const char *const colours[] = {"red", "green", "blue"};
 
 struct spot {
     double lat, lon;
@@ -87,7 +87,7 @@ static const rpc_field report_fields[] = {
     RPC_BOOL_ARRAY(struct report, switches, switch_count, .doc = "with a default", .items = {0, 2},
                    .default_json = "[true,false]"),
     RPC_CHOICE_ARRAY(struct report, shades, shade_count, .doc = "choices", .optional = true, .items = {2, 2},
-                     .choices = colours),
+                     .choices = RPC_TABLE(colours)),
     RPC_INT32_ARRAY(struct report, steps, step_count, .name = "class", .doc = "numbers", .optional = true,
                     .items = {1, 3}),
     RPC_JSON_ARRAY(struct report, any, any_count, .doc = "anything", .optional = true, .items = {0, 9}),
@@ -98,7 +98,7 @@ static const rpc_field report_fields[] = {
     RPC_STRING(struct report, note, .doc = "null, if nothing is said", .nullable = true,
                .default_json = "null", .length = {1, 4}),
     RPC_CHOICE(struct report, shade, .doc = "likewise", .nullable = true, .default_json = "null",
-               .choices = colours, .flag = RPC_FLAG(struct report, has_shade)),
+               .choices = RPC_TABLE(colours), .flag = RPC_FLAG(struct report, has_shade)),
     RPC_DOUBLE_ARRAY(struct report, limits, limit_count, .doc = "an array or null", .optional = true,
                      .nullable = true, .items = {1, 100}, .range = {-90, 60}),
 };
@@ -749,7 +749,7 @@ static const struct described {
     {{.kind = RPC_KIND_BOOL, .counter = 1, .items = {0, 2}}, "an array of 0 to 2 values, each true or false"},
     {{.kind = RPC_KIND_STRING, .counter = 1, .items = {0, 2}, .length = {1, 4}},
      "an array of 0 to 2 strings of 1 to 4 characters"},
-    {{.kind = RPC_KIND_CHOICE, .counter = 1, .items = {0, 2}, .choices = colours},
+    {{.kind = RPC_KIND_CHOICE, .counter = 1, .items = {0, 2}, .choices = RPC_TABLE(colours)},
      "an array of 0 to 2 values, each one of red, green, blue"},
     {{.kind = RPC_KIND_JSON, .counter = 1, .items = {0, 2}},
      "an array of 0 to 2 values, each any JSON value"},
@@ -976,19 +976,23 @@ START_TEST(long_names_are_cut)
 }
 END_TEST
 
-static const char *long_choices[101];
+static const char *long_choices[100];
+static char long_words[100][16];
 
 /* An explanation that is cut is cut between characters, wherever its end falls. */
 START_TEST(explanations_are_cut_between_characters)
 {
-    rpc_field field = RPC_CHOICE(struct report, shade, .doc = "d", .choices = long_choices);
+    rpc_field field = RPC_CHOICE(struct report, shade, .doc = "d", .choices = RPC_TABLE(long_choices));
     const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct report), &field, 1};
     static const char *const names[] = {"a", "aa", "aaa", "aaaa"};
     struct fields fields;
     void *out;
     size_t characters;
-    for (int i = 0; i < 100; i++)
-        long_choices[i] = "\xF0\x9F\x98\x80\xF0\x9F\x98\x80";
+    for (int i = 0; i < 100; i++) { /* each a different one of two characters */
+        snprintf(long_words[i], sizeof long_words[i], "\xF0\x9F\x98\x80\xF0\x9F\x98%c", 0x80 + i % 64);
+        long_words[i][3] = (char)(0x80 + i / 64);
+        long_choices[i] = long_words[i];
+    }
     field.member = names[_i];
     ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
     parse("1");

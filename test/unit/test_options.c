@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const colours[] = {"red", "green", NULL};
+static const char *const colours[] = {"red", "green"};
 
 struct sample {
     bool on;
@@ -37,7 +37,8 @@ static const rpc_field sample_fields[] = {
     RPC_DOUBLE(struct sample, ratio, .doc = "a ratio", .default_json = "0.5", .range = {0, 1}),
     RPC_STRING(struct sample, word, .doc = "a word", .default_json = "\"none\"", .length = {1, 8}),
     RPC_STRING(struct sample, note, .doc = "a text", .optional = true, .length = {1, 100}),
-    RPC_CHOICE(struct sample, colour, .doc = "a colour", .default_json = "\"green\"", .choices = colours),
+    RPC_CHOICE(struct sample, colour, .doc = "a colour", .default_json = "\"green\"",
+               .choices = RPC_TABLE(colours)),
 };
 
 static const rpc_shape sample_shape = RPC_OBJECT_SHAPE(struct sample, sample_fields);
@@ -308,7 +309,9 @@ static const struct words {
      "a string of 1 to 9 characters",
      "#"},
     {{.kind = RPC_KIND_STRING, .optional = true, .length = {1, 9}}, "a string of 1 to 9 characters", ""},
-    {{.kind = RPC_KIND_CHOICE, .default_json = "\"red\"", .choices = colours}, "one of red, green", "red"},
+    {{.kind = RPC_KIND_CHOICE, .default_json = "\"red\"", .choices = RPC_TABLE(colours)},
+     "one of red, green",
+     "red"},
     {{.kind = RPC_KIND_INT32, .unit = "s", .default_json = "60", .range = {0, 86400}}, NULL, "1m"},
     {{.kind = RPC_KIND_INT32, .unit = "ms", .default_json = "50", .range = {0, 3600000}},
      "a duration from 0 to 1h, such as 500ms, 10s, 5m, 1h",

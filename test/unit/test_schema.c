@@ -34,7 +34,7 @@ struct thing {
     size_t count;
 };
 
-static const char *const words[] = {"a", "\"b\"", NULL};
+static const char *const words[] = {"a", "\"b\""};
 
 #define SMALLEST "-9223372036854775808"
 #define LARGEST "9223372036854775807"
@@ -81,9 +81,9 @@ static const struct row {
      "{\"type\":\"string\",\"maxLength\":9,\"pattern\":\"^[^\\\\u0000]*$\"}"},
     {RPC_STRING(struct thing, text, .length = {1, 9}),
      "{\"type\":\"string\",\"minLength\":1,\"maxLength\":9,\"pattern\":\"^[^\\\\u0000]*$\"}"},
-    {RPC_CHOICE(struct thing, choice, .choices = words),
+    {RPC_CHOICE(struct thing, choice, .choices = RPC_TABLE(words)),
      "{\"type\":\"string\",\"enum\":[\"a\",\"\\\"b\\\"\"]}"},
-    {RPC_CHOICE(struct thing, choice, .choices = words, .nullable = true, FLAG),
+    {RPC_CHOICE(struct thing, choice, .choices = RPC_TABLE(words), .nullable = true, FLAG),
      "{\"type\":[\"string\",\"null\"],\"enum\":[\"a\",\"\\\"b\\\"\",null]}"},
     {RPC_JSON(struct thing, json, .doc = NULL), "{}"},
     {RPC_JSON(struct thing, json, .doc = "d", .nullable = true), "{\"description\":\"d\"}"},

@@ -732,7 +732,7 @@ START_TEST(replies_to_waiting_sessions)
     if (!row->sent)
         return;
     works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
-    ck_assert_ptr_null(rig.host.replies.kept[0].connection);
+    ck_assert(rig.host.replies.kept[0].to_session);
     ck_assert_str_eq(rig.host.replies.kept[0].client, "tester");
 }
 END_TEST
@@ -1098,6 +1098,17 @@ START_TEST(background_is_bounded)
 END_TEST
 
 /* A job without a call takes no slot of a call, and a call takes none of such a job. */
+START_TEST(background_has_both_functions)
+{
+    works_open(&rig);
+    rpc_instance *instance = instance_of_works();
+    ck_assert_int_eq(rpc_background(instance, NULL, NULL, count_background, NULL), RPC_INTERNAL_ERROR);
+    ck_assert_int_eq(rpc_background(instance, NULL, wait_for_post, NULL, NULL), RPC_INTERNAL_ERROR);
+    ck_assert(
+        fake_host_logged(&rig.host, "module works starts background work without work or without done"));
+}
+END_TEST
+
 START_TEST(background_takes_no_slot)
 {
     sem_init(&posted, 0, 0);
@@ -1167,12 +1178,14 @@ END_TEST
 START_TEST(lanes_of_two_modules)
 {
     rpc_module second = works;
-    rpc_method methods[] = {works.methods[0], {.name = NULL}};
+    rpc_method method = works.methods.rows[0];
     second.name = "second";
-    methods[0].name = "work.other";
-    methods[0].event = methods[0].error_event = NULL;
-    second.methods = methods;
-    second.events = NULL;
+    method.name = "work.other";
+    method.event = method.error_event = NULL;
+    second.methods.rows = &method;
+    second.methods.count = 1;
+    second.events.rows = NULL;
+    second.events.count = 0;
     works_open(&rig);
     rig_add(&rig, &second, NULL);
     slots[1].shut = slots[2].shut = true;
@@ -1207,5 +1220,5 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {the_newest_of_most_is_evicted, 0}, {a_done_evicts, 0}, {deferred_calls_are_evicted, 0},
           {all_kinds_are_evicted, 0}, {equals_are_not_evicted, 0}, {running_calls_take_no_slot, 0},
           {an_evicted_call_is_resumed, 0}, {evicted_at_its_deadline, 0}, {background_is_bounded, 0},
-          {background_takes_no_slot, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
-          {lanes_of_two_modules, 0})
+          {background_has_both_functions, 0}, {background_takes_no_slot, 0}, {one_lane_one_at_a_time, 0},
+          {lanes_are_an_instances, 0}, {lanes_of_two_modules, 0})
