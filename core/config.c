@@ -47,6 +47,17 @@ static const rpc_field config_fields[] = {
     RPC_BOOL(struct engine_options, bridge_calls,
              .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
              .default_json = "false"),
+    RPC_STRING(
+        struct engine_options, bridge_clients,
+        .doc = "client ids of bridges that other brokers open to this one, separated by spaces; bridges of "
+               "Mosquitto that tell their state (`notifications`) are known without",
+        .unit = "words", .optional = true, .length = {1, 4096}),
+    RPC_STRING(
+        struct engine_options, bridge_response_topics,
+        .doc = "topic filters, separated by spaces; replies to calls that come over a bridge, whoever opened "
+               "it, go to topics that match one of them; without it, the topics of replies of the prefix "
+               "itself",
+        .unit = "words", .optional = true, .length = {1, 4096}),
     RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
               .default_json = "65536", .range = {1, 16777216}),
     RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
@@ -297,6 +308,19 @@ static bool config_read_own(const struct reading *reading, const rpc_shape *shap
     return options_read("", fields, reading->lines, &reading->config->arena, out, reading->why);
 }
 
+static bool config_check_filters(const struct reading *reading)
+{
+    const char *list = reading->config->engine.bridge_response_topics;
+    const char *filter;
+    bool failed = false;
+    while (list && (filter = config_next_word(reading, &list, &failed))) {
+        if (!topic_is_filter(filter))
+            return config_refuse(reading, "bridge_response_topics", filter,
+                                 "it takes topic filters, in which + is a whole level and # the last one");
+    }
+    return !failed || config_no_memory(reading);
+}
+
 /* Checks what no row can say, and sets the default that depends on another option. */
 static bool config_complete(const struct reading *reading)
 {
@@ -306,6 +330,8 @@ static bool config_complete(const struct reading *reading)
     if (!topic_is_filter(options->response_topic_filter))
         return config_refuse(reading, "response_topic_filter", options->response_topic_filter,
                              "it takes a topic filter, in which + is a whole level and # the last one");
+    if (!config_check_filters(reading))
+        return false;
     if (options->has_rate_burst && !options->rate_limit)
         return config_refuse(reading, "rate_burst", burst, "it needs a rate_limit");
     if (!options->has_rate_burst)

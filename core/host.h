@@ -24,6 +24,8 @@ struct host_client {
         *address;     /* network address as text; NULL: the other end of a bridge that this broker opened */
     int version;      /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
     bool bridge;      /* a bridge that this broker opened: neither ACLs nor guards hold for it */
+    bool far_bridge;  /* the host knows that another broker has opened it as a bridge: what it gets is
+                         published  there */
     bool clean_start; /* the client asked for a new session when it connected */
     bool mounted;     /* behind a listener that hides a part of all topics; for the host alone */
     bool told_late;   /* the host may notice the end of the connection only some time after it; likewise */

@@ -27,6 +27,7 @@ struct host_client broker_host_client(const struct broker_host *broker_host,
         .address = address,
         .version = mosquitto_client_protocol_version(connection),
         .bridge = !address, /* every client that connected to a listener has one */
+        .far_bridge = bridges_has(&broker_host->bridges, connection),
         .clean_start = mosquitto_client_clean_session(connection),
         .mounted = mounted,
         .told_late = !broker_host->broker.is_2_1 && mosquitto_client_protocol(connection) == mp_websockets,

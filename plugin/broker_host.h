@@ -13,6 +13,7 @@
 #ifndef PLUGIN_BROKER_HOST_H
 #define PLUGIN_BROKER_HOST_H
 
+#include "bridges.h"
 #include "compat/broker.h"
 #include "host.h"
 #include "outbox.h"
@@ -24,6 +25,7 @@
 struct broker_host {
     struct broker broker;
     const char *mount_point; /* NULL: none */
+    struct bridges bridges;
     struct outbox outbox;
     struct wake wake;
     bool ticking; /* what is published now may leave only with the round after the next */

@@ -56,6 +56,11 @@ struct plugin {
     bool uses_safe_point; /* which has been logged */
 };
 
+static void plugin_log_error(const char *text)
+{
+    mosquitto_log_printf(MOSQ_LOG_ERR, "mosquitto-rpc: %s", text);
+}
+
 /* ---- Messages ---- */
 
 /*
@@ -226,6 +231,9 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     struct plugin *plugin = user_data;
     const struct mosquitto_evt_message *event = event_data;
     plugin_meet(plugin, event->client);
+    if (event->client && event->topic && *event->topic == '$' &&
+        !bridges_note(&plugin->host.bridges, event->client, event->topic))
+        plugin_log_error("no memory to remember that a client is a bridge");
     plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
     const int rc = plugin_receive(plugin, event_data);
     plugin->goes_round = true;
@@ -302,6 +310,7 @@ static int plugin_on_disconnect(int event_number, void *event_data, void *user_d
     struct plugin *plugin = user_data;
     if (!event->client)
         return MOSQ_ERR_SUCCESS;
+    bridges_forget(&plugin->host.bridges, event->client);
     const struct host_ending ending = {
         .id = mosquitto_client_id(event->client),
         .connection = event->client,
@@ -352,11 +361,6 @@ static const struct registration plugin_registrations[] = {
 };
 
 enum { REGISTRATIONS = sizeof plugin_registrations / sizeof plugin_registrations[0] };
-
-static void plugin_log_error(const char *text)
-{
-    mosquitto_log_printf(MOSQ_LOG_ERR, "mosquitto-rpc: %s", text);
-}
 
 static void plugin_unregister(struct plugin *plugin, size_t count)
 {
@@ -435,6 +439,7 @@ static void plugin_destroy(struct plugin *plugin)
     const bool ended = !plugin->service || service_stop(plugin->service, STOP_PATIENCE);
     service_destroy(plugin->service);
     outbox_fini(&plugin->host.outbox);
+    bridges_fini(&plugin->host.bridges);
     wake_stop(&plugin->host.wake);
     if (ended)
         config_destroy(plugin->config);

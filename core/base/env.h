@@ -46,8 +46,10 @@ struct engine_options {
     bool guard_events;
     const char *event_publishers; /* user names, separated by spaces */
     bool bridge_calls;
-    int32_t max_payload, max_reply; /* bytes */
-    int32_t reply_expiry;           /* seconds */
+    const char *bridge_clients;         /* client ids, separated by spaces; NULL: none */
+    const char *bridge_response_topics; /* filters, separated by spaces; NULL: the trees of replies */
+    int32_t max_payload, max_reply;     /* bytes */
+    int32_t reply_expiry;               /* seconds */
     int reply_delivery;
     int32_t max_batch;
     const char *jsonrpc_methods; /* names, separated by spaces; "*" is all; NULL: none */

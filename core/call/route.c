@@ -31,6 +31,62 @@ static bool route_find_own_tree(struct exchange *exchange, const char **tree)
     return true;
 }
 
+/*
+ * A filter with the caller's client id for %c and its user name for %u. NULL: the caller has none that could
+ * be a part of a topic, or there is no memory.
+ */
+static const char *route_expand_filter(struct exchange *exchange, const char *filter)
+{
+    const struct host_client *client = exchange->message->client;
+    const char *percent, *rest = filter;
+    const char *expanded = "";
+    while (expanded && (percent = strchr(rest, '%'))) {
+        const char *name = percent[1] == 'c' ? client->id : percent[1] == 'u' ? client->user : "%";
+        const bool is_name = percent[1] == 'c' || percent[1] == 'u';
+        if (!name || !*name || (is_name && (strchr(name, '/') || !text_is_topic(name))))
+            return NULL;
+        expanded = arena_printf(&exchange->arena, "%s%.*s%s", expanded, (int)(percent - rest), rest, name);
+        rest = percent + 1 + is_name;
+    }
+    return expanded ? arena_printf(&exchange->arena, "%s%s", expanded, rest) : NULL;
+}
+
+static bool route_matches(struct exchange *exchange, const char *filter, const char *topic)
+{
+    const struct host *host = &exchange->engine->env.host;
+    if (strchr(filter, '%'))
+        filter = route_expand_filter(exchange, filter);
+    return filter && host->topic_matches(host->context, filter, topic);
+}
+
+/*
+ * What a bridge gets its broker publishes, to any topic, without asking an ACL: a client of that broker that
+ * may call could have it publish anywhere.
+ */
+static bool route_is_for_bridges(struct exchange *exchange, const char *topic)
+{
+    const struct engine_options *options = &exchange->engine->env.options;
+    const char *list = options->bridge_response_topics, *name;
+    const struct topic_tree *tree = list ? NULL : topic_classify(options->prefix, topic, &name);
+    if (!list)
+        return tree && (tree->kind == TOPIC_RESPONSE || tree->kind == TOPIC_REPLY);
+    for (list += strspn(list, " "); *list; list += strspn(list, " ")) {
+        const size_t length = strcspn(list, " ");
+        const char *filter = arena_copy(&exchange->arena, list, length);
+        if (filter && route_matches(exchange, filter, topic))
+            return true;
+        list += length;
+    }
+    return false;
+}
+
+static bool route_is_over_bridge(const struct exchange *exchange)
+{
+    const struct host_client *client = exchange->message->client;
+    const char *named = exchange->engine->env.options.bridge_clients;
+    return client->bridge || client->far_bridge || (named && text_has_word(named, client->id));
+}
+
 rpc_status route_by_response_topic(struct exchange *exchange)
 {
     const struct host_message *message = exchange->message;
@@ -39,8 +95,11 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const char *filter = engine->env.options.response_topic_filter;
     if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
         return route_fail(exchange, "a Response Topic that cannot be replied to");
-    if (*filter != '#' && !engine->env.host.topic_matches(engine->env.host.context, filter, topic))
+    if (*filter != '#' && !route_matches(exchange, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
+    if (route_is_over_bridge(exchange) && !route_is_for_bridges(exchange, topic))
+        return route_fail(exchange,
+                          "a Response Topic outside bridge_response_topics, and came over a bridge");
     const char *own = NULL; /* without memory no topic is known to be the client's own */
     if (engine->env.options.reply_delivery == DELIVERY_SUBSCRIBED &&
         !(route_find_own_tree(exchange, &own) && own && strncmp(topic, own, strlen(own)) == 0))

@@ -50,13 +50,41 @@ class Bridges(BrokerTest):
                     watcher.expect_nothing()
 
     def test_response_topic_over_a_bridge(self):
-        near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], "mqttv50")
+        near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true", "bridge_response_topics answers/#"], "mqttv50")
         connection = self.client(far, 5)
         connection.subscribe("answers/me")
         connection.publish("rpc/call/echo", "[1]", qos=1,
                        properties=[(RESPONSE_TOPIC, "answers/me"), (CORRELATION_DATA, b"\x00\x01")])
         reply = connection.receive()
         self.assertEqual((reply.payload, property_of(reply, CORRELATION_DATA)), (b"[1]", b"\x00\x01"))
+
+    def expect_no_publication(self, far, near, answered):
+        """Who may only call at far has its replies published there at topics of replies, and at no other."""
+        watcher, errors = self.client(far, 5), self.client(near)
+        watcher.subscribe("cmd/#", "answers/#", "rpc/event/#")
+        errors.subscribe("rpc/event/error")
+        caller = self.client(far, 5)
+        caller.subscribe("rpc/call/echo/response/#")
+        for topic in ("cmd/door/open", "rpc/event/probeCounted"):
+            caller.publish("rpc/call/echo", '{"open":true}', qos=1, properties=[(RESPONSE_TOPIC, topic)])
+            self.assert_error(errors.receive(), "invalid_request")
+        watcher.expect_nothing()
+        caller.publish("rpc/call/echo", '{"open":true}', qos=1, properties=[(RESPONSE_TOPIC, answered)])
+        self.assertEqual(caller.receive().topic, answered)
+
+    def test_no_bridge_publishes_where_it_may_not(self):
+        near, far = self.pair(["rpc/call/# in 2"], ["bridge_calls true"], "mqttv50")
+        self.expect_no_publication(far, near, "rpc/call/echo/response/mine")
+
+    def test_no_bridge_of_another_broker_publishes_where_it_may_not(self):
+        for options, notifications in (([], "true"), (["bridge_clients link-remote"], "false")):
+            with self.subTest(notifications=notifications):
+                near = self.start(options)
+                lines = self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")
+                lines = [line.replace("notifications false", f"notifications {notifications}") for line in lines]
+                far = self.start(plugins=[], lines=lines)
+                near.wait_log("CONNACK to link-remote")
+                self.expect_no_publication(far, near, "rpc/call/echo/response/mine")
 
     def test_what_a_bridge_brings_is_not_guarded(self):
         near, far = self.pair(["rpc/# in 2"])

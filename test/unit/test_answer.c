@@ -173,6 +173,87 @@ START_TEST(response_topics_are_filtered)
 }
 END_TEST
 
+/* The client id and the user name in a filter are those of the caller, if they can be a part of a topic. */
+static const struct own_topic {
+    const char *filter, *id, *user, *topic;
+    bool fine;
+} own_topics[] = {
+    {"to/%c/#", "a", NULL, "to/a/x", true},
+    {"to/%c/#", "a", NULL, "to/b/x", false},
+    {"to/%u", "a", "u", "to/u", true},
+    {"to/%u", "a", "u", "to/a", false},
+    {"to/%u", "a", NULL, "to/", false},
+    {"%u/%c", "a", "u", "u/a", true},
+    {"to/%c/in", "+", NULL, "to/b/in", false},
+    {"to/%c", "#", NULL, "to/b", false},
+    {"to/%c/in", "a/b", NULL, "to/a/b/in", false},
+    {"to/%x/%c", "a", NULL, "to/%x/a", true},
+    {"to/%", "a", NULL, "to/%", true},
+};
+
+START_TEST(response_topics_of_the_caller)
+{
+    const struct own_topic *row = &own_topics[_i];
+    rig.options.response_topic_filter = row->filter;
+    rig.client.id = row->id;
+    rig.client.user = row->user;
+    lab_start(&rig, &options, NULL);
+    struct host_message message = rig_message(&rig, "rpc/call/get", "");
+    message.response_topic = row->topic;
+    rig_receive(rig.engine, &message);
+    ck_assert_uint_eq(rig.host.replies.count, row->fine);
+}
+END_TEST
+
+/* What a bridge gets is published by its broker. */
+enum over { CLIENT, OWN_BRIDGE, FAR_BRIDGE, NAMED_BRIDGE };
+
+static const struct bridge_topic {
+    enum over over;
+    const char *filters, *topic;
+    bool fine;
+} bridge_topics[] = {
+    {CLIENT, NULL, "door/open", true},
+    {OWN_BRIDGE, NULL, "door/open", false},
+    {FAR_BRIDGE, NULL, "door/open", false},
+    {NAMED_BRIDGE, NULL, "door/open", false},
+    {FAR_BRIDGE, NULL, "rpc/event/counted", false},
+    {FAR_BRIDGE, NULL, "rpc/call/count", false},
+    {FAR_BRIDGE, NULL, "rpc/call/count/response/1", true},
+    {NAMED_BRIDGE, NULL, "rpc/call/site/lamp/on/response/1/2", true},
+    {OWN_BRIDGE, NULL, "rpc/reply/somebody/x", true},
+    {OWN_BRIDGE, NULL, "other/reply/somebody/x", false},
+    {FAR_BRIDGE, "  answers/+  mine/# ", "answers/a", true},
+    {FAR_BRIDGE, "answers/+ mine/#", "mine/a/b", true},
+    {FAR_BRIDGE, "answers/+ mine/#", "rpc/reply/x", false},
+    {NAMED_BRIDGE, "to/%c", "to/bridge", true},
+    {NAMED_BRIDGE, "to/%c", "to/door", false},
+};
+
+START_TEST(response_topics_over_bridges)
+{
+    const struct bridge_topic *row = &bridge_topics[_i];
+    rig.options.bridge_calls = true;
+    rig.options.bridge_response_topics = row->filters;
+    rig.options.bridge_clients = "others bridge";
+    rig.client.id = row->over == NAMED_BRIDGE ? "bridge" : "tester";
+    rig.client.bridge = row->over == OWN_BRIDGE;
+    rig.client.far_bridge = row->over == FAR_BRIDGE;
+    lab_start(&rig, &options, NULL);
+    struct host_message message = rig_message(&rig, "rpc/call/count", "");
+    message.response_topic = row->topic;
+    rig_receive(rig.engine, &message);
+    ck_assert_uint_eq(rig.host.replies.count, row->fine);
+    if (row->fine)
+        ck_assert_str_eq(rig.host.replies.kept[0].topic, row->topic);
+    else
+        ck_assert(fake_host_logged(&rig.host, "outside bridge_response_topics"));
+    rig.client.id = "tester";
+    rig.client.bridge = rig.client.far_bridge = false;
+    expect_runs(row->fine);
+}
+END_TEST
+
 /* ---- Replies by request_id ---- */
 
 static const struct by_id {
@@ -1155,7 +1236,8 @@ END_TEST
 UNIT_MAIN("answer", open_rig, close_rig, {replies_carry_what_they_must, 0},
           {correlation_is_neither_made_nor_lost, 0}, {qos_of_replies_and_events, 9},
           {request_id_is_a_parameter_then, 0}, {response_topics_are_checked, UNIT_ROWS(response_topics)},
-          {response_topics_are_filtered, 0}, {replies_by_request_id, UNIT_ROWS(by_id)},
+          {response_topics_are_filtered, 0}, {response_topics_of_the_caller, UNIT_ROWS(own_topics)},
+          {response_topics_over_bridges, UNIT_ROWS(bridge_topics)}, {replies_by_request_id, UNIT_ROWS(by_id)},
           {errors_by_request_id, 0}, {numbers_are_request_ids, UNIT_ROWS(number_ids)},
 
           {other_request_ids_are_refused, 3 * UNIT_ROWS(no_ids)}, {other_members_are_no_request_id, 2},

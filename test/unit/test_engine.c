@@ -218,6 +218,7 @@ START_TEST(bridges_are_answered_where_allowed)
 {
     rig.options.bridge_calls = true;
     rig.client = clients[BRIDGE];
+    rig.options.bridge_response_topics = "reply/#";
     lab_start(&rig, &options, NULL);
     rig_expect(&rig, "count", "", "ok", "{\"n\":1}");
 }
