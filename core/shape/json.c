@@ -410,6 +410,17 @@ bool json_check(const char *text, size_t size, struct json_error *error)
     return json_scan_whole(&scan, text, size);
 }
 
+char *json_decode_string(char *literal, size_t size)
+{
+    struct arena unused; /* a scanner with an arena decodes strings in their place */
+    struct json_error error;
+    struct scan scan = {.at = literal, .end = literal + size, .arena = &unused, .error = &error};
+    arena_init(&unused);
+    json_begin(&error);
+    char *text = *literal == '"' ? json_scan_string(&scan) : NULL;
+    return scan.at == scan.end ? text : NULL;
+}
+
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error)
 {
     struct scan scan = {.arena = arena, .error = error};

@@ -78,4 +78,10 @@ bool json_has_members_once(const cJSON *object, struct json_error *error);
  */
 bool json_check(const char *text, size_t size, struct json_error *error);
 
+/*
+ * Decodes the literal of a string, its quotes included, in its place; a NUL must follow its size bytes.
+ * U+0000 becomes U+0001. Returns the text, or NULL: the literal is malformed, and no longer as it was.
+ */
+char *json_decode_string(char *literal, size_t size);
+
 #endif
