@@ -222,6 +222,8 @@ static void dispatch_handle(struct exchange *exchange)
     switch (dispatch_admit(exchange, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);
+        if (exchange->pending.unknown > 1)
+            exchange_drop_payload(exchange);
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:

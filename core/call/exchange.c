@@ -47,6 +47,7 @@ static struct exchange *exchange_allocate(struct engine *engine)
         return NULL;
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
+    arena_init(&exchange->payload.arena);
     exchange->reply.out.out = NULL;
     return exchange;
 }
@@ -123,6 +124,7 @@ void exchange_release(struct exchange *exchange)
         connections_release(exchange->pending.connection);
     }
     arena_fini(&exchange->call.arena);
+    arena_fini(&exchange->payload.arena);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);
     if (engine->spare)
@@ -143,6 +145,13 @@ rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method 
 {
     arena_fini(&exchange->call.arena);
     return exchange_set_call(exchange, method, name);
+}
+
+void exchange_drop_payload(struct exchange *exchange)
+{
+    arena_fini(&exchange->payload.arena);
+    exchange->payload.tree = NULL;
+    exchange->payload.calls = NULL;
 }
 
 /* ---- Calls ---- */
@@ -244,16 +253,32 @@ static rpc_status exchange_read_timeout(rpc_call *call)
     return RPC_OK;
 }
 
-rpc_status exchange_keep(rpc_call *call)
+/* Copies the call's id, which is no object and no array, into memory of the call. Returns false: no memory.
+ */
+static bool exchange_keep_id(rpc_call *call)
+{
+    cJSON *id = call->id ? arena_take(&call->arena, sizeof *id) : NULL;
+    if (!id)
+        return !call->id;
+    *id = (cJSON){.type = call->id->type, .valuedouble = call->id->valuedouble};
+    if (call->id->valuestring)
+        id->valuestring = arena_copy(&call->arena, call->id->valuestring, strlen(call->id->valuestring));
+    if (!id->valuestring && call->id->valuestring)
+        return false;
+    call->id = id;
+    return true;
+}
+
+static rpc_status exchange_keep_message(rpc_call *call)
 {
     struct exchange *exchange = call->exchange;
-    if (exchange->pending.kept)
-        return RPC_OK;
     const rpc_status status = exchange_read_timeout(call);
     if (status != RPC_OK)
         return status;
     exchange_time(exchange);
-    const struct exchange_copy *copy = exchange_copy_message(exchange);
+    const char *request_id = exchange->request_id;
+    const struct exchange_copy *copy =
+        exchange_copy_text(&exchange->arena, &request_id) ? exchange_copy_message(exchange) : NULL;
     struct connection *connection =
         copy ? connections_get(&call->engine->connections, copy->client.connection) : NULL;
     if (!connection)
@@ -263,12 +288,19 @@ rpc_status exchange_keep(rpc_call *call)
     exchange->to.client = copy->client;
     exchange->to.correlation = copy->message.correlation;
     exchange->message = &copy->message;
+    exchange->request_id = request_id;
     exchange->dedup.client = NULL;
     exchange->pending.kept = true;
     exchange->pending.connection = connection;
     clients_meet(&call->engine->dedup.clients, &copy->client, exchange->now);
     DL_APPEND(connection->exchanges, exchange);
     return RPC_OK;
+}
+
+rpc_status exchange_keep(rpc_call *call)
+{
+    const rpc_status status = call->exchange->pending.kept ? RPC_OK : exchange_keep_message(call);
+    return status != RPC_OK || exchange_keep_id(call) ? status : RPC_INTERNAL_ERROR;
 }
 
 /* ---- The end of its connection ---- */

@@ -49,9 +49,10 @@ struct fragment {
 
 /* What the caller sent. */
 struct exchange_payload {
-    cJSON *tree;              /* NULL: raw bytes, nothing, or not parsed yet */
+    cJSON *tree;              /* NULL: raw bytes, nothing, not parsed yet, or not needed any more */
     const cJSON *calls;       /* of a batch: the array */
     struct json_error parsed; /* what is wrong with it; its text is not set before it is parsed */
+    struct arena arena;       /* has the tree */
 };
 
 /* What the caller gets. */
@@ -89,13 +90,14 @@ struct rpc_call {
     struct exchange *exchange;
     const char *name;               /* of the method, or what the caller wrote in its place */
     struct registry_method *method; /* NULL: no module has registered it */
-    const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
-    const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
-    const cJSON *id; /* JSON-RPC: a part of the payload; NULL: none, which a reply has as null */
-    bool asked;      /* the caller wants a reply */
-    bool by_handler; /* the failure is the handler's own */
-    bool own_memory; /* the call is not the exchange's embedded one */
-    bool has_worked; /* work or a wait of it has ended well before */
+    const cJSON *item;   /* the part of the payload that is this call, until it is pending; NULL: all of it */
+    const cJSON *params; /* likewise: a value, or an array of JSON-RPC's positional parameters */
+    const cJSON *id;     /* JSON-RPC: a part of the payload, or memory of the call once the exchange is kept;
+                            NULL: none, which a reply has as null */
+    bool asked;          /* the caller wants a reply */
+    bool by_handler;     /* the failure is the handler's own */
+    bool own_memory;     /* the call is not the exchange's embedded one */
+    bool has_worked;     /* work or a wait of it has ended well before */
     enum call_state state;
     rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
     struct task *task;  /* what keeps it pending; NULL: nothing */
@@ -132,7 +134,8 @@ struct exchange {
     struct destination to;
     bool jsonrpc;           /* the payload is JSON-RPC, and so is the reply */
     bool batch;             /* it is an array of calls, and so is the reply */
-    const char *request_id; /* a part of the payload, to wrap the reply with; NULL: no wrapping */
+    const char *request_id; /* a part of the payload, or memory of the exchange once it is kept, to wrap the
+                               reply with; NULL: no wrapping */
     size_t identity;        /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_reply reply;
@@ -177,6 +180,10 @@ void call_fini(rpc_call *call);
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Frees the parsed payload. To be called when all calls have been begun: those that are pending need nothing
+ * of it. */
+void exchange_drop_payload(struct exchange *exchange);
+
 /* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
@@ -186,8 +193,8 @@ double exchange_time(struct exchange *exchange);
 
 /*
  * To be called before a handler runs that may make its call pending: from now on the exchange borrows nothing
- * of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR:
- * no memory.
+ * of the host, and what the reply needs is no part of the parsed payload. Returns RPC_OK;
+ * RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status exchange_keep(rpc_call *call);
 

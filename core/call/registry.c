@@ -214,6 +214,7 @@ static bool registry_fill_method(struct registry *registry, const struct place *
         return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
         return registry_fault(place, "no memory");
+    method->params.copies = declared->done != NULL;
     if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
         !registry_resolve_event(registry, place, method->instance, declared->error_event,
                                 &method->error_event))
