@@ -33,6 +33,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
     dedup_init(&engine->dedup, &engine->env);
+    engine->accounts.seed = engine->dedup.seed;
+    engine->accounts.by = (enum accounts_by)options->rate_limit_by;
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
@@ -93,7 +95,9 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     registry_fini(&engine->registry);
     timers_fini(&engine->timers);
     copies_clear(engine);
+    slots_fini(&engine->slots);
     dedup_fini(&engine->dedup);
+    accounts_fini(&engine->accounts);
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
     free(engine);
@@ -225,6 +229,7 @@ void engine_tick(struct engine *engine)
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;
         dedup_expire(&engine->dedup, now);
+        accounts_expire(&engine->accounts, now);
     }
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;

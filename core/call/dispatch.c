@@ -35,17 +35,16 @@ static enum admission dispatch_take_rate(struct exchange *exchange)
         return ADMIT_RUN;
     const uint64_t now = exchange->now;
     const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
-    struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
-    exchange->dedup.client = client;
-    if (!client || bucket_take(&client->calls, now, (uint32_t)options->rate_limit,
-                               (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
+    struct account *account = accounts_meet(&engine->accounts, exchange->message->client, now);
+    if (bucket_take(&account->calls, now, (uint32_t)options->rate_limit, (uint32_t)options->rate_burst,
+                    calls > 0 ? (uint32_t)calls : 1))
         return ADMIT_RUN;
     engine->env.counters.limited++;
     env_log(&engine->env, RPC_LOG_WARNING, "client %.100s calls more often than rate_limit allows",
             exchange->message->client->id);
     const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
     const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
-    return bucket_take(&client->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
+    return bucket_take(&account->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
 }
 
 /*
@@ -185,6 +184,7 @@ static void dispatch_count_down(struct exchange *exchange)
     const struct exchange_reply *reply = &exchange->reply;
     if (--exchange->pending.unknown > 0) {
         exchange_give_reply_buffer(exchange);
+        slots_recount(&exchange->engine->slots, &exchange->pending.held, exchange_bytes(exchange));
         return;
     }
     if (exchange->batch) {

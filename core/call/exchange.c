@@ -122,6 +122,7 @@ void exchange_release(struct exchange *exchange)
     if (exchange->pending.kept) {
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
+        slots_let_go(&engine->slots, &exchange->pending.held);
     }
     arena_fini(&exchange->call.arena);
     arena_fini(&exchange->payload.arena);
@@ -172,6 +173,13 @@ void call_fini(rpc_call *call)
     arena_fini(&call->arena);
     if (call->own_memory)
         free(call);
+}
+
+void call_recount(rpc_call *call)
+{
+    struct slots *slots = &call->engine->slots;
+    slots_recount(slots, &call->held, call_bytes(call));
+    slots_recount(slots, &call->exchange->pending.held, exchange_bytes(call->exchange));
 }
 
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
@@ -253,20 +261,16 @@ static rpc_status exchange_read_timeout(rpc_call *call)
     return RPC_OK;
 }
 
-/* Copies the call's id, which is no object and no array, into memory of the call. Returns false: no memory.
- */
-static bool exchange_keep_id(rpc_call *call)
+/* A copy of an id, which is no object and no array. NULL: no memory. */
+static const cJSON *exchange_copy_id(struct arena *arena, const cJSON *id)
 {
-    cJSON *id = call->id ? arena_take(&call->arena, sizeof *id) : NULL;
-    if (!id)
-        return !call->id;
-    *id = (cJSON){.type = call->id->type, .valuedouble = call->id->valuedouble};
-    if (call->id->valuestring)
-        id->valuestring = arena_copy(&call->arena, call->id->valuestring, strlen(call->id->valuestring));
-    if (!id->valuestring && call->id->valuestring)
-        return false;
-    call->id = id;
-    return true;
+    cJSON *copy = arena_take(arena, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = (cJSON){.type = id->type, .valuedouble = id->valuedouble};
+    if (id->valuestring)
+        copy->valuestring = arena_copy(arena, id->valuestring, strlen(id->valuestring));
+    return copy->valuestring || !id->valuestring ? copy : NULL;
 }
 
 static rpc_status exchange_keep_message(rpc_call *call)
@@ -300,7 +304,11 @@ static rpc_status exchange_keep_message(rpc_call *call)
 rpc_status exchange_keep(rpc_call *call)
 {
     const rpc_status status = call->exchange->pending.kept ? RPC_OK : exchange_keep_message(call);
-    return status != RPC_OK || exchange_keep_id(call) ? status : RPC_INTERNAL_ERROR;
+    const cJSON *id = status == RPC_OK && call->id ? exchange_copy_id(&call->arena, call->id) : call->id;
+    if (call->id && !id)
+        return RPC_INTERNAL_ERROR;
+    call->id = id;
+    return status;
 }
 
 /* ---- The end of its connection ---- */

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "shape/json.h"
 #include "shape/writer.h"
+#include "work/slots.h"
 
 struct connection;
 struct engine;
@@ -99,8 +100,9 @@ struct rpc_call {
     bool own_memory;     /* the call is not the exchange's embedded one */
     bool has_worked;     /* work or a wait of it has ended well before */
     enum call_state state;
-    rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
-    struct task *task;  /* what keeps it pending; NULL: nothing */
+    rpc_status refusal;  /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
+    struct task *task;   /* what keeps it pending; NULL: nothing */
+    struct holding held; /* call_bytes(), while it is pending */
     struct fragment
         *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
     void *result; /* a struct of the method's result shape; NULL: none */
@@ -116,6 +118,7 @@ struct exchange_pending {
     bool kept;                     /* it has outlived the message's arrival; else the next four are not set */
     struct connection *connection; /* also when the connection has ended */
     struct task *tasks;            /* of its pending calls */
+    struct holding held;           /* exchange_bytes(), while a call of it is pending */
     bool gone;                     /* the connection has ended */
     bool session_waits;            /* and a session waits for the reply */
     enum exchange_ran ran;
@@ -162,6 +165,20 @@ void exchange_free_spares(struct engine *engine);
  */
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name);
+
+/* Bytes that an exchange without its calls, or a call, holds while it is pending. */
+static inline size_t exchange_bytes(const struct exchange *exchange)
+{
+    return sizeof *exchange - sizeof exchange->call + exchange->arena.bytes;
+}
+
+static inline size_t call_bytes(const rpc_call *call)
+{
+    return sizeof *call + call->arena.bytes;
+}
+
+/* Counts anew what a pending call and its exchange hold. To be called when they may have allocated more. */
+void call_recount(rpc_call *call);
 
 /* Gives up one hold. */
 void exchange_release(struct exchange *exchange);

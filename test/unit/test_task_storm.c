@@ -231,7 +231,7 @@ static void check_tasks(const struct engine *engine)
         ck_assert_int_eq(task->deadline.position != 0, task->call && !(task->state >= TASK_HANGING));
     }
     ck_assert_ptr_null(engine->tasks->evicted);
-    ck_assert_uint_eq(placed, engine->tasks->slots.count);
+    ck_assert_uint_eq(placed, engine->slots.count);
     ck_assert_uint_le(placed, (size_t)engine->env.options.max_pending);
     ck_assert_uint_eq(without_call, engine->tasks->background);
     ck_assert_uint_eq(set, engine->tasks->deadlines.count);
