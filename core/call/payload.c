@@ -4,6 +4,7 @@
 
 #include "call/engine_parts.h"
 #include "call/route.h"
+#include "shape/glance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -226,6 +227,47 @@ rpc_status payload_parse(struct exchange *exchange)
     if (exchange->payload.parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->payload.parsed.why);
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* An id that was glanced at. NULL: none that can be sent back, or no memory. */
+static cJSON *payload_copy_id(struct arena *arena, const struct glance_member *seen)
+{
+    cJSON *id =
+        seen->type == GLANCE_STRING || seen->type == GLANCE_NUMBER ? arena_alloc(arena, sizeof *id) : NULL;
+    if (!id || strchr(seen->text, '\x01'))
+        return NULL;
+    id->type = seen->type == GLANCE_STRING ? cJSON_String : cJSON_Raw;
+    id->valuestring = arena_copy(arena, seen->text, strlen(seen->text));
+    struct numeral numeral;
+    if (seen->type == GLANCE_NUMBER)
+        id->valuedouble = number_scan(seen->text, &numeral) ? number_value(&numeral) : INFINITY;
+    return id->valuestring && isfinite(id->valuedouble) ? id : NULL;
+}
+
+void payload_glance(struct exchange *exchange, bool is_broken)
+{
+    static const cJSON payload_null = {.type = cJSON_NULL};
+    struct glance glance;
+    rpc_call *call = &exchange->call;
+    const struct failure failure = call->failure;
+    glance_at(&glance, exchange->message->payload, exchange->message->size);
+    exchange->jsonrpc = exchange->jsonrpc || (exchange->kind == TOPIC_CALL && glance_is_jsonrpc(&glance));
+    const struct glance_member *seen = exchange->jsonrpc ? &glance.id : &glance.request_id;
+    cJSON *id = payload_copy_id(&exchange->arena, seen);
+    const bool is_notification = exchange->jsonrpc && !is_broken && seen->type == GLANCE_NONE;
+    if (exchange->jsonrpc && !is_notification) {
+        call->id = glance.outermost == '{' ? id : NULL; /* of a batch it is only the first one's */
+        route_by_jsonrpc_id(exchange, id ? id : &payload_null);
+    } else if (!exchange->jsonrpc && id && !exchange->to.topic && glance.outermost == '{') {
+        cJSON object = {.type = cJSON_Object, .child = id};
+        id->string = (char *)(uintptr_t) "request_id";
+        id->prev = id;
+        exchange->payload.tree = &object;
+        route_by_request_id(exchange);
+        exchange->payload.tree = NULL;
+    }
+    call->asked = exchange->to.topic && !is_notification;
+    call->failure = failure;
 }
 
 /* Takes the payload apart, once it is known whether a Response Topic says where the reply goes. */

@@ -31,6 +31,9 @@ rpc_status payload_take_request(struct exchange *exchange, const cJSON *item);
  */
 rpc_status payload_parse(struct exchange *exchange);
 
+/* Finds the route of a message that is not parsed. */
+void payload_glance(struct exchange *exchange, bool is_broken);
+
 /* Whether a payload that was parsed calls methods of other servers, and none that is open here. */
 bool payload_is_for_others(const struct exchange *exchange);
 
