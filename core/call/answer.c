@@ -249,6 +249,20 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
 }
 
 /*
+ * Takes an announced error from the rate of all. One client gets at most half of that: an error takes two
+ * tokens from its own bucket, which is as large as that of all, so that there is one left for others.
+ */
+static bool answer_take_error(const rpc_call *call, uint32_t rate)
+{
+    struct engine *engine = call->engine;
+    const uint64_t now = env_now(&engine->env);
+    const uint32_t burst = rate > 1 ? rate : 2;
+    struct account *account = accounts_meet(&engine->accounts, call->exchange->message->client, now);
+    return bucket_take(&account->errors, now, rate, burst, 2) &&
+           bucket_take(&engine->answers->errors, now, rate, burst, 1);
+}
+
+/*
  * Decides whether a failure is written. One that is announced, since its client asked for no reply, takes
  * from the rate of announced errors. Errors of unknown methods are not announced.
  */
@@ -260,7 +274,7 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
         return !call->exchange->reply.overflowed;
     if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
         return false;
-    if (!rate || bucket_take(&engine->answers->errors, env_now(&engine->env), rate, rate, 1))
+    if (!rate || answer_take_error(call, rate))
         return true;
     engine->env.counters.suppressed++;
     return false;
