@@ -74,7 +74,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
     X(replies, "replies", "replies sent")                                                       \
     X(events, "events", "events announced, those of errors included")                           \
     X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")       \
-    X(limited, "limited", "messages refused because their client was over rate_limit")          \
+    X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes") \
     X(suppressed, "suppressed", "errors not announced because error_rate was reached")          \
     X(refused, "refused", "forged events, replies and inbox messages that were refused")        \
     X(dropped, "dropped", "replies and events that could not be sent")                          \
