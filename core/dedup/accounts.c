@@ -41,14 +41,13 @@ static struct digest accounts_address_key(const struct accounts *accounts, const
 
 struct digest accounts_key(const struct accounts *accounts, const struct host_client *client)
 {
-    if (accounts->by == ACCOUNTS_BY_USER)
-        return client->user ? accounts_digest(accounts, "user", client->user, strlen(client->user))
-                            : accounts_digest(accounts, "anonymous", NULL, 0);
+    if (accounts->by == ACCOUNTS_BY_USER && client->user)
+        return accounts_digest(accounts, "user", client->user, strlen(client->user));
     if (accounts->by == ACCOUNTS_BY_ADDRESS && client->address)
         return accounts_address_key(accounts, client->address);
-    if (accounts->by == ACCOUNTS_BY_ADDRESS && !client->bridge)
-        return accounts_digest(accounts, "no address", NULL, 0);
-    return accounts_digest(accounts, "client", client->id, strlen(client->id));
+    if (accounts->by == ACCOUNTS_BY_CLIENT || client->bridge)
+        return accounts_digest(accounts, "client", client->id, strlen(client->id));
+    return accounts_digest(accounts, "nobody", NULL, 0);
 }
 
 /* ---- The table ---- */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * Accounts: who is one client where limits are shared out, and what each has taken from its rates. The option
- * rate_limit_by chooses: a client id is an account; or a user name is one, and all anonymous clients together
- * are; or a network address without its port, of IPv6 the first 64 bits, since one subscriber gets so many
- * addresses. A bridge that this broker opened has no address, and is an account by its id; all other clients
- * without an address, such as those of a Unix socket, are one account together.
+ * rate_limit_by chooses: a client id is an account, or a user name, or a network address without its port, of
+ * IPv6 the first 64 bits, since one subscriber gets so many addresses. All clients without a user name, or
+ * without an address as those of a Unix socket, are one account together; but a bridge that this broker
+ * opened, which has no address, is one by its client id.
  *
  * The table is bounded. A record is freed only when all its buckets are full, since then it is the same as
  * a new one: no client gets rid of what it owes by making many ids. When the table is full of records that

@@ -70,7 +70,9 @@ static const struct pair {
     {{.id = "a", .address = "fe80::1%eth0"}, {.id = "b", .address = "fe80::1%eth1"}, false, true, false},
     /* Without an address. */
     {{.id = "a"}, {.id = "b"}, false, true, true},
-    {{.id = "a", .bridge = true}, {.id = "b", .bridge = true}, false, true, false},
+    {{.id = "a", .bridge = true}, {.id = "b", .bridge = true}, false, false, false},
+    {{.id = "a", .user = "u", .bridge = true}, {.id = "b", .user = "u", .bridge = true}, false, true, false},
+    {{.id = "a", .bridge = true}, {.id = "b"}, false, false, false},
     {{.id = "a", .bridge = true}, {.id = "a", .bridge = true}, true, true, true},
     {{.id = "a"}, {.id = "b", .address = "192.0.2.1"}, false, true, false},
 };
