@@ -99,11 +99,11 @@ static const rpc_field config_fields[] = {
                "calls are shared out: each client id; each user name, and all anonymous clients together; "
                "or each network address",
         .choices = config_accounts, .default_json = "\"client\""),
-    RPC_INT32(
-        struct engine_options, error_rate,
-        .doc = "announced errors a second, of all clients together, of which one client gets at most half; "
-               "0: no limit",
-        .default_json = "20", .range = {0, 1000000}),
+    RPC_INT32(struct engine_options, error_rate,
+              .doc = "announced errors a second, of all clients together; one client gets at most half of "
+                     "them, and three "
+                     "quarters at once; 0: no limit",
+              .default_json = "20", .range = {0, 1000000}),
     RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,

@@ -249,16 +249,17 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
 }
 
 /*
- * Takes an announced error from the rate of all. One client gets at most half of that: an error takes two
- * tokens from its own bucket, which is as large as that of all, so that there is one left for others.
+ * Takes an announced error from the rate of all. One client gets at most three quarters of what there is at
+ * once, and half of the rate, since an error takes two tokens from its own bucket: so there is always at
+ * least one left for others.
  */
 static bool answer_take_error(const rpc_call *call, uint32_t rate)
 {
     struct engine *engine = call->engine;
     const uint64_t now = env_now(&engine->env);
-    const uint32_t burst = rate > 1 ? rate : 2;
+    const uint32_t burst = rate > 1 ? rate : 2, left = burst / 4 ? burst / 4 : 1;
     struct account *account = accounts_meet(&engine->accounts, call->exchange->message->client, now);
-    return bucket_take(&account->errors, now, rate, burst, 2) &&
+    return bucket_take(&account->errors, now, rate, 2 * (burst - left), 2) &&
            bucket_take(&engine->answers->errors, now, rate, burst, 1);
 }
 

@@ -150,7 +150,7 @@ class Json(BrokerTest):
     def test_parse_errors_are_announced_as_errors(self):
         watcher = self.client(self.running)
         watcher.subscribe("rpc/#")
-        for payload in PARSE_ERRORS[:10]:  # half of error_rate
+        for payload in PARSE_ERRORS[:15]:
             self.connection.publish("rpc/call/echo", payload, qos=1)
             self.assert_error(watcher.receive(), "parse_error", method="echo")
 

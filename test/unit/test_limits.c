@@ -273,14 +273,14 @@ START_TEST(announced_errors_are_limited)
     start();
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "value", "{");
-    ck_assert_uint_eq(rig.host.events.count, 10);
-    ck_assert_uint_eq(counters()->suppressed, 50);
+    ck_assert_uint_eq(rig.host.events.count, 15);
+    ck_assert_uint_eq(counters()->suppressed, 45);
     ck_assert_uint_eq(counters()->errors, 60);
-    ck_assert_uint_eq(counters()->events, 10);
+    ck_assert_uint_eq(counters()->events, 15);
     rig.host.monotonic += RIG_SECOND / 2;
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "value", "{");
-    ck_assert_uint_eq(rig.host.events.count, 15);
+    ck_assert_uint_eq(rig.host.events.count, 20);
     /* The limit is for all clients together. */
     char id[16];
     rig.client.id = id;
