@@ -101,8 +101,10 @@ static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_withi
             dispatch_owe_batch(exchange);
         return status;
     }
+    const struct failure over = exchange->call.failure;
     if (exchange->message->response_topic)
         status = route_by_response_topic(exchange);
+    exchange->call.failure = over; /* a route that is malformed, too, comes second */
     exchange->call.asked = exchange->to.topic != NULL;
     if (status == RPC_OK && !is_bytes)
         payload_glance(exchange, false);
