@@ -1,3 +1,36 @@
+# Sets ${out} to the modules that a file defines, as far as they stand at the beginning of a line. The build is
+# configured again when the file changes.
+function(rpc_find_modules file out)
+    get_filename_component(file ${file} ABSOLUTE)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} text)
+    string(REPLACE ";" "," text "${text}")
+    string(REGEX MATCHALL "(^|\n)RPC_MODULE[ \t\n]*\\([ \t\n]*[A-Za-z0-9_]*" found "${text}")
+    string(REGEX REPLACE "\n?RPC_MODULE[ \t\n]*\\([ \t\n]*" "" found "${found}")
+    string(REPLACE ";" ", " found "${found}")
+    set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+function(rpc_check_module file word)
+    rpc_find_modules(${file} found)
+    if(found STREQUAL "")
+        set(found "no module")
+    endif()
+    if(NOT found STREQUAL word)
+        message(FATAL_ERROR "${file} defines ${found}. It must define the module of its name and no other, at the "
+                            "beginning of a line: RPC_MODULE(${word}, .doc = ..., .methods = RPC_TABLE(...)); or it "
+                            "must be named as its module is.")
+    endif()
+endfunction()
+
+function(rpc_check_companion file word)
+    rpc_find_modules(${file} found)
+    if(NOT found STREQUAL "")
+        message(FATAL_ERROR "${file} defines ${found}, but it stands in the folder of the module ${word} and is a "
+                            "part of that module. A module is a file beside that folder.")
+    endif()
+endfunction()
+
 # rpc_add_modules(<target> MODULES <file.c>... [DEFINITIONS <name=value>...])
 #
 # A static library out of handler modules, with the array of them (core/modules.h). A module's file is
@@ -7,6 +40,9 @@
 # A module that is more than a file has companions in a folder of its name beside it, sensor/*.c, which are
 # compiled with it and are no modules. What it has to be linked with is the target rpc_needs_sensor, if there
 # is one when this is called.
+#
+# The configuration stops if a file does not define the module of its name, and that one alone. A file that the
+# build generates does not exist yet, and is not looked at.
 function(rpc_add_modules target)
     cmake_parse_arguments(ARG "" "" "MODULES;DEFINITIONS" ${ARGN})
     set(declarations "")
@@ -22,10 +58,20 @@ function(rpc_add_modules target)
         if(word STREQUAL "rpc")
             message(FATAL_ERROR "${file}: the module `rpc` is built in")
         endif()
+        if(word IN_LIST words)
+            message(FATAL_ERROR "${file}: ${target} has another file of the module ${word} already")
+        endif()
+        get_source_file_property(is_generated ${file} GENERATED)
+        if(NOT is_generated)
+            rpc_check_module(${file} ${word})
+        endif()
         list(APPEND words ${word})
         get_filename_component(folder ${file} ABSOLUTE)
         get_filename_component(folder ${folder} DIRECTORY)
         file(GLOB found CONFIGURE_DEPENDS ${folder}/${word}/*.c)
+        foreach(companion IN LISTS found)
+            rpc_check_companion(${companion} ${word})
+        endforeach()
         list(APPEND companions ${found})
         if(TARGET rpc_needs_${word})
             list(APPEND needs rpc_needs_${word})

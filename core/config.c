@@ -13,31 +13,36 @@
 
 /* ---- The options of an engine ---- */
 
-static const char *const config_unknown_methods[] = {"reject", "forward", NULL};
+static const char *const config_unknown_methods[] = {"reject", "forward"};
 
 static const char *const config_accounts[] = {
     [ACCOUNTS_BY_CLIENT] = "client",
     [ACCOUNTS_BY_USER] = "user",
     [ACCOUNTS_BY_ADDRESS] = "address",
-    NULL,
 };
 
-static const char *const config_deliveries[] = {"client", "subscribed", NULL};
+static const char *const config_undeclared[] = {"ignore", "refuse"};
+
+static const char *const config_deliveries[] = {"client", "subscribed"};
 
 static const rpc_field config_fields[] = {
     RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
-               .default_json = "\"rpc\"", .length = {1, 4096}),
+               .unit = "words", .default_json = "\"rpc\"", .length = {1, 4096}),
     RPC_INT32(struct engine_options, qos, .doc = "highest QoS of replies, and the QoS of events",
               .default_json = "2", .range = {0, 2}),
     RPC_STRING(struct engine_options, modules,
-               .doc = "names of the handler modules to start; without it, all", .optional = true,
-               .length = {1, 4096}),
+               .doc = "names of the handler modules to start, separated by spaces; without it, all",
+               .unit = "words", .optional = true, .length = {1, 4096}),
     RPC_BOOL(struct engine_options, forward_calls,
              .doc = "deliver calls to subscribers of the call topics as well", .default_json = "false"),
     RPC_CHOICE(struct engine_options, unknown_methods,
                .doc = "what becomes of calls of methods that no module registered: answered with an error, "
                       "or left to other servers",
-               .choices = config_unknown_methods, .default_json = "\"reject\""),
+               .choices = RPC_TABLE(config_unknown_methods), .default_json = "\"reject\""),
+    RPC_CHOICE(struct engine_options, undeclared,
+               .doc = "what becomes of members of parameters that the method does not declare: ignored, or "
+                      "the call is refused, which finds misspelt names",
+               .choices = RPC_TABLE(config_undeclared), .default_json = "\"ignore\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
                .length = {1, 1024}),
@@ -45,7 +50,7 @@ static const rpc_field config_fields[] = {
              .default_json = "true"),
     RPC_STRING(struct engine_options, event_publishers,
                .doc = "user names whose clients may publish events, separated by spaces; without it, none",
-               .optional = true, .length = {1, 4096}),
+               .unit = "words", .optional = true, .length = {1, 4096}),
     RPC_BOOL(struct engine_options, bridge_calls,
              .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
              .default_json = "false"),
@@ -61,13 +66,13 @@ static const rpc_field config_fields[] = {
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
                "that "
                "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
-        .choices = config_deliveries, .default_json = "\"client\""),
+        .choices = RPC_TABLE(config_deliveries), .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
               .default_json = "100", .range = {1, 10000}),
     RPC_STRING(
         struct engine_options, jsonrpc_methods,
         .doc = "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, none",
-        .optional = true, .length = {1, 65535}),
+        .unit = "words", .optional = true, .length = {1, 65535}),
     RPC_INT64(struct engine_options, duplicate_window,
               .doc = "how long the reply to a call with an identity is cached, so that the same call is not "
                      "run again; 0: not at all",
@@ -98,7 +103,7 @@ static const rpc_field config_fields[] = {
         .doc = "who counts as one client in rate_limit, rate_bytes and error_rate, and where pending "
                "calls are shared out: each client id; each user name, and all anonymous clients together; "
                "or each network address",
-        .choices = config_accounts, .default_json = "\"client\""),
+        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\""),
     RPC_INT32(struct engine_options, error_rate,
               .doc = "announced errors a second, of all clients together; one client gets at most half of "
                      "them, and three "
@@ -108,15 +113,16 @@ static const rpc_field config_fields[] = {
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,
               .doc = "largest number of pending calls: those that wait for a worker or for their module",
-              .default_json = "1024", .range = {1, 100000}),
+              .default_json = "1024", .range = {1, ENV_PENDING_MAX}),
     RPC_INT32(struct engine_options, max_pending_bytes, .doc = "largest memory of all pending calls",
               .unit = "bytes", .default_json = "67108864", .range = {65536, 1073741824}),
     RPC_INT32(struct engine_options, timeout,
               .doc = "deadline of a call that takes time, unless its method or its caller sets another",
-              .unit = "ms", .default_json = "10000", .range = {1, 86400000}),
+              .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT32(struct engine_options, timeout_max,
-              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms`",
-              .unit = "ms", .default_json = "60000", .range = {1, 86400000}),
+              .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms` or in "
+                     "`timeout_ms` beside its request_id",
+              .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT64(struct engine_options, sys_interval,
               .doc = "time between two publications of the counters; 0: none", .unit = "ms",
               .default_json = "10000", .range = {0, 86400000}),

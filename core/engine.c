@@ -31,7 +31,10 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     if (!host->knows_caller || !host->tells_endings)
         engine->env.options.redelivery_guard = 0;
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
-    engine->registry = (struct registry){.engine = engine, .env = &engine->env, .timers = &engine->timers};
+    engine->registry = (struct registry){.engine = engine,
+                                         .env = &engine->env,
+                                         .timers = &engine->timers,
+                                         .strict = options->undeclared == UNDECLARED_REFUSE};
     dedup_init(&engine->dedup, &engine->env);
     engine->accounts.seed = engine->dedup.seed;
     engine->accounts.by = (enum accounts_by)options->rate_limit_by;
@@ -123,13 +126,32 @@ bool engine_serves(const struct engine *engine, const char *topic, struct engine
     return place->inbox;
 }
 
+/*
+ * Whether replies to these topics are another server's, to which calls of unknown methods are left: those of
+ * methods that nobody registered here, and those of the endpoint where it is closed.
+ */
+static bool engine_leaves_replies(struct engine *engine, const struct engine_place *place)
+{
+    const struct engine_options *options = &engine->env.options;
+    char name[TOPIC_CALLED_MAX + 1];
+    if (options->unknown_methods != UNKNOWN_FORWARD || place->tree->kind != TOPIC_RESPONSE)
+        return false;
+    if (place->tree->extent != TOPIC_BELOW_WITH)
+        return !topic_is_in_force(options, TOPIC_OPEN);
+    const size_t length = topic_replied_length(place->name);
+    if (length >= sizeof name)
+        return true;
+    snprintf(name, sizeof name, "%.*s", (int)length, place->name);
+    return !registry_find_method(&engine->registry, name);
+}
+
 /* Whether the client may publish to a tree that is not one of calls. The guards do not hold for bridges. */
-static bool engine_may_publish(const struct engine *engine, const struct topic_tree *tree,
+static bool engine_may_publish(struct engine *engine, const struct engine_place *place,
                                const struct host_client *client)
 {
     const struct engine_options *options = &engine->env.options;
-    if (client->bridge || tree->sender != TOPIC_SENDER_PUBLISHERS)
-        return client->bridge;
+    if (client->bridge || place->tree->sender != TOPIC_SENDER_PUBLISHERS)
+        return client->bridge || engine_leaves_replies(engine, place);
     return !options->guard_events || (client->user && text_has_word(options->event_publishers, client->user));
 }
 
@@ -140,12 +162,13 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
     const struct host_client *client = message->client;
     const struct topic_tree *tree = place->tree;
     enum engine_verdict verdict = ENGINE_PASS;
+    engine_client_seen(engine, client);
     if (place->inbox)
         verdict = inbox_receive(place->instance, place->inbox, message, place->name);
     else if (!tree)
         return ENGINE_PASS;
     else if (tree->sender != TOPIC_SENDER_CALLERS)
-        verdict = engine_may_publish(engine, tree, client) ? ENGINE_PASS : ENGINE_REFUSE;
+        verdict = engine_may_publish(engine, place, client) ? ENGINE_PASS : ENGINE_REFUSE;
     else if (!client->bridge || engine->env.options.bridge_calls)
         verdict = dispatch_message(engine, message, tree->kind, place->name);
     if (verdict == ENGINE_REFUSE) {
@@ -180,17 +203,39 @@ void engine_presence(struct engine *engine, const struct host_presence *presence
                                                        .connection = client->connection});
 }
 
-void engine_client_ended(struct engine *engine, const struct host_ending *ending)
+static void engine_end_calls(struct engine *engine, const struct host_ending *ending)
 {
     copies_connection_ended(engine, ending->connection);
+    if (!engine->connections)
+        return;
+    exchange_connection_ended(engine, ending);
+    tasks_connection_ended(engine, ending->connection);
+}
+
+void engine_client_ended(struct engine *engine, const struct host_ending *ending)
+{
     dedup_connection_ended(&engine->dedup, ending, env_now(&engine->env));
-    if (engine->connections) {
-        exchange_connection_ended(engine, ending);
-        tasks_connection_ended(engine, ending->connection);
-    }
+    engine_end_calls(engine, ending);
     engine_tell_watchers(
         engine,
         &(const rpc_presence){.sign = RPC_SIGN_GONE, .client = ending->id, .connection = ending->connection});
+}
+
+bool engine_has_pending(const struct engine *engine)
+{
+    return engine->connections != NULL;
+}
+
+void engine_client_seen(struct engine *engine, const struct host_client *client)
+{
+    const void *former = engine->connections ? clients_find_former(&engine->dedup.clients, client) : NULL;
+    if (!former)
+        return;
+    clients_meet(&engine->dedup.clients, client, env_now(&engine->env));
+    engine_end_calls(engine, &(const struct host_ending){.id = client->id,
+                                                         .connection = former,
+                                                         .kind = HOST_END_TAKEN_OVER,
+                                                         .clean_start = client->clean_start});
 }
 
 /* ---- Counters ---- */

@@ -78,6 +78,16 @@ enum engine_verdict engine_receive(struct engine *engine, const struct host_mess
  */
 void engine_client_ended(struct engine *engine, const struct host_ending *ending);
 
+/* Whether something is pending: a host need not call engine_client_seen() else. */
+bool engine_has_pending(const struct engine *engine);
+
+/*
+ * A sign of life of a client on a connection: a message to any topic, or that it has connected. If another
+ * connection is known under its id, that one's calls and copies end now, for its end may be told late, or
+ * never. engine_receive() does the same.
+ */
+void engine_client_seen(struct engine *engine, const struct host_client *client);
+
 /* Whether some module wants to know which clients are there: a host need not call engine_presence() else. */
 bool engine_wants_presence(const struct engine *engine);
 

@@ -26,9 +26,9 @@ struct host_client {
     bool bridge;      /* a bridge that this broker opened: neither ACLs nor guards hold for it */
     bool clean_start; /* the client asked for a new session when it connected */
     bool mounted;     /* behind a listener that hides a part of all topics; for the host alone */
-    const void
-        *connection; /* tells this connection from others with the same client id; only ever compared. In a
-                        publication, NULL: the connection has ended, and the client's session is meant */
+    bool told_late;   /* the host may notice the end of the connection only some time after it; likewise */
+    const void *connection; /* tells this connection from others with the same client id; only ever compared.
+                               In a publication, NULL: whoever has the id */
 };
 
 /* How a connection ended. */
@@ -80,8 +80,11 @@ enum engine_verdict {
 
 /* One outgoing PUBLISH. Properties reach MQTT 5 clients only. */
 struct host_publication {
-    const struct host_client *client; /* the receiver; of a publication to subscribers, the client whose call
-                                         caused it, or NULL: no call caused it */
+    const struct host_client *client; /* the receiver, on its connection and on no other; of a publication to
+                                         subscribers, the client whose call caused it, or NULL: no call
+                                         caused it */
+    bool to_session;     /* the connection has ended: the session that it left behind is meant, as long as no
+                            other connection has resumed it */
     bool to_subscribers; /* to all clients that have subscribed to the topic; else to `client` alone, whether
                             or not it has subscribed */
     const char *topic;
@@ -131,7 +134,7 @@ struct host {
 
     /*
      * Sends a message. Returns true: the message is on its way, and the payload is the host's; false: no
-     * memory, and the payload is still the engine's.
+     * memory, or more messages are on their way than the host keeps, and the payload is still the engine's.
      */
     bool (*publish)(void *context, const struct host_publication *publication);
 

@@ -103,6 +103,21 @@ uint64_t service_due(const struct service *service)
     return first;
 }
 
+bool service_has_pending(const struct service *service)
+{
+    for (size_t i = 0; i < service->count; i++) {
+        if (engine_has_pending(service->engines[i]))
+            return true;
+    }
+    return false;
+}
+
+void service_client_seen(struct service *service, const struct host_client *client)
+{
+    for (size_t i = 0; i < service->count; i++)
+        engine_client_seen(service->engines[i], client);
+}
+
 bool service_wants_presence(const struct service *service)
 {
     for (size_t i = 0; i < service->count; i++) {

@@ -50,6 +50,12 @@ void service_tick(struct service *service);
 /* The earliest engine_due() of all engines. UINT64_MAX: at no certain time. */
 uint64_t service_due(const struct service *service);
 
+/* Whether something is pending in some engine: a host need not call service_client_seen() else. */
+bool service_has_pending(const struct service *service);
+
+/* Calls engine_client_seen() of all engines. */
+void service_client_seen(struct service *service, const struct host_client *client);
+
 /* Whether some module of some engine wants to know which clients are there. */
 bool service_wants_presence(const struct service *service);
 

@@ -77,7 +77,8 @@ static void each_method(const struct catalogue *catalogue, struct writer *writer
                                       struct writer *writer))
 {
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_method *method = (*module)->methods; method && method->name; method++)
+        for (const rpc_method *method = (*module)->methods.rows; RPC_HAS_ROW((*module)->methods, method);
+             method++)
             write(catalogue, method, writer);
     }
 }
@@ -87,7 +88,7 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
                                      const rpc_event *event, struct writer *writer))
 {
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name; event++)
+        for (const rpc_event *event = (*module)->events.rows; RPC_HAS_ROW((*module)->events, event); event++)
             write(catalogue, *module, event, writer);
     }
 }
@@ -115,7 +116,8 @@ static void each_inbox(const struct catalogue *catalogue, struct writer *writer,
 {
     char name[INBOX_MAX];
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_inbox *inbox = (*module)->inboxes; inbox && inbox->topic; inbox++)
+        for (const rpc_inbox *inbox = (*module)->inboxes.rows; RPC_HAS_ROW((*module)->inboxes, inbox);
+             inbox++)
             write(catalogue, inbox, make_inbox_name(*module, inbox, name), writer);
     }
 }
@@ -430,7 +432,7 @@ static void write_call_message(const rpc_method *method, struct writer *writer)
         writer_member(writer, "description", "any bytes");
     } else {
         writer_name(writer, "payload");
-        schema_write(method->params, writer);
+        schema_write(method->params, false, writer);
     }
     writer_end_object(writer);
 }
@@ -440,7 +442,7 @@ static void write_error_message(const rpc_method *method, struct writer *writer)
     open_message(writer, "error", method->name, "Error", FAILURE_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
-    for (const rpc_error *error = method->errors; error && error->code; error++)
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
         schema_write_error(error, writer);
     writer_json(writer, "{\"$ref\":\"#/components/schemas/engineError\"}");
     writer_end_array(writer);
@@ -473,7 +475,7 @@ static void open_wrapping(struct writer *writer, const char *member)
     writer_string(writer, member);
     writer_end_array(writer);
     writer_open_object(writer, "properties");
-    writer_member_json(writer, "request_id", "{\"type\":\"string\"}");
+    writer_member_json(writer, "request_id", "{\"type\":[\"string\",\"number\"]}");
     writer_name(writer, member);
 }
 
@@ -533,7 +535,7 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     write_call_message(method, writer);
     open_message(writer, "result", method->name, "Result", SUCCESS_TRAIT);
     writer_name(writer, "payload");
-    schema_write(method->result, writer);
+    schema_write(method->result, false, writer);
     writer_end_object(writer);
     write_error_message(method, writer);
     if (catalogue_takes_bytes(method))
@@ -691,7 +693,8 @@ static void write_info(struct writer *writer)
     writer_member(
         writer, "description",
         "Remote procedure calls over MQTT. A caller asks for a reply with a Response Topic (MQTT 5), or "
-        "with a string member request_id beside its parameters. In the second case the reply is "
+        "with a member request_id, a string or a number, beside its parameters. In the second case the reply "
+        "is "
         "{\"request_id\":…,\"result\":…} or {\"request_id\":…,\"error\":…}. The same two ways ask for the "
         "reply to a batch; the second one has the form {\"request_id\":…,\"calls\":[…]}.");
     writer_end_object(writer);

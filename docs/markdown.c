@@ -102,15 +102,15 @@ static void print_shape(const char *title, const rpc_shape *shape)
 
 /* ---- Modules ---- */
 
-static void print_errors(const rpc_error *errors)
+static void print_errors(const rpc_method *method)
 {
-    if (!errors || !errors->code)
+    if (!method->errors.count)
         return;
     printf("\nErrors that the method declares:\n\n| err | when | further members |\n|---|---|---|\n");
-    for (; errors->code; errors++) {
-        printf("| `%s` | %s | ", errors->code, errors->doc);
-        for (size_t i = 0; errors->data && i < errors->data->count; i++)
-            printf("%s`%s`", i ? ", " : "", fields_name(&errors->data->fields[i]));
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+        printf("| `%s` | %s | ", error->code, error->doc);
+        for (size_t i = 0; error->data && i < error->data->count; i++)
+            printf("%s`%s`", i ? ", " : "", fields_name(&error->data->fields[i]));
         printf(" |\n");
     }
 }
@@ -144,7 +144,7 @@ static void print_method(const rpc_method *method)
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
-    print_errors(method->errors);
+    print_errors(method);
     if (method->event)
         printf("\nThe plugin publishes the result to `{prefix}/event/%s`%s.\n", method->event,
                method->announce == RPC_ANNOUNCE_ALWAYS ? "" : ", but only if the caller asked for no reply");
@@ -154,15 +154,15 @@ static void print_method(const rpc_method *method)
                method->error_event);
 }
 
-static void print_events(const rpc_event *events)
+static void print_events(const rpc_module *module)
 {
-    if (!events || !events->name)
+    if (!module->events.count)
         return;
     printf("\n### Events\n\n| topic | when | retained |\n|---|---|---|\n");
-    for (const rpc_event *event = events; event->name; event++)
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++)
         printf("| `{prefix}/event/%s` | %s | %s |\n", event->name, event->doc,
                event->retained ? "yes" : "no");
-    for (const rpc_event *event = events; event->name; event++) {
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
         char title[160];
         snprintf(title, sizeof title, "Payload of `%s`", event->name);
         print_shape(title, event->data);
@@ -171,14 +171,14 @@ static void print_events(const rpc_event *events)
 
 static void print_inboxes(const rpc_module *module)
 {
-    if (!module->inboxes || !module->inboxes->topic)
+    if (!module->inboxes.count)
         return;
     printf("\n### Inboxes\n\nThe topics of messages that the module receives. They lie below the prefix with "
            "its "
            "last level replaced by `%s`, unless the module's options say otherwise.\n\n"
            "| topic | meaning | sender |\n|---|---|---|\n",
            module->inbox_root);
-    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
         printf("| `%s` | %s | ", inbox->topic, inbox->doc);
         if (inbox->sender_level)
             printf("its client id is the level `+` number %u |\n", inbox->sender_level);
@@ -195,9 +195,9 @@ static void print_module(const rpc_module *module)
         print_option_head();
         print_options(module->name, module->options);
     }
-    for (const rpc_method *method = module->methods; method && method->name; method++)
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++)
         print_method(method);
-    print_events(module->events);
+    print_events(module);
     print_inboxes(module);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "reference.h"
 
+#include "call/registry.h"
 #include "config.h"
 #include "describe/openrpc.h"
 #include "modules.h"
@@ -105,6 +106,20 @@ static int print(const char *what, const struct catalogue *catalogue)
     return EXIT_SUCCESS;
 }
 
+/* Checks the modules' tables as a start of the broker does, and says on stderr what is wrong. */
+static bool check_modules(const char *prefix)
+{
+    struct registry registry = {.methods = NULL};
+    char why[REGISTRY_WHY];
+    bool is_fine = true;
+    for (const rpc_module *const *module = rpc_modules; is_fine && *module; module++)
+        is_fine = registry_enter(&registry, prefix, *module, why);
+    if (!is_fine)
+        fprintf(stderr, "%s\n", why);
+    registry_fini(&registry);
+    return is_fine;
+}
+
 int main(int count, char **arguments)
 {
     char why[OPTIONS_WHY];
@@ -120,7 +135,7 @@ int main(int count, char **arguments)
         return EXIT_FAILURE;
     }
     const struct catalogue catalogue = {rpc_modules, &config->engine};
-    const int code = print(arguments[1], &catalogue);
+    const int code = check_modules(config->engine.prefix) ? print(arguments[1], &catalogue) : EXIT_FAILURE;
     config_destroy(config);
     return code;
 }

@@ -48,7 +48,6 @@ static const rpc_method methods[] = {
         .result = &now_shape,
         .run = clock_get_time,
     },
-    {.name = NULL},
 };
 
-RPC_MODULE(clock, .doc = "The time of day.", .methods = methods);
+RPC_MODULE(clock, .doc = "The time of day.", .methods = RPC_TABLE(methods));

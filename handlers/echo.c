@@ -30,7 +30,6 @@ static const rpc_method methods[] = {
         .result = &anything_shape,
         .run = echo,
     },
-    {.name = NULL},
 };
 
-RPC_MODULE(echo, .doc = "Returns its parameters.", .methods = methods);
+RPC_MODULE(echo, .doc = "Returns its parameters.", .methods = RPC_TABLE(methods));

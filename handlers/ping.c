@@ -25,7 +25,6 @@ static rpc_status ping(rpc_call *call, void *state, const void *params, void *re
 
 static const rpc_event events[] = {
     {.name = "pong", .doc = "ping was called, and its caller asked for no reply"},
-    {.name = NULL},
 };
 
 static const rpc_method methods[] = {
@@ -38,7 +37,7 @@ static const rpc_method methods[] = {
         .announce = RPC_ANNOUNCE_UNANSWERED,
         .run = ping,
     },
-    {.name = NULL},
 };
 
-RPC_MODULE(ping, .doc = "A test of the connection.", .methods = methods, .events = events);
+RPC_MODULE(ping, .doc = "A test of the connection.", .methods = RPC_TABLE(methods),
+           .events = RPC_TABLE(events));

@@ -26,7 +26,7 @@ enum {
 };
 
 /* The database contains the indexes, so that the order must not change. */
-static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K", [UNITS] = NULL};
+static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K"};
 static const double absolute_zero[] = {[CELSIUS] = -273.15, [FAHRENHEIT] = -459.67, [KELVIN] = 0};
 
 struct options {
@@ -109,7 +109,7 @@ struct update {
 static const rpc_field update_fields[] = {
     SENSOR_ID(struct update),
     RPC_DOUBLE(struct update, value, .doc = "the temperature, not below absolute zero"),
-    RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units,
+    RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units),
                .default_json = "\"C\""),
 };
 
@@ -147,7 +147,7 @@ struct reading {
 static const rpc_field reading_fields[] = {
     SENSOR_ID(struct reading),
     RPC_DOUBLE(struct reading, value, .doc = "its last temperature"),
-    RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
+    RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units)),
     RPC_DOUBLE(struct reading, time, .doc = "when it was reported, Unix time", .unit = "s"),
 };
 
@@ -172,7 +172,7 @@ struct failed {
 
 static const rpc_field failed_fields[] = {
     RPC_CHOICE(struct failed, cause, .doc = "why the database could not be used",
-               .choices = store_cause_names),
+               .choices = RPC_TABLE(store_cause_names)),
 };
 
 static const rpc_shape failed_shape = RPC_OBJECT_SHAPE(struct failed, failed_fields);
@@ -207,7 +207,7 @@ struct point {
 static const rpc_field point_fields[] = {
     RPC_DOUBLE(struct point, time, .doc = "when it was reported, Unix time", .unit = "s"),
     RPC_DOUBLE(struct point, value, .doc = "the temperature"),
-    RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = units),
+    RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin", .choices = RPC_TABLE(units)),
 };
 
 static const rpc_shape point_shape = RPC_OBJECT_SHAPE(struct point, point_fields);
@@ -681,8 +681,8 @@ static rpc_status sensor_init(rpc_instance *instance, void *state, const void *o
     sensor_load(NULL, &sensors->loading);
     sensor_end_load(NULL, sensors, &sensors->loading, RPC_OK, NULL);
     const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
-    const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL);
-    return announces && rpc_every(instance, sensor_prune_interval(sensors), sensor_begin_pruning, NULL)
+    const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL).id;
+    return announces && rpc_every(instance, sensor_prune_interval(sensors), sensor_begin_pruning, NULL).id
                ? RPC_OK
                : RPC_INTERNAL_ERROR;
 }
@@ -704,7 +704,6 @@ static const rpc_event events[] = {
      .doc = "the average of the sensors that have reported within sensor_window, every sensor_interval",
      .data = &average_shape,
      .retained = true},
-    {.name = NULL},
 };
 
 #define STORAGE_FAILED                                                                     \
@@ -719,16 +718,14 @@ static const rpc_error update_errors[] = {
      .doc = "the sensor is new, and the number of sensors has reached sensor_max_sensors",
      .data = &which_shape},
     STORAGE_FAILED,
-    {.code = NULL},
 };
 
 static const rpc_error get_errors[] = {
     {.code = "unknown_sensor", .doc = "the sensor has no reading", .data = &which_shape},
     STORAGE_FAILED,
-    {.code = NULL},
 };
 
-static const rpc_error list_errors[] = {STORAGE_FAILED, {.code = NULL}};
+static const rpc_error list_errors[] = {STORAGE_FAILED};
 
 static const rpc_method methods[] = {
     {
@@ -736,7 +733,7 @@ static const rpc_method methods[] = {
         .doc = "Stores a reading of a sensor. The reply says that the reading is in the database.",
         .params = &update_shape,
         .result = &updated_shape,
-        .errors = update_errors,
+        .errors = RPC_TABLE(update_errors),
         .event = "sensorUpdated",
         .announce = RPC_ANNOUNCE_ALWAYS,
         .error_event = "sensorUpdateFailed",
@@ -751,7 +748,7 @@ static const rpc_method methods[] = {
         .read_only = true,
         .params = &which_shape,
         .result = &reading_shape,
-        .errors = get_errors,
+        .errors = RPC_TABLE(get_errors),
         .run = sensor_get,
     },
     {
@@ -759,7 +756,7 @@ static const rpc_method methods[] = {
         .doc = "Returns the last readings of all sensors.",
         .read_only = true,
         .result = &list_shape,
-        .errors = list_errors,
+        .errors = RPC_TABLE(list_errors),
         .run = sensor_list,
     },
     {
@@ -768,14 +765,13 @@ static const rpc_method methods[] = {
         .read_only = true,
         .params = &history_params_shape,
         .result = &history_shape,
-        .errors = get_errors,
+        .errors = RPC_TABLE(get_errors),
         .run = sensor_history,
         .work = sensor_look_up,
         .done = sensor_end_history,
     },
-    {.name = NULL},
 };
 
 RPC_MODULE(sensor, .doc = "Temperature sensors: their last readings, their history and their average.",
-           .state_size = sizeof(struct sensors), .options = &options_shape, .methods = methods,
-           .events = events, .init = sensor_init, .fini = sensor_fini);
+           .state_size = sizeof(struct sensors), .options = &options_shape, .methods = RPC_TABLE(methods),
+           .events = RPC_TABLE(events), .init = sensor_init, .fini = sensor_fini);

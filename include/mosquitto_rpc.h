@@ -35,6 +35,10 @@
  * Failure: the comment of a function lists all its return values; a function whose comment lists none cannot
  * fail. A pointer argument must not be NULL unless the comment allows it.
  *
+ * Not checked, and therefore able to corrupt memory: the engine cannot see that a module uses a call after
+ * its end (to raise an error, to resume it, for its memory), calls a function on the wrong thread, takes
+ * params, result or data for a struct of another type, or frees data before the engine has passed it back.
+ *
  * Text is UTF-8, ends with a NUL and contains no U+0000, as MQTT 5.0 requires in section 1.5.4.
  *
  * Units: a time is Unix time in seconds with a fraction, a duration is in milliseconds, a size is in bytes.
@@ -48,8 +52,12 @@
 
 #if defined(__GNUC__)
 #define RPC_PRINTF(string, first) __attribute__((__format__(__printf__, string, first)))
+#define RPC_RETURNED                                                                      \
+    __attribute__((__warn_unused_result__)) /* a handler that does not return it is wrong \
+                                             */
 #else
 #define RPC_PRINTF(string, first)
+#define RPC_RETURNED
 #endif
 
 /* One call, from its arrival to its end. It ends when its outcome is known and its work and done, if it has
@@ -67,19 +75,19 @@ typedef struct rpc_instance rpc_instance;
  * -32099 to -32000 for servers: the other codes are from that range. RPC_RAISED stands for the errors that
  * methods declare (struct rpc_error); on the wire the declared code takes the place of its name.
  */
-#define RPC_STATUS_MAP(X)                                                                     \
-    X(RPC_OK, "ok", 0, "success")                                                             \
-    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                      \
-    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")         \
-    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                     \
-    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")   \
-    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                     \
-    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")      \
-    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping") \
-    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting")                     \
-    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time")             \
-    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over the limit")    \
-    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over the limit")         \
+#define RPC_STATUS_MAP(X)                                                                         \
+    X(RPC_OK, "ok", 0, "success")                                                                 \
+    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                          \
+    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")             \
+    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                         \
+    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")       \
+    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                         \
+    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")          \
+    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping")     \
+    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting: see max_pending")        \
+    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: see rate_limit") \
+    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")      \
+    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")             \
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
@@ -88,6 +96,51 @@ typedef enum rpc_status {
     RPC_STATUS_MAP(RPC_STATUS_ENUMERATOR_) RPC_STATUS_COUNT_
 } rpc_status;
 #undef RPC_STATUS_ENUMERATOR_
+
+/* ---- Tables -------------------------------------------------------------------------------- */
+
+/*
+ * A table is an array of rows and their number. A module writes the array, which needs no last row to end it,
+ * and passes it with RPC_TABLE():
+ *
+ *     static const rpc_method methods[] = {{.name = "greet", …}, {.name = "leave", …}};
+ *     RPC_MODULE(door, .methods = RPC_TABLE(methods), …);
+ *
+ * RPC_TABLE() does not compile with a pointer, and a constant table does not compile without RPC_TABLE(). The
+ * broker does not start if a row has no name. A table that is all zero has no rows.
+ */
+#define RPC_TABLE(...)                       \
+    {                                        \
+        RPC_COUNT_(__VA_ARGS__), __VA_ARGS__ \
+    }
+
+/* Whether `row` is a row of `table`, for loops that begin at table.rows and count up. An empty table has
+ * none. */
+#define RPC_HAS_ROW(table, row) ((row) && (row) < (table).rows + (table).count)
+
+/* A number of rows. Compilers name the enum in their error about a table without RPC_TABLE(). */
+enum rpc_count_by_RPC_TABLE { RPC_NO_ROWS_ };
+#define RPC_ROWS_(type)                    \
+    struct {                               \
+        enum rpc_count_by_RPC_TABLE count; \
+        type const *rows;                  \
+    }
+/* 0, if `check` holds; else it does not compile, and the compiler says `text`. */
+#define RPC_CHECK_(check, text)       \
+    (0 * sizeof(struct {              \
+         _Static_assert(check, text); \
+         char rpc_;                   \
+     }))
+#define RPC_COUNT_(...)                                          \
+    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) + \
+                RPC_CHECK_(                                      \
+                    _Generic(&(__VA_ARGS__), RPC_ARRAYS_),       \
+                    "RPC_TABLE() takes an array of methods, events, errors, inboxes or texts, no pointer")))
+/* The type of a pointer to an array matches that of a pointer to an array of unknown size. */
+#define RPC_ARRAYS_                                                                                 \
+    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,   \
+        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1, \
+        const char *const(*)[] : 1, const char *(*)[] : 1, default : 0
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
 
@@ -119,13 +172,15 @@ typedef enum rpc_kind {
  *
  *     RPC_DOUBLE(struct reading, value, .doc = "the reading", .unit = "Celsius", .range = {-90, 60})
  *
- * The macro does not compile if the member's C type is not the one of its kind.
+ * The macro does not compile if the member's C type is not the one of its kind: the compiler then says which
+ * type the member must have.
  */
 typedef struct rpc_field {
     const char *member;       /* the C member's name, written by the macro */
     const char *name;         /* the name on the wire; NULL: the C member's name */
     const char *doc;          /* one line for the reference */
-    const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k */
+    const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k, and
+                                 "words" makes a string a list whose words are separated by spaces */
     rpc_kind kind;            /* of the member, or of the elements of an array */
     bool optional;            /* may be missing; a field with a default may be missing, too */
     bool nullable;            /* may be null; the handler sees null as not given */
@@ -138,13 +193,14 @@ typedef struct rpc_field {
     } length; /* strings: Unicode characters; a string's max must be at least 1 */
     struct {
         unsigned min, max;
-    } items;                       /* arrays: elements; an array's max must be at least 1 */
-    const char *const *choices;    /* RPC_KIND_CHOICE: the strings, then NULL */
-    const struct rpc_shape *shape; /* RPC_KIND_OBJECT: the struct's, of RPC_FORM_OBJECT */
-    size_t offset;                 /* of the member, written by the macro */
-    size_t size;                   /* of the value or, of an array, of one element; likewise */
-    size_t counter;                /* arrays: 1 + the offset of the element count; likewise; 0: no array */
-    size_t flag;                   /* RPC_FLAG(): a bool, whether the member was given; 0: none */
+    } items;                         /* arrays: elements; an array's max must be at least 1 */
+    RPC_ROWS_(const char *) choices; /* RPC_KIND_CHOICE: the table of the strings, each a different one */
+    const struct rpc_shape *shape;   /* RPC_KIND_OBJECT: the struct's, of RPC_FORM_OBJECT */
+    size_t owner;                    /* size of the struct, written by the macro; 0: any */
+    size_t offset;                   /* of the member, likewise */
+    size_t size;                     /* of the value or, of an array, of one element; likewise */
+    size_t counter;                  /* arrays: 1 + the offset of the element count; likewise; 0: no array */
+    size_t flag;                     /* RPC_FLAG(): a bool, whether the member was given; 0: none */
 } rpc_field;
 
 /*
@@ -154,26 +210,34 @@ typedef struct rpc_field {
  * engine sets the flag of a parameter, the handler sets the flag of a result. A result member that was not
  * given is left out if the field is optional, else it is null if the field is nullable.
  */
-#define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, bool * : 0))
+#define RPC_FLAG(type, m) (1 + RPC_OFFSET_(type, m, "RPC_FLAG", "a bool", bool * : 1))
 
 #define RPC_BOOL(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_BOOL, RPC_OFFSET_(type, m, bool * : 0), __VA_ARGS__)
-#define RPC_INT32(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_INT32, RPC_OFFSET_(type, m, int32_t * : 0), __VA_ARGS__)
-#define RPC_INT64(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_INT64, RPC_OFFSET_(type, m, int64_t * : 0), __VA_ARGS__)
-#define RPC_DOUBLE(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_DOUBLE, RPC_OFFSET_(type, m, double * : 0), __VA_ARGS__)
-#define RPC_STRING(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_STRING, RPC_OFFSET_(type, m, const char ** : 0), __VA_ARGS__)
-#define RPC_CHOICE(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_CHOICE, RPC_OFFSET_(type, m, int * : 0, unsigned * : 0), __VA_ARGS__)
-#define RPC_JSON(type, m, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, rpc_json * : 0), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_BOOL, RPC_OFFSET_(type, m, "RPC_BOOL", "a bool", bool * : 1), __VA_ARGS__)
+#define RPC_INT32(type, m, ...)                                                                         \
+    RPC_FIELD_(type, m, RPC_KIND_INT32, RPC_OFFSET_(type, m, "RPC_INT32", "an int32_t", int32_t * : 1), \
+               __VA_ARGS__)
+#define RPC_INT64(type, m, ...)                                                                         \
+    RPC_FIELD_(type, m, RPC_KIND_INT64, RPC_OFFSET_(type, m, "RPC_INT64", "an int64_t", int64_t * : 1), \
+               __VA_ARGS__)
+#define RPC_DOUBLE(type, m, ...)                                                                       \
+    RPC_FIELD_(type, m, RPC_KIND_DOUBLE, RPC_OFFSET_(type, m, "RPC_DOUBLE", "a double", double * : 1), \
+               __VA_ARGS__)
+#define RPC_STRING(type, m, ...)         \
+    RPC_FIELD_(type, m, RPC_KIND_STRING, \
+               RPC_OFFSET_(type, m, "RPC_STRING", "a const char *", const char ** : 1), __VA_ARGS__)
+#define RPC_CHOICE(type, m, ...)                                                                   \
+    RPC_FIELD_(type, m, RPC_KIND_CHOICE,                                                           \
+               RPC_OFFSET_(type, m, "RPC_CHOICE", "an int or an enum", int * : 1, unsigned * : 1), \
+               __VA_ARGS__)
+#define RPC_JSON(type, m, ...)                                                                          \
+    RPC_FIELD_(type, m, RPC_KIND_JSON, RPC_OFFSET_(type, m, "RPC_JSON", "an rpc_json", rpc_json * : 1), \
+               __VA_ARGS__)
 
 /* An object within the object: the member's C type is `struct_type`, and .shape describes that struct. */
 #define RPC_OBJECT(type, m, struct_type, ...) \
-    RPC_FIELD_(type, m, RPC_KIND_OBJECT, RPC_OFFSET_(type, m, struct_type * : 0), __VA_ARGS__)
+    RPC_FIELD_(type, m, RPC_KIND_OBJECT,      \
+               RPC_OFFSET_(type, m, "RPC_OBJECT", "a " #struct_type, struct_type * : 1), __VA_ARGS__)
 
 /*
  * Arrays. The member `m` is a pointer to the elements, which may be const. `n` is a size_t of the same
@@ -186,39 +250,70 @@ typedef struct rpc_field {
  * In a result, NULL with a count of 0 is an empty array, unless the field is optional or nullable: then it
  * was not given.
  */
-#define RPC_BOOL_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_BOOL, bool, __VA_ARGS__)
-#define RPC_INT32_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_INT32, int32_t, __VA_ARGS__)
-#define RPC_INT64_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_INT64, int64_t, __VA_ARGS__)
-#define RPC_DOUBLE_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_DOUBLE, double, __VA_ARGS__)
-#define RPC_STRING_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_STRING, const char *, __VA_ARGS__)
-#define RPC_JSON_ARRAY(type, m, n, ...) RPC_ARRAY_(type, m, n, RPC_KIND_JSON, rpc_json, __VA_ARGS__)
+#define RPC_BOOL_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_BOOL, "RPC_BOOL_ARRAY", "bool", bool, __VA_ARGS__)
+#define RPC_INT32_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_INT32, "RPC_INT32_ARRAY", "int32_t", int32_t, __VA_ARGS__)
+#define RPC_INT64_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_INT64, "RPC_INT64_ARRAY", "int64_t", int64_t, __VA_ARGS__)
+#define RPC_DOUBLE_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_DOUBLE, "RPC_DOUBLE_ARRAY", "double", double, __VA_ARGS__)
+#define RPC_STRING_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_STRING, "RPC_STRING_ARRAY", "const char *", const char *, __VA_ARGS__)
+#define RPC_JSON_ARRAY(type, m, n, ...) \
+    RPC_ARRAY_(type, m, n, RPC_KIND_JSON, "RPC_JSON_ARRAY", "rpc_json", rpc_json, __VA_ARGS__)
 #define RPC_OBJECT_ARRAY(type, m, n, struct_type, ...) \
-    RPC_ARRAY_(type, m, n, RPC_KIND_OBJECT, struct_type, __VA_ARGS__)
+    RPC_ARRAY_(type, m, n, RPC_KIND_OBJECT, "RPC_OBJECT_ARRAY", #struct_type, struct_type, __VA_ARGS__)
 #define RPC_CHOICE_ARRAY(type, m, n, ...) \
     RPC_ARRAY_OF_(type, m, n, RPC_KIND_CHOICE, int, RPC_CHOICES_OFFSET_(type, m), __VA_ARGS__)
 
-/* A _Generic without a default does not compile unless the member's type is one of those listed. */
-#define RPC_OFFSET_(type, m, ...) (offsetof(type, m) + _Generic(&((type *)0)->m, __VA_ARGS__))
+#define RPC_OFFSET_(type, m, macro, needs, ...)                                          \
+    (offsetof(type, m) + RPC_CHECK_(_Generic(&((type *)0)->m, __VA_ARGS__, default : 0), \
+                                    macro ": the member " #m " of " #type " must be " needs))
 /* Clang 14 does not match a pointer to a const enum, so this macro matches the enum's value and its size. */
-#define RPC_CHOICES_OFFSET_(type, m)                                        \
-    (offsetof(type, m) + _Generic(*((type *)0)->m, int : 0, unsigned : 0) + \
-     _Generic((char(*)[sizeof(((type *)0)->m)])0, char(*)[sizeof(int *)] : 0))
-#define RPC_COUNTER_(type, n) (1 + RPC_OFFSET_(type, n, size_t * : 0))
-#define RPC_FIELD_(type, m, k, o, ...)                                                        \
-    {                                                                                         \
-        .member = #m, .kind = (k), .offset = (o), .size = sizeof(((type *)0)->m), __VA_ARGS__ \
+#define RPC_CHOICES_OFFSET_(type, m)                                                           \
+    (offsetof(type, m) +                                                                       \
+     RPC_CHECK_(_Generic(*RPC_POINTER_(((type *)0)->m), int : 1, unsigned : 1, default : 0) && \
+                    sizeof(((type *)0)->m) == sizeof(int *),                                   \
+                "RPC_CHOICE_ARRAY: the member " #m " of " #type " must be a pointer to int or to an enum"))
+/* The pointer, or a text in place of a number, to which `*` cannot be applied. */
+#define RPC_POINTER_(value)           \
+    _Generic((value), bool            \
+             : "", char               \
+             : "", signed char        \
+             : "", unsigned char      \
+             : "", short              \
+             : "", unsigned short     \
+             : "", int                \
+             : "", unsigned           \
+             : "", long               \
+             : "", unsigned long      \
+             : "", long long          \
+             : "", unsigned long long \
+             : "", float              \
+             : "", double             \
+             : "", default            \
+             : (value))
+#define RPC_COUNTER_(type, n, macro) (1 + RPC_OFFSET_(type, n, macro, "a size_t", size_t * : 1))
+#define RPC_FIELD_(type, m, k, o, ...)                                                                   \
+    {                                                                                                    \
+        .member = #m, .kind = (k), .owner = sizeof(type), .offset = (o), .size = sizeof(((type *)0)->m), \
+        __VA_ARGS__                                                                                      \
     }
-#define RPC_ARRAY_(type, m, n, k, element, ...)                                                       \
-    RPC_ARRAY_OF_(type, m, n, k, element, RPC_OFFSET_(type, m, element ** : 0, element const ** : 0), \
-                  __VA_ARGS__)
-#define RPC_ARRAY_OF_(type, m, n, k, element, o, ...)                                                        \
-    {                                                                                                        \
-        .member = #m, .kind = (k), .offset = (o), .size = sizeof(element), .counter = RPC_COUNTER_(type, n), \
-        __VA_ARGS__                                                                                          \
+#define RPC_ARRAY_(type, m, n, k, macro, element_name, element, ...)                                     \
+    RPC_ARRAY_OF_(                                                                                       \
+        type, m, n, k, element,                                                                          \
+        RPC_OFFSET_(type, m, macro, "a pointer to " element_name, element ** : 1, element const ** : 1), \
+        __VA_ARGS__)
+#define RPC_ARRAY_OF_(type, m, n, k, element, o, ...)                                             \
+    {                                                                                             \
+        .member = #m, .kind = (k), .owner = sizeof(type), .offset = (o), .size = sizeof(element), \
+        .counter = RPC_COUNTER_(type, n, "the count of an array"), __VA_ARGS__                    \
     }
 
 typedef enum rpc_form {
-    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored */
+    RPC_FORM_OBJECT, /* a JSON object whose members are the fields; other members are ignored, or refused: see
+                        rpc_method.strict */
     RPC_FORM_VALUE,  /* one JSON value, which the only field describes */
     RPC_FORM_BYTES   /* parameters only: the payload as it is, in an rpc_bytes. A plain call alone has one: a
                         batch or a JSON-RPC request gets invalid_params */
@@ -233,20 +328,25 @@ typedef struct rpc_shape {
 } rpc_shape;
 
 /* The shape of struct `type`, whose members the array `table` describes. */
-#define RPC_OBJECT_SHAPE(type, table)                                              \
-    {                                                                              \
-        RPC_FORM_OBJECT, sizeof(type), (table), sizeof(table) / sizeof((table)[0]) \
+#define RPC_OBJECT_SHAPE(type, table)                              \
+    {                                                              \
+        RPC_FORM_OBJECT, sizeof(type), (table), RPC_FIELDS_(table) \
     }
 /* The shape of one JSON value that is not an object with declared members; `table` has one entry. */
-#define RPC_VALUE_SHAPE(type, table)                                              \
-    {                                                                             \
-        RPC_FORM_VALUE, sizeof(type), (table), sizeof(table) / sizeof((table)[0]) \
+#define RPC_VALUE_SHAPE(type, table)                              \
+    {                                                             \
+        RPC_FORM_VALUE, sizeof(type), (table), RPC_FIELDS_(table) \
     }
 /* The shape of a payload that is not JSON: the handler's parameters are an rpc_bytes. */
 #define RPC_BYTES_SHAPE                            \
     {                                              \
         RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0 \
     }
+
+#define RPC_FIELDS_(table)                                                                     \
+    (sizeof(table) / sizeof((table)[0]) +                                                      \
+     RPC_CHECK_(_Generic(&(table), const rpc_field(*)[] : 1, rpc_field(*)[] : 1, default : 0), \
+                "RPC_OBJECT_SHAPE() and RPC_VALUE_SHAPE() take an array of fields, no pointer"))
 
 /* ---- Modules ------------------------------------------------------------------------------- */
 
@@ -326,7 +426,7 @@ typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_stat
  */
 typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY_LOW } rpc_priority;
 
-/* An error that a method may raise in addition to the engine's own. A table of them ends with a NULL code. */
+/* An error that a method may raise in addition to the engine's own. */
 typedef struct rpc_error {
     const char *code;      /* [a-z0-9_]+, at most 64 bytes, not a name of RPC_STATUS_MAP */
     const char *doc;       /* one line for the reference */
@@ -334,13 +434,14 @@ typedef struct rpc_error {
                               Of RPC_FORM_OBJECT, without members named method, err or msg */
 } rpc_error;
 
-/* An event: clients subscribe to {prefix}/event/{name}. A table of them ends with a NULL name. */
+/* An event: clients subscribe to {prefix}/event/{name}. */
 typedef struct rpc_event {
-    const char *name;      /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
-                              or "request" */
-    const char *doc;       /* one line for the reference */
-    const rpc_shape *data; /* of rpc_announce(); NULL: only a result or error event of methods */
-    bool retained;         /* the broker retains the last one for clients that subscribe later */
+    const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
+                         or "request" */
+    const char *doc;  /* one line for the reference */
+    const rpc_shape
+        *data;     /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
+    bool retained; /* the broker retains the last one for clients that subscribe later */
 } rpc_event;
 
 typedef enum rpc_announcement {
@@ -348,7 +449,7 @@ typedef enum rpc_announcement {
     RPC_ANNOUNCE_UNANSWERED /* it follows only if the caller asked for no reply */
 } rpc_announcement;
 
-/* A method: calls arrive at the topic {prefix}/call/{name}. A table of them ends with a NULL name. */
+/* A method: calls arrive at the topic {prefix}/call/{name}. */
 typedef struct rpc_method {
     /*
      * Spelt like an event's name. The name of a method family has up to 8 levels that are written {word},
@@ -363,25 +464,36 @@ typedef struct rpc_method {
                         sending the cached reply */
     bool idempotent; /* running it twice has the effect of running it once: a client may send a call again if
                         it does not know the outcome. For the reference only; read_only implies it */
-    const rpc_shape *params; /* NULL: none; the engine ignores the object that a caller sends */
-    const rpc_shape *result; /* NULL: the reply is {} */
-    const rpc_error *errors; /* NULL: only the engine's own */
-    const char *event;       /* the result event, one of the module's events; NULL: none */
-    rpc_announcement announce;
+    bool strict;     /* members of parameters that no field declares, also in nested objects, are
+                        RPC_INVALID_PARAMS. Otherwise they are ignored unless the option `undeclared` says so */
+    const rpc_shape
+        *params; /* NULL: none; the engine ignores the object that a caller sends, unless strict */
+    const rpc_shape *result;     /* NULL: the reply is {} */
+    RPC_ROWS_(rpc_error) errors; /* none: only the engine's own */
+    const char *event;           /* the result event, one of the module's events; NULL: none */
+    rpc_announcement announce;   /* when it is published; of a method with a result event */
     const char *error_event; /* the event for errors that the handler gives to calls that asked for no reply,
                                 one of the module's events; NULL: the engine's event "error" */
     rpc_handler run;
 
-    /* For methods that take time: run checks the parameters and makes the call pending, done ends it. */
-    rpc_work work;         /* what rpc_start() passes to a worker; NULL: the method only defers calls */
-    rpc_done done;         /* NULL: run always returns the outcome */
+    /*
+     * For methods that take time: run checks the parameters and makes the call pending with rpc_start() or
+     * rpc_defer(), and done ends it. Such a method has done, and work or defers or both. The broker does not
+     * start if one of them is missing, or if another method has one of the members below.
+     */
+    rpc_work work; /* what rpc_start() passes to a worker; NULL: the method does not call rpc_start() */
+    bool defers;   /* the method calls rpc_defer(); only a method without work must say so */
+    rpc_done done; /* NULL: run always returns the outcome */
     rpc_priority priority; /* of work */
-    uint32_t timeout;      /* ms from the arrival of a call to its deadline, unless its caller sets another;
-                              0: the configured timeout */
-    uint32_t max_pending;  /* calls of the method, of all clients, that may be pending at once, work that runs
-                              included; further ones get RPC_OVERLOADED; 0: no limit of its own */
-    bool must_finish;      /* others depend on the effect: the call goes on when its caller's connection has
-                              ended, and its work when the service stops; it may still time out or be evicted */
+    uint32_t timeout; /* ms from the arrival of a call to its deadline, at most 24 hours, unless its caller
+                         sets another; 0: the configured timeout, which is 10 s by default. A method whose
+                         calls wait for something that may take longer needs a timeout of its own */
+    uint32_t max_pending; /* calls of the method, of all clients, that may be pending at once, work that runs
+                             included, at most 100000; further ones get RPC_OVERLOADED; 0: no limit of its
+                             own */
+    bool must_finish; /* others depend on the effect of a method that is not read_only: the call goes on when
+                         its caller's connection has ended, and its work when the service stops; it may still
+                         time out or be evicted */
 } rpc_method;
 
 /* One call, as a module's observe gets it. */
@@ -447,7 +559,7 @@ typedef enum rpc_inbox_verdict {
 typedef rpc_inbox_verdict (*rpc_inbox_receive)(rpc_instance *instance, void *state,
                                                const rpc_message *message);
 
-/* Topics whose messages a module receives. A table of them ends with a NULL topic. */
+/* Topics whose messages a module receives. */
 typedef struct rpc_inbox {
     const char *topic; /* below the module's inbox root: levels of [A-Za-z0-9_.-]+ and up to 8 levels `+`, at
                           most 128 bytes. `+` matches what a level {word} of a method family matches, and
@@ -460,18 +572,18 @@ typedef struct rpc_inbox {
 } rpc_inbox;
 
 typedef struct rpc_module {
-    const char *name;          /* [a-z][a-z0-9]*, written by RPC_MODULE() */
-    const char *doc;           /* one line for the reference */
-    size_t state_size;         /* bytes that the engine allocates, zeroed, for each prefix, and frees */
-    const rpc_shape *options;  /* NULL: none. Of RPC_FORM_OBJECT; each field is a bool, number, string or
-                                  choice, and is optional or has a default. The engine reads it from the
-                                  configuration as plugin_opt_{module}_{field} */
-    const rpc_method *methods; /* NULL: none */
-    const rpc_event *events;   /* NULL: none */
-    const rpc_inbox *inboxes;  /* NULL: none */
-    const char *inbox_root;    /* one level, which replaces the last level of the prefix: "cmd" makes the root
-                                  of the inboxes prod/cmd for the prefix prod/rpc. init may set another root.
-                                  NULL: the module has no inboxes */
+    const char *name;         /* [a-z][a-z0-9]*, written by RPC_MODULE() */
+    const char *doc;          /* one line for the reference */
+    size_t state_size;        /* bytes that the engine allocates, zeroed, for each prefix, and frees */
+    const rpc_shape *options; /* NULL: none. Of RPC_FORM_OBJECT; each field is a bool, number, string or
+                                 choice, and is optional or has a default. The engine reads it from the
+                                 configuration as plugin_opt_{module}_{field} */
+    RPC_ROWS_(rpc_method) methods;
+    RPC_ROWS_(rpc_event) events;
+    RPC_ROWS_(rpc_inbox) inboxes;
+    const char *inbox_root; /* one level, which replaces the last level of the prefix: "cmd" makes the root of
+                               the inboxes prod/cmd for the prefix prod/rpc. init may set another root. NULL:
+                               the module has no inboxes */
 
     /*
      * Starts one instance, before its first call; NULL: nothing to do. options is the decoded struct of the
@@ -509,7 +621,8 @@ typedef struct rpc_module {
     void (*presence)(rpc_instance *instance, void *state, const rpc_presence *presence);
 } rpc_module;
 
-/* Defines the module `word`, in the file handlers/word.c: RPC_MODULE(word, .doc = "…", …); */
+/* Defines the module `word`, in the file handlers/word.c: RPC_MODULE(word, .doc = "…", …); The build refuses
+ * a file that does not define the module of its name, and that one alone. */
 #define RPC_MODULE(word, ...)                  \
     extern const rpc_module rpc_module_##word; \
     const rpc_module rpc_module_##word = {.name = #word, __VA_ARGS__}
@@ -586,7 +699,7 @@ rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, 
  * RPC_INTERNAL_ERROR, and the engine logs the fault. The message is cut at 512 bytes; if there is no memory
  * for it, the reply has the standard text of the code. A later call of the function replaces the error.
  */
-rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...) RPC_PRINTF(3, 4);
+rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...) RPC_PRINTF(3, 4) RPC_RETURNED;
 
 /*
  * Does what rpc_raise() does, with more members in the error object: data is a struct of the shape that the
@@ -594,7 +707,7 @@ rpc_status rpc_raise(rpc_call *call, const char *code, const char *format, ...) 
  * fit its shape, which it logs; if they are larger than the configured max_reply; if there is no memory.
  */
 rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, const char *format, ...)
-    RPC_PRINTF(4, 5);
+    RPC_PRINTF(4, 5) RPC_RETURNED;
 
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
@@ -633,7 +746,8 @@ typedef struct rpc_publication {
  *
  * - RPC_OK: the broker has the message.
  * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS or the size of the Correlation Data is not
- *   allowed, or a message to one client is retained. The engine logs the fault.
+ *   allowed; a message to one client is retained; or the payload or the Correlation Data is NULL, but its
+ * size is not 0. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
@@ -649,7 +763,8 @@ typedef enum rpc_log_level {
 } rpc_log_level;
 
 /*
- * Writes one line to the broker's log, after the prefix and the module's name. The text is cut at 512 bytes.
+ * Writes one line to the broker's log, after the prefix and the module's name. A level that is none counts as
+ * RPC_LOG_ERROR. The text is cut at 512 bytes.
  * Bytes that are not printable ASCII appear as \xNN, so that the text may contain text of clients; the line
  * is then cut at 640 bytes. Since clients can cause lines, each level of an instance is limited to ten lines
  * at once and one a second on average. The engine drops further lines, and logs their number before the next
@@ -686,20 +801,24 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
  * than the caller would. rate_limit_by says who is one client. The done of an evicted call gets
  * RPC_OVERLOADED, after the function that called rpc_start() has returned.
  */
-rpc_status rpc_start(rpc_call *call, const char *lane, void *data);
+rpc_status rpc_start(rpc_call *call, const char *lane, void *data) RPC_RETURNED;
 
 /*
  * Makes the call pending until rpc_resume(): write `return rpc_defer(…)` in run or done. For calls that wait
  * for something that happens on the broker's thread: a timer, an event, another call. data, slots and return
  * values are those of rpc_start(), without work and its thread.
+ *
+ * The deadline of the call runs while it waits: if what it waits for may take longer than the configured
+ * timeout, 10 s by default, the method needs a timeout that is longer.
  */
-rpc_status rpc_defer(rpc_call *call, void *data);
+rpc_status rpc_defer(rpc_call *call, void *data) RPC_RETURNED;
 
 /*
  * Ends a call that rpc_defer() has made pending: done runs with RPC_OK before rpc_resume() returns. The call
  * must not be used afterwards unless done has made it pending again. The same holds after done has run with
- * another outcome, so done removes the call wherever the module has noted it. The engine logs a fault and
- * does nothing if the call is not deferred, or if its own run or done has not returned yet.
+ * another outcome, so done removes the call wherever the module has noted it: the engine cannot tell a call
+ * that has ended from another one. It logs a fault and does nothing if the call is not deferred, or if its
+ * own run or done has not returned yet.
  */
 void rpc_resume(rpc_call *call);
 
@@ -710,7 +829,8 @@ void rpc_resume(rpc_call *call);
  *
  * - RPC_OVERLOADED: 256 pieces of background work of the prefix have not ended.
  * - RPC_CANCELLED: the service is stopping.
- * - RPC_INTERNAL_ERROR: there is no memory, or no thread can be started.
+ * - RPC_INTERNAL_ERROR: there is no memory, or no thread can be started; or work or done is NULL, which the
+ *   engine logs.
  */
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data);
 
@@ -736,8 +856,12 @@ void *rpc_job_take_next(rpc_job *job);
 
 /* ---- Timers ----------------------------------------------------------------------------------- */
 
-/* A timer of an instance. */
-typedef struct rpc_timer rpc_timer;
+/* The name of a timer of an instance, which a module may keep and copy for as long as it likes: it names no
+ * other timer later. All zero: no timer. */
+typedef struct rpc_timer {
+    const rpc_instance *instance; /* the engine's */
+    uint64_t id;                  /* likewise; 0: no timer */
+} rpc_timer;
 
 /* Called when a timer is due, with the timer's data. It may start and cancel timers, also its own. */
 typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *data);
@@ -746,17 +870,20 @@ typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *dat
  * Start a timer. rpc_every() calls the handler after each interval of so many milliseconds, for the first
  * time after one interval; 0 counts as 1. The times do not drift, and the engine leaves out those that it has
  * missed. rpc_after() calls the handler once, after so many milliseconds or, with 0, as soon as possible.
- * data may be NULL. init may call both functions, too. Return NULL if there is no memory, the prefix has
- * 10000 timers, or the service is stopping.
+ * data may be NULL. init may call both functions, too. Return a timer whose id is 0 if there is no memory,
+ * the prefix has 10000 timers, or the service is stopping; or if handler is NULL, which the engine logs.
  *
- * Ownership: the engine frees a timer after its only call, when it is cancelled, and with the instance.
+ * A timer ends before its only call, when it is cancelled, and with its instance.
  */
-rpc_timer *rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
-rpc_timer *rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
+rpc_timer rpc_every(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
+rpc_timer rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_handler handler, void *data);
 
-/* Cancels a timer and frees it; accepts NULL. A timer of rpc_after() must not be used after its handler has
- * returned. */
-void rpc_timer_cancel(rpc_timer *timer);
+/*
+ * Cancels a timer of the instance. Returns true if the engine will not call its handler any more, and false
+ * if there was nothing to cancel: timer is all zero, or has been cancelled before, or its only call has
+ * begun; or it is another instance's, which the engine logs. instance may be NULL if timer is all zero.
+ */
+bool rpc_timer_cancel(rpc_instance *instance, rpc_timer timer);
 
 /* ---- Inboxes ---------------------------------------------------------------------------------- */
 

@@ -16,7 +16,9 @@
 
 /* ---- Messages in ---- */
 
-struct host_client broker_host_client(const struct mosquitto *connection, bool mounted)
+/* Before 2.1 a WebSockets connection that is taken over is closed, and its end told, in a later round. */
+struct host_client broker_host_client(const struct broker_host *broker_host,
+                                      const struct mosquitto *connection, bool mounted)
 {
     const char *address = mosquitto_client_address(connection);
     return (struct host_client){
@@ -27,6 +29,7 @@ struct host_client broker_host_client(const struct mosquitto *connection, bool m
         .bridge = !address, /* every client that connected to a listener has one */
         .clean_start = mosquitto_client_clean_session(connection),
         .mounted = mounted,
+        .told_late = !broker_host->broker.is_2_1 && mosquitto_client_protocol(connection) == mp_websockets,
         .connection = connection,
     };
 }
@@ -35,13 +38,13 @@ struct host_client broker_host_client(const struct mosquitto *connection, bool m
  * Of the properties those two are read that a reply needs. Of an empty one 2.1.2 returns success without a
  * value, 2.0 an allocated "".
  */
-void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
-                         const char *topic, bool mounted)
+void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,
+                         const struct mosquitto_evt_message *event, const char *topic, bool mounted)
 {
     uint16_t size = 0;
     message->response_topic = NULL;
     message->correlation = NULL;
-    message->client = broker_host_client(event->client, mounted);
+    message->client = broker_host_client(broker_host, event->client, mounted);
     message->seen = (struct host_message){
         .client = &message->client,
         .topic = topic,
@@ -124,25 +127,44 @@ static int broker_host_add_properties(mosquitto_property **properties, const str
 }
 
 /*
- * A message to subscribers that a mounted client has caused goes below the mount point on every version. What
- * is published in a TICK of 2.1, or before 2.1 to a WebSockets client, needs one more round.
+ * Whether the loop has to go round for what has just been published: on 2.1 if it was published in a TICK or
+ * waits for one, before 2.1 if it goes to a WebSockets client or waits for the safe point.
  */
+static bool broker_host_needs_round(const struct broker_host *host, const struct host_client *client)
+{
+    switch (host->outbox.moment) {
+    case OUTBOX_AT_ONCE:
+        return host->ticking || host->outbox.waiting;
+    case OUTBOX_AT_WAIT:
+        return host->outbox.waiting;
+    case OUTBOX_AT_TICK:
+    case OUTBOX_UNTOLD:
+        break;
+    }
+    return client && client->told_late;
+}
+
+/* When a letter was added matters only to outboxes that do not wait for TICK. */
+static uint64_t broker_host_time(const struct broker_host *host)
+{
+    return host->outbox.moment == OUTBOX_AT_TICK ? 0 : broker_host_now();
+}
+
+/* A message to subscribers that a mounted client has caused goes below the mount point on every version. */
 static bool broker_host_publish(void *context, const struct host_publication *message)
 {
     struct broker_host *host = context;
     mosquitto_property *properties = NULL;
-    const struct mosquitto *client = message->client ? message->client->connection : NULL;
     const bool mount = message->client && message->client->mounted &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
     const bool sent = topic && broker_host_add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
-                      outbox_add(&host->outbox, message, topic, properties);
+                      outbox_add(&host->outbox, message, topic, properties, broker_host_time(host));
     if (topic != message->topic)
         free((void *)(uintptr_t)topic);
     if (!sent)
         mosquitto_property_free_all(&properties);
-    else if (host->broker.is_2_1 ? host->ticking
-                                 : client && mosquitto_client_protocol(client) == mp_websockets)
+    else if (broker_host_needs_round(host, message->client))
         wake_request(&host->wake);
     return sent;
 }
@@ -193,12 +215,17 @@ static double broker_host_wall_clock(void *context)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static uint64_t broker_host_monotonic_clock(void *context)
+uint64_t broker_host_now(void)
 {
-    (void)context;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t broker_host_monotonic_clock(void *context)
+{
+    (void)context;
+    return broker_host_now();
 }
 
 struct host broker_host_functions(struct broker_host *broker_host)

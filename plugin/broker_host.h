@@ -14,8 +14,8 @@
 #define PLUGIN_BROKER_HOST_H
 
 #include "compat/broker.h"
-#include "compat/outbox.h"
 #include "host.h"
+#include "outbox.h"
 #include "wake.h"
 
 #include <mosquitto.h>
@@ -40,12 +40,16 @@ struct broker_message {
 /* The host functions of this host. */
 struct host broker_host_functions(struct broker_host *broker_host);
 
+/* The time of CLOCK_MONOTONIC, nanoseconds. */
+uint64_t broker_host_now(void);
+
 /* A client, as its connection shows it. Borrows from the broker. */
-struct host_client broker_host_client(const struct mosquitto *connection, bool mounted);
+struct host_client broker_host_client(const struct broker_host *broker_host,
+                                      const struct mosquitto *connection, bool mounted);
 
 /* Makes a message of an event. topic is without the mount point, which `mounted` tells was there. */
-void broker_message_init(struct broker_message *message, const struct mosquitto_evt_message *event,
-                         const char *topic, bool mounted);
+void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,
+                         const struct mosquitto_evt_message *event, const char *topic, bool mounted);
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host);
 

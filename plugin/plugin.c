@@ -23,7 +23,13 @@
 #include <string.h>
 
 /* The events of 2.1 that its older headers lack. */
-enum { EVENT_CONNECT = 11, EVENT_SUBSCRIBE = 12, EVENT_CLIENT_OFFLINE = 28, REASON_TAKEN_OVER = 142 };
+enum {
+    EVENT_CONNECT = 11,
+    EVENT_SUBSCRIBE = 12,
+    EVENT_MESSAGE_OUT = 27,
+    EVENT_CLIENT_OFFLINE = 28,
+    REASON_TAKEN_OVER = 142
+};
 
 /* The data of EVENT_CONNECT, and of EVENT_SUBSCRIBE as far as it is read here. */
 struct evt_client {
@@ -45,6 +51,7 @@ struct plugin {
     struct service *service;
     unsigned idle_ticks;  /* until engine_tick() runs without being asked for; at first it does at once */
     bool wants_presence;  /* some module watches for clients */
+    bool sees_outgoing;   /* the broker asks before it writes a message to a client */
     bool goes_round;      /* the broker has sent a message: its loop has begun to go round */
     bool uses_safe_point; /* which has been logged */
 };
@@ -115,13 +122,52 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     struct broker_message message;
-    broker_message_init(&message, event, topic, mounted);
+    broker_message_init(&message, &plugin->host, event, topic, mounted);
     /* Where a plugin before this one has closed the connection, there is no id left to reply to. */
     const int rc = plugin_act(
         event, &message, message.client.id ? engine_receive(engine, &message.seen, &place) : ENGINE_CONSUME);
     broker_message_fini(&message, &plugin->host);
     plugin_set_alarm(plugin);
     return rc;
+}
+
+/* ---- Connections ---- */
+
+static int plugin_on_message_out(int event_number, void *event_data, void *user_data)
+{
+    (void)event_number;
+    const struct plugin *plugin = user_data;
+    return outbox_may_pass(&plugin->host.outbox, event_data) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+}
+
+/* The broker is to ask only while there are withdrawn replies: it asks about each message to each client. */
+static void plugin_see_outgoing(struct plugin *plugin)
+{
+    const bool wanted = plugin->host.outbox.withdrawn;
+    if (wanted == plugin->sees_outgoing)
+        return;
+    if (wanted)
+        mosquitto_callback_register(plugin->identifier, EVENT_MESSAGE_OUT, plugin_on_message_out, NULL,
+                                    plugin);
+    else
+        mosquitto_callback_unregister(plugin->identifier, EVENT_MESSAGE_OUT, plugin_on_message_out, NULL);
+    plugin->sees_outgoing = wanted;
+}
+
+/* A sign of life of a client: what is on its way to another connection with its id must not reach it. */
+static void plugin_meet(struct plugin *plugin, const struct mosquitto *client)
+{
+    struct broker_host *host = &plugin->host;
+    const bool has_pending = service_has_pending(plugin->service);
+    const char *id = client && (has_pending || host->outbox.count) ? mosquitto_client_id(client) : NULL;
+    if (!id)
+        return;
+    outbox_meet(&host->outbox, id, client);
+    plugin_see_outgoing(plugin);
+    if (!has_pending)
+        return;
+    const struct host_client known = broker_host_client(host, client, false);
+    service_client_seen(plugin->service, &known);
 }
 
 /* ---- Presence ---- */
@@ -131,7 +177,7 @@ static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const str
 {
     if (!plugin->wants_presence || !client || !mosquitto_client_id(client))
         return;
-    const struct host_client known = broker_host_client(client, false);
+    const struct host_client known = broker_host_client(&plugin->host, client, false);
     service_presence(plugin->service,
                      &(const struct host_presence){.sign = sign, .client = &known, .filter = filter});
     plugin_set_alarm(plugin);
@@ -140,14 +186,38 @@ static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const str
 static int plugin_on_presence(int event_number, void *event_data, void *user_data)
 {
     const struct evt_client *event = event_data;
+    struct plugin *plugin = user_data;
+    plugin->host.ticking = true; /* see plugin_on_disconnect() */
+    plugin_meet(plugin, event->client);
     if (event_number == EVENT_SUBSCRIBE)
-        plugin_tell_presence(user_data, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
+        plugin_tell_presence(plugin, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
     else
-        plugin_tell_presence(user_data, RPC_SIGN_CONNECTED, event->client, NULL);
+        plugin_tell_presence(plugin, RPC_SIGN_CONNECTED, event->client, NULL);
+    plugin->host.ticking = false;
     return MOSQ_ERR_SUCCESS;
 }
 
 /* ---- Rounds ---- */
+
+/*
+ * A round of the loop is over. What is sent now leaves with the next one: on 2.1 it comes after the wait,
+ * before 2.1 there is none in between.
+ */
+static void plugin_send(struct plugin *plugin)
+{
+    struct broker_host *host = &plugin->host;
+    if (host->outbox.waiting && (outbox_send(&host->outbox, UINT64_MAX) || host->broker.is_2_1))
+        wake_request(&host->wake);
+}
+
+static void plugin_end_round(struct plugin *plugin)
+{
+    struct outbox *outbox = &plugin->host.outbox;
+    if (!outbox_needs_rounds(outbox))
+        return;
+    outbox_round(outbox, broker_host_now());
+    plugin_see_outgoing(plugin);
+}
 
 /* Where the broker sends no TICK, a loop that is too busy to reach the safe point brings messages instead. */
 static int plugin_on_message(int event_number, void *event_data, void *user_data)
@@ -155,11 +225,15 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     (void)event_number;
     struct plugin *plugin = user_data;
     const struct mosquitto_evt_message *event = event_data;
+    plugin_meet(plugin, event->client);
     plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
     const int rc = plugin_receive(plugin, event_data);
     plugin->goes_round = true;
-    if (!atomic_load(&plugin->host.wake.ticked))
+    if (!atomic_load(&plugin->host.wake.ticked)) {
         plugin_tick(plugin);
+        if (plugin->host.outbox.waiting)
+            outbox_send(&plugin->host.outbox, broker_host_now() - OUTBOX_PATIENCE);
+    }
     return rc;
 }
 
@@ -180,27 +254,30 @@ static void plugin_collect(void *context)
             "and deadlines are handled in the signal that wakes its loop; "
             "plugin_opt_safe_point false switches that off");
     }
+    plugin_end_round(plugin);
     plugin_tick(plugin);
+    plugin_send(plugin);
 }
 
 /*
  * Before 2.1 a tick ends each round of the loop, and what is published now leaves at the top of the next: so
  * what the engines have to say comes first, and the outbox sends it along with the replies of the round.
- * From 2.1 on the tick comes between that moment and the waiting; there the outbox is never open, and what
- * is published needs a round of its own. Where the wake runs, all that has become due has made a request.
+ * From 2.1 on the tick comes between that moment and the waiting, and what is published needs a round of its
+ * own. Where the wake runs, all that has become due has made a request.
  */
 static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
+    if (!plugin->host.broker.is_2_1)
+        plugin->host.outbox.moment = OUTBOX_AT_TICK;
+    plugin_end_round(plugin);
     if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running || plugin->idle_ticks-- == 0) {
         plugin->host.ticking = true;
         plugin_tick(plugin);
         plugin->host.ticking = false;
     }
-    plugin->host.outbox.open = !plugin->host.broker.is_2_1;
-    if (plugin->host.outbox.letters)
-        outbox_send(&plugin->host.outbox);
+    plugin_send(plugin);
     return MOSQ_ERR_SUCCESS;
 }
 
@@ -225,7 +302,6 @@ static int plugin_on_disconnect(int event_number, void *event_data, void *user_d
     struct plugin *plugin = user_data;
     if (!event->client)
         return MOSQ_ERR_SUCCESS;
-    outbox_drop(&plugin->host.outbox, event->client);
     const struct host_ending ending = {
         .id = mosquitto_client_id(event->client),
         .connection = event->client,
@@ -235,6 +311,16 @@ static int plugin_on_disconnect(int event_number, void *event_data, void *user_d
     };
     if (!ending.id)
         return MOSQ_ERR_SUCCESS;
+    /* Before 2.1 a connection that was not taken over shows how it connected. Another one that is known under
+     * its id has been taken over by it. */
+    if (!plugin->host.broker.is_2_1 && !ending.clean_start)
+        plugin_meet(plugin, event->client);
+    const bool is_mqtt_3_session =
+        mosquitto_client_protocol_version(event->client) != 5 && !ending.clean_start;
+    outbox_end(&plugin->host.outbox, ending.id, event->client,
+               ending.kind == HOST_END_SESSION_WAITS ||
+                   (ending.kind == HOST_END_UNKNOWN && is_mqtt_3_session));
+    plugin_see_outgoing(plugin);
     /* The broker may be in the middle of handing out what plugins have published, too late for more of it. */
     plugin->host.ticking = true;
     service_client_ended(plugin->service, &ending);
@@ -277,6 +363,8 @@ static void plugin_unregister(struct plugin *plugin, size_t count)
     for (size_t i = 0; i < count; i++)
         mosquitto_callback_unregister(plugin->identifier, plugin_registrations[i].event,
                                       plugin_registrations[i].callback, NULL);
+    if (plugin->sees_outgoing)
+        mosquitto_callback_unregister(plugin->identifier, EVENT_MESSAGE_OUT, plugin_on_message_out, NULL);
 }
 
 static bool plugin_register(struct plugin *plugin)
@@ -323,6 +411,10 @@ static bool plugin_start(struct plugin *plugin)
     if (!wake_start(&plugin->host.wake, options->safe_point, plugin_collect, plugin))
         mosquitto_log_printf(MOSQ_LOG_WARNING, "mosquitto-rpc: no signal or timer is free to wake the broker "
                                                "with; late results wait for its next round");
+    if (plugin->host.broker.is_2_1)
+        plugin->host.outbox.moment = OUTBOX_AT_ONCE;
+    else if (wake_has_safe_point(&plugin->host.wake))
+        plugin->host.outbox.moment = OUTBOX_AT_WAIT; /* until a TICK is seen */
     plugin->service = service_create(plugin->config, &host);
     if (!plugin->service || !service_start(plugin->service, why)) {
         plugin_log_error(why);

@@ -96,6 +96,11 @@ static void wake_go_round(struct wake *wake, bool requested)
         wake_request_on_loop(wake);
 }
 
+bool wake_has_safe_point(const struct wake *wake)
+{
+    return wake->running && wake->safepoint.end;
+}
+
 bool wake_tick(struct wake *wake)
 {
     atomic_store(&wake->ticked, true);

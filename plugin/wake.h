@@ -100,6 +100,9 @@ void wake_request(struct wake *wake);
  */
 void wake_at(struct wake *wake, uint64_t when);
 
+/* Whether the safe point can be reached: requests are met where the broker sends no TICK, too. */
+bool wake_has_safe_point(const struct wake *wake);
+
 /* A TICK has come. To be called before results are collected. Returns whether there was a request. */
 bool wake_tick(struct wake *wake);
 

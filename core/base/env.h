@@ -21,8 +21,14 @@
 /* What becomes of calls of methods that no module registered: the choices of unknown_methods. */
 enum { UNKNOWN_REJECT, UNKNOWN_FORWARD };
 
+/* What becomes of members that a method does not declare: the choices of undeclared. */
+enum { UNDECLARED_IGNORE, UNDECLARED_REFUSE };
+
 /* Where replies go: the choices of reply_delivery. */
 enum { DELIVERY_CLIENT, DELIVERY_SUBSCRIBED };
+
+/* The limits of the options timeout and timeout_max, ms, and of max_pending, and of the same of a method. */
+enum { ENV_TIMEOUT_MAX = 86400000, ENV_PENDING_MAX = 100000 };
 
 /*
  * The options of an engine. Each member is the target of one row of the table of options, which says what
@@ -35,6 +41,7 @@ struct engine_options {
     const char *modules; /* names, separated by spaces; NULL: all */
     bool forward_calls;
     int unknown_methods;
+    int undeclared;
     const char *response_topic_filter;
     bool guard_events;
     const char *event_publishers; /* user names, separated by spaces */
@@ -67,22 +74,22 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
 }
 
 /* The counters: X(member, last level of its topic, what it counts). */
-#define ENGINE_COUNTERS(X)                                                                      \
-    X(calls, "calls", "calls of registered methods")                                            \
-    X(errors, "errors", "calls of registered methods that ended with an error")                 \
-    X(unknown, "unknown", "calls of methods that no module registered")                         \
-    X(replies, "replies", "replies sent")                                                       \
-    X(events, "events", "events announced, those of errors included")                           \
-    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")       \
+#define ENGINE_COUNTERS(X)                                                                           \
+    X(calls, "calls", "calls of registered methods")                                                 \
+    X(errors, "errors", "calls of registered methods that ended with an error")                      \
+    X(unknown, "unknown", "calls of methods that no module registered")                              \
+    X(replies, "replies", "replies sent")                                                            \
+    X(events, "events", "events announced, those of errors included")                                \
+    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")            \
     X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes") \
-    X(suppressed, "suppressed", "errors not announced because error_rate was reached")          \
-    X(refused, "refused", "forged events, replies and inbox messages that were refused")        \
-    X(dropped, "dropped", "replies and events that could not be sent")                          \
-    X(timeouts, "timeouts", "calls whose deadline passed")                                      \
-    X(cancelled, "cancelled", "calls that ended because their caller's connection did")         \
-    X(overloaded, "overloaded",                                                                 \
-      "calls refused or evicted because max_pending or max_pending_bytes was reached")          \
-    X(late, "late", "results of work that were discarded because their call had already ended") \
+    X(suppressed, "suppressed", "errors not announced because error_rate was reached")               \
+    X(refused, "refused", "forged events, replies and inbox messages that were refused")             \
+    X(dropped, "dropped", "replies and events that could not be sent")                               \
+    X(timeouts, "timeouts", "calls whose deadline passed")                                           \
+    X(cancelled, "cancelled", "calls that ended because their caller's connection did")              \
+    X(overloaded, "overloaded",                                                                      \
+      "calls refused or evicted because max_pending or max_pending_bytes was reached")               \
+    X(late, "late", "results of work that were discarded because their call had already ended")      \
     X(slow, "slow", "functions of modules that took longer than slow_call")
 
 struct counters {

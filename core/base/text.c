@@ -96,6 +96,58 @@ const char *text_printable(const char *text, char *out, size_t capacity)
     return out;
 }
 
+/* ---- Misspelt words ---- */
+
+enum { NEAR_WORD_MAX = 64 }; /* bytes of a word that is compared, behind what is equal at its beginning */
+
+static char text_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Levenshtein's distance, of which only what is at most max is found: else the result is larger. */
+static size_t text_distance(const char *one, const char *other, size_t max)
+{
+    size_t row[NEAR_WORD_MAX + 1];
+    for (; *one && text_lower(*one) == text_lower(*other); one++)
+        other++;
+    const size_t length = strlen(one), width = strlen(other);
+    if (length > width + max || width > length + max || width > NEAR_WORD_MAX)
+        return max + 1;
+    for (size_t j = 0; j <= width; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= length; i++) {
+        size_t diagonal = row[0], least = row[0] = i;
+        for (size_t j = 1; j <= width; j++) {
+            const size_t above = row[j];
+            const size_t replaced = diagonal + (text_lower(one[i - 1]) != text_lower(other[j - 1]));
+            const size_t inserted = (above < row[j - 1] ? above : row[j - 1]) + 1;
+            row[j] = replaced < inserted ? replaced : inserted;
+            least = row[j] < least ? row[j] : least;
+            diagonal = above;
+        }
+        if (least > max)
+            return max + 1;
+    }
+    return row[width];
+}
+
+struct text_near text_near_to(const char *word)
+{
+    enum { DIFFERENCES_MAX = 3 };
+    const size_t max = strlen(word) / 3;
+    return (struct text_near){word, NULL, max < DIFFERENCES_MAX ? max : DIFFERENCES_MAX};
+}
+
+void text_near_try(struct text_near *near, const char *other)
+{
+    const size_t distance = text_distance(near->word, other, near->max);
+    if (distance > near->max)
+        return;
+    near->best = other;
+    near->max = distance ? distance - 1 : 0;
+}
+
 bool text_has_word(const char *list, const char *word)
 {
     const size_t length = strlen(word);

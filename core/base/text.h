@@ -39,6 +39,19 @@ size_t text_cut(const char *text, size_t limit);
  */
 const char *text_printable(const char *text, char *out, size_t capacity);
 
+/* The nearest of several words to one that is misspelt. Begins as text_near_to() returns it. */
+struct text_near {
+    const char *word;
+    const char *best; /* NULL: none is near */
+    size_t max;       /* a nearer one has at most so many differences */
+};
+
+struct text_near text_near_to(const char *word);
+
+/* Looks at one more word, which becomes the best if it is near and nearer than those before: if few
+ * characters have to be inserted, removed or replaced, whatever their case. Its cost is bounded. */
+void text_near_try(struct text_near *near, const char *other);
+
 /* Whether word is one of the words of a list with spaces between them; NULL: a list without words. */
 bool text_has_word(const char *list, const char *word);
 

@@ -45,7 +45,8 @@ void answers_destroy(struct answers *answers)
 static void answer_count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->env.counters.dropped++;
-    env_log(&engine->env, RPC_LOG_WARNING, "%s to %.200s was dropped: no memory", what, topic);
+    env_log(&engine->env, RPC_LOG_WARNING,
+            "%s to %.200s was dropped: no memory, or too many messages are on their way", what, topic);
 }
 
 /* ---- Replies ---- */
@@ -66,14 +67,28 @@ bool answer_publish(const struct env *env, struct host_publication *publication,
     return false;
 }
 
+/*
+ * Whether a reply may leave, which takes from the replies that a waiting session may get. A caller whose
+ * connection has ended may have left a session, which takes what is not QoS 0. What a broker cannot put into
+ * a full session is never freed.
+ */
+static bool answer_take_delivery(struct engine *engine, const struct destination *to)
+{
+    if (!to->ended)
+        return true;
+    return to->session_waits && to->qos > 0 && engine->env.options.qos > 0 &&
+           clients_take_queued(&engine->dedup.clients, to->client.id, env_now(&engine->env));
+}
+
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size)
 {
     const struct env *env = &engine->env;
-    if (env->stopping)
+    if (env->stopping || !answer_take_delivery(engine, to))
         return;
     struct host_publication reply = {
         .client = &to->client,
+        .to_session = to->ended,
         .to_subscribers = env->options.reply_delivery == DELIVERY_SUBSCRIBED || !env->host.replies_to_caller,
         .topic = to->topic,
         .qos = to->qos < env->options.qos ? to->qos : env->options.qos,
@@ -108,7 +123,8 @@ static void answer_open_outcome(const rpc_call *call, struct writer *out, bool s
         else
             writer_null(out);
     } else if (!exchange->batch) {
-        writer_member(out, "request_id", exchange->request_id);
+        writer_name(out, "request_id");
+        writer_tree(out, exchange->request_id);
     }
     writer_name(out, success ? "result" : "error");
 }
@@ -199,8 +215,11 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
 /* How much of an error is written: less and less, until it fits. */
 enum detail { CODE_ONLY, WITH_MESSAGE, WITH_EXTRA };
 
-/* The name of an unknown method is text from the wire, of any length and sort. */
-static void answer_write_error(const rpc_call *call, struct writer *out, enum detail detail)
+/*
+ * The name of an unknown method is text from the wire, of any length and sort. An error of the engine's own
+ * says on the engine's event whose call it was.
+ */
+static void answer_write_error(const rpc_call *call, struct writer *out, enum detail detail, bool with_client)
 {
     const struct failure *failure = &call->failure;
     char safe[TOPIC_NAME_MAX + 1];
@@ -209,6 +228,8 @@ static void answer_write_error(const rpc_call *call, struct writer *out, enum de
     writer_member(out, "err", failure->code);
     if (detail >= WITH_MESSAGE)
         writer_member(out, "msg", failure->message);
+    if (detail >= WITH_MESSAGE && with_client && failure->status != RPC_RAISED)
+        writer_member(out, "client", text_printable(call->exchange->message->client->id, safe, sizeof safe));
     if (detail == WITH_EXTRA)
         writer_splice(out, failure->extra, failure->extra_size);
     writer_end_object(out);
@@ -228,7 +249,7 @@ static bool answer_reply_failure(rpc_call *call, enum detail detail)
         writer_member(&out, "message", detail >= WITH_MESSAGE ? failure->message : failure->code);
         writer_name(&out, "data");
     }
-    answer_write_error(call, &out, detail);
+    answer_write_error(call, &out, detail, false);
     if (call->exchange->jsonrpc)
         writer_end_object(&out);
     if (is_wrapped)
@@ -242,7 +263,7 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine, engine->event_codec);
-    answer_write_error(call, &writer, detail);
+    answer_write_error(call, &writer, detail, !own);
     if (!writer.full)
         answer_publish_event(engine, call, own ? own : &engine->answers->error, writer.out, writer.used);
     return !writer.full;
@@ -265,7 +286,7 @@ static bool answer_take_error(const rpc_call *call, uint32_t rate)
 
 /*
  * Decides whether a failure is written. One that is announced, since its client asked for no reply, takes
- * from the rate of announced errors. Errors of unknown methods are not announced.
+ * from the rate of announced errors. That a method is unknown is not announced.
  */
 static bool answer_admit_failure(const rpc_call *call, rpc_status status)
 {
@@ -273,12 +294,25 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
     const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     if (call->asked)
         return !call->exchange->reply.overflowed;
-    if (status == RPC_METHOD_NOT_FOUND || (!call->method && call->exchange->kind != TOPIC_JSONRPC))
+    if (status == RPC_METHOD_NOT_FOUND)
         return false;
     if (!rate || answer_take_error(call, rate))
         return true;
     engine->env.counters.suppressed++;
     return false;
+}
+
+void answer_log_failure(const rpc_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    const struct failure *failure = &call->failure;
+    if (failure->status == RPC_RAISED || (exchange->batch && exchange->reply.logged))
+        return;
+    exchange->reply.logged = exchange->batch;
+    env_log(&call->engine->env, failure->status == RPC_CANCELLED ? RPC_LOG_DEBUG : RPC_LOG_WARNING,
+            "client %.100s called %.150s%s: %s: %.200s", exchange->message->client->id,
+            *call->name ? call->name : exchange->message->topic, exchange->batch ? " in a batch" : "",
+            failure->code, failure->message ? failure->message : status_text(failure->status));
 }
 
 static rpc_status answer_failure(rpc_call *call, rpc_status status)
@@ -289,6 +323,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
         *failure = (struct failure){.status = status, .code = status_name(status)};
     if (!failure->message)
         failure->message = status_text(status);
+    answer_log_failure(call);
     if (!exchange->batch) {
         exchange->reply.status = status;
         exchange->reply.code = failure->code;
@@ -313,7 +348,7 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
 
 static rpc_status answer_too_large(rpc_call *call)
 {
-    return answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over %d bytes",
+    return answer_failure(call, call_fail(call, RPC_REPLY_TOO_LARGE, "the result is over max_reply, %d bytes",
                                           call->engine->env.options.max_reply));
 }
 
@@ -424,7 +459,8 @@ void answer_open_batch(struct exchange *exchange)
     struct writer *out = &exchange->reply.out;
     if (exchange->request_id) {
         writer_begin_object(out);
-        writer_member(out, "request_id", exchange->request_id);
+        writer_name(out, "request_id");
+        writer_tree(out, exchange->request_id);
         writer_name(out, "result");
     }
     writer_begin_array(out);
@@ -484,7 +520,7 @@ void answer_close_batch(struct exchange *exchange)
     /* Their caller gets an error after all. */
     exchange->engine->env.counters.errors += exchange->reply.successes;
     if (exchange->call.asked)
-        answer_failure(&exchange->call,
-                       call_fail(&exchange->call, RPC_REPLY_TOO_LARGE, "the results are over %d bytes",
-                                 exchange->engine->env.options.max_reply));
+        answer_failure(&exchange->call, call_fail(&exchange->call, RPC_REPLY_TOO_LARGE,
+                                                  "the results are over max_reply, %d bytes",
+                                                  exchange->engine->env.options.max_reply));
 }

@@ -31,6 +31,13 @@ void answers_destroy(struct answers *answers);
  */
 void call_settle(rpc_call *call, rpc_status status);
 
+/*
+ * Logs why a call failed, with client, method and error, if it is an error of the engine's own; of a batch
+ * only the first. call_settle() does so; this is for calls that are dropped. The caller's leaving is no more
+ * than debug.
+ */
+void answer_log_failure(const rpc_call *call);
+
 /* Write the beginning and the end of a batch's reply, around its outcomes. */
 void answer_open_batch(struct exchange *exchange);
 void answer_close_batch(struct exchange *exchange);
@@ -42,7 +49,11 @@ void answer_close_batch(struct exchange *exchange);
 void answer_set_aside(rpc_call *call);
 void answer_gather(struct exchange *exchange);
 
-/* Sends a reply, a copy of text. code: "ok" or an error's code. */
+/*
+ * Sends a reply, a copy of text, the one way for all replies: to the connection that called, or, once that
+ * has ended, at QoS 1 and 2 to the session that it left behind. Nothing is sent if neither is there any more.
+ * code: "ok" or an error's code.
+ */
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
 

@@ -104,10 +104,13 @@ const char *rpc_encode(rpc_call *call, const rpc_shape *shape, const void *data)
 /* The prepared table of a shape that is the parameters of one of the module's methods. NULL: none has it. */
 static const struct fields *api_find_fields(const rpc_call *call, const rpc_shape *shape)
 {
-    const rpc_method *method = call->method->instance->module->methods;
-    while (method->name && method->params != shape)
+    const rpc_module *module = call->method->instance->module;
+    const rpc_method *method = module->methods.rows;
+    while (RPC_HAS_ROW(module->methods, method) && method->params != shape)
         method++;
-    return method->name ? &registry_find_method(&call->engine->registry, method->name)->params : NULL;
+    return RPC_HAS_ROW(module->methods, method)
+               ? &registry_find_exactly(&call->engine->registry, method->name, strlen(method->name))->params
+               : NULL;
 }
 
 rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, const void **data)
@@ -223,9 +226,10 @@ static bool api_is_topic(const char *topic)
 static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
 {
     const char *topic = publication->topic, *answer = publication->response_topic, *name;
-    return api_is_topic(topic) && *topic != '$' &&
-           !topic_classify(instance->env->options.prefix, topic, &name) && publication->qos >= 0 &&
-           publication->qos <= 2 && !(publication->client && publication->retain) &&
+    return (publication->payload || !publication->size) &&
+           (publication->correlation || !publication->correlation_size) && api_is_topic(topic) &&
+           *topic != '$' && !topic_classify(instance->env->options.prefix, topic, &name) &&
+           publication->qos >= 0 && publication->qos <= 2 && !(publication->client && publication->retain) &&
            publication->correlation_size <= TOPIC_MAX && (!answer || api_is_topic(answer));
 }
 
@@ -262,9 +266,11 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)
 {
     char text[API_MESSAGE_MAX];
+    const bool is_level = (int)level >= 0 && level <= RPC_LOG_ERROR;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    env_log_limited(instance->env, &instance->log_limit, level, "%s: %s", instance->module->name, text);
+    env_log_limited(instance->env, &instance->log_limit, is_level ? level : RPC_LOG_ERROR, "%s: %s",
+                    instance->module->name, text);
 }

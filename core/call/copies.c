@@ -65,7 +65,10 @@ void copies_add(struct engine *engine, struct cached_reply *entry, const struct 
     waiter = to->topic && count < COPIES_MAX ? copies_make(engine, to) : NULL;
     struct connection *connection =
         waiter ? connections_get(&engine->connections, to->client.connection) : NULL;
-    if (!connection) {
+    /* Without a record of the client it would not be seen when another connection takes its id. */
+    if (!connection || !clients_meet(&engine->dedup.clients, &to->client, env_now(&engine->env))) {
+        if (connection)
+            connections_release(connection);
         if (waiter)
             slots_let_go(&engine->slots, &waiter->held);
         free(waiter);

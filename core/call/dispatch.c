@@ -20,8 +20,6 @@ static bool dispatch_fail_rate(struct exchange *exchange, const char *what, cons
 {
     struct engine *engine = exchange->engine;
     engine->env.counters.limited++;
-    env_log(&engine->env, RPC_LOG_WARNING, "client %.100s sends more %s than %s allows",
-            exchange->message->client->id, what, option);
     call_fail(&exchange->call, RPC_RATE_LIMITED, "more %s than %s allows, which is %d a second", what, option,
               (int)rate);
     return false;
@@ -107,7 +105,7 @@ static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_withi
     exchange->call.failure = over; /* a route that is malformed, too, comes second */
     exchange->call.asked = exchange->to.topic != NULL;
     if (status == RPC_OK && !is_bytes)
-        payload_glance(exchange, false);
+        status = payload_glance(exchange, false);
     if (exchange->message->size > (size_t)exchange->engine->env.options.max_payload)
         status = RPC_PAYLOAD_TOO_LARGE;
     return status;
@@ -156,8 +154,9 @@ static enum admission dispatch_admit(struct exchange *exchange, bool is_within, 
         return ADMIT_REFUSE;
     if (dedup_enter(dedup, &exchange->dedup, message.now))
         return ADMIT_RUN;
-    *status = call_fail(&exchange->call, RPC_OVERLOADED,
-                        "there is no room to keep the call from being carried out twice");
+    *status =
+        call_fail(&exchange->call, RPC_OVERLOADED,
+                  "there is no room to keep the call from being carried out twice: see duplicate_entries");
     return ADMIT_REFUSE;
 }
 
@@ -212,25 +211,6 @@ static void dispatch_run(struct exchange *exchange)
 /* ---- The reply ---- */
 
 /*
- * Whether the reply reaches its caller alone, which takes from the replies that a waiting session
- * may get. A caller whose connection has ended may have left a session, which takes what is not QoS 0.
- * Without the connection it cannot be told whose the client id is now, except that the session still waits;
- * and what the broker cannot put into a full session is never freed.
- */
-static bool dispatch_take_delivery(const struct exchange *exchange)
-{
-    struct engine *engine = exchange->engine;
-    const struct exchange_pending *pending = &exchange->pending;
-    const char *id = exchange->to.client.id;
-    if (!pending->kept)
-        return true;
-    if (clients_has_other(&engine->dedup.clients, id, pending->gone ? NULL : pending->connection->id))
-        return false;
-    return !pending->gone || (pending->session_waits && exchange->to.qos > 0 && engine->env.options.qos > 0 &&
-                              clients_take_queued(&engine->dedup.clients, id, env_now(&engine->env)));
-}
-
-/*
  * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
  * A call that was refused for the moment was not run: its repetition is a new attempt.
  */
@@ -270,7 +250,7 @@ static void dispatch_count_down(struct exchange *exchange)
         exchange_begin_call(exchange, exchange->method, exchange->name);
         answer_close_batch(exchange);
     }
-    if (exchange->to.topic && reply->out.used && dispatch_take_delivery(exchange))
+    if (exchange->to.topic && reply->out.used)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);
     exchange_give_reply_buffer(exchange);
@@ -292,9 +272,6 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
     struct engine *engine = exchange->engine;
     struct cached_reply *entry;
     rpc_status status = dispatch_take_payload(exchange, is_within);
-    /* Another connection with this client id must not get replies to pending calls of the one before. */
-    if (engine->connections)
-        clients_meet_again(&engine->dedup.clients, exchange->message->client, exchange->now);
     switch (dispatch_admit(exchange, is_within, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);
@@ -304,9 +281,10 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
         return;
     case ADMIT_REFUSE:
         /* What fails before any call is run fails as a whole. run_call() says so of an unknown
-         * method, also if something else is wrong. */
+         * method, also if something else is wrong, but for a route that cannot be answered on. */
         exchange->batch = false;
-        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED)
+        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED ||
+            exchange->misrouted)
             call_settle(&exchange->call, status);
         else
             run_call(&exchange->call);
@@ -322,6 +300,7 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
         copies_add(engine, entry, &exchange->to);
         break;
     case ADMIT_DROP:
+        answer_log_failure(&exchange->call);
         break;
     }
     dispatch_remember(exchange);

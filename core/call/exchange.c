@@ -87,11 +87,13 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
     exchange->batch = false;
-    exchange->request_id = NULL;
+    exchange->request_id = exchange->timeout = NULL;
+    exchange->misrouted = false;
     exchange->identity = 0;
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
+    exchange->to.ended = exchange->to.session_waits = false;
     exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
@@ -242,21 +244,26 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     return is_whole ? copy : NULL;
 }
 
-/* Reads the caller's own deadline: digits and nothing else, and no more of them than are looked at. */
+/* Reads the caller's own deadline: of the user property digits and nothing else, and no more of them than are
+ * looked at. */
 static rpc_status exchange_read_timeout(rpc_call *call)
 {
     struct env *env = &call->engine->env;
     struct exchange *exchange = call->exchange;
     const uint32_t max = (uint32_t)env->options.timeout_max;
+    const bool is_member = exchange->timeout;
+    double value = is_member && json_is_number(exchange->timeout) ? exchange->timeout->valuedouble : 0;
     char text[12];
-    if (!env->host.user_property(env->host.context, exchange->message, "timeout-ms", text, sizeof text))
-        return RPC_OK;
-    const size_t digits = strspn(text, "0123456789");
-    const bool is_whole = digits && !text[digits] && digits < sizeof text - 1;
-    const unsigned long value = is_whole ? strtoul(text, NULL, 10) : 0;
-    if (!value || value > max)
-        return call_fail(call, RPC_INVALID_REQUEST,
-                         "the user property timeout-ms must be a whole number of 1 to %u", max);
+    if (!is_member) {
+        if (!env->host.user_property(env->host.context, exchange->message, "timeout-ms", text, sizeof text))
+            return RPC_OK;
+        const size_t digits = strspn(text, "0123456789");
+        const bool is_whole = digits && !text[digits] && digits < sizeof text - 1;
+        value = is_whole ? (double)strtoul(text, NULL, 10) : 0;
+    }
+    if (!(value >= 1 && value <= max) || value != (uint32_t)value)
+        return call_fail(call, RPC_INVALID_REQUEST, "%s must be a whole number of 1 to %u (timeout_max)",
+                         is_member ? "timeout_ms" : "the user property timeout-ms", max);
     exchange->pending.timeout = (uint32_t)value;
     return RPC_OK;
 }
@@ -280,9 +287,10 @@ static rpc_status exchange_keep_message(rpc_call *call)
     if (status != RPC_OK)
         return status;
     exchange_time(exchange);
-    const char *request_id = exchange->request_id;
-    const struct exchange_copy *copy =
-        exchange_copy_text(&exchange->arena, &request_id) ? exchange_copy_message(exchange) : NULL;
+    const cJSON *request_id =
+        exchange->request_id ? exchange_copy_id(&exchange->arena, exchange->request_id) : NULL;
+    const bool is_whole = request_id || !exchange->request_id;
+    const struct exchange_copy *copy = is_whole ? exchange_copy_message(exchange) : NULL;
     struct connection *connection =
         copy ? connections_get(&call->engine->connections, copy->client.connection) : NULL;
     if (!connection)
@@ -327,10 +335,9 @@ void exchange_connection_ended(struct engine *engine, const struct host_ending *
         if (strcmp(client->id, ending->id) != 0)
             continue;
         const bool is_mqtt_3_session = client->version < 5 && !client->clean_start && !ending->clean_start;
-        exchange->pending.session_waits =
-            !exchange->pending.gone && (ending->kind == HOST_END_SESSION_WAITS ||
-                                        (ending->kind == HOST_END_UNKNOWN && is_mqtt_3_session));
-        exchange->pending.gone = true;
-        exchange->to.client.connection = NULL;
+        struct destination *to = &exchange->to;
+        to->session_waits = !to->ended && (ending->kind == HOST_END_SESSION_WAITS ||
+                                           (ending->kind == HOST_END_UNKNOWN && is_mqtt_3_session));
+        to->ended = true;
     }
 }

@@ -34,7 +34,9 @@ struct task;
 /* Where a reply goes. */
 struct destination {
     struct host_client client;
-    const char *topic; /* NULL: the caller wants no reply */
+    bool ended;         /* its connection has ended, or another one has taken over its id */
+    bool session_waits; /* and a session waits for the reply */
+    const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */
     int qos;
@@ -62,6 +64,7 @@ struct exchange_reply {
     rpc_status status;          /* of the reply as a whole */
     const char *code;           /* likewise, as it is on the wire */
     bool overflowed;            /* a batch's reply does not fit: no further outcome is written */
+    bool logged;                /* an error of an item of a batch has been logged: no further one is */
     size_t opened;              /* bytes of a batch's reply before the first item */
     size_t written;             /* items of a batch that are in the reply */
     size_t successes;           /* those of them that are results */
@@ -115,12 +118,10 @@ enum exchange_ran { EXCHANGE_RAN_BY_STATUS, EXCHANGE_RAN, EXCHANGE_NOT_RUN };
 
 /* What a message needs while calls of it are pending. */
 struct exchange_pending {
-    bool kept;                     /* it has outlived the message's arrival; else the next four are not set */
+    bool kept;                     /* it has outlived the message's arrival; else the next two are not set */
     struct connection *connection; /* also when the connection has ended */
     struct task *tasks;            /* of its pending calls */
     struct holding held;           /* exchange_bytes(), while a call of it is pending */
-    bool gone;                     /* the connection has ended */
-    bool session_waits;            /* and a session waits for the reply */
     enum exchange_ran ran;
     uint32_t timeout; /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
@@ -135,11 +136,13 @@ struct exchange {
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
-    bool jsonrpc;           /* the payload is JSON-RPC, and so is the reply */
-    bool batch;             /* it is an array of calls, and so is the reply */
-    const char *request_id; /* a part of the payload, or memory of the exchange once it is kept, to wrap the
-                               reply with; NULL: no wrapping */
-    size_t identity;        /* bytes of what tells this call from the caller's others; 0: nothing does */
+    bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
+    bool batch;              /* it is an array of calls, and so is the reply */
+    const cJSON *request_id; /* a string or a number, to wrap the reply with; a part of the payload, or memory
+                                of the exchange once it is kept; NULL: no wrapping */
+    const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
+    bool misrouted;          /* what says where the reply goes is malformed */
+    size_t identity;         /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_reply reply;
     struct exchange_pending pending;
@@ -211,7 +214,7 @@ double exchange_time(struct exchange *exchange);
 /*
  * To be called before a handler runs that may make its call pending: from now on the exchange borrows nothing
  * of the host, and what the reply needs is no part of the parsed payload. Returns RPC_OK;
- * RPC_INVALID_REQUEST: the caller's timeout-ms is malformed; RPC_INTERNAL_ERROR: no memory.
+ * RPC_INVALID_REQUEST: the deadline that the caller has set is malformed; RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status exchange_keep(rpc_call *call);
 

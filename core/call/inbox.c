@@ -16,8 +16,9 @@ const rpc_inbox *inbox_find(const struct engine *engine, const char *topic, rpc_
 {
     for (*owner = engine->registry.inboxes; *owner; *owner = (*owner)->next_inboxes) {
         *below = topic_below((*owner)->inbox_root, topic);
-        const rpc_inbox *inbox = *below ? (*owner)->module->inboxes : NULL;
-        for (; inbox && inbox->topic; inbox++) {
+        const rpc_module *module = (*owner)->module;
+        const rpc_inbox *inbox = *below ? module->inboxes.rows : NULL;
+        for (; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
             if (topic_matches(inbox->topic, *below))
                 return inbox;
         }
@@ -93,7 +94,7 @@ const char *rpc_message_level(const rpc_message *message, unsigned level)
 
 rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root)
 {
-    if (!instance->module->inboxes || instance->ready) {
+    if (!instance->module->inboxes.count || instance->ready) {
         env_log(&instance->engine->env, RPC_LOG_ERROR,
                 "module %s sets its inbox root, which only the init of a module with inboxes can",
                 instance->module->name);

@@ -10,12 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The id of JSON-RPC that has none, or none that can be read. */
+static const cJSON payload_null = {.type = cJSON_NULL};
+
 /*
  * Fails a malformed batch as a whole. Whether its caller meant it to be answered cannot be told, so it is
- * answered if it has a route.
+ * answered if it has a route, which JSON-RPC always has.
  */
 static rpc_status payload_fail_batch(struct exchange *exchange, const char *why)
 {
+    if (exchange->jsonrpc)
+        route_by_jsonrpc_id(exchange, &payload_null);
     exchange->call.asked = exchange->to.topic;
     return call_fail(&exchange->call, RPC_INVALID_REQUEST, "%s", why);
 }
@@ -27,7 +32,7 @@ static rpc_status payload_take_batch(struct exchange *exchange, const cJSON *cal
     const int count = cJSON_GetArraySize(calls);
     char why[64];
     if (count > max) {
-        snprintf(why, sizeof why, "the batch has %d calls, the most is %d", count, max);
+        snprintf(why, sizeof why, "the batch has %d calls, and max_batch is %d", count, max);
         return payload_fail_batch(exchange, why);
     }
     exchange->batch = true;
@@ -148,9 +153,12 @@ rpc_status payload_take_request(struct exchange *exchange, const cJSON *item)
 static rpc_status payload_take_single(struct exchange *exchange)
 {
     const rpc_status taken = payload_take_request(exchange, exchange->payload.tree);
-    if (!exchange->call.id)
+    const cJSON *id = exchange->call.id;
+    if (!id && payload_read_request(exchange, exchange->payload.tree).wrong)
+        id = &payload_null;
+    if (!id)
         return taken;
-    const rpc_status routed = route_by_jsonrpc_id(exchange, exchange->call.id);
+    const rpc_status routed = route_by_jsonrpc_id(exchange, id);
     exchange->call.asked = exchange->to.topic != NULL;
     return routed == RPC_OK ? taken : routed;
 }
@@ -165,6 +173,8 @@ static rpc_status payload_route_batch(struct exchange *exchange)
         first = first ? first : request.id;
         answered = answered || request.id || request.wrong;
     }
+    if (!first && answered)
+        first = &payload_null;
     const rpc_status status = first ? route_by_jsonrpc_id(exchange, first) : RPC_OK;
     exchange->call.asked = answered && exchange->to.topic;
     return status;
@@ -184,13 +194,38 @@ static rpc_status payload_take_jsonrpc(struct exchange *exchange)
 
 /* ---- Plain calls and batches ---- */
 
+/* Takes a member, if there is one, out of the payload: the others are the method's. */
+static cJSON *payload_detach(struct exchange *exchange, cJSON *member)
+{
+    if (member)
+        cJSON_DetachItemViaPointer(exchange->payload.tree, member);
+    return member;
+}
+
+/* Finds the route by a request_id, and takes it and the timeout_ms beside it out of the payload. */
+static rpc_status payload_take_request_id(struct exchange *exchange)
+{
+    const bool is_call = exchange->kind == TOPIC_CALL && exchange->method;
+    cJSON *tree = exchange->payload.tree, *id = json_member(tree, "request_id");
+    if (!id)
+        return RPC_OK;
+    exchange->misrouted = !cJSON_IsString(id) && !(json_is_number(id) && isfinite(id->valuedouble));
+    if (exchange->misrouted)
+        return call_fail(&exchange->call, RPC_INVALID_REQUEST, "request_id must be a string or a number");
+    payload_detach(exchange, id);
+    json_keep_ids(id);
+    if (!is_call || !fields_declare(&exchange->method->params, "timeout_ms"))
+        exchange->timeout = payload_detach(exchange, json_member(tree, "timeout_ms"));
+    return route_by_request_id(exchange, id);
+}
+
 /* {"request_id":…,"calls":[…]}: what is wrong with the calls is their matter, with the members around them
  * not. */
 static rpc_status payload_open_envelope(struct exchange *exchange, const cJSON **calls)
 {
     struct json_error error;
     const bool fine = json_has_members_once(exchange->payload.tree, &error);
-    const rpc_status status = route_by_request_id(exchange);
+    const rpc_status status = payload_take_request_id(exchange);
     if (status != RPC_OK)
         return status;
     exchange->call.asked = exchange->to.topic != NULL;
@@ -218,8 +253,8 @@ rpc_status payload_parse(struct exchange *exchange)
     const struct host_message *message = exchange->message;
     const size_t max = (size_t)exchange->engine->env.options.max_payload;
     if (message->size > max)
-        return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE, "the payload has %zu bytes, the most is %zu",
-                         message->size, max);
+        return call_fail(&exchange->call, RPC_PAYLOAD_TOO_LARGE,
+                         "the payload has %zu bytes, and max_payload is %zu", message->size, max);
     if (exchange->payload.tree || (!message->size && !exchange->jsonrpc))
         return RPC_OK; /* it has been parsed, or is the same as {} */
     exchange->payload.tree = exchange->to.codec->parse(message->payload, message->size,
@@ -229,45 +264,53 @@ rpc_status payload_parse(struct exchange *exchange)
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-/* An id that was glanced at. NULL: none that can be sent back, or no memory. */
-static cJSON *payload_copy_id(struct arena *arena, const struct glance_member *seen)
+/* Whether an id that was glanced at can be sent back. U+0001 may stand for U+0000. */
+static bool payload_is_seen_id(const struct glance_member *seen)
 {
-    cJSON *id =
-        seen->type == GLANCE_STRING || seen->type == GLANCE_NUMBER ? arena_alloc(arena, sizeof *id) : NULL;
-    if (!id || strchr(seen->text, '\x01'))
-        return NULL;
-    id->type = seen->type == GLANCE_STRING ? cJSON_String : cJSON_Raw;
-    id->valuestring = arena_copy(arena, seen->text, strlen(seen->text));
     struct numeral numeral;
     if (seen->type == GLANCE_NUMBER)
-        id->valuedouble = number_scan(seen->text, &numeral) ? number_value(&numeral) : INFINITY;
-    return id->valuestring && isfinite(id->valuedouble) ? id : NULL;
+        return number_scan(seen->text, &numeral) && isfinite(number_value(&numeral));
+    return seen->type == GLANCE_STRING && !strchr(seen->text, '\x01');
 }
 
-void payload_glance(struct exchange *exchange, bool is_broken)
+/* A copy of an id that was glanced at. NULL: no memory. */
+static const cJSON *payload_copy_id(struct arena *arena, const struct glance_member *seen)
 {
-    static const cJSON payload_null = {.type = cJSON_NULL};
+    cJSON *id = arena_alloc(arena, sizeof *id);
+    char *text = arena_copy(arena, seen->text, strlen(seen->text));
+    if (!id || !text)
+        return NULL;
+    id->type = seen->type == GLANCE_STRING ? cJSON_String : cJSON_Raw;
+    id->valuestring = text;
+    return id;
+}
+
+rpc_status payload_glance(struct exchange *exchange, bool is_broken)
+{
     struct glance glance;
     rpc_call *call = &exchange->call;
     const struct failure failure = call->failure;
     glance_at(&glance, exchange->message->payload, exchange->message->size);
     exchange->jsonrpc = exchange->jsonrpc || (exchange->kind == TOPIC_CALL && glance_is_jsonrpc(&glance));
-    const struct glance_member *seen = exchange->jsonrpc ? &glance.id : &glance.request_id;
-    cJSON *id = payload_copy_id(&exchange->arena, seen);
-    const bool is_notification = exchange->jsonrpc && !is_broken && seen->type == GLANCE_NONE;
-    if (exchange->jsonrpc && !is_notification) {
-        call->id = glance.outermost == '{' ? id : NULL; /* of a batch it is only the first one's */
-        route_by_jsonrpc_id(exchange, id ? id : &payload_null);
-    } else if (!exchange->jsonrpc && id && !exchange->to.topic && glance.outermost == '{') {
-        cJSON object = {.type = cJSON_Object, .child = id};
-        id->string = (char *)(uintptr_t) "request_id";
-        id->prev = id;
-        exchange->payload.tree = &object;
-        route_by_request_id(exchange);
-        exchange->payload.tree = NULL;
+    const bool is_jsonrpc = exchange->jsonrpc, is_object = glance.outermost == '{';
+    const struct glance_member *seen = is_jsonrpc ? &glance.id : &glance.request_id;
+    const bool is_id = payload_is_seen_id(seen);
+    const bool is_notification = is_jsonrpc && !is_broken && seen->type == GLANCE_NONE;
+    const cJSON *id = is_id ? payload_copy_id(&exchange->arena, seen) : &payload_null;
+    rpc_status status = id ? RPC_OK : RPC_INTERNAL_ERROR;
+    if (id && is_jsonrpc && !is_notification) {
+        /* Of a batch it is only the first one's. JSON-RPC has null for a text that is no JSON, but where the
+         * id alone says whose reply it is, it comes back. */
+        const bool is_null = !is_object || (failure.status == RPC_PARSE_ERROR && exchange->to.topic);
+        call->id = is_null ? NULL : id;
+        status = route_by_jsonrpc_id(exchange, id);
+    } else if (id && !is_jsonrpc && is_id && is_object && !exchange->to.topic) {
+        status = route_by_request_id(exchange, id);
     }
     call->asked = exchange->to.topic && !is_notification;
     call->failure = failure;
+    exchange->misrouted = false; /* that the payload cannot be read comes first */
+    return status == RPC_INTERNAL_ERROR ? status : RPC_OK;
 }
 
 /* Takes the payload apart, once it is known whether a Response Topic says where the reply goes. */
@@ -279,13 +322,15 @@ static rpc_status payload_take_body(struct exchange *exchange)
         return RPC_OK;
     rpc_status status = payload_parse(exchange);
     if (status != RPC_OK)
-        return status;
+        return is_bytes || payload_glance(exchange, status != RPC_INTERNAL_ERROR) == RPC_OK
+                   ? status
+                   : RPC_INTERNAL_ERROR;
     if (exchange->kind == TOPIC_BATCH)
         return payload_take_plain_batch(exchange);
     if (exchange->jsonrpc || payload_is_jsonrpc(exchange->payload.tree))
         return payload_take_jsonrpc(exchange);
     if (!exchange->to.topic)
-        status = route_by_request_id(exchange);
+        status = payload_take_request_id(exchange);
     exchange->call.params = exchange->payload.tree;
     exchange->call.asked = exchange->to.topic != NULL;
     return status;
@@ -293,7 +338,12 @@ static rpc_status payload_take_body(struct exchange *exchange)
 
 rpc_status payload_take(struct exchange *exchange)
 {
-    const rpc_status status = exchange->message->response_topic ? route_by_response_topic(exchange) : RPC_OK;
+    const struct host_message *message = exchange->message;
+    const rpc_status status = message->response_topic ? route_by_response_topic(exchange) : RPC_OK;
+    if (message->correlation && !message->response_topic)
+        env_log(&exchange->engine->env, RPC_LOG_DEBUG,
+                "client %.100s called %.150s with Correlation Data and without a Response Topic",
+                message->client->id, message->topic);
     exchange->call.asked = exchange->to.topic != NULL;
     return status == RPC_OK ? payload_take_body(exchange) : status;
 }

@@ -31,8 +31,14 @@ rpc_status payload_take_request(struct exchange *exchange, const cJSON *item);
  */
 rpc_status payload_parse(struct exchange *exchange);
 
-/* Finds the route of a message that is not parsed. */
-void payload_glance(struct exchange *exchange, bool is_broken);
+/*
+ * Finds the route of a message whose payload is not parsed, because it is broken, too large or refused
+ * before: by its ids as far as a glance can read them. is_broken: what may be a request is answered with the
+ * id null if it has none that can be read; else JSON-RPC in which no id is seen is taken for a notification.
+ * The call's failure stays as it is. Returns RPC_OK, or RPC_INTERNAL_ERROR: no memory. To be called after
+ * route_by_response_topic() of a message that has one.
+ */
+rpc_status payload_glance(struct exchange *exchange, bool is_broken);
 
 /* Whether a payload that was parsed calls methods of other servers, and none that is open here. */
 bool payload_is_for_others(const struct exchange *exchange);

@@ -10,6 +10,7 @@
 #include "call/registry.h"
 
 #include "base/status.h"
+#include "base/text.h"
 #include "call/topic.h"
 #include "shape/fields_check.h"
 
@@ -58,6 +59,30 @@ static bool registry_check_output(const struct place *place, const rpc_shape *sh
     return status == RPC_OK || registry_fault(place, "no memory");
 }
 
+/*
+ * Checks that a table was made by RPC_TABLE() and that each row has a name, which is the first member of
+ * every row. what says whose names they are; member is how modules write that.
+ */
+static bool registry_check_rows(const struct place *place, const char *what, const char *member,
+                                unsigned count, const void *rows, size_t size)
+{
+    if (!rows != !count)
+        return registry_fault(
+            place, "its table of %s is to be passed with RPC_TABLE(), which counts the rows", what);
+    for (unsigned i = 0; i < count; i++) {
+        const void *row = (const char *)rows + i * size;
+        if (!*(const char *const *)row)
+            return registry_fault(place,
+                                  "row %u of %u of its table of %s has no .%s; RPC_TABLE() counts the rows, "
+                                  "and no empty one ends them",
+                                  i + 1, count, what, member);
+    }
+    return true;
+}
+
+#define REGISTRY_CHECK_ROWS(place, what, member, table) \
+    registry_check_rows(place, what, member, (table).count, (table).rows, sizeof *(table).rows)
+
 static bool registry_check_name(const struct place *place)
 {
     return topic_is_name(place->name) ||
@@ -90,7 +115,9 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
 
 static bool registry_check_errors(const struct place *place, const rpc_method *method)
 {
-    for (const rpc_error *error = method->errors; error && error->code; error++) {
+    if (!REGISTRY_CHECK_ROWS(place, "errors", "code", method->errors))
+        return false;
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         if (!registry_check_error(place, error))
             return false;
         if (registry_find_error(method, error->code) != error)
@@ -101,7 +128,7 @@ static bool registry_check_errors(const struct place *place, const rpc_method *m
 
 const rpc_error *registry_find_error(const rpc_method *method, const char *code)
 {
-    for (const rpc_error *error = method->errors; error && error->code; error++) {
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         if (strcmp(error->code, code) == 0)
             return error;
     }
@@ -187,6 +214,38 @@ static bool registry_check_family(const struct registry *registry, const struct 
     return true;
 }
 
+/* What is wrong with the functions of a method, or with what belongs to some of them only; NULL: nothing. */
+static const char *registry_find_fault(const rpc_method *method)
+{
+    const bool is_pending = method->work || method->defers;
+    if (!method->run)
+        return "it has no .run, which handles its calls";
+    if (is_pending && !method->done)
+        return "it has .work or .defers: it also needs .done, which ends its pending calls";
+    if (method->done && !is_pending)
+        return "it has .done: it also needs .work, which rpc_start() begins, or .defers = true, if it calls "
+               "rpc_defer()";
+    if (!method->done && (method->timeout || method->max_pending || method->must_finish))
+        return "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs "
+               ".done, and .work or .defers";
+    if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
+        return "it has .priority, which is that of its work: it also needs .work";
+    if (method->read_only && method->must_finish)
+        return "it is .read_only, so that nobody depends on its effect, and .must_finish: it needs one of "
+               "them";
+    if ((int)method->priority < 0 || method->priority > RPC_PRIORITY_LOW)
+        return "its .priority is no rpc_priority";
+    if (method->timeout > ENV_TIMEOUT_MAX)
+        return "its .timeout, in milliseconds, is longer than 24 hours";
+    if (method->max_pending > ENV_PENDING_MAX)
+        return "its .max_pending is larger than the option max_pending can be, 100000";
+    if ((int)method->announce < 0 || method->announce > RPC_ANNOUNCE_UNANSWERED)
+        return "its .announce is no rpc_announcement";
+    if (method->announce != RPC_ANNOUNCE_ALWAYS && !method->event)
+        return "it has .announce, which is for a result event: it also needs .event";
+    return NULL;
+}
+
 /* Checks a method's row, without what it refers to. */
 static bool registry_check_method(const struct registry *registry, const struct place *place,
                                   const rpc_method *declared)
@@ -194,10 +253,9 @@ static bool registry_check_method(const struct registry *registry, const struct 
     if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
         !registry_check_output(place, declared->result, "result") || !registry_check_errors(place, declared))
         return false;
-    if (!declared->run)
-        return registry_fault(place, "it has no handler");
-    if (declared->work && !declared->done)
-        return registry_fault(place, "it has work, but no done to end it");
+    const char *fault = registry_find_fault(declared);
+    if (fault)
+        return registry_fault(place, "%s", fault);
     if (registry_find_exactly(registry, declared->name, strlen(declared->name)))
         return registry_fault(place, "declared twice");
     return !strpbrk(declared->name, "{}") || registry_check_family(registry, place);
@@ -215,6 +273,8 @@ static bool registry_fill_method(struct registry *registry, const struct place *
     if (status != RPC_OK)
         return registry_fault(place, "no memory");
     method->params.copies = declared->done != NULL;
+    if (declared->strict || registry->strict)
+        fields_set_strict(&method->params);
     if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
         !registry_resolve_event(registry, place, method->instance, declared->error_event,
                                 &method->error_event))
@@ -258,6 +318,19 @@ struct registry_method *registry_find_method(struct registry *registry, const ch
     return method;
 }
 
+const char *registry_find_near(const struct registry *registry, const char *name, bool at_endpoint)
+{
+    enum { LOOKED_AT_MAX = 256 };
+    struct text_near near = text_near_to(name);
+    int count = 0;
+    for (const struct registry_method *method = registry->methods; method && count < LOOKED_AT_MAX;
+         method = method->hh.next, count++) {
+        if (!method->is_family && (method->at_endpoint || !at_endpoint))
+            text_near_try(&near, method->declared->name);
+    }
+    return near.best;
+}
+
 /* A family's name is followed by itself once more, with a NUL in place of each '/'. */
 const char *registry_call_name(const struct registry_method *method, const char *name, struct arena *arena)
 {
@@ -289,6 +362,29 @@ const char *registry_call_level(const struct registry_method *method, const char
     return NULL;
 }
 
+static bool registry_is_published(const rpc_module *module, const rpc_event *event)
+{
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        if ((method->event && strcmp(method->event, event->name) == 0) ||
+            (method->error_event && strcmp(method->error_event, event->name) == 0))
+            return true;
+    }
+    return event->data;
+}
+
+/* Checks that each event can be published. */
+static bool registry_check_events(const rpc_module *module, char *why)
+{
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
+        const struct place place = {module->name, "event", event->name, why};
+        if (!registry_is_published(module, event))
+            return registry_fault(&place,
+                                  "nothing publishes it: it needs .data, for rpc_announce(), or a method "
+                                  "with it as .event or .error_event");
+    }
+    return true;
+}
+
 /* ---- Inboxes ---- */
 
 static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
@@ -305,7 +401,7 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     if (inbox->sender_level > topic_count_wild(inbox->topic))
         return registry_fault(&place, "its sender_level is %u, but it has not so many levels of +",
                               inbox->sender_level);
-    for (const rpc_inbox *other = module->inboxes; other != inbox; other++) {
+    for (const rpc_inbox *other = module->inboxes.rows; other != inbox; other++) {
         if (topic_patterns_meet(other->topic, inbox->topic))
             return registry_fault(&place, "a message could also be one of %s", other->topic);
     }
@@ -318,12 +414,12 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
     const rpc_module *module = instance->module;
     const char *level = module->inbox_root;
     const struct place place = {module->name, "inbox root", level ? level : "NULL", why};
-    if (!module->inboxes)
-        return true;
+    if (!module->inboxes.count)
+        return !level || registry_fault(&place, "it also needs .inboxes, which receive the messages");
     if (!level || !topic_is_name(level) || strchr(level, '/'))
         return registry_fault(&place,
                               "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
-    for (const rpc_inbox *inbox = module->inboxes; inbox->topic; inbox++) {
+    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
         if (!registry_check_inbox(module, inbox, why))
             return false;
     }
@@ -355,25 +451,53 @@ static rpc_instance *registry_add_instance(struct registry *registry, const rpc_
     return instance;
 }
 
+/* Checks a module's name, and that its tables have no row without one. */
+static bool registry_check_module(const struct registry *registry, const struct place *place,
+                                  const rpc_module *module)
+{
+    const char *name = module->name;
+    if (*name < 'a' || *name > 'z' || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789")])
+        return registry_fault(place, "a module's name is [a-z][a-z0-9]*");
+    for (const rpc_instance *other = registry->instances; other; other = other->next) {
+        if (strcmp(other->module->name, name) == 0)
+            return registry_fault(place, "there are two modules of this name");
+    }
+    if (module->options && !module->init)
+        return registry_fault(place, "it has .options: it also needs .init, which gets them");
+    return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
+           REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
+           REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
+}
+
+rpc_instance *registry_enter(struct registry *registry, const char *prefix, const rpc_module *module,
+                             char why[REGISTRY_WHY])
+{
+    const struct place place = {module->name, "prefix", prefix, why};
+    if (!registry_check_module(registry, &place, module))
+        return NULL;
+    rpc_instance *instance = registry_add_instance(registry, module);
+    if (!instance) {
+        registry_fault(&place, "no memory");
+        return NULL;
+    }
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
+        if (!registry_add_event(registry, instance, prefix, event, why))
+            return NULL;
+    }
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        if (!registry_add_method(registry, instance, method, why))
+            return NULL;
+    }
+    return registry_check_events(module, why) && registry_add_inboxes(instance, prefix, why) ? instance
+                                                                                             : NULL;
+}
+
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
-    const char *name = module->name;
-    if (*name < 'a' || *name > 'z' || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789")])
-        return registry_fault(&place, "a module's name is [a-z][a-z0-9]*");
-    rpc_instance *instance = registry_add_instance(registry, module);
+    rpc_instance *instance = registry_enter(registry, prefix, module, why);
     if (!instance)
-        return registry_fault(&place, "no memory");
-    for (const rpc_event *event = module->events; event && event->name; event++) {
-        if (!registry_add_event(registry, instance, prefix, event, why))
-            return false;
-    }
-    for (const rpc_method *method = module->methods; method && method->name; method++) {
-        if (!registry_add_method(registry, instance, method, why))
-            return false;
-    }
-    if (!registry_add_inboxes(instance, prefix, why))
         return false;
     instance->started = true;
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)

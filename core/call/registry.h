@@ -51,6 +51,8 @@ struct registry {
     struct env *env;
     struct timers *timers;
 
+    bool strict; /* set by the owner: all methods are strict */
+
     struct registry_method *methods;  /* by the declared name */
     struct registry_method *families; /* those of the methods that are families, the newest first */
     struct registry_method *last;     /* the one that was found last, which is looked at first; or NULL */
@@ -62,10 +64,16 @@ struct registry {
 };
 
 /*
- * Checks a module, adds its methods and events, allocates its state and starts it. prefix is the topic
- * prefix. options is a struct of the module's options shape, or NULL if it has none; it outlives the
- * registry. Returns whether it worked; if not, why says in one line what was wrong, and what was added so
- * far stays, to be taken down by registry_fini().
+ * Checks a module, adds its methods and events, and allocates its state, but does not start it. prefix is the
+ * topic prefix. Returns the instance; NULL: why says in one line what was wrong, and what was added so far
+ * stays, to be taken down by registry_fini().
+ */
+rpc_instance *registry_enter(struct registry *registry, const char *prefix, const rpc_module *module,
+                             char why[REGISTRY_WHY]);
+
+/*
+ * Enters a module and starts it. options is a struct of the module's options shape, or NULL if it has none;
+ * it outlives the registry. Returns whether it worked; if not, all is as after a failed registry_enter().
  */
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY]);
@@ -79,6 +87,12 @@ struct registry_method *registry_find_exactly(const struct registry *registry, c
 
 /* The method of this name, exactly, or the family whose levels match it. NULL: there is none. */
 struct registry_method *registry_find_method(struct registry *registry, const char *name);
+
+/*
+ * The declared name of a method that a misspelt name could mean, for people. at_endpoint: only of those that
+ * can be called there. Its cost is bounded: of many methods only the first are looked at. NULL: none is near.
+ */
+const char *registry_find_near(const struct registry *registry, const char *name, bool at_endpoint);
 
 /*
  * The name of a call of the method that was found by `name`, for as long as the arena lives: the declared

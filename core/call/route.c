@@ -12,10 +12,7 @@ static rpc_status route_fail(struct exchange *exchange, const char *what)
 {
     exchange->to.topic = NULL;
     exchange->request_id = NULL;
-    if (exchange->method || exchange->kind == TOPIC_JSONRPC) /* or it was logged as unknown */
-        env_log(&exchange->engine->env, RPC_LOG_WARNING, "client %.100s called %.100s with %s",
-                exchange->message->client->id, *exchange->name ? exchange->name : exchange->message->topic,
-                what);
+    exchange->misrouted = true;
     return call_fail(&exchange->call, RPC_INVALID_REQUEST, "the call has %s", what);
 }
 
@@ -77,38 +74,52 @@ static rpc_status route_by_token(struct exchange *exchange, const char *token, s
     return exchange->to.topic ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-rpc_status route_by_request_id(struct exchange *exchange)
+/* An id as text: a number as it is spelt. NULL: no memory. */
+static const char *route_id_text(struct exchange *exchange, const cJSON *id)
 {
-    cJSON *member = json_member(exchange->payload.tree, "request_id");
-    if (!cJSON_IsString(member))
-        return RPC_OK;
-    const char *id = member->valuestring;
-    const size_t size = strlen(id);
+    return cJSON_IsString(id) ? id->valuestring : codec_json_text(id, &exchange->arena);
+}
+
+/* A number as a part of a topic has no plus: 1e+21 is 1e21 there. NULL: no memory. */
+static const char *route_without_plus(struct exchange *exchange, const char *number)
+{
+    const char *plus = strchr(number, '+');
+    return plus ? arena_printf(&exchange->arena, "%.*s%s", (int)(plus - number), number, plus + 1) : number;
+}
+
+rpc_status route_by_request_id(struct exchange *exchange, const cJSON *id)
+{
+    const char *text = route_id_text(exchange, id);
+    const char *token = text && !cJSON_IsString(id) ? route_without_plus(exchange, text) : text;
+    if (!token)
+        return RPC_INTERNAL_ERROR;
     const rpc_status status =
-        route_by_token(exchange, id, size, "a request_id that cannot be part of a topic");
+        route_by_token(exchange, token, strlen(token), "a request_id that cannot be part of a topic");
     if (status != RPC_OK)
         return status;
     exchange->request_id = id;
-    cJSON_DetachItemViaPointer(exchange->payload.tree, member);
-    exchange->identity = size;
+    exchange->identity = strlen(text);
     return RPC_OK;
 }
 
-/* A number as a part of a topic has no plus: 1e+21 is 1e21 there. */
+/* The reply to a request whose id makes no topic goes where that of an id null goes. */
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
-    const bool is_string = cJSON_IsString(id);
-    const char *token = is_string ? id->valuestring : codec_json_text(id, &exchange->arena);
+    static const char what[] = "a JSON-RPC id whose token cannot be part of a topic", null[] = "null";
+    const char *token = route_id_text(exchange, id);
     if (token && !cJSON_IsNull(id) && exchange->identity < strlen(token))
         exchange->identity = strlen(token);
     if (token && exchange->to.topic)
         return RPC_OK;
-    const char *plus = token && !is_string ? strchr(token, '+') : NULL;
-    if (plus)
-        token = arena_printf(&exchange->arena, "%.*s%s", (int)(plus - token), token, plus + 1);
+    if (token && !cJSON_IsString(id))
+        token = route_without_plus(exchange, token);
     if (!token)
         return RPC_INTERNAL_ERROR;
     const char *colon = strrchr(token, ':');
-    return route_by_token(exchange, token, colon ? (size_t)(colon - token) : strlen(token),
-                          "a JSON-RPC id whose token cannot be part of a topic");
+    const size_t size = colon ? (size_t)(colon - token) : strlen(token);
+    const rpc_status status = route_by_token(exchange, token, size, what);
+    if (status == RPC_INVALID_REQUEST &&
+        route_by_token(exchange, null, strlen(null), what) == RPC_INTERNAL_ERROR)
+        return RPC_INTERNAL_ERROR;
+    return status;
 }

@@ -7,8 +7,8 @@
  *
  * Ownership: routes are memory of the exchange, or of the host's message.
  *
- * Failure: each function returns RPC_OK; RPC_INVALID_REQUEST: there is a route but it is malformed, which is
- * logged, and the exchange has none now; RPC_INTERNAL_ERROR: no memory.
+ * Failure: each function returns RPC_OK; RPC_INVALID_REQUEST: there is a route but it is malformed, and the
+ * exchange has none now, or that of an id null; RPC_INTERNAL_ERROR: no memory.
  */
 #ifndef CORE_CALL_ROUTE_H
 #define CORE_CALL_ROUTE_H
@@ -18,10 +18,13 @@
 /* By the Response Topic, which the message has. */
 rpc_status route_by_response_topic(struct exchange *exchange);
 
-/* By the member request_id, which is taken out of the payload: the other members are the method's. */
-rpc_status route_by_request_id(struct exchange *exchange);
+/* By a request_id, a string or a number, which the exchange then keeps to wrap the reply with. */
+rpc_status route_by_request_id(struct exchange *exchange, const cJSON *id);
 
-/* By a JSON-RPC id, unless the message has a route; the id counts as identity in both cases. */
+/*
+ * By a JSON-RPC id, unless the message has a route; the id counts as identity in both cases. Also where it is
+ * RPC_INVALID_REQUEST there is a route, …/response/null, unless the client's id makes none.
+ */
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id);
 
 #endif

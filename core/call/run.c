@@ -2,6 +2,7 @@
 /* Parameters and handlers: see run.h. */
 #include "call/run.h"
 
+#include "base/text.h"
 #include "call/answer.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
@@ -38,6 +39,9 @@ static rpc_status run_decode(rpc_call *call, void **params)
     char why[FIELDS_WHY];
     if (!fields->shape && !is_object && !is_jsonrpc)
         return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
+    if (!fields->shape && is_object && fields->strict && value->child)
+        return call_fail(call, RPC_INVALID_PARAMS, "%.*s is not declared: the method takes no parameters",
+                         (int)text_cut(value->child->string, 64), value->child->string);
     if (!fields->shape)
         return is_object || !value->child
                    ? RPC_OK
@@ -112,16 +116,31 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     return status;
 }
 
+/* Says which method is not there, and which one could be meant. At the endpoint only those count that are
+ * open. */
+static rpc_status run_fail_unknown(rpc_call *call)
+{
+    const struct engine *engine = call->engine;
+    const bool is_endpoint = call->exchange->kind == TOPIC_JSONRPC;
+    const char *near = registry_find_near(&engine->registry, call->name, is_endpoint);
+    const char *ask = near ? ", did you mean " : "", *mark = near ? "?" : "";
+    char safe[TOPIC_NAME_MAX + 1];
+    text_printable(call->name, safe, sizeof safe);
+    near = near ? near : "";
+    if (is_endpoint)
+        return call_fail(call, RPC_METHOD_NOT_FOUND,
+                         "%s is not open at %s/jsonrpc: the option jsonrpc_methods opens methods there%s%s%s",
+                         safe, engine->env.options.prefix, ask, near, mark);
+    return call_fail(call, RPC_METHOD_NOT_FOUND, "there is no method %s%s%s%s", safe, ask, near, mark);
+}
+
 void run_call(rpc_call *call)
 {
-    struct env *env = &call->engine->env;
     void *params = NULL;
     rpc_status status = RPC_OK;
     if (!call->method) {
-        env->counters.unknown++;
-        env_log(env, RPC_LOG_WARNING, "client %.100s called %.150s, which is no method",
-                call->exchange->message->client->id, call->name);
-        status = RPC_METHOD_NOT_FOUND;
+        call->engine->env.counters.unknown++;
+        status = run_fail_unknown(call);
     } else if (call->method->declared->done) {
         status = exchange_keep(call);
     }

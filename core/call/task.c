@@ -45,7 +45,7 @@ static rpc_status task_check(rpc_call *call)
     if (call->state >= CALL_ENDING || call->engine->env.stopping)
         return RPC_CANCELLED;
     if (declared->max_pending && call->method->open >= declared->max_pending)
-        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are pending, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%u calls of the method are pending, and it allows no more",
                          (unsigned)declared->max_pending);
     return RPC_OK;
 }
@@ -145,7 +145,7 @@ static rpc_status task_take(struct task *task, const struct digest *client)
     struct exchange *exchange = call->exchange;
     const size_t own = call_bytes(call), shared = exchange_bytes(exchange);
     if (!tasks_make_slot(engine, client))
-        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and that is the most",
+        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and max_pending allows no more",
                          engine->env.options.max_pending);
     if (!tasks_make_room(engine, client, own + shared - exchange->pending.held.bytes))
         return call_fail(call, RPC_OVERLOADED,
@@ -236,6 +236,11 @@ rpc_status rpc_defer(rpc_call *call, void *data)
 /* Background work takes no slot of a call, and has a limit of its own. */
 rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work work, rpc_done done, void *data)
 {
+    if (!work || !done) {
+        env_log(instance->env, RPC_LOG_ERROR, "module %s starts background work without work or without done",
+                instance->module->name);
+        return RPC_INTERNAL_ERROR;
+    }
     if (instance->env->stopping)
         return RPC_CANCELLED;
     if (instance->engine->tasks->background >= BACKGROUND_MAX)
@@ -421,7 +426,7 @@ static struct task *tasks_find_gone(const struct engine *engine, const void *id)
     const struct connection *connection = connections_find(&engine->connections, id);
     struct exchange *exchange = connection ? connection->exchanges : NULL;
     for (; exchange; exchange = exchange->next) {
-        struct task *task = exchange->pending.gone ? exchange->pending.tasks : NULL;
+        struct task *task = exchange->to.ended ? exchange->pending.tasks : NULL;
         for (; task; task = task->item_next) {
             if (task->state == TASK_PENDING && !task->call->method->declared->must_finish)
                 return task;

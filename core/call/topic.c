@@ -95,6 +95,16 @@ const struct topic_tree *topic_classify(const char *prefix, const char *topic, c
     return found;
 }
 
+size_t topic_replied_length(const char *method)
+{
+    const char *level = method;
+    while (level && !topic_behind_level(level, "response")) {
+        level = strchr(level, '/');
+        level = level ? level + 1 : NULL;
+    }
+    return level == method ? 0 : level ? (size_t)(level - 1 - method) : strlen(method);
+}
+
 bool topic_is_in_force(const struct engine_options *options, unsigned needs)
 {
     if (needs == TOPIC_ALWAYS)

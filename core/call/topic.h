@@ -97,6 +97,9 @@ extern const struct topic_tree topic_trees[];
  */
 const struct topic_tree *topic_classify(const char *prefix, const char *topic, const char **method);
 
+/* How many bytes of a reply's topic, behind "call/", are the name of the method: all before "/response". */
+size_t topic_replied_length(const char *method);
+
 /* Whether all of needs, bits of TOPIC_ALWAYS and the following, holds under these options. */
 bool topic_is_in_force(const struct engine_options *options, unsigned needs);
 

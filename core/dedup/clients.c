@@ -174,14 +174,15 @@ struct client *clients_meet_again(struct clients *clients, const struct host_cli
     return clients_meet_record(clients, clients_find(clients, connected->id, &key), connected, now);
 }
 
-/* ---- Sessions that replies go to ---- */
-
-bool clients_has_other(const struct clients *clients, const char *id, const void *connection)
+const void *clients_find_former(const struct clients *clients, const struct host_client *seen)
 {
     struct digest key;
-    const struct client *client = clients_find(clients, id, &key);
-    return client && client->online && client->connection != connection;
+    const struct client *client = clients_find(clients, seen->id, &key);
+    const bool is_current = client && client->online && client->connection == seen->connection;
+    return client && !is_current ? client->connection : NULL;
 }
+
+/* ---- Sessions that replies go to ---- */
 
 bool clients_take_queued(struct clients *clients, const char *id, uint64_t now)
 {

@@ -73,8 +73,11 @@ struct client *clients_meet(struct clients *clients, const struct host_client *c
 /* Likewise, but makes no record. NULL: there is none. */
 struct client *clients_meet_again(struct clients *clients, const struct host_client *client, uint64_t now);
 
-/* Whether another connection than this one is known to have the id now. */
-bool clients_has_other(const struct clients *clients, const char *id, const void *connection);
+/*
+ * The connection that was last known under the client's id, whether or not it has ended. NULL: none, or it is
+ * the client's own. One that has ended may have had the same address.
+ */
+const void *clients_find_former(const struct clients *clients, const struct host_client *seen);
 
 /*
  * Takes the right to put one more reply into the session that waits with this id: 100 at once, and one a

@@ -27,20 +27,21 @@ static size_t catalogue_list_schemas(const rpc_module *module, const rpc_event *
 {
     const rpc_shape *data = event->data;
     size_t count = 0;
-    for (const rpc_method *method = module->methods; method && method->name; method++) {
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
         if (catalogue_is_named(event, method->event) && method->result == data)
             data = NULL;
     }
     count += data != NULL;
     if (data && writer)
-        schema_write(data, writer);
-    for (const rpc_method *method = module->methods; method && method->name; method++) {
+        schema_write(data, false, writer);
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
         const bool announces = catalogue_is_named(event, method->event);
         const bool fails = catalogue_is_named(event, method->error_event);
         count += announces;
         if (announces && writer)
-            schema_write(method->result, writer);
-        for (const rpc_error *error = fails ? method->errors : NULL; error && error->code; error++) {
+            schema_write(method->result, false, writer);
+        for (const rpc_error *error = fails ? method->errors.rows : NULL; RPC_HAS_ROW(method->errors, error);
+             error++) {
             count++;
             if (writer)
                 schema_write_error(error, writer);
@@ -50,6 +51,11 @@ static size_t catalogue_list_schemas(const rpc_module *module, const rpc_event *
             schema_write_engine_error(writer);
     }
     return count;
+}
+
+bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *method)
+{
+    return method->strict || catalogue->options->undeclared == UNDECLARED_REFUSE;
 }
 
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)

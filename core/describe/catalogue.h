@@ -25,6 +25,9 @@ struct catalogue {
 /* Whether the payload of the method's calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);
 
+/* Whether members that the method does not declare are refused. */
+bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *method);
+
 /*
  * The schema of what an event carries: its data, or the results and errors of the methods that announce it.
  * It is the value of a member that has just been named.

@@ -179,7 +179,6 @@ static const rpc_shape description_shape = RPC_VALUE_SHAPE(struct document, desc
 
 static const rpc_error describe_errors[] = {
     {.code = "unknown_method", .doc = "there is no method of this name"},
-    {.code = NULL},
 };
 
 static void discovery_write_event(const struct catalogue *catalogue, const struct registry_event *event,
@@ -235,11 +234,10 @@ static const rpc_method methods[] = {
         .read_only = true,
         .params = &which_shape,
         .result = &description_shape,
-        .errors = describe_errors,
+        .errors = RPC_TABLE(describe_errors),
         .run = discovery_describe,
     },
-    {.name = NULL},
 };
 
 RPC_MODULE(rpc, .doc = "The service describes itself.", .state_size = sizeof(struct discovery),
-           .methods = methods, .fini = discovery_forget);
+           .methods = RPC_TABLE(methods), .fini = discovery_forget);

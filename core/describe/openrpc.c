@@ -25,7 +25,7 @@ static const char *openrpc_structure_of(const rpc_shape *shape)
 }
 
 /* Content Descriptors of those that may be missing, or of the others. The schema says what a field means. */
-static void openrpc_write_params(const rpc_shape *shape, bool may_miss, struct writer *writer)
+static void openrpc_write_params(const rpc_shape *shape, bool may_miss, bool strict, struct writer *writer)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
         const rpc_field *field = &shape->fields[i];
@@ -35,7 +35,7 @@ static void openrpc_write_params(const rpc_shape *shape, bool may_miss, struct w
         writer_member(writer, "name", fields_name(field));
         writer_member_bool(writer, "required", !may_miss);
         writer_name(writer, "schema");
-        schema_write_field(field, writer);
+        schema_write_field(field, strict, writer);
         writer_end_object(writer);
     }
 }
@@ -52,9 +52,9 @@ static void openrpc_write_code(rpc_status status, struct writer *writer)
  * All errors that a method declares share one JSON-RPC code, and OpenRPC wants each code once. x-errors has
  * the errors themselves, since `data` differs from one to the other.
  */
-static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
+static void openrpc_write_errors(const rpc_method *method, struct writer *writer)
 {
-    if (!error || !error->code)
+    if (!method->errors.count)
         return;
     writer_open_array(writer, "errors");
     writer_begin_object(writer);
@@ -62,7 +62,7 @@ static void openrpc_write_errors(const rpc_error *error, struct writer *writer)
     writer_end_object(writer);
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
-    for (; error->code; error++) {
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         writer_begin_object(writer);
         writer_member(writer, "err", error->code);
         if (error->doc)
@@ -126,6 +126,8 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_meth
     openrpc_write_levels(method->name, writer);
     writer_member(writer, "payload", payloads[method->params ? method->params->form : RPC_FORM_OBJECT]);
     writer_member_integer(writer, "maxQos", options->qos);
+    if (catalogue_is_strict(catalogue, method))
+        writer_member_bool(writer, "strict", true);
     writer_member_bool(writer, "readOnly", method->read_only);
     writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
     if (method->done)
@@ -151,15 +153,16 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
        order. */
     writer_member(writer, "paramStructure", openrpc_structure_of(method->params));
     writer_open_array(writer, "params");
-    openrpc_write_params(method->params, false, writer);
-    openrpc_write_params(method->params, true, writer);
+    const bool strict = catalogue_is_strict(catalogue, method);
+    openrpc_write_params(method->params, false, strict, writer);
+    openrpc_write_params(method->params, true, strict, writer);
     writer_end_array(writer);
     writer_open_object(writer, "result");
     writer_member(writer, "name", "result");
     writer_name(writer, "schema");
-    schema_write(method->result, writer);
+    schema_write(method->result, false, writer);
     writer_end_object(writer);
-    openrpc_write_errors(method->errors, writer);
+    openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
     writer_end_object(writer);
 }
@@ -169,8 +172,8 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
 {
     writer_open_array(writer, "methods");
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_method *method = (*module)->methods; method && method->name && !writer->full;
-             method++) {
+        for (const rpc_method *method = (*module)->methods.rows;
+             RPC_HAS_ROW((*module)->methods, method) && !writer->full; method++) {
             openrpc_write_method(catalogue, *module, method, writer);
         }
     }
@@ -206,7 +209,8 @@ static void openrpc_write_events(const struct catalogue *catalogue, struct write
     schema_write_any_error(writer);
     writer_end_object(writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
-        for (const rpc_event *event = (*module)->events; event && event->name && !writer->full; event++)
+        for (const rpc_event *event = (*module)->events.rows;
+             RPC_HAS_ROW((*module)->events, event) && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
     }
     writer_end_array(writer);

@@ -73,12 +73,12 @@ static void codec_json_quote(struct writer *writer, const char *text, bool is_na
 {
     const size_t comma = writer->state, behind = 1U + is_name;
     const size_t room = writer->capacity - writer->used, marks = comma + 1 + behind;
-    char *out = writer->out + writer->used;
     size_t size = 0; /* of the text, as far as it is plain and fits */
     if (room < marks) {
         writer->full = true;
         return;
     }
+    char *out = writer->out + writer->used;
     *out = ',';
     out += comma;
     *out++ = '"';

@@ -111,8 +111,8 @@ static void fields_append_values(const rpc_field *field, bool many, char *out, s
         fields_append_range(field, out, capacity);
     if (field->kind == RPC_KIND_STRING)
         fields_append(out, capacity, " of %u to %u characters", field->length.min, field->length.max);
-    for (int i = 0; field->choices && field->choices[i]; i++)
-        fields_append(out, capacity, "%s%s", i ? ", " : " ", field->choices[i]);
+    for (unsigned i = 0; i < field->choices.count; i++)
+        fields_append(out, capacity, "%s%s", i ? ", " : " ", field->choices.rows[i]);
 }
 
 const char *fields_describe(const rpc_field *field, char *out, size_t capacity)
@@ -299,9 +299,9 @@ static rpc_status fields_encode_string(const rpc_field *field, const void *membe
 static rpc_status fields_decode_choice(const rpc_field *field, const cJSON *value, void *member,
                                        struct fields_walk *walk)
 {
-    for (int i = 0; cJSON_IsString(value) && field->choices[i]; i++) {
-        if (strcmp(field->choices[i], value->valuestring) == 0) {
-            *(int *)member = i;
+    for (unsigned i = 0; cJSON_IsString(value) && i < field->choices.count; i++) {
+        if (strcmp(field->choices.rows[i], value->valuestring) == 0) {
+            *(int *)member = (int)i;
             return RPC_OK;
         }
     }
@@ -311,12 +311,9 @@ static rpc_status fields_decode_choice(const rpc_field *field, const cJSON *valu
 static rpc_status fields_encode_choice(const rpc_field *field, const void *member, struct fields_walk *walk)
 {
     const int choice = *(const int *)member;
-    int i = 0;
-    while (i != choice && field->choices[i])
-        i++;
-    if (!field->choices[i])
+    if (choice < 0 || (unsigned)choice >= field->choices.count)
         return fields_must_be(walk, field);
-    writer_string(walk->writer, field->choices[i]);
+    writer_string(walk->writer, field->choices.rows[choice]);
     return RPC_OK;
 }
 
@@ -384,6 +381,54 @@ const struct fields_kind fields_kinds[FIELDS_KINDS] = {
                          false},
 };
 
+/* ---- Members that are not declared ---- */
+
+void fields_set_strict(struct fields *fields)
+{
+    fields->strict = true;
+    for (size_t i = 0; fields->shape && i < fields->shape->count; i++) {
+        if (fields->shape->fields[i].shape)
+            fields_set_strict(&fields->nested[i]);
+    }
+}
+
+static const rpc_field *fields_find(const rpc_shape *shape, const char *name)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        if (strcmp(fields_name(&shape->fields[i]), name) == 0)
+            return &shape->fields[i];
+    }
+    return NULL;
+}
+
+bool fields_declare(const struct fields *fields, const char *name)
+{
+    const rpc_shape *shape = fields->shape;
+    if (shape && shape->form == RPC_FORM_VALUE)
+        shape = shape->fields->shape;
+    return shape && fields_find(shape, name);
+}
+
+/* Finds the first member that no field declares, and names the nearest field. The walk is still outside of
+ * the object. */
+static rpc_status fields_check_undeclared(const rpc_shape *shape, const cJSON *object,
+                                          struct fields_walk *walk)
+{
+    enum { NAME_SHOWN = 64 }; /* bytes */
+    const cJSON *member = object->child;
+    while (member && fields_find(shape, member->string))
+        member = member->next;
+    if (!member)
+        return RPC_OK;
+    struct text_near near = text_near_to(member->string);
+    for (size_t i = 0; i < shape->count; i++)
+        text_near_try(&near, fields_name(&shape->fields[i]));
+    return fields_misfit(walk, "%s%.*s is not declared%s%s%s", walk->step && walk->step->field ? "." : "",
+                         (int)text_cut(member->string, NAME_SHOWN), member->string,
+                         near.best ? ", did you mean " : "", near.best ? near.best : "",
+                         near.best ? "?" : "");
+}
+
 /* ---- Decoding ---- */
 
 static rpc_status fields_decode_array(const rpc_field *field, const cJSON *value, char *out,
@@ -434,7 +479,7 @@ static rpc_status fields_decode_shape(const struct fields *fields, const cJSON *
     const bool is_value = shape->form == RPC_FORM_VALUE, by_name = !is_value && cJSON_IsObject(value);
     const cJSON *element = is_value ? value : value->child;
     struct fields_step step = fields_enter(walk, fields);
-    rpc_status status = RPC_OK;
+    rpc_status status = fields->strict && by_name ? fields_check_undeclared(shape, value, walk) : RPC_OK;
     walk->step = &step;
     for (size_t i = 0; i < shape->count && status == RPC_OK; i++) {
         step.field = &shape->fields[i];

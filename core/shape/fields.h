@@ -33,7 +33,15 @@ struct fields {
     struct fields *nested; /* one for each field, all zero where it is no object */
     bool copies;           /* what is decoded is to point at nothing of the value; of the outermost shape */
     struct arena *arena;   /* has all that was prepared; of the outermost shape only, else NULL */
+    bool strict;           /* members of objects that no field declares are refused, else ignored */
 };
+
+/* Makes the shape and those nested in it strict. */
+void fields_set_strict(struct fields *fields);
+
+/* Whether an object of the shape, or the object that is its value, has a field of this name. fields: all zero
+ * declare none. */
+bool fields_declare(const struct fields *fields, const char *name);
 
 /*
  * Decodes value into *out, a new struct of the arena, which lives as long as arena and fields do, and as

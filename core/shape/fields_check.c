@@ -15,6 +15,8 @@ static bool check_lies_within(const rpc_shape *shape, size_t offset, size_t size
 static bool check_is_member(const rpc_shape *shape, const rpc_field *field)
 {
     const size_t value = field->kind == RPC_KIND_OBJECT ? field->size : fields_kinds[field->kind].size;
+    if (field->owner && field->owner != shape->size)
+        return false;
     if (field->flag && !check_lies_within(shape, field->flag - 1, sizeof(bool)))
         return false;
     if (!field->counter)
@@ -33,8 +35,10 @@ static const char *check_find_fault(const rpc_shape *shape, const rpc_field *fie
         return " is not a member of the shape's struct";
     if (is_string && (!field->length.max || field->length.min > field->length.max))
         return " needs a .length with a maximum";
-    if ((field->kind == RPC_KIND_CHOICE) != (field->choices && field->choices[0]))
+    if ((field->kind == RPC_KIND_CHOICE) != (field->choices.count > 0))
         return ": .choices belongs to choices, and needs one at least";
+    if (!field->choices.rows != !field->choices.count)
+        return ": .choices is to be passed with RPC_TABLE(), which counts the rows";
     if ((field->range.min != 0 || field->range.max != 0) && !(is_number && fields_has_range(field)))
         return ": a .range has a minimum below its maximum and belongs to a number";
     if (!is_string && (field->length.min || field->length.max))
@@ -58,6 +62,25 @@ static rpc_status check_trace(const rpc_field *field, struct fields_walk *walk)
         return RPC_OK;
     return fields_misfit(walk, " is %s and needs a .default_json or a .flag",
                          field->optional ? "optional" : "nullable");
+}
+
+/* Checks that each choice is a text of its own. */
+static rpc_status check_choices(const rpc_field *field, struct fields_walk *walk)
+{
+    const char *const *rows = field->choices.rows;
+    for (unsigned i = 0; i < field->choices.count; i++) {
+        if (!rows[i])
+            return fields_misfit(
+                walk,
+                ": row %u of %u of .choices has no text; RPC_TABLE() counts the rows, and no "
+                "empty one ends them",
+                i + 1, field->choices.count);
+        for (unsigned other = 0; other < i; other++) {
+            if (strcmp(rows[other], rows[i]) == 0)
+                return fields_misfit(walk, ": the choice %s is declared twice", rows[i]);
+        }
+    }
+    return RPC_OK;
 }
 
 /* ---- One shape ---- */
@@ -111,8 +134,8 @@ static rpc_status check_prepare_field(struct fields *fields, size_t i, int depth
         if (strcmp(fields_name(other), fields_name(field)) == 0)
             return fields_misfit(walk, " is declared twice");
     }
-    rpc_status status = RPC_OK;
-    if ((field->optional || field->nullable) && !field->default_json)
+    rpc_status status = check_choices(field, walk);
+    if (status == RPC_OK && (field->optional || field->nullable) && !field->default_json)
         status = check_trace(field, walk);
     if (status == RPC_OK && field->shape)
         status = check_prepare_shape(&fields->nested[i], field->shape, depth + 1, walk);

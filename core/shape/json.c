@@ -40,6 +40,11 @@ __attribute__((format(printf, 3, 4))) static bool json_fail(struct json_error *e
     return false;
 }
 
+static bool json_expected(struct scan *scan, const char *what)
+{
+    return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON: expected %s", what);
+}
+
 /* Nothing is wrong so far. */
 static void json_begin(struct json_error *error)
 {
@@ -104,8 +109,10 @@ static bool json_scan_character(struct scan *scan, uint32_t *character)
         return true;
     }
     const size_t length = text_decode(scan->at, (size_t)(scan->end - scan->at), character);
+    if (!length || *character < 0x20)
+        return false;
     scan->at += length;
-    return length && *character >= 0x20;
+    return true;
 }
 
 static size_t json_encode(uint32_t character, char *out)
@@ -189,6 +196,12 @@ static cJSON *json_add_node(struct scan *scan, cJSON *parent, char *name)
     return node;
 }
 
+/* Whether a member of this name is an id; NULL: it is no member. */
+static bool json_is_id(const char *name)
+{
+    return name && (strcmp(name, "id") == 0 || strcmp(name, "request_id") == 0);
+}
+
 /* Keeps the literal of a number that is long or takes long to print and, for json_keep_ids(), of an id that
  * is not spelt as a whole number. */
 static bool json_scan_number(struct scan *scan, cJSON *node)
@@ -208,7 +221,7 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
                          || number_prints_slowly(node->valuedouble);
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
     scan->doubtful = scan->doubtful || !isfinite(node->valuedouble);
-    if (!is_long && (is_whole || !node->string || strcmp(node->string, "id") != 0))
+    if (!is_long && (is_whole || !json_is_id(node->string)))
         return true;
     node->valuestring = arena_copy(scan->arena, numeral.text, numeral.length);
     return node->valuestring || json_fail(scan->error, JSON_NO_MEMORY, "no memory");
@@ -222,7 +235,7 @@ static bool json_scan_literal(struct scan *scan, cJSON *node)
                                                 : cJSON_Invalid;
     if (node)
         node->type |= type;
-    return type != cJSON_Invalid || json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    return type != cJSON_Invalid || json_expected(scan, "a value");
 }
 
 static const char *json_skip_space(const char *at)
@@ -256,8 +269,10 @@ static bool json_scan_member(struct scan *scan, cJSON *object, uint32_t *names)
     const uint32_t bit = name ? UINT32_C(1) << ((size_t)(scan->at - name) + (unsigned char)*name) % 32 : 0;
     scan->doubtful = scan->doubtful || *names & bit;
     *names |= bit;
-    if (!name || !json_skip(scan, ':'))
-        return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+    if (!name)
+        return json_expected(scan, "a name in double quotes");
+    if (!json_skip(scan, ':'))
+        return json_expected(scan, "a colon behind a name");
     return json_scan_value(scan, object, name);
 }
 
@@ -278,7 +293,7 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
                 return false;
         } while (json_skip(scan, ','));
         if (!json_skip(scan, closing))
-            return json_fail(scan->error, JSON_BROKEN, "the payload is not JSON");
+            return json_expected(scan, is_object ? "a comma or }" : "a comma or ]");
     }
     scan->depth--;
     return true;
@@ -306,19 +321,39 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
+/* Adds to an explanation where the text is broken, which is offset bytes behind its beginning. */
+static bool json_explain_place(struct json_error *error, const char *text, size_t size, size_t offset)
+{
+    const char *at = text, *place = text + offset, *next;
+    size_t line = 1, column = 1;
+    for (; (next = memchr(at, '\n', (size_t)(place - at))); at = next + 1)
+        line++;
+    for (; at < place; at++)
+        column += ((unsigned char)*at & 0xC0) != 0x80; /* a character's further bytes */
+    const size_t used = strlen(error->why);
+    snprintf(error->why + used, sizeof error->why - used, " at line %zu, column %zu%s", line, column,
+             offset == size ? ", where it ends" : "");
+    return false;
+}
+
 static bool json_scan_whole(struct scan *scan, const char *text, size_t size)
 {
     char *copy = scan->arena ? arena_take(scan->arena, size + 1) : NULL;
     json_begin(scan->error);
     if (scan->arena && !copy)
         return json_fail(scan->error, JSON_NO_MEMORY, "no memory");
-    scan->at = copy ? memcpy(copy, text, size + 1) : text;
-    scan->end = scan->at + size;
-    if (!json_scan_value(scan, NULL, NULL))
-        return false;
-    scan->at = json_skip_space(scan->at);
-    return scan->at == scan->end ||
-           json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value");
+    const char *start = scan->at = copy ? memcpy(copy, text, size + 1) : text;
+    scan->end = start + size;
+    const bool is_value = json_scan_value(scan, NULL, NULL);
+    if (is_value)
+        scan->at = json_skip_space(scan->at);
+    if (is_value && scan->at == scan->end)
+        return true;
+    if (is_value)
+        json_fail(scan->error, JSON_BROKEN, "the payload goes on behind its JSON value%s",
+                  *scan->at ? "" : ", with a NUL,");
+    return scan->error->fault == JSON_BROKEN &&
+           json_explain_place(scan->error, text, size, (size_t)(scan->at - start));
 }
 
 void json_keep_ids(cJSON *tree)

@@ -36,7 +36,7 @@ enum json_fault {
 struct json_error {
     enum json_fault fault;
     bool nul;      /* a string has U+0000, which the tree no longer shows; with JSON_UNWANTED only */
-    char why[200]; /* one sentence without a full stop; "" if all is fine */
+    char why[200]; /* one sentence without a full stop, of a broken text with the place; "" if all is fine */
 };
 
 /*
@@ -58,8 +58,8 @@ static inline bool json_is_number(const cJSON *item)
 }
 
 /*
- * Makes cJSON_Raw of all numbers that are members named id and not spelt as whole numbers, too, since ids
- * have to come out as they went in.
+ * Makes cJSON_Raw of all numbers that are members named id or request_id and not spelt as whole numbers, too,
+ * since ids have to come out as they went in.
  */
 void json_keep_ids(cJSON *tree);
 

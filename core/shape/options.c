@@ -30,7 +30,9 @@ static const struct unit {
     {"bytes", sizes, 1, "a size in bytes", "1500, 64k, 16m"},
 };
 
-/* The unit of a field; NULL: its values are written as JSON has them. */
+static const char options_words[] = "words";
+
+/* The unit of a number; NULL: the field's values are written as JSON has them. */
 static const struct unit *options_unit_of(const rpc_field *field)
 {
     for (size_t i = 0; field->unit && i < sizeof units / sizeof units[0]; i++) {
@@ -105,6 +107,26 @@ bool options_refuse(const struct option_lines *lines, const char *name, const ch
     return false;
 }
 
+/*
+ * Checks that a string is written as configurations have it: quotation marks around it would be a part of it,
+ * and so would what other files put between the words of a list. Returns what is accepted, or NULL: it is
+ * fine.
+ */
+static const char *options_check_marks(const rpc_field *field, const char *value)
+{
+    const size_t length = strlen(value);
+    const bool is_list = field->unit && strcmp(field->unit, options_words) == 0;
+    const char *tab = strchr(value, '\t');
+    if (field->kind != RPC_KIND_STRING || !length)
+        return NULL;
+    if (is_list &&
+        (strpbrk(value, "\",;") || *value == '\'' || strstr(value, " '") || (tab && tab[strspn(tab, " \t")])))
+        return "it takes words that are separated by spaces, without quotation marks, commas and semicolons";
+    return strchr("\"'", *value) || strchr("\"'", value[length - 1])
+               ? "it takes the text itself, without quotation marks around it"
+               : NULL;
+}
+
 static bool options_no_memory(char *why)
 {
     snprintf(why, OPTIONS_WHY, "no memory for the options");
@@ -126,6 +148,9 @@ static bool options_read_field(const char *owner, const rpc_field *field, const 
         found = line;
     }
     cJSON item;
+    const char *marks = found ? options_check_marks(field, found->value) : NULL;
+    if (marks)
+        return options_refuse(lines, found->name, found->value, marks, why);
     if ((!found || options_read_value(walk->arena, field, found->value, &item)) &&
         fields_decode_member(field, found ? &item : NULL, fallback, out, walk) == RPC_OK)
         return true;

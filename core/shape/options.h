@@ -5,7 +5,8 @@
  * option's range, default, choices and words are declared like a parameter's.
  *
  * A number with the unit "ms" or "s" is a duration (500ms, 10s, 5m, 1h), one with the unit "bytes" a size
- * (1500, 64k, 16m).
+ * (1500, 64k, 16m), a string with the unit "words" a list of words with spaces between them. No value stands
+ * in quotation marks, which the broker does not take away.
  *
  * Threads: any. These functions touch nothing but their arguments.
  *

@@ -20,19 +20,19 @@ static void schema_write_type(struct writer *writer, const char *type, bool null
     writer_end_array(writer);
 }
 
-static void schema_write_properties(const rpc_shape *shape, struct writer *writer)
+static void schema_write_properties(const rpc_shape *shape, bool strict, struct writer *writer)
 {
     for (size_t i = 0; i < shape->count; i++) {
         writer_name(writer, fields_name(&shape->fields[i]));
-        schema_write_field(&shape->fields[i], writer);
+        schema_write_field(&shape->fields[i], strict, writer);
     }
 }
 
-static void schema_write_members(const rpc_shape *shape, struct writer *writer)
+static void schema_write_members(const rpc_shape *shape, bool strict, struct writer *writer)
 {
     bool is_open = false;
     writer_open_object(writer, "properties");
-    schema_write_properties(shape, writer);
+    schema_write_properties(shape, strict, writer);
     writer_end_object(writer);
     for (size_t i = 0; i < shape->count; i++) {
         if (fields_may_miss(&shape->fields[i]))
@@ -44,10 +44,12 @@ static void schema_write_members(const rpc_shape *shape, struct writer *writer)
     }
     if (is_open)
         writer_end_array(writer);
+    if (strict)
+        writer_member_bool(writer, "additionalProperties", false);
 }
 
 /* What the values of a field have to be, as members of an open object. nullable: null will do, too. */
-static void schema_write_values(const rpc_field *field, bool nullable, struct writer *writer)
+static void schema_write_values(const rpc_field *field, bool nullable, bool strict, struct writer *writer)
 {
     const char *type = fields_kinds[field->kind].type;
     if (type)
@@ -69,17 +71,17 @@ static void schema_write_values(const rpc_field *field, bool nullable, struct wr
         writer_member(writer, "pattern", "^[^\\u0000]*$");
     } else if (field->kind == RPC_KIND_CHOICE) {
         writer_open_array(writer, "enum");
-        for (int i = 0; field->choices[i]; i++)
-            writer_string(writer, field->choices[i]);
+        for (unsigned i = 0; i < field->choices.count; i++)
+            writer_string(writer, field->choices.rows[i]);
         if (nullable)
             writer_null(writer);
         writer_end_array(writer);
     } else if (field->kind == RPC_KIND_OBJECT) {
-        schema_write_members(field->shape, writer);
+        schema_write_members(field->shape, strict, writer);
     }
 }
 
-void schema_write_field(const rpc_field *field, struct writer *writer)
+void schema_write_field(const rpc_field *field, bool strict, struct writer *writer)
 {
     writer_begin_object(writer);
     if (field->doc)
@@ -87,13 +89,13 @@ void schema_write_field(const rpc_field *field, struct writer *writer)
     if (field->counter) {
         schema_write_type(writer, "array", field->nullable);
         writer_open_object(writer, "items");
-        schema_write_values(field, false, writer);
+        schema_write_values(field, false, strict, writer);
         writer_end_object(writer);
         if (field->items.min)
             writer_member_integer(writer, "minItems", field->items.min);
         writer_member_integer(writer, "maxItems", field->items.max);
     } else {
-        schema_write_values(field, field->nullable, writer);
+        schema_write_values(field, field->nullable, strict, writer);
     }
     if (field->default_json)
         writer_member_json(writer, "default", field->default_json);
@@ -102,17 +104,19 @@ void schema_write_field(const rpc_field *field, struct writer *writer)
     writer_end_object(writer);
 }
 
-void schema_write(const rpc_shape *shape, struct writer *writer)
+void schema_write(const rpc_shape *shape, bool strict, struct writer *writer)
 {
     if (shape && shape->form == RPC_FORM_VALUE) {
-        schema_write_field(shape->fields, writer);
+        schema_write_field(shape->fields, strict, writer);
         return;
     }
     writer_begin_object(writer);
     if (!shape || shape->form == RPC_FORM_OBJECT)
         writer_member(writer, "type", "object");
     if (shape && shape->form == RPC_FORM_OBJECT)
-        schema_write_members(shape, writer);
+        schema_write_members(shape, strict, writer);
+    else if (!shape && strict)
+        writer_member_bool(writer, "additionalProperties", false);
     writer_end_object(writer);
 }
 
@@ -139,7 +143,7 @@ static void schema_write_error_object(const rpc_error *error, bool is_engines, s
     writer_end_object(writer);
     writer_member_json(writer, "msg", "{\"type\":\"string\"}");
     if (error && error->data)
-        schema_write_properties(error->data, writer);
+        schema_write_properties(error->data, false, writer);
     writer_end_object(writer);
     writer_member_json(writer, "required", "[\"method\",\"err\"]");
     writer_end_object(writer);

@@ -20,12 +20,13 @@
 
 /*
  * The schema of what has this shape; NULL: of an object of which nothing is known. Raw bytes are no JSON and
- * have the schema that says nothing. The shape is one that fields_init() has accepted.
+ * have the schema that says nothing. strict: objects have no members that no field declares. The shape is one
+ * that fields_init() has accepted.
  */
-void schema_write(const rpc_shape *shape, struct writer *writer);
+void schema_write(const rpc_shape *shape, bool strict, struct writer *writer);
 
 /* The schema of one field, with its description, unit and default. */
-void schema_write_field(const rpc_field *field, struct writer *writer);
+void schema_write_field(const rpc_field *field, bool strict, struct writer *writer);
 
 /* The schema of the error object of an error that a method declares, which may add members. */
 void schema_write_error(const rpc_error *error, struct writer *writer);

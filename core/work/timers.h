@@ -5,8 +5,9 @@
  *
  * Threads: the broker's thread only. Handlers run in timers_run().
  *
- * Ownership: a timer belongs to the table of its engine. It is freed when it is cancelled, when it has run
- * once and for all, and by timers_fini().
+ * Ownership: a timer belongs to the table of its engine. It is freed when it is cancelled, before it runs for
+ * the only time, and by timers_fini(). Modules have its name, by which the table finds it as long as it
+ * exists.
  *
  * Failure: starting a timer needs memory; running, moving and cancelling one does not.
  */
@@ -17,10 +18,13 @@
 
 #include <mosquitto_rpc.h>
 
+struct timer;
+
 /* All zero: no timer is set. */
 struct timers {
-    struct heap due;    /* keys are monotonic nanoseconds */
-    rpc_timer *running; /* the timer whose handler runs now; NULL: none */
+    struct heap due;     /* keys are monotonic nanoseconds */
+    struct timer *by_id; /* the same timers; NULL: none */
+    uint64_t last_id;    /* ids are never used again */
 };
 
 /* When the next timer is due, monotonic nanoseconds; UINT64_MAX: none is set. */

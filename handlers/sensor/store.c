@@ -115,7 +115,7 @@ struct store {
 
 /* ---- Failures ---- */
 
-const char *const store_cause_names[STORE_CAUSES + 1] = {
+const char *const store_cause_names[STORE_CAUSES] = {
     [STORE_LOCKED] = "locked",
     [STORE_FULL] = "full",
     [STORE_CORRUPT] = "corrupt",

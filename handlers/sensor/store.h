@@ -43,9 +43,9 @@ enum store_cause {
     STORE_CAUSES
 };
 
-/* The causes' names, "locked", "read_only" and so on, in this order; ends with NULL. Clients know them, so
- * that they must not change. */
-extern const char *const store_cause_names[STORE_CAUSES + 1];
+/* The causes' names, "locked", "read_only" and so on, in this order. Clients know them, so that they must not
+ * change. */
+extern const char *const store_cause_names[STORE_CAUSES];
 
 enum { STORE_WHY_BYTES = 160 };
 

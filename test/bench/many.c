@@ -55,7 +55,6 @@ static const rpc_method methods[] = {
 #else
 #error "define RPC_MANY as 10, 1000 or 10000"
 #endif
-    {.name = NULL},
 };
 
-RPC_MODULE(many, .doc = "Methods by the thousand, for the benchmark.", .methods = methods);
+RPC_MODULE(many, .doc = "Methods by the thousand, for the benchmark.", .methods = RPC_TABLE(methods));

@@ -17,7 +17,7 @@
 
 enum { ID_BYTES = 257, MOST = 10000 };
 
-static const char *const units[] = {"C", "F", "K", NULL};
+static const char *const units[] = {"C", "F", "K"};
 
 struct sensor {
     char id[ID_BYTES];
@@ -40,7 +40,7 @@ struct reading {
 static const rpc_field reading_fields[] = {
     RPC_STRING(struct reading, sensor_id, .doc = "the sensor", .length = {1, 64}),
     RPC_DOUBLE(struct reading, value, .doc = "the temperature"),
-    RPC_CHOICE(struct reading, unit, .doc = "its unit", .choices = units, .default_json = "\"C\""),
+    RPC_CHOICE(struct reading, unit, .doc = "its unit", .choices = RPC_TABLE(units), .default_json = "\"C\""),
 };
 static const rpc_shape reading_shape = RPC_OBJECT_SHAPE(struct reading, reading_fields);
 
@@ -153,16 +153,16 @@ static void fini(void *state)
     }
 }
 
-static const rpc_event events[] = {{.name = "reported", .doc = "follows every report"}, {.name = NULL}};
+static const rpc_event events[] = {{.name = "reported", .doc = "follows every report"}};
 
-static const rpc_error errors[] = {{.code = "out_of_range", .doc = "below absolute zero"}, {.code = NULL}};
+static const rpc_error errors[] = {{.code = "out_of_range", .doc = "below absolute zero"}};
 
 static const rpc_method methods[] = {
     {.name = "report",
      .doc = "Notes a temperature.",
      .params = &reading_shape,
      .result = &reported_shape,
-     .errors = errors,
+     .errors = RPC_TABLE(errors),
      .event = "reported",
      .run = report},
     {.name = "at.once",
@@ -177,8 +177,7 @@ static const rpc_method methods[] = {
      .run = by_worker,
      .work = run_errand,
      .done = errand_done},
-    {.name = NULL},
 };
 
 RPC_MODULE(report, .doc = "What the benchmark calls.", .state_size = sizeof(struct sensors),
-           .methods = methods, .events = events, .fini = fini);
+           .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .fini = fini);

@@ -118,18 +118,19 @@ class Broker:
     plugins      instead of both: a list of (path, options)
     first, lines lines of the configuration: before everything, and after the plugins; they may hold
                  {directory}, and {second_port} for a listener of their own: see .second_port
-    websockets, unix, mount_point   adds such a listener: see .websockets_port, .unix_path, .mounted_port
+    websockets, tls, unix, mount_point   adds such a listener: see .websockets_port, .tls_port, .unix_path and
+                 .mounted_port
     users, acl   a dictionary of passwords, the text of an ACL file
     preload      a library that the broker is to have before all others, but for RPC_PRELOAD
     """
 
     def __init__(self, options=(), plugin=TEST_PLUGIN, plugins=None, first=(), lines=(), websockets=False,
-                 unix=False, mount_point=None, users=None, acl=None, anonymous=True, persistence=False,
+                 tls=False, unix=False, mount_point=None, users=None, acl=None, anonymous=True, persistence=False,
                  log=("stderr",), log_types=("all",), arguments=(), preload=None):
         self.plugins = [(plugin, options)] if plugins is None else plugins
         self.preload = preload
         self.first, self.lines, self.log_destinations, self.log_types = first, lines, log, log_types
-        self.websockets, self.unix, self.mount_point = websockets, unix, mount_point
+        self.websockets, self.tls, self.unix, self.mount_point = websockets, tls, unix, mount_point
         self.anonymous, self.persistence, self.arguments = anonymous, persistence, list(arguments)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="rpc-broker-"))
         self.directory.chmod(0o755)
@@ -161,7 +162,7 @@ class Broker:
 
     def pick_ports(self):
         self.port, self.second_port = free_port(), free_port()
-        self.websockets_port, self.mounted_port = free_port(), free_port()
+        self.websockets_port, self.mounted_port, self.tls_port = free_port(), free_port(), free_port()
 
     def config(self):
         """The text of the configuration."""
@@ -181,7 +182,11 @@ class Broker:
         if self.mount_point:
             lines += [f"listener {self.mounted_port} 127.0.0.1", f"mount_point {self.mount_point}"]
         if self.websockets:
-            lines += [f"listener {self.websockets_port} 127.0.0.1", "protocol websockets"]
+            # Brokers of 2.0 ignore the address of such a listener unless a kind of socket is given.
+            lines += [f"listener {self.websockets_port} 127.0.0.1", "protocol websockets", "socket_domain ipv4"]
+        if self.tls:
+            certificate = pathlib.Path(__file__).with_name("certificate.pem")
+            lines += [f"listener {self.tls_port} 127.0.0.1", f"certfile {certificate}", f"keyfile {certificate}"]
         if self.unix:
             lines += [f"listener 0 {self.unix_path}"]
         text = "\n".join(lines) + "\n"
@@ -338,6 +343,13 @@ class BrokerTest(unittest.TestCase):
         client = Client(port or broker.port, version=version, **how)
         self.addCleanup(client.close)
         return client
+
+    def stored_messages(self, broker):
+        """How many messages the broker keeps, as it publishes it; its sys_interval is 1."""
+        time.sleep(2.5)
+        watcher = self.client(broker)
+        watcher.subscribe("$SYS/broker/store/messages/count")
+        return int(watcher.receive().payload)
 
     def _show_log(self, broker):
         if not getattr(getattr(self, "_outcome", None), "success", True):

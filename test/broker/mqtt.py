@@ -8,6 +8,7 @@ import base64
 import collections
 import os
 import socket
+import ssl
 import struct
 import time
 
@@ -272,14 +273,15 @@ class Client:
     """One connection. Messages that arrive while it waits for something else are kept for receive()."""
 
     def __init__(self, address, version=4, client_id=None, clean=True, username=None, password=None,
-                 keepalive=0, properties=(), websocket=False, timeout=10, auto_ack=True, check=True,
+                 keepalive=0, properties=(), websocket=False, tls=False, timeout=10, auto_ack=True, check=True,
                  connect=True):
-        """address: a port of 127.0.0.1, or the path of a Unix socket. check: a refusal raises."""
+        """address: a port of 127.0.0.1, or the path of a Unix socket. tls: the broker's certificate is not
+        checked. check: a refusal raises."""
         self.version, self.timeout, self.auto_ack = version, timeout, auto_ack
         self.client_id = f"c{os.urandom(6).hex()}" if client_id is None else client_id
         self.buffer, self.inbox, self.aliases, self.last_mid = b"", collections.deque(), {}, 0
         self.disconnect_reason = None
-        self.stream = self._open(address, websocket)
+        self.stream = self._open(address, websocket, tls)
         if connect:
             self.connect(clean, username, password, keepalive, properties, check)
 
@@ -288,13 +290,17 @@ class Client:
         self.send(self._connect_packet(clean, username, password, keepalive, properties))
         self._read_connack(check)
 
-    def _open(self, address, websocket):
+    def _open(self, address, websocket, tls):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(self.timeout)
         sock.connect(address if isinstance(address, str) else ("127.0.0.1", address))
         if family == socket.AF_INET:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            sock = context.wrap_socket(sock)
         return WebSocketStream(sock, self.timeout) if websocket else SocketStream(sock)
 
     def _connect_packet(self, clean, username, password, keepalive, entries):

@@ -82,15 +82,64 @@ class Replies(BrokerTest):
             with self.subTest(request_id=request_id):
                 self.assertEqual(ask_by_id(client, "echo", request_id=request_id), {"result": {}})
 
-    def test_request_id_that_is_no_string_asks_for_nothing(self):
+    def test_request_ids_that_are_numbers(self):
+        """They come back as they are written, and without a plus in the topic."""
+        client = self.client(self.start())
+        for number in ("7", "0", "-0", "1.50", "1e3", "1E+3", "12345678901234567890"):
+            for topic, payload, result in (("rpc/call/echo", '{"request_id":%s,"a":1}', '{"a":1}'),
+                                           ("rpc/batch/echo", '{"request_id":%s,"calls":[1]}', '[{"result":1}]')):
+                with self.subTest(number=number, topic=topic):
+                    client.publish(topic, payload % number, qos=1)
+                    reply = client.receive()
+                    self.assertEqual(reply.topic, "rpc/call/echo/response/" + number.replace("+", ""))
+                    self.assertEqual(reply.payload.decode(), '{"request_id":%s,"result":%s}' % (number, result))
+
+    def test_request_ids_of_other_types(self):
         broker = self.start()
         client, watcher = self.client(broker), self.client(broker)
-        watcher.subscribe("rpc/event/probeCounted")
-        for value in (1, None, True, ["a"], {"b": 1}):
-            with self.subTest(value=value):
-                client.publish("rpc/call/probe.count", json.dumps({"request_id": value}), qos=1)
-                watcher.receive()
+        watcher.subscribe("rpc/event/#")
+        for value in (None, True, ["a"], {"b": 1}):
+            for topic in ("rpc/call/probe.count", "rpc/batch/probe.count", "rpc/call/nope"):
+                with self.subTest(value=value, topic=topic):
+                    client.publish(topic, json.dumps({"request_id": value, "calls": [{}]}), qos=1)
+                    event = watcher.receive()
+                    self.assertEqual(event.topic, "rpc/event/error")
+                    self.assert_error(event, "invalid_request", method=topic.split("/")[-1], client=client.client_id)
+                    broker.wait_log(f"client {client.client_id} called {topic.split('/')[-1]}: invalid_request: ")
         client.expect_nothing()
+        self.assertEqual(ask_by_id(client, "probe.count"), {"result": {"runs": 1}})
+
+    def test_errors_of_payloads_that_cannot_be_read(self):
+        """The caller is told by what can be read of its payload; else everybody is, and whose call it was."""
+        broker = self.start(["max_payload 10k"])
+        client, watcher = self.client(broker), self.client(broker)
+        watcher.subscribe("rpc/event/error")
+        for broken in (b'{"request_id":"7","a":', b'{"request_id":"7"}\0', b'{"request_id":"7"} x', b'{"request_id":"7",}',
+                       b'{"a":tru,"request_id":"7"}', b'{"request_id":"7","a":"' + 20_000 * b"x" + b'"}',
+                       b'{"a":"' + 20_000 * b"x" + b'","request_id":"7"}'):
+            with self.subTest(broken=broken[:40]):
+                client.publish("rpc/call/echo", broken, qos=1)
+                reply = client.receive()
+                self.assertEqual(reply.topic, "rpc/call/echo/response/7")
+                content = payload_of(reply)
+                self.assertEqual(content["request_id"], "7")
+                self.assertIn(content["error"]["err"], ("parse_error", "payload_too_large"))
+        watcher.expect_nothing(0.05)
+        for broken in (b'{"request_id":"7', b'{"a":1,', b"\xff"):
+            with self.subTest(broken=broken):
+                client.publish("rpc/call/echo", broken, qos=1)
+                self.assert_error(watcher.receive(), "parse_error", method="echo", client=client.client_id)
+        client.expect_nothing()
+
+    def test_a_deadline_beside_a_request_id(self):
+        client = self.client(self.start())
+        for value in (0, -1, 1.5, 60001, "100", None):
+            with self.subTest(value=value):
+                error = ask_by_id(client, "sensorHistory", {"sensor_id": "a", "timeout_ms": value})["error"]
+                self.assertEqual((error["err"], error["msg"]), (
+                    "invalid_request", "timeout_ms must be a whole number of 1 to 60000 (timeout_max)"))
+        content = ask_by_id(client, "sensorHistory", {"sensor_id": "a", "timeout_ms": 5000})
+        self.assertNotEqual(content.get("error", {}).get("err"), "invalid_request")
 
     def test_hostile_request_ids(self):
         broker = self.start()

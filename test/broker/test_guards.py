@@ -43,7 +43,24 @@ class Guards(BrokerTest):
         self.assert_refused(broker, ["a/b/call/x/response/y", "c/call/x/response/y"])
 
     def test_replies_when_unknown_methods_are_forwarded(self):
-        self.assert_refused(self.start(["unknown_methods forward", "forward_calls true"]), REPLY_TOPICS)
+        """Other servers may answer what is left to them; nobody may answer for the plugin's own methods."""
+        options = ["unknown_methods forward", "forward_calls true"]
+        own = [topic for topic in REPLY_TOPICS if topic.startswith("rpc/call/echo/")]
+        self.assert_refused(self.start(options), [*own, "rpc/call/probe/deep/name/response/x"])
+        self.assert_refused(self.start([*options, "jsonrpc_methods echo"]), [*own, "rpc/jsonrpc/response/abc"])
+        broker = self.start(options)
+        self.assert_delivered(broker, self.client(broker, 5), [topic for topic in REPLY_TOPICS if topic not in own])
+
+    def test_another_server_answers(self):
+        """A caller with a request_id gets the other server's reply, by an ordinary subscription."""
+        broker = self.start(["unknown_methods forward"])
+        caller, server = self.client(broker), self.client(broker)
+        caller.subscribe("rpc/call/theirs/response/#")
+        server.subscribe("rpc/call/theirs")
+        caller.publish("rpc/call/theirs", '{"request_id":7}', qos=1)
+        self.assertEqual(payload_of(server.receive()), {"request_id": 7})
+        server.publish("rpc/call/theirs/response/7", '{"request_id":7,"result":1}', qos=1)
+        self.assertEqual(payload_of(caller.receive()), {"request_id": 7, "result": 1})
 
     def test_a_forged_reply_never_reaches_a_waiting_client(self):
         broker = self.start()

@@ -124,21 +124,29 @@ class Vectors(JsonRpcTest):
             self.assertEqual(content, expected)
 
     def try_vectors(self, version):
-        """In MQTT 3 a reply without an id has no token and no topic to go to; it is not sent."""
+        """In MQTT 3 a reply whose id makes no topic goes where that of the id null goes."""
         broker = self.start(["jsonrpc_methods *"])
         client, reply_to = self.client(broker, version), "reply/to/me" if version == 5 else None
         for payload, expected in self.PAIRS:
             with self.subTest(version=version, payload=payload):
-                if version != 5 and not self.has_token(payload):
-                    self.send(client, payload, "rpc/jsonrpc")
-                    client.expect_nothing(0.02)
-                    continue
                 reply = self.exchange(client, payload, "rpc/jsonrpc", reply_to=reply_to)
-                self.assert_response(payload_of(reply), expected)
+                if version != 5 and isinstance(payload, str):
+                    self.assert_unparsed(payload_of(reply), expected)
+                elif version != 5 and not self.has_token(payload):
+                    self.assertEqual(reply.topic, "rpc/jsonrpc/response/null")
+                    self.assertIn("invalid_request", reply.payload.decode())
+                else:
+                    self.assert_response(payload_of(reply), expected)
         for payload in self.SILENT:
             with self.subTest(version=version, payload=payload):
                 self.send(client, payload, "rpc/jsonrpc", reply_to=reply_to)
                 client.expect_nothing(0.05)
+
+    def assert_unparsed(self, content, expected):
+        """A text that is no JSON: without a Response Topic its id comes back if it can be read."""
+        if content["id"] is not None:
+            self.assertEqual(content["id"], 1)
+        self.assert_response({**content, "id": None}, expected)
 
     @staticmethod
     def has_token(payload):
@@ -192,12 +200,38 @@ class Topics(JsonRpcTest):
         client, watcher = self.client(broker), self.client(broker, 5)
         watcher.subscribe("rpc/event/error")
         for identity in ("a+b:1", "#", "a\u0001b", "x" * 300):
-            for topic in ("rpc/call/probe.count", "rpc/jsonrpc"):
+            for topic in ("rpc/call/probe.count", "rpc/call/probe.count/request", "rpc/jsonrpc"):
                 with self.subTest(identity=identity, topic=topic):
-                    self.send(client, request("probe.count", id=identity), topic)
-                    client.expect_nothing(0.02)
-                    self.assert_error(watcher.receive(), "invalid_request")
+                    reply = self.exchange(client, request("probe.count", id=identity), topic)
+                    self.assertEqual(reply.topic, topic.removesuffix("/request") + "/response/null")
+                    shown = None if len(identity) > 256 else identity
+                    self.assert_failed(payload_of(reply), shown, -32600, "invalid_request")
+        watcher.expect_nothing(0.05)
         self.assertEqual(result_of(ask(watcher, "probe.runs")), {"runs": 0})
+
+    def test_what_cannot_be_read(self):
+        """JSON-RPC is answered on the topic of the id that can be read, else on that of the id null."""
+        broker = self.start(["jsonrpc_methods echo", "max_payload 10k"])
+        client, watcher = self.client(broker), self.client(broker, 5)
+        watcher.subscribe("rpc/event/error")
+        head = b'{"jsonrpc":"2.0","method":"echo",'
+        for payload, identity, token in (
+                (b"{", None, "null"), (b"nonsense", None, "null"), (b"", None, "null"), (b"\0", None, "null"),
+                (head + b'"id":"a:7"', "a:7", "a"), (head + b'"id":7}\0', 7, "7"), (head + b'"id":"cut o', None, "null"),
+                (head + b'"id":1.5,"params":[' + 20_000 * b"1" + b"]}", 1.5, "1.5"),
+                (head + b'"params":["' + 20_000 * b"x" + b'"],"id":"last:1"}', "last:1", "last"),
+                (head + b'"params":["' + 20_000 * b"x" + b'"],"id":1,"z":2}', None, "null"),
+                (b"[" + head + b'"id":"a:7"},', None, "a")):
+            for topic in ("rpc/jsonrpc", "rpc/call/echo/request", "rpc/call/echo"):
+                if topic == "rpc/call/echo" and b"jsonrpc" not in payload:
+                    continue
+                with self.subTest(payload=payload[:60], topic=topic):
+                    reply = self.exchange(client, payload, topic)
+                    self.assertEqual(reply.topic, f"{topic.removesuffix('/request')}/response/{token}")
+                    content = payload_of(reply)
+                    self.assertEqual((content["jsonrpc"], content["id"]), ("2.0", identity))
+                    self.assertIn(content["error"]["code"], (-32700, -32004))
+        watcher.expect_nothing(0.05)
 
     def test_a_batch_goes_where_its_first_id_says(self):
         client = self.client(self.start(["jsonrpc_methods *"]))

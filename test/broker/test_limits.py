@@ -198,7 +198,7 @@ class Rates(BrokerTest):
         self.assertIn(statuses.count("rate_limited"), range(100, 100 + 150 * SLOW))
         self.assertEqual(set(statuses), {"ok", "rate_limited"})
         self.assertEqual(self.flood(other, 30), 30 * ["ok"])
-        broker.wait_log("sends more calls than rate_limit allows")
+        broker.wait_log("called echo: rate_limited: more calls than rate_limit allows")
         time.sleep(1.5)
         self.assertEqual(self.flood(client, 10), 10 * ["ok"])
 
@@ -441,8 +441,11 @@ class Sizes(BrokerTest):
         self.assert_error(error_of(ask(client, "probe.bytes", b"\x00" * 1025)), "payload_too_large")
         watcher.expect_nothing()
         client.publish("rpc/call/echo", json.dumps({"request_id": "r", "a": "x" * 2000}), qos=1)
-        watched = watcher.receive() if not client.inbox else client.receive()
-        self.assertIn(b"payload_too_large", watched.payload)
+        reply = client.receive()
+        self.assertEqual(reply.topic, "rpc/call/echo/response/r")
+        self.assert_error(payload_of(reply)["error"], "payload_too_large", method="echo")
+        client.publish("rpc/call/echo", json.dumps({"a": "x" * 2000}), qos=1)
+        self.assert_error(watcher.receive(), "payload_too_large", method="echo", client=client.client_id)
 
     def test_max_reply(self):
         broker = self.start(["max_reply 2k"])

@@ -69,7 +69,7 @@ class Pages(BrokerTest):
         self.check_page("README.md", PLUGIN, 3)
 
     def test_the_page_on_calling(self):
-        self.check_page("docs/clients.md", PLUGIN, 4, ["jsonrpc_methods *"])
+        self.check_page("docs/clients.md", PLUGIN, 6, ["jsonrpc_methods *"])
 
     def test_the_page_on_discovery(self):
         self.check_page("docs/discovery.md", PLUGIN, 3)
@@ -104,6 +104,16 @@ class Pages(BrokerTest):
         broker = self.start(["door_max_open 10s"], plugin=GUIDE_PLUGIN)
         answer = self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
         self.assertEqual(json.loads(answer)["longest"], 10)
+
+    def test_a_wait_of_the_guide(self):
+        """It lasts as long as its door stays open, however short the configured deadline."""
+        broker = self.start(["timeout 500ms"], plugin=GUIDE_PLUGIN)
+        self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":2}'""")
+        answer = self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/awaitClosed -e r -m '{"door":"yard"}'""")
+        self.assertEqual(json.loads(answer), {"door": "yard"})
+        document = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
+        wait = next(method for method in document["methods"] if method["name"] == "awaitClosed")
+        self.assertGreater(wait["x-mqtt"]["timeoutMs"], 3600 * 1000)  # the most that max_open can be
 
 
 if __name__ == "__main__":

@@ -154,7 +154,6 @@ static const rpc_event events[] = {
     {.name = "syncFunctionComplexData", .doc = "Its last result"},
     {.name = "asyncFunctionPrimitiveData", .doc = "Its last result"},
     {.name = "asyncFunctionComplexData", .doc = "Its last result"},
-    {.name = NULL},
 };
 
 static const rpc_method methods[] = {
@@ -206,7 +205,6 @@ static const rpc_method methods[] = {
      .params = &args_shape,
      .result = &text_shape,
      .run = pong},
-    {.name = NULL},
 };
 
 static rpc_status init(rpc_instance *instance, void *state, const void *options)
@@ -218,4 +216,5 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
 }
 
 RPC_MODULE(mole, .doc = "What mole-rpc-autotester calls.", .state_size = sizeof(struct mole),
-           .options = &options_shape, .methods = methods, .events = events, .init = init);
+           .options = &options_shape, .methods = RPC_TABLE(methods), .events = RPC_TABLE(events),
+           .init = init);

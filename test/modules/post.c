@@ -33,7 +33,6 @@ static const rpc_shape called_shape = RPC_OBJECT_SHAPE(struct post_called, calle
 
 static const rpc_error box_errors[] = {
     {.code = "box_shut", .doc = "The action was shut"},
-    {.code = NULL},
 };
 
 static struct post_called read_call(const rpc_call *call)
@@ -82,7 +81,7 @@ static void resume(rpc_instance *instance, void *state, void *data)
 static rpc_status post_later(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    if (!rpc_after(rpc_call_instance(call), 10, resume, call))
+    if (!rpc_after(rpc_call_instance(call), 10, resume, call).id)
         return RPC_INTERNAL_ERROR;
     return rpc_defer(call, call);
 }
@@ -118,7 +117,7 @@ static const rpc_method methods[] = {
         .doc = "Gives back how it was called; the action shut fails.",
         .idempotent = true,
         .result = &called_shape,
-        .errors = box_errors,
+        .errors = RPC_TABLE(box_errors),
         .run = post_act,
     },
     {
@@ -141,6 +140,7 @@ static const rpc_method methods[] = {
         .read_only = true,
         .result = &called_shape,
         .run = post_later,
+        .defers = true,
         .done = end_later,
     },
     {
@@ -150,7 +150,6 @@ static const rpc_method methods[] = {
         .result = &count_shape,
         .run = post_count,
     },
-    {.name = NULL},
 };
 
 /* ---- Inboxes ------------------------------------------------------------------------------- */
@@ -183,7 +182,6 @@ static const rpc_shape received_shape = RPC_OBJECT_SHAPE(struct post_received, r
 
 static const rpc_event events[] = {
     {.name = "post/received", .doc = "An inbox has received a message", .data = &received_shape},
-    {.name = NULL},
 };
 
 static void announce(rpc_instance *instance, const char *inbox, const rpc_message *message)
@@ -244,7 +242,6 @@ static const rpc_inbox inboxes[] = {
     {.topic = "+/to/+", .doc = "Receives what anybody says", .receive = receive_pair},
     {.topic = "+/watch", .doc = "Counts messages and lets them pass", .receive = watch},
     {.topic = "closed", .doc = "Refuses everything", .receive = refuse},
-    {.topic = NULL},
 };
 
 struct post_options {
@@ -270,5 +267,5 @@ static rpc_status post_init(rpc_instance *instance, void *state, const void *opt
 }
 
 RPC_MODULE(post, .doc = "Method families and inboxes, for tests.", .state_size = sizeof(struct post),
-           .options = &options_shape, .methods = methods, .events = events, .inboxes = inboxes,
-           .inbox_root = "post", .init = post_init);
+           .options = &options_shape, .methods = RPC_TABLE(methods), .events = RPC_TABLE(events),
+           .inboxes = RPC_TABLE(inboxes), .inbox_root = "post", .init = post_init);

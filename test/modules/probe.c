@@ -21,7 +21,7 @@ struct probe {
     int32_t runs;
 };
 
-static const char *const colours[] = {"red", "green", "blue", NULL};
+static const char *const colours[] = {"red", "green", "blue"};
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
@@ -45,7 +45,7 @@ static const rpc_field options_fields[] = {
     RPC_DOUBLE(struct probe_options, ratio, .doc = "A ratio", .default_json = "0.5", .range = {0, 1}),
     RPC_STRING(struct probe_options, label, .doc = "A word", .default_json = "\"none\"", .length = {1, 16}),
     RPC_CHOICE(struct probe_options, colour, .doc = "A colour", .default_json = "\"red\"",
-               .choices = colours),
+               .choices = RPC_TABLE(colours)),
 };
 static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct probe_options, options_fields);
 
@@ -89,9 +89,9 @@ static const rpc_field fields_fields[] = {
     RPC_DOUBLE(struct probe_fields, ratio, .doc = "A number", .unit = "%", .optional = true,
                .flag = RPC_FLAG(struct probe_fields, has_ratio)),
     RPC_CHOICE(struct probe_fields, colour, .doc = "A choice with a default", .default_json = "\"green\"",
-               .choices = colours),
+               .choices = RPC_TABLE(colours)),
     RPC_CHOICE(struct probe_fields, shade, .doc = "A choice without one", .optional = true,
-               .choices = colours, .flag = RPC_FLAG(struct probe_fields, has_shade)),
+               .choices = RPC_TABLE(colours), .flag = RPC_FLAG(struct probe_fields, has_shade)),
     RPC_INT32(struct probe_fields, count, .doc = "An integer with a default", .default_json = "7"),
     RPC_STRING(struct probe_fields, note, .doc = "An optional text", .optional = true, .length = {0, 64}),
     RPC_JSON(struct probe_fields, any, .doc = "Any value", .optional = true),
@@ -164,7 +164,7 @@ static const rpc_field nested_fields[] = {
     RPC_OBJECT_ARRAY(struct probe_nested, readings, reading_count, struct probe_reading, .doc = "Objects",
                      .optional = true, .items = {1, 4}, .shape = &reading_shape),
     RPC_CHOICE_ARRAY(struct probe_nested, shades, shade_count, .doc = "Choices", .optional = true,
-                     .items = {2, 3}, .choices = colours),
+                     .items = {2, 3}, .choices = RPC_TABLE(colours)),
     RPC_DOUBLE(struct probe_nested, offset, .doc = "A number or null, but one of them", .nullable = true,
                .flag = RPC_FLAG(struct probe_nested, has_offset)),
     RPC_STRING(struct probe_nested, note, .doc = "A text, null or nothing", .optional = true,
@@ -231,7 +231,6 @@ static const rpc_shape trouble_shape = RPC_OBJECT_SHAPE(struct probe_trouble, tr
 static const rpc_error raise_errors[] = {
     {.code = "probe_trouble", .doc = "Has members of its own", .data = &trouble_shape},
     {.code = "probe_plain", .doc = "Has none"},
-    {.code = NULL},
 };
 
 static rpc_status probe_raise(rpc_call *call, void *state, const void *params, void *result)
@@ -434,7 +433,6 @@ static const rpc_event events[] = {
     {.name = "probeFailed", .doc = "probe.raise failed, and its caller asked for no reply"},
     {.name = "probeNoted", .doc = "What probe.announce was given", .data = &note_shape},
     {.name = "probe/last", .doc = "The same, retained", .data = &note_shape, .retained = true},
-    {.name = NULL},
 };
 
 static const rpc_method methods[] = {
@@ -458,13 +456,13 @@ static const rpc_method methods[] = {
     {.name = "probe.raise",
      .doc = "Raises an error",
      .params = &raise_shape,
-     .errors = raise_errors,
+     .errors = RPC_TABLE(raise_errors),
      .error_event = "probeFailed",
      .run = probe_raise},
     {.name = "probe.raise_common",
      .doc = "Raises an error, without an event of its own",
      .params = &raise_shape,
-     .errors = raise_errors,
+     .errors = RPC_TABLE(raise_errors),
      .run = probe_raise},
     {.name = "probe.fail",
      .doc = "Fails without raising an error",
@@ -512,7 +510,6 @@ static const rpc_method methods[] = {
      .event = "probeNamed",
      .announce = RPC_ANNOUNCE_UNANSWERED,
      .run = probe_caller},
-    {.name = NULL},
 };
 
 static rpc_status init(rpc_instance *instance, void *state, const void *options)
@@ -527,4 +524,5 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
 }
 
 RPC_MODULE(probe, .doc = "The engine as handlers see it, for tests", .state_size = sizeof(struct probe),
-           .options = &options_shape, .methods = methods, .events = events, .init = init);
+           .options = &options_shape, .methods = RPC_TABLE(methods), .events = RPC_TABLE(events),
+           .init = init);

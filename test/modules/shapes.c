@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-static const char *const sizes[] = {"small", "large", "\"huge\"", NULL};
+static const char *const sizes[] = {"small", "large", "\"huge\""};
 
 /* ---- Null, or nothing at all --------------------------------------------------------------- */
 
@@ -52,15 +52,15 @@ static const rpc_field null_fields[] = {
     RPC_DOUBLE(struct nulls, number, .doc = "A number or null", .nullable = true, .optional = true,
                .flag = RPC_FLAG(struct nulls, has_number)),
     RPC_STRING(struct nulls, text, .doc = "A text or null", .nullable = true, .length = {2, 3}),
-    RPC_CHOICE(struct nulls, size, .doc = "A choice or null", .nullable = true, .choices = sizes,
+    RPC_CHOICE(struct nulls, size, .doc = "A choice or null", .nullable = true, .choices = RPC_TABLE(sizes),
                .flag = RPC_FLAG(struct nulls, has_size)),
     RPC_CHOICE(struct nulls, other, .doc = "A choice, null or its default", .nullable = true,
-               .choices = sizes, .default_json = "\"large\""),
+               .choices = RPC_TABLE(sizes), .default_json = "\"large\""),
     RPC_JSON(struct nulls, any, .doc = "Anything", .nullable = true),
     RPC_OBJECT(struct nulls, inner, struct inner, .doc = "An object or null", .nullable = true,
                .shape = &inner_shape, .flag = RPC_FLAG(struct nulls, has_inner)),
     RPC_CHOICE_ARRAY(struct nulls, list, list_count, .doc = "Choices or null", .nullable = true,
-                     .choices = sizes, .items = {1, 2}),
+                     .choices = RPC_TABLE(sizes), .items = {1, 2}),
     RPC_OBJECT_ARRAY(struct nulls, inners, inner_count, struct inner, .doc = "Objects, null or nothing",
                      .nullable = true, .optional = true, .shape = &inner_shape, .items = {0, 3}),
 };
@@ -145,7 +145,6 @@ static const rpc_method methods[] = {
      .params = &value_shape,
      .result = &value_shape,
      .run = give_value},
-    {.name = NULL},
 };
 
-RPC_MODULE(shapes, .doc = "Every kind of field in every way", .methods = methods);
+RPC_MODULE(shapes, .doc = "Every kind of field in every way", .methods = RPC_TABLE(methods));

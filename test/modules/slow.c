@@ -31,7 +31,7 @@ struct slow {
     rpc_instance *instance;
     struct counts counts;
     struct waiting *waiting;
-    rpc_timer *ticking;
+    rpc_timer ticking;
     int32_t started, dones, in_time, ticks, backgrounds;
 };
 
@@ -73,8 +73,7 @@ static const rpc_field slept_fields[] = {
 };
 static const rpc_shape slept_shape = RPC_OBJECT_SHAPE(struct slept, slept_fields);
 
-static const rpc_error sleep_errors[] = {{.code = "bad_dream", .doc = "The parameter fail was true"},
-                                         {.code = NULL}};
+static const rpc_error sleep_errors[] = {{.code = "bad_dream", .doc = "The parameter fail was true"}};
 
 struct sleep_job {
     struct counts *counts;
@@ -333,7 +332,7 @@ static void ring(rpc_instance *instance, void *state, void *data)
 
 struct alarm {
     struct waiting waiting;
-    rpc_timer *timer;
+    rpc_timer timer;
 };
 
 static rpc_status alarm_run(rpc_call *call, void *state, const void *params, void *result)
@@ -351,12 +350,10 @@ static rpc_status alarm_run(rpc_call *call, void *state, const void *params, voi
     return status;
 }
 
-/* The timer exists until it has run. */
 static rpc_status alarm_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct alarm *alarm = data;
-    if (outcome != RPC_OK)
-        rpc_timer_cancel(alarm->timer);
+    rpc_timer_cancel(rpc_call_instance(call), alarm->timer);
     return wait_done(call, state, &alarm->waiting, outcome, result);
 }
 
@@ -373,8 +370,9 @@ static rpc_status tick_run(rpc_call *call, void *state, const void *params, void
     struct slow *slow = state;
     const struct sleep_params *given = params;
     (void)call, (void)result;
-    rpc_timer_cancel(slow->ticking);
-    slow->ticking = given->ms ? rpc_every(slow->instance, (uint32_t)given->ms, tick, NULL) : NULL;
+    rpc_timer_cancel(slow->instance, slow->ticking);
+    slow->ticking =
+        given->ms ? rpc_every(slow->instance, (uint32_t)given->ms, tick, NULL) : (rpc_timer){.id = 0};
     return RPC_OK;
 }
 
@@ -447,12 +445,11 @@ static rpc_status stats_run(rpc_call *call, void *state, const void *params, voi
 static const rpc_event events[] = {
     {.name = "slept", .doc = "A call has slept"},
     {.name = "sleptBadly", .doc = "A call failed, and its caller asked for no reply"},
-    {.name = NULL},
 };
 
-#define SLEEPS                                                                                       \
-    .params = &sleep_params_shape, .result = &slept_shape, .errors = sleep_errors, .run = sleep_run, \
-    .done = sleep_done
+#define SLEEPS                                                                                \
+    .params = &sleep_params_shape, .result = &slept_shape, .errors = RPC_TABLE(sleep_errors), \
+    .run = sleep_run, .done = sleep_done
 
 static const rpc_method methods[] = {
     {.name = "slow.sleep",
@@ -482,7 +479,7 @@ static const rpc_method methods[] = {
      .doc = "Sleeps twice",
      .params = &sleep_params_shape,
      .result = &slept_shape,
-     .errors = sleep_errors,
+     .errors = RPC_TABLE(sleep_errors),
      .run = sleep_run,
      .work = twice_work,
      .done = twice_done},
@@ -490,7 +487,7 @@ static const rpc_method methods[] = {
      .doc = "Never returns, in the lane ever",
      .params = &sleep_params_shape,
      .result = &slept_shape,
-     .errors = sleep_errors,
+     .errors = RPC_TABLE(sleep_errors),
      .run = forever_run,
      .work = forever_work,
      .done = sleep_done},
@@ -506,6 +503,7 @@ static const rpc_method methods[] = {
      .params = &name_shape,
      .result = &told_shape,
      .run = wait_run,
+     .defers = true,
      .done = wait_done},
     {.name = "slow.tell",
      .doc = "Resumes all calls that wait under a name",
@@ -517,6 +515,7 @@ static const rpc_method methods[] = {
      .params = &sleep_params_shape,
      .result = &told_shape,
      .run = alarm_run,
+     .defers = true,
      .done = alarm_done},
     {.name = "slow.tick",
      .doc = "Starts a timer; 0 ms: ends it",
@@ -531,7 +530,6 @@ static const rpc_method methods[] = {
      .read_only = true,
      .result = &stats_shape,
      .run = stats_run},
-    {.name = NULL},
 };
 
 static rpc_status init(rpc_instance *instance, void *state, const void *options)
@@ -542,4 +540,4 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
 }
 
 RPC_MODULE(slow, .doc = "Methods that take time, for tests", .state_size = sizeof(struct slow),
-           .methods = methods, .events = events, .init = init);
+           .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .init = init);

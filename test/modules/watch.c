@@ -51,8 +51,7 @@ static const rpc_field send_fields[] = {
 };
 static const rpc_shape send_shape = RPC_OBJECT_SHAPE(struct send_params, send_fields);
 
-static const rpc_error send_errors[] = {{.code = "not_sent", .doc = "rpc_send() has refused the message"},
-                                        {.code = NULL}};
+static const rpc_error send_errors[] = {{.code = "not_sent", .doc = "rpc_send() has refused the message"}};
 
 static rpc_status watch_send(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -97,9 +96,9 @@ struct signs {
     size_t count;
 };
 
-static const char *const sign_names[] = {"seen", "connected", "subscribed", "gone", NULL};
+static const char *const sign_names[] = {"seen", "connected", "subscribed", "gone"};
 static const rpc_field sign_fields[] = {
-    RPC_CHOICE(struct sign, sign, .doc = "What was noticed", .choices = sign_names),
+    RPC_CHOICE(struct sign, sign, .doc = "What was noticed", .choices = RPC_TABLE(sign_names)),
     RPC_STRING(struct sign, client, .doc = "Client id", .length = {0, TEXT}),
     RPC_STRING(struct sign, filter, .doc = "Topic filter", .optional = true, .length = {0, TEXT}),
 };
@@ -194,7 +193,7 @@ static const rpc_field whole_fields[] = {
     RPC_BOOL(struct whole, stray, .doc = "Decode by a shape that no method has", .default_json = "false"),
 };
 static const rpc_shape whole_shape = RPC_OBJECT_SHAPE(struct whole, whole_fields);
-static const rpc_error whole_errors[] = {{.code = "no_part", .doc = "It is no part"}, {.code = NULL}};
+static const rpc_error whole_errors[] = {{.code = "no_part", .doc = "It is no part"}};
 
 static rpc_status watch_decode(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -214,7 +213,7 @@ static const rpc_method watch_methods[] = {
      .doc = "Sends a message",
      .idempotent = true,
      .params = &send_shape,
-     .errors = send_errors,
+     .errors = RPC_TABLE(send_errors),
      .run = watch_send},
     {.name = "watch.signs",
      .doc = "The signs of clients",
@@ -237,10 +236,9 @@ static const rpc_method watch_methods[] = {
      .read_only = true,
      .params = &whole_shape,
      .result = &part_shape,
-     .errors = whole_errors,
+     .errors = RPC_TABLE(whole_errors),
      .run = watch_decode},
-    {.name = NULL},
 };
 
 RPC_MODULE(watch, .doc = "Sends, watches and observes, for tests", .state_size = sizeof(struct watch),
-           .methods = watch_methods, .presence = watch_presence, .observe = watch_observe);
+           .methods = RPC_TABLE(watch_methods), .presence = watch_presence, .observe = watch_observe);

@@ -116,6 +116,7 @@ static bool publish(void *context, const struct host_publication *sent)
     if (!message)
         return true;
     take_properties(message, sent);
+    message->to_session = sent->to_session;
     message->retain = sent->retain;
     message->subscribed = sent->to_subscribers;
     return true;

@@ -120,17 +120,19 @@ static const rpc_event events[] = {
     {.name = "got", .doc = "get has run"},
     {.name = "noted", .doc = "a note", .data = &text_shape},
     {.name = "kept", .doc = "a retained note", .data = &text_shape, .retained = true},
-    {.name = NULL},
 };
 
 static const rpc_error errors[] = {
     {.code = "plain", .doc = "an error"},
     {.code = "trouble", .doc = "an error with more to say", .data = &trouble_shape},
-    {.code = NULL},
 };
 
 static const rpc_method methods[] = {
-    {.name = "act", .result = &text_shape, .errors = errors, .error_event = "actFailed", .run = act},
+    {.name = "act",
+     .result = &text_shape,
+     .errors = RPC_TABLE(errors),
+     .error_event = "actFailed",
+     .run = act},
     {.name = "act.common", .result = &text_shape, .run = act},
     {.name = "count",
      .result = &number_shape,
@@ -144,15 +146,14 @@ static const rpc_method methods[] = {
     {.name = "id", .idempotent = true, .params = &id_shape, .result = &id_shape, .run = give_back},
     {.name = "value", .params = &digit_shape, .result = &digit_shape, .run = value},
     {.name = "bytes", .params = &bytes_shape, .result = &number_shape, .run = size},
-    {.name = NULL},
 };
 
 const rpc_module lab = {
     .name = "lab",
     .doc = "what tests of the engine need",
     .state_size = sizeof(struct state),
-    .methods = methods,
-    .events = events,
+    .methods = RPC_TABLE(methods),
+    .events = RPC_TABLE(events),
     .init = init,
 };
 

@@ -2,6 +2,8 @@
 /* An engine on a fake host: see rig.h. */
 #include "rig.h"
 
+#include "base/text.h"
+
 #include "call/engine_parts.h"
 #include "call/task.h"
 #include "modules.h"
@@ -199,6 +201,17 @@ const struct fake_message *rig_last(const struct fake_box *box)
     ck_assert_uint_gt(box->count, 0);
     ck_assert_uint_le(box->count, FAKE_KEPT);
     return &box->kept[box->count - 1];
+}
+
+void rig_expect_error(const struct rig *rig, const char *text)
+{
+    char expected[FAKE_TEXT], id[FAKE_BYTES];
+    text_printable(rig->client.id, id, sizeof id);
+    int used = snprintf(expected, sizeof expected, "%.*s,\"client\":\"", (int)strlen(text) - 1, text);
+    for (const char *c = id; *c; c++)
+        used += snprintf(expected + used, sizeof expected - (size_t)used, *c == '\\' ? "\\%c" : "%c", *c);
+    snprintf(expected + used, sizeof expected - (size_t)used, "\"}");
+    rig_expect_event(rig, "rpc/event/error", expected);
 }
 
 void rig_expect_event(const struct rig *rig, const char *topic, const char *text)

@@ -94,6 +94,9 @@ void rig_expect(struct rig *rig, const char *method, const char *payload, const 
 /* The newest event or reply; there must be one. */
 const struct fake_message *rig_last(const struct fake_box *box);
 
+/* The newest event must be an error of the engine's own: this object, with the client beside its members. */
+void rig_expect_error(const struct rig *rig, const char *text);
+
 /* The newest event must have this topic and this text. */
 void rig_expect_event(const struct rig *rig, const char *topic, const char *text);
 

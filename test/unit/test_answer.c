@@ -136,8 +136,9 @@ static void expect_malformed(const char *method, const char *what)
     ck_assert_uint_eq(rig.host.events.count, 1);
     snprintf(text, sizeof text, "{\"method\":\"%s\",\"err\":\"invalid_request\",\"msg\":\"the call has %s\"}",
              method, what);
-    rig_expect_event(&rig, "rpc/event/error", text);
-    snprintf(line, sizeof line, "rpc: client tester called %s with %s", method, what);
+    rig_expect_error(&rig, text);
+    snprintf(line, sizeof line, "rpc: client tester called %s: invalid_request: the call has %s", method,
+             what);
     ck_assert_uint_eq(rig.host.line_count, 1);
     ck_assert_str_eq(rig.host.lines[0].text, line);
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_WARNING);
@@ -207,7 +208,7 @@ START_TEST(errors_by_request_id)
     ck_assert_str_eq(reply->topic, "rpc/call/nope/response/1");
     ck_assert_str_eq(reply->status, "method_not_found");
     ck_assert_str_eq(reply->text, "{\"request_id\":\"1\",\"error\":" ERROR("nope", "method_not_found",
-                                                                           "no such method") "}");
+                                                                           "there is no method nope") "}");
     /* A payload that is unwanted, but JSON, tells where to reply. */
     rig_tell(&rig, "id", "{\"a\":1,\"request_id\":\"2\",\"a\":1}");
     reply = rig_last(&rig.host.replies);
@@ -217,19 +218,73 @@ START_TEST(errors_by_request_id)
 }
 END_TEST
 
-/* A request_id that is no string is an ordinary member. */
-static const char *const no_ids[] = {"{\"request_id\":1}",
-                                     "{\"request_id\":null}",
-                                     "{\"request_id\":[\"x\"]}",
-                                     "{\"request_id\":{\"a\":\"b\"}}",
-                                     "{\"Request_Id\":\"x\"}",
-                                     "{\"request_id\":true}",
-                                     "{\"a\":{\"request_id\":\"x\"}}"};
+/* Numbers come back as they are spelt; in a topic they have no plus. */
+static const struct number_id {
+    const char *id, *token;
+} number_ids[] = {
+    {"7", "7"},
+    {"0", "0"},
+    {"-0", "-0"},
+    {"-17", "-17"},
+    {"1.50", "1.50"},
+    {"1e3", "1e3"},
+    {"1E+3", "1E3"},
+    {"1e-3", "1e-3"},
+    {"9007199254740993", "9007199254740993"},
+    {"12345678901234567890", "12345678901234567890"},
+    {"0.12345678901234567890e+21", "0.12345678901234567890e21"},
+};
 
-START_TEST(other_request_ids_ask_for_nothing)
+START_TEST(numbers_are_request_ids)
 {
+    char payload[128], text[128], topic[128];
+    const struct number_id *row = &number_ids[_i];
     lab_start(&rig, &options, NULL);
-    rig_tell(&rig, "count", no_ids[_i]);
+    snprintf(payload, sizeof payload, "{\"x\":1,\"request_id\":%s}", row->id);
+    snprintf(topic, sizeof topic, "rpc/call/get/response/%s", row->token);
+    snprintf(text, sizeof text, "{\"request_id\":%s,\"result\":{\"n\":0}}", row->id);
+    rig_tell(&rig, "get", payload);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->topic, topic);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->text, text);
+    snprintf(payload, sizeof payload, "{\"request_id\":%s,\"calls\":[{}]}", row->id);
+    snprintf(text, sizeof text, "{\"request_id\":%s,\"result\":[{\"result\":{\"n\":0}}]}", row->id);
+    rig_publish(&rig, "rpc/batch/get", payload);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->topic, topic);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->text, text);
+}
+END_TEST
+
+/* Anything else than a string or a number is refused, whatever is called; with a Response Topic it is a
+ * member like others. */
+static const char *const no_ids[] = {"null", "[\"x\"]", "{\"a\":\"b\"}", "true", "false", "[]", "1e999"};
+
+START_TEST(other_request_ids_are_refused)
+{
+    static const char *const topics[] = {"rpc/call/count", "rpc/batch/count", "rpc/call/nope"};
+    const char *topic = topics[_i % 3], *method = _i % 3 == 2 ? "nope" : "count";
+    char payload[64], text[256];
+    snprintf(payload, sizeof payload, "{\"request_id\":%s,\"calls\":[{}]}", no_ids[_i / 3]);
+    snprintf(text, sizeof text, ERROR("%s", "invalid_request", "request_id must be a string or a number"),
+             method);
+    lab_start(&rig, &options, NULL);
+    rig_publish(&rig, topic, payload);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    rig_expect_error(&rig, text);
+    ck_assert_uint_eq(rig.host.line_count, 1);
+    ck_assert(fake_host_logged(&rig.host, "invalid_request: request_id must be a string or a number"));
+    expect_runs(0);
+    if (_i % 3 == 0 && !strstr(payload, "1e999"))
+        rig_expect(&rig, "count", payload, "ok", "{\"n\":1}");
+}
+END_TEST
+
+/* Members of other names, and deeper ones, ask for nothing. */
+START_TEST(other_members_are_no_request_id)
+{
+    static const char *const payloads[] = {"{\"Request_Id\":\"x\"}", "{\"a\":{\"request_id\":\"x\"}}"};
+    lab_start(&rig, &options, NULL);
+    rig_tell(&rig, "count", payloads[_i]);
     ck_assert_uint_eq(rig.host.replies.count, 0);
     rig_expect_event(&rig, "rpc/event/counted", "{\"n\":1}");
 }
@@ -271,17 +326,18 @@ END_TEST
 START_TEST(unknown_methods_are_answered)
 {
     lab_start(&rig, &options, NULL);
-    rig_expect(&rig, "nope", "", "method_not_found", ERROR("nope", "method_not_found", "no such method"));
-    rig_expect(&rig, "", "{", "method_not_found", ERROR("", "method_not_found", "no such method"));
-    rig_expect(&rig, "COUNT", "", "method_not_found", ERROR("COUNT", "method_not_found", "no such method"));
+    rig_expect(&rig, "nope", "", "method_not_found",
+               ERROR("nope", "method_not_found", "there is no method nope"));
+    rig_expect(&rig, "", "{", "method_not_found", ERROR("", "method_not_found", "there is no method "));
+    rig_expect(&rig, "COUNT", "", "method_not_found",
+               ERROR("COUNT", "method_not_found", "there is no method COUNT, did you mean count?"));
     rig_expect(&rig, "a\"\x01\xFF", "", "method_not_found",
-               ERROR("a\\\"\\\\x01\\\\xFF", "method_not_found", "no such method"));
+               ERROR("a\\\"\\\\x01\\\\xFF", "method_not_found", "there is no method a\\\"\\\\x01\\\\xFF"));
     ck_assert_uint_eq(rig.host.events.count, 0);
 }
 END_TEST
 
-static const char *const unanswered[] = {
-    "", "{}", "{", "\xFF", "{\"request_id\":\"#\"}", "{\"a\":1,\"a\":2}", "[]", "1"};
+static const char *const unanswered[] = {"", "{}", "{", "\xFF", "{\"a\":1,\"a\":2}", "[]", "1"};
 
 START_TEST(unknown_methods_are_not_announced)
 {
@@ -291,13 +347,20 @@ START_TEST(unknown_methods_are_not_announced)
 }
 END_TEST
 
+/* A route that cannot be answered on is what is wrong first, also where the method is unknown. */
 START_TEST(an_unknown_method_and_a_bad_route)
 {
     lab_start(&rig, &options, NULL);
     struct host_message message = rig_message(&rig, "rpc/call/nope", "{\"request_id\":\"x\"}");
     message.response_topic = "+";
     rig_receive(rig.engine, &message);
-    expect_silence();
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    rig_expect_error(
+        &rig, ERROR("nope", "invalid_request", "the call has a Response Topic that cannot be replied to"));
+    rig_tell(&rig, "nope", "{\"request_id\":\"#\"}");
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    rig_expect_error(
+        &rig, ERROR("nope", "invalid_request", "the call has a request_id that cannot be part of a topic"));
 }
 END_TEST
 
@@ -309,9 +372,9 @@ START_TEST(long_unknown_names)
     memset(name, 'n', sizeof name);
     lab_start(&rig, &options, NULL);
     name[sizeof name - 1] = '\0';
-    ck_assert_uint_lt(rig_ask(&rig, name, "")->size, 200);
+    ck_assert_uint_lt(rig_ask(&rig, name, "")->size, 400);
     name[128] = '\0';
-    snprintf(text, sizeof text, ERROR("%.128s", "method_not_found", "no such method"), name);
+    snprintf(text, sizeof text, ERROR("%.128s", "method_not_found", "there is no method %.128s"), name, name);
     rig_expect(&rig, name, "", "method_not_found", text);
 }
 END_TEST
@@ -321,11 +384,12 @@ END_TEST
 static const struct payload {
     const char *method, *payload, *err, *msg;
 } payloads[] = {
-    {"count", "{", "parse_error", "the payload is not JSON"},
-    {"count", "{}x", "parse_error", "the payload goes on behind its JSON value"},
-    {"count", "\xFF", "parse_error", "the payload is not JSON"},
+    {"count", "{", "parse_error",
+     "the payload is not JSON: expected a name in double quotes at line 1, column 2, where it ends"},
+    {"count", "{}x", "parse_error", "the payload goes on behind its JSON value at line 1, column 3"},
+    {"count", "\xFF", "parse_error", "the payload is not JSON: expected a value at line 1, column 1"},
     {"count", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "parse_error",
-     "the payload is nested deeper than 32 levels"},
+     "the payload is nested deeper than 32 levels at line 1, column 33"},
     {"count", "[]", "invalid_params", "the parameters must be a JSON object"},
     {"count", "null", "invalid_params", "the parameters must be a JSON object"},
     {"count", "{\"a\":1,\"a\":1}", "invalid_params", "a is given twice"},
@@ -363,7 +427,7 @@ START_TEST(bad_payloads_are_announced)
     rig_tell(&rig, row->method, row->payload);
     ck_assert_uint_eq(rig.host.replies.count, 0);
     ck_assert_uint_eq(rig.host.events.count, 1);
-    rig_expect_event(&rig, "rpc/event/error", error_text(row, text));
+    rig_expect_error(&rig, error_text(row, text));
     ck_assert(!rig.host.events.kept[0].retain);
     ck_assert_str_eq(rig.host.events.kept[0].client, "tester");
     expect_runs(0);
@@ -375,7 +439,8 @@ START_TEST(good_payloads)
     lab_start(&rig, &options, NULL);
     rig_expect(&rig, "nothing", "", "ok", "{}");
     rig_expect(&rig, "nothing", " \n", "parse_error",
-               ERROR("nothing", "parse_error", "the payload is not JSON"));
+               ERROR("nothing", "parse_error",
+                     "the payload is not JSON: expected a value at line 2, column 1, where it ends"));
     rig_expect(&rig, "nothing", "{\"any\":[\"thing\"]}", "ok", "{}");
     rig_expect(&rig, "nothing", " { } \r\n", "ok", "{}");
     rig_expect(&rig, "value", " 7 ", "ok", "7");
@@ -405,20 +470,29 @@ START_TEST(max_payload)
     rig.options.max_payload = 20;
     lab_start(&rig, &options, NULL);
     const char *const error =
-        ERROR("nothing", "payload_too_large", "the payload has 21 bytes, the most is 20");
+        ERROR("nothing", "payload_too_large", "the payload has 21 bytes, and max_payload is 20");
     rig_expect(&rig, "nothing", "{                  }", "ok", "{}");
     rig_expect(&rig, "nothing", "{                   }", "payload_too_large", error);
     rig_expect(&rig, "bytes", "12345678901234567890", "ok", "{\"n\":20}");
     rig_expect(&rig, "bytes", "123456789012345678901", "payload_too_large",
-               ERROR("bytes", "payload_too_large", "the payload has 21 bytes, the most is 20"));
+               ERROR("bytes", "payload_too_large", "the payload has 21 bytes, and max_payload is 20"));
     fake_host_forget(&rig.host);
-    /* Not even looked at for a request_id. */
-    rig_tell(&rig, "nothing", "{\"request_id\":\"1234\"}");
+    rig_tell(&rig, "nothing", "{                   }");
     ck_assert_uint_eq(rig.host.replies.count, 0);
-    rig_expect_event(&rig, "rpc/event/error", error);
+    rig_expect_error(&rig, error);
     fake_host_forget(&rig.host);
-    rig_tell(&rig, "unknown", "{\"request_id\":\"1234\"}");
-    expect_silence();
+    rig_tell(&rig, "nothing", "{\"request_id\":\"12345\"}");
+    ck_assert_str_eq(rig_last(&rig.host.replies)->topic, "rpc/call/nothing/response/12345");
+    ck_assert_str_eq(
+        rig_last(&rig.host.replies)->text,
+        "{\"request_id\":\"12345\",\"error\":" ERROR("nothing", "payload_too_large",
+                                                     "the payload has 22 bytes, and max_payload is 20") "}");
+    fake_host_forget(&rig.host);
+    /* Raw bytes have no request_id, however they look. */
+    rig_tell(&rig, "bytes", "{\"request_id\":\"12345\"}");
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    rig_expect_error(&rig,
+                     ERROR("bytes", "payload_too_large", "the payload has 22 bytes, and max_payload is 20"));
 }
 END_TEST
 
@@ -527,7 +601,10 @@ START_TEST(plain_statuses)
     snprintf(text, sizeof text, ERROR("act", "%s", "%s"), name, status_text(outcome));
     lab_start(&rig, &options, return_outcome);
     rig_expect(&rig, "act", "", name, text);
-    ck_assert_uint_eq(rig.host.line_count, 0);
+    ck_assert_uint_eq(rig.host.line_count, 1);
+    ck_assert_int_eq(rig.host.lines[0].level, outcome == RPC_CANCELLED ? RPC_LOG_DEBUG : RPC_LOG_WARNING);
+    snprintf(text, sizeof text, "rpc: client tester called act: %s: %s", name, status_text(outcome));
+    ck_assert_str_eq(rig.host.lines[0].text, text);
 }
 END_TEST
 
@@ -540,7 +617,9 @@ START_TEST(statuses_that_are_none)
     lab_start(&rig, &options, return_outcome);
     rig_expect(&rig, "act", "", "internal_error", ERROR("act", "internal_error", "the handler failed"));
     snprintf(line, sizeof line, "rpc: method act returned %d without raising an error", misused[_i]);
-    ck_assert_uint_eq(rig.host.line_count, 1);
+    ck_assert_uint_eq(rig.host.line_count, 2); /* the module's fault, and whose call met it */
+    ck_assert_str_eq(rig.host.lines[1].text,
+                     "rpc: client tester called act: internal_error: the handler failed");
     ck_assert_str_eq(rig.host.lines[0].text, line);
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_ERROR);
 }
@@ -580,7 +659,7 @@ static rpc_status raise_timeout(rpc_call *call, void *state, const void *params,
 static rpc_status raise_twice(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise_with(call, "trouble", &trouble, "the first");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "the first"), RPC_RAISED);
     return rpc_raise(call, "plain", "the second");
 }
 
@@ -588,21 +667,21 @@ static rpc_status raise_twice_with_data(rpc_call *call, void *state, const void 
 {
     (void)state, (void)params, (void)result;
     const struct lab_trouble first = {"first", 1};
-    rpc_raise_with(call, "trouble", &first, "the first");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &first, "the first"), RPC_RAISED);
     return rpc_raise_with(call, "trouble", &trouble, "the second");
 }
 
 static rpc_status raise_then_return_other(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise_with(call, "trouble", &trouble, "void");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "void"), RPC_RAISED);
     return RPC_CANCELLED;
 }
 
 static rpc_status raise_then_succeed(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params;
-    rpc_raise_with(call, "trouble", &trouble, "void");
+    ck_assert_int_eq(rpc_raise_with(call, "trouble", &trouble, "void"), RPC_RAISED);
     ((struct lab_text *)result)->text = "fine";
     return RPC_OK;
 }
@@ -610,7 +689,7 @@ static rpc_status raise_then_succeed(rpc_call *call, void *state, const void *pa
 static rpc_status raise_timeout_then_raised(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)state, (void)params, (void)result;
-    rpc_raise(call, "timeout", "void");
+    ck_assert_int_eq(rpc_raise(call, "timeout", "void"), RPC_TIMEOUT);
     return RPC_RAISED;
 }
 
@@ -704,7 +783,8 @@ START_TEST(errors_are_raised)
     const struct raised *row = &raised[_i];
     lab_start(&rig, &options, row->run);
     rig_expect(&rig, "act", "", row->status, row->text);
-    ck_assert_uint_eq(rig.host.line_count, row->line ? 1 : 0);
+    /* The module's fault, if there is one, and whose call met an error of the engine's own. */
+    ck_assert_uint_eq(rig.host.line_count, (row->line ? 1U : 0U) + (status_find(row->status) != RPC_RAISED));
     if (row->line) {
         char line[256];
         snprintf(line, sizeof line, row->line, RPC_RAISED);
@@ -727,8 +807,7 @@ START_TEST(errors_are_announced)
     rig_expect_event(&rig, "rpc/event/actFailed", row->text);
     rig_tell(&rig, "act", "[]");
     ck_assert(!rig.host.events.kept[1].retain);
-    rig_expect_event(&rig, "rpc/event/error",
-                     ERROR("act", "invalid_params", "the parameters must be a JSON object"));
+    rig_expect_error(&rig, ERROR("act", "invalid_params", "the parameters must be a JSON object"));
 }
 END_TEST
 
@@ -736,7 +815,7 @@ START_TEST(errors_without_an_event_of_their_own)
 {
     lab_start(&rig, &options, raise_timeout);
     rig_tell(&rig, "act.common", "");
-    rig_expect_event(&rig, "rpc/event/error", ERROR("act.common", "timeout", "my own words"));
+    rig_expect_error(&rig, ERROR("act.common", "timeout", "my own words"));
 }
 END_TEST
 
@@ -836,12 +915,12 @@ START_TEST(what_is_too_large_says_so)
     rig.options.max_reply = 200;
     lab_start(&rig, &options, return_text);
     result_size = 201;
-    const char *const error = ERROR("act", "reply_too_large", "the result is over 200 bytes");
+    const char *const error = ERROR("act", "reply_too_large", "the result is over max_reply, 200 bytes");
     rig_expect(&rig, "act", "", "reply_too_large", error);
     rig_tell(&rig, "act", "{\"request_id\":\"1\"}");
     ck_assert_str_eq(rig_last(&rig.host.replies)->text,
                      "{\"request_id\":\"1\",\"error\":" ERROR("act", "reply_too_large",
-                                                              "the result is over 200 bytes") "}");
+                                                              "the result is over max_reply, 200 bytes") "}");
     ck_assert_uint_eq(engine_counters(rig.engine)->errors, 2);
     /* act has no result event: nobody wants the result, so nothing is too large. */
     fake_host_forget(&rig.host);
@@ -928,7 +1007,7 @@ START_TEST(unfit_results)
 {
     lab_start(&rig, &options, return_unfit);
     rig_expect(&rig, "act", "", "internal_error", INTERNAL);
-    ck_assert_uint_eq(rig.host.line_count, 1);
+    ck_assert_uint_eq(rig.host.line_count, 2);
     ck_assert_str_eq(rig.host.lines[0].text,
                      "rpc: method act: its result does not fit its shape: text is not UTF-8");
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_ERROR);
@@ -1016,7 +1095,7 @@ END_TEST
 /* The events of one module are not another's to announce. */
 static const rpc_module other = {
     .name = "other",
-    .methods = (const rpc_method[]){{.name = "others", .run = announce}, {.name = NULL}},
+    .methods = RPC_TABLE((const rpc_method[]){{.name = "others", .run = announce}}),
 };
 
 START_TEST(other_modules_events)
@@ -1050,8 +1129,11 @@ START_TEST(dropped_messages)
     ck_assert_uint_eq(counters->events, 0);
     ck_assert_uint_eq(counters->calls, 1);
     ck_assert_uint_eq(rig.host.line_count, 2);
-    ck_assert_str_eq(rig.host.lines[0].text, "rpc: an event to rpc/event/counted was dropped: no memory");
-    ck_assert_str_eq(rig.host.lines[1].text, "rpc: a reply to r was dropped: no memory");
+    ck_assert_str_eq(
+        rig.host.lines[0].text,
+        "rpc: an event to rpc/event/counted was dropped: no memory, or too many messages are on their way");
+    ck_assert_str_eq(rig.host.lines[1].text,
+                     "rpc: a reply to r was dropped: no memory, or too many messages are on their way");
     rig.host.no_memory = rig.host.drop = false;
     expect_runs(1);
 }
@@ -1074,7 +1156,9 @@ UNIT_MAIN("answer", open_rig, close_rig, {replies_carry_what_they_must, 0},
           {correlation_is_neither_made_nor_lost, 0}, {qos_of_replies_and_events, 9},
           {request_id_is_a_parameter_then, 0}, {response_topics_are_checked, UNIT_ROWS(response_topics)},
           {response_topics_are_filtered, 0}, {replies_by_request_id, UNIT_ROWS(by_id)},
-          {errors_by_request_id, 0}, {other_request_ids_ask_for_nothing, UNIT_ROWS(no_ids)},
+          {errors_by_request_id, 0}, {numbers_are_request_ids, UNIT_ROWS(number_ids)},
+
+          {other_request_ids_are_refused, 3 * UNIT_ROWS(no_ids)}, {other_members_are_no_request_id, 2},
           {request_ids_are_checked, UNIT_ROWS(bad_ids)}, {request_ids_are_bounded, 0},
           {unknown_methods_are_answered, 0}, {unknown_methods_are_not_announced, UNIT_ROWS(unanswered)},
           {an_unknown_method_and_a_bad_route, 0}, {long_unknown_names, 0},

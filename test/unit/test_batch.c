@@ -89,18 +89,18 @@ static const struct batch {
     {"count", "{\"request_id\":\"x\",\"calls\":[{}]}", "invalid_request",
      WHOLE("count", "invalid_request", NO_BATCH)},
     {"count", "[{},{},{},{}]", "invalid_request",
-     WHOLE("count", "invalid_request", "the batch has 4 calls, the most is 3")},
-    {"nope", "[{}]", "method_not_found", WHOLE("nope", "method_not_found", "no such method")},
-    {"nope", "[]", "method_not_found", WHOLE("nope", "method_not_found", "no such method")},
-    {"nope", "{", "method_not_found", WHOLE("nope", "method_not_found", "no such method")},
-    {"nope", "1", "method_not_found", WHOLE("nope", "method_not_found", "no such method")},
+     WHOLE("count", "invalid_request", "the batch has 4 calls, and max_batch is 3")},
+    {"nope", "[{}]", "method_not_found", WHOLE("nope", "method_not_found", "there is no method nope")},
+    {"nope", "[]", "method_not_found", WHOLE("nope", "method_not_found", "there is no method nope")},
+    {"nope", "{", "method_not_found", WHOLE("nope", "method_not_found", "there is no method nope")},
+    {"nope", "1", "method_not_found", WHOLE("nope", "method_not_found", "there is no method nope")},
 };
 
 START_TEST(batches_by_response_topic)
 {
     char topic[64];
     const struct batch *row = &batches[_i];
-    rig.options.max_batch = strchr(row->text, 'm') && strstr(row->text, "most is 3") ? 3 : 4;
+    rig.options.max_batch = strchr(row->text, 'm') && strstr(row->text, "max_batch is 3") ? 3 : 4;
     lab_start(&rig, &options, NULL);
     snprintf(topic, sizeof topic, "rpc/batch/%s", row->method);
     ck_assert_int_eq(rig_send(&rig, topic, row->payload, "r", "cc"), ENGINE_CONSUME);
@@ -128,18 +128,20 @@ END_TEST
 static const struct batch by_id[] = {
     {"count", "{\"request_id\":\"x\",\"calls\":[{},{}]}", "ok",
      "{\"request_id\":\"x\",\"result\":[{\"result\":{\"n\":1}},{\"result\":{\"n\":2}}]}"},
+    {"count", "{\"request_id\":\"x\",\"calls\":[{}],\"timeout_ms\":0}", "ok",
+     "{\"request_id\":\"x\",\"result\":[{\"result\":{\"n\":1}}]}"},
     {"count", "{\"calls\":[],\"request_id\":\"x\",\"more\":1}", "ok", "{\"request_id\":\"x\",\"result\":[]}"},
     {"value", "{\"request_id\":\"x\",\"calls\":[1,true]}", "ok",
      "{\"request_id\":\"x\",\"result\":[{\"result\":1}," ERROR("value", "invalid_params", DIGIT) "]}"},
     {"count", "{\"request_id\":\"x\",\"calls\":[{},{},{}]}", "invalid_request",
      "{\"request_id\":\"x\",\"error\":" WHOLE("count", "invalid_request",
-                                              "the batch has 3 calls, the most is 2") "}"},
+                                              "the batch has 3 calls, and max_batch is 2") "}"},
     {"count", "{\"request_id\":\"x\"}", "invalid_request",
      "{\"request_id\":\"x\",\"error\":" WHOLE("count", "invalid_request", NO_BATCH) "}"},
     {"count", "{\"request_id\":\"x\",\"calls\":{}}", "invalid_request",
      "{\"request_id\":\"x\",\"error\":" WHOLE("count", "invalid_request", NO_BATCH) "}"},
     {"nope", "{\"request_id\":\"x\",\"calls\":[{}]}", "method_not_found",
-     "{\"request_id\":\"x\",\"error\":" WHOLE("nope", "method_not_found", "no such method") "}"},
+     "{\"request_id\":\"x\",\"error\":" WHOLE("nope", "method_not_found", "there is no method nope") "}"},
 };
 
 START_TEST(batches_by_request_id)
@@ -156,20 +158,25 @@ START_TEST(batches_by_request_id)
 }
 END_TEST
 
-/* An object that does not say where to reply is no batch; a request_id that is no part of a topic none,
- * either. */
+/* An object that does not say where to reply is no batch; a request_id that makes no topic none, either. */
 START_TEST(bad_object_forms)
 {
-    static const char *const payloads[] = {"{\"calls\":[{}]}", "{\"request_id\":7,\"calls\":[{}]}",
-                                           "{\"request_id\":\"+\",\"calls\":[{}]}"};
+    static const struct {
+        const char *payload, *msg;
+    } rows[] = {
+        {"{\"calls\":[{}]}", NO_BATCH},
+        {"{\"request_id\":null,\"calls\":[{}]}", "request_id must be a string or a number"},
+        {"{\"request_id\":[7],\"calls\":[{}]}", "request_id must be a string or a number"},
+        {"{\"request_id\":\"+\",\"calls\":[{}]}", "the call has a request_id that cannot be part of a topic"},
+    };
+    char text[256];
     lab_start(&rig, &options, NULL);
-    rig_publish(&rig, "rpc/batch/count", payloads[_i]);
+    rig_publish(&rig, "rpc/batch/count", rows[_i].payload);
     ck_assert_uint_eq(rig.host.replies.count, 0);
     ck_assert_uint_eq(rig.host.events.count, 1);
-    rig_expect_event(&rig, "rpc/event/error",
-                     _i < 2 ? WHOLE("count", "invalid_request", NO_BATCH)
-                            : WHOLE("count", "invalid_request",
-                                    "the call has a request_id that cannot be part of a topic"));
+    snprintf(text, sizeof text, "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"%s\"}",
+             rows[_i].msg);
+    rig_expect_error(&rig, text);
     expect_runs(0);
 }
 END_TEST
@@ -202,7 +209,9 @@ START_TEST(events_and_errors_of_items)
     ck_assert_uint_eq(rig.host.events.count, 3);
     ck_assert_str_eq(rig.host.events.kept[0].text, "{\"n\":1}");
     ck_assert_str_eq(rig.host.events.kept[1].topic, "rpc/event/error");
-    ck_assert_str_eq(rig.host.events.kept[1].text, WHOLE("count", "invalid_params", NO_OBJECT));
+    ck_assert_str_eq(rig.host.events.kept[1].text,
+                     "{\"method\":\"count\",\"err\":\"invalid_params\",\"msg\":\"" NO_OBJECT
+                     "\",\"client\":\"tester\"}");
     ck_assert_str_eq(rig.host.events.kept[2].text, "{\"n\":2}");
     rig_publish(&rig, "rpc/batch/get", "[{},{}]");
     ck_assert_uint_eq(rig.host.events.count, 5);
@@ -225,10 +234,11 @@ START_TEST(whole_failures_are_announced)
 {
     lab_start(&rig, &options, NULL);
     rig_publish(&rig, "rpc/batch/count", "{}");
-    rig_expect_event(&rig, "rpc/event/error", WHOLE("count", "invalid_request", NO_BATCH));
+    rig_expect_error(&rig, WHOLE("count", "invalid_request", NO_BATCH));
     rig_publish(&rig, "rpc/batch/nope", "[{}]");
     ck_assert_uint_eq(rig.host.events.count, 1);
-    ck_assert(fake_host_logged(&rig.host, "client tester called nope, which is no method"));
+    ck_assert(
+        fake_host_logged(&rig.host, "client tester called nope: method_not_found: there is no method nope"));
     ck_assert_uint_eq(engine_counters(rig.engine)->unknown, 1);
 }
 END_TEST
@@ -251,11 +261,11 @@ START_TEST(replies_may_be_too_large)
     rig_send(&rig, "rpc/batch/act", "[{},{}]", "r", NULL);
     ck_assert_str_eq(rig_last(&rig.host.replies)->status, "reply_too_large");
     ck_assert_str_eq(rig_last(&rig.host.replies)->text,
-                     WHOLE("act", "reply_too_large", "the results are over 200 bytes"));
+                     WHOLE("act", "reply_too_large", "the results are over max_reply, 200 bytes"));
     rig_publish(&rig, "rpc/batch/act", "{\"request_id\":\"x\",\"calls\":[{},{}]}");
     ck_assert_str_eq(rig_last(&rig.host.replies)->text,
-                     "{\"request_id\":\"x\",\"error\":" WHOLE("act", "reply_too_large",
-                                                              "the results are over 200 bytes") "}");
+                     "{\"request_id\":\"x\",\"error\":" WHOLE(
+                         "act", "reply_too_large", "the results are over max_reply, 200 bytes") "}");
     ck_assert_uint_eq(rig.host.replies.count, 3);
     ck_assert_uint_eq(rig.host.events.count, 0);
 }
@@ -403,7 +413,7 @@ START_TEST(batches_within_batches)
 END_TEST
 
 UNIT_MAIN("batch", open_rig, close_rig, {batches_by_response_topic, UNIT_ROWS(batches)},
-          {batches_that_are_no_json, 0}, {batches_by_request_id, UNIT_ROWS(by_id)}, {bad_object_forms, 3},
+          {batches_that_are_no_json, 0}, {batches_by_request_id, UNIT_ROWS(by_id)}, {bad_object_forms, 4},
           {envelopes_with_a_member_twice, 2}, {events_and_errors_of_items, 0},
           {unanswered_events_stay_away_from_who_asked, 0}, {whole_failures_are_announced, 0},
           {replies_may_be_too_large, 0}, {all_items_run_all_the_same, 0}, {the_last_byte, 12},

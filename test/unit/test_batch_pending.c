@@ -111,9 +111,12 @@ static const struct mixed {
                               "", "invalid_request",
                               "the request is no object") "}},{\"jsonrpc\":\"2.0\","
                                                           "\"id\":2,\"error\":{\"code\":-32601,\"message\":"
-                                                          "\"no such method\",\"data\":" WORKS_ERROR(
+                                                          "\"nope is not open at rpc/jsonrpc: the option "
+                                                          "jsonrpc_methods opens methods "
+                                                          "there\",\"data\":" WORKS_ERROR(
                                                               "nope", "method_not_found",
-                                                              "no such method") "}}]"},
+                                                              "nope is not open at rpc/jsonrpc: the option "
+                                                              "jsonrpc_methods opens methods there") "}}]"},
 };
 
 START_TEST(mixed_items)
@@ -273,8 +276,8 @@ START_TEST(items_without_a_slot)
     works_call(&rig, "tell", 2);
     ck_assert_uint_eq(rig.host.replies.count, 3);
     ck_assert_str_eq(rig.host.replies.kept[1].text,
-                     "[" RESULT(WAITED(1)) "," RESULT(WAITED(2)) "," FAILED(
-                         WORKS_ERROR("wait", "overloaded", "2 calls wait, and that is the most")) "]");
+                     "[" RESULT(WAITED(1)) "," RESULT(WAITED(2)) "," FAILED(WORKS_ERROR(
+                         "wait", "overloaded", "2 calls wait, and max_pending allows no more")) "]");
 }
 END_TEST
 

@@ -284,6 +284,8 @@ END_TEST
 #define RESERVED "the first level of a prefix must not be "
 #define CLASH "its topics must not be those of another prefix"
 #define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
+#define WORDS "it takes words that are separated by spaces, without quotation marks, commas and semicolons"
+#define TEXT "it takes the text itself, without quotation marks around it"
 #define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
 #define TWICE "the option is given twice"
 
@@ -305,6 +307,17 @@ static const struct refused {
     {{"prefix", "  "}, "prefix", "  ", "it takes a string of 1 to 4096 characters"},
     {{"prefix", "a\xFF"}, "prefix", "a\\xFF", "it takes a string of 1 to 4096 characters"},
     {{"prefix", "a\x01"}, "prefix", "a\\x01", PREFIX},
+    {{"prefix", "\"rpc\""}, "prefix", "\"rpc\"", WORDS},
+    {{"prefix", "rpc, dev"}, "prefix", "rpc, dev", WORDS},
+    {{"modules", "ping,echo"}, "modules", "ping,echo", WORDS},
+    {{"event_publishers", "alice,bob"}, "event_publishers", "alice,bob", WORDS},
+    {{"event_publishers", "alice;bob"}, "event_publishers", "alice;bob", WORDS},
+    {{"event_publishers", "'alice' bob"}, "event_publishers", "'alice' bob", WORDS},
+    {{"jsonrpc_methods", "\"*\""}, "jsonrpc_methods", "\"*\"", WORDS},
+    {{"response_topic_filter", "\"a/#\""}, "response_topic_filter", "\"a/#\"", TEXT},
+    {{"response_topic_filter", "'a/b'"}, "response_topic_filter", "'a/b'", TEXT},
+    {{"place", "\"here\""}, "place", "\"here\"", TEXT},
+    {{"undeclared", "deny"}, "undeclared", "deny", "it takes one of ignore, refuse"},
     {{"qos", "3"}, "qos", "3", "it takes a whole number from 0 to 2"},
     {{"qos", "-1"}, "qos", "-1", "it takes a whole number from 0 to 2"},
     {{"qos", "two"}, "qos", "two", "it takes a whole number from 0 to 2"},

@@ -90,7 +90,7 @@ static cJSON *make_one(const rpc_field *field)
     case RPC_KIND_STRING:
         return make_text(field->length.min);
     case RPC_KIND_CHOICE:
-        return cJSON_CreateString(field->choices[0]);
+        return cJSON_CreateString(field->choices.rows[0]);
     case RPC_KIND_OBJECT:
         return make_object(field->shape, NULL);
     case RPC_KIND_JSON:
@@ -321,7 +321,7 @@ static void leave_choices(struct walk *walk, const struct part *part)
     if (part->field->kind != RPC_KIND_CHOICE)
         return;
     char other[256];
-    snprintf(other, sizeof other, "%.200s-not", part->field->choices[0]);
+    snprintf(other, sizeof other, "%.200s-not", part->field->choices.rows[0]);
     expect_invalid(walk, part, cJSON_CreateString(other), "not a choice");
 }
 
@@ -378,8 +378,8 @@ static void reach_the_ends(struct walk *walk, const struct part *part)
         expect_decoded(walk, part, cJSON_CreateNumber(field->range.min), "at the beginning of its range");
     if (field->kind == RPC_KIND_STRING && field->length.max < LENGTH_MAX)
         expect_decoded(walk, part, make_text(field->length.max), "at full length");
-    for (int i = 0; field->choices && field->choices[i]; i++)
-        expect_decoded(walk, part, cJSON_CreateString(field->choices[i]), "each choice");
+    for (unsigned i = 0; i < field->choices.count; i++)
+        expect_decoded(walk, part, cJSON_CreateString(field->choices.rows[i]), "each choice");
 }
 
 static void fill_items(struct walk *walk, const struct part *part)
@@ -456,7 +456,7 @@ static void walk_method(const rpc_method *method, void *context)
     expect_doc(walk, method->doc, "method", method->name);
     walk_docs(walk, method->params);
     walk_docs(walk, method->result);
-    for (const rpc_error *error = method->errors; error && error->code; error++) {
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         expect_doc(walk, error->doc, "error", error->code);
         walk_docs(walk, error->data);
     }
@@ -468,14 +468,6 @@ static void walk_method(const rpc_method *method, void *context)
 
 /* ---- One module ---- */
 
-static size_t count_methods(const rpc_module *module)
-{
-    size_t count = 0;
-    while (module->methods && module->methods[count].name)
-        count++;
-    return count;
-}
-
 static void walk_module(struct walk *walk, const rpc_module *module, const void *options)
 {
     rig_init(&walk->rig);
@@ -485,16 +477,16 @@ static void walk_module(struct walk *walk, const rpc_module *module, const void 
     rig_start(&walk->rig);
     rig_add(&walk->rig, module, options);
     expect_doc(walk, module->doc, "module", module->name);
-    for (const rpc_event *event = module->events; event && event->name; event++) {
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
         expect_doc(walk, event->doc, "event", event->name);
         walk_docs(walk, event->data);
     }
     for (size_t i = 0; module->options && i < module->options->count; i++)
         expect_doc(walk, module->options->fields[i].doc, "option", fields_name(&module->options->fields[i]));
     rig_each_method(walk->rig.engine, walk_method, walk);
-    if (!walk->methods || walk->methods != count_methods(module))
-        fault(walk, "module %s: %zu methods were walked, it has %zu", module->name, walk->methods,
-              count_methods(module));
+    if (!walk->methods || walk->methods != module->methods.count)
+        fault(walk, "module %s: %zu methods were walked, it has %u", module->name, walk->methods,
+              module->methods.count);
     rig_close(&walk->rig);
 }
 
@@ -569,14 +561,7 @@ static rpc_status return_invalid_params(rpc_call *handled, void *state, const vo
     return RPC_INVALID_PARAMS;
 }
 
-#define ONE_METHOD(...)  \
-    (const rpc_method[]) \
-    {                    \
-        {__VA_ARGS__},   \
-        {                \
-            .name = NULL \
-        }                \
-    }
+#define ONE_METHOD(...) RPC_TABLE((const rpc_method[]){{__VA_ARGS__}})
 
 static const struct broken {
     rpc_module module;

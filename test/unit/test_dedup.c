@@ -575,7 +575,7 @@ START_TEST(a_table_full_of_unfinished_calls)
     ck_assert_str_eq(nth_reply(0)->status, "overloaded");
     ck_assert_str_eq(nth_reply(0)->text,
                      "{\"method\":\"act\",\"err\":\"overloaded\",\"msg\":\"there is no room to keep the call "
-                     "from being carried out twice\"}");
+                     "from being carried out twice: see duplicate_entries\"}");
     for (size_t i = 1; i < 4; i++)
         ck_assert_str_eq(nth_reply(i)->status, "ok");
     /* All calls that ran are recognised. */
@@ -874,6 +874,8 @@ START_TEST(redeliveries_pay)
     ck_assert_uint_eq(engine_counters(rig.engine)->limited, 300);
     ck_assert_uint_eq(duplicates(), 100);
     ck_assert_uint_eq(engine_counters(rig.engine)->calls, 1);
+    ck_assert_uint_eq(rig.host.line_count, 10); /* of the 200 that were dropped, as the limit lets through */
+    ck_assert_ptr_nonnull(strstr(rig.host.lines[9].text, "called count: rate_limited: "));
 }
 END_TEST
 

@@ -207,10 +207,10 @@ static void end_pending(int cause)
         be_evicted();
 }
 
-#define CAUSE_TEXTS(method)                                                           \
-    {"timeout", WORKS_TIMEOUT(method)}, {"cancelled", WORKS_CANCELLED(method)},       \
-    {                                                                                 \
-        "overloaded", WORKS_ERROR(method, "overloaded", "too many calls are waiting") \
+#define CAUSE_TEXTS(method)                                                                            \
+    {"timeout", WORKS_TIMEOUT(method)}, {"cancelled", WORKS_CANCELLED(method)},                        \
+    {                                                                                                  \
+        "overloaded", WORKS_ERROR(method, "overloaded", "too many calls are waiting: see max_pending") \
     }
 
 START_TEST(duplicates_run_if_no_work_began)

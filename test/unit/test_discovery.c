@@ -254,11 +254,15 @@ static rpc_status do_nothing(rpc_call *call, void *state, const void *params, vo
 
 /* A module whose text changes, as that of no real one does: it shows when a document was made. */
 static char summary[2000];
-static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing},
-                                          {.name = NULL}};
-static const rpc_module late = {.name = "late", .methods = late_methods};
-static const rpc_event news[] = {{.name = "news", .doc = "d"}, {.name = NULL}};
-static const rpc_module later = {.name = "later", .events = news};
+static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing}};
+static const rpc_module late = {.name = "late", .methods = RPC_TABLE(late_methods)};
+struct news_data {
+    const char *text;
+};
+static const rpc_field news_fields[] = {RPC_STRING(struct news_data, text, .doc = "d", .length = {0, 9})};
+static const rpc_shape news_shape = RPC_OBJECT_SHAPE(struct news_data, news_fields);
+static const rpc_event news[] = {{.name = "news", .doc = "d", .data = &news_shape}};
+static const rpc_module later = {.name = "later", .events = RPC_TABLE(news)};
 
 static bool is_told(const char *payload, const char *text)
 {

@@ -57,6 +57,12 @@ static void forward_both(struct engine_options *changed)
     changed->unknown_methods = UNKNOWN_FORWARD;
 }
 
+static void forward_open(struct engine_options *changed)
+{
+    changed->unknown_methods = UNKNOWN_FORWARD;
+    changed->jsonrpc_methods = "count";
+}
+
 static void no_guard(struct engine_options *changed)
 {
     changed->guard_events = false;
@@ -99,10 +105,23 @@ static const struct verdict {
     /* Forged replies are refused with all options. */
     {"rpc/call/count/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/call/count/response", ANYBODY, NULL, ENGINE_REFUSE, 0},
-    {"rpc/call/nope/response/x", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/nope/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response/x", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response", ANYBODY, forward_both, ENGINE_REFUSE, 0},
+    {"rpc/call/count/response/a/response/b", ANYBODY, forward_both, ENGINE_REFUSE, 0},
     {"rpc/call/count/response/x", PUBLISHER, publishers, ENGINE_REFUSE, 0},
     {"rpc/call/count/response/x", ANYBODY, no_guard, ENGINE_REFUSE, 0},
     {"rpc/jsonrpc/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/jsonrpc/response/x", ANYBODY, forward_open, ENGINE_REFUSE, 0},
+    /* Other servers may answer the calls that are left to them, and only those. */
+    {"rpc/call/nope/response/x", ANYBODY, forward_both, ENGINE_PASS, 0},
+    {"rpc/call/nope/response", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/nope/response/count/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/counts/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/count/request/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/jsonrpc/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/event/pong", ANYBODY, forward_unknown, ENGINE_REFUSE, 0},
     /* Forged events. */
     {"rpc/event/pong", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/event/pong", NOBODY, NULL, ENGINE_REFUSE, 0},
@@ -140,7 +159,9 @@ START_TEST(messages_get_their_verdict)
     rig.client = clients[row->who];
     lab_start(&rig, &options, NULL);
     ck_assert_int_eq(rig_publish(&rig, row->topic, "{}"), row->verdict);
-    ck_assert_uint_eq(rig.host.replies.count, 0);
+    /* At /request all is JSON-RPC, and {} is none. */
+    const bool is_answered = row->verdict == ENGINE_CONSUME && strstr(row->topic, "/request");
+    ck_assert_uint_eq(rig.host.replies.count, is_answered && strcmp(row->topic, "rpc/call/request") != 0);
     ck_assert_uint_eq(rig.host.events.count, (size_t)row->runs);
     ck_assert_uint_eq(counters()->calls, (uint64_t)row->runs);
     ck_assert_uint_eq(counters()->refused, row->verdict == ENGINE_REFUSE ? 1 : 0);
@@ -220,7 +241,8 @@ START_TEST(unknown_methods_are_logged)
     rig_tell(&rig, "nope", "");
     ck_assert_uint_eq(rig.host.line_count, 1);
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_WARNING);
-    ck_assert_str_eq(rig.host.lines[0].text, "rpc: client tester called nope, which is no method");
+    ck_assert_str_eq(rig.host.lines[0].text,
+                     "rpc: client tester called nope: method_not_found: there is no method nope");
     ck_assert_uint_eq(counters()->unknown, 1);
     ck_assert_uint_eq(counters()->errors, 0);
 }
@@ -232,9 +254,9 @@ START_TEST(hostile_names_are_made_printable)
     rig.client.id = "\x1B]0;evil\x07\n\xC3\xA4\\";
     lab_start(&rig, &options, NULL);
     rig_tell(&rig, "a\rb\xFF", "");
-    ck_assert_str_eq(
-        rig.host.lines[0].text,
-        "rpc: client \\x1B]0;evil\\x07\\x0A\\xC3\\xA4\\x5C called a\\x0Db\\xFF, which is no method");
+    ck_assert_str_eq(rig.host.lines[0].text,
+                     "rpc: client \\x1B]0;evil\\x07\\x0A\\xC3\\xA4\\x5C called a\\x0Db\\xFF: "
+                     "method_not_found: there is no method a\\x5Cx0Db\\x5CxFF");
 }
 END_TEST
 
@@ -264,7 +286,8 @@ START_TEST(clients_cannot_fill_the_log)
     rig_tell(&rig, "last", "");
     ck_assert_uint_eq(rig.host.line_count, 12);
     ck_assert_str_eq(rig.host.lines[10].text, "rpc: 990 lines were held back");
-    ck_assert_str_eq(rig.host.lines[11].text, "rpc: client tester called last, which is no method");
+    ck_assert_str_eq(rig.host.lines[11].text,
+                     "rpc: client tester called last: method_not_found: there is no method last");
     ck_assert_uint_eq(counters()->unknown, 1001);
 }
 END_TEST
@@ -277,7 +300,8 @@ START_TEST(each_level_has_its_own_limit)
         rig_publish(&rig, "rpc/event/forged", "");
     rig_tell(&rig, "nope", "");
     ck_assert_uint_eq(rig.host.line_count, 11);
-    ck_assert_str_eq(rig.host.lines[10].text, "rpc: client tester called nope, which is no method");
+    ck_assert_str_eq(rig.host.lines[10].text,
+                     "rpc: client tester called nope: method_not_found: there is no method nope");
 }
 END_TEST
 
@@ -332,6 +356,26 @@ START_TEST(handlers_log)
     ck_assert_uint_le(strlen(rig.host.lines[5].text), strlen("rpc: lab: ") + 512);
     ck_assert_uint_ge(strlen(rig.host.lines[5].text), 500);
     ck_assert_uint_lt(strlen(rig.host.lines[6].text), 640);
+}
+END_TEST
+
+static rpc_status log_wrongly(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    rpc_log(rpc_call_instance(call), (rpc_log_level)(RPC_LOG_ERROR + 1), "over");
+    rpc_log(rpc_call_instance(call), (rpc_log_level)-1, "under");
+    return RPC_OK;
+}
+
+START_TEST(levels_that_are_none)
+{
+    lab_start(&rig, &options, log_wrongly);
+    rig_expect(&rig, "act", "", "ok", "{}");
+    ck_assert_uint_eq(rig.host.line_count, 2);
+    ck_assert_str_eq(rig.host.lines[0].text, "rpc: lab: over");
+    ck_assert_str_eq(rig.host.lines[1].text, "rpc: lab: under");
+    ck_assert_int_eq((int)rig.host.lines[0].level, RPC_LOG_ERROR);
+    ck_assert_int_eq((int)rig.host.lines[1].level, RPC_LOG_ERROR);
 }
 END_TEST
 
@@ -529,7 +573,8 @@ START_TEST(two_engines_share_nothing)
     fake_host_forget(&second_rig.host);
     rig_tell(&second_rig, "nope", "");
     ck_assert_uint_eq(second_rig.host.line_count, 1);
-    ck_assert_str_eq(second_rig.host.lines[0].text, "dev/rpc: client tester called nope, which is no method");
+    ck_assert_str_eq(second_rig.host.lines[0].text,
+                     "dev/rpc: client tester called nope: method_not_found: there is no method nope");
     ck_assert_uint_eq(engine_counters(rig.engine)->unknown, 20);
     ck_assert_uint_eq(engine_counters(second_rig.engine)->unknown, 1);
     /* The end of one does not end the other. */
@@ -544,7 +589,7 @@ START_TEST(an_engine_can_be_empty)
 {
     rig_start(&rig);
     rig_expect(&rig, "x", "", "method_not_found",
-               "{\"method\":\"x\",\"err\":\"method_not_found\",\"msg\":\"no such method\"}");
+               "{\"method\":\"x\",\"err\":\"method_not_found\",\"msg\":\"there is no method x\"}");
     engine_tick(rig.engine);
     engine_destroy(NULL, RIG_SECOND);
 }
@@ -566,8 +611,9 @@ UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(
           {passed_calls_get_no_reply, UNIT_ROWS(verdicts)}, {engines_know_their_topics, UNIT_ROWS(served)},
           {bridges_are_answered_where_allowed, 0}, {refusals_are_logged_at_debug, 0},
           {unknown_methods_are_logged, 0}, {hostile_names_are_made_printable, 0}, {endless_names_are_cut, 0},
-          {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {each_level_has_its_own_limit, 0},
-          {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0}, {nothing_is_slow_without_a_limit, 0},
-          {everything_is_counted, 0}, {counters_are_published, 0}, {only_changes_are_published, 0},
-          {counters_can_be_off, 0}, {counters_that_were_dropped_are_published_later, 2},
-          {two_engines_share_nothing, 0}, {an_engine_can_be_empty, 0}, {options_are_copied, 0})
+          {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {levels_that_are_none, 0},
+          {each_level_has_its_own_limit, 0}, {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0},
+          {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0}, {counters_are_published, 0},
+          {only_changes_are_published, 0}, {counters_can_be_off, 0},
+          {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
+          {an_engine_can_be_empty, 0}, {options_are_copied, 0})

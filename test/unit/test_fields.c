@@ -18,7 +18,7 @@
 
 /* ---- One of each ---- */
 
-static const char *const units[] = {"C", "F", "K", NULL};
+static const char *const units[] = {"C", "F", "K"};
 
 struct sample {
     bool on;
@@ -42,9 +42,9 @@ static const rpc_field sample_fields[] = {
                .range = {-273.15, INFINITY}),
     RPC_STRING(struct sample, name, .doc = "the only one that is required", .length = {1, 4}),
     RPC_STRING(struct sample, note, .doc = "a text", .optional = true, .length = {0, 3}),
-    RPC_CHOICE(struct sample, unit, .doc = "a unit", .choices = units, .default_json = "\"K\""),
-    RPC_CHOICE(struct sample, mode, .name = "class", .doc = "another", .choices = units, .optional = true,
-               .flag = RPC_FLAG(struct sample, has_mode)),
+    RPC_CHOICE(struct sample, unit, .doc = "a unit", .choices = RPC_TABLE(units), .default_json = "\"K\""),
+    RPC_CHOICE(struct sample, mode, .name = "class", .doc = "another", .choices = RPC_TABLE(units),
+               .optional = true, .flag = RPC_FLAG(struct sample, has_mode)),
     RPC_JSON(struct sample, any, .doc = "anything", .optional = true),
     RPC_INT32(struct sample, maybe, .doc = "perhaps a number", .optional = true,
               .flag = RPC_FLAG(struct sample, has_maybe)),
@@ -502,8 +502,10 @@ static const struct broken {
     {break_below, "celsius: -300 is outside -273.15..inf"},
     {break_choice, "unit must be one of C, F, K"},
     {break_negative_choice, "unit must be one of C, F, K"},
-    {break_json, "any: the payload is not JSON"},
-    {break_json_end, "any: the payload goes on behind its JSON value"},
+    {break_json,
+     "any: the payload is not JSON: expected a name in double quotes at line 1, column 2, where it "
+     "ends"},
+    {break_json_end, "any: the payload goes on behind its JSON value at line 1, column 3"},
 };
 
 START_TEST(unfit_structs_are_told)
@@ -586,8 +588,8 @@ static const struct described {
     {{.kind = RPC_KIND_DOUBLE, .range = {5, 5}}, "a number"}, /* no range unless min < max */
     {{.kind = RPC_KIND_DOUBLE, .range = {5, 1}}, "a number"},
     {{.kind = RPC_KIND_STRING, .length = {1, 64}}, "a string of 1 to 64 characters"},
-    {{.kind = RPC_KIND_CHOICE, .choices = units}, "one of C, F, K"},
-    {{.kind = RPC_KIND_CHOICE, .choices = units + 2}, "one of K"},
+    {{.kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(units)}, "one of C, F, K"},
+    {{.kind = RPC_KIND_CHOICE, .choices = {1, units + 2}}, "one of K"},
     {{.kind = RPC_KIND_JSON}, "any JSON value"},
     {{.kind = RPC_KIND_DOUBLE, .range = {-INFINITY, INFINITY}}, "a number"},
 };
@@ -629,26 +631,41 @@ END_TEST
 /* A choice among a hundred words does not run over the explanation. */
 START_TEST(long_explanations_are_cut)
 {
-    static const char *many[101];
-    for (int i = 0; i < 100; i++)
-        many[i] = "a-word-of-a-list";
-    const rpc_field field = {.member = "n", .kind = RPC_KIND_CHOICE, .choices = many};
+    static const char *many[100];
+    static char words[100][32];
+    for (int i = 0; i < 100; i++) {
+        snprintf(words[i], sizeof words[i], "a-word-of-a-list-%d", i);
+        many[i] = words[i];
+    }
+    const rpc_field field = {.member = "n", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(many)};
     const rpc_shape shape = {RPC_FORM_VALUE, sizeof(int), &field, 1};
     void *out;
     ck_assert_int_eq(decode_one(&shape, "\"x\"", &out), RPC_INVALID_PARAMS);
     ck_assert_uint_lt(strlen(why), FIELDS_WHY);
-    ck_assert_int_eq(strncmp(why, "n must be one of a-word-of-a-list, ", 35), 0);
+    ck_assert_int_eq(strncmp(why, "n must be one of a-word-of-a-list-0, ", 37), 0);
 }
 END_TEST
 
 /* ---- Wrong tables ---- */
 
-static const char *const nothing[] = {NULL};
+static const char *const nothing[] = {NULL}, *const ended[] = {"C", "F", NULL},
+                         *const twice[] = {"C", "F", "C"};
+#define NO_TEXT "of .choices has no text; RPC_TABLE() counts the rows, and no empty one ends them"
+
+/* Its members lie within struct sample, too. */
+struct stranger {
+    const int32_t *all;
+    size_t count;
+    bool is_one;
+};
 
 static const struct wrong_field {
     rpc_field field;
     const char *why;
 } wrong_fields[] = {
+    {RPC_BOOL(struct stranger, is_one, .name = "m"), "m is not a member of the shape's struct"},
+    {RPC_INT32_ARRAY(struct stranger, all, count, .name = "m", .items = {0, 2}),
+     "m is not a member of the shape's struct"},
     {{.kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
     {{.member = "", .kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
     {{.member = "m", .name = "", .kind = RPC_KIND_BOOL}, "a field was not made by one of the macros"},
@@ -672,9 +689,15 @@ static const struct wrong_field {
     {{.member = "m", .kind = RPC_KIND_INT32, .length = {0, 4}}, "m: .length belongs to strings"},
     {{.member = "m", .kind = RPC_KIND_STRING, .length = {5, 4}}, "m needs a .length with a maximum"},
     {{.member = "m", .kind = RPC_KIND_CHOICE}, "m: .choices belongs to choices, and needs one at least"},
-    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = nothing},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(nothing)}, "m: row 1 of 1 " NO_TEXT},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(ended)}, "m: row 3 of 3 " NO_TEXT},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(twice)},
+     "m: the choice C is declared twice"},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = {.count = 1}},
+     "m: .choices is to be passed with RPC_TABLE(), which counts the rows"},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = {.rows = units}},
      "m: .choices belongs to choices, and needs one at least"},
-    {{.member = "m", .kind = RPC_KIND_INT32, .choices = units},
+    {{.member = "m", .kind = RPC_KIND_INT32, .choices = RPC_TABLE(units)},
      "m: .choices belongs to choices, and needs one at least"},
     {{.member = "m", .kind = RPC_KIND_BOOL, .optional = true},
      "m is optional and needs a .default_json or a .flag"},
@@ -684,11 +707,12 @@ static const struct wrong_field {
      "m is optional and needs a .default_json or a .flag"},
     {{.member = "m", .kind = RPC_KIND_DOUBLE, .optional = true},
      "m is optional and needs a .default_json or a .flag"},
-    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = units, .optional = true},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(units), .optional = true},
      "m is optional and needs a .default_json or a .flag"},
-    {{.member = "m", .kind = RPC_KIND_INT32, .default_json = ""}, "m: its default: the payload is not JSON"},
+    {{.member = "m", .kind = RPC_KIND_INT32, .default_json = ""},
+     "m: its default: the payload is not JSON: expected a value at line 1, column 1, where it ends"},
     {{.member = "m", .kind = RPC_KIND_INT32, .default_json = "1 2"},
-     "m: its default: the payload goes on behind its JSON value"},
+     "m: its default: the payload goes on behind its JSON value at line 1, column 3"},
     {{.member = "m", .kind = RPC_KIND_DOUBLE, .default_json = "1e999"},
      "m: its default: the payload has a number that is too large"},
     {{.member = "m", .kind = RPC_KIND_INT32, .default_json = "\"1\""}, "m must be a whole number of 32 bits"},
@@ -699,8 +723,8 @@ static const struct wrong_field {
     {{.member = "m", .kind = RPC_KIND_STRING, .default_json = "\"abc\"", .length = {0, 2}},
      "m must have 0 to 2 characters, not 3"},
     {{.member = "m", .kind = RPC_KIND_STRING, .default_json = "abc", .length = {0, 3}},
-     "m: its default: the payload is not JSON"},
-    {{.member = "m", .kind = RPC_KIND_CHOICE, .default_json = "\"X\"", .choices = units},
+     "m: its default: the payload is not JSON: expected a value at line 1, column 1"},
+    {{.member = "m", .kind = RPC_KIND_CHOICE, .default_json = "\"X\"", .choices = RPC_TABLE(units)},
      "m must be one of C, F, K"},
 };
 

@@ -184,7 +184,7 @@ static rpc_inbox_verdict take(rpc_instance *instance, void *state, const rpc_mes
     return RPC_INBOX_CONSUME;
 }
 
-static const rpc_inbox one_inbox[] = {{.topic = "in", .doc = "d", .receive = take}, {.topic = NULL}};
+static const rpc_inbox one_inbox[] = {{.topic = "in", .doc = "d", .receive = take}};
 
 static rpc_status keep_instance(rpc_instance *instance, void *state, const void *options)
 {
@@ -197,7 +197,7 @@ static rpc_status keep_instance(rpc_instance *instance, void *state, const void 
 START_TEST(the_root_is_set_by_init_alone)
 {
     static const rpc_module module = {
-        .name = "m", .inboxes = one_inbox, .inbox_root = "m", .init = keep_instance};
+        .name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "m", .init = keep_instance};
     rig_add(&rig, &module, NULL);
     ck_assert_int_eq(status, RPC_OK);
     ck_assert_str_eq(rpc_inbox_root(kept), "else/where");
@@ -210,7 +210,7 @@ END_TEST
 
 START_TEST(without_inboxes_there_is_no_root)
 {
-    static const rpc_module module = {.name = "m", .inbox_root = "m", .init = keep_instance};
+    static const rpc_module module = {.name = "m", .init = keep_instance};
     rig_add(&rig, &module, NULL);
     ck_assert_int_eq(status, RPC_INTERNAL_ERROR);
     ck_assert_ptr_null(rpc_inbox_root(kept));
@@ -259,7 +259,7 @@ END_TEST
 
 START_TEST(two_modules_with_one_root)
 {
-    static const rpc_module module = {.name = "m", .inboxes = one_inbox, .inbox_root = "post"};
+    static const rpc_module module = {.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "post"};
     rig_add(&rig, &rpc_module_post, &usual);
     rig_add(&rig, &module, NULL);
     ck_assert(!inbox_check(&rig.engine, 1, why));
@@ -271,18 +271,14 @@ END_TEST
 
 /* ---- Tables ---- */
 
-#define INBOXES(...)                                                     \
-    {                                                                    \
-        .name = "m", .inbox_root = "cmd", .inboxes = (const rpc_inbox[]) \
-        {                                                                \
-            {.topic = "+/fine", .receive = take}, {__VA_ARGS__},         \
-            {                                                            \
-                .topic = NULL                                            \
-            }                                                            \
-        }                                                                \
+#define INBOXES(...)                                                                                   \
+    {                                                                                                  \
+        .name = "m", .inbox_root = "cmd",                                                              \
+        .inboxes = RPC_TABLE((const rpc_inbox[]){{.topic = "+/fine", .receive = take}, {__VA_ARGS__}}) \
     }
 #define BAD_TOPIC \
     "an inbox's topic has levels of [A-Za-z0-9_.-]+ and at most 8 levels of +, and at most 128 bytes"
+#define COUNTED "RPC_TABLE() counts the rows, and no empty one ends them"
 #define BAD_ROOT "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+"
 
 static const struct wrong {
@@ -303,10 +299,18 @@ static const struct wrong {
     {INBOXES(.topic = "a/+", .receive = take), "module m: inbox a/+: a message could also be one of +/fine"},
     {INBOXES(.topic = "+/fine", .receive = take),
      "module m: inbox +/fine: a message could also be one of +/fine"},
-    {{.name = "m", .inboxes = one_inbox}, "module m: inbox root NULL: " BAD_ROOT},
-    {{.name = "m", .inboxes = one_inbox, .inbox_root = "a/b"}, "module m: inbox root a/b: " BAD_ROOT},
-    {{.name = "m", .inboxes = one_inbox, .inbox_root = "+"}, "module m: inbox root +: " BAD_ROOT},
-    {{.name = "m", .inboxes = one_inbox, .inbox_root = ""}, "module m: inbox root : " BAD_ROOT},
+    {INBOXES(.receive = take),
+     "module m: prefix prod/rpc: row 2 of 2 of its table of inboxes has no .topic; " COUNTED},
+    {{.name = "m", .inbox_root = "m", .inboxes = {.rows = one_inbox}},
+     "module m: prefix prod/rpc: its table of inboxes is to be passed with RPC_TABLE(), which counts the "
+     "rows"},
+    {{.name = "m", .inbox_root = "m"},
+     "module m: inbox root m: it also needs .inboxes, which receive the messages"},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox)}, "module m: inbox root NULL: " BAD_ROOT},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "a/b"},
+     "module m: inbox root a/b: " BAD_ROOT},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "+"}, "module m: inbox root +: " BAD_ROOT},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = ""}, "module m: inbox root : " BAD_ROOT},
 };
 
 START_TEST(wrong_tables)

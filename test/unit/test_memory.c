@@ -167,9 +167,10 @@ END_TEST
 /* ---- Many methods: the hash tables grow, or fail to ---- */
 
 static char names[MANY][16];
-static rpc_method many_methods[MANY + 1];
-static rpc_event many_events[MANY + 1];
-static rpc_module many = {.name = "many", .methods = many_methods, .events = many_events};
+static rpc_method many_methods[MANY];
+static rpc_event many_events[MANY];
+static rpc_module many = {
+    .name = "many", .methods = RPC_TABLE(many_methods), .events = RPC_TABLE(many_events)};
 
 static rpc_status run_nothing(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -207,7 +208,8 @@ static rpc_status raise_trouble(rpc_call *call, void *state, const void *params,
 {
     (void)state, (void)params, (void)result;
     const struct lab_trouble trouble = {"a", 1};
-    rpc_raise(call, "plain", "%s", "the first");
+    if (rpc_raise(call, "plain", "%s", "the first") != RPC_RAISED)
+        return RPC_INTERNAL_ERROR;
     return rpc_raise_with(call, "trouble", &trouble, "%s\xFF", "the second");
 }
 
@@ -426,9 +428,8 @@ static char long_reply[200]; /* too short to lie below it */
 #define LARGE_IDS "[" LARGE_ID("1") "," LARGE_ID("2") "," LARGE_ID("3") "]"
 
 /* A method family whose names can be longer than what an arena has at once. */
-static const rpc_method wide_methods[] = {{.name = "{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", .run = run_nothing},
-                                          {.name = NULL}};
-static const rpc_module wide = {.name = "wide", .methods = wide_methods};
+static const rpc_method wide_methods[] = {{.name = "{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", .run = run_nothing}};
+static const rpc_module wide = {.name = "wide", .methods = RPC_TABLE(wide_methods)};
 
 #define X32 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X128 X32 X32 X32 X32
@@ -464,6 +465,13 @@ static const struct sending {
     {.topic = "rpc/jsonrpc", .payload = "{", .response_topic = "r", .times = 1},
     {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":\"+\",\"method\":\"id\"}", .times = 1},
     {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"id\"}", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":\"x:1\",", .times = 1},
+    {.topic = "rpc/jsonrpc", .payload = "{\"jsonrpc\":\"2.0\",\"id\":\"" U100 U100 "\",", .times = 1},
+    {.topic = "rpc/call/id", .payload = "{\"request_id\":\"" U100 U100 "\",", .times = 1},
+    {.topic = "rpc/call/id", .payload = "{\"request_id\":1e+7,", .times = 1},
+    {.topic = "rpc/call/id", .payload = "{\"request_id\":1e+7,\"timeout_ms\":1}", .times = 1},
+    {.topic = "rpc/call/id", .payload = "{\"request_id\":true}", .times = 1},
+    {.topic = "rpc/call/isd", .payload = "{\"request_id\":7}", .times = 1},
     {.topic = "rpc/call/subtract/request", .payload = ASKED, .times = 1},
     {.topic = "rpc/call/subtract", .payload = ASKED, .times = 2},
     {.topic = "rpc/call/id", .payload = ASKED, .times = 1},
@@ -716,13 +724,13 @@ static void let_time_pass(rpc_instance *instance, void *state, void *data)
 static void start_timers(void)
 {
     rpc_instance *instance = rig.engine->registry.instances;
-    rpc_timer *timers[20];
+    rpc_timer timers[20];
     for (int i = 0; i < 20; i++)
         timers[i] = rpc_every(instance, 10, let_time_pass, &rig);
     rpc_after(instance, 10, let_time_pass, &rig);
     pass_time();
     for (int i = 0; i < 20; i++)
-        rpc_timer_cancel(timers[i]);
+        rpc_timer_cancel(instance, timers[i]);
     pass_time();
 }
 

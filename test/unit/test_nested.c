@@ -18,7 +18,7 @@
 
 /* ---- One of each ---- */
 
-static const char *const colours[] = {"red", "green", "blue", NULL};
+static const char *const colours[] = {"red", "green", "blue"};
 
 struct spot {
     double lat, lon;
@@ -87,7 +87,7 @@ static const rpc_field report_fields[] = {
     RPC_BOOL_ARRAY(struct report, switches, switch_count, .doc = "with a default", .items = {0, 2},
                    .default_json = "[true,false]"),
     RPC_CHOICE_ARRAY(struct report, shades, shade_count, .doc = "choices", .optional = true, .items = {2, 2},
-                     .choices = colours),
+                     .choices = RPC_TABLE(colours)),
     RPC_INT32_ARRAY(struct report, steps, step_count, .name = "class", .doc = "numbers", .optional = true,
                     .items = {1, 3}),
     RPC_JSON_ARRAY(struct report, any, any_count, .doc = "anything", .optional = true, .items = {0, 9}),
@@ -98,7 +98,7 @@ static const rpc_field report_fields[] = {
     RPC_STRING(struct report, note, .doc = "null, if nothing is said", .nullable = true,
                .default_json = "null", .length = {1, 4}),
     RPC_CHOICE(struct report, shade, .doc = "likewise", .nullable = true, .default_json = "null",
-               .choices = colours, .flag = RPC_FLAG(struct report, has_shade)),
+               .choices = RPC_TABLE(colours), .flag = RPC_FLAG(struct report, has_shade)),
     RPC_DOUBLE_ARRAY(struct report, limits, limit_count, .doc = "an array or null", .optional = true,
                      .nullable = true, .items = {1, 100}, .range = {-90, 60}),
 };
@@ -152,6 +152,34 @@ static const char *encode_as(const rpc_shape *shape, const void *in, rpc_status 
     text[writer.used] = '\0';
     return text;
 }
+
+/* ---- Members that no field declares ---- */
+
+static const struct undeclared {
+    const char *text, *why;
+} undeclareds[] = {
+    {"{" LEAST ",\"sapre\":1}", "sapre is not declared"},
+    {"{" LEAST ",\"spares\":1}", "spares is not declared, did you mean spare?"},
+    {"{\"\":1," LEAST "}", " is not declared"},
+    {"{\"Place\":{\"lat\":1}}", "Place is not declared, did you mean place?"},
+    {"{\"place\":{\"lat\":1,\"labels\":\"x\"}}", "place.labels is not declared, did you mean label?"},
+    {"{\"place\":{\"lat\":1,\"zzz\":2}}", "place.zzz is not declared"},
+    {"{" LEAST ",\"readings\":[{\"value\":1},{\"value\":1,\"at\":{\"lat\":1,\"LON\":1}}]}",
+     "readings[1].at.LON is not declared, did you mean lon?"},
+    {"{" LEAST ",\"readings\":[{\"valeu\":1}]}", "readings[0].valeu is not declared"},
+};
+
+START_TEST(undeclared_members_are_told)
+{
+    void *out;
+    ck_assert_ptr_nonnull(decode("{" LEAST ",\"sapre\":1}")); /* they are ignored */
+    fields_set_strict(&report);
+    parse(undeclareds[_i].text);
+    ck_assert_int_eq(fields_decode(&report, tree, &arena, &out, why), RPC_INVALID_PARAMS);
+    ck_assert_str_eq(why, undeclareds[_i].why);
+    ck_assert_ptr_nonnull(decode("{" LEAST "}"));
+}
+END_TEST
 
 /* ---- Decoding what fits ---- */
 
@@ -621,7 +649,8 @@ static const struct broken {
     {break_long_text, "tags[2] must have 1 to 8 characters, not 9"},
     {break_choice, "shades[1] must be one of red, green, blue"},
     {break_count, "tags has a count and no elements"},
-    {break_json, "any[1]: the payload is not JSON"},
+    {break_json,
+     "any[1]: the payload is not JSON: expected a name in double quotes at line 1, column 2, where it ends"},
     {break_null_json, "any[0] is missing"},
 };
 
@@ -749,7 +778,7 @@ static const struct described {
     {{.kind = RPC_KIND_BOOL, .counter = 1, .items = {0, 2}}, "an array of 0 to 2 values, each true or false"},
     {{.kind = RPC_KIND_STRING, .counter = 1, .items = {0, 2}, .length = {1, 4}},
      "an array of 0 to 2 strings of 1 to 4 characters"},
-    {{.kind = RPC_KIND_CHOICE, .counter = 1, .items = {0, 2}, .choices = colours},
+    {{.kind = RPC_KIND_CHOICE, .counter = 1, .items = {0, 2}, .choices = RPC_TABLE(colours)},
      "an array of 0 to 2 values, each one of red, green, blue"},
     {{.kind = RPC_KIND_JSON, .counter = 1, .items = {0, 2}},
      "an array of 0 to 2 values, each any JSON value"},
@@ -976,19 +1005,23 @@ START_TEST(long_names_are_cut)
 }
 END_TEST
 
-static const char *long_choices[101];
+static const char *long_choices[100];
+static char long_words[100][16];
 
 /* An explanation that is cut is cut between characters, wherever its end falls. */
 START_TEST(explanations_are_cut_between_characters)
 {
-    rpc_field field = RPC_CHOICE(struct report, shade, .doc = "d", .choices = long_choices);
+    rpc_field field = RPC_CHOICE(struct report, shade, .doc = "d", .choices = RPC_TABLE(long_choices));
     const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct report), &field, 1};
     static const char *const names[] = {"a", "aa", "aaa", "aaaa"};
     struct fields fields;
     void *out;
     size_t characters;
-    for (int i = 0; i < 100; i++)
-        long_choices[i] = "\xF0\x9F\x98\x80\xF0\x9F\x98\x80";
+    for (int i = 0; i < 100; i++) { /* each a different one of two characters */
+        snprintf(long_words[i], sizeof long_words[i], "\xF0\x9F\x98\x80\xF0\x9F\x98%c", 0x80 + i % 64);
+        long_words[i][3] = (char)(0x80 + i / 64);
+        long_choices[i] = long_words[i];
+    }
     field.member = names[_i];
     ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
     parse("1");
@@ -1017,14 +1050,14 @@ END_TEST
 
 UNIT_MAIN("nested", open_report, close_report, {defaults_stand_in, 0}, {objects_lie_in_place, 0},
           {arrays_of_each_kind, 0}, {arrays_of_objects, 0}, {empty_is_not_null, 0},
-          {misfits_are_told, UNIT_ROWS(misfits)}, {numbers_are_told_as_sent, UNIT_ROWS(numbers)},
-          {integers_are_told_exactly, 0}, {positions_are_the_order_of_the_table, 0},
-          {positional_misfits_are_told, UNIT_ROWS(positionals)}, {positional_objects_and_arrays, 0},
-          {a_value_by_position_is_the_only_one, 0}, {nothing_by_position, 0}, {encodes_the_least, 0},
-          {comes_round, 0}, {unfit_structs_are_told, UNIT_ROWS(broken)}, {empty_arrays_have_bounds, 0},
-          {flags_of_arrays, 0}, {full_writers_are_not_overrun, 0},
-          {values_are_arrays_and_objects, UNIT_ROWS(values)}, {describes, UNIT_ROWS(described)},
-          {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
+          {undeclared_members_are_told, UNIT_ROWS(undeclareds)}, {misfits_are_told, UNIT_ROWS(misfits)},
+          {numbers_are_told_as_sent, UNIT_ROWS(numbers)}, {integers_are_told_exactly, 0},
+          {positions_are_the_order_of_the_table, 0}, {positional_misfits_are_told, UNIT_ROWS(positionals)},
+          {positional_objects_and_arrays, 0}, {a_value_by_position_is_the_only_one, 0},
+          {nothing_by_position, 0}, {encodes_the_least, 0}, {comes_round, 0},
+          {unfit_structs_are_told, UNIT_ROWS(broken)}, {empty_arrays_have_bounds, 0}, {flags_of_arrays, 0},
+          {full_writers_are_not_overrun, 0}, {values_are_arrays_and_objects, UNIT_ROWS(values)},
+          {describes, UNIT_ROWS(described)}, {wrong_fields_are_refused, UNIT_ROWS(wrong_fields)},
           {wrong_fields_are_found_in_objects, UNIT_ROWS(wrong_fields)},
           {nameless_fields_are_found_in_objects, 0}, {nesting_has_a_limit, 0},
           {no_shape_is_nested_in_itself, 0}, {long_names_are_cut, 0},

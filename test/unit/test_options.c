@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const colours[] = {"red", "green", NULL};
+static const char *const colours[] = {"red", "green"};
 
 struct sample {
     bool on;
     int32_t small, seconds, bytes;
     int64_t large, period, room, any_period;
     double ratio;
-    const char *word, *note;
+    const char *word, *note, *words;
     int colour;
 };
 
@@ -37,7 +37,9 @@ static const rpc_field sample_fields[] = {
     RPC_DOUBLE(struct sample, ratio, .doc = "a ratio", .default_json = "0.5", .range = {0, 1}),
     RPC_STRING(struct sample, word, .doc = "a word", .default_json = "\"none\"", .length = {1, 8}),
     RPC_STRING(struct sample, note, .doc = "a text", .optional = true, .length = {1, 100}),
-    RPC_CHOICE(struct sample, colour, .doc = "a colour", .default_json = "\"green\"", .choices = colours),
+    RPC_STRING(struct sample, words, .doc = "a list", .unit = "words", .optional = true, .length = {1, 100}),
+    RPC_CHOICE(struct sample, colour, .doc = "a colour", .default_json = "\"green\"",
+               .choices = RPC_TABLE(colours)),
 };
 
 static const rpc_shape sample_shape = RPC_OBJECT_SHAPE(struct sample, sample_fields);
@@ -149,7 +151,10 @@ START_TEST(reads_the_other_kinds)
     ck_assert_double_eq(read_line("", "ratio", "1e-3")->ratio, 1e-3);
     ck_assert_str_eq(read_line("", "word", "a b")->word, "a b");
     ck_assert_str_eq(read_line("", "word", "a \t ")->word, "a");
-    ck_assert_str_eq(read_line("", "word", "\"x\"")->word, "\"x\"");
+    ck_assert_str_eq(read_line("", "word", "x\"y")->word, "x\"y");
+    ck_assert_str_eq(read_line("", "words", " a  b-c_d.e/f ")->words, " a  b-c_d.e/f");
+    ck_assert_str_eq(read_line("", "words", "o'neil bob \t")->words, "o'neil bob");
+    ck_assert_str_eq(read_line("", "note", "a, b; 'c' d")->note, "a, b; 'c' d");
     ck_assert_str_eq(read_line("", "word", "5")->word, "5");
     ck_assert_str_eq(read_line("", "note", "\xC3\xA4")->note, "\xC3\xA4");
     ck_assert_int_eq(read_line("", "colour", "red")->colour, 0);
@@ -161,6 +166,9 @@ END_TEST
 
 #define PERIOD "a duration from 10ms to 1h, such as 500ms, 10s, 5m, 1h"
 #define SIZE "a size in bytes from 64 to 16m, such as 1500, 64k, 16m"
+
+#define TEXT "the text itself, without quotation marks around it"
+#define WORDS "words that are separated by spaces, without quotation marks, commas and semicolons"
 
 static const struct refused {
     const char *name, *value, *takes;
@@ -188,6 +196,19 @@ static const struct refused {
     {"word", "", "a string of 1 to 8 characters"},
     {"word", " \t", "a string of 1 to 8 characters"},
     {"word", "123456789", "a string of 1 to 8 characters"},
+    {"word", "\"x\"", TEXT},
+    {"word", "\"x", TEXT},
+    {"word", "x\"", TEXT},
+    {"word", "'x'", TEXT},
+    {"note", "\"a b\" ", TEXT},
+    {"words", "\"a\"", WORDS},
+    {"words", "a,b", WORDS},
+    {"words", "a, b", WORDS},
+    {"words", "a;b", WORDS},
+    {"words", "a b,", WORDS},
+    {"words", "a\tb", WORDS},
+    {"words", "a 'b' c", WORDS},
+    {"words", "a b\"c d", WORDS},
     {"colour", "Red", "one of red, green"},
     {"colour", "blue", "one of red, green"},
     {"colour", "red green", "one of red, green"},
@@ -308,7 +329,9 @@ static const struct words {
      "a string of 1 to 9 characters",
      "#"},
     {{.kind = RPC_KIND_STRING, .optional = true, .length = {1, 9}}, "a string of 1 to 9 characters", ""},
-    {{.kind = RPC_KIND_CHOICE, .default_json = "\"red\"", .choices = colours}, "one of red, green", "red"},
+    {{.kind = RPC_KIND_CHOICE, .default_json = "\"red\"", .choices = RPC_TABLE(colours)},
+     "one of red, green",
+     "red"},
     {{.kind = RPC_KIND_INT32, .unit = "s", .default_json = "60", .range = {0, 86400}}, NULL, "1m"},
     {{.kind = RPC_KIND_INT32, .unit = "ms", .default_json = "50", .range = {0, 3600000}},
      "a duration from 0 to 1h, such as 500ms, 10s, 5m, 1h",

@@ -235,7 +235,8 @@ START_TEST(bytes_are_limited)
         rig_last(&rig.host.replies)->text,
         "{\"method\":\"count\",\"err\":\"rate_limited\",\"msg\":\"more bytes of calls than rate_bytes "
         "allows, which is 1000 a second\"}");
-    ck_assert(fake_host_logged(&rig.host, "client tester sends more bytes of calls than rate_bytes allows"));
+    ck_assert(fake_host_logged(&rig.host,
+                               "called count: rate_limited: more bytes of calls than rate_bytes allows"));
     ck_assert_uint_eq(counters()->limited, 1);
     rig.host.monotonic += RIG_SECOND / 2;
     for (int i = 0; i < 2; i++)

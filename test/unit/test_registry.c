@@ -38,6 +38,12 @@ static rpc_status run(rpc_call *call, void *state, const void *params, void *res
     return RPC_OK;
 }
 
+static rpc_status end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+{
+    (void)call, (void)state, (void)data, (void)result;
+    return outcome;
+}
+
 /* ---- Tables to build modules of ---- */
 
 struct text {
@@ -71,37 +77,45 @@ static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
     "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most " \
     "128 bytes"
 
-#define METHODS(...)                                             \
-    .methods = (const rpc_method[])                              \
-    {                                                            \
-        {.name = "fine", .run = run}, {.run = run, __VA_ARGS__}, \
-        {                                                        \
-            .name = NULL                                         \
-        }                                                        \
-    }
-#define EVENTS(...)                       \
-    .events = (const rpc_event[])         \
-    {                                     \
-        {.name = "known"}, {__VA_ARGS__}, \
-        {                                 \
-            .name = NULL                  \
-        }                                 \
-    }
-#define ERRORS(...)                      \
-    .errors = (const rpc_error[])        \
-    {                                    \
-        {.code = "fine"}, {__VA_ARGS__}, \
-        {                                \
-            .code = NULL                 \
-        }                                \
-    }
+#define METHODS(...) \
+    .methods = RPC_TABLE((const rpc_method[]){{.name = "fine", .run = run}, {.run = run, __VA_ARGS__}})
+#define EVENTS(...) .events = RPC_TABLE((const rpc_event[]){{.name = "known"}, {__VA_ARGS__}})
+#define ERRORS(...) .errors = RPC_TABLE((const rpc_error[]){{.code = "fine"}, {__VA_ARGS__}})
+#define COUNTED "RPC_TABLE() counts the rows, and no empty one ends them"
+#define NOT_COUNTED "is to be passed with RPC_TABLE(), which counts the rows"
 
-static const rpc_method without_handler[] = {{.name = "a"}, {.name = NULL}};
+#define WORKS .work = do_nothing, .done = end
+#define NEEDS_DONE "it has .work or .defers: it also needs .done, which ends its pending calls"
+#define NOT_PENDING                                                                                         \
+    "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs .done, and " \
+    ".work or .defers"
+#define UNPUBLISHED                                                                               \
+    "nothing publishes it: it needs .data, for rpc_announce(), or a method with it as .event or " \
+    ".error_event"
+#define NO_WORK "it has .priority, which is that of its work: it also needs .work"
+
+static const rpc_method without_handler[] = {{.name = "a"}};
 
 static const struct wrong {
     rpc_module module;
     const char *why;
 } wrong[] = {
+    /* Rows without a name, such as one that a table used to end with, and tables that nothing counts. */
+    {{.name = "m", METHODS(.name = NULL)},
+     "module m: prefix rpc: row 2 of 2 of its table of methods has no .name; " COUNTED},
+    {{.name = "m", EVENTS(.doc = "has no name")},
+     "module m: prefix rpc: row 2 of 2 of its table of events has no .name; " COUNTED},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.doc = "has no code"))},
+     "module m: method a: row 2 of 2 of its table of errors has no .code; " COUNTED},
+    {{.name = "m", .methods = {.rows = without_handler}},
+     "module m: prefix rpc: its table of methods " NOT_COUNTED},
+    {{.name = "m", .methods = {.count = 1}}, "module m: prefix rpc: its table of methods " NOT_COUNTED},
+    {{.name = "m", .events = {.count = 1}}, "module m: prefix rpc: its table of events " NOT_COUNTED},
+    {{.name = "m", METHODS(.name = "a", .errors = {.count = 1})},
+     "module m: method a: its table of errors " NOT_COUNTED},
+    {{.name = "m", .options = &text_shape},
+     "module m: prefix rpc: it has .options: it also needs .init, which gets them"},
+    {{.name = "other"}, "module other: prefix rpc: there are two modules of this name"},
     /* Names of methods. */
     {{.name = "m", METHODS(.name = "")}, "module m: method : " BAD_NAME},
     {{.name = "m", METHODS(.name = "a b")}, "module m: method a b: " BAD_NAME},
@@ -114,9 +128,34 @@ static const struct wrong {
     {{.name = "m", METHODS(.name = X64 X64 "x")}, "module m: method " X64 X64 "x: " BAD_NAME},
     {{.name = "m", METHODS(.name = "fine")}, "module m: method fine: declared twice"},
     /* What methods are made of. */
-    {{.name = "m", .methods = without_handler}, "module m: method a: it has no handler"},
-    {{.name = "m", METHODS(.name = "a", .work = do_nothing)},
-     "module m: method a: it has work, but no done to end it"},
+    {{.name = "m", .methods = RPC_TABLE(without_handler)},
+     "module m: method a: it has no .run, which handles its calls"},
+    {{.name = "m", METHODS(.name = "a", .work = do_nothing)}, "module m: method a: " NEEDS_DONE},
+    {{.name = "m", METHODS(.name = "a", .defers = true)}, "module m: method a: " NEEDS_DONE},
+    {{.name = "m", METHODS(.name = "a", .done = end)},
+     "module m: method a: it has .done: it also needs .work, which rpc_start() begins, or .defers = true, if "
+     "it calls rpc_defer()"},
+    {{.name = "m", METHODS(.name = "a", .timeout = 1)}, "module m: method a: " NOT_PENDING},
+    {{.name = "m", METHODS(.name = "a", .max_pending = 1)}, "module m: method a: " NOT_PENDING},
+    {{.name = "m", METHODS(.name = "a", .must_finish = true)}, "module m: method a: " NOT_PENDING},
+    {{.name = "m", METHODS(.name = "a", .priority = RPC_PRIORITY_HIGH)}, "module m: method a: " NO_WORK},
+    {{.name = "m", METHODS(.name = "a", .defers = true, .done = end, .priority = RPC_PRIORITY_LOW)},
+     "module m: method a: " NO_WORK},
+    {{.name = "m", METHODS(.name = "a", WORKS, .priority = (rpc_priority)(RPC_PRIORITY_LOW + 1))},
+     "module m: method a: its .priority is no rpc_priority"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .priority = (rpc_priority)-1)},
+     "module m: method a: its .priority is no rpc_priority"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .timeout = 86400001)},
+     "module m: method a: its .timeout, in milliseconds, is longer than 24 hours"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .max_pending = 100001)},
+     "module m: method a: its .max_pending is larger than the option max_pending can be, 100000"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .read_only = true, .must_finish = true)},
+     "module m: method a: it is .read_only, so that nobody depends on its effect, and .must_finish: it needs "
+     "one of them"},
+    {{.name = "m", METHODS(.name = "a", .announce = RPC_ANNOUNCE_UNANSWERED)},
+     "module m: method a: it has .announce, which is for a result event: it also needs .event"},
+    {{.name = "m", METHODS(.name = "a", .announce = (rpc_announcement)2)},
+     "module m: method a: its .announce is no rpc_announcement"},
     {{.name = "m", METHODS(.name = "a", .params = &wrong_shape)},
      "module m: method a: its parameters: " WRONG},
     {{.name = "m", METHODS(.name = "a", .result = &wrong_shape)}, "module m: method a: its result: " WRONG},
@@ -141,6 +180,9 @@ static const struct wrong {
     {{.name = "m", EVENTS(.name = "e", .data = &wrong_shape)}, "module m: event e: its data: " WRONG},
     {{.name = "m", EVENTS(.name = "e", .data = &bytes_shape)},
      "module m: event e: its data cannot be raw bytes"},
+    {{.name = "m", EVENTS(.name = "e", .data = &text_shape)}, "module m: event known: " UNPUBLISHED},
+    {{.name = "m", METHODS(.name = "a", .event = "known", .error_event = "known"), EVENTS(.name = "e")},
+     "module m: event e: " UNPUBLISHED},
     /* Errors. */
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = ""))},
      "module m: method a:  is no code for an error of its own"},
@@ -172,8 +214,8 @@ static const struct wrong {
 
 static const rpc_module other = {
     .name = "other",
-    .methods = (const rpc_method[]){{.name = "theirs", .run = run}, {.name = NULL}},
-    .events = (const rpc_event[]){{.name = "theirs"}, {.name = NULL}},
+    .methods = RPC_TABLE((const rpc_method[]){{.name = "theirs", .run = run}}),
+    .events = RPC_TABLE((const rpc_event[]){{.name = "theirs", .data = &text_shape}}),
 };
 
 START_TEST(faults_are_told)
@@ -208,8 +250,8 @@ START_TEST(explanations_are_bounded)
 {
     static char name[2001];
     memset(name, 'n', sizeof name - 1);
-    const rpc_method methods[] = {{.name = name, .run = run}, {.name = NULL}};
-    const rpc_module module = {.name = name, .methods = methods};
+    const rpc_method methods[] = {{.name = name, .run = run}};
+    const rpc_module module = {.name = name, .methods = RPC_TABLE(methods)};
     ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
     ck_assert_uint_lt(strlen(why), ENGINE_WHY);
 }
@@ -240,9 +282,9 @@ END_TEST
 
 START_TEST(finds_errors_by_their_code)
 {
-    static const rpc_error errors[] = {{.code = "one"}, {.code = "two"}, {.code = NULL}};
-    const rpc_method with = {.errors = errors};
-    const rpc_method without = {.errors = NULL};
+    static const rpc_error errors[] = {{.code = "one"}, {.code = "two"}};
+    const rpc_method with = {.errors = RPC_TABLE(errors)};
+    const rpc_method without = {.name = NULL};
     ck_assert_ptr_eq(registry_find_error(&with, "one"), &errors[0]);
     ck_assert_ptr_eq(registry_find_error(&with, "two"), &errors[1]);
     ck_assert_ptr_null(registry_find_error(&with, "tw"));
@@ -257,8 +299,8 @@ enum { MANY = 2000 };
 /* A module with MANY methods m0, m1, … and as many events. */
 struct many {
     char names[MANY][16];
-    rpc_method methods[MANY + 1];
-    rpc_event events[MANY + 1];
+    rpc_method methods[MANY];
+    rpc_event events[MANY];
     rpc_module module;
 };
 
@@ -271,7 +313,8 @@ static void make_many(void)
         many.methods[i] = (rpc_method){.name = many.names[i], .event = many.names[i], .run = run};
         many.events[i] = (rpc_event){.name = many.names[i]};
     }
-    many.module = (rpc_module){.name = "many", .methods = many.methods, .events = many.events};
+    many.module =
+        (rpc_module){.name = "many", .methods = RPC_TABLE(many.methods), .events = RPC_TABLE(many.events)};
 }
 
 START_TEST(finds_each_of_many)

@@ -12,13 +12,18 @@
 
 static char out[4096];
 
-static const char *schema_of(const rpc_shape *shape)
+static const char *schema_as(const rpc_shape *shape, bool strict)
 {
     memset(out, 0, sizeof out);
     struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
-    schema_write(shape, &writer);
+    schema_write(shape, strict, &writer);
     ck_assert(!writer.full);
     return out;
+}
+
+static const char *schema_of(const rpc_shape *shape)
+{
+    return schema_as(shape, false);
 }
 
 struct thing {
@@ -34,7 +39,7 @@ struct thing {
     size_t count;
 };
 
-static const char *const words[] = {"a", "\"b\"", NULL};
+static const char *const words[] = {"a", "\"b\""};
 
 #define SMALLEST "-9223372036854775808"
 #define LARGEST "9223372036854775807"
@@ -81,9 +86,9 @@ static const struct row {
      "{\"type\":\"string\",\"maxLength\":9,\"pattern\":\"^[^\\\\u0000]*$\"}"},
     {RPC_STRING(struct thing, text, .length = {1, 9}),
      "{\"type\":\"string\",\"minLength\":1,\"maxLength\":9,\"pattern\":\"^[^\\\\u0000]*$\"}"},
-    {RPC_CHOICE(struct thing, choice, .choices = words),
+    {RPC_CHOICE(struct thing, choice, .choices = RPC_TABLE(words)),
      "{\"type\":\"string\",\"enum\":[\"a\",\"\\\"b\\\"\"]}"},
-    {RPC_CHOICE(struct thing, choice, .choices = words, .nullable = true, FLAG),
+    {RPC_CHOICE(struct thing, choice, .choices = RPC_TABLE(words), .nullable = true, FLAG),
      "{\"type\":[\"string\",\"null\"],\"enum\":[\"a\",\"\\\"b\\\"\",null]}"},
     {RPC_JSON(struct thing, json, .doc = NULL), "{}"},
     {RPC_JSON(struct thing, json, .doc = "d", .nullable = true), "{\"description\":\"d\"}"},
@@ -138,6 +143,11 @@ START_TEST(other_shapes)
     static const rpc_field optional_fields[] = {RPC_BOOL(struct thing, truth, .default_json = "true")};
     static const rpc_shape optional = RPC_OBJECT_SHAPE(struct thing, optional_fields);
     ck_assert_str_eq(schema_of(NULL), "{\"type\":\"object\"}");
+    ck_assert_str_eq(schema_as(NULL, true), "{\"type\":\"object\",\"additionalProperties\":false}");
+    ck_assert_str_eq(schema_as(&inner_shape, true),
+                     "{\"type\":\"object\"," INNER ",\"additionalProperties\":false}");
+    ck_assert_ptr_nonnull(strstr(schema_as(&outer_shape, true), INNER ",\"additionalProperties\":false}"));
+    ck_assert_ptr_null(strstr(schema_of(&outer_shape), "additionalProperties"));
     ck_assert_str_eq(schema_of(&bytes), "{}");
     ck_assert_str_eq(
         schema_of(&optional),

@@ -50,7 +50,7 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
     inits++;
     for (int i = 0; i < 2; i++) {
         if (timers[i].delay && strcmp(prefix, timers[i].prefix) == 0)
-            ck_assert_ptr_nonnull(rpc_after(instance, timers[i].delay, fire, NULL));
+            ck_assert_uint_ne(rpc_after(instance, timers[i].delay, fire, NULL).id, 0);
     }
     if (work)
         ck_assert_int_eq(rpc_background(instance, NULL, work, end_work, NULL), RPC_PENDING);
@@ -69,11 +69,11 @@ static rpc_status hello(rpc_call *call, void *state, const void *params, void *r
     return RPC_OK;
 }
 
-static const rpc_method methods[] = {{.name = "hello", .doc = "answers", .run = hello}, {.name = NULL}};
+static const rpc_method methods[] = {{.name = "hello", .doc = "answers", .run = hello}};
 static const rpc_module twin = {.name = "twin",
                                 .doc = "one in each prefix",
                                 .state_size = 1,
-                                .methods = methods,
+                                .methods = RPC_TABLE(methods),
                                 .init = init,
                                 .fini = fini};
 

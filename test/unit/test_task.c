@@ -146,7 +146,7 @@ START_TEST(what_is_announced)
     works_send(&rig, "rpc/call/work", "{\"n\":1}", NULL, NULL);
     works_pass(&rig, 10000); /* one error is announced, the other one is a reply */
     ck_assert_uint_eq(rig.host.events.count, 3);
-    rig_expect_event(&rig, "rpc/event/error", WORKS_TIMEOUT("work"));
+    rig_expect_error(&rig, WORKS_TIMEOUT("work"));
     ck_assert_uint_eq(rig.host.replies.count, 1);
 }
 END_TEST
@@ -513,9 +513,10 @@ START_TEST(deadlines_that_are_none)
     works_open(&rig);
     set_timeout(malformed[_i]);
     works_call(&rig, "work", 1);
-    works_expect(&rig, 1, "invalid_request",
-                 WORKS_ERROR("work", "invalid_request",
-                             "the user property timeout-ms must be a whole number of 1 to 60000"));
+    works_expect(
+        &rig, 1, "invalid_request",
+        WORKS_ERROR("work", "invalid_request",
+                    "the user property timeout-ms must be a whole number of 1 to 60000 (timeout_max)"));
     ck_assert_int_eq(slots[1].runs, 0);
     works_call(&rig, "now", 1);
     works_expect(&rig, 2, "ok", "{\"n\":1,\"by\":\"now\"}");
@@ -732,7 +733,7 @@ START_TEST(replies_to_waiting_sessions)
     if (!row->sent)
         return;
     works_expect(&rig, 1, "ok", "{\"n\":1,\"by\":\"done\"}");
-    ck_assert_ptr_null(rig.host.replies.kept[0].connection);
+    ck_assert(rig.host.replies.kept[0].to_session);
     ck_assert_str_eq(rig.host.replies.kept[0].client, "tester");
 }
 END_TEST
@@ -810,7 +811,7 @@ START_TEST(the_maximum_of_a_method)
     works_call(&rig, "work.single", 3);
     works_expect(
         &rig, 1, "overloaded",
-        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and that is the most"));
+        WORKS_ERROR("work.single", "overloaded", "2 calls of the method are pending, and it allows no more"));
     ck_assert_int_eq(slots[3].pending, 0);
     ck_assert_uint_eq(counters()->overloaded, 1);
     works_pass(&rig, 10000); /* the calls have ended, but their work still runs */
@@ -833,10 +834,10 @@ START_TEST(max_pending_is_reached)
     ck_assert_uint_eq(rig.host.replies.count, 0);
     works_call(&rig, "work", 4);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("work", "overloaded", "3 calls wait, and that is the most"));
+                 WORKS_ERROR("work", "overloaded", "3 calls wait, and max_pending allows no more"));
     works_call(&rig, "wait", 4);
     works_expect(&rig, 2, "overloaded",
-                 WORKS_ERROR("wait", "overloaded", "3 calls wait, and that is the most"));
+                 WORKS_ERROR("wait", "overloaded", "3 calls wait, and max_pending allows no more"));
     ck_assert_uint_eq(counters()->overloaded, 2);
     works_call(&rig, "tell", 2);
     works_call(&rig, "work", 4);
@@ -856,7 +857,8 @@ START_TEST(the_newest_of_most_is_evicted)
         works_call(&rig, "work", n);
     be_client("other", &contexts[1]);
     works_call(&rig, "work", 11);
-    works_expect(&rig, 1, "overloaded", WORKS_ERROR("work", "overloaded", "too many calls are waiting"));
+    works_expect(&rig, 1, "overloaded",
+                 WORKS_ERROR("work", "overloaded", "too many calls are waiting: see max_pending"));
     ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
     ck_assert_int_eq(slots[3].outcome, RPC_OVERLOADED);
     works_call(&rig, "work", 12); /* both clients have as many now, but for the odd one */
@@ -904,13 +906,13 @@ START_TEST(deferred_calls_are_evicted)
         works_call(&rig, "wait", n);
     works_call(&rig, "wait", 7);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("wait", "overloaded", "6 calls wait, and that is the most"));
+                 WORKS_ERROR("wait", "overloaded", "6 calls wait, and max_pending allows no more"));
     be_client("other", &contexts[1]);
     static const char *const methods[] = {"wait", "work", "wait"};
     for (int i = 0; i < 3; i++) {
         works_call(&rig, methods[i], 11 + i);
         works_expect(&rig, 2 + (size_t)i, "overloaded",
-                     WORKS_ERROR("wait", "overloaded", "too many calls are waiting"));
+                     WORKS_ERROR("wait", "overloaded", "too many calls are waiting: see max_pending"));
         ck_assert_str_eq(rig_last(&rig.host.replies)->client, "tester");
         ck_assert_int_eq(slots[6 - i].outcome, RPC_OVERLOADED);
         ck_assert_int_eq(slots[6 - i].dones, 1);
@@ -960,7 +962,7 @@ START_TEST(equals_are_not_evicted)
         be_client(n % 2 ? "tester" : "other", &contexts[n % 2]);
         works_call(&rig, "wait", n);
         works_expect(&rig, (size_t)n - 4, "overloaded",
-                     WORKS_ERROR("wait", "overloaded", "4 calls wait, and that is the most"));
+                     WORKS_ERROR("wait", "overloaded", "4 calls wait, and max_pending allows no more"));
     }
     for (int n = 1; n <= 4; n++)
         ck_assert_int_eq(slots[n].dones, 0);
@@ -1098,6 +1100,17 @@ START_TEST(background_is_bounded)
 END_TEST
 
 /* A job without a call takes no slot of a call, and a call takes none of such a job. */
+START_TEST(background_has_both_functions)
+{
+    works_open(&rig);
+    rpc_instance *instance = instance_of_works();
+    ck_assert_int_eq(rpc_background(instance, NULL, NULL, count_background, NULL), RPC_INTERNAL_ERROR);
+    ck_assert_int_eq(rpc_background(instance, NULL, wait_for_post, NULL, NULL), RPC_INTERNAL_ERROR);
+    ck_assert(
+        fake_host_logged(&rig.host, "module works starts background work without work or without done"));
+}
+END_TEST
+
 START_TEST(background_takes_no_slot)
 {
     sem_init(&posted, 0, 0);
@@ -1110,7 +1123,7 @@ START_TEST(background_takes_no_slot)
     ck_assert_int_eq(slots[1].pending, 1);
     works_call(&rig, "work", 2);
     works_expect(&rig, 1, "overloaded",
-                 WORKS_ERROR("work", "overloaded", "1 calls wait, and that is the most"));
+                 WORKS_ERROR("work", "overloaded", "1 calls wait, and max_pending allows no more"));
     ck_assert_int_eq(dones, 0);
     for (int i = 0; i < 5; i++)
         sem_post(&posted);
@@ -1167,12 +1180,14 @@ END_TEST
 START_TEST(lanes_of_two_modules)
 {
     rpc_module second = works;
-    rpc_method methods[] = {works.methods[0], {.name = NULL}};
+    rpc_method method = works.methods.rows[0];
     second.name = "second";
-    methods[0].name = "work.other";
-    methods[0].event = methods[0].error_event = NULL;
-    second.methods = methods;
-    second.events = NULL;
+    method.name = "work.other";
+    method.event = method.error_event = NULL;
+    second.methods.rows = &method;
+    second.methods.count = 1;
+    second.events.rows = NULL;
+    second.events.count = 0;
     works_open(&rig);
     rig_add(&rig, &second, NULL);
     slots[1].shut = slots[2].shut = true;
@@ -1207,5 +1222,5 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {the_newest_of_most_is_evicted, 0}, {a_done_evicts, 0}, {deferred_calls_are_evicted, 0},
           {all_kinds_are_evicted, 0}, {equals_are_not_evicted, 0}, {running_calls_take_no_slot, 0},
           {an_evicted_call_is_resumed, 0}, {evicted_at_its_deadline, 0}, {background_is_bounded, 0},
-          {background_takes_no_slot, 0}, {one_lane_one_at_a_time, 0}, {lanes_are_an_instances, 0},
-          {lanes_of_two_modules, 0})
+          {background_has_both_functions, 0}, {background_takes_no_slot, 0}, {one_lane_one_at_a_time, 0},
+          {lanes_are_an_instances, 0}, {lanes_of_two_modules, 0})

@@ -39,7 +39,7 @@ static unsigned pick(unsigned among)
 
 struct story {
     rpc_call *call;
-    rpc_timer *timer;
+    rpc_timer timer;
     int chapters; /* that are still to come */
     unsigned spins;
     atomic_bool running;
@@ -63,7 +63,6 @@ static void wake_up(rpc_instance *instance, void *state, void *data)
 {
     struct story *story = data;
     (void)instance, (void)state;
-    story->timer = NULL;
     rpc_resume(story->call);
 }
 
@@ -104,8 +103,7 @@ static rpc_status end_chapter(rpc_call *call, void *state, void *data, rpc_statu
     ck_assert(story->call == call && story->open && !atomic_load(&story->running));
     story->open = false;
     dones++;
-    if (outcome != RPC_OK)
-        rpc_timer_cancel(story->timer);
+    rpc_timer_cancel(rpc_call_instance(call), story->timer); /* it may have run, or never been started */
     if (pick(4) == 0)
         rpc_announce(rpc_call_instance(call), call, "worked", &event);
     if (outcome == RPC_OK && story->chapters-- > 0)

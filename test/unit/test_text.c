@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/base/text.c: UTF-8, topics, cutting, text for logs, lists of words. */
+/* core/base/text.c: UTF-8, topics, cutting, text for logs, lists of words, misspelt words. */
 #include "unit.h"
 
 #include "base/status.h"
@@ -225,8 +225,84 @@ START_TEST(looks_statuses_up)
 }
 END_TEST
 
+/* ---- Misspelt words ---- */
+
+static const struct near {
+    const char *word, *nearest; /* of: ping, echo, sensor_id, updateSensor, value, rpc.describe */
+} nears[] = {
+    {"pign", NULL}, /* two differences of four */
+    {"pin", "ping"},
+    {"pong", "ping"},
+    {"PING", "ping"},
+    {"ping", "ping"},
+    {"Echoe", "echo"},
+    {"sensorid", "sensor_id"},
+    {"sensor-id", "sensor_id"},
+    {"sensorId", "sensor_id"},
+    {"sensor", NULL},
+    {"updatesensor", "updateSensor"},
+    {"updateSensr", "updateSensor"},
+    {"updtaeSensro", NULL}, /* four differences */
+    {"updtaeSensor", "updateSensor"},
+    {"update", NULL},
+    {"vlaue", NULL},
+    {"val", NULL},
+    {"values", "value"},
+    {"describe", NULL},
+    {"rpc.descibe", "rpc.describe"},
+    {"", NULL},
+    {"x", NULL},
+    {"id", NULL},
+    {"\xFF\xFE\xFD", NULL},
+};
+
+START_TEST(finds_the_nearest)
+{
+    static const char *const words[] = {"ping", "echo", "sensor_id", "updateSensor", "value", "rpc.describe"};
+    struct text_near near = text_near_to(nears[_i].word);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        text_near_try(&near, words[i]);
+    if (nears[_i].nearest)
+        ck_assert_str_eq(near.best, nears[_i].nearest);
+    else
+        ck_assert_ptr_null(near.best);
+}
+END_TEST
+
+/* The first of several that are as near, and the nearer of two, in both orders. */
+START_TEST(prefers_the_nearer)
+{
+    struct text_near near = text_near_to("sensor_ib");
+    text_near_try(&near, "sensor");
+    text_near_try(&near, "sensor_ic");
+    text_near_try(&near, "sensor_id");
+    text_near_try(&near, "sensors");
+    ck_assert_str_eq(near.best, "sensor_ic");
+    text_near_try(&near, "Sensor_IB");
+    ck_assert_str_eq(near.best, "Sensor_IB");
+}
+END_TEST
+
+/* Long words are compared behind what is equal, up to a limit. */
+START_TEST(near_words_may_be_long)
+{
+    static char word[60000], other[60000];
+    memset(word, 'a', sizeof word - 1);
+    memset(other, 'a', sizeof other - 1);
+    other[59990] = 'b';
+    struct text_near near = text_near_to(word);
+    text_near_try(&near, other);
+    ck_assert_ptr_eq(near.best, other);
+    other[100] = 'b';
+    near = text_near_to(word);
+    text_near_try(&near, other);
+    ck_assert_ptr_null(near.best);
+}
+END_TEST
+
 UNIT_MAIN("text", NULL, NULL, {decodes_a_character, UNIT_ROWS(characters)},
           {decodes_within_the_size, UNIT_ROWS(characters)}, {counts_characters, UNIT_ROWS(counted)},
           {knows_what_can_be_published_to, UNIT_ROWS(topics)}, {cuts_between_characters, UNIT_ROWS(cuts)},
           {makes_text_printable, UNIT_ROWS(printed)}, {finds_words, UNIT_ROWS(listed)},
+          {finds_the_nearest, UNIT_ROWS(nears)}, {prefers_the_nearer, 0}, {near_words_may_be_long, 0},
           {looks_statuses_up, 0})

@@ -397,11 +397,30 @@ START_TEST(finds_what_is_below)
 }
 END_TEST
 
+START_TEST(finds_the_name_in_a_replys_topic)
+{
+    static const struct {
+        const char *topic;
+        size_t length;
+    } rows[] = {{"m/response/t", 1},
+                {"m/response", 1},
+                {"a/b/response/c/response/d", 3},
+                {"response/t", 0},
+                {"response", 0},
+                {"m/responses/response/t", 11},
+                {"m/x.response/t", 14},
+                {"responsex/response/t", 9},
+                {"", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_uint_eq(topic_replied_length(rows[i].topic), rows[i].length);
+}
+END_TEST
+
 UNIT_MAIN("topic", NULL, NULL, {classifies, UNIT_ROWS(classified)}, {rows_are_found_by_their_patterns, 0},
           {knows_what_is_in_force, UNIT_ROWS(forces)}, {knows_families, UNIT_ROWS(families)},
           {knows_inboxes, UNIT_ROWS(inboxes)}, {matches_patterns, UNIT_ROWS(matches)},
           {finds_ambiguous_patterns, UNIT_ROWS(meetings)},
           {finds_roots_among_prefixes, UNIT_ROWS(root_pairs)}, {finds_roots_among_roots, 0},
-          {makes_roots, UNIT_ROWS(roots)}, {finds_what_is_below, 0}, {knows_names, UNIT_ROWS(names)},
-          {knows_prefixes, UNIT_ROWS(prefixes)}, {bounds_names_and_prefixes, 0},
-          {finds_clashes, UNIT_ROWS(pairs)})
+          {makes_roots, UNIT_ROWS(roots)}, {finds_what_is_below, 0}, {finds_the_name_in_a_replys_topic, 0},
+          {knows_names, UNIT_ROWS(names)}, {knows_prefixes, UNIT_ROWS(prefixes)},
+          {bounds_names_and_prefixes, 0}, {finds_clashes, UNIT_ROWS(pairs)})

@@ -86,6 +86,29 @@ START_TEST(what_cannot_be_sent)
 }
 END_TEST
 
+static rpc_status send_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    rpc_instance *instance = rpc_call_instance(call);
+    const rpc_publication payload = {.topic = "a", .size = 1};
+    const rpc_publication correlation = {.topic = "a", .correlation_size = 1};
+    ck_assert_int_eq(rpc_send(instance, &payload), RPC_INVALID_PARAMS);
+    ck_assert_int_eq(rpc_send(instance, &correlation), RPC_INVALID_PARAMS);
+    return RPC_OK;
+}
+
+static const rpc_method sends[] = {{.name = "nothing", .doc = "d", .run = send_nothing}};
+static const rpc_module sender = {.name = "sender", .doc = "d", .methods = RPC_TABLE(sends)};
+
+START_TEST(what_is_not_there)
+{
+    rig_add(&rig, &sender, NULL);
+    rig_expect(&rig, "nothing", "", "ok", "{}");
+    ck_assert_uint_eq(rig.host.others.count, 0);
+    ck_assert(fake_host_logged(&rig.host, "module sender sends a message that cannot be sent, to a"));
+}
+END_TEST
+
 /* Each row: what the host or the engine lacks, and what rpc_send() returns then. */
 START_TEST(what_is_in_the_way)
 {
@@ -188,5 +211,6 @@ START_TEST(parts_are_decoded)
 END_TEST
 
 UNIT_MAIN("watch", open_rig, close_rig, {sends_to_one_client, 0}, {sends_to_subscribers, 0},
-          {what_cannot_be_sent, UNIT_ROWS(unsendable)}, {what_is_in_the_way, 3}, {signs_of_clients, 0},
-          {an_engine_without_watchers, 0}, {calls_are_observed, 0}, {parts_are_decoded, UNIT_ROWS(decodings)})
+          {what_is_not_there, 0}, {what_cannot_be_sent, UNIT_ROWS(unsendable)}, {what_is_in_the_way, 3},
+          {signs_of_clients, 0}, {an_engine_without_watchers, 0}, {calls_are_observed, 0},
+          {parts_are_decoded, UNIT_ROWS(decodings)})

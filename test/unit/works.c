@@ -44,7 +44,7 @@ static const rpc_shape result_shape = RPC_OBJECT_SHAPE(struct works_result, resu
 
 static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
 
-static const rpc_error errors[] = {{.code = "plain", .doc = "an error"}, {.code = NULL}};
+static const rpc_error errors[] = {{.code = "plain", .doc = "an error"}};
 
 /* ---- Common to the methods ---- */
 
@@ -218,10 +218,9 @@ static rpc_status act_done(rpc_call *call, void *state, void *data, rpc_status o
 static const rpc_event events[] = {
     {.name = "worked", .doc = "work is done", .data = &result_shape},
     {.name = "workFailed", .doc = "work has failed"},
-    {.name = NULL},
 };
 
-#define SHAPES .params = &params_shape, .result = &result_shape, .errors = errors
+#define SHAPES .params = &params_shape, .result = &result_shape, .errors = RPC_TABLE(errors)
 #define WORKS SHAPES, .run = run, .work = work, .done = done
 #define ACTS SHAPES, .run = act_run
 
@@ -230,8 +229,8 @@ static const rpc_method methods[] = {
     {.name = "work.single", .max_pending = 2, WORKS},
     {.name = "work.firm", .must_finish = true, WORKS},
     {.name = "work.brief", .timeout = 200, WORKS},
-    {.name = "wait", SHAPES, .run = run, .done = done},
-    {.name = "wait.firm", .must_finish = true, SHAPES, .run = run, .done = done},
+    {.name = "wait", SHAPES, .run = run, .defers = true, .done = done},
+    {.name = "wait.firm", .must_finish = true, SHAPES, .run = run, .defers = true, .done = done},
     {.name = "now", .event = "worked", SHAPES, .run = now},
     {.name = "tell", SHAPES, .run = tell},
     {.name = "bytes",
@@ -241,13 +240,14 @@ static const rpc_method methods[] = {
      .work = work,
      .done = bytes_done},
     {.name = "act", ACTS, .work = act_work, .done = act_done},
-    {.name = "half", ACTS, .done = act_done},
+    {.name = "half", ACTS, .defers = true, .done = act_done},
     {.name = "bare", ACTS},
-    {.name = NULL},
 };
 
-const rpc_module works = {
-    .name = "works", .doc = "what tests of calls that take time need", .methods = methods, .events = events};
+const rpc_module works = {.name = "works",
+                          .doc = "what tests of calls that take time need",
+                          .methods = RPC_TABLE(methods),
+                          .events = RPC_TABLE(events)};
 
 /* ---- For tests ---- */
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Arrays: a pointer to elements, const or not, and a size_t that counts them. WRONG=n has another type. */
+/*
+ * Arrays: a pointer to elements, const or not, and a size_t that counts them. WRONG=n has another type.
+ * Says: RPC_DOUBLE_ARRAY: the member values of struct sample must be a pointer to double
+ * Says: the count of an array: the member count of struct sample must be a size_t
+ */
 #include <mosquitto_rpc.h>
 
 enum colour { RED, GREEN };
@@ -41,7 +45,7 @@ struct sample {
     const rpc_json *any;
 };
 
-static const char *const colours[] = {"red", "green", NULL};
+static const char *const colours[] = {"red", "green"};
 
 extern const rpc_field fields[9];
 const rpc_field fields[] = {
@@ -51,7 +55,9 @@ const rpc_field fields[] = {
     RPC_INT64_ARRAY(struct sample, large, count, .doc = "numbers", .items = {1, 4}),
     RPC_STRING_ARRAY(struct sample, names, count, .doc = "names", .items = {1, 4}, .length = {1, 8}),
     RPC_STRING_ARRAY(struct sample, words, count, .doc = "words", .items = {1, 4}, .length = {1, 8}),
-    RPC_CHOICE_ARRAY(struct sample, colours, count, .doc = "colours", .items = {1, 4}, .choices = colours),
-    RPC_CHOICE_ARRAY(struct sample, numbers, count, .doc = "colours", .items = {1, 4}, .choices = colours),
+    RPC_CHOICE_ARRAY(struct sample, colours, count, .doc = "colours", .items = {1, 4},
+                     .choices = RPC_TABLE(colours)),
+    RPC_CHOICE_ARRAY(struct sample, numbers, count, .doc = "colours", .items = {1, 4},
+                     .choices = RPC_TABLE(colours)),
     RPC_JSON_ARRAY(struct sample, any, count, .doc = "anything", .items = {1, 4}),
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A bool field: its member must be a bool. WRONG=n has another type. */
+/*
+ * A bool field: its member must be a bool. WRONG=n has another type.
+ * Says: RPC_BOOL: the member value of struct sample must be a bool
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

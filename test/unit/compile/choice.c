@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A choice: the member is an int or an enum. WRONG=n has another type. */
+/*
+ * A choice: the member is an int or an enum. WRONG=n has another type.
+ * Says: RPC_CHOICE: the member value of struct sample must be an int or an enum
+ */
 #include <mosquitto_rpc.h>
 
 enum colour { RED, GREEN };
@@ -21,10 +24,10 @@ struct sample {
     int plain;
 };
 
-static const char *const colours[] = {"red", "green", NULL};
+static const char *const colours[] = {"red", "green"};
 
 extern const rpc_field fields[2];
 const rpc_field fields[] = {
-    RPC_CHOICE(struct sample, value, .doc = "a colour", .choices = colours),
-    RPC_CHOICE(struct sample, plain, .doc = "a colour", .choices = colours),
+    RPC_CHOICE(struct sample, value, .doc = "a colour", .choices = RPC_TABLE(colours)),
+    RPC_CHOICE(struct sample, plain, .doc = "a colour", .choices = RPC_TABLE(colours)),
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* An array of choices: the elements are int, unsigned or an enum. WRONG=n has another type. */
+/*
+ * An array of choices: the elements are int, unsigned or an enum. WRONG=n has another type.
+ * Says: RPC_CHOICE_ARRAY: the member values of struct sample must be a pointer to int or to an enum
+ */
 #include <mosquitto_rpc.h>
 
 enum colour { RED, GREEN };
@@ -27,9 +30,10 @@ struct sample {
     size_t count;
 };
 
-static const char *const colours[] = {"red", "green", NULL};
+static const char *const colours[] = {"red", "green"};
 
 extern const rpc_field fields[1];
 const rpc_field fields[] = {
-    RPC_CHOICE_ARRAY(struct sample, values, count, .doc = "colours", .items = {1, 4}, .choices = colours),
+    RPC_CHOICE_ARRAY(struct sample, values, count, .doc = "colours", .items = {1, 4},
+                     .choices = RPC_TABLE(colours)),
 };

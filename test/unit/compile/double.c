@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A number field. WRONG=n has another type. */
+/*
+ * A number field. WRONG=n has another type.
+ * Says: RPC_DOUBLE: the member value of struct sample must be a double
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

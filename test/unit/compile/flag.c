@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The flag of an optional member is a bool. WRONG=n has another type. */
+/*
+ * The flag of an optional member is a bool. WRONG=n has another type.
+ * Says: RPC_FLAG: the member has_value of struct sample must be a bool
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

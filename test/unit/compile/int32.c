@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A 32-bit integer field. WRONG=n has another type. */
+/*
+ * A 32-bit integer field. WRONG=n has another type.
+ * Says: RPC_INT32: the member value of struct sample must be an int32_t
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A 64-bit integer field. WRONG=n has another type. */
+/*
+ * A 64-bit integer field. WRONG=n has another type.
+ * Says: RPC_INT64: the member value of struct sample must be an int64_t
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

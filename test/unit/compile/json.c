@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Any JSON value: the member is an rpc_json, which no text is mistaken for. WRONG=n has another type. */
+/*
+ * Any JSON value: the member is an rpc_json, which no text is mistaken for. WRONG=n has another type.
+ * Says: RPC_JSON: the member value of struct sample must be an rpc_json
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

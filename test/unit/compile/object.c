@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* An object in an object: the member is a struct of the type that is named. WRONG=n has another type. */
+/*
+ * An object in an object: the member is a struct of the type that is named. WRONG=n has another type.
+ * Says: RPC_OBJECT: the member value of struct sample must be a struct point
+ */
 #include <mosquitto_rpc.h>
 
 struct point {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* An array of objects: the member points at structs of the type that is named. WRONG=n has another type. */
+/*
+ * An array of objects: the member points at structs of the type that is named. WRONG=n has another type.
+ * Says: RPC_OBJECT_ARRAY: the member values of struct sample must be a pointer to struct point
+ */
 #include <mosquitto_rpc.h>
 
 struct point {

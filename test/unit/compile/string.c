@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* A text field: the member points at text that is not the handler's to change. WRONG=n has another type. */
+/*
+ * A text field: the member points at text that is not the handler's to change. WRONG=n has another type.
+ * Says: RPC_STRING: the member value of struct sample must be a const char *
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)

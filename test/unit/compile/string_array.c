@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* An array of texts that are not the handler's to change. WRONG=n has another type. */
+/*
+ * An array of texts that are not the handler's to change. WRONG=n has another type.
+ * Says: RPC_STRING_ARRAY: the member values of struct sample must be a pointer to const char *
+ */
 #include <mosquitto_rpc.h>
 
 #if !defined(WRONG)
