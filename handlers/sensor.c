@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * Temperature sensors. Devices report readings with updateSensor, whose reply says that the reading is in the
- * database. Other clients call the other methods, or subscribe to the events sensorUpdated and temperature.
+ * database. Other clients call the other methods, or subscribe to the module's events.
  *
  * Only workers use the database (sensor/store.h) while the broker runs. It has two connections, each with a
  * lane of its own: one writes, and commits all waiting readings as one group; the other reads the history at
  * the same time. The last readings are also in memory (sensor/table.h), for the broker's thread.
  */
+#include "sensor/age.h"
 #include "sensor/store.h"
 #include "sensor/table.h"
 
 #include <math.h>
 #include <mosquitto_rpc.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BUSY_MS = 2000,     /* max wait for another connection's lock of the database */
@@ -22,6 +26,7 @@ enum {
     PRUNE_S = 60,       /* time between two prunings; a tenth of keep_age if that is less */
     PRUNE_ROWS = 2000,  /* max readings that one job deletes; other jobs of the lane wait for it */
     RELOAD_MS = 5000,   /* time between two attempts to load the sensors */
+    NOTICE_S = 3600,    /* a clock that is further ahead than this is worth a line in the log */
     DAY = 86400
 };
 
@@ -29,27 +34,44 @@ enum {
 static const char *const units[] = {[CELSIUS] = "C", [FAHRENHEIT] = "F", [KELVIN] = "K"};
 static const double absolute_zero[] = {[CELSIUS] = -273.15, [FAHRENHEIT] = -459.67, [KELVIN] = 0};
 
+/* Whose sensors are counted together. The database contains the words. */
+enum counted { BY_CLIENT, BY_USER, BY_ADDRESS };
+
+static const char *const counted_words[] = {
+    [BY_CLIENT] = "client", [BY_USER] = "user", [BY_ADDRESS] = "address"};
+
 struct options {
     const char *db;
-    int32_t max_sensors, interval, window, keep_count;
+    int32_t max_sensors, max_per_client, max_silence, interval, window, keep_count;
+    enum counted count_by;
     int64_t keep_age;
 };
 
 /* The job that loads the sensors. There is at most one at a time, and its data is part of the state. */
 struct loading {
     struct store *store;
-    struct store_reading *readings; /* from malloc(), as are the ids in them */
+    struct loaded *sensors; /* from malloc() */
     size_t count, capacity, max;
     bool more; /* the database has more than max sensors */
     bool no_memory;
     bool loaded;
+    double last;      /* when a reading was stored last; NAN: never */
+    const char *path; /* of the file that is in use */
+    int exposure;     /* see store_exposure() */
     struct store_failure failure;
+};
+
+struct loaded {
+    struct sensor sensor; /* its id, value, unit and time */
+    char owner[OWNER_BYTES];
 };
 
 /* Likewise the job that deletes old readings. */
 struct pruning {
     struct store *store;
     struct store_limits limits;
+    char *removed; /* the ids of sensors that were deleted, each with its NUL; from malloc() */
+    size_t size;   /* of all of them, bytes */
     bool pruned, more;
     struct store_failure failure;
 };
@@ -58,6 +80,9 @@ struct sensors {
     rpc_instance *instance;
     const struct options *options;
     struct table table;
+    struct age age;
+    uid_t uid;                     /* of the process when it started, */
+    char user[64];                 /* and the user's name; "": it has none */
     struct store *store, *history; /* the same for a database in memory, which has only one connection */
     bool loaded;                   /* the table has the sensors of the database */
     struct store_failure why_not_loaded;
@@ -72,13 +97,28 @@ struct sensors {
 static const rpc_field option_fields[] = {
     RPC_STRING(
         struct options, db,
-        .doc = "file of the SQLite database; `:memory:`: a database in memory, which ends with the broker",
+        .doc =
+            "file of the SQLite database; each further prefix that uses it gets a file of its own beside it; "
+            "`:memory:`: a database in memory, which ends with the broker",
         .default_json = "\"sensors.db\"", .length = {1, 4096}),
     RPC_INT32(
         struct options, max_sensors,
         .doc =
             "largest number of sensors; each takes about 150 bytes of max_reply in the reply to listSensors",
         .default_json = "400", .range = {1, SENSORS_MAX}),
+    RPC_INT32(struct options, max_per_client,
+              .doc =
+                  "largest number of sensors that one client has reported first, so that one client cannot "
+                  "take all places",
+              .default_json = "50", .range = {1, SENSORS_MAX}),
+    RPC_CHOICE(struct options, count_by,
+               .doc = "what counts as one client for sensor_max_per_client: a client id, a user name (all "
+                      "anonymous clients are one), or a network address",
+               .choices = RPC_TABLE(counted_words), .default_json = "\"client\""),
+    RPC_INT32(struct options, max_silence,
+              .doc = "when there are max_sensors sensors, a new one takes the place of the one that has been "
+                     "silent longest, if that has been silent for longer than this; its readings are deleted",
+              .unit = "s", .default_json = "86400", .range = {1, 366 * DAY}),
     RPC_INT32(struct options, interval,
               .doc = "time between two `temperature` events, which announce the average; 0: none",
               .unit = "s", .default_json = "60", .range = {0, DAY}),
@@ -86,7 +126,9 @@ static const rpc_field option_fields[] = {
               .doc = "the average includes the sensors whose last reading is not older than this",
               .unit = "s", .default_json = "300", .range = {1, 30 * DAY}),
     RPC_INT64(struct options, keep_age,
-              .doc = "readings older than this are deleted, and sensors without newer readings; 0: never",
+              .doc =
+                  "readings older than this are deleted, and sensors without newer readings; 0: never. While "
+                  "the clock may be wrong they stay longer",
               .unit = "s", .default_json = "2592000", .range = {0, INT64_C(3153600000)}),
     RPC_INT32(struct options, keep_count,
               .doc = "largest number of readings kept for each sensor; the oldest are deleted first",
@@ -136,6 +178,18 @@ struct which {
 static const rpc_field which_fields[] = {SENSOR_ID(struct which)};
 
 static const rpc_shape which_shape = RPC_OBJECT_SHAPE(struct which, which_fields);
+
+struct forgotten {
+    const char *sensor_id;
+    bool forgotten;
+};
+
+static const rpc_field forgotten_fields[] = {
+    SENSOR_ID(struct forgotten),
+    RPC_BOOL(struct forgotten, forgotten, .doc = "whether there was such a sensor"),
+};
+
+static const rpc_shape forgotten_shape = RPC_OBJECT_SHAPE(struct forgotten, forgotten_fields);
 
 struct reading {
     const char *sensor_id;
@@ -193,7 +247,7 @@ static const rpc_field history_params_fields[] = {
                .doc = "the end of the time range, Unix time; without it, the range is open", .unit = "s",
                .optional = true, .flag = RPC_FLAG(struct history_params, has_to)),
     RPC_INT32(struct history_params, limit,
-              .doc = "largest number of readings in the result, the newest ones of the range",
+              .doc = "largest number of readings in the result, those of the range that were stored last",
               .default_json = "100", .range = {1, HISTORY_MAX}),
 };
 
@@ -222,9 +276,9 @@ struct history {
 static const rpc_field history_fields[] = {
     SENSOR_ID(struct history),
     RPC_OBJECT_ARRAY(struct history, readings, count, struct point,
-                     .doc = "the readings of the range, the oldest first", .items = {0, HISTORY_MAX},
-                     .shape = &point_shape),
-    RPC_BOOL(struct history, more, .doc = "whether the range has older readings, which are over the limit"),
+                     .doc = "the readings of the range, in the order in which they were stored",
+                     .items = {0, HISTORY_MAX}, .shape = &point_shape),
+    RPC_BOOL(struct history, more, .doc = "whether the range has earlier readings, which are over the limit"),
 };
 
 static const rpc_shape history_shape = RPC_OBJECT_SHAPE(struct history, history_fields);
@@ -249,16 +303,28 @@ static const rpc_shape average_shape = RPC_OBJECT_SHAPE(struct average, average_
 
 /* ---- Failures of the database ---- */
 
+/* The caller gets the reason, and the log also the path and the user, which are not the caller's business. */
 static rpc_status sensor_raise_failure(rpc_call *call, const struct store_failure *failure, const char *what)
 {
     const struct failed failed = {failure->cause};
-    return rpc_raise_with(call, "storage_failed", &failed, "%s: %s", what, failure->why);
+    return rpc_raise_with(call, "storage_failed", &failed, "%s (sensor_db): %s", what, failure->why);
+}
+
+/* A line of the log has no room for the longest paths, whose ends say most. */
+static const char *sensor_end_of(const char *path)
+{
+    enum { SHOWN = 250 };
+    const size_t size = strlen(path);
+    return size > SHOWN ? path + size - SHOWN : path;
 }
 
 static void sensor_log_failure(const struct sensors *sensors, const struct store_failure *failure,
                                const char *what)
 {
-    rpc_log(sensors->instance, RPC_LOG_ERROR, "%s in %s: %s", what, sensors->options->db, failure->why);
+    const char *path = sensor_end_of(failure->path ? failure->path : sensors->options->db);
+    const char *user = geteuid() == sensors->uid && *sensors->user ? sensors->user : "without a name";
+    rpc_log(sensors->instance, RPC_LOG_ERROR, "%s in %s: %s (plugin_opt_sensor_db; user %s, uid %lu)", what,
+            path, failure->why, user, (unsigned long)geteuid());
 }
 
 /* ---- updateSensor ---- */
@@ -267,6 +333,7 @@ struct report {
     struct store *store;
     struct store_reading reading;
     struct sensor *sensor;
+    struct sensor *leaver; /* makes room for it; NULL: none */
     struct report *before; /* the one before it in its group */
     bool stored;
     struct store_failure failure;
@@ -280,6 +347,8 @@ static void sensor_store_reports(rpc_job *job, void *data)
     struct store_failure failure;
     store_begin(store, &failure);
     for (int count = 1; report; count++) {
+        if (report->leaver)
+            store_drop(store, report->leaver->id, strlen(report->leaver->id), &failure);
         store_add(store, &report->reading, &failure);
         report->before = last;
         last = report;
@@ -302,39 +371,95 @@ static rpc_status sensor_check_value(rpc_call *call, const struct update *given)
                           units[given->unit]);
 }
 
-static rpc_status sensor_start_report(rpc_call *call, struct sensors *sensors, const struct update *given,
-                                      struct sensor *sensor)
+/* What sensors are counted by, with its value: "client lamp1". NULL: no memory. */
+static const char *sensor_owner_of(rpc_call *call, const struct sensors *sensors)
+{
+    const enum counted by = sensors->options->count_by;
+    const char *value = by == BY_CLIENT ? rpc_caller_id(call)
+                        : by == BY_USER ? rpc_caller_user(call)
+                                        : rpc_caller_address(call);
+    return rpc_printf(call, "%s %.*s", counted_words[by], OWNER_BYTES, value ? value : "");
+}
+
+static rpc_status sensor_raise_refusal(rpc_call *call, const struct sensors *sensors, const char *id,
+                                       enum table_refusal why)
+{
+    const struct options *options = sensors->options;
+    const struct which which = {id};
+    switch (why) {
+    case TABLE_FULL:
+        return rpc_raise_with(
+            call, "too_many_sensors", &which,
+            "there are %d sensors (sensor_max_sensors), and each has reported within the last "
+            "%d s (sensor_max_silence)",
+            (int)options->max_sensors, (int)options->max_silence);
+    case TABLE_OWNER_FULL:
+        return rpc_raise_with(call, "too_many_sensors", &which,
+                              "this %s has %d sensors (sensor_max_per_client); forgetSensor makes room",
+                              counted_words[options->count_by], (int)options->max_per_client);
+    case TABLE_LEAVING:
+        return rpc_raise_with(
+            call, "too_many_sensors", &which,
+            "the sensor was silent for %d s (sensor_max_silence), and another one is taking "
+            "its place",
+            (int)options->max_silence);
+    case TABLE_NO_MEMORY:
+        break;
+    }
+    return RPC_INTERNAL_ERROR;
+}
+
+static rpc_status sensor_start_report(rpc_call *call, struct sensors *sensors, const struct report *given)
 {
     struct report *report = rpc_alloc(call, sizeof *report);
     if (!report)
         return RPC_INTERNAL_ERROR;
-    *report = (struct report){
-        .store = sensors->store,
-        .sensor = sensor,
-        .reading = {given->sensor_id, strlen(given->sensor_id), given->value, rpc_call_time(call),
-                    (int)given->unit},
-    };
+    *report = *given;
+    report->store = sensors->store;
     return rpc_start(call, "writing", report);
+}
+
+static void sensor_give_up(struct sensors *sensors, const struct report *report)
+{
+    table_give_up(&sensors->table, report->sensor);
+    if (report->leaver)
+        table_stay(&sensors->table, report->leaver);
 }
 
 static rpc_status sensor_update(rpc_call *call, void *state, const void *params, void *result)
 {
     struct sensors *sensors = state;
     const struct update *given = params;
+    const double now = rpc_call_time(call);
     (void)result;
     rpc_status status = sensor_check_value(call, given);
     if (status != RPC_OK)
         return status;
-    bool full;
-    struct sensor *sensor = table_expect(&sensors->table, given->sensor_id, &full);
-    if (!sensor)
-        return full ? rpc_raise_with(call, "too_many_sensors", &(struct which){given->sensor_id},
-                                     "%zu sensors are known, and that is the most", sensors->table.max)
-                    : RPC_INTERNAL_ERROR;
-    status = sensor_start_report(call, sensors, given, sensor);
+    const char *owner = sensor_owner_of(call, sensors);
+    if (!owner)
+        return RPC_INTERNAL_ERROR;
+    enum table_refusal why;
+    struct report report = {
+        .reading = {given->sensor_id, strlen(given->sensor_id), given->value, now, (int)given->unit, owner},
+    };
+    report.sensor = table_expect(&sensors->table, given->sensor_id, owner, age_now(&sensors->age, now),
+                                 &report.leaver, &why);
+    if (!report.sensor)
+        return sensor_raise_refusal(call, sensors, given->sensor_id, why);
+    status = sensor_start_report(call, sensors, &report);
     if (status != RPC_PENDING)
-        table_give_up(&sensors->table, sensor);
+        sensor_give_up(sensors, &report);
     return status;
+}
+
+/* The reading of a new sensor is stored, and the sensor that made room is deleted. */
+static void sensor_end_leaving(struct sensors *sensors, rpc_call *call, struct sensor *leaver)
+{
+    const struct which which = {leaver->id};
+    rpc_log(sensors->instance, RPC_LOG_NOTICE, "the sensor %s was silent and makes room for a new one",
+            leaver->id);
+    rpc_announce(sensors->instance, call, "sensorForgotten", &which);
+    table_leave(&sensors->table, leaver);
 }
 
 /* A stored reading becomes the sensor's last one and is announced, even if its call has already ended. */
@@ -347,7 +472,9 @@ static rpc_status sensor_end_update(rpc_call *call, void *state, void *data, rpc
     if (report->stored)
         table_take(&sensors->table, report->sensor, reading->value, (enum unit)reading->unit, reading->time);
     else
-        table_give_up(&sensors->table, report->sensor);
+        sensor_give_up(sensors, report);
+    if (report->stored && report->leaver)
+        sensor_end_leaving(sensors, call, report->leaver);
     if (report->failure.why[0])
         sensor_log_failure(sensors, &report->failure, "a reading was not stored");
     if (!report->stored)
@@ -472,6 +599,64 @@ static rpc_status sensor_end_history(rpc_call *call, void *state, void *data, rp
     return RPC_OK;
 }
 
+/* ---- forgetSensor ---- */
+
+struct parting {
+    struct store *store;
+    struct store_forgetting forgetting;
+    bool done;   /* the last part of the work has succeeded */
+    bool hidden; /* the first one has */
+    struct store_failure failure;
+};
+
+static void sensor_delete(rpc_job *job, void *data)
+{
+    struct parting *parting = data;
+    (void)job;
+    parting->done = store_forget(parting->store, &parting->forgetting, &parting->failure);
+}
+
+/* Asks the database, and not the table, so that a sensor which could not be loaded can be forgotten, too. */
+static rpc_status sensor_forget(rpc_call *call, void *state, const void *params, void *result)
+{
+    const struct sensors *sensors = state;
+    const struct which *given = params;
+    struct parting *parting = rpc_alloc(call, sizeof *parting);
+    (void)result;
+    if (!parting)
+        return RPC_INTERNAL_ERROR;
+    parting->store = sensors->store;
+    parting->forgetting = (struct store_forgetting){
+        .sensor = given->sensor_id, .size = strlen(given->sensor_id), .rows = PRUNE_ROWS};
+    return rpc_start(call, "writing", parting);
+}
+
+/* Deletes many readings in several jobs, so that other jobs of the lane can run in between. What is left when
+ * the call times out is deleted by pruning. */
+static rpc_status sensor_end_forget(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+{
+    struct sensors *sensors = state;
+    struct parting *parting = data;
+    const struct store_forgetting *forgetting = &parting->forgetting;
+    const struct which which = {forgetting->sensor};
+    if (parting->done && forgetting->found && !parting->hidden) {
+        parting->hidden = true;
+        table_forget(&sensors->table, forgetting->sensor);
+        rpc_announce(sensors->instance, call, "sensorForgotten", &which);
+    }
+    if (!parting->done && parting->failure.why[0])
+        sensor_log_failure(sensors, &parting->failure, "a sensor was not forgotten");
+    if (outcome != RPC_OK)
+        return outcome;
+    if (!parting->done)
+        return sensor_raise_failure(call, &parting->failure, "the sensor was not forgotten");
+    parting->done = !forgetting->more;
+    if (forgetting->more)
+        return rpc_start(call, "writing", parting);
+    *(struct forgotten *)result = (struct forgotten){forgetting->sensor, forgetting->found};
+    return RPC_OK;
+}
+
 /* ---- The average ---- */
 
 /*
@@ -483,8 +668,7 @@ static void sensor_announce_average(rpc_instance *instance, void *state, void *d
     struct sensors *sensors = state;
     size_t count;
     (void)data;
-    const double oldest = rpc_time(instance) - sensors->options->window;
-    const double temp = table_average(&sensors->table, oldest, &count);
+    const double temp = table_average(&sensors->table, rpc_time(instance), sensors->options->window, &count);
     const struct average average = {temp, count > 0, "C", "all_sensors", (int32_t)count};
     if (count || sensors->averaged)
         rpc_announce(instance, NULL, "temperature", &average);
@@ -504,19 +688,17 @@ static bool sensor_copy_one(struct loading *loading, const struct store_reading 
 {
     if (loading->count == loading->capacity) {
         const size_t capacity = loading->capacity ? 2 * loading->capacity : 64;
-        struct store_reading *readings = realloc(loading->readings, capacity * sizeof *readings);
-        if (!readings)
+        struct loaded *sensors = realloc(loading->sensors, capacity * sizeof *sensors);
+        if (!sensors)
             return false;
-        loading->readings = readings;
+        loading->sensors = sensors;
         loading->capacity = capacity;
     }
-    char *id = malloc(last->size + 1);
-    if (!id)
-        return false;
-    memcpy(id, last->sensor, last->size);
-    id[last->size] = '\0';
-    loading->readings[loading->count] = *last;
-    loading->readings[loading->count++].sensor = id;
+    struct loaded *loaded = &loading->sensors[loading->count++];
+    *loaded =
+        (struct loaded){.sensor = {.value = last->value, .time = last->time, .unit = (enum unit)last->unit}};
+    memcpy(loaded->sensor.id, last->sensor, last->size);
+    memcpy(loaded->owner, last->owner, strnlen(last->owner, OWNER_BYTES - 1));
     return true;
 }
 
@@ -535,19 +717,20 @@ static void sensor_load(rpc_job *job, void *data)
     struct loading *loading = data;
     (void)job;
     loading->more = loading->no_memory = false;
-    loading->loaded = store_load(loading->store, sensor_load_one, loading, &loading->failure);
+    loading->loaded = store_load(loading->store, sensor_load_one, loading, &loading->failure) &&
+                      store_last_time(loading->store, &loading->last, &loading->failure);
+    loading->path = store_path(loading->store);
+    loading->exposure = store_exposure(loading->store);
     if (!loading->loaded || !loading->no_memory)
         return;
     loading->loaded = false;
-    loading->failure = (struct store_failure){STORE_NO_MEMORY, "out of memory"};
+    loading->failure = (struct store_failure){STORE_NO_MEMORY, loading->path, "out of memory"};
 }
 
 static void sensor_free_loaded(struct loading *loading)
 {
-    for (size_t i = 0; i < loading->count; i++)
-        free((char *)(uintptr_t)loading->readings[i].sensor);
-    free(loading->readings);
-    loading->readings = NULL;
+    free(loading->sensors);
+    loading->sensors = NULL;
     loading->count = loading->capacity = 0;
 }
 
@@ -556,19 +739,40 @@ static void sensor_free_loaded(struct loading *loading)
 static void sensor_take_loaded(struct sensors *sensors, const struct loading *loading)
 {
     struct table *table = &sensors->table;
-    bool full;
+    const double now = age_now(&sensors->age, rpc_time(sensors->instance));
     for (size_t i = 0; i < loading->count; i++) {
-        const struct store_reading *reading = &loading->readings[i];
-        if (table_find(table, reading->sensor))
-            continue;
-        struct sensor *sensor = table_expect(table, reading->sensor, &full);
-        if (sensor)
-            table_take(table, sensor, reading->value, (enum unit)reading->unit, reading->time);
+        struct sensor *sensor = &loading->sensors[i].sensor;
+        sensor->heard = fmin(sensor->time, now);
+        table_load(table, sensor, loading->sensors[i].owner);
     }
+    table_sort(table);
+}
+
+/* Without loaded sensors, all is as new. */
+static void sensor_start_age(struct sensors *sensors, double last)
+{
+    const struct options *options = sensors->options;
+    const double patience = fmax((double)options->keep_age, options->max_silence);
+    age_start(&sensors->age, rpc_time(sensors->instance), last, patience);
+}
+
+static void sensor_log_loaded(const struct sensors *sensors, const struct loading *loading)
+{
+    char buffer[64];
+    const char *path = sensor_end_of(loading->path);
     if (loading->more)
         rpc_log(sensors->instance, RPC_LOG_WARNING,
-                "%s has more sensors than max_sensors allows: %zu are remembered", sensors->options->db,
-                loading->max);
+                "%s has more sensors than max_sensors allows: %zu are remembered", path, loading->max);
+    if (loading->exposure)
+        rpc_log(
+            sensors->instance, RPC_LOG_WARNING,
+            "other users may read or write %s or the files beside it, and their rights cannot be taken: %s",
+            path, strerror_r(loading->exposure, buffer, sizeof buffer));
+    const size_t size = strlen(loading->path), asked = strlen(sensors->options->db);
+    if (size < asked || strcmp(loading->path + size - asked, sensors->options->db) != 0)
+        rpc_log(sensors->instance, RPC_LOG_NOTICE,
+                "the readings are in %s, since another prefix has taken %s", path,
+                sensor_end_of(sensors->options->db));
 }
 
 static void sensor_load_later(rpc_instance *instance, void *state, void *data);
@@ -581,7 +785,9 @@ static rpc_status sensor_end_load(rpc_call *call, void *state, void *data, rpc_s
     sensors->loaded = loading->loaded;
     sensors->why_not_loaded = loading->failure;
     if (loading->loaded) {
+        sensor_start_age(sensors, loading->last);
         sensor_take_loaded(sensors, loading);
+        sensor_log_loaded(sensors, loading);
     } else {
         if (outcome == RPC_OK)
             sensor_log_failure(sensors, &loading->failure, "the sensors could not be read");
@@ -601,10 +807,24 @@ static void sensor_load_later(rpc_instance *instance, void *state, void *data)
 
 /* ---- Deleting old readings ---- */
 
+static bool sensor_note_removed(void *data, const char *sensor, size_t size)
+{
+    struct pruning *pruning = data;
+    char *removed = realloc(pruning->removed, pruning->size + size + 1);
+    if (!removed)
+        return false;
+    pruning->removed = removed;
+    memcpy(removed + pruning->size, sensor, size);
+    pruning->size += size + 1;
+    removed[pruning->size - 1] = '\0';
+    return true;
+}
+
 static void sensor_prune(rpc_job *job, void *data)
 {
     struct pruning *pruning = data;
     (void)job;
+    pruning->size = 0;
     pruning->pruned = store_prune(pruning->store, &pruning->limits, &pruning->more, &pruning->failure);
 }
 
@@ -620,40 +840,55 @@ static void sensor_start_pruning(struct sensors *sensors)
 static rpc_status sensor_end_prune(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
-    const struct pruning *pruning = data;
+    struct pruning *pruning = data;
     (void)call, (void)result;
     sensors->pruning_runs = false;
+    for (size_t at = 0; pruning->pruned && at < pruning->size; at += strlen(pruning->removed + at) + 1)
+        table_forget(&sensors->table, pruning->removed + at);
+    free(pruning->removed);
+    pruning->removed = NULL;
+    pruning->size = 0;
     if (outcome != RPC_OK)
         return outcome;
     if (!pruning->pruned)
         sensor_log_failure(sensors, &pruning->failure, "old readings could not be deleted");
     else if (pruning->more)
         sensor_start_pruning(sensors);
-    else
-        table_forget(&sensors->table, pruning->limits.oldest);
     return RPC_OK;
+}
+
+static uint32_t sensor_prune_seconds(const struct sensors *sensors)
+{
+    const int64_t tenth = sensors->options->keep_age / 10;
+    const int64_t seconds = tenth == 0 && sensors->options->keep_age ? 1 : tenth;
+    return (uint32_t)(seconds && seconds < PRUNE_S ? seconds : PRUNE_S);
 }
 
 static void sensor_begin_pruning(rpc_instance *instance, void *state, void *data)
 {
     struct sensors *sensors = state;
     const int64_t age = sensors->options->keep_age;
+    const double clock = rpc_time(instance);
     (void)data;
+    const bool is_ahead = age_tick(&sensors->age, clock, sensor_prune_seconds(sensors));
+    const double now = age_now(&sensors->age, clock);
+    if (is_ahead && clock - now > NOTICE_S)
+        rpc_log(instance, RPC_LOG_NOTICE,
+                "the clock is %.0f s ahead of the last reading and of the time since: until it has run "
+                "evenly for "
+                "%.0f s, nothing is too old by it",
+                clock - now, sensors->age.patience);
     if (sensors->pruning_runs || !sensors->loaded)
         return;
     sensors->pruning.limits = (struct store_limits){
-        .oldest = age ? rpc_time(instance) - (double)age : -INFINITY,
+        .oldest = age ? now - (double)age : -INFINITY,
+        .now = now,
         .keep = sensors->options->keep_count,
         .rows = PRUNE_ROWS,
+        .removed = sensor_note_removed,
+        .data = &sensors->pruning,
     };
     sensor_start_pruning(sensors);
-}
-
-static uint32_t sensor_prune_interval(const struct sensors *sensors)
-{
-    const int64_t tenth = sensors->options->keep_age / 10;
-    const int64_t seconds = tenth == 0 && sensors->options->keep_age ? 1 : tenth;
-    return 1000 * (uint32_t)(seconds && seconds < PRUNE_S ? seconds : PRUNE_S);
 }
 
 /* ---- The module ---- */
@@ -668,6 +903,15 @@ static bool sensor_open_stores(struct sensors *sensors)
     return sensors->store && sensors->history;
 }
 
+static void sensor_find_user(struct sensors *sensors)
+{
+    struct passwd entry, *found = NULL;
+    char buffer[4096];
+    sensors->uid = geteuid();
+    if (getpwuid_r(sensors->uid, &entry, buffer, sizeof buffer, &found) == 0 && found)
+        snprintf(sensors->user, sizeof sensors->user, "%s", found->pw_name);
+}
+
 /* The broker starts even if the database cannot be used: calls fail with storage_failed until it can. */
 static rpc_status sensor_init(rpc_instance *instance, void *state, const void *options)
 {
@@ -676,15 +920,19 @@ static rpc_status sensor_init(rpc_instance *instance, void *state, const void *o
     sensors->options = options;
     sensors->averaged = true;
     sensors->table.max = (size_t)sensors->options->max_sensors;
+    sensors->table.max_per_owner = (size_t)sensors->options->max_per_client;
+    sensors->table.max_silence = sensors->options->max_silence;
+    sensor_find_user(sensors);
+    sensor_start_age(sensors, NAN);
     if (!sensor_open_stores(sensors))
         return RPC_INTERNAL_ERROR;
     sensor_load(NULL, &sensors->loading);
     sensor_end_load(NULL, sensors, &sensors->loading, RPC_OK, NULL);
     const uint32_t interval = (uint32_t)sensors->options->interval * 1000;
     const bool announces = !interval || rpc_every(instance, interval, sensor_announce_average, NULL).id;
-    return announces && rpc_every(instance, sensor_prune_interval(sensors), sensor_begin_pruning, NULL).id
-               ? RPC_OK
-               : RPC_INTERNAL_ERROR;
+    const uint32_t pause = 1000 * sensor_prune_seconds(sensors);
+    return announces && rpc_every(instance, pause, sensor_begin_pruning, NULL).id ? RPC_OK
+                                                                                  : RPC_INTERNAL_ERROR;
 }
 
 static void sensor_fini(void *state)
@@ -694,12 +942,16 @@ static void sensor_fini(void *state)
         store_close(sensors->history);
     store_close(sensors->store);
     sensor_free_loaded(&sensors->loading);
+    free(sensors->pruning.removed);
     table_clear(&sensors->table);
 }
 
 static const rpc_event events[] = {
     {.name = "sensorUpdated", .doc = "a reading was stored", .data = &updated_shape},
     {.name = "sensorUpdateFailed", .doc = "updateSensor failed, and its caller asked for no reply"},
+    {.name = "sensorForgotten",
+     .doc = "a sensor and its readings were deleted, by forgetSensor or to make room for a new sensor",
+     .data = &which_shape},
     {.name = "temperature",
      .doc = "the average of the sensors that have reported within sensor_window, every sensor_interval",
      .data = &average_shape,
@@ -715,7 +967,8 @@ static const rpc_event events[] = {
 static const rpc_error update_errors[] = {
     {.code = "out_of_range", .doc = "the temperature is below absolute zero", .data = &which_shape},
     {.code = "too_many_sensors",
-     .doc = "the sensor is new, and the number of sensors has reached sensor_max_sensors",
+     .doc = "the sensor is new, and its client has sensor_max_per_client sensors, or there are "
+            "sensor_max_sensors, and none has been silent for sensor_max_silence; `msg` says which",
      .data = &which_shape},
     STORAGE_FAILED,
 };
@@ -725,7 +978,7 @@ static const rpc_error get_errors[] = {
     STORAGE_FAILED,
 };
 
-static const rpc_error list_errors[] = {STORAGE_FAILED};
+static const rpc_error storage_errors[] = {STORAGE_FAILED};
 
 static const rpc_method methods[] = {
     {
@@ -756,12 +1009,12 @@ static const rpc_method methods[] = {
         .doc = "Returns the last readings of all sensors.",
         .read_only = true,
         .result = &list_shape,
-        .errors = RPC_TABLE(list_errors),
+        .errors = RPC_TABLE(storage_errors),
         .run = sensor_list,
     },
     {
         .name = "sensorHistory",
-        .doc = "Returns the newest readings of a sensor in a time range.",
+        .doc = "Returns the readings of a sensor in a time range, those that were stored last.",
         .read_only = true,
         .params = &history_params_shape,
         .result = &history_shape,
@@ -769,6 +1022,20 @@ static const rpc_method methods[] = {
         .run = sensor_history,
         .work = sensor_look_up,
         .done = sensor_end_history,
+    },
+    {
+        .name = "forgetSensor",
+        .doc =
+            "Deletes a sensor and all its readings, whoever has reported it. The reply says that they are no "
+            "longer in the database.",
+        .idempotent = true,
+        .params = &which_shape,
+        .result = &forgotten_shape,
+        .errors = RPC_TABLE(storage_errors),
+        .run = sensor_forget,
+        .work = sensor_delete,
+        .done = sensor_end_forget,
+        .must_finish = true,
     },
 };
 

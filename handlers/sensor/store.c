@@ -5,14 +5,19 @@
  * The file has two tables. `readings` holds the history. `sensors` holds the last reading of each sensor, so
  * that finding it needs no search of the history, and in `kept` the number of the sensor's rows in
  * `readings`. Triggers count these, so that the number also holds when another program deletes rows. SQLite
- * never assigns the key of a deleted sensor again (AUTOINCREMENT).
+ * never assigns the key of a deleted sensor again (AUTOINCREMENT). Keys grow in the order in which rows were
+ * stored, also while the clock is wrong. A sensor that was forgotten has the prefix '' and its key as name,
+ * until its last reading is deleted. `home` names the prefix whose file it is, once one has taken it.
  *
  * A static function that fails writes the reason to store->failure. store_conclude() copies it for the
  * caller, at the end of each public function.
  */
 #include "store.h"
 
+#include "place.h"
+
 #include <errno.h>
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +49,12 @@ static const char *const steps[] = {
     " UPDATE sensors SET kept = kept - 1 WHERE id = old.sensor; END;",
 
     "CREATE INDEX readings_by_time ON readings (sensor, time);",
+
+    /* The index has the time, so that looking for a range of time in the order of the keys reads only it. */
+    "DROP INDEX readings_by_time;"
+    "CREATE INDEX readings_in_order ON readings (sensor, id, time);"
+    "ALTER TABLE sensors ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE home (prefix TEXT NOT NULL);",
 };
 
 enum { VERSION = sizeof steps / sizeof steps[0] };
@@ -55,10 +66,13 @@ enum statement {
     SAVE_LAST,
     SAVE_READING,
     LOAD,
+    LAST_TIME,
     HISTORY,
+    FORGET,
+    FIRST_KEPT,
     NEXT_SENSOR,
     DELETE_OLD,
-    DELETE_EXCESS,
+    DELETE_FIRST,
     DELETE_SENSOR,
     STATEMENTS
 };
@@ -68,21 +82,29 @@ static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [SAVE_LAST] = "INSERT INTO sensors (prefix, name, value, unit, time) VALUES (?1, ?2, ?3, ?4, ?5)"
-                  " ON CONFLICT (prefix, name) DO UPDATE SET value = ?3, unit = ?4, time = ?5 RETURNING id",
+    [SAVE_LAST] =
+        "INSERT INTO sensors (prefix, name, value, unit, time, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        " ON CONFLICT (prefix, name) DO UPDATE SET value = ?3, unit = ?4, time = ?5 RETURNING id",
     [SAVE_READING] = "INSERT INTO readings (sensor, value, unit, time) VALUES (?1, ?3, ?4, ?5)",
-    [LOAD] = "SELECT name, value, unit, time FROM sensors WHERE prefix = ?1 ORDER BY id",
-    [HISTORY] = "SELECT time, value, unit FROM readings"
+    [LOAD] = "SELECT name, value, unit, time, owner FROM sensors WHERE prefix = ?1 ORDER BY id",
+    [LAST_TIME] = "SELECT time FROM readings ORDER BY id DESC LIMIT 1",
+    [HISTORY] = "SELECT time, value, unit FROM readings INDEXED BY readings_in_order"
                 " WHERE sensor = (SELECT id FROM sensors WHERE prefix = ?1 AND name = ?2)"
-                " AND time BETWEEN ?3 AND ?4 ORDER BY time DESC, id DESC LIMIT ?5",
+                " AND time BETWEEN ?3 AND ?4 ORDER BY id DESC LIMIT ?5",
+    [FORGET] = "UPDATE sensors SET prefix = '', name = id, owner = '' WHERE prefix = ?1 AND name = ?2"
+               " RETURNING id",
+    [FIRST_KEPT] = "SELECT id FROM readings NOT INDEXED WHERE time BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1",
     /* NOT INDEXED reads the table in the order of its keys. The index would need a sort at each call. */
-    [NEXT_SENSOR] =
-        "SELECT id, kept FROM sensors NOT INDEXED WHERE id > ?2 AND prefix = ?1 ORDER BY id LIMIT 1",
+    [NEXT_SENSOR] = "SELECT id, kept, prefix = '' FROM sensors NOT INDEXED"
+                    " WHERE id > ?2 AND prefix IN (?1, '') ORDER BY id LIMIT 1",
     [DELETE_OLD] = "DELETE FROM readings WHERE id IN"
-                   " (SELECT id FROM readings WHERE sensor = ?1 AND time < ?2 ORDER BY time, id LIMIT ?3)",
-    [DELETE_EXCESS] = "DELETE FROM readings WHERE id IN"
-                      " (SELECT id FROM readings WHERE sensor = ?1 ORDER BY time, id LIMIT ?3)",
-    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND time < ?2",
+                   " (SELECT id FROM readings INDEXED BY readings_in_order"
+                   " WHERE sensor = ?1 AND id < ?2 AND time < ?4 ORDER BY id LIMIT ?3)",
+    [DELETE_FIRST] = "DELETE FROM readings WHERE id IN"
+                     " (SELECT id FROM readings INDEXED BY readings_in_order"
+                     " WHERE sensor = ?1 ORDER BY id LIMIT ?3)",
+    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND (prefix = '' OR time < ?2)"
+                      " RETURNING prefix, name",
 };
 
 /* The identity of a file. */
@@ -95,9 +117,13 @@ struct mark {
 enum group { NONE, OPEN, SPOILT };
 
 struct store {
-    char *path, *prefix;
+    char *prefix;
+    char *path, *beside; /* the file that was asked for, and the prefix's own one beside it */
+    const char *file;    /* the one of both that is in use, or could not be used */
     int busy_ms;
     bool in_memory;
+    int creation; /* the errno for which the file could not be created; 0: it exists */
+    int exposure; /* see store_exposure() */
 
     sqlite3 *database; /* NULL: closed */
     sqlite3_stmt *prepared[STATEMENTS];
@@ -107,6 +133,8 @@ struct store {
 
     enum group group;
     int64_t pruned; /* the key of the last sensor that store_prune() has finished */
+    int64_t
+        first_kept; /* the key of the first reading that is not too old, until store_prune() begins anew */
 
     struct store_failure failure;         /* the last failure, or the first of the group */
     struct store_failure opening_failure; /* why the last attempt to open the database failed */
@@ -142,6 +170,7 @@ static void store_make_printable(char *text)
 static bool store_refuse(struct store *store, enum store_cause cause, const char *why)
 {
     store->failure.cause = cause;
+    store->failure.path = store->file;
     snprintf(store->failure.why, sizeof store->failure.why, "%s", why);
     return false;
 }
@@ -159,11 +188,14 @@ static int store_file_error(sqlite3 *database, int which)
 
 /*
  * The errno behind an error of SQLite; 0: not known. SQLite reports a full disk as an I/O error unless errno
- * is ENOSPC. It keeps errno for the connection or, where that has been overwritten, for the file. The store
- * closes the connection after such errors, so that errno cannot belong to an earlier one.
+ * is ENOSPC, which it does not keep. It keeps other ones errno for the connection or, where that has been
+ * overwritten, for the file. The store closes the connection after such errors, so that errno cannot belong
+ * to an earlier one.
  */
 static int store_system_error(sqlite3 *database, int code)
 {
+    if (code == SQLITE_FULL)
+        return ENOSPC;
     if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN)
         return 0;
     int error = sqlite3_system_errno(database);
@@ -186,12 +218,14 @@ static enum store_cause store_cause_of(int code, int error)
         return STORE_CORRUPT;
     case SQLITE_READONLY:
         return STORE_READ_ONLY;
+    case SQLITE_PERM:
     case SQLITE_CANTOPEN:
-        return STORE_CANNOT_OPEN;
     case SQLITE_IOERR:
         if (error == ENOSPC || error == EDQUOT || error == EFBIG)
             return STORE_FULL;
-        return error == EROFS ? STORE_READ_ONLY : STORE_IO;
+        if (error == EROFS)
+            return STORE_READ_ONLY;
+        return code == SQLITE_IOERR ? STORE_IO : STORE_CANNOT_OPEN;
     case SQLITE_NOMEM:
         return STORE_NO_MEMORY;
     default:
@@ -199,15 +233,24 @@ static enum store_cause store_cause_of(int code, int error)
     }
 }
 
-/* Records the failure of the last call of SQLite. Returns false. */
+/*
+ * Records the failure of the last call of SQLite. Returns false. SQLite tries several ways to open a file,
+ * and has the errno of the last one only, so that the file system is asked first.
+ */
 static bool store_fail(struct store *store)
 {
     struct store_failure *failure = &store->failure;
     const int code = sqlite3_errcode(store->database) & 0xff;
-    const int error = store_system_error(store->database, code);
+    const bool is_not_there = code == SQLITE_CANTOPEN && store->creation;
+    const int error = is_not_there ? store->creation : store_system_error(store->database, code);
+    const bool is_denied =
+        code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_IOERR;
     char buffer[64];
     failure->cause = store_cause_of(code, error);
-    if (error)
+    failure->path = store->file;
+    if (is_denied && !store->in_memory && place_explain(store->file, failure->why, sizeof failure->why))
+        ; /* the reason is written */
+    else if (error)
         snprintf(failure->why, sizeof failure->why, "%s (%s)", sqlite3_errmsg(store->database),
                  strerror_r(error, buffer, sizeof buffer));
     else
@@ -329,7 +372,8 @@ static void store_leave(struct store *store)
 
 /* ---- Opening ---- */
 
-/* Checks that the file is one of ours, or empty, and that this version can read it. Reads its version. */
+/* Checks that the file is one of ours, or empty, and that this version can read it. Reads its version. Must
+ * be called in a transaction, since another process may make the file ours at the same time. */
 static bool store_identify(struct store *store, int64_t *version)
 {
     int64_t application, tables;
@@ -343,11 +387,11 @@ static bool store_identify(struct store *store, int64_t *version)
         return store_refuse(store, STORE_CORRUPT, "the version of the file's format is negative");
     if (*version <= VERSION)
         return true;
-    snprintf(store->failure.why, sizeof store->failure.why,
+    char why[STORE_WHY_BYTES];
+    snprintf(why, sizeof why,
              "the file was made by a newer version: its format is %lld, and up to %d is known",
              (long long)*version, (int)VERSION);
-    store->failure.cause = STORE_NEWER;
-    return false;
+    return store_refuse(store, STORE_NEWER, why);
 }
 
 /*
@@ -387,7 +431,7 @@ static bool store_prepare(struct store *store)
  */
 static bool store_configure(struct store *store)
 {
-    if (!store_execute(store, "PRAGMA synchronous = EXTRA"))
+    if (!store_execute(store, "PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON"))
         return false;
     if (store->in_memory || sqlite3_db_readonly(store->database, "main") == 1)
         return true;
@@ -414,26 +458,159 @@ static bool store_mark_files(struct store *store)
 }
 
 /*
- * NOMUTEX: one thread at a time uses a connection, so that it needs no lock of its own. SQLite must still
- * have been built with threads, since the process may have other connections, those of other stores among
- * them.
+ * Opens the file, and brings it up to date. NOMUTEX: one thread at a time uses a connection, so that it needs
+ * no lock of its own. SQLite must still have been built with threads, since the process may have other
+ * connections, those of other stores among them. SQLite creates the target of a symbolic link, whose rights
+ * are taken before anything is written.
  */
-static bool store_connect(struct store *store)
+static bool store_open_file(struct store *store, const char *file)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (!sqlite3_threadsafe())
-        return store_refuse(store, STORE_FAILED, "SQLite was built without threads");
-    if (sqlite3_open_v2(store->path, &store->database, flags, NULL) != SQLITE_OK)
+    int64_t version;
+    store->file = file;
+    store->creation = store->in_memory ? 0 : place_create(file);
+    store->exposure = store->in_memory ? 0 : place_secure(file);
+    if (sqlite3_open_v2(file, &store->database, flags, NULL) != SQLITE_OK)
         return store_fail(store);
     sqlite3_busy_timeout(store->database, store->busy_ms);
-    int64_t version;
-    if (!store_identify(store, &version) || !store_configure(store))
+    if (!store_execute(store, "BEGIN") || !store_identify(store, &version) || !store_execute(store, "COMMIT"))
+        return false;
+    store->exposure = store->in_memory ? 0 : place_secure(file);
+    if (!store_configure(store))
         return false;
     while (version < VERSION) {
         if (!store_step(store, &version))
             return false;
     }
-    return store_prepare(store) && store_mark_files(store);
+    return true;
+}
+
+/* ---- The file of a prefix ---- */
+
+enum home { HOME_FREE, HOME_OWN, HOME_OTHERS, HOME_UNKNOWN };
+
+/* Runs a statement with the store's prefix as ?1. *number is the first column of its row, if it has one. */
+static bool store_run_for_prefix(struct store *store, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    bool ok = sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK;
+    if (ok) {
+        store_bind_text(statement, 1, store->prefix, strlen(store->prefix));
+        const int code = sqlite3_step(statement);
+        if (code == SQLITE_ROW && number)
+            *number = sqlite3_column_int64(statement, 0);
+        ok = code == SQLITE_ROW || code == SQLITE_DONE;
+    }
+    if (!ok)
+        store_fail(store);
+    sqlite3_finalize(statement);
+    return ok;
+}
+
+/* Whose file it is. */
+static enum home store_ask_home(struct store *store)
+{
+    int64_t home = HOME_FREE;
+    static const char sql[] = "SELECT CASE prefix WHEN ?1 THEN 1 ELSE 2 END FROM home";
+    return store_run_for_prefix(store, sql, &home) ? (enum home)home : HOME_UNKNOWN;
+}
+
+/*
+ * Copies what the prefix has in the file at store->path, where all prefixes were in one file until version 2.
+ * The owners of its sensors are not known. There may be no such file, or one of another program.
+ */
+static bool store_copy_shared(struct store *store)
+{
+    int64_t application = 0;
+    if (!store_ask(store, "PRAGMA shared.application_id", &application))
+        return false;
+    return application != APPLICATION ||
+           (store_run_for_prefix(store,
+                                 "INSERT INTO sensors (prefix, name, value, unit, time)"
+                                 " SELECT prefix, name, value, unit, time FROM shared.sensors"
+                                 " WHERE prefix = ?1 ORDER BY id",
+                                 NULL) &&
+            store_run_for_prefix(store,
+                                 "INSERT INTO readings (sensor, time, value, unit)"
+                                 " SELECT own.id, r.time, r.value, r.unit FROM shared.readings r"
+                                 " JOIN shared.sensors s ON s.id = r.sensor"
+                                 " JOIN main.sensors own ON own.prefix = s.prefix AND own.name = s.name"
+                                 " WHERE s.prefix = ?1 ORDER BY r.id",
+                                 NULL));
+}
+
+/* Makes a file that no prefix has taken the prefix's, unless another process was faster. */
+static enum home store_take_home(struct store *store, bool copies)
+{
+    if (!store_execute(store, "BEGIN IMMEDIATE"))
+        return HOME_UNKNOWN;
+    enum home home = store_ask_home(store);
+    if (home == HOME_FREE)
+        home = (!copies || store_copy_shared(store)) &&
+                       store_run_for_prefix(store, "INSERT INTO home (prefix) VALUES (?1)", NULL) &&
+                       store_execute(store, "COMMIT")
+                   ? HOME_OWN
+                   : HOME_UNKNOWN;
+    if (!sqlite3_get_autocommit(store->database))
+        sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
+    return home;
+}
+
+/*
+ * Takes the file beside the shared one, with what the prefix has in that. Then the shared file's rows are
+ * forgotten, and the prefix whose file it is deletes them bit by bit. If that fails they are only in the way.
+ */
+static enum home store_take_beside(struct store *store)
+{
+    if (!store_mark_of(store->path).exists)
+        return store_take_home(store, false);
+    char *attach = sqlite3_mprintf("ATTACH %Q AS shared", store->path);
+    const bool attached = attach && store_execute(store, attach);
+    sqlite3_free(attach);
+    if (!attached)
+        return HOME_UNKNOWN;
+    const enum home home = store_take_home(store, true);
+    if (home == HOME_OWN)
+        store_run_for_prefix(store, "UPDATE shared.sensors SET prefix = '', name = id WHERE prefix = ?1",
+                             NULL);
+    const struct store_failure failure = store->failure;
+    if (!store_execute(store, "DETACH shared"))
+        return HOME_UNKNOWN;
+    store->failure = failure;
+    store->unusable = false; /* if the shared file could not be written */
+    return home;
+}
+
+/* Opens one of both files, and takes it if it is free. Returns whose file it is. */
+static enum home store_settle(struct store *store, const char *file)
+{
+    if (!store_open_file(store, file))
+        return HOME_UNKNOWN;
+    const enum home home = store_ask_home(store);
+    const bool is_free = home == HOME_FREE && sqlite3_db_readonly(store->database, "main") != 1;
+    if (!is_free)
+        return home;
+    return file == store->beside ? store_take_beside(store) : store_take_home(store, false);
+}
+
+/*
+ * Each prefix has a file of its own, so that none waits for the locks of another one. The first prefix that
+ * uses a file takes it; any other one uses a file beside it. Once there is a file beside it, the prefix looks
+ * at no other.
+ */
+static bool store_connect(struct store *store)
+{
+    if (!sqlite3_threadsafe())
+        return store_refuse(store, STORE_FAILED, "SQLite was built without threads");
+    const bool is_beside = !store->in_memory && store_mark_of(store->beside).exists;
+    enum home home = store_settle(store, is_beside ? store->beside : store->path);
+    if (home == HOME_OTHERS && !is_beside) {
+        store_disconnect(store);
+        home = store_settle(store, store->beside);
+    }
+    if (home == HOME_OTHERS)
+        return store_refuse(store, STORE_FOREIGN, "the file belongs to another prefix with a similar name");
+    return home != HOME_UNKNOWN && store_prepare(store) && store_mark_files(store);
 }
 
 static int64_t store_now_ms(void)
@@ -485,14 +662,23 @@ struct store *store_new(const char *path, const char *prefix, int busy_ms)
     store->busy_ms = busy_ms;
     store->in_memory = strcmp(path, ":memory:") == 0;
     store->prefix = strdup(prefix);
-    /* "./", since SQLite does not take an empty path, or one that begins with "file:" or ":", for a file's.
-     */
-    if (asprintf(&store->path, "%s%s", *path == '/' || store->in_memory ? "" : "./", path) < 0)
-        store->path = NULL;
-    if (store->path && store->prefix)
+    store->path = store->in_memory ? strdup(path) : place_of(path);
+    store->beside = store->path ? place_beside(store->path, prefix) : NULL;
+    store->file = store->path;
+    if (store->path && store->beside && store->prefix)
         return store;
     store_close(store);
     return NULL;
+}
+
+const char *store_path(const struct store *store)
+{
+    return store->file;
+}
+
+int store_exposure(const struct store *store)
+{
+    return store->exposure;
 }
 
 bool store_open(struct store *store, struct store_failure *failure)
@@ -509,6 +695,7 @@ void store_close(struct store *store)
         store_leave(store);
     store_disconnect(store);
     free(store->path);
+    free(store->beside);
     free(store->prefix);
     free(store);
 }
@@ -544,8 +731,10 @@ static bool store_check_writable(struct store *store)
 {
     if (sqlite3_db_readonly(store->database, "main") != 1)
         return true;
+    char why[STORE_WHY_BYTES] = "the file may only be read";
     store->unusable = true;
-    return store_refuse(store, STORE_READ_ONLY, "the file may only be read");
+    place_explain(store->file, why, sizeof why);
+    return store_refuse(store, STORE_READ_ONLY, why);
 }
 
 bool store_begin(struct store *store, struct store_failure *failure)
@@ -578,6 +767,8 @@ static bool store_save(struct store *store, const struct store_reading *reading)
     store_bind_text(statement, 1, store->prefix, strlen(store->prefix));
     store_bind_text(statement, 2, reading->sensor, reading->size);
     store_bind_reading(statement, reading);
+    store_bind_text(statement, 6, reading->owner ? reading->owner : "",
+                    reading->owner ? strlen(reading->owner) : 0);
     const int code = sqlite3_step(statement);
     const int64_t sensor = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     if (!store_finish(store, statement, code))
@@ -593,6 +784,26 @@ bool store_add(struct store *store, const struct store_reading *reading, struct 
     if (!store_check_group(store))
         return store_conclude(store, false, failure);
     return store_save(store, reading) || store_conclude(store, store_spoil(store), failure);
+}
+
+/* The key of the sensor that was forgotten; 0: there was none. The name is free at once, and a sensor that
+ * gets it later has no readings of this one. */
+static bool store_hide(struct store *store, const char *sensor, size_t size, int64_t *key)
+{
+    sqlite3_stmt *statement = store->prepared[FORGET];
+    store_bind_text(statement, 1, store->prefix, strlen(store->prefix));
+    store_bind_text(statement, 2, sensor, size);
+    const int code = sqlite3_step(statement);
+    *key = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    return store_finish(store, statement, code);
+}
+
+bool store_drop(struct store *store, const char *sensor, size_t size, struct store_failure *failure)
+{
+    int64_t key;
+    if (!store_check_group(store))
+        return store_conclude(store, false, failure);
+    return store_hide(store, sensor, size, &key) || store_conclude(store, store_spoil(store), failure);
 }
 
 /*
@@ -636,13 +847,26 @@ bool store_load(struct store *store, store_visit visit, void *data, struct store
             .value = sqlite3_column_double(row, 1),
             .unit = sqlite3_column_int(row, 2),
             .time = sqlite3_column_double(row, 3),
+            .owner = (const char *)sqlite3_column_text(row, 4),
         };
-        if (!last.sensor) {
+        if (!last.sensor || !last.owner) {
             code = SQLITE_NOMEM;
             break;
         }
         go_on = visit(data, &last);
     }
+    return store_conclude(store, store_finish(store, row, code), failure);
+}
+
+bool store_last_time(struct store *store, double *time, struct store_failure *failure)
+{
+    *time = NAN;
+    if (!store_ready(store))
+        return store_conclude(store, false, failure);
+    sqlite3_stmt *row = store->prepared[LAST_TIME];
+    const int code = sqlite3_step(row);
+    if (code == SQLITE_ROW)
+        *time = sqlite3_column_double(row, 0);
     return store_conclude(store, store_finish(store, row, code), failure);
 }
 
@@ -690,15 +914,83 @@ bool store_history(struct store *store, const struct store_query *query, struct 
     return store_conclude(store, ok, failure);
 }
 
-/* ---- Pruning ---- */
+/* ---- Forgetting and pruning ---- */
 
 struct pruning {
     const struct store_limits *limits;
     int64_t looked_at, deleted; /* sensors, and readings */
     int64_t sensor;             /* the key of the current one; 0: there is none left */
     int64_t kept;               /* how many readings it has */
+    bool forgotten;             /* it was forgotten */
     int64_t done;               /* the key of the last sensor that is within the limits */
 };
+
+/* Deletes the first readings of a sensor, at most max; *deleted is their number. */
+static bool store_delete_first(struct store *store, int64_t sensor, int64_t max, int64_t *deleted)
+{
+    sqlite3_stmt *statement = store->prepared[DELETE_FIRST];
+    sqlite3_bind_int64(statement, 1, sensor);
+    sqlite3_bind_int64(statement, 3, max);
+    const bool ok = store_run(store, DELETE_FIRST);
+    *deleted = ok ? sqlite3_changes(store->database) : 0;
+    return ok;
+}
+
+/* Deletes a sensor without readings: one that was forgotten, or whose last reading is from before `oldest`.
+ */
+static bool store_delete_sensor(struct store *store, int64_t sensor, double oldest,
+                                const struct store_limits *limits)
+{
+    sqlite3_stmt *statement = store->prepared[DELETE_SENSOR];
+    sqlite3_bind_int64(statement, 1, sensor);
+    sqlite3_bind_double(statement, 2, oldest);
+    const int code = sqlite3_step(statement);
+    const char *prefix = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    const char *name = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 1) : NULL;
+    const bool is_taken = !limits || !limits->removed || !prefix || !*prefix || !name ||
+                          limits->removed(limits->data, name, (size_t)sqlite3_column_bytes(statement, 1)) ||
+                          store_refuse(store, STORE_NO_MEMORY, "out of memory");
+    return store_finish(store, statement, code) && is_taken;
+}
+
+/* One step of forgetting, within a group. */
+static bool store_forget_some(struct store *store, struct store_forgetting *forgetting)
+{
+    int64_t deleted;
+    if (!forgetting->key && !store_hide(store, forgetting->sensor, forgetting->size, &forgetting->key))
+        return false;
+    forgetting->found = forgetting->key != 0;
+    if (!forgetting->found)
+        return true;
+    if (!store_delete_first(store, forgetting->key, forgetting->rows, &deleted))
+        return false;
+    forgetting->more = deleted == forgetting->rows;
+    return forgetting->more || store_delete_sensor(store, forgetting->key, INFINITY, NULL);
+}
+
+/* Moves what was deleted out of the log, unless somebody reads it just now. */
+static void store_clean_log(struct store *store)
+{
+    sqlite3_busy_timeout(store->database, 0);
+    sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(store->database, store->busy_ms);
+}
+
+bool store_forget(struct store *store, struct store_forgetting *forgetting, struct store_failure *failure)
+{
+    const int64_t key = forgetting->key;
+    forgetting->more = false;
+    if (store_begin(store, NULL) && !store_forget_some(store, forgetting))
+        store_spoil(store);
+    if (!store_commit(store, failure)) {
+        forgetting->key = key;
+        forgetting->more = false;
+        return false;
+    }
+    if (forgetting->found && !forgetting->more && store->database && !store->in_memory)
+        store_clean_log(store);
+    return true;
+}
 
 static bool store_next_sensor(struct store *store, struct pruning *pruning)
 {
@@ -708,44 +1000,59 @@ static bool store_next_sensor(struct store *store, struct pruning *pruning)
     const int code = sqlite3_step(statement);
     pruning->sensor = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     pruning->kept = code == SQLITE_ROW ? sqlite3_column_int64(statement, 1) : 0;
+    pruning->forgotten = code == SQLITE_ROW && sqlite3_column_int(statement, 2);
     pruning->looked_at++;
     return store_finish(store, statement, code);
 }
 
-/* Deletes at most max readings of the current sensor, and no more than limits->rows leave. */
-static bool store_delete_readings(struct store *store, struct pruning *pruning, enum statement which,
-                                  int64_t max)
+/* Finds the first reading that is not too old. Later ones were stored after it, and are no older than it,
+ * whatever their times say. */
+static bool store_find_kept(struct store *store, const struct store_limits *limits)
 {
-    const int64_t allowed = pruning->limits->rows - pruning->deleted;
-    sqlite3_stmt *statement = store->prepared[which];
-    sqlite3_bind_int64(statement, 1, pruning->sensor);
-    if (which == DELETE_OLD)
-        sqlite3_bind_double(statement, 2, pruning->limits->oldest);
-    sqlite3_bind_int64(statement, 3, max < allowed ? max : allowed);
-    if (!store_run(store, which))
-        return false;
-    const int64_t deleted = sqlite3_changes(store->database);
+    sqlite3_stmt *statement = store->prepared[FIRST_KEPT];
+    sqlite3_bind_double(statement, 1, limits->oldest);
+    sqlite3_bind_double(statement, 2, limits->now);
+    const int code = sqlite3_step(statement);
+    store->first_kept = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : INT64_MAX;
+    return store_finish(store, statement, code);
+}
+
+static void store_count_deleted(struct pruning *pruning, int64_t deleted)
+{
     pruning->deleted += deleted;
     pruning->kept -= deleted;
+}
+
+/* Deletes the sensor's old readings, no more than limits->rows leave. */
+static bool store_delete_old(struct store *store, struct pruning *pruning)
+{
+    sqlite3_stmt *statement = store->prepared[DELETE_OLD];
+    sqlite3_bind_int64(statement, 1, pruning->sensor);
+    sqlite3_bind_int64(statement, 2, store->first_kept);
+    sqlite3_bind_int64(statement, 3, pruning->limits->rows - pruning->deleted);
+    sqlite3_bind_double(statement, 4, pruning->limits->oldest);
+    if (!store_run(store, DELETE_OLD))
+        return false;
+    store_count_deleted(pruning, sqlite3_changes(store->database));
     return true;
 }
 
 static bool store_prune_sensor(struct store *store, struct pruning *pruning)
 {
-    if (!store_delete_readings(store, pruning, DELETE_OLD, INT64_MAX))
+    const struct store_limits *limits = pruning->limits;
+    if (!pruning->forgotten && !store_delete_old(store, pruning))
         return false;
-    const int64_t excess = pruning->kept - pruning->limits->keep;
-    if (excess > 0 && !store_delete_readings(store, pruning, DELETE_EXCESS, excess))
+    const int64_t excess = pruning->kept - (pruning->forgotten ? 0 : limits->keep);
+    const int64_t allowed = limits->rows - pruning->deleted;
+    int64_t deleted = 0;
+    if (excess > 0 &&
+        !store_delete_first(store, pruning->sensor, excess < allowed ? excess : allowed, &deleted))
         return false;
-    if (pruning->deleted == pruning->limits->rows)
+    store_count_deleted(pruning, deleted);
+    if (pruning->deleted == limits->rows)
         return true; /* the sensor may have more readings to delete */
     pruning->done = pruning->sensor;
-    if (pruning->kept > 0)
-        return true;
-    sqlite3_stmt *statement = store->prepared[DELETE_SENSOR];
-    sqlite3_bind_int64(statement, 1, pruning->sensor);
-    sqlite3_bind_double(statement, 2, pruning->limits->oldest);
-    return store_run(store, DELETE_SENSOR);
+    return pruning->kept > 0 || store_delete_sensor(store, pruning->sensor, limits->oldest, limits);
 }
 
 bool store_prune(struct store *store, const struct store_limits *limits, bool *more,
@@ -757,10 +1064,12 @@ bool store_prune(struct store *store, const struct store_limits *limits, bool *m
         return false;
     }
     struct pruning pruning = {.limits = limits, .done = store->pruned};
-    bool ok;
-    do
+    bool ok = store->pruned || store_find_kept(store, limits);
+    while (ok) {
         ok = store_next_sensor(store, &pruning) && (!pruning.sensor || store_prune_sensor(store, &pruning));
-    while (ok && pruning.sensor && pruning.looked_at < limits->rows && pruning.deleted < limits->rows);
+        if (!pruning.sensor || pruning.looked_at >= limits->rows || pruning.deleted >= limits->rows)
+            break;
+    }
     if (!ok)
         store_spoil(store);
     if (!store_commit(store, failure))

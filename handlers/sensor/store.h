@@ -6,12 +6,14 @@
  *
  * Threads: several threads may use a store one after the other, but never two at once. The user of the store
  * sees to that, and to memory barriers between them; a lane does both. Two stores share nothing, even if they
- * use the same file. Every function but store_new() may block: for the disk, and for up to busy_ms while
- * another connection has the database locked. They belong on a worker, or on the broker's thread while it
- * starts or stops.
+ * use the same file, as two stores of one prefix do. Stores of different prefixes use different files, so
+ * that none waits for the locks of another one. Every function but store_new() may block: for the disk, and
+ * for up to busy_ms while another connection has the database locked. They belong on a worker, or on the
+ * broker's thread while it starts or stops.
  *
  * Ownership: a store copies path and prefix, and keeps no other pointer beyond a call. Results are written to
- * the caller's memory, except the readings that store_load() shows.
+ * the caller's memory, except the readings that store_load() shows. The path in a failure is the store's, and
+ * valid until store_close().
  *
  * Failure: a function that can fail returns whether it succeeded. If not, it writes the reason to *failure,
  * which may be NULL and is written on failure only. A store is usable after any failure: the next call tries
@@ -34,7 +36,7 @@ enum store_cause {
     STORE_CORRUPT,     /* the file is damaged, or not a database */
     STORE_READ_ONLY,   /* the file, its folder or its file system may not be written */
     STORE_CANNOT_OPEN, /* the file or its folder does not exist, or may not be opened */
-    STORE_FOREIGN,     /* the file is a database of another program; it is not changed */
+    STORE_FOREIGN,     /* the file is a database of another program or prefix; it is not changed */
     STORE_NEWER,       /* the file was made by a later version of the store; it is not changed */
     STORE_REPLACED,    /* the file was moved or deleted while it was written to */
     STORE_IO,          /* reading or writing failed for another reason */
@@ -51,11 +53,18 @@ enum { STORE_WHY_BYTES = 160 };
 
 struct store_failure {
     enum store_cause cause;
-    char why[STORE_WHY_BYTES]; /* for the log, in printable ASCII: "database is locked" */
+    const char *path;          /* the absolute path of the file; ":memory:" */
+    char why[STORE_WHY_BYTES]; /* in printable ASCII: "database is locked". Names no path and no user */
 };
 
 /*
- * Creates a store for the sensors of one prefix, in the file at path, or in memory if path is ":memory:".
+ * Creates a store for the sensors of one prefix, in the file at path, or in memory if path is ":memory:". If
+ * another prefix has taken the file, the store uses the one that place_beside() names. A file in which
+ * several prefixes were stored by an earlier version belongs to the first prefix that opens it; each other
+ * prefix takes its readings along into its own file.
+ *
+ * Only the owner of the files may read and write them (see place.h).
+ *
  * Does not touch the disk yet, and does not block. busy_ms, in milliseconds, is how long a function waits for
  * another connection's lock. Returns NULL if there is no memory; else the caller owns the store and ends it
  * with store_close().
@@ -76,6 +85,12 @@ struct store *store_new(const char *path, const char *prefix, int busy_ms);
  */
 bool store_open(struct store *store, struct store_failure *failure);
 
+/* The path of the file that the store has used last. */
+const char *store_path(const struct store *store);
+
+/* The errno for which other users kept their rights to the files when they were opened; 0: they have none. */
+int store_exposure(const struct store *store);
+
 /*
  * Rolls back a group that has not been committed, closes the database and frees the store. The store may be
  * NULL, and need not have been opened.
@@ -88,6 +103,8 @@ struct store_reading {
     double value, time; /* time: Unix time, seconds; neither is NaN */
     int unit; /* the module's number for it. The file contains it, so that its meaning must not change; a
                  number that is read may have any value. */
+    const char *owner; /* who reported the sensor first, terminated; NULL or "": not known. store_add() takes
+                          it for a new sensor only */
 };
 
 /*
@@ -107,6 +124,10 @@ bool store_begin(struct store *store, struct store_failure *failure);
  * time. */
 bool store_add(struct store *store, const struct store_reading *reading, struct store_failure *failure);
 
+/* Forgets a sensor, if there is one of that name. store_prune() deletes its readings later; nothing shows
+ * them any more. */
+bool store_drop(struct store *store, const char *sensor, size_t size, struct store_failure *failure);
+
 /*
  * Ends a group. When this returns true, the readings of the group are on the disk, in the file at path: they
  * survive the end of the process and a loss of power. When it returns false, none of them are; but after an
@@ -124,11 +145,14 @@ typedef bool (*store_visit)(void *data, const struct store_reading *last);
  * stopped is not a failure. */
 bool store_load(struct store *store, store_visit visit, void *data, struct store_failure *failure);
 
+/* Writes the time of the reading that was stored last, of any sensor, to *time; NAN: there is none. */
+bool store_last_time(struct store *store, double *time, struct store_failure *failure);
+
 struct store_query {
     const char *sensor; /* as in struct store_reading */
     size_t size;
     double from, to; /* Unix time, seconds, both included */
-    size_t limit;    /* of the readings in that time, only the newest `limit` ones */
+    size_t limit;    /* of the readings in that time, only the `limit` ones that were stored last */
 };
 
 struct store_point {
@@ -137,30 +161,54 @@ struct store_point {
 };
 
 struct store_answer {
-    struct store_point *points; /* an array of the caller's for `limit` points; the oldest comes first */
+    struct store_point *points; /* an array of the caller's for `limit` points */
     size_t count;
-    bool more; /* there are older readings between from and to */
+    bool more; /* there are earlier readings between from and to */
 };
 
 /*
- * Looks up a sensor's readings. Readings of the same time come in the order in which they were added. An
+ * Looks up a sensor's readings, in the order in which they were stored, so that a reading which was stored
+ * while the clock was ahead does not hide later ones. Takes longer the more readings the sensor has. An
  * unknown sensor has none. The caller sets answer->points. The other members are written even on failure;
  * then count is 0.
  */
 bool store_history(struct store *store, const struct store_query *query, struct store_answer *answer,
                    struct store_failure *failure);
 
+struct store_forgetting {
+    const char *sensor; /* as in struct store_reading */
+    size_t size;
+    int64_t rows; /* max readings that one call deletes, at least 1 */
+    int64_t key;  /* for store_forget(); 0 at first */
+    bool found;   /* there was such a sensor */
+    bool more;    /* it has more readings, and the function is to be called again; false on failure */
+};
+
+/* Forgets a sensor and deletes its readings, also from the free space in the file and, if nobody reads it,
+ * from its log. After the first call nothing shows the sensor any more; the rest can be left to
+ * store_prune(). */
+bool store_forget(struct store *store, struct store_forgetting *forgetting, struct store_failure *failure);
+
 struct store_limits {
     double oldest; /* Unix time, seconds: readings from before are deleted; -INFINITY: none */
-    int64_t keep;  /* readings that each sensor keeps, the newest ones, at least 1; INT64_MAX: all */
-    int64_t rows;  /* max readings that one call deletes, and max sensors that it looks at, at least 1 */
+    double now;    /* Unix time, seconds: readings of a later time come from a wrong clock; INFINITY: none */
+    int64_t
+        keep; /* readings that each sensor keeps, those that were stored last, at least 1; INT64_MAX: all */
+    int64_t rows; /* max readings that one call deletes, and max sensors that it looks at, at least 1 */
+
+    /* Gets the name of each sensor that is deleted, and returns false if it has no memory for it; NULL: no
+     * function does. If the call fails, no sensor was deleted. */
+    bool (*removed)(void *data, const char *sensor, size_t size);
+    void *data;
 };
 
 /*
- * Deletes the readings beyond the limits, and each sensor that has no readings left and whose last reading is
- * too old. A call takes a bounded time and goes on where the last one stopped. *more says that there is more
- * to do; it is false on failure. Everything that one call deletes is deleted in one transaction. The file
- * does not become smaller, but SQLite uses the free space in it again.
+ * Deletes the readings beyond the limits, each sensor that has no readings left and whose last reading is too
+ * old, and what was forgotten. A reading that was stored after one which is not too old stays, even if its
+ * own time is from before `oldest`: the clock was wrong when it was stored. A call takes a bounded time and
+ * goes on where the last one stopped. *more says that there is more to do; it is false on failure. Everything
+ * that one call deletes is deleted in one transaction. The file does not become smaller, but SQLite uses the
+ * free space in it again.
  */
 bool store_prune(struct store *store, const struct store_limits *limits, bool *more,
                  struct store_failure *failure);

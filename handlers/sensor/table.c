@@ -2,8 +2,11 @@
 /* The sensors with their last readings, in memory: see table.h. */
 #include "table.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 static struct sensor *table_look_up(const struct table *table, const char *id)
 {
@@ -18,35 +21,134 @@ const struct sensor *table_find(const struct table *table, const char *id)
     return sensor && sensor->known ? sensor : NULL;
 }
 
-static struct sensor *table_add(struct table *table, const char *id)
+/* ---- Owners ---- */
+
+static struct owner *table_find_owner(const struct table *table, const char *name)
 {
-    struct sensor *sensor = calloc(1, sizeof *sensor);
-    if (!sensor)
-        return NULL;
-    memcpy(sensor->id, id, strlen(id) + 1);
-    HASH_ADD_STR(table->sensors, id, sensor);
-    if (sensor->hh.tbl)
-        return sensor;
-    free(sensor);
+    char cut[OWNER_BYTES];
+    struct owner *owner;
+    snprintf(cut, sizeof cut, "%.*s", OWNER_BYTES - 1, name);
+    HASH_FIND_STR(table->owners, cut, owner);
+    return owner;
+}
+
+static struct owner *table_get_owner(struct table *table, const char *name)
+{
+    struct owner *owner = table_find_owner(table, name);
+    if (owner || !(owner = calloc(1, sizeof *owner)))
+        return owner;
+    snprintf(owner->name, sizeof owner->name, "%.*s", OWNER_BYTES - 1, name);
+    HASH_ADD_STR(table->owners, name, owner);
+    if (owner->hh.tbl)
+        return owner;
+    free(owner);
     return NULL;
 }
 
-struct sensor *table_expect(struct table *table, const char *id, bool *full)
+/* Removes an owner without sensors. */
+static void table_drop_owner(struct table *table, struct owner *owner)
 {
-    struct sensor *sensor = table_look_up(table, id);
-    *full = !sensor && HASH_COUNT(table->sensors) >= table->max;
-    if (!sensor && !*full)
-        sensor = table_add(table, id);
-    if (sensor)
-        sensor->expected++;
-    return sensor;
+    if (!owner || owner->sensors)
+        return;
+    HASH_DEL(table->owners, owner);
+    free(owner);
+}
+
+/* ---- Sensors come and go ---- */
+
+/* Without a name, the owner is not known. */
+static struct sensor *table_add(struct table *table, const char *id, const char *name)
+{
+    struct owner *owner = *name ? table_get_owner(table, name) : NULL;
+    struct sensor *sensor = *name && !owner ? NULL : calloc(1, sizeof *sensor);
+    if (sensor) {
+        memcpy(sensor->id, id, strlen(id) + 1);
+        HASH_ADD_STR(table->sensors, id, sensor);
+        if (sensor->hh.tbl) {
+            DL_APPEND(table->silent, sensor);
+            sensor->owner = owner;
+            if (owner)
+                owner->sensors++;
+            return sensor;
+        }
+    }
+    free(sensor);
+    table_drop_owner(table, owner);
+    return NULL;
 }
 
 static void table_remove(struct table *table, struct sensor *sensor)
 {
     HASH_DEL(table->sensors, sensor);
+    DL_DELETE(table->silent, sensor);
     table->known -= sensor->known;
+    table->leaving -= sensor->leaving;
+    if (sensor->owner)
+        sensor->owner->sensors--;
+    table_drop_owner(table, sensor->owner);
     free(sensor);
+}
+
+static bool table_is_full(const struct table *table)
+{
+    return HASH_COUNT(table->sensors) - table->leaving >= table->max;
+}
+
+/* Sensors that expect a reading or are leaving are at the end of the list. NULL: none has been silent for
+ * long. */
+static struct sensor *table_find_leaver(const struct table *table, double now)
+{
+    struct sensor *first = table->silent;
+    const bool is_silent =
+        first && !first->expected && !first->leaving && now - first->heard > table->max_silence;
+    return is_silent ? first : NULL;
+}
+
+static void table_move_back(struct table *table, struct sensor *sensor)
+{
+    DL_DELETE(table->silent, sensor);
+    DL_APPEND(table->silent, sensor);
+}
+
+static struct sensor *table_admit(struct table *table, const char *id, const char *name, double now,
+                                  struct sensor **leaver, enum table_refusal *why)
+{
+    const struct owner *owner = table_find_owner(table, name);
+    if (owner && owner->sensors >= table->max_per_owner) {
+        *why = TABLE_OWNER_FULL;
+        return NULL;
+    }
+    struct sensor *first = table_is_full(table) ? table_find_leaver(table, now) : NULL;
+    *why = TABLE_FULL;
+    if (!first && table_is_full(table))
+        return NULL;
+    *why = TABLE_NO_MEMORY;
+    struct sensor *sensor = table_add(table, id, name);
+    if (!sensor || !first)
+        return sensor;
+    first->leaving = true;
+    table->leaving++;
+    table_move_back(table, first);
+    *leaver = first;
+    return sensor;
+}
+
+struct sensor *table_expect(struct table *table, const char *id, const char *owner, double now,
+                            struct sensor **leaver, enum table_refusal *why)
+{
+    struct sensor *sensor = table_look_up(table, id);
+    *leaver = NULL;
+    *why = TABLE_LEAVING;
+    if (sensor && sensor->leaving)
+        return NULL;
+    if (!sensor)
+        sensor = table_admit(table, id, owner, now, leaver, why);
+    if (!sensor)
+        return NULL;
+    sensor->expected++;
+    sensor->heard = now;
+    table_move_back(table, sensor);
+    return sensor;
 }
 
 void table_take(struct table *table, struct sensor *sensor, double value, enum unit unit, double time)
@@ -66,14 +168,56 @@ void table_give_up(struct table *table, struct sensor *sensor)
         table_remove(table, sensor);
 }
 
-void table_forget(struct table *table, double oldest)
+void table_leave(struct table *table, struct sensor *sensor)
 {
-    struct sensor *sensor, *next;
-    HASH_ITER(hh, table->sensors, sensor, next)
-    {
-        if (!sensor->expected && sensor->time < oldest)
-            table_remove(table, sensor);
+    table_remove(table, sensor);
+}
+
+void table_stay(struct table *table, struct sensor *sensor)
+{
+    sensor->leaving = false;
+    table->leaving--;
+    DL_DELETE(table->silent, sensor);
+    DL_PREPEND(table->silent, sensor);
+}
+
+bool table_load(struct table *table, const struct sensor *loaded, const char *owner)
+{
+    struct sensor *sensor = table_look_up(table, loaded->id);
+    if (sensor && sensor->known)
+        return true;
+    if (!sensor) {
+        sensor = table_is_full(table) ? NULL : table_add(table, loaded->id, owner);
+        if (!sensor)
+            return false;
+        sensor->heard = loaded->heard;
     }
+    sensor->expected++;
+    table_take(table, sensor, loaded->value, loaded->unit, loaded->time);
+    return true;
+}
+
+/* The time decides between sensors that were loaded while the clock was behind. */
+static int table_compare(const struct sensor *one, const struct sensor *other)
+{
+    const int order = (one->heard > other->heard) - (one->heard < other->heard);
+    return order ? order : (one->time > other->time) - (one->time < other->time);
+}
+
+void table_sort(struct table *table)
+{
+    DL_SORT(table->silent, table_compare);
+}
+
+void table_forget(struct table *table, const char *id)
+{
+    struct sensor *sensor = table_look_up(table, id);
+    if (!sensor || sensor->leaving)
+        return;
+    table->known -= sensor->known;
+    sensor->known = false;
+    if (!sensor->expected)
+        table_remove(table, sensor);
 }
 
 void table_clear(struct table *table)
@@ -84,6 +228,8 @@ void table_clear(struct table *table)
         table_remove(table, sensor);
     }
 }
+
+/* ---- The average ---- */
 
 static double table_celsius(const struct sensor *sensor)
 {
@@ -100,13 +246,13 @@ static double table_celsius(const struct sensor *sensor)
 }
 
 /* Divides each reading before adding it, so that the sum of large readings does not become infinite. */
-double table_average(const struct table *table, double oldest, size_t *count)
+double table_average(const struct table *table, double now, double window, size_t *count)
 {
     const struct sensor *sensor;
     double average = 0;
     *count = 0;
     for (sensor = table->sensors; sensor; sensor = sensor->hh.next) {
-        if (!sensor->known || sensor->time < oldest)
+        if (!sensor->known || fabs(now - sensor->time) > window)
             continue;
         ++*count;
         average += table_celsius(sensor) / (double)*count - average / (double)*count;

@@ -12,6 +12,7 @@ The environment says what is tested; without it, a build in ./build and the brok
     RPC_SECOND_PLUGIN  another plugin, second_plugin.c
     RPC_WAKE_PROBE     a plugin that has nothing but the waking of the loop, wake_probe.c
     RPC_SLOW_EPOLL     a library to preload into the broker of some tests, slow_epoll.c
+    RPC_WRONG_CLOCK    likewise, wrong_clock.c
     RPC_MOSQUITTO      the broker
     RPC_PRELOAD        a library to preload into the broker, such as libasan.so
     RPC_VALGRIND       if set, the broker runs under valgrind
@@ -40,6 +41,7 @@ PLUGIN = os.environ.get("RPC_PLUGIN") or str(ROOT / "build" / "mosquitto_rpc.so"
 TEST_PLUGIN = os.environ.get("RPC_TEST_PLUGIN") or str(ROOT / "build" / "mosquitto_rpc_test.so")
 SECOND_PLUGIN = os.environ.get("RPC_SECOND_PLUGIN") or str(ROOT / "build" / "mosquitto_second.so")
 WAKE_PROBE = os.environ.get("RPC_WAKE_PROBE") or str(ROOT / "build" / "mosquitto_wake_probe.so")
+WRONG_CLOCK = os.environ.get("RPC_WRONG_CLOCK") or str(ROOT / "build" / "libwrong_clock.so")
 SLOW_EPOLL = os.environ.get("RPC_SLOW_EPOLL") or str(ROOT / "build" / "libslow_epoll.so")
 MOSQUITTO = os.environ.get("RPC_MOSQUITTO") or shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 PRELOAD = os.environ.get("RPC_PRELOAD")

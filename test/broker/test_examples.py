@@ -36,12 +36,14 @@ class Examples(BrokerTest):
     def user(self, name, version=5):
         return self.client(self.broker, version, username=name, password=USERS[name])
 
-    def test_a_device_may_call_every_method_and_receive_every_event(self):
+    def test_a_device_may_call_every_method_but_one_and_receive_every_event(self):
         device, other = self.user("device"), self.user("device")
         other.subscribe("rpc/event/#", qos=1)
         for value, sensor in ((20.5, "a"), (21, "b")):
             result_of(ask(device, "updateSensor", {"sensor_id": sensor, "value": value}))
             self.assertEqual(other.receive().topic, "rpc/event/sensorUpdated")
+        for topic in ("rpc/call/forgetSensor", "rpc/call/forgetSensor/request", "rpc/batch/forgetSensor"):
+            self.assertEqual(device.publish(topic, '{"sensor_id":"a"}', qos=1), NOT_AUTHORIZED)
         self.assertEqual(len(result_of(ask(device, "listSensors"))["sensors"]), 2)
 
     def test_a_thermometer_may_only_report(self):

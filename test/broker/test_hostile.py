@@ -12,7 +12,7 @@ from mqtt import (CONTENT_TYPE, CORRELATION_DATA, NOT_AUTHORIZED, PAYLOAD_FORMAT
 
 ROUNDS = 300 if INSTRUMENTED else 1500
 
-METHODS = ("echo", "ping", "getTime", "updateSensor", "getSensor", "listSensors", "probe.fields", "probe.nested",
+METHODS = ("echo", "ping", "getTime", "updateSensor", "getSensor", "listSensors", "forgetSensor", "probe.fields", "probe.nested",
            "probe.bytes", "probe.value", "probe.raise", "probe/deep/name", "probe.announce", "nothing", "", "/", "//",
            "echo/", "response/x", "echo/request", "x" * 200)
 

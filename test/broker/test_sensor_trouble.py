@@ -71,7 +71,8 @@ class Trouble(BrokerTest):
 
     def run_broker(self, path=None, kind=Broker):
         self.path = path or self.path
-        self.broker = kind([f"sensor_db {self.path}", "sensor_interval 0", "duplicate_window 0"], plugin=PLUGIN,
+        self.broker = kind([f"sensor_db {self.path}", "sensor_interval 0", "duplicate_window 0",
+                            "sensor_max_per_client 200"], plugin=PLUGIN,
                            log_types=LOG)
         self.addCleanup(self.broker.clean_up)
         self.addCleanup(self.broker.stop)
@@ -132,8 +133,10 @@ class Trouble(BrokerTest):
         self.assert_error(event, "storage_failed", cause=error["cause"])
         reason = error["msg"].split(": ", 1)[1]
         log = self.broker.log()
-        self.assertTrue([line for line in log.splitlines() if str(self.path) in line and reason in line], log)
+        lines = [line for line in log.splitlines() if str(self.path) in line and reason in line]
+        self.assertTrue([line for line in lines if "plugin_opt_sensor_db" in line and f"uid {os.geteuid()}" in line], log)
         self.assert_others_served()
+        return error
 
     def assert_nothing_read(self, *causes):
         """Checks that getSensor and listSensors fail if the sensors could not be loaded."""
@@ -496,6 +499,19 @@ class Full(Trouble):
         return ballast
 
     @needs_mount
+    def test_a_disk_without_room_for_a_file(self):
+        """Its inodes are used up: the file cannot even be created."""
+        self.assertTrue(mount("-t", "tmpfs", "-o", "nr_inodes=2", "none", self.folder))
+        self.addCleanup(unmount, self.folder)
+        ballast = self.folder / "ballast"
+        ballast.touch()
+        self.run_broker()
+        self.assertIn("No space left", self.assert_told("full")["msg"])
+        self.assertTrue(mount("-o", "remount,nr_inodes=100", self.folder))
+        self.assert_mended()
+        self.broker.stop()
+
+    @needs_mount
     def test_a_disk(self):
         self.mount_disk(16384)
         self.run_broker()
@@ -543,7 +559,7 @@ class ReadOnly(Trouble):
         self.assertTrue(mount("-o", "remount,ro", self.folder))
         self.broker.start()
         self.connect()
-        self.assert_told("read_only", "cannot_open")
+        self.assertIn("Read-only file system", self.assert_told("read_only", "cannot_open")["msg"])
         self.assertTrue(mount("-o", "remount,rw", self.folder))
         self.assert_mended()
         self.assertEqual(self.history()[:3], [1, 2, 3])

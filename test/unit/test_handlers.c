@@ -242,8 +242,9 @@ END_TEST
 START_TEST(sensors_are_bounded)
 {
     static const char error[] =
-        "{\"method\":\"updateSensor\",\"err\":\"too_many_sensors\",\"msg\":\"3 sensors are "
-        "known, and that is the most\",\"sensor_id\":\"4\"}";
+        "{\"method\":\"updateSensor\",\"err\":\"too_many_sensors\",\"msg\":\"there are 3 sensors "
+        "(sensor_max_sensors), and each has reported within the last 86400 s (sensor_max_silence)\","
+        "\"sensor_id\":\"4\"}";
     tell("updateSensor", "{\"sensor_id\":\"1\",\"value\":1}");
     tell("updateSensor", "{\"sensor_id\":\"2\",\"value\":1}");
     tell("updateSensor", "{\"sensor_id\":\"3\",\"value\":1}");

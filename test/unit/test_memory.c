@@ -288,6 +288,7 @@ static const struct scenario {
     {"getSensor", "{\"sensor_id\":\"s2\"}", "ok", false},
     {"getSensor", "{\"sensor_id\":\"none\"}", "unknown_sensor", false},
     {"listSensors", "", "ok", false},
+    {"forgetSensor", "{\"sensor_id\":\"none\"}", "ok", false},
     {"rpc.discover", "", "reply_too_large", false},
     {"rpc.list", "", "ok", false},
     {"rpc.describe", "{\"method\":\"act\"}", "ok", false},
@@ -955,8 +956,9 @@ static void expect_sensor(int number)
 
 START_TEST(sensors_are_added_later)
 {
-    const struct option_line line = {.name = "modules", .value = "sensor"};
-    config = rig_config(&line, 1);
+    const struct option_line options[] = {{.name = "modules", .value = "sensor"},
+                                          {.name = "sensor_max_per_client", .value = "1000"}};
+    config = rig_config(options, 2);
     rig_init(&rig);
     rig_start(&rig);
     rig_add_modules(&rig, config);

@@ -15,10 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH = 128, LINES = 4 };
+enum { PATH = 128, LINES = 6 };
 
 static const double start_time = 1700000000;
 
@@ -104,9 +105,10 @@ static sqlite3 *other(const char *sql)
     return database;
 }
 
+/* table: it may have a condition behind it. */
 static int count_rows(const char *table)
 {
-    char sql[80];
+    char sql[120];
     sqlite3_stmt *statement;
     sqlite3 *database = other("");
     snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
@@ -407,8 +409,9 @@ START_TEST(much_is_deleted_in_several_jobs)
     set_option("sensor_keep_count", "1");
     open_on_file();
     store_at("a", 1, 0);
-    sqlite3_close(other("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)"
-                        " INSERT INTO readings (sensor, time, value, unit) SELECT 1, i, i, 0 FROM n"));
+    sqlite3_close(
+        other("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)"
+              " INSERT INTO readings (sensor, time, value, unit) SELECT 1, 1700000000, i, 0 FROM n"));
     wait_for(60);
     ck_assert_int_eq(count_rows("readings"), 1);
     expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000000}");
@@ -667,7 +670,481 @@ START_TEST(stopping_while_locked)
 }
 END_TEST
 
-UNIT_MAIN("sensor", make_folder, remove_folder, {histories_have_limits, UNIT_ROWS(histories)},
+/* ---- Clocks that are wrong ---- */
+
+static const double years = 10 * 366 * 86400.0;
+
+#define HISTORY_OF_A "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":false}"
+
+static void expect_history(const char *points)
+{
+    char text[1000];
+    snprintf(text, sizeof text, HISTORY_OF_A, points);
+    rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok", text);
+}
+
+/* A sensor with readings of 100 s, in a database that keeps them for 1000 s. */
+static void keep_for_a_while(void)
+{
+    set_option("sensor_keep_age", "1000s");
+    set_option("sensor_interval", "10s");
+    set_option("sensor_window", "30s");
+    open_on_file();
+    store_at("quiet", 1, 0);
+    for (int i = 0; i < 10; i++) {
+        wait_for(10);
+        store_at("a", i, 10 * (i + 1));
+    }
+}
+
+/* By how much the clock is wrong, and for how many seconds. */
+static const struct {
+    double by;
+    unsigned seconds;
+    bool restarts;
+} wrong_clocks[] = {{3600, 5, false},          {3600, 130, false},  {years, 5, false},
+                    {years, 130, false},       {years, 500, false}, {3600, 130, true},
+                    {years, 130, true},        {-3600, 130, false}, {-years, 130, false},
+                    {-3600, 130, true},        {-years, 130, true}, {-1600000000.0, 300, false},
+                    {-1600000000.0, 300, true}};
+
+/* Nothing is deleted while the clock is wrong, nor after it, and what was stored meanwhile hides nothing. */
+START_TEST(a_wrong_clock_destroys_nothing)
+{
+    keep_for_a_while();
+    rig.host.wall += wrong_clocks[_i].by;
+    if (wrong_clocks[_i].restarts) {
+        const double wall = rig.host.wall;
+        close_rig();
+        config = rig_config(lines, line_count);
+        rig_init(&rig);
+        rig.host.wall = wall;
+        rig.options.prefix = "rpc";
+        rig_start(&rig);
+        rig_add_modules(&rig, config);
+        rig.host.monotonic++;
+    }
+    store_at("a", 77, rig.host.wall - start_time);
+    store_at("early", 78, rig.host.wall - start_time);
+    wait_for(wrong_clocks[_i].seconds);
+    ck_assert_int_eq(count_rows("readings"), 13);
+    rig.host.wall -= wrong_clocks[_i].by;
+    wait_for(70);
+    ck_assert_int_eq(count_rows("readings"), 13);
+    store_at("a", 79, rig.host.wall - start_time);
+    const struct fake_message *reply = rig_ask(&rig, "sensorHistory", "{\"sensor_id\":\"a\",\"limit\":1}");
+    ck_assert_ptr_nonnull(strstr(reply->text, "\"value\":79"));
+    ck_assert_ptr_null(strstr(reply->text, "\"value\":77"));
+    reply = rig_ask(&rig, "sensorHistory", "{\"sensor_id\":\"a\",\"limit\":2}");
+    ck_assert_ptr_nonnull(strstr(reply->text, "\"value\":77"));
+    ck_assert_ptr_nonnull(strstr(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"a\"}")->text, "\"value\":79"));
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"quiet\"}")->status, "ok");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"early\"}")->status, "ok");
+    close_rig();
+}
+END_TEST
+
+/* A sensor that reported while the clock was ahead, and is silent since, leaves the average. */
+START_TEST(the_future_does_not_count)
+{
+    keep_for_a_while();
+    rig.host.wall += years;
+    store_at("ahead", 1000, rig.host.wall - start_time);
+    rig.host.wall -= years;
+    store_at("a", 5, rig.host.wall - start_time);
+    fake_host_forget(&rig.host);
+    wait_for(10);
+    expect_average(AVERAGE("5", "1"));
+    close_rig();
+}
+END_TEST
+
+/* A clock that stays ahead is believed when what it makes old has grown old by itself. */
+START_TEST(a_clock_that_stays_ahead)
+{
+    keep_for_a_while();
+    rig.host.wall += years;
+    wait_for(800);
+    ck_assert_int_eq(count_rows("readings"), 11);
+    ck_assert(fake_host_logged(&rig.host, "the clock is 316224000 s ahead"));
+    wait_for(500);
+    ck_assert_int_eq(count_rows("readings"), 0);
+    expect_sensors("");
+    close_rig();
+}
+END_TEST
+
+/* ---- Places for sensors ---- */
+
+static void report_as(const char *client, const char *sensor, const char *status)
+{
+    rig.client.id = client;
+    const struct fake_message *reply = rig_ask(&rig, "updateSensor", reading_of(sensor, 1, "C"));
+    ck_assert_str_eq(reply->status, status);
+}
+
+static void expect_reason(const char *text)
+{
+    if (!strstr(rig.host.replies.kept[0].text, text))
+        ck_abort_msg("%s: %s", text, rig.host.replies.kept[0].text);
+}
+
+START_TEST(a_client_has_few_places)
+{
+    set_option("sensor_max_per_client", "2");
+    open_on_file();
+    report_as("one", "1", "ok");
+    report_as("one", "2", "ok");
+    report_as("one", "3", "too_many_sensors");
+    expect_reason("this client has 2 sensors (sensor_max_per_client)");
+    report_as("two", "3", "ok");
+    report_as("one", "3", "ok"); /* whoever reports it, it is the other one's */
+    report_as("two", "1", "ok");
+    report_as("two", "4", "ok");
+    report_as("two", "5", "too_many_sensors");
+    reopen_rig();
+    report_as("one", "6", "too_many_sensors");
+    report_as("two", "6", "too_many_sensors");
+    report_as("three", "6", "ok");
+    rig_ask(&rig, "forgetSensor", "{\"sensor_id\":\"2\"}");
+    report_as("one", "7", "ok");
+    report_as("one", "8", "too_many_sensors");
+    close_rig();
+}
+END_TEST
+
+/* Client ids of which only the beginning is kept, and one that is empty. */
+START_TEST(clients_with_odd_names)
+{
+    static char long_name[60001], other_name[60001];
+    memset(long_name, 'n', 60000);
+    memcpy(other_name, long_name, sizeof other_name);
+    long_name[100] = 'm';
+    set_option("sensor_max_per_client", "1");
+    open_on_file();
+    static const char *ids[] = {"", long_name, other_name};
+    char sensor[8];
+    for (int i = 0; i < 3; i++) {
+        rig.client.id = ids[i];
+        snprintf(sensor, sizeof sensor, "s%d", i);
+        rig_tell(&rig, "updateSensor", reading_of(sensor, 1, "C"));
+        rig_settle(&rig);
+        snprintf(sensor, sizeof sensor, "t%d", i);
+        rig_tell(&rig, "updateSensor", reading_of(sensor, 1, "C"));
+        rig_settle(&rig);
+    }
+    ck_assert_int_eq(count_rows("sensors WHERE name LIKE 's%'"), 3);
+    ck_assert_int_eq(count_rows("sensors"), 3);
+    rig.client.id = "tester";
+    close_rig();
+}
+END_TEST
+
+static const struct {
+    const char *by, *word;
+    bool user_counts, address_counts;
+} countings[] = {
+    {"client", "client", false, false}, {"user", "user", true, false}, {"address", "address", false, true}};
+
+START_TEST(what_counts_as_a_client)
+{
+    set_option("sensor_max_per_client", "1");
+    set_option("sensor_count_by", countings[_i].by);
+    open_on_file();
+    report_as("one", "1", "ok");
+    report_as("one", "2", "too_many_sensors");
+    expect_reason(countings[_i].word);
+    report_as("two", "2",
+              countings[_i].user_counts || countings[_i].address_counts ? "too_many_sensors" : "ok");
+    rig.client.user = NULL;
+    report_as("three", "3", countings[_i].address_counts ? "too_many_sensors" : "ok");
+    report_as("four", "4",
+              countings[_i].user_counts || countings[_i].address_counts ? "too_many_sensors" : "ok");
+    rig.client.address = NULL;
+    report_as("five", "5", countings[_i].user_counts ? "too_many_sensors" : "ok");
+    rig.client.address = "192.0.2.7";
+    rig.client.user = "bob";
+    close_rig();
+}
+END_TEST
+
+static void fill_places(void)
+{
+    set_option("sensor_max_sensors", "3");
+    set_option("sensor_max_silence", "500s");
+    open_on_file();
+    report_as("c1", "first", "ok");
+    wait_for(10);
+    report_as("c2", "second", "ok");
+    wait_for(10);
+    report_as("c3", "third", "ok");
+    wait_for(10);
+    report_as("c1", "first", "ok");
+}
+
+/* The one that was silent longest, not the first one; and only if it was silent for long. */
+START_TEST(silent_sensors_make_room)
+{
+    fill_places();
+    wait_for(420);
+    report_as("c4", "fourth", "too_many_sensors");
+    expect_reason("each has reported within the last 500 s (sensor_max_silence)");
+    wait_for(180);
+    fake_host_forget(&rig.host);
+    report_as("c4", "fourth", "ok");
+    ck_assert(fake_host_logged(&rig.host, "the sensor second was silent"));
+    ck_assert_uint_eq(rig.host.events.count, 2);
+    ck_assert_str_eq(rig.host.events.kept[0].topic, "rpc/event/sensorForgotten");
+    ck_assert_str_eq(rig.host.events.kept[0].text, "{\"sensor_id\":\"second\"}");
+    expect_unknown("second");
+    ck_assert_int_eq(count_rows("sensors WHERE prefix = 'rpc'"), 3);
+    wait_for(60);
+    ck_assert_int_eq(count_rows("sensors"), 3);
+    ck_assert_int_eq(count_rows("readings"), 4);
+    report_as("c5", "fifth", "ok"); /* third's */
+    expect_unknown("third");
+    reopen_rig();
+    expect_unknown("second");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"first\"}")->status, "ok");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"fourth\"}")->status, "ok");
+    close_rig();
+}
+END_TEST
+
+/* Neither many new names of many clients, nor a wrong clock, push out a sensor that reports. */
+START_TEST(floods_push_nothing_out)
+{
+    char client[16], sensor[16];
+    fill_places();
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 20; i++) {
+            snprintf(client, sizeof client, "f%d", 20 * round + i);
+            snprintf(sensor, sizeof sensor, "n%d", 20 * round + i);
+            report_as(client, sensor, "too_many_sensors");
+        }
+        wait_for(100);
+        rig.host.wall += round == 5 ? years : round == 7 ? -years : round == 10 ? -86400 : 0;
+        report_as("c1", "first", "ok");
+        report_as("c2", "second", "ok");
+        report_as("c2", "third", "ok");
+    }
+    ck_assert_int_eq(count_rows("sensors"), 3);
+    ck_assert_int_eq(count_rows("readings"), 64);
+    rig.client.id = "tester";
+    close_rig();
+}
+END_TEST
+
+/* The order of silence survives a restart, and sensors without an owner, of an earlier version, make room,
+ * too. */
+START_TEST(silence_survives_a_restart)
+{
+    fill_places();
+    close_rig();
+    sqlite3_close(other("UPDATE sensors SET owner = ''"));
+    open_rig();
+    rig.host.wall = start_time + 30;
+    wait_for(300);
+    report_as("c4", "fourth", "too_many_sensors");
+    wait_for(360);
+    report_as("c4", "fourth", "ok");
+    expect_unknown("second");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"first\"}")->status, "ok");
+    close_rig();
+}
+END_TEST
+
+/* If the new sensor cannot be stored, the silent one stays; and while it is leaving, it takes no reading. */
+START_TEST(leaving_may_fail)
+{
+    fill_places();
+    wait_for(600);
+    sqlite3 *lock = other("BEGIN IMMEDIATE");
+    report("fourth", 1);
+    report("fifth", 1);
+    report("sixth", 1);
+    report("seventh", 1);
+    report("second", 1);
+    rig_settle(&rig);
+    ck_assert(fake_host_logged(&rig.host, "a reading was not stored"));
+    sqlite3_close(lock);
+    ck_assert_int_eq(count_rows("sensors"), 3);
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"second\"}")->status, "ok");
+    report_as("c4", "fourth", "ok");
+    report_as("c4", "fifth", "ok");
+    report_as("c4", "sixth", "ok");
+    report_as("c4", "seventh", "too_many_sensors");
+    ck_assert_int_eq(count_rows("sensors WHERE prefix = 'rpc'"), 3);
+    rig.client.id = "tester";
+    close_rig();
+}
+END_TEST
+
+/* ---- forgetSensor ---- */
+
+#define FORGOTTEN(sensor, was) "{\"sensor_id\":\"" sensor "\",\"forgotten\":" was "}"
+
+START_TEST(sensors_are_forgotten)
+{
+    open_on_file();
+    store_at("a", 1, 1);
+    store_at("a", 2, 2);
+    store_at("b", 3, 3);
+    rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}", "ok", FORGOTTEN("a", "true"));
+    rig_expect_event(&rig, "rpc/event/sensorForgotten", "{\"sensor_id\":\"a\"}");
+    expect_unknown("a");
+    ck_assert_int_eq(count_rows("readings"), 1);
+    ck_assert_int_eq(count_rows("sensors"), 1);
+    rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}", "ok", FORGOTTEN("a", "false"));
+    ck_assert_uint_eq(rig.host.events.count, 0);
+    store_at("a", 4, 4);
+    expect_history("{\"time\":1700000004,\"value\":4,\"unit\":\"C\"}");
+    reopen_rig();
+    expect_history("{\"time\":1700000004,\"value\":4,\"unit\":\"C\"}");
+    rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"b\"}", "ok", FORGOTTEN("b", "true"));
+    ck_assert_str_eq(rig_ask(&rig, "forgetSensor", "{}")->status, "invalid_params");
+    close_rig();
+}
+END_TEST
+
+START_TEST(forgetting_in_memory)
+{
+    open_rig();
+    store_at("a", 1, 1);
+    rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}", "ok", FORGOTTEN("a", "true"));
+    expect_sensors("");
+    store_at("a", 2, 2);
+    expect_history("{\"time\":1700000002,\"value\":2,\"unit\":\"C\"}");
+    close_rig();
+}
+END_TEST
+
+/* More readings than one job deletes; others report meanwhile. */
+START_TEST(forgetting_much)
+{
+    open_on_file();
+    store_at("a", 1, 0);
+    sqlite3_close(other("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)"
+                        " INSERT INTO readings (sensor, time, value, unit) SELECT 1, i, i, 0 FROM n"));
+    rig_tell(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}");
+    report("b", 2);
+    rig_settle(&rig);
+    ck_assert_int_eq(count_rows("readings"), 1);
+    ck_assert_int_eq(count_rows("sensors"), 1);
+    expect_unknown("a");
+    close_rig();
+}
+END_TEST
+
+/* Readings that come before and after it, all waiting at once. */
+START_TEST(forgetting_between_reports)
+{
+    open_on_file();
+    sqlite3 *lock = other("BEGIN IMMEDIATE");
+    report("a", 1);
+    report("a", 2);
+    rig_tell(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}");
+    report("a", 3);
+    report("b", 4);
+    rig_tell(&rig, "forgetSensor", "{\"sensor_id\":\"b\"}");
+    sqlite3_close(lock);
+    rig_settle(&rig);
+    expect_history("{\"time\":1700000000,\"value\":3,\"unit\":\"C\"}");
+    expect_unknown("b");
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":3,\"unit\":\"C\",\"time\":1700000000}");
+    close_rig();
+}
+END_TEST
+
+START_TEST(forgetting_may_fail)
+{
+    open_on_file();
+    store_at("a", 1, 1);
+    sqlite3 *lock = other("BEGIN IMMEDIATE");
+    ck_assert_str_eq(rig_ask(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}")->status, "storage_failed");
+    expect_reason("the sensor was not forgotten (sensor_db): database is locked");
+    ck_assert(fake_host_logged(&rig.host, "a sensor was not forgotten in "));
+    sqlite3_close(lock);
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
+    expect_history("{\"time\":1700000001,\"value\":1,\"unit\":\"C\"}");
+    close_rig();
+}
+END_TEST
+
+/* ---- What the log says ---- */
+
+static bool is_nobody(void)
+{
+    if (geteuid() != 0 || seteuid(65534) != 0)
+        return false;
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak sanitizer needs it at the end */
+    return true;
+}
+
+/* The option, the path and the user are in the log; the caller gets the option and the reason. */
+START_TEST(failures_are_explained)
+{
+    char text[2 * PATH];
+    ck_assert_int_eq(chmod(folder, 0555), 0);
+    if (!is_nobody()) {
+        printf("failures_are_explained is left out: root cannot become anybody else here\n");
+        return;
+    }
+    open_on_file();
+    ck_assert_str_eq(rig_ask(&rig, "updateSensor", reading_of("a", 1, "C"))->status, "storage_failed");
+    expect_reason(
+        "the reading was not stored (sensor_db): the database's folder may not be written (Permission "
+        "denied)");
+    ck_assert_ptr_null(strstr(rig.host.replies.kept[0].text, folder));
+    snprintf(text, sizeof text,
+             "in %s: the database's folder may not be written (Permission denied) (plugin_opt_", path);
+    ck_assert(fake_host_logged(&rig.host, text));
+    ck_assert(fake_host_logged(&rig.host, "plugin_opt_sensor_db; user nobody, uid 65534)"));
+    close_rig();
+    ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+START_TEST(rights_that_stay_are_logged)
+{
+    open_on_file();
+    store_at("a", 1, 1);
+    close_rig();
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(chmod(folder, 0777), 0);
+    if (!is_nobody()) {
+        printf("rights_that_stay_are_logged is left out: root cannot become anybody else here\n");
+        return;
+    }
+    open_rig();
+    ck_assert(fake_host_logged(&rig.host, "their rights cannot be taken: Operation not permitted"));
+    store_at("a", 2, 2);
+    close_rig();
+    ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+/* The second prefix says where its readings are. */
+START_TEST(other_files_are_logged)
+{
+    static struct rig dev;
+    open_on_file();
+    ck_assert(!fake_host_logged(&rig.host, "the readings are in"));
+    start_rig(&dev, "dev/rpc");
+    ck_assert(fake_host_logged(&dev.host, "sensors.db.dev%2Frpc, since another prefix has taken"));
+    rig_close(&dev);
+    close_rig();
+}
+END_TEST
+
+UNIT_MAIN("sensor", make_folder, remove_folder, {a_wrong_clock_destroys_nothing, UNIT_ROWS(wrong_clocks)},
+          {the_future_does_not_count, 0}, {a_clock_that_stays_ahead, 0}, {a_client_has_few_places, 0},
+          {clients_with_odd_names, 0}, {what_counts_as_a_client, UNIT_ROWS(countings)},
+          {silent_sensors_make_room, 0}, {floods_push_nothing_out, 0}, {silence_survives_a_restart, 0},
+          {leaving_may_fail, 0}, {sensors_are_forgotten, 0}, {forgetting_in_memory, 0}, {forgetting_much, 0},
+          {forgetting_between_reports, 0}, {forgetting_may_fail, 0}, {failures_are_explained, 0},
+          {rights_that_stay_are_logged, 0}, {other_files_are_logged, 0},
+          {histories_have_limits, UNIT_ROWS(histories)},
           {histories_are_asked_for_rightly, UNIT_ROWS(wrong_histories)}, {the_average_is_announced, 0},
           {sensors_that_are_silent_do_not_count, 0}, {the_window_includes_its_end, 0},
           {an_old_average_is_replaced, 0}, {there_may_be_no_average, 0}, {averages_of_extremes, 0},

@@ -4,10 +4,12 @@
  * test has a folder of its own. A second connection to the database, or a change of the file itself, plays
  * the part of another program.
  */
+#include "sensor/place.h"
 #include "sensor/store.h"
 #include "unit.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -239,7 +241,7 @@ START_TEST(readings_are_loaded)
     succeed(store_open(store, &failure));
     ck_assert_str_eq(loaded(store), "");
     succeed(store_begin(store, &failure));
-    const struct store_reading first = {"b", 1, 25.5, 1795253475.25, 2};
+    const struct store_reading first = {"b", 1, 25.5, 1795253475.25, 2, NULL};
     succeed(store_add(store, &first, &failure));
     succeed(add(store, "a", -0.1, 2));
     succeed(store_commit(store, &failure));
@@ -248,7 +250,7 @@ START_TEST(readings_are_loaded)
     ck_assert_str_eq(loaded(store), "b=25.5/2@1.79525e+09 a=5/0@1 c=3/0@4 ");
     reopen();
     ck_assert_str_eq(loaded(store), "b=25.5/2@1.79525e+09 a=5/0@1 c=3/0@4 ");
-    ck_assert_str_eq(all_of(store, "a"), "5 -0.1");
+    ck_assert_str_eq(all_of(store, "a"), "-0.1 5");
 
     struct store_point point;
     const struct store_query query = {"b", 1, 1795253475.25, 1795253475.25, 1};
@@ -261,10 +263,10 @@ END_TEST
 
 START_TEST(names_may_be_any_text)
 {
-    const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0},
-                                          {"abc", 1, 2, 2, 0},
-                                          {"'; DROP TABLE sensors", 21, 3, 3, 0},
-                                          {"\xc3\xa4", 2, 4, 4, 0}};
+    const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0, NULL},
+                                          {"abc", 1, 2, 2, 0, NULL},
+                                          {"'; DROP TABLE sensors", 21, 3, 3, 0, NULL},
+                                          {"\xc3\xa4", 2, 4, 4, 0, NULL}};
     succeed(store_begin(store, &failure));
     for (size_t i = 0; i < 4; i++)
         succeed(store_add(store, &names[i], &failure));
@@ -306,13 +308,29 @@ START_TEST(history_has_limits)
 }
 END_TEST
 
-START_TEST(the_same_time_keeps_the_order)
+/* The clock may be wrong, and the order of storing is not: a reading that was stored while the clock was
+ * ahead does not hide later ones. */
+START_TEST(histories_are_in_the_order_of_storing)
 {
     for (int i = 1; i <= 5; i++)
         succeed(save(store, "a", i, 7));
     succeed(save(store, "a", 6, 3));
-    ck_assert_str_eq(all_of(store, "a"), "6 1 2 3 4 5");
-    ck_assert_str_eq(history(store, "a", 0, 10, 2), "+ 4 5");
+    succeed(save(store, "a", 7, 1000000));
+    succeed(save(store, "a", 8, 8));
+    ck_assert_str_eq(all_of(store, "a"), "1 2 3 4 5 6 7 8");
+    ck_assert_str_eq(history(store, "a", 0, 10, 3), "+ 5 6 8");
+    ck_assert_str_eq(history(store, "a", -INFINITY, INFINITY, 1), "+ 8");
+}
+END_TEST
+
+/* The history of a range of time must not read more of the table than it shows. */
+START_TEST(histories_need_only_the_index)
+{
+    succeed(store_open(store, &failure));
+    ck_assert_str_eq(
+        asked("SELECT count(*) FROM sqlite_master WHERE tbl_name = 'readings' AND type = 'index'"), "1");
+    ck_assert_str_eq(asked("SELECT name FROM pragma_index_info('readings_in_order') WHERE seqno = 2"),
+                     "time");
 }
 END_TEST
 
@@ -374,7 +392,9 @@ START_TEST(the_file_is_ours_and_has_a_log)
     succeed(save(store, "a", 1, 1));
     ck_assert_str_eq(asked("PRAGMA journal_mode"), "wal");
     ck_assert_str_eq(asked("PRAGMA application_id"), "1919968115");
-    ck_assert_str_eq(asked("PRAGMA user_version"), "2");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "3");
+    ck_assert_str_eq(asked("SELECT prefix FROM home"), "rpc");
+    ck_assert_str_eq(store_path(store), path);
 }
 END_TEST
 
@@ -436,6 +456,29 @@ START_TEST(one_failure_fails_the_group)
 }
 END_TEST
 
+/* Where the readings of a prefix are. */
+static const char *path_of(const char *prefix)
+{
+    static char text[2 * PATH];
+    char *beside = place_beside(path, prefix);
+    snprintf(text, sizeof text, "%s", access(beside, F_OK) == 0 ? beside : path);
+    free(beside);
+    return text;
+}
+
+static int rows_at(const char *file)
+{
+    sqlite3_stmt *statement;
+    sqlite3 *database = other(file, "");
+    ck_assert_int_eq(sqlite3_prepare_v2(database, "SELECT count(*) FROM readings", -1, &statement, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    const int count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return count;
+}
+
 static void *store_hundred(void *prefix)
 {
     struct store_failure own_failure;
@@ -443,27 +486,37 @@ static void *store_hundred(void *prefix)
     intptr_t stored = 0;
     for (int i = 0; i < 100; i++) {
         const struct store_reading given = reading("a", i, i);
-        stored += store_begin(own, &own_failure) && store_add(own, &given, &own_failure) &&
-                  store_commit(own, &own_failure);
+        const bool ok = store_begin(own, &own_failure) && store_add(own, &given, &own_failure) &&
+                        store_commit(own, &own_failure);
+        if (!ok && !i)
+            fprintf(stderr, "%s: %s\n", (const char *)prefix, own_failure.why);
+        stored += ok;
     }
     store_close(own);
     return (void *)stored;
 }
 
-/* Stores of several prefixes, each on a thread of its own. */
+/* Stores of several prefixes, or several of one prefix, each on a thread of its own. No one has made the file
+ * before. */
+static const char *const names_beside[][4] = {
+    {"p0", "p1", "p2", "p3"}, {"rpc", "rpc", "rpc", "rpc"}, {"a", "b", "a", "b"}};
+
 START_TEST(side_by_side)
 {
-    static char names[4][8] = {"p0", "p1", "p2", "p3"};
+    char names[4][8];
     pthread_t threads[4];
     void *stored;
-    succeed(store_open(store, &failure));
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
+        snprintf(names[i], sizeof names[i], "%s", names_beside[_i][i]);
         ck_assert_int_eq(pthread_create(&threads[i], NULL, store_hundred, names[i]), 0);
+    }
     for (int i = 0; i < 4; i++) {
         ck_assert_int_eq(pthread_join(threads[i], &stored), 0);
         ck_assert_int_eq((intptr_t)stored, 100);
     }
-    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "400");
+    static const int counts[] = {100, 400, 200};
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(rows_at(path_of(names[i])), counts[_i]);
 }
 END_TEST
 
@@ -642,7 +695,7 @@ START_TEST(reasons_are_printable)
     by_other(path,
              "PRAGMA writable_schema = ON;"
              "UPDATE sqlite_master SET name = char(27, 10, 228) || hex(zeroblob(200)), sql = 'CREATE TABLE '"
-             " WHERE name = 'readings_by_time'");
+             " WHERE name = 'readings_in_order'");
     CHECK_FAILED(store_open(store, &failure), STORE_CORRUPT);
     ck_assert_ptr_nonnull(strstr(failure.why, "(??"));
     ck_assert_uint_eq(strlen(failure.why), STORE_WHY_BYTES - 1);
@@ -735,7 +788,7 @@ static const struct {
     {"CREATE TABLE t (id); PRAGMA user_version = 2", STORE_FOREIGN},
     {"PRAGMA application_id = 1", STORE_FOREIGN},
     {"PRAGMA application_id = 1; CREATE TABLE t (id)", STORE_FOREIGN},
-    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 3", STORE_NEWER},
+    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 4", STORE_NEWER},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = -1", STORE_CORRUPT},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = 1000; CREATE TABLE t (id)", STORE_NEWER},
 };
@@ -774,8 +827,8 @@ START_TEST(version_1_is_brought_up_to_date)
 {
     by_other(path, version_1);
     ck_assert_str_eq(loaded(store), "a=2/1@20 ");
-    ck_assert_str_eq(asked("PRAGMA user_version"), "2");
-    ck_assert_str_eq(asked("SELECT count(*) FROM sqlite_master WHERE name = 'readings_by_time'"), "1");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "3");
+    ck_assert_str_eq(asked("SELECT count(*) FROM sqlite_master WHERE name LIKE 'readings_%'"), "1");
     succeed(save(store, "a", 3, 30));
     ck_assert_str_eq(all_of(store, "a"), "1 2 3");
     ck_assert_str_eq(asked("SELECT group_concat(kept) FROM sensors"), "3,1");
@@ -867,9 +920,9 @@ static const struct {
  */
 START_TEST(replaced)
 {
-    struct store *second = store_new(path, "second", BUSY_MS);
+    struct store *second = store_new(path, "rpc", BUSY_MS);
     save_many(store, "a", 1, 100);
-    save_many(second, "a", 1, 100);
+    save_many(second, "x", 1, 100);
     replacements[_i].happens();
     ck_assert_str_eq(loaded(store), replacements[_i].loaded);
     save_many(store, "b", 1, 100);
@@ -913,15 +966,15 @@ END_TEST
  * file. */
 START_TEST(replaced_within_anothers_group)
 {
-    struct store *second = store_new(path, "second", BUSY_MS);
-    save_many(second, "a", 1, 10);
+    struct store *second = store_new(path, "rpc", BUSY_MS);
+    save_many(second, "x", 1, 10);
     save_many(store, "a", 1, 10);
-    succeed(store_begin(second, &failure) && add(second, "a", 11, 11));
+    succeed(store_begin(second, &failure) && add(second, "x", 11, 11));
     unlink_it();
     save_many(store, "a", 21, 10);
-    succeed(add(second, "a", 12, 12));
+    succeed(add(second, "x", 12, 12));
     CHECK_FAILED(store_commit(second, &failure), STORE_REPLACED);
-    ck_assert_str_eq(loaded(second), "");
+    ck_assert_str_eq(loaded(second), "a=30/0@30 ");
     save_many(store, "a", 31, 1);
     store_close(second);
     reopen();
@@ -948,9 +1001,9 @@ END_TEST
 /* ---- Pruning ---- */
 
 /* Prunes until there is no more to do. Returns the number of calls. */
-static int prune(double oldest, int64_t keep, int64_t rows)
+static int prune_at(double now, double oldest, int64_t keep, int64_t rows)
 {
-    const struct store_limits limits = {oldest, keep, rows};
+    const struct store_limits limits = {.oldest = oldest, .now = now, .keep = keep, .rows = rows};
     bool more = true;
     int calls = 0;
     for (; more; calls++) {
@@ -962,10 +1015,15 @@ static int prune(double oldest, int64_t keep, int64_t rows)
     return calls;
 }
 
+static int prune(double oldest, int64_t keep, int64_t rows)
+{
+    return prune_at(1000000, oldest, keep, rows);
+}
+
 START_TEST(pruning_by_age)
 {
-    save_many(store, "a", 1, 10);
     save_many(store, "b", 1, 3);
+    save_many(store, "a", 1, 10);
     save_many(store, "c", 5, 3);
     prune(5, INT64_MAX, 100);
     ck_assert_str_eq(all_of(store, "a"), "5 6 7 8 9 10");
@@ -979,8 +1037,8 @@ END_TEST
 
 START_TEST(pruning_by_count)
 {
-    save_many(store, "a", 1, 10);
     save_many(store, "b", 1, 3);
+    save_many(store, "a", 1, 10);
     prune(-INFINITY, 4, 100);
     ck_assert_str_eq(all_of(store, "a"), "7 8 9 10");
     ck_assert_str_eq(all_of(store, "b"), "1 2 3");
@@ -994,14 +1052,14 @@ START_TEST(pruning_by_count)
 }
 END_TEST
 
-/* Pruning deletes the oldest readings, in whichever order they were added. */
-START_TEST(pruning_goes_by_time)
+/* Pruning by count deletes the readings that were stored first, whatever their times are. */
+START_TEST(pruning_goes_by_order)
 {
     succeed(save(store, "a", 5, 5));
     succeed(save(store, "a", 1, 1));
     succeed(save(store, "a", 3, 3));
     prune(-INFINITY, 2, 100);
-    ck_assert_str_eq(all_of(store, "a"), "3 5");
+    ck_assert_str_eq(all_of(store, "a"), "1 3");
 }
 END_TEST
 
@@ -1017,16 +1075,68 @@ START_TEST(sensors_without_readings)
 }
 END_TEST
 
-/* A sensor whose last reading has an earlier time than others stays as long as it has readings. */
+/* What was stored after a reading that is not too old is not too old either, of any sensor: the clock was
+ * behind for a while. */
 START_TEST(pruning_where_time_went_back)
 {
     save_many(store, "a", 10, 3);
     succeed(save(store, "a", 1, 1));
+    succeed(save(store, "b", 2, 2));
+    succeed(save(store, "a", 13, 13));
     prune(5, INT64_MAX, 100);
-    ck_assert_str_eq(loaded(store), "a=1/0@1 ");
-    ck_assert_str_eq(all_of(store, "a"), "10 11 12");
+    ck_assert_str_eq(loaded(store), "a=13/0@13 b=2/0@2 ");
+    ck_assert_str_eq(all_of(store, "a"), "10 11 12 1 13");
+    prune(12, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "12 1 13");
+    ck_assert_str_eq(all_of(store, "b"), "2");
     prune(20, INT64_MAX, 100);
     ck_assert_str_eq(loaded(store), "");
+}
+END_TEST
+
+/* Readings from the future say nothing about the age of others, and are not deleted. */
+START_TEST(pruning_where_time_was_ahead)
+{
+    succeed(save(store, "a", 1, 5000));
+    succeed(save(store, "a", 2, 1));
+    succeed(save(store, "a", 3, 10));
+    prune_at(100, 5, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "1 3");
+    prune_at(100, 50, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "1");
+    prune_at(6000, 5500, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "");
+}
+END_TEST
+
+struct removed {
+    char names[64];
+    int room;
+};
+
+static bool note_removed(void *data, const char *sensor, size_t size)
+{
+    struct removed *removed = data;
+    const size_t used = strlen(removed->names);
+    snprintf(removed->names + used, sizeof removed->names - used, "%.*s ", (int)size, sensor);
+    return removed->room-- > 0;
+}
+
+START_TEST(removed_sensors_are_told)
+{
+    save_many(store, "a", 1, 3);
+    save_many(store, "b", 1, 3);
+    save_many(store, "c", 10, 3);
+    struct removed removed = {.room = 1};
+    bool more;
+    const struct store_limits limits = {
+        .oldest = 5, .now = 100, .keep = 10, .rows = 100, .removed = note_removed, .data = &removed};
+    CHECK_FAILED(store_prune(store, &limits, &more, &failure), STORE_NO_MEMORY);
+    ck_assert_str_eq(loaded(store), "a=3/0@3 b=3/0@3 c=12/0@12 ");
+    removed = (struct removed){.room = 2};
+    succeed(store_prune(store, &limits, &more, &failure));
+    ck_assert_str_eq(removed.names, "a b ");
+    ck_assert_str_eq(loaded(store), "c=12/0@12 ");
 }
 END_TEST
 
@@ -1060,17 +1170,569 @@ START_TEST(keys_are_not_used_again)
 }
 END_TEST
 
+/* ---- Forgetting ---- */
+
+/* How many readings one call deletes. */
+static const int64_t parts_of_it[] = {1, 3, 7, 9, 10, 11, 1000};
+
+static struct store_forgetting forget(const char *sensor, int64_t rows, int *calls)
+{
+    struct store_forgetting parting = {.sensor = sensor, .size = strlen(sensor), .rows = rows};
+    *calls = 0;
+    do {
+        succeed(store_forget(store, &parting, &failure));
+        ++*calls;
+    } while (parting.more);
+    return parting;
+}
+
+START_TEST(forgetting)
+{
+    int calls;
+    save_many(store, "a", 1, 10);
+    save_many(store, "b", 1, 5);
+    ck_assert(forget("a", parts_of_it[_i], &calls).found);
+    ck_assert_int_eq(calls, (int)(10 / parts_of_it[_i] + 1));
+    ck_assert_str_eq(loaded(store), "b=5/0@5 ");
+    ck_assert_str_eq(all_of(store, "a"), "");
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "5");
+    ck_assert_str_eq(asked("SELECT count(*) FROM sensors"), "1");
+    ck_assert(!forget("a", 1, &calls).found);
+    ck_assert_int_eq(calls, 1);
+    ck_assert(!forget("none", 1, &calls).found);
+}
+END_TEST
+
+/* The name can be used again while readings are still being deleted, and what is left is deleted by pruning.
+ */
+START_TEST(forgotten_names_are_free)
+{
+    save_many(store, "a", 1, 10);
+    struct store_forgetting parting = {.sensor = "a", .size = 1, .rows = 4};
+    succeed(store_forget(store, &parting, &failure));
+    ck_assert(parting.more);
+    ck_assert_str_eq(loaded(store), "");
+    succeed(save(store, "a", 99, 99));
+    ck_assert_str_eq(all_of(store, "a"), "99");
+    by_other(path, "CREATE TRIGGER no BEFORE DELETE ON readings BEGIN SELECT raise(ABORT, 'no'); END");
+    CHECK_FAILED(store_forget(store, &parting, &failure), STORE_FAILED);
+    by_other(path, "DROP TRIGGER no");
+    reopen();
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "7");
+    prune(-INFINITY, INT64_MAX, 2);
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "1");
+    ck_assert_str_eq(asked("SELECT count(*) FROM sensors"), "1");
+    ck_assert_str_eq(all_of(store, "a"), "99");
+}
+END_TEST
+
+/* Neither the name nor a value is in the files any more. */
+START_TEST(forgetting_on_the_disk)
+{
+    static struct contents contents;
+    int calls;
+    const char *const names[] = {path, wal};
+    save_many(store, "other", 1, 5);
+    save_many(store, "NameOfTheSensor", 1, 50);
+    forget("NameOfTheSensor", 20, &calls);
+    for (int i = 0; i < 2; i++) {
+        read_file(names[i], &contents);
+        ck_assert_ptr_null(memmem(contents.bytes, contents.size, "NameOfTheSensor", 15));
+    }
+    ck_assert_str_eq(all_of(store, "other"), "1 2 3 4 5");
+}
+END_TEST
+
+START_TEST(dropping)
+{
+    save_many(store, "old", 1, 10);
+    CHECK_FAILED(store_drop(store, "old", 3, &failure), STORE_FAILED);
+    succeed(store_begin(store, &failure) && store_drop(store, "old", 3, &failure) && add(store, "new", 1, 1));
+    store_rollback(store);
+    ck_assert_str_eq(loaded(store), "old=10/0@10 ");
+    succeed(store_begin(store, &failure) && store_drop(store, "old", 3, &failure) &&
+            add(store, "new", 1, 1) && store_drop(store, "none", 4, &failure));
+    succeed(store_commit(store, &failure));
+    ck_assert_str_eq(loaded(store), "new=1/0@1 ");
+    prune(-INFINITY, INT64_MAX, 100);
+    ck_assert_str_eq(asked("SELECT count(*) FROM readings"), "1");
+}
+END_TEST
+
+static bool see_owner(void *data, const struct store_reading *last)
+{
+    snprintf(data, 64, "%s", last->owner);
+    return true;
+}
+
+/* The owner is the one that reported the sensor first. */
+START_TEST(owners_are_kept)
+{
+    char owner[64];
+    const struct store_reading first = {"a", 1, 1, 1, 0, "client one"},
+                               second = {"a", 1, 2, 2, 0, "client two"};
+    succeed(store_begin(store, &failure) && store_add(store, &first, &failure) &&
+            store_add(store, &second, &failure));
+    succeed(store_commit(store, &failure));
+    reopen();
+    succeed(store_load(store, see_owner, owner, &failure));
+    ck_assert_str_eq(owner, "client one");
+}
+END_TEST
+
+/* ---- The file of a prefix ---- */
+
+START_TEST(prefixes_do_not_wait_for_each_other)
+{
+    struct store *second = store_new(path, "dev/rpc", BUSY_MS);
+    succeed(save(store, "a", 1, 1));
+    succeed(save(second, "a", 2, 2));
+    ck_assert_str_ne(store_path(second), store_path(store));
+    sqlite3 *holder = other(path, "BEGIN IMMEDIATE");
+    succeed(save(second, "a", 3, 3));
+    CHECK_FAILED(save(store, "a", 4, 4), STORE_LOCKED);
+    ck_assert_str_eq(failure.path, path);
+    sqlite3_close(holder);
+    store_close(second);
+}
+END_TEST
+
+static const char *const prefixes[] = {"a/b",    "a_b",  "a-b",  "a%2Fb", "a%252Fb",  "a.b",
+                                       "a/b/c",  "a b",  "wal",  "-wal",  "-journal", "rpc-wal",
+                                       "A/b",    "..",   ".",    "../x",  "a~b",      "\xc3\xa4",
+                                       "rpc.db", "a__b", "a//b", "%2F",   "/",        "a/b_c"};
+
+enum { PREFIXES = sizeof prefixes / sizeof prefixes[0] };
+
+START_TEST(files_have_different_names)
+{
+    char *names[PREFIXES];
+    for (int i = 0; i < PREFIXES; i++) {
+        names[i] = place_beside("/x/sensors.db", prefixes[i]);
+        ck_assert_int_eq(strncmp(names[i], "/x/sensors.db.", 14), 0);
+        ck_assert_ptr_null(strpbrk(names[i] + 14, "/-."));
+        for (int k = 0; k < i; k++)
+            ck_assert_str_ne(names[i], names[k]);
+    }
+    ck_assert_str_eq(names[0], "/x/sensors.db.a%2Fb");
+    for (int i = 0; i < PREFIXES; i++)
+        free(names[i]);
+}
+END_TEST
+
+/* The longest prefixes, which differ in their last byte only, and files with long names. */
+START_TEST(names_are_short)
+{
+    char long_path[300] = "/x/";
+    char first[129], second[129];
+    for (int bytes = 1; bytes <= 250; bytes++) {
+        memset(long_path + 3, 'n', (size_t)bytes);
+        memset(first, bytes % 2 ? '/' : 'a', 128);
+        first[128] = '\0';
+        memcpy(second, first, sizeof second);
+        second[127] = 'b';
+        char *one = place_beside(long_path, first), *other_one = place_beside(long_path, second);
+        ck_assert_str_ne(one, other_one);
+        if (bytes <= 200)
+            ck_assert_uint_le(strlen(one + 3) + strlen("-journal"), 255);
+        free(one);
+        free(other_one);
+    }
+}
+END_TEST
+
+/* Each has its own readings, also when all are opened again in another order. */
+START_TEST(similar_prefixes)
+{
+    struct store *stores[PREFIXES];
+    char value[16];
+    for (int i = 0; i < PREFIXES; i++) {
+        stores[i] = store_new(path, prefixes[i], BUSY_MS);
+        succeed(save(stores[i], "a", i, i));
+    }
+    for (int i = 0; i < PREFIXES; i++)
+        store_close(stores[i]);
+    for (int i = PREFIXES - 1; i >= 0; i--) {
+        stores[i] = store_new(path, prefixes[i], BUSY_MS);
+        snprintf(value, sizeof value, "%d", i);
+        ck_assert_str_eq(all_of(stores[i], "a"), value);
+    }
+    for (int i = 0; i < PREFIXES; i++)
+        store_close(stores[i]);
+}
+END_TEST
+
+/* A prefix keeps its file if the other one's is deleted, or cannot be used for a while. */
+START_TEST(the_file_stays_with_its_prefix)
+{
+    struct store *second = store_new(path, "dev/rpc", BUSY_MS);
+    succeed(save(store, "a", 1, 1));
+    succeed(save(second, "a", 2, 2));
+    store_close(second);
+    store_close(store);
+    ck_assert_int_eq(unlink(path), 0);
+    second = store_new(path, "dev/rpc", BUSY_MS);
+    ck_assert_str_eq(all_of(second, "a"), "2");
+    ck_assert_int_ne(access(path, F_OK), 0);
+    store = store_new(path, "rpc", BUSY_MS);
+    ck_assert_str_eq(all_of(store, "a"), "");
+    ck_assert_str_eq(store_path(store), path);
+    store_close(second);
+}
+END_TEST
+
+/* Files in which earlier versions stored all prefixes. */
+static const char version_2[] =
+    "CREATE INDEX readings_by_time ON readings (sensor, time); PRAGMA user_version = 2;"
+    "INSERT INTO sensors (prefix, name, value, unit, time) VALUES ('x', 'b', 8, 1, 8),"
+    " ('y/z', 'a', 7, 0, 7);"
+    "INSERT INTO readings (sensor, time, value, unit) VALUES (3, 8, 8, 1), (2, 11, 10, 0),"
+    " (4, 7, 7, 0);";
+
+static const struct {
+    const char *more; /* than version 1 */
+    const char *first;
+    const char *second;
+} shared_versions[] = {{"", "rpc", "x"}, {"", "x", "rpc"}, {version_2, "rpc", "x"}, {version_2, "x", "rpc"}};
+
+static const char *expected_of(const char *prefix, int row)
+{
+    if (strcmp(prefix, "rpc") == 0)
+        return "a=2/1@20 ";
+    return row < 2 ? "a=9/0@9 " : "a=9/0@9 b=8/1@8 ";
+}
+
+START_TEST(shared_files_are_divided)
+{
+    by_other(path, version_1);
+    by_other(path, shared_versions[_i].more);
+    for (int round = 0; round < 3; round++) {
+        struct store *first = store_new(path, shared_versions[_i].first, BUSY_MS);
+        struct store *second = store_new(path, shared_versions[_i].second, BUSY_MS);
+        ck_assert_str_eq(loaded(first), expected_of(shared_versions[_i].first, _i));
+        ck_assert_str_eq(loaded(second), expected_of(shared_versions[_i].second, _i));
+        struct store *x = _i % 2 ? first : second;
+        ck_assert_str_eq(all_of(x, "a"), _i < 2 ? "9" : "9 10");
+        ck_assert_str_eq(all_of(_i % 2 ? second : first, "a"), "1 2");
+        store_close(first);
+        store_close(second);
+    }
+    if (_i >= 2) {
+        struct store *third = store_new(path, "y/z", BUSY_MS);
+        ck_assert_str_eq(loaded(third), "a=7/0@7 ");
+        ck_assert_str_eq(all_of(third, "a"), "7");
+        store_close(third);
+    }
+    const int owned = _i % 2 == 0 ? 2 : _i < 2 ? 1 : 3; /* the shared file is left with its first prefix's */
+    struct store *first = store_new(path, shared_versions[_i].first, BUSY_MS);
+    bool more;
+    const struct store_limits limits = {.oldest = -INFINITY, .now = 1000, .keep = 1000, .rows = 1000};
+    succeed(store_prune(first, &limits, &more, &failure));
+    store_close(first);
+    ck_assert_int_eq(rows_at(path), owned);
+}
+END_TEST
+
+/* The process ended after it had made the second file, and before that was filled. */
+START_TEST(a_division_that_was_cut_short)
+{
+    by_other(path, version_1);
+    ck_assert_str_eq(loaded(store), "a=2/1@20 ");
+    char *beside = place_beside(path, "x");
+    write_file(beside, "", 0);
+    struct store *second = store_new(path, "x", BUSY_MS);
+    ck_assert_str_eq(loaded(second), "a=9/0@9 ");
+    store_close(second);
+
+    /* or when it had all tables but nothing in them */
+    by_other(beside, "DELETE FROM home; DELETE FROM readings; DELETE FROM sensors");
+    by_other(path, "UPDATE sensors SET prefix = 'x', name = 'a' WHERE prefix = ''");
+    second = store_new(path, "x", BUSY_MS);
+    ck_assert_str_eq(loaded(second), "a=9/0@9 ");
+    ck_assert_str_eq(all_of(second, "a"), "9");
+    store_close(second);
+    free(beside);
+}
+END_TEST
+
+/* Where names do not tell upper from lower case, two prefixes might have one file. */
+START_TEST(a_name_that_is_taken)
+{
+    succeed(save(store, "a", 1, 1));
+    struct store *second = store_new(path, "x", BUSY_MS);
+    succeed(save(second, "a", 2, 2));
+    store_close(second);
+    char *beside = place_beside(path, "x"), *similar = place_beside(path, "X");
+    ck_assert_int_eq(rename(beside, similar), 0);
+    second = store_new(path, "X", BUSY_MS);
+    CHECK_FAILED(store_open(second, &failure), STORE_FOREIGN);
+    CHECK_FAILED(save(second, "a", 3, 3), STORE_FOREIGN);
+    ck_assert_str_eq(failure.path, similar);
+    ck_assert_int_eq(rows_at(similar), 1);
+    store_close(second);
+    free(beside);
+    free(similar);
+}
+END_TEST
+
+/* ---- Rights ---- */
+
+static unsigned mode_of(const char *name)
+{
+    struct stat file;
+    ck_assert_int_eq(stat(name, &file), 0);
+    return file.st_mode & 07777;
+}
+
+static void expect_narrow(void)
+{
+    ck_assert_uint_eq(mode_of(path), 0600);
+    ck_assert_uint_eq(mode_of(wal), 0600);
+    ck_assert_uint_eq(mode_of(shared), 0600);
+    ck_assert_int_eq(store_exposure(store), 0);
+}
+
+static const mode_t umasks[] = {0, 022, 077, 0177, 0777};
+
+START_TEST(rights)
+{
+    const mode_t before = umask(umasks[_i]);
+    struct store *second = store_new(path, "dev/rpc", BUSY_MS);
+    succeed(save(store, "a", 1, 1));
+    expect_narrow();
+    succeed(save(second, "a", 1, 1));
+    ck_assert_uint_eq(mode_of(store_path(second)), 0600);
+    store_close(second);
+    unlink(path); /* and made anew while it is in use */
+    succeed(save(store, "a", 2, 2));
+    expect_narrow();
+    umask(before);
+}
+END_TEST
+
+static const mode_t wide_modes[] = {0644, 0666, 0640, 0604, 0777, 0601};
+
+START_TEST(wide_files_are_narrowed)
+{
+    succeed(save(store, "a", 1, 1));
+    store_close(store);
+    ck_assert_int_eq(chmod(path, wide_modes[_i]), 0);
+    store = store_new(path, "rpc", BUSY_MS);
+    succeed(save(store, "a", 2, 2));
+    ck_assert_uint_eq(mode_of(path), wide_modes[_i] & 0700);
+    ck_assert_uint_eq(mode_of(wal) & 077, 0);
+    ck_assert_uint_eq(mode_of(shared) & 077, 0);
+    ck_assert_int_eq(store_exposure(store), 0);
+    ck_assert_str_eq(all_of(store, "a"), "1 2");
+}
+END_TEST
+
+/* The owner's own rights are the owner's business. */
+START_TEST(narrow_files_stay)
+{
+    succeed(save(store, "a", 1, 1));
+    store_close(store);
+    ck_assert_int_eq(chmod(path, 0400), 0);
+    store = store_new(path, "rpc", BUSY_MS);
+    store_open(store, NULL);
+    ck_assert_uint_eq(mode_of(path), 0400);
+}
+END_TEST
+
+/* A killed process left the log and its index with wide rights, as an earlier version made them; or, with
+ * another kind of journal, that. */
+START_TEST(rights_after_a_kill)
+{
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(save(store, "a", 1, 1) ? 0 : 1);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    char journal[PATH];
+    in_folder(journal, "sensors.db-journal");
+    write_file(journal, "", 0);
+    const char *const names[] = {path, wal, shared, journal};
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(chmod(names[i], 0666), 0);
+    succeed(store_open(store, &failure));
+    expect_narrow();
+    ck_assert(access(journal, F_OK) != 0 || mode_of(journal) == 0600);
+    ck_assert_str_eq(all_of(store, "a"), "1");
+}
+END_TEST
+
+/* A link to a file that does not exist yet. */
+START_TEST(rights_through_a_link)
+{
+    char target[PATH], target_wal[PATH];
+    const mode_t before = umask(0);
+    ck_assert_int_eq(symlink(in_folder(target, "target.db"), path), 0);
+    in_folder(target_wal, "target.db-wal");
+    succeed(save(store, "a", 1, 1));
+    ck_assert_uint_eq(mode_of(target), 0600);
+    ck_assert_uint_eq(mode_of(target_wal), 0600);
+    umask(before);
+}
+END_TEST
+
+/* The file works, and the store says that its rights are another user's. */
+START_TEST(files_of_another_user)
+{
+    succeed(save(store, "a", 1, 1));
+    reopen();
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(chmod(folder, 0777), 0);
+    if (geteuid() != 0 || !give_up_root()) {
+        printf("files_of_another_user is left out: only root can make such a file\n");
+        return;
+    }
+    succeed(save(store, "a", 2, 2));
+    ck_assert_int_eq(store_exposure(store), EPERM);
+    be_root_again();
+}
+END_TEST
+
+/* ---- True reasons ---- */
+
+static void at_a_folder_that_is_missing(void)
+{
+    char missing[PATH];
+    store_close(store);
+    store = store_new(in_folder(missing, "none/sensors.db"), "rpc", BUSY_MS);
+}
+
+static void below_a_file(void)
+{
+    char below[PATH];
+    write_file(in_folder(below, "file"), "x", 1);
+    store_close(store);
+    store = store_new(in_folder(below, "file/sensors.db"), "rpc", BUSY_MS);
+}
+
+static void in_a_folder_that_may_not_be_written(void)
+{
+    ck_assert_int_eq(chmod(folder, 0555), 0);
+}
+
+static void in_a_folder_that_may_not_be_searched(void)
+{
+    ck_assert_int_eq(chmod(folder, 0666), 0);
+}
+
+static void below_a_folder_that_may_not_be_searched(void)
+{
+    char inner[PATH], below[PATH];
+    ck_assert_int_eq(mkdir(in_folder(inner, "inner"), 0777), 0);
+    ck_assert_int_eq(chmod(inner, 0777), 0);
+    store_close(store);
+    store = store_new(in_folder(below, "inner/sensors.db"), "rpc", BUSY_MS);
+    ck_assert_int_eq(chmod(folder, 0600), 0);
+}
+
+static void a_file_that_may_not_be_written(void)
+{
+    succeed(save(store, "a", 1, 1));
+    reopen();
+    ck_assert_int_eq(chmod(path, 0444), 0);
+}
+
+static void a_file_that_may_not_be_read(void)
+{
+    a_file_that_may_not_be_written();
+    ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+static void a_log_that_may_not_be_read(void)
+{
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(save(store, "a", 1, 1) ? 0 : 1);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+}
+
+static void a_folder(void)
+{
+    ck_assert_int_eq(mkdir(path, 0777), 0);
+}
+
+static void a_loop_of_links(void)
+{
+    ck_assert_int_eq(symlink(path, path), 0);
+}
+
+static void a_link_to_nowhere(void)
+{
+    ck_assert_int_eq(symlink("/nowhere/at/all.db", path), 0);
+}
+
+static const struct reason {
+    void (*make)(void);
+    bool reads; /* it fails already when it is opened for reading */
+    const char *why;
+} reasons[] = {
+    {at_a_folder_that_is_missing, true, "the database's folder does not exist (No such file or directory)"},
+    {below_a_file, true, "the database's folder is a file (Not a directory)"},
+    {in_a_folder_that_may_not_be_written, true,
+     "the database's folder may not be written (Permission denied)"},
+    {in_a_folder_that_may_not_be_searched, true,
+     "the database's folder may not be searched (Permission denied)"},
+    {below_a_folder_that_may_not_be_searched, true,
+     "the database's folder may not be searched (Permission denied)"},
+    {a_file_that_may_not_be_written, false,
+     "the database file belongs to uid 0 and may not be written (Permission denied)"},
+    {a_file_that_may_not_be_read, true,
+     "the database file belongs to uid 0 and may not be read (Permission denied)"},
+    {a_log_that_may_not_be_read, true,
+     "the database's log belongs to uid 0 and may not be read (Permission denied)"},
+    {a_folder, true, "the database file is a folder (Is a directory)"},
+    {a_link_to_nowhere, true,
+     "the database file is a link to a file that cannot be created (No such file or directory)"},
+    {a_loop_of_links, true, "the database file cannot be reached (Too many levels of symbolic links)"},
+};
+
+START_TEST(reasons_are_true)
+{
+    const struct reason *row = &reasons[_i];
+    ck_assert_int_eq(chmod(folder, 0777), 0);
+    row->make();
+    if (geteuid() != 0 || !give_up_root()) {
+        printf("reasons_are_true is left out: only root can make such files\n");
+        return;
+    }
+    if (row->reads) {
+        ck_assert(!store_open(store, &failure));
+        ck_assert_str_eq(failure.why, row->why);
+        ck_assert_str_eq(failure.path, store_path(store));
+    }
+    ck_assert(!save(store, "a", 1, 1));
+    ck_assert_str_eq(failure.why, row->why);
+    be_root_again();
+    ck_assert_int_eq(chmod(folder, 0700), 0);
+    rmdir(path);
+    char inner[PATH];
+    rmdir(in_folder(inner, "inner"));
+}
+END_TEST
+
 UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_may_be_any_text, 0},
-          {visit_may_stop_loading, 0}, {history_has_limits, 0}, {the_same_time_keeps_the_order, 0},
-          {prefixes_share_nothing, 0}, {in_memory, 0}, {paths_are_names, 0},
-          {the_file_is_ours_and_has_a_log, 0}, {closing, 0}, {groups_are_whole, 0},
-          {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0}, {locked, 0},
-          {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)},
-          {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)}, {no_database, 3},
-          {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
+          {visit_may_stop_loading, 0}, {history_has_limits, 0}, {histories_are_in_the_order_of_storing, 0},
+          {histories_need_only_the_index, 0}, {prefixes_share_nothing, 0},
+          {prefixes_do_not_wait_for_each_other, 0}, {files_have_different_names, 0}, {names_are_short, 0},
+          {similar_prefixes, 0}, {the_file_stays_with_its_prefix, 0},
+          {shared_files_are_divided, UNIT_ROWS(shared_versions)}, {a_division_that_was_cut_short, 0},
+          {a_name_that_is_taken, 0}, {rights, UNIT_ROWS(umasks)},
+          {wide_files_are_narrowed, UNIT_ROWS(wide_modes)}, {narrow_files_stay, 0}, {rights_after_a_kill, 0},
+          {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
+          {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
+          {groups_are_whole, 0}, {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0},
+          {locked, 0}, {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0},
+          {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)},
+          {no_database, 3}, {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
           {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
           {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
-          {replaced_within_anothers_group, 0}, {side_by_side, 0}, {the_log_is_deleted, 0},
-          {pruning_by_age, 0}, {pruning_by_count, 0}, {pruning_goes_by_time, 0},
-          {sensors_without_readings, 0}, {pruning_where_time_went_back, 0},
+          {replaced_within_anothers_group, 0}, {side_by_side, UNIT_ROWS(names_beside)},
+          {the_log_is_deleted, 0}, {pruning_by_age, 0}, {pruning_by_count, 0}, {pruning_goes_by_order, 0},
+          {sensors_without_readings, 0}, {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0},
+          {removed_sensors_are_told, 0}, {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0},
+          {forgetting_on_the_disk, 0}, {dropping, 0}, {owners_are_kept, 0},
           {pruning_is_bounded, UNIT_ROWS(bounds)}, {keys_are_not_used_again, 0})
