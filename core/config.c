@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "call/topic.h"
+#include "dedup/accounts.h"
 #include "shape/fields_check.h"
 
 #include <stdio.h>
@@ -13,6 +14,12 @@
 /* ---- The options of an engine ---- */
 
 static const char *const config_unknown_methods[] = {"reject", "forward"};
+
+static const char *const config_accounts[] = {
+    [ACCOUNTS_BY_CLIENT] = "client",
+    [ACCOUNTS_BY_USER] = "user",
+    [ACCOUNTS_BY_ADDRESS] = "address",
+};
 
 static const char *const config_undeclared[] = {"ignore", "refuse"};
 
@@ -97,14 +104,29 @@ static const rpc_field config_fields[] = {
     RPC_INT32(struct engine_options, rate_burst,
               .doc = "calls at once for each client; without it, twice rate_limit", .optional = true,
               .range = {1, 2000000}, .flag = RPC_FLAG(struct engine_options, has_rate_burst)),
+    RPC_INT32(struct engine_options, rate_bytes,
+              .doc =
+                  "bytes of calls a second for each client, and twice as many at once; a larger call is let "
+                  "in whole, and the client owes the rest; 0: no limit",
+              .unit = "bytes", .default_json = "0", .range = {0, 1073741824}),
+    RPC_CHOICE(
+        struct engine_options, rate_limit_by,
+        .doc = "who counts as one client in rate_limit, rate_bytes and error_rate, and where pending "
+               "calls are shared out: each client id; each user name, and all anonymous clients together; "
+               "or each network address",
+        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\""),
     RPC_INT32(struct engine_options, error_rate,
-              .doc = "announced errors a second, of all clients together; 0: no limit", .default_json = "20",
-              .range = {0, 1000000}),
+              .doc = "announced errors a second, of all clients together; one client gets at most half of "
+                     "them, and three "
+                     "quarters at once; 0: no limit",
+              .default_json = "20", .range = {0, 1000000}),
     RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,
               .doc = "largest number of pending calls: those that wait for a worker or for their module",
               .default_json = "1024", .range = {1, ENV_PENDING_MAX}),
+    RPC_INT32(struct engine_options, max_pending_bytes, .doc = "largest memory of all pending calls",
+              .unit = "bytes", .default_json = "67108864", .range = {65536, 1073741824}),
     RPC_INT32(struct engine_options, timeout,
               .doc = "deadline of a call that takes time, unless its method or its caller sets another",
               .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}),

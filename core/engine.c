@@ -36,6 +36,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
                                          .timers = &engine->timers,
                                          .strict = options->undeclared == UNDECLARED_REFUSE};
     dedup_init(&engine->dedup, &engine->env);
+    engine->accounts.seed = engine->dedup.seed;
+    engine->accounts.by = (enum accounts_by)options->rate_limit_by;
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
@@ -96,7 +98,9 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     registry_fini(&engine->registry);
     timers_fini(&engine->timers);
     copies_clear(engine);
+    slots_fini(&engine->slots);
     dedup_fini(&engine->dedup);
+    accounts_fini(&engine->accounts);
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
     free(engine);
@@ -270,6 +274,7 @@ void engine_tick(struct engine *engine)
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;
         dedup_expire(&engine->dedup, now);
+        accounts_expire(&engine->accounts, now);
     }
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;

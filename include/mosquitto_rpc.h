@@ -665,7 +665,8 @@ double rpc_time(const rpc_instance *instance);
 
 /*
  * Allocates size bytes of the call's memory, zeroed and aligned for any type; size may be 0. Returns NULL if
- * there is no memory: the handler then returns RPC_INTERNAL_ERROR.
+ * there is no memory: the handler then returns RPC_INTERNAL_ERROR. While the call is pending, its memory
+ * counts towards max_pending_bytes.
  */
 void *rpc_alloc(rpc_call *call, size_t size);
 
@@ -786,16 +787,19 @@ void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ..
  * Returns RPC_PENDING: done will run. With any other value neither work nor done runs for this data, and the
  * handler returns that value, or another one that is not RPC_PENDING:
  *
- * - RPC_OVERLOADED: as many calls of the method are pending as its max_pending allows, or all slots are
- *   occupied and no call can be evicted.
+ * - RPC_OVERLOADED: as many calls of the method are pending as its max_pending allows; or all slots are
+ *   occupied, or the pending calls hold as many bytes as max_pending_bytes allows, and no call can be
+ * evicted.
  * - RPC_CANCELLED: the service is stopping, or done was called with another outcome than RPC_OK.
  * - RPC_INTERNAL_ERROR: there is no memory, or no thread can be started; or the method has no work or no
  *   done, or the call is pending already, which the engine logs.
  *
  * Slots and eviction. A call occupies one of the configured max_pending slots of the prefix while it waits
  * for a worker or for rpc_resume(). If all are occupied, the engine evicts the newest such call of the client
- * that occupies most slots, if that client occupies at least two more than the caller. The done of the
- * evicted call gets RPC_OVERLOADED, after the function that called rpc_start() has returned.
+ * that occupies most slots, if that client occupies at least two more than the caller. If the bytes do not
+ * suffice, it evicts the newest such calls of the client that holds most, as long as that client holds more
+ * than the caller would. rate_limit_by says who is one client. The done of an evicted call gets
+ * RPC_OVERLOADED, after the function that called rpc_start() has returned.
  */
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data) RPC_RETURNED;
 

@@ -20,6 +20,7 @@ void arena_init(struct arena *arena)
     arena->blocks = NULL;
     arena->free = arena->first;
     arena->end = arena->first + sizeof arena->first;
+    arena->bytes = 0;
 }
 
 void arena_fini(struct arena *arena)
@@ -38,9 +39,11 @@ void *arena_take_more(struct arena *arena, size_t size)
         return NULL;
     const size_t rounded = (size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
     const bool is_large = rounded > BLOCK;
-    struct arena_block *block = malloc(sizeof *block + (is_large ? rounded : BLOCK));
+    const size_t room = sizeof(struct arena_block) + (is_large ? rounded : BLOCK);
+    struct arena_block *block = malloc(room);
     if (!block)
         return NULL;
+    arena->bytes += room;
     block->next = arena->blocks;
     arena->blocks = block;
     if (!is_large) {

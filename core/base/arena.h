@@ -26,6 +26,7 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks; /* the newest first */
     char *free, *end;           /* what is left of the newest */
+    size_t bytes;               /* of all blocks */
     alignas(max_align_t) char first[ARENA_FIRST];
 };
 

@@ -59,9 +59,11 @@ struct engine_options {
     int64_t redelivery_guard; /* ms */
     int32_t rate_limit, rate_burst;
     bool has_rate_burst; /* rate_burst was given */
+    int32_t rate_bytes;
+    int rate_limit_by; /* enum accounts_by of dedup/accounts.h */
     int32_t error_rate;
     int32_t workers;
-    int32_t max_pending;
+    int32_t max_pending, max_pending_bytes;
     int32_t timeout, timeout_max; /* ms */
     int64_t sys_interval;         /* ms */
     int64_t slow_call;            /* ms */
@@ -74,21 +76,22 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
 }
 
 /* The counters: X(member, last level of its topic, what it counts). */
-#define ENGINE_COUNTERS(X)                                                                      \
-    X(calls, "calls", "calls of registered methods")                                            \
-    X(errors, "errors", "calls of registered methods that ended with an error")                 \
-    X(unknown, "unknown", "calls of methods that no module registered")                         \
-    X(replies, "replies", "replies sent")                                                       \
-    X(events, "events", "events announced, those of errors included")                           \
-    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")       \
-    X(limited, "limited", "messages refused because their client was over rate_limit")          \
-    X(suppressed, "suppressed", "errors not announced because error_rate was reached")          \
-    X(refused, "refused", "forged events, replies and inbox messages that were refused")        \
-    X(dropped, "dropped", "replies and events that could not be sent")                          \
-    X(timeouts, "timeouts", "calls whose deadline passed")                                      \
-    X(cancelled, "cancelled", "calls that ended because their caller's connection did")         \
-    X(overloaded, "overloaded", "calls refused or evicted because max_pending was reached")     \
-    X(late, "late", "results of work that were discarded because their call had already ended") \
+#define ENGINE_COUNTERS(X)                                                                           \
+    X(calls, "calls", "calls of registered methods")                                                 \
+    X(errors, "errors", "calls of registered methods that ended with an error")                      \
+    X(unknown, "unknown", "calls of methods that no module registered")                              \
+    X(replies, "replies", "replies sent")                                                            \
+    X(events, "events", "events announced, those of errors included")                                \
+    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")            \
+    X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes") \
+    X(suppressed, "suppressed", "errors not announced because error_rate was reached")               \
+    X(refused, "refused", "forged events, replies and inbox messages that were refused")             \
+    X(dropped, "dropped", "replies and events that could not be sent")                               \
+    X(timeouts, "timeouts", "calls whose deadline passed")                                           \
+    X(cancelled, "cancelled", "calls that ended because their caller's connection did")              \
+    X(overloaded, "overloaded",                                                                      \
+      "calls refused or evicted because max_pending or max_pending_bytes was reached")               \
+    X(late, "late", "results of work that were discarded because their call had already ended")      \
     X(slow, "slow", "functions of modules that took longer than slow_call")
 
 struct counters {

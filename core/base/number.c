@@ -75,13 +75,15 @@ bool number_scan(const char *text, struct numeral *numeral)
 /* As digits without a point, which depends on the locale, and an exponent. */
 __attribute__((noinline)) static double number_value_by_library(const struct numeral *numeral)
 {
-    char text[NUMBER_LITERAL_MAX + 16]; /* digits and an exponent */
+    char text[NUMBER_LITERAL_MAX + NUMBER_PRINTED_MAX + 2]; /* digits, 'e' and an exponent */
     size_t used = 0;
     for (const char *at = numeral->text; used < numeral->digits; at++) {
         if (number_is_digit(*at))
             text[used++] = *at;
     }
-    snprintf(text + used, sizeof text - used, "e%d", numeral->exponent);
+    text[used++] = 'e';
+    used += number_print_integer(numeral->exponent, text + used);
+    text[used] = '\0';
     return strtod(text, NULL);
 }
 

@@ -52,4 +52,11 @@ bool number_integer(const struct numeral *numeral, int64_t *integer);
 size_t number_print(double number, char out[NUMBER_PRINTED_MAX]);
 size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX]);
 
+/* Whether number_print() needs the C library for this number, which takes some fifty times as long. */
+static inline bool number_prints_slowly(double number)
+{
+    const double size = number < 0 ? -number : number;
+    return size != 0 && !(size >= 0x1p-6 && size < 1e15);
+}
+
 #endif

@@ -270,6 +270,21 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
 }
 
 /*
+ * Takes an announced error from the rate of all. One client gets at most three quarters of what there is at
+ * once, and half of the rate, since an error takes two tokens from its own bucket: so there is always at
+ * least one left for others.
+ */
+static bool answer_take_error(const rpc_call *call, uint32_t rate)
+{
+    struct engine *engine = call->engine;
+    const uint64_t now = env_now(&engine->env);
+    const uint32_t burst = rate > 1 ? rate : 2, left = burst / 4 ? burst / 4 : 1;
+    struct account *account = accounts_meet(&engine->accounts, call->exchange->message->client, now);
+    return bucket_take(&account->errors, now, rate, 2 * (burst - left), 2) &&
+           bucket_take(&engine->answers->errors, now, rate, burst, 1);
+}
+
+/*
  * Decides whether a failure is written. One that is announced, since its client asked for no reply, takes
  * from the rate of announced errors. That a method is unknown is not announced.
  */
@@ -281,7 +296,7 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
         return !call->exchange->reply.overflowed;
     if (status == RPC_METHOD_NOT_FOUND)
         return false;
-    if (!rate || bucket_take(&engine->answers->errors, env_now(&engine->env), rate, rate, 1))
+    if (!rate || answer_take_error(call, rate))
         return true;
     engine->env.counters.suppressed++;
     return false;

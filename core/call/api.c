@@ -115,25 +115,31 @@ static const struct fields *api_find_fields(const rpc_call *call, const rpc_shap
 
 rpc_status rpc_decode(rpc_call *call, const rpc_shape *shape, const char *text, const void **data)
 {
-    const struct fields *fields = api_find_fields(call, shape);
+    const struct fields *found = api_find_fields(call, shape);
     struct json_error error;
+    struct arena arena; /* of the tree */
     char why[FIELDS_WHY];
     void *decoded;
-    if (!fields) {
+    if (!found) {
         env_log(&call->engine->env, RPC_LOG_ERROR, "method %s decodes a shape that is no method's parameters",
                 call->name);
         return RPC_INTERNAL_ERROR;
     }
-    const cJSON *tree = json_parse(text, strlen(text), &call->arena, &error);
-    if (error.fault == JSON_NO_MEMORY)
-        return RPC_INTERNAL_ERROR;
-    if (error.fault != JSON_FINE)
-        return call_fail(call, error.fault == JSON_BROKEN ? RPC_PARSE_ERROR : RPC_INVALID_PARAMS, "%s",
-                         error.why);
-    const rpc_status status = fields_decode(fields, tree, &call->arena, &decoded, why);
+    struct fields fields = *found;
+    fields.copies = true;
+    arena_init(&arena);
+    const cJSON *tree = json_parse(text, strlen(text), &arena, &error);
+    const rpc_status status = error.fault == JSON_FINE
+                                  ? fields_decode(&fields, tree, &call->arena, &decoded, why)
+                              : error.fault == JSON_BROKEN   ? RPC_PARSE_ERROR
+                              : error.fault == JSON_UNWANTED ? RPC_INVALID_PARAMS
+                                                             : RPC_INTERNAL_ERROR;
+    arena_fini(&arena);
     if (status == RPC_OK)
         *data = decoded;
-    return status == RPC_INVALID_PARAMS ? call_fail(call, status, "%s", why) : status;
+    if (status == RPC_OK || status == RPC_INTERNAL_ERROR)
+        return status;
+    return call_fail(call, status, "%s", error.fault == JSON_FINE ? why : error.why);
 }
 
 /* The text of an error: not too long, and UTF-8 even if what the handler put into it is not. NULL: no memory.

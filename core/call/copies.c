@@ -13,37 +13,47 @@
 enum { COPIES_MAX = 16 }; /* that wait for one message; they are all of the same client */
 
 struct waiter {
-    struct destination to; /* what it points at is in `memory` */
+    struct destination to; /* what it points at is in `memory`, but for the Correlation Data, which is the
+                              exchange's: a message with other Correlation Data is no copy */
     struct cached_reply *entry;
     struct waiter *prev, *next; /* among those that wait for the same message */
     struct connection *connection;
     struct waiter *connection_prev, *connection_next; /* among its connection's */
+    struct holding held;
     char memory[];
 };
 
-static struct waiter *copies_make(const struct destination *to)
+/* Counts the copy's bytes beside those of pending calls; no call is evicted for it. */
+static struct waiter *copies_make(struct engine *engine, const struct destination *to)
 {
     const size_t id = strlen(to->client.id) + 1;
     const size_t topic = strlen(to->topic) + 1;
-    struct waiter *waiter = malloc(sizeof *waiter + id + topic + to->correlation_size);
+    const size_t size = sizeof(struct waiter) + id + topic;
+    const struct digest client = accounts_key(&engine->accounts, &to->client);
+    struct waiter *waiter =
+        engine->slots.bytes + size <= (size_t)engine->env.options.max_pending_bytes ? malloc(size) : NULL;
     if (!waiter)
         return NULL;
+    waiter->held = (struct holding){.client = NULL};
     waiter->to = *to;
     waiter->to.client.user = waiter->to.client.address = NULL;
     waiter->to.client.id = memcpy(waiter->memory, to->client.id, id);
     waiter->to.topic = memcpy(waiter->memory + id, to->topic, topic);
-    if (to->correlation)
-        waiter->to.correlation = memcpy(waiter->memory + id + topic, to->correlation, to->correlation_size);
-    return waiter;
+    waiter->to.correlation = NULL;
+    if (slots_hold(&engine->slots, &waiter->held, &client, size))
+        return waiter;
+    free(waiter);
+    return NULL;
 }
 
-static void copies_free(struct waiter *waiter)
+static void copies_free(struct engine *engine, struct waiter *waiter)
 {
     struct waiter *waiting = waiter->entry->waiting;
     DL_DELETE(waiting, waiter);
     waiter->entry->waiting = waiting;
     DL_DELETE2(waiter->connection->waiters, waiter, connection_prev, connection_next);
     connections_release(waiter->connection);
+    slots_let_go(&engine->slots, &waiter->held);
     free(waiter);
 }
 
@@ -52,13 +62,15 @@ void copies_add(struct engine *engine, struct cached_reply *entry, const struct 
     struct waiter *waiting = entry->waiting, *waiter;
     int count;
     DL_COUNT(waiting, waiter, count);
-    waiter = to->topic && count < COPIES_MAX ? copies_make(to) : NULL;
+    waiter = to->topic && count < COPIES_MAX ? copies_make(engine, to) : NULL;
     struct connection *connection =
         waiter ? connections_get(&engine->connections, to->client.connection) : NULL;
     /* Without a record of the client it would not be seen when another connection takes its id. */
     if (!connection || !clients_meet(&engine->dedup.clients, &to->client, env_now(&engine->env))) {
         if (connection)
             connections_release(connection);
+        if (waiter)
+            slots_let_go(&engine->slots, &waiter->held);
         free(waiter);
         return;
     }
@@ -74,9 +86,10 @@ void copies_serve(const struct exchange *exchange, struct cached_reply *entry)
     const struct exchange_reply *reply = &exchange->reply;
     struct waiter *waiter;
     while ((waiter = entry->waiting)) {
+        waiter->to.correlation = exchange->to.correlation;
         if (reply->out.used)
             answer_send(exchange->engine, &waiter->to, reply->code, reply->out.out, reply->out.used);
-        copies_free(waiter);
+        copies_free(exchange->engine, waiter);
     }
 }
 
@@ -84,7 +97,7 @@ void copies_connection_ended(struct engine *engine, const void *id)
 {
     const struct connection *connection;
     while ((connection = connections_find(&engine->connections, id)) && connection->waiters)
-        copies_free(connection->waiters);
+        copies_free(engine, connection->waiters);
 }
 
 void copies_clear(struct engine *engine)

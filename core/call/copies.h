@@ -7,8 +7,8 @@
  * Ownership: a copy hangs on its cached reply and on its connection; it has copies of what it needs. It is
  * freed when it has been served, when its connection ends, and by copies_clear().
  *
- * Failure: without memory, or behind 16 others, a copy does not wait and gets no reply. Its client has sent
- * it again before, and may once more.
+ * Failure: without memory, behind 16 others, or beyond max_pending_bytes, a copy does not wait and gets no
+ * reply. Its client has sent it again before, and may once more.
  */
 #ifndef CORE_CALL_COPIES_H
 #define CORE_CALL_COPIES_H

@@ -8,9 +8,70 @@
 #include "call/copies.h"
 #include "call/engine_parts.h"
 #include "call/payload.h"
+#include "call/route.h"
 #include "call/run.h"
 
 #include <string.h>
+
+/* ---- Rates ---- */
+
+/* Fails a message whose client is over a rate. Returns false, so that callers can return it. */
+static bool dispatch_fail_rate(struct exchange *exchange, const char *what, const char *option, int32_t rate)
+{
+    struct engine *engine = exchange->engine;
+    engine->env.counters.limited++;
+    call_fail(&exchange->call, RPC_RATE_LIMITED, "more %s than %s allows, which is %d a second", what, option,
+              (int)rate);
+    return false;
+}
+
+/*
+ * Takes a message from its client's rates, before anything of it is read: one call, and its bytes. Returns
+ * false: the client is over one of them.
+ */
+static bool dispatch_take_rate(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const struct engine_options *options = &engine->env.options;
+    const struct host_message *message = exchange->message;
+    const uint64_t now = exchange->now;
+    if (!options->rate_limit && !options->rate_bytes)
+        return true;
+    struct account *account = accounts_meet(&engine->accounts, message->client, now);
+    const uint32_t calls = (uint32_t)options->rate_limit, bytes = (uint32_t)options->rate_bytes;
+    const size_t size = message->size + message->correlation_size;
+    if (calls && !bucket_take(&account->calls, now, calls, (uint32_t)options->rate_burst, 1))
+        return dispatch_fail_rate(exchange, "calls", "rate_limit", options->rate_limit);
+    if (bytes && !bucket_take(&account->bytes, now, bytes, 2 * bytes, (uint32_t)size))
+        return dispatch_fail_rate(exchange, "bytes of calls", "rate_bytes", options->rate_bytes);
+    return true;
+}
+
+/* The calls of a batch behind its first one, which was let in, are owed. */
+static void dispatch_owe_batch(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const uint32_t rate = (uint32_t)engine->env.options.rate_limit;
+    const int calls = cJSON_GetArraySize(exchange->payload.calls);
+    if (!rate || calls < 2)
+        return;
+    struct account *account = accounts_meet(&engine->accounts, exchange->message->client, exchange->now);
+    bucket_owe(&account->calls, exchange->now, rate, (uint32_t)calls - 1);
+}
+
+/*
+ * Whether a client over its rate is told so once more: errors are cheap, but not without end, since a reply
+ * to a client that does not read it costs the broker memory for good.
+ */
+static bool dispatch_take_refusal(struct exchange *exchange)
+{
+    enum { TOLD_AT_LEAST = 100, TOLD_TIMES = 10 }; /* refusals a second; times rate_limit */
+    struct engine *engine = exchange->engine;
+    struct account *account = accounts_meet(&engine->accounts, exchange->message->client, exchange->now);
+    const uint32_t told = TOLD_TIMES * (uint32_t)engine->env.options.rate_limit;
+    const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
+    return bucket_take(&account->refusals, exchange->now, max, max, 1);
+}
 
 /* ---- Admission ---- */
 
@@ -23,35 +84,49 @@ enum admission {
 };
 
 /*
- * Takes the message's calls from its client's rate. A client that exceeds its rate gets errors, which
- * are cheap, but not without end: a reply to a client that does not read it costs the broker memory for good.
+ * Takes what is to be known of a message before it is admitted: of one within the client's rates all of the
+ * payload, of another one where its reply goes, as far as a glance can tell. Returns RPC_OK, or why nothing
+ * of it can be run.
  */
-static enum admission dispatch_take_rate(struct exchange *exchange)
+static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_within)
 {
-    enum { TOLD_AT_LEAST = 100, TOLD_TIMES = 10 }; /* refusals a second; times rate_limit */
-    struct engine *engine = exchange->engine;
-    const struct engine_options *options = &engine->env.options;
-    if (!options->rate_limit)
-        return ADMIT_RUN;
-    const uint64_t now = exchange->now;
-    const int calls = exchange->batch ? cJSON_GetArraySize(exchange->payload.calls) : 1;
-    struct client *client = clients_meet(&engine->dedup.clients, exchange->message->client, now);
-    exchange->dedup.client = client;
-    if (!client || bucket_take(&client->calls, now, (uint32_t)options->rate_limit,
-                               (uint32_t)options->rate_burst, calls > 0 ? (uint32_t)calls : 1))
-        return ADMIT_RUN;
-    engine->env.counters.limited++;
-    const uint32_t told = TOLD_TIMES * (uint32_t)options->rate_limit;
-    const uint32_t max = told > TOLD_AT_LEAST ? told : TOLD_AT_LEAST;
-    return bucket_take(&client->refusals, now, max, max, 1) ? ADMIT_REFUSE : ADMIT_DROP;
+    const rpc_shape *shape = exchange->method ? exchange->method->params.shape : NULL;
+    const bool is_bytes = exchange->kind == TOPIC_CALL && shape && shape->form == RPC_FORM_BYTES;
+    rpc_status status = RPC_OK;
+    if (is_within) {
+        status = payload_take(exchange);
+        if (exchange->batch && status == RPC_OK)
+            dispatch_owe_batch(exchange);
+        return status;
+    }
+    const struct failure over = exchange->call.failure;
+    if (exchange->message->response_topic)
+        status = route_by_response_topic(exchange);
+    exchange->call.failure = over; /* a route that is malformed, too, comes second */
+    exchange->call.asked = exchange->to.topic != NULL;
+    if (status == RPC_OK && !is_bytes)
+        status = payload_glance(exchange, false);
+    if (exchange->message->size > (size_t)exchange->engine->env.options.max_payload)
+        status = RPC_PAYLOAD_TOO_LARGE;
+    return status;
+}
+
+/*
+ * Whether the message may run again when it comes again. What calls a method is known to be an earlier call
+ * by its bytes alone: so of one that was not read it does no harm to look.
+ */
+static bool dispatch_may_run_twice(const struct exchange *exchange, bool is_within)
+{
+    const bool is_unknown = !is_within && exchange->kind == TOPIC_JSONRPC;
+    return !is_unknown && payload_may_run_twice(exchange);
 }
 
 /*
  * Decides what becomes of a message. *status is RPC_OK or why it is invalid, and gets why it is refused. A
  * copy of a message is answered as the first was, also to a client over its rate; but no more often than that
- * client gets errors.
+ * client gets errors. Neither takes a reading of the payload.
  */
-static enum admission dispatch_admit(struct exchange *exchange, rpc_status *status,
+static enum admission dispatch_admit(struct exchange *exchange, bool is_within, rpc_status *status,
                                      struct cached_reply **entry)
 {
     struct dedup *dedup = &exchange->engine->dedup;
@@ -60,20 +135,18 @@ static enum admission dispatch_admit(struct exchange *exchange, rpc_status *stat
         .message = exchange->message,
         .identity = exchange->call.asked ? exchange->identity : 0,
         .is_valid = is_valid,
-        .may_run_twice = !is_valid || payload_may_run_twice(exchange),
+        .may_run_twice = !is_valid || dispatch_may_run_twice(exchange, is_within),
         .now = exchange->now,
     };
     *entry = dedup_find_redelivery(dedup, &exchange->dedup, &message);
-    const enum admission rate = dispatch_take_rate(exchange);
-    if (!*entry && !message.may_run_twice && rate != ADMIT_DROP)
+    const bool is_told = is_within || dispatch_take_refusal(exchange);
+    if (!*entry && !message.may_run_twice && is_told)
         *entry = dedup_find_duplicate(dedup, &exchange->dedup, &message);
-    if (rate != ADMIT_RUN)
-        call_fail(&exchange->call, RPC_RATE_LIMITED, "%s", status_text(RPC_RATE_LIMITED));
-    if (rate != ADMIT_RUN && !*entry) {
+    if (!is_within && !*entry) {
         *status = exchange->reply.status = RPC_RATE_LIMITED;
         exchange->reply.code = status_name(RPC_RATE_LIMITED);
     }
-    if (rate == ADMIT_DROP)
+    if (!is_told)
         return ADMIT_DROP;
     if (*entry)
         return (*entry)->finished ? ADMIT_REPLAY : ADMIT_WAIT;
@@ -167,6 +240,7 @@ static void dispatch_count_down(struct exchange *exchange)
     const struct exchange_reply *reply = &exchange->reply;
     if (--exchange->pending.unknown > 0) {
         exchange_give_reply_buffer(exchange);
+        slots_recount(&exchange->engine->slots, &exchange->pending.held, exchange_bytes(exchange));
         return;
     }
     if (exchange->batch) {
@@ -193,14 +267,16 @@ void dispatch_settle(rpc_call *call, rpc_status status)
 
 /* ---- All together ---- */
 
-static void dispatch_handle(struct exchange *exchange)
+static void dispatch_handle(struct exchange *exchange, bool is_within)
 {
     struct engine *engine = exchange->engine;
     struct cached_reply *entry;
-    rpc_status status = payload_take(exchange);
-    switch (dispatch_admit(exchange, &status, &entry)) {
+    rpc_status status = dispatch_take_payload(exchange, is_within);
+    switch (dispatch_admit(exchange, is_within, &status, &entry)) {
     case ADMIT_RUN:
         dispatch_run(exchange);
+        if (exchange->pending.unknown > 1)
+            exchange_drop_payload(exchange);
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:
@@ -230,13 +306,23 @@ static void dispatch_handle(struct exchange *exchange)
     dispatch_remember(exchange);
 }
 
-static bool dispatch_is_for_others(struct exchange *exchange)
+/*
+ * At the endpoint the payload has to be read to know whether a message is for other servers: so it takes from
+ * the client's rates first, and beyond them it is refused, whomever it is for.
+ */
+static enum engine_verdict dispatch_receive(struct exchange *exchange)
 {
-    if (exchange->engine->env.options.unknown_methods != UNKNOWN_FORWARD)
-        return false;
-    if (exchange->kind != TOPIC_JSONRPC)
-        return !exchange->method;
-    return payload_parse(exchange) == RPC_OK && payload_is_for_others(exchange);
+    const struct engine_options *options = &exchange->engine->env.options;
+    const bool is_forwarding = options->unknown_methods == UNKNOWN_FORWARD;
+    const bool is_endpoint = exchange->kind == TOPIC_JSONRPC, is_known = exchange->method || is_endpoint;
+    if (is_forwarding && !is_known)
+        return ENGINE_PASS;
+    const bool is_within = dispatch_take_rate(exchange);
+    if (is_within && is_forwarding && is_endpoint && payload_parse(exchange) == RPC_OK &&
+        payload_is_for_others(exchange))
+        return ENGINE_PASS;
+    dispatch_handle(exchange, is_within);
+    return is_known && options->forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
 }
 
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
@@ -248,12 +334,7 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    enum engine_verdict verdict = ENGINE_PASS;
-    if (!dispatch_is_for_others(exchange)) {
-        const bool is_known = exchange->method || kind == TOPIC_JSONRPC;
-        dispatch_handle(exchange);
-        verdict = is_known && engine->env.options.forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
-    }
+    const enum engine_verdict verdict = dispatch_receive(exchange);
     exchange_release(exchange);
     return verdict;
 }

@@ -14,7 +14,9 @@
 
 #include "base/env.h"
 #include "call/registry.h"
+#include "dedup/accounts.h"
 #include "dedup/dedup.h"
+#include "work/slots.h"
 #include "work/timers.h"
 
 struct answers;
@@ -26,7 +28,9 @@ struct engine {
     struct env env;
     struct registry registry;
     struct dedup dedup;
+    struct accounts accounts;
     struct timers timers;
+    struct slots slots; /* of pending calls, also of some whose work has just begun; and the bytes held */
     const struct codec *codec; /* of messages and replies */
     const struct codec *event_codec;
     struct tasks *tasks;            /* of call/task.c */

@@ -47,6 +47,7 @@ static struct exchange *exchange_allocate(struct engine *engine)
         return NULL;
     arena_init(&exchange->arena);
     arena_init(&exchange->call.arena);
+    arena_init(&exchange->payload.arena);
     exchange->reply.out.out = NULL;
     return exchange;
 }
@@ -123,8 +124,10 @@ void exchange_release(struct exchange *exchange)
     if (exchange->pending.kept) {
         DL_DELETE(exchange->pending.connection->exchanges, exchange);
         connections_release(exchange->pending.connection);
+        slots_let_go(&engine->slots, &exchange->pending.held);
     }
     arena_fini(&exchange->call.arena);
+    arena_fini(&exchange->payload.arena);
     arena_fini(&exchange->arena);
     exchange_give_reply_buffer(exchange);
     if (engine->spare)
@@ -147,6 +150,13 @@ rpc_call *exchange_begin_call(struct exchange *exchange, struct registry_method 
     return exchange_set_call(exchange, method, name);
 }
 
+void exchange_drop_payload(struct exchange *exchange)
+{
+    arena_fini(&exchange->payload.arena);
+    exchange->payload.tree = NULL;
+    exchange->payload.calls = NULL;
+}
+
 /* ---- Calls ---- */
 
 rpc_call *call_move(const rpc_call *call)
@@ -165,6 +175,13 @@ void call_fini(rpc_call *call)
     arena_fini(&call->arena);
     if (call->own_memory)
         free(call);
+}
+
+void call_recount(rpc_call *call)
+{
+    struct slots *slots = &call->engine->slots;
+    slots_recount(slots, &call->held, call_bytes(call));
+    slots_recount(slots, &call->exchange->pending.held, exchange_bytes(call->exchange));
 }
 
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
@@ -251,16 +268,29 @@ static rpc_status exchange_read_timeout(rpc_call *call)
     return RPC_OK;
 }
 
-rpc_status exchange_keep(rpc_call *call)
+/* A copy of an id, which is no object and no array. NULL: no memory. */
+static const cJSON *exchange_copy_id(struct arena *arena, const cJSON *id)
+{
+    cJSON *copy = arena_take(arena, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = (cJSON){.type = id->type, .valuedouble = id->valuedouble};
+    if (id->valuestring)
+        copy->valuestring = arena_copy(arena, id->valuestring, strlen(id->valuestring));
+    return copy->valuestring || !id->valuestring ? copy : NULL;
+}
+
+static rpc_status exchange_keep_message(rpc_call *call)
 {
     struct exchange *exchange = call->exchange;
-    if (exchange->pending.kept)
-        return RPC_OK;
     const rpc_status status = exchange_read_timeout(call);
     if (status != RPC_OK)
         return status;
     exchange_time(exchange);
-    const struct exchange_copy *copy = exchange_copy_message(exchange);
+    const cJSON *request_id =
+        exchange->request_id ? exchange_copy_id(&exchange->arena, exchange->request_id) : NULL;
+    const bool is_whole = request_id || !exchange->request_id;
+    const struct exchange_copy *copy = is_whole ? exchange_copy_message(exchange) : NULL;
     struct connection *connection =
         copy ? connections_get(&call->engine->connections, copy->client.connection) : NULL;
     if (!connection)
@@ -270,12 +300,23 @@ rpc_status exchange_keep(rpc_call *call)
     exchange->to.client = copy->client;
     exchange->to.correlation = copy->message.correlation;
     exchange->message = &copy->message;
+    exchange->request_id = request_id;
     exchange->dedup.client = NULL;
     exchange->pending.kept = true;
     exchange->pending.connection = connection;
     clients_meet(&call->engine->dedup.clients, &copy->client, exchange->now);
     DL_APPEND(connection->exchanges, exchange);
     return RPC_OK;
+}
+
+rpc_status exchange_keep(rpc_call *call)
+{
+    const rpc_status status = call->exchange->pending.kept ? RPC_OK : exchange_keep_message(call);
+    const cJSON *id = status == RPC_OK && call->id ? exchange_copy_id(&call->arena, call->id) : call->id;
+    if (call->id && !id)
+        return RPC_INTERNAL_ERROR;
+    call->id = id;
+    return status;
 }
 
 /* ---- The end of its connection ---- */

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "shape/json.h"
 #include "shape/writer.h"
+#include "work/slots.h"
 
 struct connection;
 struct engine;
@@ -51,9 +52,10 @@ struct fragment {
 
 /* What the caller sent. */
 struct exchange_payload {
-    cJSON *tree;              /* NULL: raw bytes, nothing, or not parsed yet */
+    cJSON *tree;              /* NULL: raw bytes, nothing, not parsed yet, or not needed any more */
     const cJSON *calls;       /* of a batch: the array */
     struct json_error parsed; /* what is wrong with it; its text is not set before it is parsed */
+    struct arena arena;       /* has the tree */
 };
 
 /* What the caller gets. */
@@ -92,16 +94,18 @@ struct rpc_call {
     struct exchange *exchange;
     const char *name;               /* of the method, or what the caller wrote in its place */
     struct registry_method *method; /* NULL: no module has registered it */
-    const cJSON *item;              /* the part of the payload that is this call; NULL: all of it */
-    const cJSON *params;            /* a value, or an array of JSON-RPC's positional parameters */
-    const cJSON *id; /* JSON-RPC: a part of the payload; NULL: none, which a reply has as null */
-    bool asked;      /* the caller wants a reply */
-    bool by_handler; /* the failure is the handler's own */
-    bool own_memory; /* the call is not the exchange's embedded one */
-    bool has_worked; /* work or a wait of it has ended well before */
+    const cJSON *item;   /* the part of the payload that is this call, until it is pending; NULL: all of it */
+    const cJSON *params; /* likewise: a value, or an array of JSON-RPC's positional parameters */
+    const cJSON *id;     /* JSON-RPC: a part of the payload, or memory of the call once the exchange is kept;
+                            NULL: none, which a reply has as null */
+    bool asked;          /* the caller wants a reply */
+    bool by_handler;     /* the failure is the handler's own */
+    bool own_memory;     /* the call is not the exchange's embedded one */
+    bool has_worked;     /* work or a wait of it has ended well before */
     enum call_state state;
-    rpc_status refusal; /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
-    struct task *task;  /* what keeps it pending; NULL: nothing */
+    rpc_status refusal;  /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
+    struct task *task;   /* what keeps it pending; NULL: nothing */
+    struct holding held; /* call_bytes(), while it is pending */
     struct fragment
         *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
     void *result; /* a struct of the method's result shape; NULL: none */
@@ -117,6 +121,7 @@ struct exchange_pending {
     bool kept;                     /* it has outlived the message's arrival; else the next two are not set */
     struct connection *connection; /* also when the connection has ended */
     struct task *tasks;            /* of its pending calls */
+    struct holding held;           /* exchange_bytes(), while a call of it is pending */
     enum exchange_ran ran;
     uint32_t timeout; /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
@@ -133,7 +138,8 @@ struct exchange {
     struct destination to;
     bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
     bool batch;              /* it is an array of calls, and so is the reply */
-    const cJSON *request_id; /* a string or a number, to wrap the reply with; NULL: no wrapping */
+    const cJSON *request_id; /* a string or a number, to wrap the reply with; a part of the payload, or memory
+                                of the exchange once it is kept; NULL: no wrapping */
     const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
     bool misrouted;          /* what says where the reply goes is malformed */
     size_t identity;         /* bytes of what tells this call from the caller's others; 0: nothing does */
@@ -163,6 +169,20 @@ void exchange_free_spares(struct engine *engine);
 struct exchange *exchange_create(struct engine *engine, const struct host_message *message,
                                  enum topic_kind kind, const char *name);
 
+/* Bytes that an exchange without its calls, or a call, holds while it is pending. */
+static inline size_t exchange_bytes(const struct exchange *exchange)
+{
+    return sizeof *exchange - sizeof exchange->call + exchange->arena.bytes;
+}
+
+static inline size_t call_bytes(const rpc_call *call)
+{
+    return sizeof *call + call->arena.bytes;
+}
+
+/* Counts anew what a pending call and its exchange hold. To be called when they may have allocated more. */
+void call_recount(rpc_call *call);
+
 /* Gives up one hold. */
 void exchange_release(struct exchange *exchange);
 
@@ -180,6 +200,10 @@ void call_fini(rpc_call *call);
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Frees the parsed payload. To be called when all calls have been begun: those that are pending need nothing
+ * of it. */
+void exchange_drop_payload(struct exchange *exchange);
+
 /* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
@@ -189,8 +213,8 @@ double exchange_time(struct exchange *exchange);
 
 /*
  * To be called before a handler runs that may make its call pending: from now on the exchange borrows nothing
- * of the host. Returns RPC_OK; RPC_INVALID_REQUEST: the deadline that the caller has set is malformed;
- * RPC_INTERNAL_ERROR: no memory.
+ * of the host, and what the reply needs is no part of the parsed payload. Returns RPC_OK;
+ * RPC_INVALID_REQUEST: the deadline that the caller has set is malformed; RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status exchange_keep(rpc_call *call);
 

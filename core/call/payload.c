@@ -257,8 +257,8 @@ rpc_status payload_parse(struct exchange *exchange)
                          "the payload has %zu bytes, and max_payload is %zu", message->size, max);
     if (exchange->payload.tree || (!message->size && !exchange->jsonrpc))
         return RPC_OK; /* it has been parsed, or is the same as {} */
-    exchange->payload.tree = exchange->to.codec->parse(message->payload, message->size, &exchange->arena,
-                                                       &exchange->payload.parsed);
+    exchange->payload.tree = exchange->to.codec->parse(message->payload, message->size,
+                                                       &exchange->payload.arena, &exchange->payload.parsed);
     if (exchange->payload.parsed.fault == JSON_BROKEN)
         return call_fail(&exchange->call, RPC_PARSE_ERROR, "%s", exchange->payload.parsed.why);
     return exchange->payload.tree ? RPC_OK : RPC_INTERNAL_ERROR;

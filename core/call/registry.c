@@ -272,6 +272,7 @@ static bool registry_fill_method(struct registry *registry, const struct place *
         return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
         return registry_fault(place, "no memory");
+    method->params.copies = declared->done != NULL;
     if (declared->strict || registry->strict)
         fields_set_strict(&method->params);
     if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||

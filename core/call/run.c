@@ -106,6 +106,7 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     call->state = CALL_IDLE;
     if (call->task) {
         run_check_pending(call, status);
+        call_recount(call);
         status = RPC_PENDING;
     } else {
         status = run_check_outcome(call, status);

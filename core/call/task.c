@@ -52,57 +52,79 @@ static rpc_status task_check(rpc_call *call)
 
 /* ---- Slots ---- */
 
-/* Gives back the task's slot and its deadline, as far as it has them. */
+/* Gives back the task's slot, its deadline and the bytes of its call, as far as it has them. */
 static void task_give_back(struct task *task)
 {
-    struct tasks *tasks = task->instance->engine->tasks;
-    heap_remove(&tasks->deadlines, &task->deadline);
-    slots_leave(&tasks->slots, &task->slot);
+    struct engine *engine = task->instance->engine;
+    heap_remove(&engine->tasks->deadlines, &task->deadline);
+    slots_leave(&engine->slots, &task->slot);
+    if (task->call)
+        slots_let_go(&engine->slots, &task->call->held);
 }
 
 /* Gives back the slots of calls whose work has begun. */
-static void tasks_free_slots(struct tasks *tasks)
+static void tasks_free_slots(struct engine *engine)
 {
-    for (rpc_job *job = pool_take_begun(tasks->pool); job; job = job->begun)
-        slots_leave(&tasks->slots, &((struct task *)job)->slot);
+    for (rpc_job *job = pool_take_begun(engine->tasks->pool); job; job = job->begun)
+        slots_leave(&engine->slots, &((struct task *)job)->slot);
 }
 
 /*
- * Makes sure that a slot is free for this client. Work that has begun needs its slot no more, which is looked
- * at only when the table is full. An evicted call is answered after the handler that evicted it returns: done
- * never runs inside a handler. Returns false: the table is full, and no client has so many slots that it
- * loses one.
+ * Evicts the call that has a slot, unless its work has begun just now: then only the slot is free. The call
+ * is answered after the handler that evicted it returns: done never runs inside a handler. What it holds
+ * counts as free at once, and so does its exchange if nothing else is pending there.
  */
-static bool tasks_make_slot(struct engine *engine, const struct digest *client)
+static void tasks_evict(struct engine *engine, struct slot *slot)
 {
     struct tasks *tasks = engine->tasks;
-    const size_t max = (size_t)engine->env.options.max_pending;
-    if (tasks->slots.count >= max)
-        tasks_free_slots(tasks);
-    if (tasks->slots.count < max)
-        return true;
-    struct slot *slot = slots_find_evictable(&tasks->slots, client);
-    if (!slot)
-        return false;
     struct task *task = (struct task *)(void *)((char *)slot - offsetof(struct task, slot));
     if (task->has_work && !pool_withdraw(tasks->pool, &task->job)) {
-        slots_leave(&tasks->slots, slot); /* its work has begun just now */
-        return true;
+        slots_leave(&engine->slots, slot);
+        return;
     }
     task_give_back(task);
+    if (task->call->exchange->pending.holds == 1)
+        slots_let_go(&engine->slots, &task->call->exchange->pending.held);
     DL_DELETE(tasks->pending, task);
     DL_APPEND(tasks->evicted, task);
     task->state = TASK_EVICTED;
     task->outcome = RPC_OVERLOADED;
-    return true;
+}
+
+/*
+ * Makes sure that a slot is free for this client. Work that has begun needs its slot no more, which is looked
+ * at only when the table is full. Returns false: the table is full, and no client has so many slots that it
+ * loses one.
+ */
+static bool tasks_make_slot(struct engine *engine, const struct digest *client)
+{
+    const size_t max = (size_t)engine->env.options.max_pending;
+    if (engine->slots.count >= max)
+        tasks_free_slots(engine);
+    struct slot *slot = engine->slots.count < max ? NULL : slots_find_evictable(&engine->slots, client);
+    if (slot)
+        tasks_evict(engine, slot);
+    return engine->slots.count < max;
+}
+
+/* Makes sure that this client may hold so many bytes more. Returns false: it may not, and no client that has
+ * slots holds so much that it loses them. */
+static bool tasks_make_room(struct engine *engine, const struct digest *client, size_t bytes)
+{
+    const size_t max = (size_t)engine->env.options.max_pending_bytes;
+    struct slot *slot = NULL;
+    while (engine->slots.bytes + bytes > max && (slot = slots_find_largest(&engine->slots, client, bytes)))
+        tasks_evict(engine, slot);
+    return engine->slots.bytes + bytes <= max;
 }
 
 /* ---- The beginning ---- */
 
-static struct digest task_digest(const struct engine *engine, const void *scope, const char *text)
+static struct digest task_lane_key(const struct task *task, const char *lane)
 {
-    const struct digest_part parts[] = {{&scope, sizeof scope}, {text, strlen(text)}};
-    return digest_of(engine->dedup.seed, parts, 2);
+    const rpc_instance *instance = task->instance;
+    const struct digest_part parts[] = {{&instance, sizeof instance}, {lane, strlen(lane)}};
+    return digest_of(instance->engine->dedup.seed, parts, 2);
 }
 
 /* The deadline that the caller has set comes first, then the method's, then the configured one. */
@@ -115,17 +137,35 @@ static uint64_t task_deadline(const rpc_call *call)
     return exchange->now + timeout * UINT64_C(1000000);
 }
 
-/* Makes the task of a call, with a slot and a deadline. Returns RPC_OK, or why there is none. */
+/* Takes what the task needs in the name of its client. Returns RPC_OK, or why it cannot. */
+static rpc_status task_take(struct task *task, const struct digest *client)
+{
+    rpc_call *call = task->call;
+    struct engine *engine = call->engine;
+    struct exchange *exchange = call->exchange;
+    const size_t own = call_bytes(call), shared = exchange_bytes(exchange);
+    if (!tasks_make_slot(engine, client))
+        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and max_pending allows no more",
+                         engine->env.options.max_pending);
+    if (!tasks_make_room(engine, client, own + shared - exchange->pending.held.bytes))
+        return call_fail(call, RPC_OVERLOADED,
+                         "the calls that wait hold as many bytes as max_pending_bytes allows, which is %d",
+                         engine->env.options.max_pending_bytes);
+    return slots_hold(&engine->slots, &exchange->pending.held, client, shared) &&
+                   slots_hold(&engine->slots, &call->held, client, own) &&
+                   slots_enter(&engine->slots, &task->slot, client) &&
+                   heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call))
+               ? RPC_OK
+               : RPC_INTERNAL_ERROR;
+}
+
+/* Makes the task of a call, with all that it needs. Returns RPC_OK, or why there is none. */
 static rpc_status task_make(rpc_call *call, void *data, struct task **made)
 {
-    struct engine *engine = call->engine;
     const rpc_status status = task_check(call);
     if (status != RPC_OK)
         return status;
-    const struct digest client = task_digest(engine, NULL, call->exchange->message->client->id);
-    if (!tasks_make_slot(engine, &client))
-        return call_fail(call, RPC_OVERLOADED, "%d calls wait, and max_pending allows no more",
-                         engine->env.options.max_pending);
+    const struct digest client = accounts_key(&call->engine->accounts, call->exchange->message->client);
     struct task *task = *made = arena_alloc(&call->arena, sizeof *task);
     if (!task)
         return RPC_INTERNAL_ERROR;
@@ -134,10 +174,7 @@ static rpc_status task_make(rpc_call *call, void *data, struct task **made)
     task->done = call->method->declared->done;
     task->job.data = data;
     task->job.owner = client;
-    return slots_enter(&engine->tasks->slots, &task->slot, &client) &&
-                   heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call))
-               ? RPC_OK
-               : RPC_INTERNAL_ERROR;
+    return task_take(task, &client);
 }
 
 static void task_enter(struct task *task)
@@ -159,7 +196,7 @@ static void task_enter(struct task *task)
 static bool task_submit(struct task *task, rpc_work work, rpc_priority priority, const char *lane)
 {
     struct engine *engine = task->instance->engine;
-    const struct digest key = lane ? task_digest(engine, task->instance, lane) : (struct digest){{0}};
+    const struct digest key = lane ? task_lane_key(task, lane) : (struct digest){{0}};
     task->has_work = true;
     task->job.work = work;
     task->job.priority = priority;
@@ -277,6 +314,7 @@ static void task_end_call(struct task *task, rpc_status outcome)
         task_count(call->engine, outcome);
     if (call->task) {
         run_check_pending(call, returned);
+        call_recount(call);
         exchange->pending.unknown--; /* the new task counts */
     } else if (!is_settled) {
         dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
@@ -410,7 +448,7 @@ void tasks_collect(struct engine *engine)
 {
     rpc_job *job = pool_collect(engine->tasks->pool), *next;
     if (job)
-        tasks_free_slots(engine->tasks);
+        tasks_free_slots(engine);
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;
@@ -457,7 +495,6 @@ bool tasks_destroy(struct engine *engine, uint64_t patience)
             task->instance->abandoned = true;
     }
     heap_fini(&tasks->deadlines);
-    slots_fini(&tasks->slots);
     if (is_over)
         pool_destroy(tasks->pool);
     else

@@ -13,6 +13,8 @@
  * Ownership: the task of a call is memory of the call, and holds the call's exchange; work without a call has
  * memory of its own. tasks_destroy() leaves work that does not return its memory and its module's.
  *
+ * A task takes a slot and holds bytes, its own and its exchange's, in the name of its client (work/slots.h).
+ *
  * Failure: starting a task may fail, and then nothing has started; what has started ends with its done.
  */
 #ifndef CORE_CALL_TASK_H
@@ -52,7 +54,6 @@ struct tasks {
     struct pool *pool;
     struct task *pending; /* all but those that are evicted, in the order of their beginning */
     struct task *evicted;
-    struct slots slots;    /* of pending calls; calls whose work has just begun may still be among them */
     struct heap deadlines; /* monotonic nanoseconds */
     size_t background;     /* tasks without a call */
     bool has_hanging;      /* some task may be TASK_HANGING */

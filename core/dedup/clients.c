@@ -11,7 +11,7 @@
 
 enum {
     ORDER_MAX = 128,  /* calls of one client in flight at once: MQTT clients seldom allow themselves more */
-    GONE_MAX = 10000, /* records that are kept for nothing but their token buckets */
+    GONE_MAX = 10000, /* records of clients that are gone beyond which none is made for a bucket alone */
     EXPIRE_AT_ONCE = 1000 /* records that are looked at in one go */
 };
 
@@ -187,7 +187,10 @@ const void *clients_find_former(const struct clients *clients, const struct host
 bool clients_take_queued(struct clients *clients, const char *id, uint64_t now)
 {
     enum { RATE = 1, BURST = 100 };
-    struct client *client = clients_find_or_create(clients, id);
+    struct digest key;
+    struct client *client = clients_find(clients, id, &key);
+    if (!client && clients->gone_count < GONE_MAX)
+        client = clients_find_or_create(clients, id);
     return client && bucket_take(&client->queued, now, RATE, BURST, 1);
 }
 
@@ -307,19 +310,16 @@ struct cached_reply *clients_note(struct clients *clients, struct client *client
 
 /* ---- The end ---- */
 
-static bool clients_matters(const struct clients *clients, const struct client *client, uint64_t now)
+static bool clients_matters(const struct client *client, uint64_t now)
 {
-    if (client->held.bound || client->held.order)
-        return true;
-    return clients->gone_count <= GONE_MAX &&
-           (client->calls.full_at > now || client->refusals.full_at > now || client->queued.full_at > now);
+    return client->held.bound || client->held.order || client->queued.full_at > now;
 }
 
 void clients_expire(struct clients *clients, uint64_t now)
 {
     for (int i = 0; i < EXPIRE_AT_ONCE && clients->gone; i++) {
         struct client *client = clients->gone;
-        if (clients_matters(clients, client, now)) {
+        if (clients_matters(client, now)) {
             DL_DELETE(clients->gone, client);
             DL_APPEND(clients->gone, client);
         } else {

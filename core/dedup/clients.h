@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What an engine remembers of clients: their rates, and which of their messages are remembered as long as
- * their session lasts. A client is an id; connections come and go under it, told apart by an address that is
- * only ever compared. Brokers tell little about sessions, and some of it late:
+ * What an engine remembers of clients: which of their messages are remembered as long as their session
+ * lasts, and how many replies were put into that. A client is an id; connections come and go under it, told
+ * apart by an address that is only ever compared. Brokers tell little about sessions, and some of it late:
  *
  * - A connection's end may be told after the next connection with the same id has begun to call.
  * - Some brokers do not tell whether a session stays behind. They tell the end of the same connection a
@@ -39,7 +39,7 @@ struct client {
     enum clients_session session;
     uint64_t begun, ended; /* this connection, and the last one; monotonic nanoseconds */
 
-    struct bucket calls, refusals, queued; /* calls; refusals sent; replies put into its session */
+    struct bucket queued; /* replies put into its session */
 
     struct cached_holder held; /* messages that are forgotten with the session; the last ones at QoS 1 and 2,
                                   in order, with the cursor at the first that may be delivered again now */

@@ -241,8 +241,10 @@ static void openrpc_write_limits(const struct catalogue *catalogue, struct write
     writer_member_integer(writer, "maxQos", options->qos);
     writer_member_integer(writer, "timeoutMaxMs", options->timeout_max);
     writer_member_integer(writer, "maxPending", options->max_pending);
+    writer_member_integer(writer, "maxPendingBytes", options->max_pending_bytes);
     writer_member_integer(writer, "rateLimit", options->rate_limit);
     writer_member_integer(writer, "rateBurst", options->rate_burst);
+    writer_member_integer(writer, "rateBytes", options->rate_bytes);
     writer_member_integer(writer, "duplicateWindowMs", options->duplicate_window);
     writer_member_integer(writer, "redeliveryGuardMs", options->redelivery_guard);
     writer_end_object(writer);

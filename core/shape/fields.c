@@ -279,8 +279,12 @@ static rpc_status fields_decode_string(const rpc_field *field, const cJSON *valu
 {
     if (!cJSON_IsString(value))
         return fields_must_be(walk, field);
-    *(const char **)member = value->valuestring;
-    return fields_check_length(field, value->valuestring, walk);
+    const char *text = value->valuestring;
+    const rpc_status status = fields_check_length(field, text, walk);
+    if (status == RPC_OK && walk->copies)
+        text = arena_copy(walk->arena, text, strlen(text));
+    *(const char **)member = text;
+    return text ? status : RPC_INTERNAL_ERROR;
 }
 
 static rpc_status fields_encode_string(const rpc_field *field, const void *member, struct fields_walk *walk)
@@ -490,7 +494,7 @@ static rpc_status fields_decode_shape(const struct fields *fields, const cJSON *
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY])
 {
-    struct fields_walk walk = {.arena = arena, .why = why};
+    struct fields_walk walk = {.arena = arena, .copies = fields->copies, .why = why};
     if (fields->shape->form == RPC_FORM_OBJECT && !cJSON_IsObject(value))
         return fields_misfit(&walk, "the parameters must be a JSON object");
     *out = arena_alloc(arena, fields->shape->size);
@@ -500,7 +504,7 @@ rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct
 rpc_status fields_decode_positional(const struct fields *fields, const cJSON *array, struct arena *arena,
                                     void **out, char why[FIELDS_WHY])
 {
-    struct fields_walk walk = {.arena = arena, .why = why};
+    struct fields_walk walk = {.arena = arena, .copies = fields->copies, .why = why};
     const size_t max = fields->shape->count;
     if ((size_t)cJSON_GetArraySize(array) > max)
         return fields_misfit(&walk, "there %s at most %zu parameter%s", max == 1 ? "is" : "are", max,

@@ -5,7 +5,8 @@
  *
  * Threads: as json.h says of trees. These functions touch nothing but their arguments.
  *
- * Ownership: what is decoded is memory of the arena, and points into the tree and the defaults. A walk
+ * Ownership: what is decoded is memory of the arena, and points into the defaults and, unless it is told to
+ * copy, into the tree. A walk
  * borrows all that it points at; its steps lie on the stack.
  *
  * Failure: a value that does not fit is explained with its path; an explanation that is too long is cut
@@ -30,6 +31,7 @@ struct fields {
     const rpc_shape *shape;
     cJSON **defaults;      /* one for each field; NULL where it has none */
     struct fields *nested; /* one for each field, all zero where it is no object */
+    bool copies;           /* what is decoded is to point at nothing of the value; of the outermost shape */
     struct arena *arena;   /* has all that was prepared; of the outermost shape only, else NULL */
     bool strict;           /* members of objects that no field declares are refused, else ignored */
 };
@@ -42,9 +44,9 @@ void fields_set_strict(struct fields *fields);
 bool fields_declare(const struct fields *fields, const char *name);
 
 /*
- * Decodes value into *out, a new struct of the arena, which lives as long as arena, value and fields all
- * do. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does not fit, why gives the
- * path of the first offending value; RPC_INTERNAL_ERROR: no memory.
+ * Decodes value into *out, a new struct of the arena, which lives as long as arena and fields do, and as
+ * value does unless fields->copies. Not for RPC_FORM_BYTES. Returns RPC_OK; RPC_INVALID_PARAMS: value does
+ * not fit, why gives the path of the first offending value; RPC_INTERNAL_ERROR: no memory.
  */
 rpc_status fields_decode(const struct fields *fields, const cJSON *value, struct arena *arena, void **out,
                          char why[FIELDS_WHY]);
@@ -113,6 +115,7 @@ struct fields_step {
 
 struct fields_walk {
     struct arena *arena;      /* decoding */
+    bool copies;              /* likewise: strings are copied into it */
     struct writer *writer;    /* encoding */
     char *why;                /* FIELDS_WHY bytes */
     struct fields_step *step; /* the innermost; NULL: none */

@@ -202,8 +202,8 @@ static bool json_is_id(const char *name)
     return name && (strcmp(name, "id") == 0 || strcmp(name, "request_id") == 0);
 }
 
-/* Keeps the literal of a number that is long and, for json_keep_ids(), of an id that is not spelt as a whole
- * number. */
+/* Keeps the literal of a number that is long or takes long to print and, for json_keep_ids(), of an id that
+ * is not spelt as a whole number. */
 static bool json_scan_number(struct scan *scan, cJSON *node)
 {
     struct numeral numeral;
@@ -215,9 +215,10 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
     scan->at += numeral.length;
     if (!node)
         return true;
-    const bool is_long = numeral.digits > DBL_DIG; /* digits that survive the way through a double */
     const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
     node->valuedouble = number_value(&numeral);
+    const bool is_long = numeral.digits > DBL_DIG /* digits that survive the way through a double */
+                         || number_prints_slowly(node->valuedouble);
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
     scan->doubtful = scan->doubtful || !isfinite(node->valuedouble);
     if (!is_long && (is_whole || !json_is_id(node->string)))

@@ -43,9 +43,9 @@ struct json_error {
  * Parses size bytes at text; a NUL must follow them. Returns a tree in memory of the arena, or NULL; error
  * says which. No part of a tree is freed: a node may be detached, but not deleted.
  *
- * A number that a double would not give back digit by digit (more than 15 significant ones) is kept as a
- * node of type cJSON_Raw with its literal in valuestring beside valuedouble, so that 64-bit integers stay
- * exact and come out as they went in: json_is_number() knows both types.
+ * A number that a double would not give back digit by digit (more than 15 significant ones), or that takes
+ * long to print, is kept as a node of type cJSON_Raw with its literal in valuestring beside valuedouble, so
+ * that 64-bit integers stay exact and come out as they went in: json_is_number() knows both types.
  */
 cJSON *json_parse(const char *text, size_t size, struct arena *arena, struct json_error *error);
 

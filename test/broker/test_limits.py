@@ -138,6 +138,42 @@ class Bounds(BrokerTest):
                     seen += visitor.recv(4096)
                     self.assertTrue(seen)
 
+    def test_waiting_calls(self):
+        """A call that waits holds no parsed payload, and copies of it share their Correlation Data."""
+        junk = '{"name":"none","junk":[' + ",".join(32_000 * ["0"]) + "]}"
+        for name, payload, correlation, copies in (("junk", junk, "", 1), ("copies", '{"name":"none"}', 60_000 * "c", 17)):
+            with self.subTest(name):
+                broker = self.start_quiet([])
+                client = self.client(broker, 5)
+                before = self.resident(broker)
+                for number in range(100):
+                    for _ in range(copies):
+                        client.publish("rpc/call/slow.wait", payload, properties=[
+                            (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, f"{number:020d}{correlation}".encode())])
+                client.ping()
+                self.assertFalse(client.inbox)
+                self.assert_growth(broker, before, 100 * (300_000 if copies > 1 else 100_000))
+
+    def test_max_pending_bytes(self):
+        """One client that holds all bytes gets no more, and loses its newest call to another one."""
+        broker = self.start_quiet(["max_pending_bytes 1m"])
+        client, other = self.client(broker, 5), self.client(broker, 5)
+        for number in range(20):
+            client.publish("rpc/call/slow.wait", '{"name":"none"}', properties=[
+                (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, f"{number:020d}{60_000 * 'c'}".encode())])
+        client.ping()
+        refused = len(client.inbox)
+        self.assertIn(refused, range(3, 10))
+        error = error_of(client.inbox[0])
+        self.assert_error(error, "overloaded")
+        self.assertIn("max_pending_bytes", error["msg"])
+        other.publish("rpc/call/slow.wait", '{"name":"none"}', properties=[
+            (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, 60_000 * b"o")])
+        other.ping()
+        client.ping()
+        self.assertFalse(other.inbox)
+        self.assertEqual(len(client.inbox), refused + 1)
+
 
 class Rates(BrokerTest):
 
@@ -162,7 +198,7 @@ class Rates(BrokerTest):
         self.assertIn(statuses.count("rate_limited"), range(100, 100 + 150 * SLOW))
         self.assertEqual(set(statuses), {"ok", "rate_limited"})
         self.assertEqual(self.flood(other, 30), 30 * ["ok"])
-        broker.wait_log("called echo: rate_limited: too many calls in a short time: see rate_limit")
+        broker.wait_log("called echo: rate_limited: more calls than rate_limit allows")
         time.sleep(1.5)
         self.assertEqual(self.flood(client, 10), 10 * ["ok"])
 
@@ -188,6 +224,28 @@ class Rates(BrokerTest):
                     total += self.flood(client, 10).count("ok")
                     client.reset()
                 self.assertIn(total, range(10, 10 + 10 * SLOW))
+
+    def test_fresh_ids_are_no_way_out(self):
+        """With rate_limit_by address, and for anonymous clients with rate_limit_by user."""
+        for who in ("client", "address", "user"):
+            with self.subTest(who):
+                broker = self.start(["rate_limit 1", "rate_burst 10", f"rate_limit_by {who}"])
+                total = sum(self.flood(self.client(broker, 5), 10).count("ok") for _ in range(5))
+                self.assertIn(total, range(50, 51) if who == "client" else range(10, 10 + 10 * SLOW))
+
+    def test_rate_bytes(self):
+        """Large calls are refused when their client has sent twice the bytes; others are not."""
+        broker = self.start(["rate_bytes 100k"])
+        client, other = self.client(broker, 5), self.client(broker, 5)
+        payload = "[" + ",".join(25_000 * ["0"]) + "]"
+        for _ in range(20):
+            client.publish("rpc/call/echo", payload, properties=[(RESPONSE_TOPIC, "r")])
+        client.ping()
+        statuses = [user_property_of(reply, "status") for reply in client.inbox]
+        self.assertIn(statuses.count("ok"), range(5, 8 + 3 * SLOW))
+        self.assertEqual(set(statuses), {"ok", "rate_limited"})
+        self.assertIn("rate_bytes", error_of(client.inbox[-1])["msg"])
+        self.assertEqual(self.flood(other, 30), 30 * ["ok"])
 
     def test_what_was_refused_was_not_carried_out(self):
         """The same call is then a new attempt."""
@@ -221,6 +279,20 @@ class Rates(BrokerTest):
         watcher.inbox.clear()
         clients[0].publish("rpc/call/probe.fail")
         self.assert_error(watcher.receive(), "internal_error")
+
+    def test_error_rate_is_shared_out(self):
+        """One client alone does not suppress the errors of others."""
+        broker = self.start(["error_rate 4"])
+        watcher, client, other = self.client(broker), self.client(broker), self.client(broker)
+        watcher.subscribe("rpc/event/error")
+        for _ in range(200):
+            client.publish("rpc/call/echo", "{")
+        client.ping()
+        other.publish("rpc/call/probe.fail", "[")
+        other.ping()
+        watcher.ping()
+        methods = [payload_of(message)["method"] for message in watcher.inbox]
+        self.assertIn("probe.fail", methods)
 
     def test_error_rate_off(self):
         broker = self.start(["error_rate 0"])

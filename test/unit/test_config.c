@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #include "config.h"
+#include "dedup/accounts.h"
 #include "modules.h"
 
 #include <stdio.h>
@@ -73,6 +74,7 @@ START_TEST(defaults)
     ck_assert_int_eq(engine->slow_call, 50);
     ck_assert_int_eq(engine->workers, 2);
     ck_assert_int_eq(engine->max_pending, 1024);
+    ck_assert_int_eq(engine->max_pending_bytes, 67108864);
     ck_assert_int_eq(engine->timeout, 10000);
     ck_assert_int_eq(engine->timeout_max, 60000);
     ck_assert_int_eq(engine->max_batch, 100);
@@ -84,6 +86,8 @@ START_TEST(defaults)
     ck_assert_int_eq(engine->redelivery_guard, 10000);
     ck_assert_int_eq(engine->rate_limit, 0);
     ck_assert_int_eq(engine->rate_burst, 0);
+    ck_assert_int_eq(engine->rate_bytes, 0);
+    ck_assert_int_eq(engine->rate_limit_by, ACCOUNTS_BY_CLIENT);
     ck_assert_int_eq(engine->error_rate, 20);
     size_t count = 0;
     while (rpc_modules[count])
@@ -382,6 +386,15 @@ static const struct refused {
      "it takes a whole number from 1 to 2000000"},
     {{"rate_burst", "5"}, "rate_burst", "5", "it needs a rate_limit"},
     {{"rate_burst", "5", "rate_limit", "0"}, "rate_burst", "5", "it needs a rate_limit"},
+    {{"rate_bytes", "2048m"},
+     "rate_bytes",
+     "2048m",
+     "it takes a size in bytes from 0 to 1024m, such as 1500, 64k, 16m"},
+    {{"rate_limit_by", "ip"}, "rate_limit_by", "ip", "it takes one of client, user, address"},
+    {{"max_pending_bytes", "1k"},
+     "max_pending_bytes",
+     "1k",
+     "it takes a size in bytes from 64k to 1024m, such as 1500, 64k, 16m"},
     {{"error_rate", "1000001"}, "error_rate", "1000001", "it takes a whole number from 0 to 1000000"},
     {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
     {{"QOS", "1"}, "QOS", "1", UNKNOWN},

@@ -42,9 +42,10 @@ static const struct counters *counters(void)
     return engine_counters(rig.engine);
 }
 
-#define LIMITED(method)     \
-    "{\"method\":\"" method \
-    "\",\"err\":\"rate_limited\",\"msg\":\"too many calls in a short time: see rate_limit\"}"
+#define OVER(rate) "more calls than rate_limit allows, which is " rate " a second"
+#define LIMITED_TO(rate, method) \
+    "{\"method\":\"" method "\",\"err\":\"rate_limited\",\"msg\":\"" OVER(rate) "\"}"
+#define LIMITED(method) LIMITED_TO("1", method)
 
 static size_t count_replies(const char *status)
 {
@@ -112,9 +113,7 @@ START_TEST(limited_calls_do_not_run)
     ck_assert_uint_eq(rig.host.events.count, 1);
     ck_assert_uint_eq(counters()->limited, 1);
     ck_assert_uint_eq(rig.host.line_count, 1);
-    ck_assert_str_eq(
-        rig.host.lines[0].text,
-        "rpc: client tester called count: rate_limited: too many calls in a short time: see rate_limit");
+    ck_assert_str_eq(rig.host.lines[0].text, "rpc: client tester called count: rate_limited: " OVER("1"));
     ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_WARNING);
 }
 END_TEST
@@ -129,11 +128,11 @@ static const struct limited {
     {"rpc/batch/count", "[{},{}]", LIMITED("count")},
     {"rpc/batch/count", "1", LIMITED("count")},
     {"rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"count\"}",
-     "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"error\":{\"code\":-32003,\"message\":\"too many calls in a short "
-     "time: see rate_limit\",\"data\":" LIMITED("count") "}}"},
+     "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"error\":{\"code\":-32003,\"message\":\"" OVER(
+         "1") "\",\"data\":" LIMITED("") "}}"},
     {"rpc/jsonrpc", "[{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"count\"}]",
-     "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32003,\"message\":\"too many calls in a short "
-     "time: see rate_limit\",\"data\":" LIMITED("") "}}"},
+     "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32003,\"message\":\"" OVER(
+         "1") "\",\"data\":" LIMITED("") "}}"},
     {"rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"method\":\"count\"}", NULL},
     {"rpc/call/nope", "", LIMITED("nope")},
 };
@@ -186,7 +185,7 @@ START_TEST(limited_events)
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "nothing", "");
     ck_assert_uint_eq(rig.host.events.count, 50);
-    rig_expect_error(&rig, LIMITED("nothing"));
+    rig_expect_error(&rig, LIMITED_TO("3", "nothing"));
 }
 END_TEST
 
@@ -274,19 +273,47 @@ START_TEST(announced_errors_are_limited)
     start();
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "value", "{");
-    ck_assert_uint_eq(rig.host.events.count, 20);
-    ck_assert_uint_eq(counters()->suppressed, 40);
+    ck_assert_uint_eq(rig.host.events.count, 15);
+    ck_assert_uint_eq(counters()->suppressed, 45);
     ck_assert_uint_eq(counters()->errors, 60);
-    ck_assert_uint_eq(counters()->events, 20);
+    ck_assert_uint_eq(counters()->events, 15);
     rig.host.monotonic += RIG_SECOND / 2;
     for (int i = 0; i < 60; i++)
         rig_tell(&rig, "value", "{");
-    ck_assert_uint_eq(rig.host.events.count, 30);
+    ck_assert_uint_eq(rig.host.events.count, 20);
     /* The limit is for all clients together. */
-    rig.client.id = "another";
-    rig_tell(&rig, "value", "{");
+    char id[16];
+    rig.client.id = id;
+    for (int i = 0; i < 60; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        rig_tell(&rig, "value", "{");
+    }
     ck_assert_uint_eq(rig.host.events.count, 30);
     rig.client.id = "tester";
+}
+END_TEST
+
+/* One client alone never suppresses the errors of another one, at any rate and moment. */
+static const int32_t error_rates[] = {1, 2, 3, 4, 5, 20, 1000000};
+
+START_TEST(one_client_leaves_errors_to_others)
+{
+    enum { ROUNDS = 40 };
+    rig.options.error_rate = error_rates[_i];
+    start();
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int j = 0; j < 60; j++)
+            rig_tell(&rig, "value", "{");
+        fake_host_forget(&rig.host);
+        rig.client.id = "another";
+        rig_tell(&rig, "value", "{");
+        ck_assert_uint_eq(rig.host.events.count, 1);
+        rig.client.id = "tester";
+        for (int j = 0; j < 7; j++) { /* until the other client may have another one */
+            rig.host.monotonic += 2 * RIG_SECOND / 7 / (uint64_t)error_rates[_i] + 1;
+            rig_tell(&rig, "value", "{");
+        }
+    }
 }
 END_TEST
 
@@ -311,8 +338,8 @@ START_TEST(items_of_batches_are_limited)
     rig.options.error_rate = 2;
     start();
     rig_publish(&rig, "rpc/batch/value", "[true,true,true,true]");
-    ck_assert_uint_eq(rig.host.events.count, 2);
-    ck_assert_uint_eq(counters()->suppressed, 2);
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    ck_assert_uint_eq(counters()->suppressed, 3);
 }
 END_TEST
 
@@ -475,6 +502,7 @@ UNIT_MAIN("limits", open_rig, close_rig, {a_burst_and_then_the_rate, 0}, {no_lim
           {each_client_has_its_own_bucket, 0}, {connections_share_a_bucket, 0}, {batches_pay_for_all, 0},
           {jsonrpc_batches_pay_for_all, 0}, {an_empty_batch_pays_for_one, 0}, {duplicates_pay, 0},
           {announced_errors_are_limited, 0}, {nothing_else_is_limited, 0}, {items_of_batches_are_limited, 0},
-          {replies_go_to_the_client_alone, 0}, {response_topics_are_the_clients_own, UNIT_ROWS(owns)},
+          {one_client_leaves_errors_to_others, UNIT_ROWS(error_rates)}, {replies_go_to_the_client_alone, 0},
+          {response_topics_are_the_clients_own, UNIT_ROWS(owns)},
           {tokens_go_below_the_reply_topic, UNIT_ROWS(belows)}, {ids_that_are_no_level, 5}, {long_ids, 2},
           {clients_may_not_publish_replies, UNIT_ROWS(guarded)})

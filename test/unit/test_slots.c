@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* core/work/slots.c: the number of slots that are taken, and which slot is evicted for which client. */
+/* core/work/slots.c: the number of slots that are taken, the bytes that are held, and which slot is evicted
+ * for which client. */
 #include "work/slots.h"
 #include "unit.h"
 
@@ -125,6 +126,75 @@ START_TEST(the_client_with_most)
 }
 END_TEST
 
+/* ---- Bytes ---- */
+
+static struct holding holdings[4];
+
+static void hold(int which, int client, size_t bytes)
+{
+    const struct digest key = key_of(client);
+    ck_assert(slots_hold(&slots, &holdings[which], &key, bytes));
+    ck_assert_uint_eq(holdings[which].bytes, bytes);
+}
+
+static void expect_largest(int client, size_t bytes, const struct slot *slot)
+{
+    const struct digest key = key_of(client);
+    ck_assert_ptr_eq(slots_find_largest(&slots, &key, bytes), slot);
+}
+
+START_TEST(bytes_are_counted)
+{
+    memset(holdings, 0, sizeof holdings);
+    slots_recount(&slots, &holdings[0], 10); /* not in the table */
+    slots_let_go(&slots, &holdings[0]);
+    ck_assert_uint_eq(slots.bytes, 0);
+    hold(0, 1, 100);
+    hold(1, 2, 50);
+    hold(0, 1, 70);
+    slots_recount(&slots, &holdings[1], 60);
+    ck_assert_uint_eq(slots.bytes, 130);
+    enter(0, 1);
+    slots_let_go(&slots, &holdings[0]);
+    slots_let_go(&slots, &holdings[0]);
+    ck_assert_uint_eq(slots.bytes, 60);
+    leave(0);
+    slots_let_go(&slots, &holdings[1]);
+    ck_assert_uint_eq(slots.bytes, 0);
+    ck_assert_ptr_null(slots.clients);
+}
+END_TEST
+
+/* A client loses its newest slot to one that holds less also with what it needs. */
+START_TEST(the_client_with_most_bytes)
+{
+    memset(holdings, 0, sizeof holdings);
+    hold(0, 1, 1000);
+    expect_largest(2, 10, NULL); /* it has no slot */
+    enter(0, 1);
+    enter(1, 1);
+    hold(1, 2, 900);
+    enter(2, 2);
+    enter(3, 2);
+    enter(4, 2);
+    expect_largest(3, 999, &some[1]);
+    expect_largest(3, 1000, NULL);
+    expect_largest(2, 99, &some[1]);
+    expect_largest(2, 100, NULL);
+    expect_largest(1, 1, NULL); /* no client evicts its own call */
+    leave(0);
+    leave(1);
+    expect_largest(3, 10, &some[4]);
+    slots_let_go(&slots, &holdings[0]);
+    slots_let_go(&slots, &holdings[1]);
+    expect_largest(3, 10, NULL);
+    leave(2);
+    leave(3);
+    leave(4);
+    ck_assert_ptr_null(slots.clients);
+}
+END_TEST
+
 /* ---- Against a count that is made anew each time ---- */
 
 static uint32_t state = 1;
@@ -185,4 +255,5 @@ START_TEST(many_that_enter_and_leave)
 END_TEST
 
 UNIT_MAIN("slots", open_slots, close_slots, {empty_at_first, 0}, {two_more_than_the_other, 0},
-          {the_newest_is_evicted, 0}, {the_client_with_most, 0}, {many_that_enter_and_leave, 0})
+          {the_newest_is_evicted, 0}, {the_client_with_most, 0}, {bytes_are_counted, 0},
+          {the_client_with_most_bytes, 0}, {many_that_enter_and_leave, 0})

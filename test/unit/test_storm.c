@@ -210,6 +210,8 @@ static void start(int number)
     rig.options.redelivery_guard = number % 7 == 5 ? 0 : 10000;
     rig.options.rate_limit = number % 3 == 2 ? 2 : 0;
     rig.options.rate_burst = 4;
+    rig.options.rate_bytes = number % 4 == 1 ? 50 : 0;
+    rig.options.rate_limit_by = number % 5 % 3;
     rig.options.error_rate = number % 2 ? 5 : 0;
     rig.options.reply_delivery = number % 6 == 4 ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &options, act);

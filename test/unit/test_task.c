@@ -943,7 +943,7 @@ START_TEST(all_kinds_are_evicted)
         ck_assert_int_eq(slots[n].dones, 1);
         ck_assert_int_eq(slots[n - 1].dones, 0);
     }
-    ck_assert_uint_eq(rig.engine->tasks->slots.count, 6);
+    ck_assert_uint_eq(rig.engine->slots.count, 6);
     works_let_go(&rig, 0);
     works_finish(&rig);
     ck_assert_int_eq(atomic_load(&slots[4].works) + atomic_load(&slots[6].works), 0);
@@ -1021,7 +1021,7 @@ START_TEST(an_evicted_call_is_resumed)
     ck_assert_int_eq(slots[2].outcome, RPC_OK);
     ck_assert_int_eq(slots[1].dones, 0);
     ck_assert_uint_eq(counters()->overloaded, 0);
-    ck_assert_uint_eq(rig.engine->tasks->slots.count, 2);
+    ck_assert_uint_eq(rig.engine->slots.count, 2);
     works_pass(&rig, 10000);
     ck_assert_int_eq(dones, 1);
 }
@@ -1048,7 +1048,7 @@ START_TEST(evicted_at_its_deadline)
     ck_assert_int_eq(slots[2].outcome, RPC_TIMEOUT);
     ck_assert_int_eq(slots[1].outcome, RPC_TIMEOUT);
     ck_assert_uint_eq(rig.host.replies.count, 3);
-    ck_assert_uint_eq(rig.engine->tasks->slots.count, 1);
+    ck_assert_uint_eq(rig.engine->slots.count, 1);
     works_pass(&rig, 55000);
     ck_assert_int_eq(dones, 3); /* one is counted twice */
 }

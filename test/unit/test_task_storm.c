@@ -229,7 +229,7 @@ static void check_tasks(const struct engine *engine)
         ck_assert_int_eq(task->deadline.position != 0, task->call && !(task->state >= TASK_HANGING));
     }
     ck_assert_ptr_null(engine->tasks->evicted);
-    ck_assert_uint_eq(placed, engine->tasks->slots.count);
+    ck_assert_uint_eq(placed, engine->slots.count);
     ck_assert_uint_le(placed, (size_t)engine->env.options.max_pending);
     ck_assert_uint_eq(without_call, engine->tasks->background);
     ck_assert_uint_eq(set, engine->tasks->deadlines.count);
@@ -240,10 +240,16 @@ static void check_exchanges(const struct engine *engine)
     const struct connection *connection;
     const struct exchange *exchange;
     const struct task *task;
-    size_t holds = 0;
+    size_t holds = 0, bytes = 0;
+    bool has_waiters = false;
     DL_FOREACH(engine->tasks->pending, task)
     {
         holds += task->call != NULL;
+        if (!task->call)
+            continue;
+        ck_assert_ptr_nonnull(task->call->held.client);
+        ck_assert_uint_le(task->call->held.bytes, call_bytes(task->call));
+        bytes += task->call->held.bytes;
     }
     for (connection = engine->connections; connection; connection = connection->hh.next) {
         ck_assert(connection->exchanges || connection->waiters);
@@ -253,10 +259,16 @@ static void check_exchanges(const struct engine *engine)
             ck_assert_uint_gt(exchange->pending.holds, 0);
             ck_assert_uint_le(exchange->pending.unknown, exchange->pending.holds);
             ck_assert_ptr_null(exchange->reply.out.out);
+            ck_assert_ptr_null(exchange->payload.tree);
+            ck_assert_uint_eq(exchange->pending.held.bytes, exchange_bytes(exchange));
             holds -= exchange->pending.holds;
+            bytes += exchange->pending.held.bytes;
         }
+        has_waiters |= connection->waiters != NULL;
     }
     ck_assert_uint_eq(holds, 0);
+    ck_assert_int_eq(engine->slots.bytes > bytes, has_waiters);
+    ck_assert_uint_ge(engine->slots.bytes, bytes);
 }
 
 /* ---- The storms ---- */
@@ -268,6 +280,8 @@ static void start(int number)
     works_hooks = (struct works_hooks){begin_story, spin, end_chapter};
     rig.options.workers = 4;
     rig.options.max_pending = number % 3 ? 20 : 300;
+    rig.options.max_pending_bytes = number % 4 == 1 ? 120000 : 67108864;
+    rig.options.rate_limit_by = number % 3;
     rig.options.max_reply = number % 4 == 3 ? 100 : 65536;
     rig.options.duplicate_window = number % 5 == 4 ? 0 : 20000;
     rig.options.duplicate_entries = number % 2 ? 10 : 1000;
@@ -286,8 +300,11 @@ static void end(int number)
         works_pass(&rig, 70000);
         sched_yield();
     }
-    if (number % 2)
+    if (number % 2) {
         ck_assert_ptr_null(rig.engine->connections);
+        ck_assert_uint_eq(rig.engine->slots.bytes, 0);
+        ck_assert_ptr_null(rig.engine->slots.clients);
+    }
     rig_close(&rig);
     ck_assert_int_eq(started, dones);
     ck_assert_int_eq(backgrounds, 0);

@@ -304,8 +304,8 @@ static void expect_nothing_open(const struct engine *engine)
     ck_assert_ptr_null(engine->tasks->pending);
     ck_assert_ptr_null(engine->tasks->evicted);
     ck_assert_ptr_null(engine->connections);
-    ck_assert_uint_eq(engine->tasks->slots.count, 0);
-    ck_assert_ptr_null(engine->tasks->slots.clients);
+    ck_assert_uint_eq(engine->slots.count, 0);
+    ck_assert_ptr_null(engine->slots.clients);
     ck_assert_uint_eq(engine->tasks->background, 0);
     ck_assert_uint_eq(engine->tasks->deadlines.count, 0);
     for (; method; method = method->hh.next)
