@@ -190,7 +190,7 @@ class Replies(BrokerTest):
     def test_a_repeated_reply_is_marked(self):
         """The same call again, at once and on another connection; payload and other properties do not change."""
         broker = self.start()
-        identity, seen = new_identity(), []
+        identity, seen = new_identity().encode(), []
         for _ in range(2):
             client = self.client(broker, 5, client_id="same")
             seen += [ask(client, "probe.count", correlation=identity) for _ in range(2)]
