@@ -153,6 +153,7 @@ class Agreement(unittest.TestCase):
     def test_replies_by_id_are_as_described(self):
         reading = {"sensor_id": "a", "value": 1}
         self.check_by_id("call", {"request_id": "7", **reading}, "wrappedResult.updateSensor")
+        self.check_by_id("call", {"request_id": 7, **reading}, "wrappedResult.updateSensor")
         self.check_by_id("call", {"request_id": "7"}, "wrappedError.updateSensor", sends=False)
         self.check_by_id("batch", {"request_id": "7", "calls": [reading, {}]}, "wrappedResults.updateSensor", sends=False)
         self.check_by_id("batch", {"request_id": "7", "calls": [reading, reading]}, "wrappedResults.updateSensor")
@@ -162,9 +163,10 @@ class Agreement(unittest.TestCase):
     def test_batches_are_as_described(self):
         validator = Draft7Validator(self.message_schema("batch.updateSensor"))
         reading = {"sensor_id": "a", "value": 1}
-        for fits in ([], [reading], {"request_id": "1", "calls": [reading]}):
+        for fits in ([], [reading], {"request_id": "1", "calls": [reading]}, {"request_id": 1, "calls": [reading]}):
             self.assertTrue(validator.is_valid(fits), fits)
-        for wrong in (reading, {"calls": [reading]}, {"request_id": "1"}, {"request_id": 1, "calls": []}, [reading] * 101,
+        for wrong in (reading, {"calls": [reading]}, {"request_id": "1"}, {"request_id": None, "calls": []},
+                      {"request_id": True, "calls": []}, [reading] * 101,
                       {"request_id": "1", "calls": [reading] * 101}):
             self.assertFalse(validator.is_valid(wrong), wrong)
 
