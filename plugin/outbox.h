@@ -12,8 +12,8 @@
  *   whose connection has ended by then are dropped. The end of a WebSockets connection that is taken over may
  *   be told only in the next round, so its replies wait for one round more, and for the end of a round that
  *   was short, in which hardly another connection can have begun, but for OUTBOX_ROUNDS at most. Before it
- * leaves, a reply is dropped if the broker has marked its connection as taken over, which shows where the
- * client had not asked for a new session.
+ *   leaves, a reply is dropped if the broker has marked its connection as taken over, which shows where the
+ *   client had not asked for a new session.
  * - OUTBOX_AT_WAIT (2.0.0 to 2.0.14 with per_listener_settings): there is no TICK. Replies wait for the safe
  *   point (compat/safepoint.h), or, while the loop is too busy to reach it, for a message that comes
  *   OUTBOX_PATIENCE later.
@@ -21,16 +21,18 @@
  * - OUTBOX_AT_ONCE (2.1): no event comes that late, but every connection is told when it begins, and every
  *   message to a client can be refused just before it is written. Replies are published at once and kept in
  *   mind until the broker has handed them out. When their connection ends or another one takes its id before
- *   that, they are withdrawn: outbox_may_pass() refuses them. Only replies at QoS 0 to clients that may leave
- *   a session wait here until the next TICK, so that they are not published if the client has gone with the
- *   same packet.
+ *   that, they are withdrawn: outbox_may_pass() refuses them, for as long as they may lie in a session. None
+ *   is forgotten before: while there are too many, replies leave at QoS 0, which no session keeps. Replies at
+ * QoS 0 to clients that may leave a session wait here until the next TICK, so that they are not published if
+ * the client has gone with the same packet.
  *
  * Threads: the broker's.
  *
  * Ownership: outbox_add() takes the payload and the properties over, and copies the id and the topic. A
  * connection is looked at only as long as its end has not been told; the broker frees none before that.
  *
- * Failure: outbox_add() returns false without memory, and when OUTBOX_MAX or OUTBOX_BYTES is reached.
+ * Failure: outbox_add() returns false without memory, and when OUTBOX_MAX or OUTBOX_BYTES is reached; with
+ * OUTBOX_AT_ONCE a reply to a session also when OUTBOX_WITHDRAWN_MAX is.
  */
 #ifndef PLUGIN_OUTBOX_H
 #define PLUGIN_OUTBOX_H
@@ -43,7 +45,7 @@
 enum {
     OUTBOX_MAX = 65536,           /* replies on their way */
     OUTBOX_BYTES = 64 << 20,      /* of their payloads */
-    OUTBOX_WITHDRAWN_MAX = 1024,  /* withdrawn replies that are kept in mind; the oldest is forgotten first */
+    OUTBOX_WITHDRAWN_MAX = 4096,  /* withdrawn replies that may be in sessions, and are kept in mind */
     OUTBOX_BUCKETS = 1024,        /* of the index */
     OUTBOX_PATIENCE = 20000000,   /* nanoseconds */
     OUTBOX_SHORT_ROUND = 5000000, /* nanoseconds */
@@ -68,6 +70,8 @@ struct outbox {
     uint64_t round_began;                        /* 0: not looked at */
     bool round_was_short;                        /* the last one */
     struct outbox_withdrawn *withdrawn;          /* the oldest first */
+    unsigned withdrawn_of[OUTBOX_BUCKETS];       /* how many of them, by a hash of the client id */
+    size_t brief;                                /* how many of them are forgotten in the next round */
 };
 
 /*

@@ -27,7 +27,7 @@ struct callback {
 };
 
 static struct {
-    bool is_2_1;
+    bool is_2_1, keeps_qos_0;
     struct callback callbacks[EVENTS];
     void *user_data;
     struct mosquitto *connections;
@@ -286,8 +286,9 @@ void fake_broker_receive(struct mosquitto *client, const char *topic, const char
 /* Returns whether the owner's session has the message now. */
 static bool deliver(struct mosquitto *owner, struct published *message)
 {
-    broker.lost += !owner->online && message->qos == 0;
-    if ((owner->online && is_written(owner, message)) || message->qos == 0)
+    const bool is_kept = message->qos > 0 || (broker.keeps_qos_0 && !owner->online);
+    broker.lost += !owner->online && !is_kept;
+    if ((owner->online && is_written(owner, message)) || !is_kept)
         return false;
     DL_APPEND(owner->queue, message);
     return true;
@@ -330,6 +331,11 @@ void fake_broker_end_round(void)
             tell_end(client, MOSQ_EVT_DISCONNECT, TAKEN_OVER);
     }
     tick();
+}
+
+void fake_broker_keep_qos_0(void)
+{
+    broker.keeps_qos_0 = true;
 }
 
 size_t fake_broker_lost(void)

@@ -57,6 +57,9 @@ struct fake_connect {
 /* Loads the plugin. */
 void fake_broker_start(bool is_2_1, const struct mosquitto_opt *options, int count);
 
+/* Offline sessions keep messages at QoS 0, too: queue_qos0_messages. */
+void fake_broker_keep_qos_0(void);
+
 /* Unloads it and frees all connections. */
 void fake_broker_stop(void);
 

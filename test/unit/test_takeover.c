@@ -5,6 +5,7 @@
  * brokers.
  */
 #include "fake_broker.h"
+#include "outbox.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -322,5 +323,88 @@ START_TEST(callers_that_vanish)
 }
 END_TEST
 
+/* ---- Floods ---- */
+
+static struct mosquitto *connect_plainly(const char *id, bool clean)
+{
+    return fake_broker_connect(&(const struct fake_connect){.id = id, .version = 4, .clean_start = clean});
+}
+
+/*
+ * Replies of 2.1 that are on their way, or in sessions, when another client takes the id of their caller:
+ * more of them than the plugin ever keeps in mind.
+ */
+static void flood(int qos)
+{
+    struct takeover takeover = {.version = 4, .qos = qos};
+    struct mosquitto *caller = connect_plainly("flood", false);
+    for (int i = 0; i <= OUTBOX_WITHDRAWN_MAX; i++) {
+        number++;
+        call(caller, &takeover);
+    }
+    fake_broker_disconnect(connect_plainly("flood", true));
+}
+
+static void next_round(void)
+{
+    fake_broker_end_round();
+    fake_broker_begin_round();
+}
+
+/* However many replies are withdrawn at once or later, those to a client that was taken over stay so. */
+START_TEST(floods)
+{
+    const bool is_later = _i & 1, keeps_session = _i & 2;
+    const int qos = _i >> 2;
+    struct takeover takeover = {.version = 4, .qos = qos};
+    start(true);
+    struct mosquitto *victim = connect_plainly("victim", true);
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    struct mosquitto *stranger = connect_plainly("victim", !keeps_session);
+    if (is_later)
+        next_round();
+    flood(2);
+    next_round();
+    flood(0);
+    next_round();
+    fake_broker_disconnect(stranger);
+    struct mosquitto *again = connect_plainly("victim", false);
+    next_round();
+    ck_assert_uint_eq(stranger->received + again->received, 0);
+    struct mosquitto *caller = connect_plainly("caller", false);
+    number++;
+    call(caller, &(const struct takeover){.version = 4, .qos = 1});
+    next_round();
+    next_round();
+    ck_assert_uint_eq(caller->received, 1);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
+/* With queue_qos0_messages the stranger's session would keep what arrives after the stranger has left. */
+START_TEST(sessions_that_keep_qos_0)
+{
+    const struct takeover takeover = {
+        .is_2_1 = _i & 1, .version = 4, .qos = 0, .stranger = LEAVES, .kind = (enum kind)(_i / 2)};
+    start(takeover.is_2_1);
+    fake_broker_keep_qos_0();
+    struct mosquitto *victim = connect_plainly("victim", true);
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    take_id("victim", &takeover);
+    for (int round = 0; round < 4; round++)
+        next_round();
+    struct mosquitto *again = connect_plainly("victim", false);
+    next_round();
+    ck_assert_uint_eq(again->received, 0);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
 UNIT_MAIN("takeover", NULL, NULL, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
-          {callers_that_vanish, 3})
+          {callers_that_vanish, 3}, {floods, 12}, {sessions_that_keep_qos_0, KINDS * 2})
