@@ -235,11 +235,14 @@ static bool outbox_is_taken_over(const struct outbox_letter *letter)
 
 /*
  * The first round that ends is the one in which the letter was added. Where there is no TICK, two signals may
- * come in one and the same round.
+ * come in one and the same round. With OUTBOX_AT_ONCE an end that had come with the call is told in the
+ * second round at the latest.
  */
 static bool outbox_may_leave(const struct outbox *outbox, const struct outbox_letter *letter)
 {
     const unsigned rounds = outbox->round - letter->round;
+    if (outbox->moment == OUTBOX_AT_ONCE)
+        return rounds >= 2;
     if (!letter->told_late || rounds >= OUTBOX_ROUNDS)
         return true;
     return outbox->round_was_short && rounds >= (outbox->moment == OUTBOX_AT_WAIT ? 4 : 2);

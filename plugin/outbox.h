@@ -88,7 +88,9 @@ bool outbox_add(struct outbox *outbox, const struct host_publication *message, c
  */
 static inline bool outbox_needs_rounds(const struct outbox *outbox)
 {
-    return outbox->late || outbox->round_began || outbox->withdrawn || outbox->count > outbox->waiting;
+    const bool counts = outbox->moment == OUTBOX_AT_ONCE && outbox->waiting;
+    return counts || outbox->late || outbox->round_began || outbox->withdrawn ||
+           outbox->count > outbox->waiting;
 }
 
 void outbox_round(struct outbox *outbox, uint64_t now);
