@@ -248,13 +248,18 @@ static bool outbox_may_leave(const struct outbox *outbox, const struct outbox_le
     return outbox->round_was_short && rounds >= (outbox->moment == OUTBOX_AT_WAIT ? 4 : 2);
 }
 
-bool outbox_send(struct outbox *outbox, uint64_t older_than)
+/* A letter whose connection's end may be told late waits much longer than any round takes. */
+static bool outbox_is_older(const struct outbox_letter *letter, uint64_t now)
+{
+    return now - letter->added > (letter->told_late ? OUTBOX_PATIENCE_LATE : OUTBOX_PATIENCE);
+}
+
+bool outbox_send(struct outbox *outbox, uint64_t now)
 {
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->waiting ? outbox->letters : NULL, letter, next)
     {
-        const bool may_leave =
-            older_than < UINT64_MAX ? letter->added < older_than : outbox_may_leave(outbox, letter);
+        const bool may_leave = now ? outbox_is_older(letter, now) : outbox_may_leave(outbox, letter);
         if (letter->published || !may_leave)
             continue;
         if (outbox_is_taken_over(letter) || !outbox_publish(outbox, letter))

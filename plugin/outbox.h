@@ -16,7 +16,7 @@
  *   client had not asked for a new session.
  * - OUTBOX_AT_WAIT (2.0.0 to 2.0.14 with per_listener_settings): there is no TICK. Replies wait for the safe
  *   point (compat/safepoint.h), or, while the loop is too busy to reach it, for a message that comes
- *   OUTBOX_PATIENCE later.
+ *   OUTBOX_PATIENCE later, or OUTBOX_PATIENCE_LATE where the end of the connection may be told late.
  * - OUTBOX_UNTOLD: the same without a safe point. Replies leave at once, to whoever has the id.
  * - OUTBOX_AT_ONCE (2.1): no event comes that late, but every connection is told when it begins, and every
  *   message to a client can be refused just before it is written. Replies are published at once and kept in
@@ -43,13 +43,14 @@
 #include <mosquitto_broker.h>
 
 enum {
-    OUTBOX_MAX = 65536,           /* replies on their way */
-    OUTBOX_BYTES = 64 << 20,      /* of their payloads */
-    OUTBOX_WITHDRAWN_MAX = 4096,  /* withdrawn replies that may be in sessions, and are kept in mind */
-    OUTBOX_BUCKETS = 1024,        /* of the index */
-    OUTBOX_PATIENCE = 20000000,   /* nanoseconds */
-    OUTBOX_SHORT_ROUND = 5000000, /* nanoseconds */
-    OUTBOX_ROUNDS = 16            /* after which a reply to a WebSockets connection leaves in any case */
+    OUTBOX_MAX = 65536,                /* replies on their way */
+    OUTBOX_BYTES = 64 << 20,           /* of their payloads */
+    OUTBOX_WITHDRAWN_MAX = 4096,       /* withdrawn replies that may be in sessions, and are kept in mind */
+    OUTBOX_BUCKETS = 1024,             /* of the index */
+    OUTBOX_PATIENCE = 20000000,        /* nanoseconds */
+    OUTBOX_PATIENCE_LATE = 1000000000, /* the same for replies to WebSockets connections */
+    OUTBOX_SHORT_ROUND = 5000000,      /* nanoseconds */
+    OUTBOX_ROUNDS = 16                 /* after which a reply to a WebSockets connection leaves in any case */
 };
 
 enum outbox_moment { OUTBOX_UNTOLD, OUTBOX_AT_ONCE, OUTBOX_AT_TICK, OUTBOX_AT_WAIT };
@@ -96,10 +97,10 @@ static inline bool outbox_needs_rounds(const struct outbox *outbox)
 void outbox_round(struct outbox *outbox, uint64_t now);
 
 /*
- * Publishes the replies that wait and need wait no longer, at the end of a round; or, with an `older_than`
- * below UINT64_MAX, those that were added before that time. Returns whether some still wait.
+ * Publishes the replies that wait and need wait no longer: with a `now` of 0 at the end of a round, else
+ * those that have waited OUTBOX_PATIENCE, wherever the loop is. Returns whether some still wait.
  */
-bool outbox_send(struct outbox *outbox, uint64_t older_than);
+bool outbox_send(struct outbox *outbox, uint64_t now);
 
 /*
  * A sign of life of a connection: replies are dropped that wait for another one with the same client id, or

@@ -211,7 +211,7 @@ static int plugin_on_presence(int event_number, void *event_data, void *user_dat
 static void plugin_send(struct plugin *plugin)
 {
     struct broker_host *host = &plugin->host;
-    if (host->outbox.waiting && (outbox_send(&host->outbox, UINT64_MAX) || host->broker.is_2_1))
+    if (host->outbox.waiting && (outbox_send(&host->outbox, 0) || host->broker.is_2_1))
         wake_request(&host->wake);
 }
 
@@ -240,7 +240,7 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     if (!atomic_load(&plugin->host.wake.ticked)) {
         plugin_tick(plugin);
         if (plugin->host.outbox.waiting)
-            outbox_send(&plugin->host.outbox, broker_host_now() - OUTBOX_PATIENCE);
+            outbox_send(&plugin->host.outbox, broker_host_now());
     }
     return rc;
 }

@@ -36,6 +36,8 @@ static struct {
     size_t lost;
 } broker;
 
+static bool sends_no_tick;
+
 static int fire(int event, void *data)
 {
     const struct callback *callback = &broker.callbacks[event];
@@ -308,6 +310,8 @@ static void hand_out(void)
 
 static void tick(void)
 {
+    if (sends_no_tick)
+        return;
     struct mosquitto_evt_tick data = {.future = NULL};
     fire(MOSQ_EVT_TICK, &data);
 }
@@ -331,6 +335,11 @@ void fake_broker_end_round(void)
             tell_end(client, MOSQ_EVT_DISCONNECT, TAKEN_OVER);
     }
     tick();
+}
+
+void fake_broker_send_no_tick(void)
+{
+    sends_no_tick = true;
 }
 
 void fake_broker_keep_qos_0(void)
@@ -373,4 +382,5 @@ void fake_broker_stop(void)
         }
         free(client);
     }
+    sends_no_tick = false;
 }

@@ -54,6 +54,9 @@ struct fake_connect {
                                   WebSockets on 2.0 */
 };
 
+/* To be called before fake_broker_start(): this broker, of 2.0, has per_listener_settings. */
+void fake_broker_send_no_tick(void);
+
 /* Loads the plugin. */
 void fake_broker_start(bool is_2_1, const struct mosquitto_opt *options, int count);
 

@@ -410,5 +410,39 @@ START_TEST(sessions_that_keep_qos_0)
 }
 END_TEST
 
+/* A loop that sends no TICK and is too busy to reach the safe point: messages are all that the plugin sees.
+ */
+START_TEST(busy_loops)
+{
+    const struct takeover takeover = {.transport = _i & 1 ? FAKE_WEBSOCKETS : FAKE_TCP,
+                                      .version = versions[_i / 2 % VERSIONS],
+                                      .clean = true,
+                                      .telling = FAKE_TOLD_NEXT_ROUND};
+    fake_broker_send_no_tick();
+    start(false);
+    struct mosquitto *victim = fake_broker_connect(&(const struct fake_connect){
+        .id = "victim", .transport = takeover.transport, .version = takeover.version, .clean_start = true});
+    struct mosquitto *caller = fake_broker_connect(&(const struct fake_connect){
+        .id = "caller", .transport = takeover.transport, .version = takeover.version, .clean_start = true});
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    call(caller, &takeover);
+    next_round();
+    struct mosquitto *stranger = take_id("victim", &takeover);
+    wait_us(50000);
+    for (int round = 0; round < 100 && caller->received == 0; round++) {
+        fake_broker_receive(other, "elsewhere", "", 0, NULL, NULL);
+        next_round();
+        wait_us(50000);
+    }
+    ck_assert_uint_eq(stranger->received, 0);
+    ck_assert_uint_eq(caller->received, 1);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
 UNIT_MAIN("takeover", NULL, NULL, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
-          {callers_that_vanish, 6}, {floods, 12}, {sessions_that_keep_qos_0, KINDS * 2})
+          {callers_that_vanish, 6}, {floods, 12}, {sessions_that_keep_qos_0, KINDS * 2},
+          {busy_loops, 2 * VERSIONS})
