@@ -206,12 +206,13 @@ static int plugin_on_presence(int event_number, void *event_data, void *user_dat
 
 /*
  * A round of the loop is over. What is sent now leaves with the next one: on 2.1 it comes after the wait,
- * before 2.1 there is none in between.
+ * before 2.1 there is none in between, but for WebSockets, which are served after the wait.
  */
 static void plugin_send(struct plugin *plugin)
 {
     struct broker_host *host = &plugin->host;
-    if (host->outbox.waiting && (outbox_send(&host->outbox, 0) || host->broker.is_2_1))
+    const bool needs_round = host->broker.is_2_1 || host->outbox.late;
+    if (host->outbox.waiting && (outbox_send(&host->outbox, 0) || needs_round))
         wake_request(&host->wake);
 }
 
