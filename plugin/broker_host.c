@@ -100,15 +100,16 @@ static const char *broker_host_mounted_topic(const struct broker_host *host, boo
 }
 
 /*
- * The expiry keeps stale messages out of sessions. A QoS 0 message to an older client goes without it:
- * sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
+ * The expiry keeps stale messages out of sessions. Before 2.1 a QoS 0 message to an older client goes without
+ * it: sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
  * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees.
  */
-static int broker_host_add_properties(mosquitto_property **properties, const struct host_publication *message)
+static int broker_host_add_properties(const struct broker_host *host, mosquitto_property **properties,
+                                      const struct host_publication *message)
 {
     const bool is_v5 = !message->client || message->client->version == 5;
     int rc = MOSQ_ERR_SUCCESS;
-    if (message->expiry && (is_v5 || message->qos > 0))
+    if (message->expiry && (is_v5 || message->qos > 0 || host->broker.is_2_1))
         rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
     if (!is_v5)
         return rc;
@@ -161,7 +162,7 @@ static bool broker_host_publish(void *context, const struct host_publication *me
     const bool mount = message->client && message->client->mounted &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
-    const bool sent = topic && broker_host_add_properties(&properties, message) == MOSQ_ERR_SUCCESS &&
+    const bool sent = topic && broker_host_add_properties(host, &properties, message) == MOSQ_ERR_SUCCESS &&
                       outbox_add(&host->outbox, message, topic, properties, broker_host_time(host));
     if (topic != message->topic)
         free((void *)(uintptr_t)topic);

@@ -35,6 +35,7 @@ struct outbox_letter {
 struct outbox_withdrawn {
     struct digest key; /* of client id, topic and payload */
     uint64_t until;    /* monotonic nanoseconds; 0: until the next round */
+    unsigned bucket;   /* of the client id */
     UT_hash_handle hh;
 };
 
@@ -55,6 +56,8 @@ static struct outbox_withdrawn *outbox_find_withdrawn(const struct outbox *outbo
 
 static void outbox_forget(struct outbox *outbox, struct outbox_withdrawn *withdrawn)
 {
+    outbox->withdrawn_of[withdrawn->bucket]--;
+    outbox->brief -= withdrawn->until == 0;
     HASH_DEL(outbox->withdrawn, withdrawn);
     free(withdrawn);
 }
@@ -122,6 +125,16 @@ static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter)
         outbox->spare = letter;
 }
 
+/*
+ * Whether one more reply that may get into a session could be kept in mind if it were withdrawn. What is on
+ * its way already may be, too.
+ */
+static bool outbox_has_room_in_mind(const struct outbox *outbox)
+{
+    return outbox->moment != OUTBOX_AT_ONCE ||
+           HASH_COUNT(outbox->withdrawn) + outbox->count < OUTBOX_WITHDRAWN_MAX;
+}
+
 static struct outbox_letter *outbox_put_in(struct outbox *outbox, const struct host_publication *message,
                                            const char *topic, mosquitto_property *properties)
 {
@@ -136,7 +149,7 @@ static struct outbox_letter *outbox_put_in(struct outbox *outbox, const struct h
     letter->payload = message->payload;
     letter->properties = properties;
     letter->size = (int)message->size;
-    letter->qos = message->qos;
+    letter->qos = outbox_has_room_in_mind(outbox) ? message->qos : 0;
     letter->expiry = message->expiry;
     letter->round = outbox->round;
     letter->published = false;
@@ -159,11 +172,11 @@ static struct outbox_letter *outbox_put_in(struct outbox *outbox, const struct h
  * everything in time, that is one at QoS 0 to a client that may leave a session: in a session it would stay
  * for good.
  */
-static bool outbox_must_wait(const struct outbox *outbox, const struct host_publication *message)
+static bool outbox_must_wait(const struct outbox *outbox, const struct host_publication *message, int qos)
 {
     if (outbox->moment != OUTBOX_AT_ONCE)
         return outbox->moment != OUTBOX_UNTOLD;
-    return message->qos == 0 && (message->client->version == 5 || !message->client->clean_start);
+    return qos == 0 && (message->client->version == 5 || !message->client->clean_start);
 }
 
 /* Hands a letter over to the broker. With OUTBOX_AT_ONCE it is kept in mind until the next round. Returns
@@ -195,13 +208,14 @@ bool outbox_add(struct outbox *outbox, const struct host_publication *message, c
         return mosquitto_broker_publish(client ? client->id : NULL, topic, (int)message->size,
                                         message->payload, message->qos, message->retain,
                                         properties) == MOSQ_ERR_SUCCESS;
-    if (outbox->count >= OUTBOX_MAX || outbox->bytes + message->size > OUTBOX_BYTES)
+    if (outbox->count >= OUTBOX_MAX || outbox->bytes + message->size > OUTBOX_BYTES ||
+        (message->to_session && !outbox_has_room_in_mind(outbox)))
         return false;
     struct outbox_letter *letter = outbox_put_in(outbox, message, topic, properties);
     if (!letter)
         return false;
     letter->added = now;
-    if (outbox_must_wait(outbox, message) || outbox_publish(outbox, letter))
+    if (outbox_must_wait(outbox, message, letter->qos) || outbox_publish(outbox, letter))
         return true;
     letter->payload = letter->properties = NULL;
     outbox_take_out(outbox, letter);
@@ -221,23 +235,31 @@ static bool outbox_is_taken_over(const struct outbox_letter *letter)
 
 /*
  * The first round that ends is the one in which the letter was added. Where there is no TICK, two signals may
- * come in one and the same round.
+ * come in one and the same round. With OUTBOX_AT_ONCE an end that had come with the call is told in the
+ * second round at the latest.
  */
 static bool outbox_may_leave(const struct outbox *outbox, const struct outbox_letter *letter)
 {
     const unsigned rounds = outbox->round - letter->round;
+    if (outbox->moment == OUTBOX_AT_ONCE)
+        return rounds >= 2;
     if (!letter->told_late || rounds >= OUTBOX_ROUNDS)
         return true;
     return outbox->round_was_short && rounds >= (outbox->moment == OUTBOX_AT_WAIT ? 4 : 2);
 }
 
-bool outbox_send(struct outbox *outbox, uint64_t older_than)
+/* A letter whose connection's end may be told late waits much longer than any round takes. */
+static bool outbox_is_older(const struct outbox_letter *letter, uint64_t now)
+{
+    return now - letter->added > (letter->told_late ? OUTBOX_PATIENCE_LATE : OUTBOX_PATIENCE);
+}
+
+bool outbox_send(struct outbox *outbox, uint64_t now)
 {
     struct outbox_letter *letter, *next;
     DL_FOREACH_SAFE(outbox->waiting ? outbox->letters : NULL, letter, next)
     {
-        const bool may_leave =
-            older_than < UINT64_MAX ? letter->added < older_than : outbox_may_leave(outbox, letter);
+        const bool may_leave = now ? outbox_is_older(letter, now) : outbox_may_leave(outbox, letter);
         if (letter->published || !may_leave)
             continue;
         if (outbox_is_taken_over(letter) || !outbox_publish(outbox, letter))
@@ -263,35 +285,48 @@ void outbox_round(struct outbox *outbox, uint64_t now)
     {
         if (withdrawn->until <= now)
             outbox_forget(outbox, withdrawn);
+        else if (!outbox->brief)
+            break; /* the others were withdrawn later */
     }
 }
 
 /* ---- Back ---- */
 
+/* Without memory it cannot be kept in mind. */
+static struct outbox_withdrawn *outbox_add_withdrawn(struct outbox *outbox,
+                                                     const struct outbox_letter *letter)
+{
+    struct outbox_withdrawn *withdrawn = calloc(1, sizeof *withdrawn);
+    if (!withdrawn)
+        return NULL;
+    withdrawn->key = letter->key;
+    withdrawn->bucket = outbox_bucket_of_id(letter->id);
+    HASH_ADD(hh, outbox->withdrawn, key, sizeof withdrawn->key, withdrawn);
+    if (!withdrawn->hh.tbl) {
+        free(withdrawn);
+        return NULL;
+    }
+    outbox->withdrawn_of[withdrawn->bucket]++;
+    outbox->brief++;
+    return withdrawn;
+}
+
 /*
- * What the broker puts into a session at QoS 1 or 2 may be written later, and again when the client comes
- * back, until it has expired. Without memory it cannot be kept in mind.
+ * What the broker puts into a session may be written later, and again when the client comes back, until it
+ * has expired, which the broker notices up to a second late. At QoS 0 that takes queue_qos0_messages.
  */
 static void outbox_withdraw(struct outbox *outbox, struct outbox_letter *letter)
 {
+    enum { LATE = 2 }; /* seconds */
     struct outbox_withdrawn *withdrawn = outbox_find_withdrawn(outbox, &letter->key);
-    if (!withdrawn) {
-        withdrawn = calloc(1, sizeof *withdrawn);
-        if (!withdrawn)
-            return;
-        withdrawn->key = letter->key;
-        HASH_ADD(hh, outbox->withdrawn, key, sizeof withdrawn->key, withdrawn);
-        if (!withdrawn->hh.tbl) {
-            free(withdrawn);
-            return;
-        }
-    }
-    const uint64_t expiry =
-        letter->expiry ? letter->added + letter->expiry * UINT64_C(1000000000) : UINT64_MAX;
-    const uint64_t until = letter->qos ? expiry : 0;
+    if (!withdrawn)
+        withdrawn = outbox_add_withdrawn(outbox, letter);
+    if (!withdrawn || (letter->qos == 0 && HASH_COUNT(outbox->withdrawn) > OUTBOX_WITHDRAWN_MAX))
+        return;
+    const uint64_t seconds = (uint64_t)letter->expiry + LATE;
+    const uint64_t until = letter->expiry ? letter->added + seconds * UINT64_C(1000000000) : UINT64_MAX;
+    outbox->brief -= withdrawn->until == 0;
     withdrawn->until = until > withdrawn->until ? until : withdrawn->until;
-    if (HASH_COUNT(outbox->withdrawn) > OUTBOX_WITHDRAWN_MAX)
-        outbox_forget(outbox, outbox->withdrawn);
 }
 
 static void outbox_drop(struct outbox *outbox, struct outbox_letter *letter)
@@ -345,7 +380,7 @@ void outbox_end(struct outbox *outbox, const char *id, const struct mosquitto *c
 bool outbox_may_pass(const struct outbox *outbox, const struct mosquitto_evt_message *message)
 {
     const char *id = mosquitto_client_id(message->client);
-    if (!outbox->withdrawn || !id)
+    if (!outbox->withdrawn || !id || !outbox->withdrawn_of[outbox_bucket_of_id(id)])
         return true;
     const struct digest key = outbox_key(id, message->topic, message->payload, message->payloadlen);
     return !outbox_find_withdrawn(outbox, &key);

@@ -12,25 +12,27 @@
  *   whose connection has ended by then are dropped. The end of a WebSockets connection that is taken over may
  *   be told only in the next round, so its replies wait for one round more, and for the end of a round that
  *   was short, in which hardly another connection can have begun, but for OUTBOX_ROUNDS at most. Before it
- * leaves, a reply is dropped if the broker has marked its connection as taken over, which shows where the
- * client had not asked for a new session.
+ *   leaves, a reply is dropped if the broker has marked its connection as taken over, which shows where the
+ *   client had not asked for a new session.
  * - OUTBOX_AT_WAIT (2.0.0 to 2.0.14 with per_listener_settings): there is no TICK. Replies wait for the safe
  *   point (compat/safepoint.h), or, while the loop is too busy to reach it, for a message that comes
- *   OUTBOX_PATIENCE later.
+ *   OUTBOX_PATIENCE later, or OUTBOX_PATIENCE_LATE where the end of the connection may be told late.
  * - OUTBOX_UNTOLD: the same without a safe point. Replies leave at once, to whoever has the id.
  * - OUTBOX_AT_ONCE (2.1): no event comes that late, but every connection is told when it begins, and every
  *   message to a client can be refused just before it is written. Replies are published at once and kept in
  *   mind until the broker has handed them out. When their connection ends or another one takes its id before
- *   that, they are withdrawn: outbox_may_pass() refuses them. Only replies at QoS 0 to clients that may leave
- *   a session wait here until the next TICK, so that they are not published if the client has gone with the
- *   same packet.
+ *   that, they are withdrawn: outbox_may_pass() refuses them, for as long as they may lie in a session. None
+ *   is forgotten before: while there are too many, replies leave at QoS 0, which no session keeps. Replies at
+ * QoS 0 to clients that may leave a session wait here until the next TICK, so that they are not published if
+ * the client has gone with the same packet.
  *
  * Threads: the broker's.
  *
  * Ownership: outbox_add() takes the payload and the properties over, and copies the id and the topic. A
  * connection is looked at only as long as its end has not been told; the broker frees none before that.
  *
- * Failure: outbox_add() returns false without memory, and when OUTBOX_MAX or OUTBOX_BYTES is reached.
+ * Failure: outbox_add() returns false without memory, and when OUTBOX_MAX or OUTBOX_BYTES is reached; with
+ * OUTBOX_AT_ONCE a reply to a session also when OUTBOX_WITHDRAWN_MAX is.
  */
 #ifndef PLUGIN_OUTBOX_H
 #define PLUGIN_OUTBOX_H
@@ -41,13 +43,14 @@
 #include <mosquitto_broker.h>
 
 enum {
-    OUTBOX_MAX = 65536,           /* replies on their way */
-    OUTBOX_BYTES = 64 << 20,      /* of their payloads */
-    OUTBOX_WITHDRAWN_MAX = 1024,  /* withdrawn replies that are kept in mind; the oldest is forgotten first */
-    OUTBOX_BUCKETS = 1024,        /* of the index */
-    OUTBOX_PATIENCE = 20000000,   /* nanoseconds */
-    OUTBOX_SHORT_ROUND = 5000000, /* nanoseconds */
-    OUTBOX_ROUNDS = 16            /* after which a reply to a WebSockets connection leaves in any case */
+    OUTBOX_MAX = 65536,                /* replies on their way */
+    OUTBOX_BYTES = 64 << 20,           /* of their payloads */
+    OUTBOX_WITHDRAWN_MAX = 4096,       /* withdrawn replies that may be in sessions, and are kept in mind */
+    OUTBOX_BUCKETS = 1024,             /* of the index */
+    OUTBOX_PATIENCE = 20000000,        /* nanoseconds */
+    OUTBOX_PATIENCE_LATE = 1000000000, /* the same for replies to WebSockets connections */
+    OUTBOX_SHORT_ROUND = 5000000,      /* nanoseconds */
+    OUTBOX_ROUNDS = 16                 /* after which a reply to a WebSockets connection leaves in any case */
 };
 
 enum outbox_moment { OUTBOX_UNTOLD, OUTBOX_AT_ONCE, OUTBOX_AT_TICK, OUTBOX_AT_WAIT };
@@ -68,6 +71,8 @@ struct outbox {
     uint64_t round_began;                        /* 0: not looked at */
     bool round_was_short;                        /* the last one */
     struct outbox_withdrawn *withdrawn;          /* the oldest first */
+    unsigned withdrawn_of[OUTBOX_BUCKETS];       /* how many of them, by a hash of the client id */
+    size_t brief;                                /* how many of them are forgotten in the next round */
 };
 
 /*
@@ -84,16 +89,18 @@ bool outbox_add(struct outbox *outbox, const struct host_publication *message, c
  */
 static inline bool outbox_needs_rounds(const struct outbox *outbox)
 {
-    return outbox->late || outbox->round_began || outbox->withdrawn || outbox->count > outbox->waiting;
+    const bool counts = outbox->moment == OUTBOX_AT_ONCE && outbox->waiting;
+    return counts || outbox->late || outbox->round_began || outbox->withdrawn ||
+           outbox->count > outbox->waiting;
 }
 
 void outbox_round(struct outbox *outbox, uint64_t now);
 
 /*
- * Publishes the replies that wait and need wait no longer, at the end of a round; or, with an `older_than`
- * below UINT64_MAX, those that were added before that time. Returns whether some still wait.
+ * Publishes the replies that wait and need wait no longer: with a `now` of 0 at the end of a round, else
+ * those that have waited OUTBOX_PATIENCE, wherever the loop is. Returns whether some still wait.
  */
-bool outbox_send(struct outbox *outbox, uint64_t older_than);
+bool outbox_send(struct outbox *outbox, uint64_t now);
 
 /*
  * A sign of life of a connection: replies are dropped that wait for another one with the same client id, or

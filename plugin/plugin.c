@@ -113,21 +113,22 @@ static int plugin_act(struct mosquitto_evt_message *event, const struct broker_m
     return MOSQ_ERR_SUCCESS;
 }
 
-static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *event)
+/* The topic as the client has written it, behind the mount point of its listener. */
+static const char *plugin_unmount(const struct plugin *plugin, const char *topic)
 {
-    if (!event->client || !event->topic)
-        return MOSQ_ERR_SUCCESS;
-    const char *mount_point = plugin->host.mount_point, *topic = event->topic;
+    const char *mount_point = plugin->host.mount_point;
     const size_t cut = mount_point ? strlen(mount_point) : 0;
-    const bool mounted = cut && strncmp(topic, mount_point, cut) == 0;
-    if (mounted)
-        topic += cut;
+    return cut && strncmp(topic, mount_point, cut) == 0 ? topic + cut : topic;
+}
+
+static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *event, const char *topic)
+{
     struct engine_place place;
     struct engine *engine = service_find(plugin->service, topic, &place);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     struct broker_message message;
-    broker_message_init(&message, &plugin->host, event, topic, mounted);
+    broker_message_init(&message, &plugin->host, event, topic, topic != event->topic);
     /* Where a plugin before this one has closed the connection, there is no id left to reply to. */
     const int rc = plugin_act(
         event, &message, message.client.id ? engine_receive(engine, &message.seen, &place) : ENGINE_CONSUME);
@@ -206,12 +207,13 @@ static int plugin_on_presence(int event_number, void *event_data, void *user_dat
 
 /*
  * A round of the loop is over. What is sent now leaves with the next one: on 2.1 it comes after the wait,
- * before 2.1 there is none in between.
+ * before 2.1 there is none in between, but for WebSockets, which are served after the wait.
  */
 static void plugin_send(struct plugin *plugin)
 {
     struct broker_host *host = &plugin->host;
-    if (host->outbox.waiting && (outbox_send(&host->outbox, UINT64_MAX) || host->broker.is_2_1))
+    const bool needs_round = host->broker.is_2_1 || host->outbox.late;
+    if (host->outbox.waiting && (outbox_send(&host->outbox, 0) || needs_round))
         wake_request(&host->wake);
 }
 
@@ -230,17 +232,17 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     (void)event_number;
     struct plugin *plugin = user_data;
     const struct mosquitto_evt_message *event = event_data;
+    const char *topic = event->client && event->topic ? plugin_unmount(plugin, event->topic) : NULL;
     plugin_meet(plugin, event->client);
-    if (event->client && event->topic && *event->topic == '$' &&
-        !bridges_note(&plugin->host.bridges, event->client, event->topic))
+    if (topic && *topic == '$' && !bridges_note(&plugin->host.bridges, event->client, topic))
         plugin_log_error("no memory to remember that a client is a bridge");
     plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
-    const int rc = plugin_receive(plugin, event_data);
+    const int rc = topic ? plugin_receive(plugin, event_data, topic) : MOSQ_ERR_SUCCESS;
     plugin->goes_round = true;
     if (!atomic_load(&plugin->host.wake.ticked)) {
         plugin_tick(plugin);
         if (plugin->host.outbox.waiting)
-            outbox_send(&plugin->host.outbox, broker_host_now() - OUTBOX_PATIENCE);
+            outbox_send(&plugin->host.outbox, broker_host_now());
     }
     return rc;
 }

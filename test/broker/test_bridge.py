@@ -86,6 +86,37 @@ class Bridges(BrokerTest):
                 near.wait_log("CONNACK to link-remote")
                 self.expect_no_publication(far, near, "rpc/call/echo/response/mine")
 
+    def test_a_bridge_behind_a_mount_point(self):
+        near = self.start(["mount_point site/"], mount_point="site/")
+        near_lines = self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")
+        near_lines = [line.replace(f":{near.port}", f":{near.mounted_port}") for line in near_lines]
+        far = self.start(plugins=[], lines=[line.replace("notifications false", "notifications true")
+                                            for line in near_lines])
+        near.wait_log("CONNACK to link-remote")
+        watcher, caller, errors = self.client(far, 5), self.client(far, 5), self.client(near)
+        watcher.subscribe("cmd/#")
+        errors.subscribe("site/rpc/event/error")
+        caller.publish("rpc/call/echo", "{}", qos=1, properties=[(RESPONSE_TOPIC, "cmd/door/open")])
+        self.assert_error(errors.receive(), "invalid_request")
+        watcher.expect_nothing()
+
+    def test_a_bridge_that_comes_back_with_calls(self):
+        """The first that a bridge sends when it connects is its state, before the calls that waited for it."""
+        near = self.start()
+        far = self.start(plugins=[], lines=[
+            line.replace("notifications false", "notifications true").replace("cleansession true", "cleansession false")
+            for line in self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")])
+        near.wait_log("CONNACK to link-remote")
+        near.stop()
+        watcher, caller = self.client(far, 5), self.client(far, 5)
+        watcher.subscribe("cmd/#")
+        caller.subscribe("rpc/call/echo/response/#")
+        for topic in ("cmd/door/open", "rpc/call/echo/response/mine"):
+            caller.publish("rpc/call/echo", "{}", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+        near.start()
+        self.assertEqual(caller.receive().topic, "rpc/call/echo/response/mine")
+        watcher.expect_nothing()
+
     def test_what_a_bridge_brings_is_not_guarded(self):
         near, far = self.pair(["rpc/# in 2"])
         watcher = self.client(near)

@@ -116,6 +116,15 @@ class Takeover(BrokerTest):
             client.expect_end()
         self.assertLess(self.stored_messages(broker), 120)
 
+    def test_callers_that_close_at_once(self):
+        """As above, without DISCONNECT: the end of the connection is noticed a round after the call."""
+        broker = self.start(lines=["sys_interval 1"])
+        for number in range(150):
+            client = self.client(broker, 4 + number % 2, client_id="traveller", clean=False)
+            client.send(client.publish_packet("rpc/call/echo", '{"request_id":"r"}'))
+            client.close()
+        self.assertLess(self.stored_messages(broker), 120)
+
 
 if __name__ == "__main__":
     main()

@@ -27,7 +27,7 @@ struct callback {
 };
 
 static struct {
-    bool is_2_1;
+    bool is_2_1, keeps_qos_0;
     struct callback callbacks[EVENTS];
     void *user_data;
     struct mosquitto *connections;
@@ -35,6 +35,8 @@ static struct {
     unsigned round;
     size_t lost;
 } broker;
+
+static bool sends_no_tick;
 
 static int fire(int event, void *data)
 {
@@ -286,8 +288,9 @@ void fake_broker_receive(struct mosquitto *client, const char *topic, const char
 /* Returns whether the owner's session has the message now. */
 static bool deliver(struct mosquitto *owner, struct published *message)
 {
-    broker.lost += !owner->online && message->qos == 0;
-    if ((owner->online && is_written(owner, message)) || message->qos == 0)
+    const bool is_kept = message->qos > 0 || (broker.keeps_qos_0 && !owner->online);
+    broker.lost += !owner->online && !is_kept;
+    if ((owner->online && is_written(owner, message)) || !is_kept)
         return false;
     DL_APPEND(owner->queue, message);
     return true;
@@ -307,6 +310,8 @@ static void hand_out(void)
 
 static void tick(void)
 {
+    if (sends_no_tick)
+        return;
     struct mosquitto_evt_tick data = {.future = NULL};
     fire(MOSQ_EVT_TICK, &data);
 }
@@ -330,6 +335,16 @@ void fake_broker_end_round(void)
             tell_end(client, MOSQ_EVT_DISCONNECT, TAKEN_OVER);
     }
     tick();
+}
+
+void fake_broker_send_no_tick(void)
+{
+    sends_no_tick = true;
+}
+
+void fake_broker_keep_qos_0(void)
+{
+    broker.keeps_qos_0 = true;
 }
 
 size_t fake_broker_lost(void)
@@ -367,4 +382,5 @@ void fake_broker_stop(void)
         }
         free(client);
     }
+    sends_no_tick = false;
 }

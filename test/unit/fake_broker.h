@@ -54,8 +54,14 @@ struct fake_connect {
                                   WebSockets on 2.0 */
 };
 
+/* To be called before fake_broker_start(): this broker, of 2.0, has per_listener_settings. */
+void fake_broker_send_no_tick(void);
+
 /* Loads the plugin. */
 void fake_broker_start(bool is_2_1, const struct mosquitto_opt *options, int count);
+
+/* Offline sessions keep messages at QoS 0, too: queue_qos0_messages. */
+void fake_broker_keep_qos_0(void);
 
 /* Unloads it and frees all connections. */
 void fake_broker_stop(void);

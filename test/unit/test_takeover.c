@@ -111,6 +111,12 @@ static void wait_us(long us)
         continue; /* a signal of the plugin's */
 }
 
+static void next_round(void)
+{
+    fake_broker_end_round();
+    fake_broker_begin_round();
+}
+
 /* Another client lets the calls end that wait. */
 static void resume(void)
 {
@@ -295,14 +301,16 @@ START_TEST(replies)
 END_TEST
 
 /*
- * The call and the end of its connection come in one round: no reply is left behind in the broker for ever.
+ * The call and the end of its connection come in one round, or the end, which needs no packet, in the next:
+ * no reply is left behind in the broker for ever.
  */
 START_TEST(callers_that_vanish)
 {
-    for (int way = 0; way < KINDS * 2 * VERSIONS; way++) {
+    const bool is_next = _i & 1;
+    for (int way = 0; way < (is_next ? OPEN : KINDS) * 2 * VERSIONS; way++) {
         struct takeover takeover = {.is_2_1 = way & 1,
                                     .version = versions[way / 2 % VERSIONS],
-                                    .qos = _i,
+                                    .qos = _i / 2,
                                     .kind = (enum kind)(way / 2 / VERSIONS)};
         start(takeover.is_2_1);
         struct mosquitto *victim = fake_broker_connect(
@@ -310,6 +318,8 @@ START_TEST(callers_that_vanish)
         number++;
         fake_broker_begin_round();
         call(victim, &takeover);
+        if (is_next)
+            next_round();
         fake_broker_disconnect(victim);
         fake_broker_end_round();
         for (int round = 0; round < 8; round++) {
@@ -322,6 +332,8 @@ START_TEST(callers_that_vanish)
     }
 }
 END_TEST
+
+/* ---- Floods ---- */
 
 /* What is over the limit is dropped: nothing is sent before the end of the round. */
 START_TEST(a_flood)
@@ -348,5 +360,114 @@ START_TEST(a_flood)
 }
 END_TEST
 
+static struct mosquitto *connect_plainly(const char *id, bool clean)
+{
+    return fake_broker_connect(&(const struct fake_connect){.id = id, .version = 4, .clean_start = clean});
+}
+
+/*
+ * Replies of 2.1 that are on their way, or in sessions, when another client takes the id of their caller:
+ * more of them than the plugin ever keeps in mind.
+ */
+static void flood(int qos)
+{
+    struct takeover takeover = {.version = 4, .qos = qos};
+    struct mosquitto *caller = connect_plainly("flood", false);
+    for (int i = 0; i <= OUTBOX_WITHDRAWN_MAX; i++) {
+        number++;
+        call(caller, &takeover);
+    }
+    fake_broker_disconnect(connect_plainly("flood", true));
+}
+
+/* However many replies are withdrawn at once or later, those to a client that was taken over stay so. */
+START_TEST(floods)
+{
+    const bool is_later = _i & 1, keeps_session = _i & 2;
+    const int qos = _i >> 2;
+    struct takeover takeover = {.version = 4, .qos = qos};
+    start(true);
+    struct mosquitto *victim = connect_plainly("victim", true);
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    struct mosquitto *stranger = connect_plainly("victim", !keeps_session);
+    if (is_later)
+        next_round();
+    flood(2);
+    next_round();
+    flood(0);
+    next_round();
+    fake_broker_disconnect(stranger);
+    struct mosquitto *again = connect_plainly("victim", false);
+    next_round();
+    ck_assert_uint_eq(stranger->received + again->received, 0);
+    struct mosquitto *caller = connect_plainly("caller", false);
+    number++;
+    call(caller, &(const struct takeover){.version = 4, .qos = 1});
+    for (int round = 0; round < 3; round++)
+        next_round();
+    ck_assert_uint_eq(caller->received, 1);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
+/* With queue_qos0_messages the stranger's session would keep what arrives after the stranger has left. */
+START_TEST(sessions_that_keep_qos_0)
+{
+    const struct takeover takeover = {
+        .is_2_1 = _i & 1, .version = 4, .qos = 0, .stranger = LEAVES, .kind = (enum kind)(_i / 2)};
+    start(takeover.is_2_1);
+    fake_broker_keep_qos_0();
+    struct mosquitto *victim = connect_plainly("victim", true);
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    take_id("victim", &takeover);
+    for (int round = 0; round < 4; round++)
+        next_round();
+    struct mosquitto *again = connect_plainly("victim", false);
+    next_round();
+    ck_assert_uint_eq(again->received, 0);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
+/* A loop that sends no TICK and is too busy to reach the safe point: messages are all that the plugin sees.
+ */
+START_TEST(busy_loops)
+{
+    const struct takeover takeover = {.transport = _i & 1 ? FAKE_WEBSOCKETS : FAKE_TCP,
+                                      .version = versions[_i / 2 % VERSIONS],
+                                      .clean = true,
+                                      .telling = FAKE_TOLD_NEXT_ROUND};
+    fake_broker_send_no_tick();
+    start(false);
+    struct mosquitto *victim = fake_broker_connect(&(const struct fake_connect){
+        .id = "victim", .transport = takeover.transport, .version = takeover.version, .clean_start = true});
+    struct mosquitto *caller = fake_broker_connect(&(const struct fake_connect){
+        .id = "caller", .transport = takeover.transport, .version = takeover.version, .clean_start = true});
+    number++;
+    fake_broker_begin_round();
+    call(victim, &takeover);
+    call(caller, &takeover);
+    next_round();
+    struct mosquitto *stranger = take_id("victim", &takeover);
+    wait_us(50000);
+    for (int round = 0; round < 100 && caller->received == 0; round++) {
+        fake_broker_receive(other, "elsewhere", "", 0, NULL, NULL);
+        next_round();
+        wait_us(50000);
+    }
+    ck_assert_uint_eq(stranger->received, 0);
+    ck_assert_uint_eq(caller->received, 1);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
 UNIT_MAIN("takeover", NULL, NULL, {a_flood, 0}, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
-          {callers_that_vanish, 3})
+          {callers_that_vanish, 6}, {floods, 12}, {sessions_that_keep_qos_0, KINDS * 2},
+          {busy_loops, 2 * VERSIONS})
