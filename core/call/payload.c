@@ -295,7 +295,7 @@ rpc_status payload_glance(struct exchange *exchange, bool is_broken)
     const bool is_jsonrpc = exchange->jsonrpc, is_object = glance.outermost == '{';
     const struct glance_member *seen = is_jsonrpc ? &glance.id : &glance.request_id;
     const bool is_id = payload_is_seen_id(seen);
-    const bool is_notification = is_jsonrpc && !is_broken && seen->type == GLANCE_NONE;
+    const bool is_notification = is_jsonrpc && !is_broken && glance.notifies;
     const cJSON *id = is_id ? payload_copy_id(&exchange->arena, seen) : &payload_null;
     rpc_status status = id ? RPC_OK : RPC_INTERNAL_ERROR;
     if (id && is_jsonrpc && !is_notification) {
