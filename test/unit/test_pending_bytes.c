@@ -194,6 +194,9 @@ START_TEST(the_largest_is_evicted)
         works_call(&rig, "wait", n);
     ck_assert_uint_eq(rig.host.replies.count, before + 1);
     ck_assert_str_eq(overloaded(), "tester");
+    ck_assert_str_eq(
+        rig_last(&rig.host.replies)->text,
+        WORKS_ERROR("wait", "overloaded", "the calls that wait hold too many bytes: see max_pending_bytes"));
     ck_assert_int_eq(slots[5].outcome, RPC_OVERLOADED);
     for (int n = 11; n <= 14; n++)
         ck_assert_int_eq(slots[n].pending, 1);
