@@ -460,8 +460,9 @@ static bool store_mark_files(struct store *store)
 /*
  * Opens the file, and brings it up to date. NOMUTEX: one thread at a time uses a connection, so that it needs
  * no lock of its own. SQLite must still have been built with threads, since the process may have other
- * connections, those of other stores among them. SQLite creates the target of a symbolic link, whose rights
- * are taken before anything is written.
+ * connections, those of other stores among them. SQLite creates the target of a symbolic link. The rights of
+ * others are taken before anything is written, and only from a file that is ours: the path of another
+ * program's file may have been given by mistake.
  */
 static bool store_open_file(struct store *store, const char *file)
 {
@@ -469,7 +470,7 @@ static bool store_open_file(struct store *store, const char *file)
     int64_t version;
     store->file = file;
     store->creation = store->in_memory ? 0 : place_create(file);
-    store->exposure = store->in_memory ? 0 : place_secure(file);
+    store->exposure = 0;
     if (sqlite3_open_v2(file, &store->database, flags, NULL) != SQLITE_OK)
         return store_fail(store);
     sqlite3_busy_timeout(store->database, store->busy_ms);
