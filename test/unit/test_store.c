@@ -1607,6 +1607,40 @@ START_TEST(files_of_another_user)
 }
 END_TEST
 
+/* ---- Steps of the clock ---- */
+
+enum { DAY = 86400, TODAY = 1700000000 };
+
+static const struct steps {
+    double times[6];
+    int count;
+    double last;
+} clock_steps[] = {
+    {{0}, 0, NAN},
+    {{TODAY}, 1, TODAY},
+    {{TODAY, TODAY + 60, TODAY + 120}, 3, TODAY + 120},
+    {{TODAY, TODAY + DAY, TODAY + 2 * DAY}, 3, TODAY + 2 * DAY}, /* as much as is allowed */
+    {{TODAY, TODAY + 60 * DAY, TODAY + 60 * DAY + 9}, 3, TODAY + 9},
+    {{TODAY, TODAY + 60 * DAY, TODAY + 60 * DAY + 9, TODAY + 70}, 4, TODAY + 9},
+    {{TODAY, TODAY - 60 * DAY, TODAY - 60 * DAY + 9}, 3, TODAY + 9},
+    {{5, 10, TODAY, TODAY + 1, 7, TODAY + 2}, 6, TODAY + 2},
+    {{5, 10}, 2, NAN},
+};
+
+START_TEST(steps_of_the_clock)
+{
+    const struct steps *row = &clock_steps[_i];
+    double last = 0;
+    for (int i = 0; i < row->count; i++)
+        succeed(save(store, i % 2 ? "a" : "b", i, row->times[i]));
+    succeed(store_last_time(store, DAY, &last, &failure));
+    if (isnan(row->last))
+        ck_assert(isnan(last));
+    else
+        ck_assert_double_eq(last, row->last);
+}
+END_TEST
+
 /* ---- True reasons ---- */
 
 static void at_a_folder_that_is_missing(void)
@@ -1737,6 +1771,7 @@ UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_
           {similar_prefixes, 0}, {the_file_stays_with_its_prefix, 0},
           {shared_files_are_divided, UNIT_ROWS(shared_versions)}, {a_division_that_was_cut_short, 0},
           {a_name_that_is_taken, 0}, {rights, UNIT_ROWS(umasks)},
+          {steps_of_the_clock, UNIT_ROWS(clock_steps)},
           {files_of_others_keep_their_rights, UNIT_ROWS(strangers)},
           {wide_files_are_narrowed, UNIT_ROWS(wide_modes)}, {narrow_files_stay, 0}, {rights_after_a_kill, 0},
           {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
