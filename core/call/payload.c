@@ -87,7 +87,7 @@ static struct payload_request payload_split_request(const cJSON *item)
     if (!cJSON_IsObject(item)) {
         request.wrong = "is no object";
     } else if (!is_id) {
-        request.wrong = "has an id that is too long, or no string, number or null";
+        request.wrong = "has an id that is too long, or no string, finite number or null";
     } else if (!payload_is_version_2(item)) {
         request.wrong = "has no member jsonrpc that is \"2.0\"";
     } else if (!cJSON_IsString(method)) {
@@ -211,7 +211,8 @@ static rpc_status payload_take_request_id(struct exchange *exchange)
         return RPC_OK;
     exchange->misrouted = !cJSON_IsString(id) && !(json_is_number(id) && isfinite(id->valuedouble));
     if (exchange->misrouted)
-        return call_fail(&exchange->call, RPC_INVALID_REQUEST, "request_id must be a string or a number");
+        return call_fail(&exchange->call, RPC_INVALID_REQUEST,
+                         "request_id must be a string or a finite number");
     payload_detach(exchange, id);
     json_keep_ids(id);
     if (!is_call || !fields_declare(&exchange->method->params, "timeout_ms"))
