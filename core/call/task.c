@@ -4,6 +4,7 @@
 
 #include "base/instance.h"
 #include "call/connections.h"
+#include "call/copies.h"
 #include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
@@ -72,7 +73,8 @@ static void tasks_free_slots(struct engine *engine)
 /*
  * Evicts the call that has a slot, unless its work has begun just now: then only the slot is free. The call
  * is answered with this text after the handler that evicted it returns: done never runs inside a handler.
- * What it holds counts as free at once, and so does its exchange if nothing else is pending there.
+ * What it holds counts as free at once, and so does its exchange, with the copies that wait for it, if
+ * nothing else is pending there.
  */
 static void tasks_evict(struct engine *engine, struct slot *slot, const char *why)
 {
@@ -83,8 +85,11 @@ static void tasks_evict(struct engine *engine, struct slot *slot, const char *wh
         return;
     }
     task_give_back(task);
-    if (task->call->exchange->pending.holds == 1)
-        slots_let_go(&engine->slots, &task->call->exchange->pending.held);
+    struct exchange *exchange = task->call->exchange;
+    if (exchange->pending.holds == 1) {
+        slots_let_go(&engine->slots, &exchange->pending.held);
+        copies_let_go(engine, exchange);
+    }
     DL_DELETE(tasks->pending, task);
     DL_APPEND(tasks->evicted, task);
     task->state = TASK_EVICTED;
