@@ -86,7 +86,7 @@ static void tasks_evict(struct engine *engine, struct slot *slot, const char *wh
     }
     task_give_back(task);
     struct exchange *exchange = task->call->exchange;
-    if (exchange->pending.holds == 1) {
+    if (++exchange->pending.evicted == exchange->pending.holds) {
         slots_let_go(&engine->slots, &exchange->pending.held);
         copies_let_go(engine, exchange);
     }
@@ -271,10 +271,12 @@ static void task_leave(struct task *task)
 {
     struct tasks *tasks = task->instance->engine->tasks;
     task_give_back(task);
-    if (task->state == TASK_EVICTED)
+    if (task->state == TASK_EVICTED) {
         DL_DELETE(tasks->evicted, task);
-    else
+        task->call->exchange->pending.evicted--;
+    } else {
         DL_DELETE(tasks->pending, task);
+    }
     if (!task->call) {
         tasks->background--;
         return;
