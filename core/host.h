@@ -100,6 +100,7 @@ struct host_publication {
     const void *correlation; /* Correlation Data; NULL: none */
     size_t correlation_size;
     const char *status; /* user property `status`: "ok" or an error's code; NULL: none is sent */
+    bool repeated;      /* user property `repeated`: 1; the same reply was sent before */
 };
 
 /* None of these functions calls the engine back. */

@@ -634,13 +634,15 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     ",\"correlationData\":{\"type\":\"string\"}}},\"correlationId\":{\"location\":\"$message.header" \
     "#/correlationData\"}}"
 
+/* A reply that was sent before has a mark of its own. */
+#define REPLY_TRAIT(status) TRAIT("\"status\":" status ",\"repeated\":{\"const\":\"1\"}")
+
 static void write_traits(struct writer *writer)
 {
     writer_open_object(writer, "messageTraits");
     writer_member_json(writer, "call", TRAIT("\"responseTopic\":{\"type\":\"string\"}"));
-    writer_member_json(writer, "success", TRAIT("\"status\":{\"const\":\"ok\"}"));
-    writer_member_json(writer, "failure",
-                       TRAIT("\"status\":{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
+    writer_member_json(writer, "success", REPLY_TRAIT("{\"const\":\"ok\"}"));
+    writer_member_json(writer, "failure", REPLY_TRAIT("{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
     writer_end_object(writer);
 }
 

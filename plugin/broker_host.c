@@ -124,6 +124,8 @@ static int broker_host_add_properties(mosquitto_property **properties, const str
     if (rc == MOSQ_ERR_SUCCESS && message->status)
         rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status",
                                                 message->status);
+    if (rc == MOSQ_ERR_SUCCESS && message->repeated)
+        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "repeated", "1");
     return rc;
 }
 

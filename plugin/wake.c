@@ -16,6 +16,7 @@ enum {
     AGAIN_NS = 40000,   /* from a TICK to the next wait, with some replies to write in between */
     PERIOD_NS = 300000, /* short beside 100 ms, long beside the broker's own work of a round */
     PATIENCE = 128,     /* signals in a row; from then on they become rarer */
+    WAKES = 64,         /* of one process */
     UNTICKED_NS = 1000000
 };
 
@@ -30,7 +31,7 @@ static struct timespec wake_timespec(uint64_t nanoseconds)
 static void wake_kick(struct wake *wake, uint64_t first, uint64_t period)
 {
     const struct itimerspec times = {wake_timespec(period), wake_timespec(first)};
-    timer_settime(wake->kick.timer, 0, &times, NULL);
+    timer_settime(wake->kick, 0, &times, NULL);
 }
 
 /* ---- Requests ---- */
@@ -59,7 +60,6 @@ void wake_request(struct wake *wake)
     memset(&info, 0, sizeof info);
     info.si_code = SI_QUEUE;
     info.si_pid = wake->process;
-    info.si_value.sival_ptr = &wake->kick;
     syscall(SYS_rt_tgsigqueueinfo, wake->process, wake->thread, wake->signal, &info);
     if (!atomic_exchange(&wake->armed, true))
         wake_kick(wake, PERIOD_NS, PERIOD_NS);
@@ -76,7 +76,7 @@ void wake_at(struct wake *wake, uint64_t when)
         return;
     atomic_store(&wake->alarm_at, when);
     const struct itimerspec times = {{0, 0}, wake_timespec(when)};
-    timer_settime(wake->alarm.timer, TIMER_ABSTIME, &times, NULL);
+    timer_settime(wake->alarm, TIMER_ABSTIME, &times, NULL);
 }
 
 /* ---- Rounds ---- */
@@ -144,28 +144,65 @@ static void wake_meet(struct wake *wake)
 }
 
 /*
- * Async-signal-safe but for what it does at the safe point. An alarm needs no signal at once: its own has
- * interrupted what there is to interrupt.
+ * The wakes that run: a signal's handler has no user data, and must not believe what the signal says. Only
+ * the threads of the loops change their entries.
  */
+static _Atomic(struct wake *) wakes_running[WAKES];
+
+static bool wake_enter(struct wake *wake)
+{
+    for (size_t i = 0; i < WAKES; i++) {
+        struct wake *none = NULL;
+        if (atomic_compare_exchange_strong(&wakes_running[i], &none, wake))
+            return true;
+    }
+    return false;
+}
+
+static void wake_leave(struct wake *wake)
+{
+    for (size_t i = 0; i < WAKES; i++) {
+        struct wake *own = wake;
+        atomic_compare_exchange_strong(&wakes_running[i], &own, NULL);
+    }
+}
+
+static uint64_t wake_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Which timer has sent the signal shows the clock. An alarm needs no signal at once: its own has interrupted
+ * what there is to interrupt. A forged signal may at most end the signals a little early, or make the loop go
+ * round once more.
+ */
+static void wake_take_signal(struct wake *wake, int code, const void *context)
+{
+    if (atomic_load(&wake->alarm_at) <= wake_now()) {
+        atomic_store(&wake->alarm_at, NO_ALARM);
+        atomic_store(&wake->requested, true);
+        if (!atomic_exchange(&wake->armed, true))
+            wake_kick(wake, PERIOD_NS, PERIOD_NS);
+    } else if (code == SI_TIMER) {
+        atomic_store(&wake->lull, true);
+    }
+    if (!atomic_load(&wake->ticked) && safepoint_reached(&wake->safepoint, context))
+        wake_meet(wake);
+    else
+        wake_slow_down(wake);
+}
+
+/* Async-signal-safe but for what it does at the safe point. */
 static void wake_handle(int number, siginfo_t *info, void *context)
 {
-    (void)number;
     const int error = errno;
-    struct wake_timer *timer = info->si_value.sival_ptr;
-    if (info->si_code == SI_TIMER || (info->si_code == SI_QUEUE && info->si_pid == getpid())) {
-        struct wake *wake = timer->wake;
-        if (timer == &wake->alarm) {
-            atomic_store(&wake->alarm_at, NO_ALARM);
-            atomic_store(&wake->requested, true);
-            if (!atomic_exchange(&wake->armed, true))
-                wake_kick(wake, PERIOD_NS, PERIOD_NS);
-        } else if (info->si_code == SI_TIMER) {
-            atomic_store(&wake->lull, true);
-        }
-        if (!atomic_load(&wake->ticked) && safepoint_reached(&wake->safepoint, context))
-            wake_meet(wake);
-        else
-            wake_slow_down(wake);
+    for (size_t i = 0; i < WAKES; i++) {
+        struct wake *wake = atomic_load(&wakes_running[i]);
+        if (wake && wake->signal == number && pthread_equal(pthread_self(), wake->loop))
+            wake_take_signal(wake, info->si_code, context);
     }
     errno = error;
 }
@@ -183,26 +220,25 @@ static int wake_find_signal(void)
     return 0;
 }
 
-static bool wake_make_timer(struct wake *wake, struct wake_timer *timer)
+static bool wake_make_timer(const struct wake *wake, timer_t *timer)
 {
     struct sigevent event;
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = wake->signal;
-    event.sigev_value.sival_ptr = timer;
     event.sigev_notify_thread_id = wake->thread;
-    timer->wake = wake;
-    return timer_create(CLOCK_MONOTONIC, &event, &timer->timer) == 0;
+    return timer_create(CLOCK_MONOTONIC, &event, timer) == 0;
 }
 
 /* Ignoring the signal drops one that is on its way; after that the old disposition cannot kill us. */
-static void wake_restore_signal(const struct wake *wake)
+static void wake_restore_signal(struct wake *wake)
 {
     struct sigaction ignore;
     memset(&ignore, 0, sizeof ignore);
     ignore.sa_handler = SIG_IGN;
     sigaction(wake->signal, &ignore, NULL);
     sigaction(wake->signal, &wake->before, NULL);
+    wake_leave(wake);
 }
 
 bool wake_start(struct wake *wake, bool safe_point, void (*collect)(void *context), void *context)
@@ -221,12 +257,16 @@ bool wake_start(struct wake *wake, bool safe_point, void (*collect)(void *contex
     if (safe_point)
         safepoint_find(&wake->safepoint);
     wake->signal = wake_find_signal();
-    if (!wake->signal || sigaction(wake->signal, &action, &wake->before) != 0)
+    if (!wake->signal || !wake_enter(wake))
         return false;
+    if (sigaction(wake->signal, &action, &wake->before) != 0) {
+        wake_leave(wake);
+        return false;
+    }
     if (wake_make_timer(wake, &wake->kick)) {
         wake->running = wake_make_timer(wake, &wake->alarm);
         if (!wake->running)
-            timer_delete(wake->kick.timer);
+            timer_delete(wake->kick);
     }
     if (!wake->running)
         wake_restore_signal(wake);
@@ -238,7 +278,7 @@ void wake_stop(struct wake *wake)
     if (!wake->running)
         return;
     wake->running = false;
-    timer_delete(wake->kick.timer);
-    timer_delete(wake->alarm.timer);
+    timer_delete(wake->kick);
+    timer_delete(wake->alarm);
     wake_restore_signal(wake);
 }

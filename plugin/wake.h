@@ -32,6 +32,10 @@
  * For brokers that send no TICK the signal's handler does what a TICK would, if it has interrupted the wait
  * (compat/safepoint.h), and only until the first TICK.
  *
+ * Any process of the same user can send the signal, too, with whatever it likes in it. So nothing that comes
+ * with it is believed: the handler finds the wakes in a list of its own, which is the plugin's only mutable
+ * static variable, since a handler has no user data.
+ *
  * Threads: wake_request() may be called on any thread and in signal handlers, the other functions on the
  * loop's thread. collect() runs on the loop's thread, in the signal's handler.
  *
@@ -53,13 +57,6 @@
 #include <stdint.h>
 #include <time.h>
 
-struct wake;
-
-struct wake_timer {
-    timer_t timer;
-    struct wake *wake; /* the signal carries the address of this structure */
-};
-
 /* All zero: stopped. */
 struct wake {
     bool running;
@@ -67,7 +64,7 @@ struct wake {
     pid_t process, thread;
     pthread_t loop;
     struct sigaction before;
-    struct wake_timer kick, alarm;
+    timer_t kick, alarm;
     atomic_bool requested, armed;
     atomic_bool lull;          /* a whole period has passed since the last request */
     atomic_bool ticked;        /* a TICK was seen */

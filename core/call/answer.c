@@ -96,6 +96,7 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         .expiry = (uint32_t)env->options.reply_expiry,
         .content_type = to->codec->content_type,
         .status = code,
+        .repeated = to->repeated,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
     };

@@ -36,6 +36,7 @@ static struct waiter *copies_make(struct engine *engine, const struct destinatio
         return NULL;
     waiter->held = (struct holding){.client = NULL};
     waiter->to = *to;
+    waiter->to.repeated = true;
     waiter->to.client.user = waiter->to.client.address = NULL;
     waiter->to.client.id = memcpy(waiter->memory, to->client.id, id);
     waiter->to.topic = memcpy(waiter->memory + id, to->topic, topic);

@@ -292,6 +292,7 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
         return;
     case ADMIT_REPLAY:
         engine->env.counters.duplicates++;
+        exchange->to.repeated = true;
         if (entry->reply && exchange->to.topic)
             answer_send(engine, &exchange->to, entry->status, entry->reply, entry->size);
         break;

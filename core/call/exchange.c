@@ -93,7 +93,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
-    exchange->to.ended = exchange->to.session_waits = false;
+    exchange->to.ended = exchange->to.session_waits = exchange->to.repeated = false;
     exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;

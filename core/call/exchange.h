@@ -36,6 +36,7 @@ struct destination {
     struct host_client client;
     bool ended;         /* its connection has ended, or another one has taken over its id */
     bool session_waits; /* and a session waits for the reply */
+    bool repeated;      /* the reply is that of an earlier copy of the message */
     const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */

@@ -6,7 +6,7 @@ import itertools
 import json
 
 from harness import (BrokerTest, Closed, ask, ask_by_id, broker_version, checks_response_topics, error_of,
-                     has_websockets, main, payload_of, result_of)
+                     has_websockets, main, new_identity, payload_of, result_of)
 from mqtt import (CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, NO_MATCHING_SUBSCRIBERS, PAYLOAD_FORMAT,
                   PUBREC, RESPONSE_TOPIC, TOPIC_ALIAS, USER_PROPERTY, property_of, user_property_of)
 
@@ -186,6 +186,18 @@ class Replies(BrokerTest):
         victim.subscribe("#")
         ask(device, "echo", '"open"', topic="door/command")
         victim.expect_nothing()
+
+    def test_a_repeated_reply_is_marked(self):
+        """The same call again, at once and on another connection; payload and other properties do not change."""
+        broker = self.start()
+        identity, seen = new_identity().encode(), []
+        for _ in range(2):
+            client = self.client(broker, 5, client_id="same")
+            seen += [ask(client, "probe.count", correlation=identity) for _ in range(2)]
+        marks = [user_property_of(reply, "repeated") for reply in seen]
+        self.assertEqual(marks, [None, "1", "1", "1"])
+        self.assertEqual([(reply.payload, property_of(reply, CORRELATION_DATA), user_property_of(reply, "status"))
+                          for reply in seen], 4 * [(b'{"runs":1}', identity, "ok")])
 
     def test_response_topic_filter(self):
         broker = self.start(["response_topic_filter clients/+/in"])

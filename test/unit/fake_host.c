@@ -117,6 +117,7 @@ static bool publish(void *context, const struct host_publication *sent)
         return true;
     take_properties(message, sent);
     message->to_session = sent->to_session;
+    message->repeated = sent->repeated;
     message->retain = sent->retain;
     message->subscribed = sent->to_subscribers;
     return true;

@@ -35,8 +35,9 @@ struct fake_message {
     bool retain;
     bool subscribed; /* it goes to all subscribers of its topic */
     bool has_client;
-    const void *connection;  /* of the client; only ever compared */
-    bool to_session;         /* that the connection has left behind */
+    const void *connection; /* of the client; only ever compared */
+    bool to_session;        /* that the connection has left behind */
+    bool repeated;
     char client[FAKE_BYTES]; /* its id */
     char status[FAKE_BYTES + 1];
     char content_type[FAKE_BYTES]; /* "": none */

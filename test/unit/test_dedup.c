@@ -93,6 +93,7 @@ START_TEST(duplicates_get_the_cached_reply)
         const struct fake_message *reply = nth_reply(i);
         ck_assert_str_eq(reply->text, "{\"n\":1}");
         ck_assert_str_eq(reply->status, "ok");
+        ck_assert_int_eq(reply->repeated, i > 0);
         ck_assert_str_eq(reply->topic, "r");
         ck_assert_str_eq(reply->client, "tester");
         ck_assert_int_eq(reply->qos, 1);

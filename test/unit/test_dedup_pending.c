@@ -110,6 +110,7 @@ START_TEST(duplicates_wait)
         ck_assert_str_eq(rig.host.replies.kept[i].status, "ok");
         ck_assert_mem_eq(rig.host.replies.kept[i].correlation, LONG_ID, 16);
         ck_assert_str_eq(rig.host.replies.kept[i].client, "tester");
+        ck_assert_int_eq(rig.host.replies.kept[i].repeated, i > 0);
     }
     ck_assert_str_eq(rig.host.replies.kept[1].topic, "second");
     ck_assert_str_eq(rig.host.replies.kept[2].topic, "third");

@@ -5,6 +5,7 @@
  * brokers.
  */
 #include "fake_broker.h"
+#include "outbox.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -322,5 +323,30 @@ START_TEST(callers_that_vanish)
 }
 END_TEST
 
-UNIT_MAIN("takeover", NULL, NULL, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
+/* What is over the limit is dropped: nothing is sent before the end of the round. */
+START_TEST(a_flood)
+{
+    enum { CALLS_OF_FLOOD = OUTBOX_MAX + 10 };
+    start(false);
+    const struct fake_connect victim = {.id = "victim", .version = 4, .clean_start = true};
+    struct mosquitto *caller = fake_broker_connect(&victim);
+    fake_broker_begin_round();
+    for (int i = 0; i < CALLS_OF_FLOOD; i++)
+        fake_broker_receive(other, "rpc/call/echo", "{\"request_id\":\"1\"}", 0, NULL, NULL);
+    fake_broker_receive(caller, "rpc/call/echo", "{\"request_id\":\"1\"}", 0, NULL, NULL);
+    struct mosquitto *stranger = fake_broker_connect(&victim);
+    fake_broker_end_round();
+    fake_broker_begin_round();
+    fake_broker_receive(stranger, "rpc/call/echo", "{\"request_id\":\"2\"}", 0, NULL, NULL);
+    fake_broker_end_round();
+    fake_broker_begin_round();
+    ck_assert_uint_eq(other->received, OUTBOX_MAX);
+    ck_assert_uint_eq(caller->received, 0);
+    ck_assert_uint_eq(stranger->received, 1);
+    fake_broker_end_round();
+    fake_broker_stop();
+}
+END_TEST
+
+UNIT_MAIN("takeover", NULL, NULL, {a_flood, 0}, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
           {callers_that_vanish, 3})

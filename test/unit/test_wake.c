@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { EVENTS = 1000, WAIT_MS = 100, THREADS = 3, RESULTS = 3000, MS = 1000000 };
@@ -227,10 +229,10 @@ START_TEST(only_an_earlier_alarm_is_set)
     wake_at(&wake, UINT64_MAX);
     ck_assert(atomic_load(&wake.alarm_at) == when);
     struct itimerspec left;
-    timer_gettime(wake.alarm.timer, &left);
+    timer_gettime(wake.alarm, &left);
     ck_assert_int_le(left.it_value.tv_sec, 3600);
     wake_at(&wake, when - hour / 2);
-    timer_gettime(wake.alarm.timer, &left);
+    timer_gettime(wake.alarm, &left);
     ck_assert_int_le(left.it_value.tv_sec, 1800);
 }
 END_TEST
@@ -326,6 +328,43 @@ START_TEST(the_signal_is_restored)
 }
 END_TEST
 
+/* Another process of the same user sends the signal, with what it likes in it. */
+static void forge(pid_t to, int code, void *pointer)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = wake.signal;
+    info.si_code = code;
+    info.si_pid = to;
+    info.si_value.sival_ptr = pointer;
+    if (syscall(SYS_rt_sigqueueinfo, to, wake.signal, &info) != 0)
+        _exit(1);
+}
+
+START_TEST(what_a_signal_carries_is_not_believed)
+{
+    static const int codes[] = {SI_TIMER, SI_QUEUE, SI_MESGQ, SI_ASYNCIO};
+    const pid_t own = getpid(), child = fork();
+    ck_assert_int_ge(child, 0);
+    for (size_t i = 0; child == 0 && i < sizeof codes / sizeof codes[0]; i++) {
+        forge(own, codes[i], NULL);
+        forge(own, codes[i], (void *)16);
+        forge(own, codes[i], (void *)(uintptr_t)-1);
+        forge(own, codes[i], &wake);
+    }
+    if (child == 0)
+        _exit(0);
+    int status = -1;
+    while (waitpid(child, &status, 0) < 0)
+        ck_assert_int_eq(errno, EINTR);
+    ck_assert_int_eq(status, 0);
+    sigqueue(own, wake.signal, (union sigval){.sival_ptr = (void *)16});
+    ck_assert_int_eq(collections, 0);
+    wake_request(&wake);
+    ck_assert(wake_tick(&wake));
+}
+END_TEST
+
 START_TEST(two_take_different_signals)
 {
     struct wake second;
@@ -365,5 +404,6 @@ UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request
           {an_alarm_is_a_request, KINDS}, {alarms_of_the_past_go_off_at_once, 0},
           {only_an_earlier_alarm_is_set, 0}, {a_busy_loop_gets_few_signals, 0}, {errno_is_kept, 0},
           {only_the_wait_of_the_loop_is_safe, 0}, {no_safe_point_once_there_was_a_tick, 0},
-          {no_safe_point_where_it_is_off, 0}, {the_signal_is_restored, 0}, {two_take_different_signals, 0},
+          {no_safe_point_where_it_is_off, 0}, {the_signal_is_restored, 0},
+          {what_a_signal_carries_is_not_believed, 0}, {two_take_different_signals, 0},
           {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})
