@@ -55,7 +55,8 @@ struct loading {
     bool more; /* the database has more than max sensors */
     bool no_memory;
     bool loaded;
-    double last;      /* when a reading was stored last; NAN: never */
+    double max_step;  /* see store_last_time() */
+    double last;      /* when a reading was stored last, by that; NAN: never */
     const char *path; /* of the file that is in use */
     int exposure;     /* see store_exposure() */
     struct store_failure failure;
@@ -718,7 +719,7 @@ static void sensor_load(rpc_job *job, void *data)
     (void)job;
     loading->more = loading->no_memory = false;
     loading->loaded = store_load(loading->store, sensor_load_one, loading, &loading->failure) &&
-                      store_last_time(loading->store, &loading->last, &loading->failure);
+                      store_last_time(loading->store, loading->max_step, &loading->last, &loading->failure);
     loading->path = store_path(loading->store);
     loading->exposure = store_exposure(loading->store);
     if (!loading->loaded || !loading->no_memory)
@@ -900,6 +901,8 @@ static bool sensor_open_stores(struct sensors *sensors)
     sensors->history = strcmp(path, ":memory:") == 0 ? sensors->store : store_new(path, prefix, BUSY_MS);
     sensors->loading.store = sensors->pruning.store = sensors->store;
     sensors->loading.max = sensors->table.max;
+    const int64_t keep_age = sensors->options->keep_age;
+    sensors->loading.max_step = (double)(keep_age ? keep_age : sensors->options->max_silence) / 10;
     return sensors->store && sensors->history;
 }
 

@@ -75,19 +75,19 @@ typedef struct rpc_instance rpc_instance;
  * -32099 to -32000 for servers: the other codes are from that range. RPC_RAISED stands for the errors that
  * methods declare (struct rpc_error); on the wire the declared code takes the place of its name.
  */
-#define RPC_STATUS_MAP(X)                                                                         \
-    X(RPC_OK, "ok", 0, "success")                                                                 \
-    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                          \
-    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")             \
-    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                         \
-    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")       \
-    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                         \
-    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")          \
-    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping")     \
-    X(RPC_OVERLOADED, "overloaded", -32002, "too many calls are waiting: see max_pending")        \
-    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: see rate_limit") \
-    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")      \
-    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")             \
+#define RPC_STATUS_MAP(X)                                                                          \
+    X(RPC_OK, "ok", 0, "success")                                                                  \
+    X(RPC_PARSE_ERROR, "parse_error", -32700, "the payload is not JSON")                           \
+    X(RPC_INVALID_REQUEST, "invalid_request", -32600, "the call itself is malformed")              \
+    X(RPC_METHOD_NOT_FOUND, "method_not_found", -32601, "no such method")                          \
+    X(RPC_INVALID_PARAMS, "invalid_params", -32602, "the parameters do not fit the method")        \
+    X(RPC_INTERNAL_ERROR, "internal_error", -32603, "the handler failed")                          \
+    X(RPC_TIMEOUT, "timeout", -32000, "the deadline passed before the handler finished")           \
+    X(RPC_CANCELLED, "cancelled", -32001, "the caller went away, or the service is stopping")      \
+    X(RPC_OVERLOADED, "overloaded", -32002, "too much is waiting: try again later")                \
+    X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: try again later") \
+    X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")       \
+    X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")              \
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,

@@ -10,7 +10,7 @@
 
 enum {
     LOG_TEXT = 512, /* bytes */
-    LOG_LINE = 640, /* the broker itself cuts its lines at 1000 */
+    LOG_LINE = 900, /* the broker itself cuts its lines at 1000 */
     LOG_BURST = 10,
     LOG_PER_SECOND = 1
 };

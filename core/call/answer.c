@@ -15,6 +15,7 @@ struct answers {
     char *scratch;               /* max_reply bytes */
     struct registry_event error; /* {prefix}/event/error */
     struct bucket errors;        /* announced errors */
+    struct log_limit failures;   /* of lines about failed calls, which must not keep back other lines */
 };
 
 static const rpc_event answer_error_event = {.name = TOPIC_ERROR_EVENT, .doc = TOPIC_ERROR_DOC};
@@ -303,17 +304,20 @@ static bool answer_admit_failure(const rpc_call *call, rpc_status status)
     return false;
 }
 
+/* What a client chose is cut so short that the error stands behind it, also if none of it is printable. */
 void answer_log_failure(const rpc_call *call)
 {
+    struct engine *engine = call->engine;
     struct exchange *exchange = call->exchange;
     const struct failure *failure = &call->failure;
     if (failure->status == RPC_RAISED || (exchange->batch && exchange->reply.logged))
         return;
     exchange->reply.logged = exchange->batch;
-    env_log(&call->engine->env, failure->status == RPC_CANCELLED ? RPC_LOG_DEBUG : RPC_LOG_WARNING,
-            "client %.100s called %.150s%s: %s: %.200s", exchange->message->client->id,
-            *call->name ? call->name : exchange->message->topic, exchange->batch ? " in a batch" : "",
-            failure->code, failure->message ? failure->message : status_text(failure->status));
+    env_log_limited(&engine->env, &engine->answers->failures,
+                    failure->status == RPC_CANCELLED ? RPC_LOG_DEBUG : RPC_LOG_WARNING,
+                    "client %.64s called %.128s%s: %s: %.200s", exchange->message->client->id,
+                    *call->name ? call->name : exchange->message->topic, exchange->batch ? " in a batch" : "",
+                    failure->code, failure->message ? failure->message : status_text(failure->status));
 }
 
 static rpc_status answer_failure(rpc_call *call, rpc_status status)

@@ -94,6 +94,21 @@ void copies_serve(const struct exchange *exchange, struct cached_reply *entry)
     }
 }
 
+static void copies_let_go_of(struct engine *engine, const struct cached_reply *entry)
+{
+    struct waiter *waiter;
+    DL_FOREACH(entry ? entry->waiting : NULL, waiter)
+    {
+        slots_let_go(&engine->slots, &waiter->held);
+    }
+}
+
+void copies_let_go(struct engine *engine, const struct exchange *exchange)
+{
+    copies_let_go_of(engine, exchange->dedup.entry);
+    copies_let_go_of(engine, exchange->dedup.ordered);
+}
+
 void copies_connection_ended(struct engine *engine, const void *id)
 {
     const struct connection *connection;

@@ -21,6 +21,9 @@ void copies_add(struct engine *engine, struct cached_reply *entry, const struct 
 /* Sends the exchange's reply to all copies that wait for the entry, if there is a reply, and frees them. */
 void copies_serve(const struct exchange *exchange, struct cached_reply *entry);
 
+/* Counts what the copies that wait for the exchange hold as free: it ends soon, and they with it. */
+void copies_let_go(struct engine *engine, const struct exchange *exchange);
+
 /* Frees the copies of a connection that has ended. */
 void copies_connection_ended(struct engine *engine, const void *connection);
 

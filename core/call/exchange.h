@@ -127,6 +127,7 @@ struct exchange_pending {
     uint32_t timeout; /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
     unsigned holds;   /* tasks that need the exchange, one more while its message is received */
+    unsigned evicted; /* those of them that are evicted, and will end soon */
 };
 
 struct exchange {

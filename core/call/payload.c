@@ -87,7 +87,7 @@ static struct payload_request payload_split_request(const cJSON *item)
     if (!cJSON_IsObject(item)) {
         request.wrong = "is no object";
     } else if (!is_id) {
-        request.wrong = "has an id that is too long, or no string, number or null";
+        request.wrong = "has an id that is too long, or no string, finite number or null";
     } else if (!payload_is_version_2(item)) {
         request.wrong = "has no member jsonrpc that is \"2.0\"";
     } else if (!cJSON_IsString(method)) {
@@ -211,7 +211,8 @@ static rpc_status payload_take_request_id(struct exchange *exchange)
         return RPC_OK;
     exchange->misrouted = !cJSON_IsString(id) && !(json_is_number(id) && isfinite(id->valuedouble));
     if (exchange->misrouted)
-        return call_fail(&exchange->call, RPC_INVALID_REQUEST, "request_id must be a string or a number");
+        return call_fail(&exchange->call, RPC_INVALID_REQUEST,
+                         "request_id must be a string or a finite number");
     payload_detach(exchange, id);
     json_keep_ids(id);
     if (!is_call || !fields_declare(&exchange->method->params, "timeout_ms"))
@@ -295,7 +296,7 @@ rpc_status payload_glance(struct exchange *exchange, bool is_broken)
     const bool is_jsonrpc = exchange->jsonrpc, is_object = glance.outermost == '{';
     const struct glance_member *seen = is_jsonrpc ? &glance.id : &glance.request_id;
     const bool is_id = payload_is_seen_id(seen);
-    const bool is_notification = is_jsonrpc && !is_broken && seen->type == GLANCE_NONE;
+    const bool is_notification = is_jsonrpc && !is_broken && glance.notifies;
     const cJSON *id = is_id ? payload_copy_id(&exchange->arena, seen) : &payload_null;
     rpc_status status = id ? RPC_OK : RPC_INTERNAL_ERROR;
     if (id && is_jsonrpc && !is_notification) {

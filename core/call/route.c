@@ -94,7 +94,8 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     const char *topic = message->response_topic;
     const char *filter = engine->env.options.response_topic_filter;
     if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
-        return route_fail(exchange, "a Response Topic that cannot be replied to");
+        return route_fail(exchange, "a Response Topic that cannot be replied to (at most 256 bytes, no +, #, "
+                                    "control characters, no $ first)");
     if (*filter != '#' && !route_matches(exchange, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
     if (route_is_over_bridge(exchange) && !route_is_for_bridges(exchange, topic))
@@ -152,8 +153,9 @@ rpc_status route_by_request_id(struct exchange *exchange, const cJSON *id)
     const char *token = text && !cJSON_IsString(id) ? route_without_plus(exchange, text) : text;
     if (!token)
         return RPC_INTERNAL_ERROR;
-    const rpc_status status =
-        route_by_token(exchange, token, strlen(token), "a request_id that cannot be part of a topic");
+    const rpc_status status = route_by_token(
+        exchange, token, strlen(token),
+        "a request_id that cannot be part of a topic (at most 256 bytes, no +, #, control characters)");
     if (status != RPC_OK)
         return status;
     exchange->request_id = id;
@@ -164,7 +166,9 @@ rpc_status route_by_request_id(struct exchange *exchange, const cJSON *id)
 /* The reply to a request whose id makes no topic goes where that of an id null goes. */
 rpc_status route_by_jsonrpc_id(struct exchange *exchange, const cJSON *id)
 {
-    static const char what[] = "a JSON-RPC id whose token cannot be part of a topic", null[] = "null";
+    static const char what[] = "a JSON-RPC id whose token cannot be part of a topic (at most 256 bytes, no "
+                               "+, #, control characters)",
+                      null[] = "null";
     const char *token = route_id_text(exchange, id);
     if (token && !cJSON_IsNull(id) && exchange->identity < strlen(token))
         exchange->identity = strlen(token);

@@ -4,6 +4,7 @@
 
 #include "base/instance.h"
 #include "call/connections.h"
+#include "call/copies.h"
 #include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
@@ -71,10 +72,11 @@ static void tasks_free_slots(struct engine *engine)
 
 /*
  * Evicts the call that has a slot, unless its work has begun just now: then only the slot is free. The call
- * is answered after the handler that evicted it returns: done never runs inside a handler. What it holds
- * counts as free at once, and so does its exchange if nothing else is pending there.
+ * is answered with this text after the handler that evicted it returns: done never runs inside a handler.
+ * What it holds counts as free at once, and so does its exchange, with the copies that wait for it, if
+ * nothing else is pending there.
  */
-static void tasks_evict(struct engine *engine, struct slot *slot)
+static void tasks_evict(struct engine *engine, struct slot *slot, const char *why)
 {
     struct tasks *tasks = engine->tasks;
     struct task *task = (struct task *)(void *)((char *)slot - offsetof(struct task, slot));
@@ -83,12 +85,16 @@ static void tasks_evict(struct engine *engine, struct slot *slot)
         return;
     }
     task_give_back(task);
-    if (task->call->exchange->pending.holds == 1)
-        slots_let_go(&engine->slots, &task->call->exchange->pending.held);
+    struct exchange *exchange = task->call->exchange;
+    if (++exchange->pending.evicted == exchange->pending.holds) {
+        slots_let_go(&engine->slots, &exchange->pending.held);
+        copies_let_go(engine, exchange);
+    }
     DL_DELETE(tasks->pending, task);
     DL_APPEND(tasks->evicted, task);
     task->state = TASK_EVICTED;
     task->outcome = RPC_OVERLOADED;
+    task->evicted = why;
 }
 
 /*
@@ -103,7 +109,7 @@ static bool tasks_make_slot(struct engine *engine, const struct digest *client)
         tasks_free_slots(engine);
     struct slot *slot = engine->slots.count < max ? NULL : slots_find_evictable(&engine->slots, client);
     if (slot)
-        tasks_evict(engine, slot);
+        tasks_evict(engine, slot, "too many calls are waiting: see max_pending");
     return engine->slots.count < max;
 }
 
@@ -114,7 +120,7 @@ static bool tasks_make_room(struct engine *engine, const struct digest *client, 
     const size_t max = (size_t)engine->env.options.max_pending_bytes;
     struct slot *slot = NULL;
     while (engine->slots.bytes + bytes > max && (slot = slots_find_largest(&engine->slots, client, bytes)))
-        tasks_evict(engine, slot);
+        tasks_evict(engine, slot, "the calls that wait hold too many bytes: see max_pending_bytes");
     return engine->slots.bytes + bytes <= max;
 }
 
@@ -265,10 +271,12 @@ static void task_leave(struct task *task)
 {
     struct tasks *tasks = task->instance->engine->tasks;
     task_give_back(task);
-    if (task->state == TASK_EVICTED)
+    if (task->state == TASK_EVICTED) {
         DL_DELETE(tasks->evicted, task);
-    else
+        task->call->exchange->pending.evicted--;
+    } else {
         DL_DELETE(tasks->pending, task);
+    }
     if (!task->call) {
         tasks->background--;
         return;
@@ -312,6 +320,8 @@ static void task_end_call(struct task *task, rpc_status outcome)
     call->state = outcome == RPC_OK ? CALL_IDLE : CALL_OVER;
     if (!is_settled)
         task_count(call->engine, outcome);
+    if (task->state == TASK_EVICTED && outcome == RPC_OVERLOADED)
+        call_fail(call, outcome, "%s", task->evicted);
     if (call->task) {
         run_check_pending(call, returned);
         call_recount(call);

@@ -43,6 +43,7 @@ struct task {
     bool has_work; /* a worker has it or will have it; else it waits for rpc_resume() */
     enum task_state state;
     rpc_status outcome;        /* the outcome that done gets, unless the state is TASK_PENDING */
+    const char *evicted;       /* what its caller is told if it is evicted */
     struct heap_node deadline; /* not set: it has none, or none any more */
     struct task *prev, *next;
     struct task *item_prev, *item_next; /* among its exchange's */

@@ -189,20 +189,57 @@ static void glance_read_last(struct glance *glance, const char *from, const char
 
 /* ---- All together ---- */
 
+static void glance_clear(struct glance *glance)
+{
+    glance->outermost = '\0';
+    glance->notifies = false;
+    glance->jsonrpc.type = glance->id.type = glance->request_id.type = GLANCE_NONE;
+    glance->jsonrpc.text[0] = glance->id.text[0] = glance->request_id.text[0] = '\0';
+}
+
+static bool glance_is_id(const struct glance_member *id)
+{
+    return id->type == GLANCE_STRING || id->type == GLANCE_NUMBER || id->type == GLANCE_NULL;
+}
+
+/* Reads the elements of an array, from behind its bracket, up to the first one with an id. */
+static void glance_read_elements(struct glance *glance, const char *at, const char *end)
+{
+    bool are_silent = true;
+    for (bool is_first = true; at; is_first = false) {
+        struct glance element;
+        glance_clear(&element);
+        at = glance_skip_space(at, end);
+        const bool is_object = at < end && *at == '{';
+        at = is_object ? glance_read_members(&element, at + 1, end) : at;
+        if (is_first) {
+            glance->jsonrpc = element.jsonrpc;
+            glance->request_id = element.request_id;
+        }
+        if (glance->id.type == GLANCE_NONE || glance_is_id(&element.id))
+            glance->id = element.id;
+        if (glance_is_id(&glance->id))
+            return;
+        are_silent = are_silent && is_object && element.id.type == GLANCE_NONE;
+        at = glance_skip_value(at, end);
+        glance->notifies = at && *at != ',' && are_silent;
+        at = at && *at == ',' ? at + 1 : NULL;
+    }
+}
+
 void glance_at(struct glance *glance, const char *text, size_t size)
 {
     const char *end = text + (size < GLANCE_MAX ? size : GLANCE_MAX);
     const char *at = glance_skip_space(text, end);
+    glance_clear(glance);
     glance->outermost = at < end && (*at == '{' || *at == '[') ? *at : '\0';
-    glance->jsonrpc.type = glance->id.type = glance->request_id.type = GLANCE_NONE;
-    glance->jsonrpc.text[0] = glance->id.text[0] = glance->request_id.text[0] = '\0';
     if (glance->outermost == '[')
-        at = glance_skip_space(at + 1, end);
-    const bool is_object = glance->outermost && at < end && *at == '{';
-    if (is_object)
-        at = glance_read_members(glance, at + 1, end);
-    glance->read = (size_t)((at ? at : end) - text);
-    if (is_object && !at && size > GLANCE_MAX && glance->outermost == '{')
+        glance_read_elements(glance, at + 1, end);
+    if (glance->outermost != '{')
+        return;
+    if (glance_read_members(glance, at + 1, end))
+        glance->notifies = glance->id.type == GLANCE_NONE;
+    else if (size > GLANCE_MAX)
         glance_read_last(glance, text + size - GLANCE_TAIL_MAX, text + size);
 }
 

@@ -44,9 +44,11 @@ struct glance_member {
 /* Of members that are given twice the first one counts. */
 struct glance {
     char outermost; /* '{' or '[': what the text is; '\0': neither */
-    size_t read;    /* bytes from the beginning that were read: up to the end of the object or of the array's
-                       first element, else up to the end of the text or GLANCE_MAX */
-    struct glance_member jsonrpc, id, request_id; /* of the object, or of the array's first element */
+    bool notifies;  /* it was read to its end, and is an object without an id, or an array of such objects,
+                       which is not empty: as JSON-RPC, it asks for no reply */
+    struct glance_member jsonrpc, request_id; /* of the object, or of the array's first element */
+    struct glance_member id; /* likewise, but of the array's first element that has an id which is a string, a
+                                number or null; if none has, of the first one with any id */
 };
 
 /* Glances at size bytes; nothing behind them is read, and no NUL need follow. */

@@ -107,6 +107,38 @@ bool options_refuse(const struct option_lines *lines, const char *name, const ch
     return false;
 }
 
+/* What stands between words, or around them, in files of other kinds and in texts that were copied from a
+ * page: no name that is meant has it. */
+static const char *const options_marks[] = {"\"", ",",  ";",  "“",  "”",      "„",     "«",
+                                            "»",  "，", "、", "；", "\u00A0", "\u3000"};
+static const char *const options_quotes[] = {"\"", "'", "“", "”", "„", "«", "»", "‘", "’"};
+
+static bool options_has_mark(const char *value)
+{
+    for (size_t i = 0; i < sizeof options_marks / sizeof *options_marks; i++) {
+        if (strstr(value, options_marks[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Whether one of the words begins with a quotation mark, or the text ends with one. */
+static bool options_is_quoted(const char *value, bool is_list)
+{
+    const size_t length = strlen(value);
+    for (size_t i = 0; i < sizeof options_quotes / sizeof *options_quotes; i++) {
+        const char *quote = options_quotes[i];
+        const size_t size = strlen(quote);
+        if (strncmp(value, quote, size) == 0 || (length >= size && strcmp(value + length - size, quote) == 0))
+            return true;
+        for (const char *at = value; is_list && (at = strstr(at, quote)); at += size) {
+            if (at[-1] == ' ')
+                return true;
+        }
+    }
+    return false;
+}
+
 /*
  * Checks that a string is written as configurations have it: quotation marks around it would be a part of it,
  * and so would what other files put between the words of a list. Returns what is accepted, or NULL: it is
@@ -114,17 +146,17 @@ bool options_refuse(const struct option_lines *lines, const char *name, const ch
  */
 static const char *options_check_marks(const rpc_field *field, const char *value)
 {
-    const size_t length = strlen(value);
     const bool is_list = field->unit && strcmp(field->unit, options_words) == 0;
     const char *tab = strchr(value, '\t');
-    if (field->kind != RPC_KIND_STRING || !length)
+    if (field->kind != RPC_KIND_STRING || !*value)
         return NULL;
-    if (is_list &&
-        (strpbrk(value, "\",;") || *value == '\'' || strstr(value, " '") || (tab && tab[strspn(tab, " \t")])))
+    if (is_list && (options_has_mark(value) || (tab && tab[strspn(tab, " \t")])))
         return "it takes words that are separated by spaces, without quotation marks, commas and semicolons";
-    return strchr("\"'", *value) || strchr("\"'", value[length - 1])
-               ? "it takes the text itself, without quotation marks around it"
-               : NULL;
+    if (!options_is_quoted(value, is_list))
+        return NULL;
+    return is_list
+               ? "it takes words that are separated by spaces, without quotation marks, commas and semicolons"
+               : "it takes the text itself, without quotation marks around it";
 }
 
 static bool options_no_memory(char *why)

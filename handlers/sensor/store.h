@@ -145,8 +145,13 @@ typedef bool (*store_visit)(void *data, const struct store_reading *last);
  * stopped is not a failure. */
 bool store_load(struct store *store, store_visit visit, void *data, struct store_failure *failure);
 
-/* Writes the time of the reading that was stored last, of any sensor, to *time; NAN: there is none. */
-bool store_last_time(struct store *store, double *time, struct store_failure *failure);
+/*
+ * Writes the time of the reading that was stored last, of any sensor, to *time; NAN: there is none. Steps of
+ * more than max_step seconds from one reading to the next, in the order in which they were stored, are left
+ * out of it: between the two the clock may have been set, and they count as if they were of the same time.
+ * Readings of a clock that was not set at all, which are from before 2020, are passed over.
+ */
+bool store_last_time(struct store *store, double max_step, double *time, struct store_failure *failure);
 
 struct store_query {
     const char *sensor; /* as in struct store_reading */

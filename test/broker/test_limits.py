@@ -162,6 +162,7 @@ class Bounds(BrokerTest):
             client.publish("rpc/call/slow.wait", '{"name":"none"}', properties=[
                 (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, f"{number:020d}{60_000 * 'c'}".encode())])
         client.ping()
+        client.ping()  # brokers of 2.1 may send the last reply behind the first answer
         refused = len(client.inbox)
         self.assertIn(refused, range(3, 10))
         error = error_of(client.inbox[0])

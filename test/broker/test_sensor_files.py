@@ -352,6 +352,29 @@ class WrongClocks(Files):
     def test_ahead_at_the_start(self):
         self.check_wrong_for_a_while(DAYS_60, True)
 
+    def test_ahead_over_another_start(self):
+        """A reading that the wrong clock has stored is no proof of it at the next start."""
+        broker = self.run_with_clock("sensor_keep_age 60s")
+        client = self.client(broker, 5)
+        for value in range(5):
+            self.store(client, "a", value)
+        self.store(client, "quiet")
+        self.set_clock(DAYS_60)
+        self.store(client, "a", 5)
+        broker.stop()
+        broker.start()
+        client = self.client(broker, 5)
+        time.sleep(13)
+        self.assertEqual(self.values(client, "a"), list(range(6)))
+        self.set_clock(0)
+        self.store(client, "a", 6)
+        broker.stop()
+        broker.start()
+        client = self.client(broker, 5)
+        time.sleep(7)
+        self.assertEqual(self.values(client, "a"), list(range(7)))
+        self.assertEqual(self.listed(client), ["a", "quiet"])
+
     def test_behind(self):
         self.check_wrong_for_a_while(-DAYS_60, False)
 

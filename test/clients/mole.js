@@ -36,7 +36,7 @@ class Server {
 function adoptContract() {
     for (const row of negativeTestsData) {
         if (row.expectedError.code === EXECUTION_ERROR)
-            row.expectedError.data = { method: row.callMethod, err: "overloaded", msg: "too many calls are waiting: see max_pending" }
+            row.expectedError.data = { method: row.callMethod, err: "overloaded", msg: "too much is waiting: try again later" }
     }
 }
 

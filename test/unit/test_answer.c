@@ -156,7 +156,8 @@ START_TEST(response_topics_are_checked)
     if (row->fine)
         ck_assert_str_eq(rig_last(&rig.host.replies)->topic, row->topic);
     else
-        expect_malformed("count", "a Response Topic that cannot be replied to");
+        expect_malformed("count", "a Response Topic that cannot be replied to (at most 256 bytes, no +, #, "
+                                  "control characters, no $ first)");
 }
 END_TEST
 
@@ -345,15 +346,15 @@ START_TEST(other_request_ids_are_refused)
     const char *topic = topics[_i % 3], *method = _i % 3 == 2 ? "nope" : "count";
     char payload[64], text[256];
     snprintf(payload, sizeof payload, "{\"request_id\":%s,\"calls\":[{}]}", no_ids[_i / 3]);
-    snprintf(text, sizeof text, ERROR("%s", "invalid_request", "request_id must be a string or a number"),
-             method);
+    snprintf(text, sizeof text,
+             ERROR("%s", "invalid_request", "request_id must be a string or a finite number"), method);
     lab_start(&rig, &options, NULL);
     rig_publish(&rig, topic, payload);
     ck_assert_uint_eq(rig.host.replies.count, 0);
     ck_assert_uint_eq(rig.host.events.count, 1);
     rig_expect_error(&rig, text);
     ck_assert_uint_eq(rig.host.line_count, 1);
-    ck_assert(fake_host_logged(&rig.host, "invalid_request: request_id must be a string or a number"));
+    ck_assert(fake_host_logged(&rig.host, "invalid_request: request_id must be a string or a finite number"));
     expect_runs(0);
     if (_i % 3 == 0 && !strstr(payload, "1e999"))
         rig_expect(&rig, "count", payload, "ok", "{\"n\":1}");
@@ -379,7 +380,9 @@ START_TEST(request_ids_are_checked)
     snprintf(payload, sizeof payload, "{\"request_id\":\"%s\"}", bad_ids[_i]);
     lab_start(&rig, &options, NULL);
     rig_tell(&rig, "count", payload);
-    expect_malformed("count", "a request_id that cannot be part of a topic");
+    expect_malformed(
+        "count",
+        "a request_id that cannot be part of a topic (at most 256 bytes, no +, #, control characters)");
 }
 END_TEST
 
@@ -398,7 +401,9 @@ START_TEST(request_ids_are_bounded)
     id[257] = '\0';
     snprintf(payload, sizeof payload, "{\"request_id\":\"%s\"}", id);
     rig_tell(&rig, "count", payload);
-    expect_malformed("count", "a request_id that cannot be part of a topic");
+    expect_malformed(
+        "count",
+        "a request_id that cannot be part of a topic (at most 256 bytes, no +, #, control characters)");
 }
 END_TEST
 
@@ -436,12 +441,14 @@ START_TEST(an_unknown_method_and_a_bad_route)
     message.response_topic = "+";
     rig_receive(rig.engine, &message);
     ck_assert_uint_eq(rig.host.replies.count, 0);
-    rig_expect_error(
-        &rig, ERROR("nope", "invalid_request", "the call has a Response Topic that cannot be replied to"));
+    rig_expect_error(&rig, ERROR("nope", "invalid_request",
+                                 "the call has a Response Topic that cannot be replied to (at most 256 "
+                                 "bytes, no +, #, control characters, no $ first)"));
     rig_tell(&rig, "nope", "{\"request_id\":\"#\"}");
     ck_assert_uint_eq(rig.host.replies.count, 0);
-    rig_expect_error(
-        &rig, ERROR("nope", "invalid_request", "the call has a request_id that cannot be part of a topic"));
+    rig_expect_error(&rig, ERROR("nope", "invalid_request",
+                                 "the call has a request_id that cannot be part of a topic (at most 256 "
+                                 "bytes, no +, #, control characters)"));
 }
 END_TEST
 

@@ -165,9 +165,10 @@ START_TEST(bad_object_forms)
         const char *payload, *msg;
     } rows[] = {
         {"{\"calls\":[{}]}", NO_BATCH},
-        {"{\"request_id\":null,\"calls\":[{}]}", "request_id must be a string or a number"},
-        {"{\"request_id\":[7],\"calls\":[{}]}", "request_id must be a string or a number"},
-        {"{\"request_id\":\"+\",\"calls\":[{}]}", "the call has a request_id that cannot be part of a topic"},
+        {"{\"request_id\":null,\"calls\":[{}]}", "request_id must be a string or a finite number"},
+        {"{\"request_id\":[7],\"calls\":[{}]}", "request_id must be a string or a finite number"},
+        {"{\"request_id\":\"+\",\"calls\":[{}]}", "the call has a request_id that cannot be part of a topic "
+                                                  "(at most 256 bytes, no +, #, control characters)"},
     };
     char text[256];
     lab_start(&rig, &options, NULL);

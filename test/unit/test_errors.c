@@ -9,6 +9,7 @@
 #include "works.h"
 
 #include "base/status.h"
+#include "call/engine_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -384,6 +385,24 @@ START_TEST(errors_cannot_fill_the_log)
 }
 END_TEST
 
+/* Nor can it keep the lines of others from the log, or hide its error behind what it chose itself. */
+START_TEST(errors_hide_no_lines)
+{
+    char id[200], method[200], topic[256];
+    memset(id, 0xC3, sizeof id - 1);
+    memset(method, 0xC3, sizeof method - 1);
+    id[sizeof id - 1] = method[sizeof method - 1] = '\0';
+    snprintf(topic, sizeof topic, "rpc/call/%s", method);
+    rig.client.id = id;
+    works_open(&rig);
+    for (int i = 0; i < 1000; i++)
+        rig_publish(&rig, topic, "{");
+    ck_assert(fake_host_logged(&rig.host, ": method_not_found: there is no method "));
+    env_log(&rig.engine->env, RPC_LOG_WARNING, "something else");
+    ck_assert(fake_host_logged(&rig.host, "something else"));
+}
+END_TEST
+
 START_TEST(correlation_without_a_topic_is_debugged)
 {
     works_open(&rig);
@@ -607,7 +626,7 @@ END_TEST
 UNIT_MAIN("errors", open_rig, close_rig, {errors_find_their_way, UNIT_ROWS(causes) * UNIT_ROWS(styles)},
           {errors_find_their_way_to_subscribers, UNIT_ROWS(styles) - 2},
           {unread_ids_are_null, UNIT_ROWS(unread)}, {read_ids_come_back, 6}, {ids_beside_a_response_topic, 0},
-          {unread_request_ids_are_announced, 9}, {errors_cannot_fill_the_log, 0},
+          {unread_request_ids_are_announced, 9}, {errors_cannot_fill_the_log, 0}, {errors_hide_no_lines, 0},
           {correlation_without_a_topic_is_debugged, 0}, {a_batch_that_fails_twice, 0},
           {timeouts_beside_a_request_id, UNIT_ROWS(besides)}, {timeouts_beside_nothing, 0},
           {timeouts_of_the_methods_own, 0}, {unknown_methods_are_named, 0}, {the_nearest_of_many, 0},

@@ -21,8 +21,6 @@ static struct glance glance_bytes(const char *text, size_t size)
     memset(&glance, 0xA5, sizeof glance);
     glance_at(&glance, copy, size);
     free(copy);
-    ck_assert_uint_le(glance.read, size);
-    ck_assert_uint_le(glance.read, GLANCE_MAX);
     return glance;
 }
 
@@ -115,7 +113,7 @@ START_TEST(test_all_members)
     ck_assert_int_eq(glance.id.type, GLANCE_STRING);
     ck_assert_str_eq(glance.id.text, "a:b");
     ck_assert_str_eq(glance.request_id.text, "9");
-    ck_assert_uint_eq(glance.read, sizeof text - 1);
+    ck_assert(!glance.notifies);
     const struct glance other = glance_bytes("{\"jsonrpc\":2.0}", 15);
     ck_assert(!glance_is_jsonrpc(&other));
 }
@@ -146,6 +144,46 @@ START_TEST(test_cut_off)
 }
 END_TEST
 
+/* ---- JSON-RPC ---- */
+
+/* Which id a text has, and whether it asks for no reply. */
+static const struct request {
+    const char *text;
+    enum glance_type type; /* of id */
+    const char *token;
+    bool notifies;
+} requests[] = {
+    {"{\"method\":\"a\"}", GLANCE_NONE, "", true},
+    {"{}", GLANCE_NONE, "", true},
+    {"{\"id\":null}", GLANCE_NULL, "", false},
+    {"{\"id\":true}", GLANCE_OTHER, "", false},
+    {"{\"method\":\"a\"", GLANCE_NONE, "", false},
+    {"[{\"id\":1},{\"id\":2}]", GLANCE_NUMBER, "1", false},
+    {"[{\"method\":\"a\"} , {\"id\":\"b\"},{\"id\":3}]", GLANCE_STRING, "b", false},
+    {"[1,[{\"id\":2}],\"{\\\"id\\\":3}\",{\"a\":{\"id\":4}},{\"id\":5}]", GLANCE_NUMBER, "5", false},
+    {"[{\"id\":true},{\"method\":\"a\"},{\"id\":2}]", GLANCE_NUMBER, "2", false},
+    {"[{\"id\":true},{\"method\":\"a\"}]", GLANCE_OTHER, "", false},
+    {"[{\"method\":\"a\"},{}]", GLANCE_NONE, "", true},
+    {"[{\"method\":\"a\"},{}", GLANCE_NONE, "", false},
+    {"[{\"method\":\"a\"},", GLANCE_NONE, "", false},
+    {"[{\"method\":\"a\"},7]", GLANCE_NONE, "", false},
+    {"[]", GLANCE_NONE, "", false},
+    {"[", GLANCE_NONE, "", false},
+    {"[1]", GLANCE_NONE, "", false},
+    {"7", GLANCE_NONE, "", false},
+    {"", GLANCE_NONE, "", false},
+};
+
+START_TEST(test_requests)
+{
+    const struct request *row = &requests[_i];
+    const struct glance glance = glance_bytes(row->text, strlen(row->text));
+    ck_assert_msg(glance.id.type == row->type, "%s: %d", row->text, (int)glance.id.type);
+    ck_assert_str_eq(glance.id.text, row->token);
+    ck_assert_msg(glance.notifies == row->notifies, "%s", row->text);
+}
+END_TEST
+
 /* ---- Huge texts ---- */
 
 static const struct huge {
@@ -172,6 +210,8 @@ static const struct huge {
     {"{\"a\":", "1", "}", GLANCE_NONE, ""},
     {"{", "\\", "\"}", GLANCE_NONE, ""},
     {"[{\"a\":\"", "x", "\",\"id\":7}", GLANCE_NONE, ""},
+    {"[", "{\"a\":1},", "{}]", GLANCE_NONE, ""},
+    {"[{},{\"id\":7},", "{\"a\":1},", "{}]", GLANCE_NUMBER, "7"},
     {"", " ", "{\"id\":7}", GLANCE_NONE, ""},
     {"", "\x80", "{\"id\":7}", GLANCE_NONE, ""},
 };
@@ -192,6 +232,7 @@ START_TEST(test_huge)
     free(text);
     ck_assert_int_eq(glance.id.type, row->type);
     ck_assert_str_eq(glance.id.text, row->token);
+    ck_assert(!glance.notifies); /* what was not read may be an id */
 }
 END_TEST
 
@@ -251,4 +292,5 @@ START_TEST(test_agreement)
 END_TEST
 
 UNIT_MAIN("glance", NULL, NULL, {test_text, UNIT_ROWS(rows)}, {test_all_members, 0}, {test_nul, 0},
-          {test_cut_off, 0}, {test_huge, UNIT_ROWS(huge)}, {test_agreement, 4})
+          {test_cut_off, 0}, {test_requests, UNIT_ROWS(requests)}, {test_huge, UNIT_ROWS(huge)},
+          {test_agreement, 4})

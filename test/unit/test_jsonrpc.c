@@ -49,8 +49,10 @@ static void start(rpc_handler act)
 #define NO_VERSION "the request has no member jsonrpc that is \\\"2.0\\\""
 #define NO_METHOD "the request has no member method that is a string"
 #define OTHER_METHOD "the request's method is not the one that the topic names"
-#define BAD_TOKEN "the call has a JSON-RPC id whose token cannot be part of a topic"
-#define BAD_ID "the request has an id that is too long, or no string, number or null"
+#define BAD_TOKEN                                                                                            \
+    "the call has a JSON-RPC id whose token cannot be part of a topic (at most 256 bytes, no +, #, control " \
+    "characters)"
+#define BAD_ID "the request has an id that is too long, or no string, finite number or null"
 
 /* ---- The examples of the specification, section 7 ---- */
 
@@ -790,13 +792,13 @@ START_TEST(bad_response_topics)
     start(NULL);
     ck_assert_int_eq(rig_send(&rig, "rpc/jsonrpc", REQUEST("1", "count", "[]"), "a/#", NULL), ENGINE_CONSUME);
     ck_assert_uint_eq(rig.host.replies.count, 0);
-    rig_expect_error(&rig,
-                     "{\"method\":\"\",\"err\":\"invalid_request\",\"msg\":\"the call has a Response Topic "
-                     "that cannot be replied to\"}");
+    rig_expect_error(
+        &rig, "{\"method\":\"\",\"err\":\"invalid_request\",\"msg\":\"the call has a Response Topic "
+              "that cannot be replied to (at most 256 bytes, no +, #, control characters, no $ first)\"}");
     ck_assert_str_eq(
         rig.host.lines[0].text,
         "rpc: client tester called rpc/jsonrpc: invalid_request: the call has a Response Topic that "
-        "cannot be replied to");
+        "cannot be replied to (at most 256 bytes, no +, #, control characters, no $ first)");
     rig_expect(&rig, "get", "", "ok", "{\"n\":0}");
 }
 END_TEST

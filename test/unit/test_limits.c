@@ -411,7 +411,8 @@ START_TEST(response_topics_are_the_clients_own)
                                ? "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
                                  "Response Topic that is not below the client's own reply topic\"}"
                                : "{\"method\":\"count\",\"err\":\"invalid_request\",\"msg\":\"the call has a "
-                                 "Response Topic that cannot be replied to\"}");
+                                 "Response Topic that cannot be replied to (at most 256 bytes, no +, #, "
+                                 "control characters, no $ first)\"}");
     ck_assert_uint_eq(rig.host.events.count, 1); /* it did not run */
 }
 END_TEST

@@ -194,6 +194,9 @@ START_TEST(the_largest_is_evicted)
         works_call(&rig, "wait", n);
     ck_assert_uint_eq(rig.host.replies.count, before + 1);
     ck_assert_str_eq(overloaded(), "tester");
+    ck_assert_str_eq(
+        rig_last(&rig.host.replies)->text,
+        WORKS_ERROR("wait", "overloaded", "the calls that wait hold too many bytes: see max_pending_bytes"));
     ck_assert_int_eq(slots[5].outcome, RPC_OVERLOADED);
     for (int n = 11; n <= 14; n++)
         ck_assert_int_eq(slots[n].pending, 1);
@@ -293,7 +296,65 @@ START_TEST(copies_count)
 }
 END_TEST
 
+/* Nor is what the items of a batch share. */
+START_TEST(batches_leave_as_a_whole)
+{
+    rig.options.max_pending_bytes = 9 * LARGE;
+    works_open(&rig);
+    be_client("quiet", &contexts[1]);
+    for (int n = 1; n <= 3; n++) {
+        char payload[32];
+        snprintf(payload, sizeof payload, "{\"n\":%d}", n);
+        works_send(&rig, "rpc/call/wait", payload, "r", make_large("", "c", ""));
+    }
+    be_client("tester", &contexts[0]);
+    for (int n = 11; n <= 14; n++) {
+        char payload[64];
+        snprintf(payload, sizeof payload, "[{\"n\":%d},{\"n\":%d}]", n, 10 + n);
+        works_send(&rig, "rpc/batch/wait", payload, "r", make_large("", "c", ""));
+    }
+    be_client("other", &contexts[3]);
+    slots[WORKS_BYTES].shut = true;
+    const char *bytes = make_large("", "c", "");
+    works_send(&rig, "rpc/call/bytes", bytes, "r", bytes);
+    ck_assert_int_eq(slots[WORKS_BYTES].pending, 1);
+    for (int n = 1; n <= 3; n++)
+        ck_assert_int_eq(slots[n].dones, 0);
+    ck_assert_int_eq(slots[11].dones, 0);
+}
+END_TEST
+
+/* The copies of a call are no burden for others: they leave with it, and no call of another client has to. */
+START_TEST(copies_leave_with_their_call)
+{
+    static char name[LARGE / 3];
+    memset(name, 'i', sizeof name - 1);
+    rig.options.duplicate_window = 60000;
+    rig.options.max_pending_bytes = 19 * (LARGE / 2);
+    works_open(&rig);
+    be_client("quiet", &contexts[1]);
+    for (int n = 1; n <= 3; n++) {
+        char payload[32];
+        snprintf(payload, sizeof payload, "{\"n\":%d}", n);
+        works_send(&rig, "rpc/call/wait", payload, "r", make_large("", "c", ""));
+    }
+    be_client(name, &contexts[2]);
+    for (int i = 0; i <= 16; i++)
+        works_send(&rig, "rpc/call/wait", "{\"n\":11}", "r", "sixteen-bytes-id");
+    ck_assert_uint_gt(held(), 9 * LARGE);
+    be_client("other", &contexts[3]);
+    slots[WORKS_BYTES].shut = true;
+    const char *bytes = make_large("", "c", "");
+    works_send(&rig, "rpc/call/bytes", bytes, "r", bytes);
+    ck_assert_int_eq(slots[11].outcome, RPC_OVERLOADED);
+    ck_assert_int_eq(slots[WORKS_BYTES].pending, 1);
+    for (int n = 1; n <= 3; n++)
+        ck_assert_int_eq(slots[n].dones, 0);
+}
+END_TEST
+
 UNIT_MAIN("pending_bytes", open_rig, close_rig, {the_tree_is_not_held, UNIT_ROWS(styles)},
           {the_parameters_are_held, 0}, {raw_bytes_are_held, 0}, {the_limit_is_reached, 0},
           {too_large_for_all, 0}, {the_largest_is_evicted, 0}, {handlers_memory_counts, 0},
-          {batches_count, 0}, {copies_share, 0}, {copies_count, 0})
+          {batches_count, 0}, {copies_share, 0}, {copies_count, 0}, {batches_leave_as_a_whole, 0},
+          {copies_leave_with_their_call, 0})

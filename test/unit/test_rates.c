@@ -71,6 +71,8 @@ static const struct counters *counters(void)
     "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"error\":{\"code\":-32003,\"message\":\"" OVER \
     "\",\"data\":" ERROR(method) "}}"
 
+#define NOTIFICATION "{\"jsonrpc\":\"2.0\",\"method\":\"count\"}"
+
 static const struct refusal {
     const char *topic, *payload, *response_topic;
     const char *to, *text; /* NULL: nobody is answered */
@@ -94,6 +96,14 @@ static const struct refusal {
     {"rpc/call/nope", "{}", "r", "r", ERROR("nope")},
     {"rpc/call/count", "{}", "a/#", NULL, NULL},
     {"rpc/call/count", "{\"jsonrpc\":\"2.0\",\"method\":\"count\"}", "r", NULL, NULL},
+    /* Batches ask for a reply unless they are notifications and nothing else. */
+    {"rpc/call/count", "[" NOTIFICATION ",{\"jsonrpc\":\"2.0\",\"id\":\"t:1\"}]", NULL,
+     "rpc/call/count/response/t", RPC("null", "count")},
+    {"rpc/jsonrpc", "[" NOTIFICATION ",{\"jsonrpc\":\"2.0\",\"id\":\"t:1\"}]", "r", "r", RPC("null", "")},
+    {"rpc/call/count", "[" NOTIFICATION "," NOTIFICATION "]", "r", NULL, NULL},
+    {"rpc/jsonrpc", "[" NOTIFICATION ",7]", NULL, "rpc/jsonrpc/response/null", RPC("null", "")},
+    {"rpc/call/count/request", "[1,2]", "r", "r", RPC("null", "count")},
+    {"rpc/call/count/request", "[]", NULL, "rpc/call/count/response/null", RPC("null", "count")},
 };
 
 START_TEST(what_is_refused_is_not_parsed)

@@ -1574,6 +1574,22 @@ START_TEST(rights_through_a_link)
 }
 END_TEST
 
+/* What another program owns keeps its rights: the file at the path, and what links beside it lead to. */
+static const char *const strangers[] = {"sensors.db", "sensors.db-wal", "sensors.db-shm",
+                                        "sensors.db-journal"};
+
+START_TEST(files_of_others_keep_their_rights)
+{
+    char target[PATH], link[PATH];
+    write_file(in_folder(target, "target"), "root:x:0:0:root:/root:/bin/sh\n", 31);
+    ck_assert_int_eq(chmod(target, 0644), 0);
+    ck_assert_int_eq(symlink(target, in_folder(link, strangers[_i])), 0);
+    store_open(store, NULL);
+    save(store, "a", 1, 1);
+    ck_assert_uint_eq(mode_of(target), 0644);
+}
+END_TEST
+
 /* The file works, and the store says that its rights are another user's. */
 START_TEST(files_of_another_user)
 {
@@ -1588,6 +1604,40 @@ START_TEST(files_of_another_user)
     succeed(save(store, "a", 2, 2));
     ck_assert_int_eq(store_exposure(store), EPERM);
     be_root_again();
+}
+END_TEST
+
+/* ---- Steps of the clock ---- */
+
+enum { DAY = 86400, TODAY = 1700000000 };
+
+static const struct steps {
+    double times[6];
+    int count;
+    double last;
+} clock_steps[] = {
+    {{0}, 0, NAN},
+    {{TODAY}, 1, TODAY},
+    {{TODAY, TODAY + 60, TODAY + 120}, 3, TODAY + 120},
+    {{TODAY, TODAY + DAY, TODAY + 2 * DAY}, 3, TODAY + 2 * DAY}, /* as much as is allowed */
+    {{TODAY, TODAY + 60 * DAY, TODAY + 60 * DAY + 9}, 3, TODAY + 9},
+    {{TODAY, TODAY + 60 * DAY, TODAY + 60 * DAY + 9, TODAY + 70}, 4, TODAY + 9},
+    {{TODAY, TODAY - 60 * DAY, TODAY - 60 * DAY + 9}, 3, TODAY + 9},
+    {{5, 10, TODAY, TODAY + 1, 7, TODAY + 2}, 6, TODAY + 2},
+    {{5, 10}, 2, NAN},
+};
+
+START_TEST(steps_of_the_clock)
+{
+    const struct steps *row = &clock_steps[_i];
+    double last = 0;
+    for (int i = 0; i < row->count; i++)
+        succeed(save(store, i % 2 ? "a" : "b", i, row->times[i]));
+    succeed(store_last_time(store, DAY, &last, &failure));
+    if (isnan(row->last))
+        ck_assert(isnan(last));
+    else
+        ck_assert_double_eq(last, row->last);
 }
 END_TEST
 
@@ -1721,6 +1771,8 @@ UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_
           {similar_prefixes, 0}, {the_file_stays_with_its_prefix, 0},
           {shared_files_are_divided, UNIT_ROWS(shared_versions)}, {a_division_that_was_cut_short, 0},
           {a_name_that_is_taken, 0}, {rights, UNIT_ROWS(umasks)},
+          {steps_of_the_clock, UNIT_ROWS(clock_steps)},
+          {files_of_others_keep_their_rights, UNIT_ROWS(strangers)},
           {wide_files_are_narrowed, UNIT_ROWS(wide_modes)}, {narrow_files_stay, 0}, {rights_after_a_kill, 0},
           {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
           {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
