@@ -84,7 +84,8 @@ bool outbox_add(struct outbox *outbox, const struct host_publication *message, c
  */
 static inline bool outbox_needs_rounds(const struct outbox *outbox)
 {
-    return outbox->late || outbox->round_began || outbox->withdrawn || outbox->count > outbox->waiting;
+    const size_t published = outbox->count - outbox->waiting;
+    return (published | outbox->late | outbox->round_began) || outbox->withdrawn; /* | has no branches */
 }
 
 void outbox_round(struct outbox *outbox, uint64_t now);
