@@ -17,22 +17,19 @@
 /* ---- Messages in ---- */
 
 /* Before 2.1 a WebSockets connection that is taken over is closed, and its end told, in a later round. */
-struct host_client broker_host_client(const struct broker_host *broker_host,
-                                      const struct mosquitto *connection, bool mounted)
+void broker_host_read_client(const struct broker_host *broker_host, const struct mosquitto *connection,
+                             bool mounted, struct host_client *client)
 {
-    const char *address = mosquitto_client_address(connection);
-    return (struct host_client){
-        .id = mosquitto_client_id(connection),
-        .user = mosquitto_client_username(connection),
-        .address = address,
-        .version = mosquitto_client_protocol_version(connection),
-        .bridge = !address, /* every client that connected to a listener has one */
-        .far_bridge = bridges_has(&broker_host->bridges, connection),
-        .clean_start = mosquitto_client_clean_session(connection),
-        .mounted = mounted,
-        .told_late = !broker_host->broker.is_2_1 && mosquitto_client_protocol(connection) == mp_websockets,
-        .connection = connection,
-    };
+    client->id = mosquitto_client_id(connection);
+    client->user = mosquitto_client_username(connection);
+    client->address = mosquitto_client_address(connection);
+    client->version = mosquitto_client_protocol_version(connection);
+    client->bridge = !client->address; /* every client that connected to a listener has one */
+    client->far_bridge = bridges_has(&broker_host->bridges, connection);
+    client->clean_start = mosquitto_client_clean_session(connection);
+    client->mounted = mounted;
+    client->told_late = !broker_host->broker.is_2_1 && mosquitto_client_protocol(connection) == mp_websockets;
+    client->connection = connection;
 }
 
 /*
@@ -45,7 +42,7 @@ void broker_message_init(struct broker_message *message, const struct broker_hos
     uint16_t size = 0;
     message->response_topic = NULL;
     message->correlation = NULL;
-    message->client = broker_host_client(broker_host, event->client, mounted);
+    broker_host_read_client(broker_host, event->client, mounted, &message->client);
     message->seen = (struct host_message){
         .client = &message->client,
         .topic = topic,

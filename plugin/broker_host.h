@@ -45,9 +45,9 @@ struct host broker_host_functions(struct broker_host *broker_host);
 /* The time of CLOCK_MONOTONIC, nanoseconds. */
 uint64_t broker_host_now(void);
 
-/* A client, as its connection shows it. Borrows from the broker. */
-struct host_client broker_host_client(const struct broker_host *broker_host,
-                                      const struct mosquitto *connection, bool mounted);
+/* Reads all of a client, as its connection shows it. Borrows from the broker. */
+void broker_host_read_client(const struct broker_host *broker_host, const struct mosquitto *connection,
+                             bool mounted, struct host_client *client);
 
 /* Makes a message of an event. topic is without the mount point, which `mounted` tells was there. */
 void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,

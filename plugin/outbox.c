@@ -106,19 +106,25 @@ static struct outbox_letter *outbox_allocate(struct outbox *outbox, size_t neede
     return letter;
 }
 
+/* Out of line, as is outbox_keep_in_mind(): nearly every letter is published, and then is gone. */
+__attribute__((noinline)) static void outbox_free_contents(struct outbox *outbox,
+                                                           struct outbox_letter *letter)
+{
+    outbox->waiting--;
+    outbox->late -= letter->told_late;
+    mosquitto_free(letter->payload);
+    mosquitto_property_free_all(&letter->properties);
+}
+
 /* Frees what has not been published. */
-static void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter)
+static inline void outbox_take_out(struct outbox *outbox, struct outbox_letter *letter)
 {
     DL_DELETE(outbox->letters, letter);
     DL_DELETE2(outbox->index[letter->bucket], letter, bucket_prev, bucket_next);
     outbox->count--;
     outbox->bytes -= (size_t)letter->size;
-    if (!letter->published) {
-        outbox->waiting--;
-        outbox->late -= letter->told_late;
-        mosquitto_free(letter->payload);
-        mosquitto_property_free_all(&letter->properties);
-    }
+    if (!letter->published)
+        outbox_free_contents(outbox, letter);
     if (outbox->spare)
         free(letter);
     else
@@ -179,8 +185,16 @@ static bool outbox_must_wait(const struct outbox *outbox, const struct host_publ
     return qos == 0 && (message->client->version == 5 || !message->client->clean_start);
 }
 
-/* Hands a letter over to the broker. With OUTBOX_AT_ONCE it is kept in mind until the next round. Returns
- * false: no memory. */
+/* With OUTBOX_AT_ONCE a letter that is published is kept in mind until the next round. */
+__attribute__((noinline)) static void outbox_keep_in_mind(struct outbox *outbox, struct outbox_letter *letter)
+{
+    letter->key = outbox_key(letter->id, letter->topic, letter->payload, (size_t)letter->size);
+    struct outbox_withdrawn *same = outbox_find_withdrawn(outbox, &letter->key);
+    if (same)
+        outbox_forget(outbox, same); /* the same client has sent the same call again, and gets this reply */
+}
+
+/* Hands a letter over to the broker. Returns false: no memory. */
 static bool outbox_publish(struct outbox *outbox, struct outbox_letter *letter)
 {
     if (mosquitto_broker_publish(letter->id, letter->topic, letter->size, letter->payload, letter->qos, false,
@@ -189,14 +203,10 @@ static bool outbox_publish(struct outbox *outbox, struct outbox_letter *letter)
     outbox->waiting--;
     outbox->late -= letter->told_late;
     letter->published = true;
-    if (outbox->moment != OUTBOX_AT_ONCE) {
+    if (outbox->moment == OUTBOX_AT_ONCE)
+        outbox_keep_in_mind(outbox, letter);
+    else
         outbox_take_out(outbox, letter);
-        return true;
-    }
-    letter->key = outbox_key(letter->id, letter->topic, letter->payload, (size_t)letter->size);
-    struct outbox_withdrawn *same = outbox_find_withdrawn(outbox, &letter->key);
-    if (same)
-        outbox_forget(outbox, same); /* the same client has sent the same call again, and gets this reply */
     return true;
 }
 

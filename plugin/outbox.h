@@ -23,8 +23,8 @@
  *   mind until the broker has handed them out. When their connection ends or another one takes its id before
  *   that, they are withdrawn: outbox_may_pass() refuses them, for as long as they may lie in a session. None
  *   is forgotten before: while there are too many, replies leave at QoS 0, which no session keeps. Replies at
- * QoS 0 to clients that may leave a session wait here until the next TICK, so that they are not published if
- * the client has gone with the same packet.
+ *   QoS 0 to clients that may leave a session wait here for two TICKs, so that they are not published if the
+ *   client has gone with the same packet, or right behind it.
  *
  * Threads: the broker's.
  *
@@ -89,9 +89,9 @@ bool outbox_add(struct outbox *outbox, const struct host_publication *message, c
  */
 static inline bool outbox_needs_rounds(const struct outbox *outbox)
 {
-    const bool counts = outbox->moment == OUTBOX_AT_ONCE && outbox->waiting;
-    return counts || outbox->late || outbox->round_began || outbox->withdrawn ||
-           outbox->count > outbox->waiting;
+    const size_t published = outbox->count - outbox->waiting;
+    const size_t counting = outbox->moment == OUTBOX_AT_ONCE ? outbox->waiting : outbox->late;
+    return (published | counting | outbox->round_began) || outbox->withdrawn;
 }
 
 void outbox_round(struct outbox *outbox, uint64_t now);

@@ -76,7 +76,7 @@ static void plugin_consume(struct mosquitto_evt_message *event)
 }
 
 /* The service is called again when the first of its engines is due: TICK is no clock. */
-static void plugin_set_alarm(struct plugin *plugin)
+static inline void plugin_set_alarm(struct plugin *plugin)
 {
     wake_at(&plugin->host.wake, service_due(plugin->service));
 }
@@ -160,20 +160,29 @@ static void plugin_see_outgoing(struct plugin *plugin)
     plugin->sees_outgoing = wanted;
 }
 
-/* A sign of life of a client: what is on its way to another connection with its id must not reach it. */
-static void plugin_meet(struct plugin *plugin, const struct mosquitto *client)
+/* Drops what must not reach a connection. Out of line: nearly always nothing is on its way. */
+__attribute__((noinline)) static void
+plugin_look_for_takeover(struct plugin *plugin, const struct mosquitto *client, bool has_pending)
 {
     struct broker_host *host = &plugin->host;
-    const bool has_pending = service_has_pending(plugin->service);
-    const char *id = client && (has_pending || host->outbox.count) ? mosquitto_client_id(client) : NULL;
+    const char *id = mosquitto_client_id(client);
     if (!id)
         return;
     outbox_meet(&host->outbox, id, client);
     plugin_see_outgoing(plugin);
     if (!has_pending)
         return;
-    const struct host_client known = broker_host_client(host, client, false);
+    struct host_client known;
+    broker_host_read_client(host, client, false, &known);
     service_client_seen(plugin->service, &known);
+}
+
+/* A sign of life of a client: what is on its way to another connection with its id must not reach it. */
+static void plugin_meet(struct plugin *plugin, const struct mosquitto *client)
+{
+    const bool has_pending = service_has_pending(plugin->service);
+    if (client && (has_pending || plugin->host.outbox.count))
+        plugin_look_for_takeover(plugin, client, has_pending);
 }
 
 /* ---- Presence ---- */
@@ -183,7 +192,8 @@ static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const str
 {
     if (!plugin->wants_presence || !client || !mosquitto_client_id(client))
         return;
-    const struct host_client known = broker_host_client(&plugin->host, client, false);
+    struct host_client known;
+    broker_host_read_client(&plugin->host, client, false, &known);
     service_presence(plugin->service,
                      &(const struct host_presence){.sign = sign, .client = &known, .filter = filter});
     plugin_set_alarm(plugin);
@@ -217,12 +227,10 @@ static void plugin_send(struct plugin *plugin)
         wake_request(&host->wake);
 }
 
-static void plugin_end_round(struct plugin *plugin)
+/* To be called if outbox_needs_rounds(), which is seldom: so it is out of line. */
+__attribute__((noinline)) static void plugin_end_round(struct plugin *plugin)
 {
-    struct outbox *outbox = &plugin->host.outbox;
-    if (!outbox_needs_rounds(outbox))
-        return;
-    outbox_round(outbox, broker_host_now());
+    outbox_round(&plugin->host.outbox, broker_host_now());
     plugin_see_outgoing(plugin);
 }
 
@@ -264,7 +272,8 @@ static void plugin_collect(void *context)
             "and deadlines are handled in the signal that wakes its loop; "
             "plugin_opt_safe_point false switches that off");
     }
-    plugin_end_round(plugin);
+    if (outbox_needs_rounds(&plugin->host.outbox))
+        plugin_end_round(plugin);
     plugin_tick(plugin);
     plugin_send(plugin);
 }
@@ -281,7 +290,8 @@ static int plugin_on_tick(int event_number, void *event_data, void *user_data)
     struct plugin *plugin = user_data;
     if (!plugin->host.broker.is_2_1)
         plugin->host.outbox.moment = OUTBOX_AT_TICK;
-    plugin_end_round(plugin);
+    if (outbox_needs_rounds(&plugin->host.outbox))
+        plugin_end_round(plugin);
     if (wake_tick(&plugin->host.wake) || !plugin->host.wake.running || plugin->idle_ticks-- == 0) {
         plugin->host.ticking = true;
         plugin_tick(plugin);

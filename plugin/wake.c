@@ -81,11 +81,8 @@ void wake_at(struct wake *wake, uint64_t when)
 
 /* ---- Rounds ---- */
 
-static void wake_go_round(struct wake *wake, bool requested)
+__attribute__((noinline)) static void wake_keep_or_disarm(struct wake *wake, bool requested, bool is_slow)
 {
-    const bool is_slow = atomic_exchange(&wake->signals, 0) >= PATIENCE;
-    if (!atomic_load(&wake->armed))
-        return;
     if (requested && is_slow)
         wake_kick(wake, AGAIN_NS, PERIOD_NS);
     if (requested || !atomic_load(&wake->lull))
@@ -94,6 +91,13 @@ static void wake_go_round(struct wake *wake, bool requested)
     wake_kick(wake, 0, 0);
     if (atomic_load(&wake->requested))
         wake_request_on_loop(wake);
+}
+
+static void wake_go_round(struct wake *wake, bool requested)
+{
+    const bool is_slow = atomic_exchange(&wake->signals, 0) >= PATIENCE;
+    if (atomic_load(&wake->armed))
+        wake_keep_or_disarm(wake, requested, is_slow);
 }
 
 bool wake_has_safe_point(const struct wake *wake)

@@ -25,6 +25,10 @@ void arena_init(struct arena *arena)
 
 void arena_fini(struct arena *arena)
 {
+    if (!arena->blocks) {
+        arena->free = arena->first; /* nothing else has changed */
+        return;
+    }
     while (arena->blocks) {
         struct arena_block *block = arena->blocks;
         arena->blocks = block->next;

@@ -12,6 +12,7 @@
 #ifndef CORE_BASE_NUMBER_H
 #define CORE_BASE_NUMBER_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,7 +56,7 @@ size_t number_print_integer(int64_t number, char out[NUMBER_PRINTED_MAX]);
 /* Whether number_print() needs the C library for this number, which takes some fifty times as long. */
 static inline bool number_prints_slowly(double number)
 {
-    const double size = number < 0 ? -number : number;
+    const double size = fabs(number);
     return size != 0 && !(size >= 0x1p-6 && size < 1e15);
 }
 

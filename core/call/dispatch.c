@@ -84,21 +84,14 @@ enum admission {
 };
 
 /*
- * Takes what is to be known of a message before it is admitted: of one within the client's rates all of the
- * payload, of another one where its reply goes, as far as a glance can tell. Returns RPC_OK, or why nothing
- * of it can be run.
+ * Takes what is to be known of a message beyond its client's rates: where its reply goes, as far as a glance
+ * can tell. Returns RPC_OK, or why nothing of it could be run. It is out of line for the sake of other calls.
  */
-static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_within)
+__attribute__((noinline)) static rpc_status dispatch_glance(struct exchange *exchange)
 {
     const rpc_shape *shape = exchange->method ? exchange->method->params.shape : NULL;
     const bool is_bytes = exchange->kind == TOPIC_CALL && shape && shape->form == RPC_FORM_BYTES;
     rpc_status status = RPC_OK;
-    if (is_within) {
-        status = payload_take(exchange);
-        if (exchange->batch && status == RPC_OK)
-            dispatch_owe_batch(exchange);
-        return status;
-    }
     const struct failure over = exchange->call.failure;
     if (exchange->message->response_topic)
         status = route_by_response_topic(exchange);
@@ -108,6 +101,18 @@ static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_withi
         status = payload_glance(exchange, false);
     if (exchange->message->size > (size_t)exchange->engine->env.options.max_payload)
         status = RPC_PAYLOAD_TOO_LARGE;
+    return status;
+}
+
+/* Takes what is to be known of a message before it is admitted. Returns RPC_OK, or why nothing of it can be
+ * run. */
+static rpc_status dispatch_take_payload(struct exchange *exchange, bool is_within)
+{
+    if (!is_within)
+        return dispatch_glance(exchange);
+    const rpc_status status = payload_take(exchange);
+    if (exchange->batch && status == RPC_OK)
+        dispatch_owe_batch(exchange);
     return status;
 }
 
@@ -214,11 +219,9 @@ static void dispatch_run(struct exchange *exchange)
  * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
  * A call that was refused for the moment was not run: its repetition is a new attempt.
  */
-static void dispatch_remember(const struct exchange *exchange)
+static void dispatch_note_reply(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
-    if (!exchange->dedup.entry && !exchange->dedup.ordered)
-        return;
     const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
     const struct dedup_end end = {
         .ran = exchange->pending.ran == EXCHANGE_RAN ||
@@ -234,6 +237,22 @@ static void dispatch_remember(const struct exchange *exchange)
     dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
 }
 
+static void dispatch_remember(const struct exchange *exchange)
+{
+    if (exchange->dedup.entry || exchange->dedup.ordered)
+        dispatch_note_reply(exchange);
+}
+
+/* Makes one reply of all outcomes of a batch; out of line for the sake of other calls. */
+__attribute__((noinline)) static void dispatch_close_batch(struct exchange *exchange)
+{
+    exchange_take_reply_buffer(exchange);
+    if (exchange->reply.fragments)
+        answer_gather(exchange);
+    exchange_begin_call(exchange, exchange->method, exchange->name);
+    answer_close_batch(exchange);
+}
+
 /* One more outcome is known, or all calls have been begun. When all outcomes are known, the reply leaves. */
 static void dispatch_count_down(struct exchange *exchange)
 {
@@ -243,13 +262,8 @@ static void dispatch_count_down(struct exchange *exchange)
         slots_recount(&exchange->engine->slots, &exchange->pending.held, exchange_bytes(exchange));
         return;
     }
-    if (exchange->batch) {
-        exchange_take_reply_buffer(exchange);
-        if (reply->fragments)
-            answer_gather(exchange);
-        exchange_begin_call(exchange, exchange->method, exchange->name);
-        answer_close_batch(exchange);
-    }
+    if (exchange->batch)
+        dispatch_close_batch(exchange);
     if (exchange->to.topic && reply->out.used)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);

@@ -56,7 +56,9 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
                                    const char *name)
 {
     rpc_call *call = &exchange->call;
-    memset(&call->item, 0, offsetof(rpc_call, failure.code) - offsetof(rpc_call, item));
+    /* Up to 80 bytes the compiler sets at once. */
+    memset(&call->item, 0, offsetof(rpc_call, failure) - offsetof(rpc_call, item));
+    call->failure.status = RPC_OK;
     call->engine = exchange->engine;
     call->exchange = exchange;
     call->method = method;

@@ -31,21 +31,26 @@ static rpc_status run_check_wanted(rpc_call *call)
     return why ? call_fail(call, RPC_INVALID_PARAMS, "%s", why) : RPC_OK;
 }
 
+/* The parameters of a method that takes none. */
+static rpc_status run_check_no_params(rpc_call *call)
+{
+    const cJSON *value = call->params;
+    const bool is_object = !value || cJSON_IsObject(value);
+    if (!is_object && !call->exchange->jsonrpc)
+        return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
+    if (is_object && value && value->child && call->method->params.strict)
+        return call_fail(call, RPC_INVALID_PARAMS, "%.*s is not declared: the method takes no parameters",
+                         (int)text_cut(value->child->string, 64), value->child->string);
+    return is_object || !value->child ? RPC_OK
+                                      : call_fail(call, RPC_INVALID_PARAMS, "the method takes no parameters");
+}
+
 static rpc_status run_decode(rpc_call *call, void **params)
 {
     const struct fields *fields = &call->method->params;
     const cJSON *value = call->params ? call->params : &run_no_params;
-    const bool is_object = cJSON_IsObject(value), is_jsonrpc = call->exchange->jsonrpc;
+    const bool is_jsonrpc = call->exchange->jsonrpc;
     char why[FIELDS_WHY];
-    if (!fields->shape && !is_object && !is_jsonrpc)
-        return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
-    if (!fields->shape && is_object && fields->strict && value->child)
-        return call_fail(call, RPC_INVALID_PARAMS, "%.*s is not declared: the method takes no parameters",
-                         (int)text_cut(value->child->string, 64), value->child->string);
-    if (!fields->shape)
-        return is_object || !value->child
-                   ? RPC_OK
-                   : call_fail(call, RPC_INVALID_PARAMS, "the method takes no parameters");
     const rpc_status status = is_jsonrpc && cJSON_IsArray(value)
                                   ? fields_decode_positional(fields, value, &call->arena, params, why)
                                   : fields_decode(fields, value, &call->arena, params, why);
@@ -56,8 +61,12 @@ static rpc_status run_take_params(rpc_call *call, void **params)
 {
     const rpc_shape *shape = call->method->params.shape;
     const rpc_status status = run_check_wanted(call);
-    if (status != RPC_OK || !shape || shape->form != RPC_FORM_BYTES)
-        return status == RPC_OK ? run_decode(call, params) : status;
+    if (status != RPC_OK)
+        return status;
+    if (!shape)
+        return run_check_no_params(call);
+    if (shape->form != RPC_FORM_BYTES)
+        return run_decode(call, params);
     if (call->exchange->payload.tree)
         return call_fail(call, RPC_INVALID_PARAMS, "the method takes raw bytes, which only a plain call has");
     rpc_bytes *bytes = *params = arena_alloc(&call->arena, sizeof *bytes);
@@ -117,8 +126,8 @@ static rpc_status run_handler(rpc_call *call, const void *params)
 }
 
 /* Says which method is not there, and which one could be meant. At the endpoint only those count that are
- * open. */
-static rpc_status run_fail_unknown(rpc_call *call)
+ * open. Out of line, so that other calls need no room for the name. */
+__attribute__((noinline)) static rpc_status run_fail_unknown(rpc_call *call)
 {
     const struct engine *engine = call->engine;
     const bool is_endpoint = call->exchange->kind == TOPIC_JSONRPC;

@@ -31,25 +31,26 @@ static void clients_leave_gone(struct clients *clients, struct client *client)
     clients->gone_count--;
 }
 
-/* Writes the key of an id that is not the one of the last message, too. */
-static struct client *clients_find(const struct clients *clients, const char *id, struct digest *key)
+/* What is out of line here is not needed for the client of the last message. */
+__attribute__((noinline)) static struct client *clients_look_up(const struct clients *clients, const char *id,
+                                                                struct digest *key)
 {
-    struct client *client = clients->last;
-    if (client && strcmp(clients->last_id, id) == 0)
-        return client;
+    struct client *client;
     *key = digest_of(clients->seed, &(const struct digest_part){id, strlen(id)}, 1);
     HASH_FIND(hh, clients->by_id, key, sizeof *key, client);
     return client;
 }
 
-/* A client without a record gets one that is offline. */
-static struct client *clients_find_or_create(struct clients *clients, const char *id)
+/* Writes the key of an id that is not the one of the last message, too. */
+static struct client *clients_find(const struct clients *clients, const char *id, struct digest *key)
 {
-    struct digest key;
-    struct client *client = clients_find(clients, id, &key);
-    if (client)
-        return client;
-    client = calloc(1, sizeof *client);
+    const bool is_last = clients->last && strcmp(clients->last_id, id) == 0;
+    return is_last ? clients->last : clients_look_up(clients, id, key);
+}
+
+__attribute__((noinline)) static struct client *clients_create(struct clients *clients, struct digest key)
+{
+    struct client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
     client->key = key;
@@ -60,6 +61,14 @@ static struct client *clients_find_or_create(struct clients *clients, const char
     }
     clients_join_gone(clients, client);
     return client;
+}
+
+/* A client without a record gets one that is offline. */
+static struct client *clients_find_or_create(struct clients *clients, const char *id)
+{
+    struct digest key;
+    struct client *client = clients_find(clients, id, &key);
+    return client ? client : clients_create(clients, key);
 }
 
 static void clients_destroy(struct clients *clients, struct client *client)
@@ -125,8 +134,9 @@ static void clients_renew_rest(const struct client *client, uint64_t ended)
  * Another connection has begun. Where the end of the last one has not been told yet, this one is taking over
  * from it: that end was now, and not in order.
  */
-static void clients_begin_connection(struct clients *clients, struct client *client,
-                                     const struct host_client *connected, uint64_t now)
+__attribute__((noinline)) static void clients_begin_connection(struct clients *clients, struct client *client,
+                                                               const struct host_client *connected,
+                                                               uint64_t now)
 {
     const bool is_new = connected->clean_start || (client->version < 5 && client->clean_start);
     const bool is_resumed = !is_new && (client->online || client->session == CLIENTS_SESSION_KEPT);

@@ -27,8 +27,15 @@ struct cached_reply *reply_cache_find(struct reply_cache *cache, const struct di
     return NULL;
 }
 
+/* Keeps an entry from being found by its key. Out of line: only calls with an identity have one. */
+__attribute__((noinline)) static void reply_cache_hide(struct reply_cache *cache, struct cached_reply *entry)
+{
+    HASH_DEL(cache->by_key, entry);
+    entry->found_by_key = false;
+}
+
 /* Unlinks an entry from its holder, and keeps it from being found. */
-static void reply_cache_detach(struct reply_cache *cache, struct cached_reply *entry)
+static inline void reply_cache_detach(struct reply_cache *cache, struct cached_reply *entry)
 {
     struct cached_holder *holder = entry->holder;
     entry->holder = NULL;
@@ -41,8 +48,7 @@ static void reply_cache_detach(struct reply_cache *cache, struct cached_reply *e
         holder->order_count--;
     }
     if (entry->found_by_key)
-        HASH_DEL(cache->by_key, entry);
-    entry->found_by_key = false;
+        reply_cache_hide(cache, entry);
 }
 
 static void reply_cache_drop_reply(struct reply_cache *cache, struct cached_reply *entry)
@@ -54,8 +60,8 @@ static void reply_cache_drop_reply(struct reply_cache *cache, struct cached_repl
     entry->size = 0;
 }
 
-static void reply_cache_erase(struct reply_cache *cache, struct cached_reply **list,
-                              struct cached_reply *entry)
+static inline void reply_cache_erase(struct reply_cache *cache, struct cached_reply **list,
+                                     struct cached_reply *entry)
 {
     reply_cache_detach(cache, entry);
     DL_DELETE(*list, entry);
@@ -119,8 +125,9 @@ struct cached_reply *reply_cache_enter(struct reply_cache *cache, const struct d
     return entry;
 }
 
-static bool reply_cache_keep_reply(struct reply_cache *cache, struct cached_reply *entry, const char *reply,
-                                   size_t size)
+/* Out of line: replies of methods that only read are not kept. */
+__attribute__((noinline)) static bool
+reply_cache_keep_reply(struct reply_cache *cache, struct cached_reply *entry, const char *reply, size_t size)
 {
     while (size <= cache->max_bytes && cache->bytes + size > cache->max_bytes && cache->finished)
         reply_cache_forget(cache, cache->finished);

@@ -196,10 +196,16 @@ static cJSON *json_add_node(struct scan *scan, cJSON *parent, char *name)
     return node;
 }
 
+/* Names mostly differ in their first bytes. */
+static bool json_is_same(const char *name, const char *other)
+{
+    return *name == *other && strcmp(name, other) == 0;
+}
+
 /* Whether a member of this name is an id; NULL: it is no member. */
 static bool json_is_id(const char *name)
 {
-    return name && (strcmp(name, "id") == 0 || strcmp(name, "request_id") == 0);
+    return name && (json_is_same(name, "id") || json_is_same(name, "request_id"));
 }
 
 /* Keeps the literal of a number that is long or takes long to print and, for json_keep_ids(), of an id that
@@ -217,10 +223,11 @@ static bool json_scan_number(struct scan *scan, cJSON *node)
         return true;
     const bool is_whole = numeral.length == numeral.digits + (*numeral.text == '-');
     node->valuedouble = number_value(&numeral);
-    const bool is_long = numeral.digits > DBL_DIG /* digits that survive the way through a double */
-                         || number_prints_slowly(node->valuedouble);
+    const bool is_slow = number_prints_slowly(node->valuedouble);
+    const bool is_long = is_slow || numeral.digits > DBL_DIG; /* that survive the way through a double */
     node->type |= is_long ? cJSON_Raw : cJSON_Number;
-    scan->doubtful = scan->doubtful || !isfinite(node->valuedouble);
+    if (is_slow && !isfinite(node->valuedouble))
+        scan->doubtful = true;
     if (!is_long && (is_whole || !json_is_id(node->string)))
         return true;
     node->valuestring = arena_copy(scan->arena, numeral.text, numeral.length);
@@ -256,28 +263,31 @@ static bool json_skip(struct scan *scan, char wanted)
     return true;
 }
 
-static bool json_scan_value(struct scan *scan, cJSON *parent, char *name);
+static inline bool json_scan_value(struct scan *scan, cJSON *parent, char *name);
 
-/* names: one bit for each length and first byte that the names before have had. */
-static bool json_scan_member(struct scan *scan, cJSON *object, uint32_t *names)
+/* The name of a member, and the colon behind it. names: one bit for each length and first byte that the names
+ * before have had. Returns NULL: something else stands there. */
+static char *json_scan_name(struct scan *scan, uint32_t *names)
 {
     scan->at = json_skip_space(scan->at);
     const bool is_string = *scan->at == '"';
     char *name = is_string ? json_scan_string(scan) : NULL;
-    if (is_string && !name)
-        return false;
-    const uint32_t bit = name ? UINT32_C(1) << ((size_t)(scan->at - name) + (unsigned char)*name) % 32 : 0;
+    if (!is_string)
+        json_expected(scan, "a name in double quotes");
+    if (!name)
+        return NULL;
+    const uint32_t bit = UINT32_C(1) << ((size_t)(scan->at - name) + (unsigned char)*name) % 32;
     scan->doubtful = scan->doubtful || *names & bit;
     *names |= bit;
-    if (!name)
-        return json_expected(scan, "a name in double quotes");
-    if (!json_skip(scan, ':'))
-        return json_expected(scan, "a colon behind a name");
-    return json_scan_value(scan, object, name);
+    if (json_skip(scan, ':'))
+        return name;
+    json_expected(scan, "a colon behind a name");
+    return NULL;
 }
 
-/* What stands between the brackets of an object or an array, and the closing one. */
-static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
+/* What stands between the brackets of an object or an array, and the closing one. It is the one function that
+ * calls itself: json_scan_value() is a part of it. */
+__attribute__((noinline)) static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
 {
     const bool is_object = closing == '}';
     uint32_t names = 0;
@@ -289,7 +299,8 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
         node->type |= is_object ? cJSON_Object : cJSON_Array;
     if (!json_skip(scan, closing)) {
         do {
-            if (!(is_object ? json_scan_member(scan, node, &names) : json_scan_value(scan, node, NULL)))
+            char *name = is_object ? json_scan_name(scan, &names) : NULL;
+            if ((is_object && !name) || !json_scan_value(scan, node, name))
                 return false;
         } while (json_skip(scan, ','));
         if (!json_skip(scan, closing))
@@ -299,7 +310,7 @@ static bool json_scan_items(struct scan *scan, cJSON *node, char closing)
     return true;
 }
 
-static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
+static inline bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
 {
     cJSON *node = scan->arena ? json_add_node(scan, parent, name) : NULL;
     if (scan->arena && !node)
@@ -321,8 +332,10 @@ static bool json_scan_value(struct scan *scan, cJSON *parent, char *name)
     return is_number ? json_scan_number(scan, node) : json_scan_literal(scan, node);
 }
 
-/* Adds to an explanation where the text is broken, which is offset bytes behind its beginning. */
-static bool json_explain_place(struct json_error *error, const char *text, size_t size, size_t offset)
+/* Adds to an explanation where the text is broken, which is offset bytes behind its beginning. Out of line:
+ * nearly every text is fine. */
+__attribute__((noinline)) static bool json_explain_place(struct json_error *error, const char *text,
+                                                         size_t size, size_t offset)
 {
     const char *at = text, *place = text + offset, *next;
     size_t line = 1, column = 1;
@@ -336,7 +349,7 @@ static bool json_explain_place(struct json_error *error, const char *text, size_
     return false;
 }
 
-static bool json_scan_whole(struct scan *scan, const char *text, size_t size)
+static inline bool json_scan_whole(struct scan *scan, const char *text, size_t size)
 {
     char *copy = scan->arena ? arena_take(scan->arena, size + 1) : NULL;
     json_begin(scan->error);
@@ -363,12 +376,6 @@ void json_keep_ids(cJSON *tree)
             item->type ^= cJSON_Number ^ cJSON_Raw;
         json_keep_ids(item->child);
     }
-}
-
-/* Names mostly differ in their first bytes. */
-static bool json_is_same(const char *name, const char *other)
-{
-    return *name == *other && strcmp(name, other) == 0;
 }
 
 static bool json_report_twice(const char *name, struct json_error *error)
