@@ -333,6 +333,42 @@ START_TEST(callers_that_vanish)
 }
 END_TEST
 
+/*
+ * The victim's connection ends in the round of its call, and the stranger resumes its session in the same
+ * round: the end of the victim's connection is told twice. What is on its way to the session stays out of it.
+ */
+START_TEST(sessions_that_are_resumed)
+{
+    for (int way = 0; way < KINDS * 2 * 2 * VERSIONS; way++) {
+        struct takeover takeover = {.is_2_1 = way & 1,
+                                    .transport = way & 2 ? FAKE_WEBSOCKETS : FAKE_TCP,
+                                    .version = versions[way / 4 % VERSIONS],
+                                    .qos = _i,
+                                    .kind = (enum kind)(way / 4 / VERSIONS)};
+        start(takeover.is_2_1);
+        const struct fake_connect how = {
+            .id = "victim", .transport = takeover.transport, .version = takeover.version, .v5_session = true};
+        struct mosquitto *victim = fake_broker_connect(&how);
+        number++;
+        fake_broker_begin_round();
+        call(victim, &takeover);
+        fake_broker_disconnect(victim);
+        struct mosquitto *stranger = fake_broker_connect(&how);
+        fake_broker_end_round();
+        for (int round = 0; round < 8; round++) {
+            fake_broker_begin_round();
+            if (round == 1 && (takeover.kind == DEFERRED || takeover.kind == COPY))
+                resume();
+            wait_us(is_work(takeover.kind) && round < 2 ? 300 : 0);
+            fake_broker_end_round();
+        }
+        ck_assert_uint_eq(stranger->received, 0);
+        ck_assert_uint_eq(fake_broker_lost(), 0);
+        fake_broker_stop();
+    }
+}
+END_TEST
+
 /* ---- Floods ---- */
 
 /* What is over the limit is dropped: nothing is sent before the end of the round. */
@@ -469,5 +505,5 @@ START_TEST(busy_loops)
 END_TEST
 
 UNIT_MAIN("takeover", NULL, NULL, {a_flood, 0}, {takeovers, UNIT_ROWS(kinds) * KINDS}, {replies, 3},
-          {callers_that_vanish, 6}, {floods, 12}, {sessions_that_keep_qos_0, KINDS * 2},
-          {busy_loops, 2 * VERSIONS})
+          {callers_that_vanish, 6}, {sessions_that_are_resumed, 3}, {floods, 12},
+          {sessions_that_keep_qos_0, KINDS * 2}, {busy_loops, 2 * VERSIONS})
