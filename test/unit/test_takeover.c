@@ -270,15 +270,23 @@ START_TEST(takeovers)
 }
 END_TEST
 
+/* Every broker, transport, version and kind of call. */
+enum { WAYS = 2 * 2 * VERSIONS * KINDS };
+
+static struct takeover nth_way(int way, int qos)
+{
+    return (struct takeover){.is_2_1 = way & 1,
+                             .transport = way & 2 ? FAKE_WEBSOCKETS : FAKE_TCP,
+                             .version = versions[way / 4 % VERSIONS],
+                             .qos = qos,
+                             .kind = (enum kind)(way / 4 / VERSIONS)};
+}
+
 /* A takeover that comes after all: the victim gets its replies, so the test above sees what it is to see. */
 START_TEST(replies)
 {
-    for (int way = 0; way < KINDS * 2 * 2 * VERSIONS; way++) {
-        struct takeover takeover = {.is_2_1 = way & 1,
-                                    .transport = way & 2 ? FAKE_WEBSOCKETS : FAKE_TCP,
-                                    .version = versions[way / 4 % VERSIONS],
-                                    .qos = _i,
-                                    .kind = (enum kind)(way / 4 / VERSIONS)};
+    for (int way = 0; way < WAYS; way++) {
+        const struct takeover takeover = nth_way(way, _i);
         start(takeover.is_2_1);
         struct mosquitto *victim = fake_broker_connect(&(const struct fake_connect){
             .id = "victim", .transport = takeover.transport, .version = takeover.version});
@@ -339,12 +347,8 @@ END_TEST
  */
 START_TEST(sessions_that_are_resumed)
 {
-    for (int way = 0; way < KINDS * 2 * 2 * VERSIONS; way++) {
-        struct takeover takeover = {.is_2_1 = way & 1,
-                                    .transport = way & 2 ? FAKE_WEBSOCKETS : FAKE_TCP,
-                                    .version = versions[way / 4 % VERSIONS],
-                                    .qos = _i,
-                                    .kind = (enum kind)(way / 4 / VERSIONS)};
+    for (int way = 0; way < WAYS; way++) {
+        const struct takeover takeover = nth_way(way, _i);
         start(takeover.is_2_1);
         const struct fake_connect how = {
             .id = "victim", .transport = takeover.transport, .version = takeover.version, .v5_session = true};
