@@ -205,7 +205,7 @@ void engine_presence(struct engine *engine, const struct host_presence *presence
 
 static void engine_end_calls(struct engine *engine, const struct host_ending *ending)
 {
-    copies_connection_ended(engine, ending->connection);
+    copies_connection_ended(engine, ending);
     if (!engine->connections)
         return;
     exchange_connection_ended(engine, ending);

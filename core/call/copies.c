@@ -109,18 +109,26 @@ void copies_let_go(struct engine *engine, const struct exchange *exchange)
     copies_let_go_of(engine, exchange->dedup.ordered);
 }
 
-void copies_connection_ended(struct engine *engine, const void *id)
+void copies_connection_ended(struct engine *engine, const struct host_ending *ending)
 {
-    const struct connection *connection;
-    while ((connection = connections_find(&engine->connections, id)) && connection->waiters)
-        copies_free(engine, connection->waiters);
+    const struct connection *connection = connections_find(&engine->connections, ending->connection);
+    struct waiter *waiter, *next;
+    DL_FOREACH_SAFE2(connection ? connection->waiters : NULL, waiter, next, connection_next)
+    {
+        if (strcmp(waiter->to.client.id, ending->id) == 0)
+            copies_free(engine, waiter);
+    }
 }
 
 void copies_clear(struct engine *engine)
 {
     struct connection *connection, *next;
+    struct waiter *waiter, *after;
     HASH_ITER(hh, engine->connections, connection, next)
     {
-        copies_connection_ended(engine, connection->id);
+        DL_FOREACH_SAFE2(connection->waiters, waiter, after, connection_next)
+        {
+            copies_free(engine, waiter);
+        }
     }
 }

@@ -25,7 +25,7 @@ void copies_serve(const struct exchange *exchange, struct cached_reply *entry);
 void copies_let_go(struct engine *engine, const struct exchange *exchange);
 
 /* Frees the copies of a connection that has ended. */
-void copies_connection_ended(struct engine *engine, const void *connection);
+void copies_connection_ended(struct engine *engine, const struct host_ending *ending);
 
 /* Frees all copies without serving them. */
 void copies_clear(struct engine *engine);

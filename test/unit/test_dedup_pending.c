@@ -164,6 +164,29 @@ START_TEST(duplicates_of_a_new_connection)
 }
 END_TEST
 
+/* Another client, whose ended connection had the address of this one, comes back on a connection of its own.
+ */
+START_TEST(duplicates_on_a_reused_address)
+{
+    works_open(&rig);
+    be_other();
+    works_call(&rig, "wait", 4);
+    works_end_client(&rig, HOST_END_SESSION_WAITS);
+    be_tester();
+    rig.client.connection = &contexts[2];
+    works_send(&rig, "rpc/call/wait", N1, "r", LONG_ID);
+    works_send(&rig, "rpc/call/wait", N1, "s", LONG_ID);
+    be_other();
+    rig.client.connection = &contexts[1];
+    works_send(&rig, "rpc/call/now", "", NULL, NULL);
+    fake_host_forget(&rig.host);
+    rpc_resume(slots[1].call);
+    ck_assert_uint_eq(rig.host.replies.count, 2);
+    ck_assert_str_eq(rig.host.replies.kept[0].topic, "r");
+    ck_assert_str_eq(rig.host.replies.kept[1].topic, "s");
+}
+END_TEST
+
 /* A short identity is valid within its session; in the next session the same call is another one. */
 START_TEST(short_identities_of_pending_calls)
 {
@@ -391,8 +414,8 @@ END_TEST
 
 UNIT_MAIN("open_once", open_rig, close_rig, {duplicates_wait, UNIT_ROWS(ways)}, {failures_are_repeated, 0},
           {duplicates_whose_connection_ends, 0}, {duplicates_of_a_new_connection, 0},
-          {short_identities_of_pending_calls, 0}, {duplicates_run_if_no_work_began, CAUSES},
-          {duplicates_do_not_run_if_work_began, BY_ANOTHER},
+          {duplicates_on_a_reused_address, 0}, {short_identities_of_pending_calls, 0},
+          {duplicates_run_if_no_work_began, CAUSES}, {duplicates_do_not_run_if_work_began, BY_ANOTHER},
           {duplicates_of_deferred_calls_do_not_run, CAUSES}, {duplicates_do_not_run_between_two_jobs, CAUSES},
           {redelivered_while_pending, 0}, {redelivered_after_work_began, 0},
           {redelivered_before_work_began, 0}, {duplicate_batches, 0},
