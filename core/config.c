@@ -61,8 +61,8 @@ static const rpc_field config_fields[] = {
         .unit = "words", .optional = true, .length = {1, 4096}),
     RPC_STRING(
         struct engine_options, bridge_response_topics,
-        .doc = "topic filters, separated by spaces; replies to calls that come over a bridge, whoever opened "
-               "it, go to topics that match one of them; without it, the topics of replies of the prefix "
+        .doc = "topic filters, separated by spaces; replies to calls that come over a bridge of either side "
+               "go to topics that match one of them; without it, the topics of replies of the prefix "
                "itself",
         .unit = "words", .optional = true, .length = {1, 4096}),
     RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",

@@ -3,7 +3,7 @@
  * Replies on their way to the broker. Each belongs to one connection, or to the session that this connection
  * has left behind, and reaches nobody else.
  *
- * The broker hands out what plugins publish at the top of its loop, to whoever has the client id then. So a
+ * The broker hands out what plugins publish at the top of its loop, to the client that has the id then. So a
  * client that takes over an id between a call and that moment would get the reply; and a reply at QoS 0 to a
  * session that is without a connection by then is never freed. What can be done about it depends on the
  * broker:
@@ -17,7 +17,7 @@
  * - OUTBOX_AT_WAIT (2.0.0 to 2.0.14 with per_listener_settings): there is no TICK. Replies wait for the safe
  *   point (compat/safepoint.h), or, while the loop is too busy to reach it, for a message that comes
  *   OUTBOX_PATIENCE later, or OUTBOX_PATIENCE_LATE where the end of the connection may be told late.
- * - OUTBOX_UNTOLD: the same without a safe point. Replies leave at once, to whoever has the id.
+ * - OUTBOX_UNTOLD: the same without a safe point. Replies leave at once, to the client that has the id.
  * - OUTBOX_AT_ONCE (2.1): no event comes that late, but every connection is told when it begins, and every
  *   message to a client can be refused just before it is written. Replies are published at once and kept in
  *   mind until the broker has handed them out. When their connection ends or another one takes its id before

@@ -546,7 +546,7 @@ START_TEST(unknown_methods_are_named)
     expect_message("rpc/batch/byte", "[]", "method_not_found",
                    "there is no method byte, did you mean bytes?");
     expect_message("rpc/call/x\x01", "", "method_not_found", "there is no method x\\\\x01");
-    /* At the endpoint a method that is closed is told from none by nothing, and is never proposed. */
+    /* At the endpoint the error does not show whether a method is closed or does not exist. */
     expect_message("rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"bare\"}", "method_not_found",
                    "bare" CLOSED);
     expect_message("rpc/jsonrpc", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"bara\"}", "method_not_found",
