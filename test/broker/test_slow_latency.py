@@ -13,6 +13,7 @@ from slow_calls import SlowTest, percentile, show
 from test_wake import Traffic
 
 IN_TIME = 0.050 * SLOW  # seconds
+AT_ONCE = 0.020 * SLOW  # seconds: what a woken loop is far below
 
 PER_LISTENER = ["per_listener_settings true"]
 
@@ -117,13 +118,13 @@ class Results(LatencyTest):
             took.append(seconds)
         return took
 
-    def check(self, client, count=600, pause=0):
+    def check(self, client, count=600, pause=0, limit=AT_ONCE):
         """Without a wake-up, few delays would be below 40 ms; a busy machine delays some replies."""
         inline = self.measure(client, count, "echo", 1, pause)
         worked = self.measure(client, count, pause=pause)
         show("inline", inline)
         show("worker", worked)
-        self.assertLess(statistics.median(worked), 0.020 * SLOW)
+        self.assertLess(statistics.median(worked), limit)
         if not INSTRUMENTED:
             self.assertLess(percentile(worked, .95), 0.090)
 
@@ -152,9 +153,10 @@ class Results(LatencyTest):
         self.check(self.client(self.start_quiet(first=PER_LISTENER), 5))
 
     def test_per_listener_settings_loaded(self):
+        """A loop that is too busy to reach the safe point sends replies after OUTBOX_PATIENCE, 20 ms."""
         broker = self.start_quiet(first=PER_LISTENER)
         with Traffic([self.client(broker) for _ in range(3)]):
-            self.check(self.client(broker, 5), 300)
+            self.check(self.client(broker, 5), 300, limit=IN_TIME)
 
     def web(self, broker, version=5):
         return self.client(broker, version, port=broker.websockets_port, websocket=True)
