@@ -49,8 +49,8 @@ struct device {
     enum device_state state;
     bool leaving; /* its connection has ended, and device_grace has not passed */
     bool managed;
-    bool once;  /* it carries out a command that is sent twice only once */
-    bool dirty; /* to be written to the database, see disk.h */
+    bool once;                            /* it carries out a command that is sent twice only once */
+    bool dirty;                           /* to be written to the database, see disk.h */
     struct device *gone_prev, *gone_next; /* among those that are offline, the longest first */
     struct device *dirty_next;
     UT_hash_handle hh;            /* by name */
