@@ -157,6 +157,7 @@ void exchange_drop_payload(struct exchange *exchange)
     arena_fini(&exchange->payload.arena);
     exchange->payload.tree = NULL;
     exchange->payload.calls = NULL;
+    exchange->pending.arrived = NULL;
 }
 
 /* ---- Calls ---- */
@@ -301,6 +302,7 @@ static rpc_status exchange_keep_message(rpc_call *call)
         exchange->to.topic = copy->message.response_topic;
     exchange->to.client = copy->client;
     exchange->to.correlation = copy->message.correlation;
+    exchange->pending.arrived = exchange->message;
     exchange->message = &copy->message;
     exchange->request_id = request_id;
     exchange->dedup.client = NULL;

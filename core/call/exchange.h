@@ -124,7 +124,9 @@ struct exchange_pending {
     struct task *tasks;            /* of its pending calls */
     struct holding held;           /* exchange_bytes(), while a call of it is pending */
     enum exchange_ran ran;
-    uint32_t timeout; /* ms; 0: the caller has set none */
+    const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
+                                           been begun, and the host has it back */
+    uint32_t timeout;                   /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
     unsigned holds;   /* tasks that need the exchange, one more while its message is received */
     unsigned evicted; /* those of them that are evicted, and will end soon */
@@ -202,13 +204,19 @@ void call_fini(rpc_call *call);
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Frees the parsed payload. To be called when all calls have been begun: those that are pending need nothing
- * of it. */
+/* Frees the parsed payload and forgets the host's message. To be called when all calls have been begun: those
+ * that are pending need nothing of it. */
 void exchange_drop_payload(struct exchange *exchange);
 
 /* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
+
+/* The host's message, which has the user properties. NULL: it is the host's no more. */
+static inline const struct host_message *exchange_arrived(const struct exchange *exchange)
+{
+    return exchange->pending.kept ? exchange->pending.arrived : exchange->message;
+}
 
 /* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);

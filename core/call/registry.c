@@ -99,15 +99,22 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
     const char *code = error->code;
     const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
     if (!length || code[length] || length > ERROR_CODE_MAX || strcmp(code, "ok") == 0 ||
-        strcmp(code, "raised") == 0 || status_find(code) != RPC_RAISED)
+        strcmp(code, "raised") == 0)
         return registry_fault(place, "%s is no code for an error of its own", code);
+    const bool is_engines = status_find(code) != RPC_RAISED;
+    if (is_engines && !error->data)
+        return registry_fault(place,
+                              "%s is an error of the engine's own, which a method declares only to add "
+                              "members to it: it needs .data",
+                              code);
     if (error->data && !registry_check_output(place, error->data, "error data"))
         return false;
     if (error->data && error->data->form != RPC_FORM_OBJECT)
         return registry_fault(place, "the data of error %s is no object", code);
     for (size_t i = 0; error->data && i < error->data->count; i++) {
         const char *name = fields_name(&error->data->fields[i]);
-        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0)
+        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0 ||
+            (is_engines && strcmp(name, "client") == 0))
             return registry_fault(place, "the data of error %s redefines the member %s", code, name);
     }
     return true;
