@@ -433,8 +433,8 @@ typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY
  * the handler raises it with rpc_raise_with(), and not where the engine itself gives it.
  */
 typedef struct rpc_error {
-    const char *code;      /* [a-z0-9_]+, at most 64 bytes; a name of RPC_STATUS_MAP only with data, and not
-                              "ok" or "raised" */
+    const char *code;      /* [a-z0-9_]+, at most 64 bytes; a name of RPC_STATUS_MAP only with data; not
+                              "ok", "raised" or "progress" */
     const char *doc;       /* one line for the reference */
     const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none. Of
                               RPC_FORM_OBJECT, without members named method, err or msg, and without client if

@@ -208,6 +208,19 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 
 /* ---- Announcing and logging ---- */
 
+/* A call whose outcome is known still has its task while its work runs. */
+rpc_status rpc_progress(rpc_call *call, const void *data)
+{
+    struct env *env = &call->engine->env;
+    if (call->state >= CALL_ENDING || env->stopping)
+        return RPC_CANCELLED;
+    if (call->task && call->method->declared->progress)
+        return answer_progress(call, data);
+    env_log(env, RPC_LOG_ERROR, "method %s sends progress, but %s", call->name,
+            call->task ? "declares none" : "its call is not pending");
+    return RPC_INTERNAL_ERROR;
+}
+
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {
     struct engine *engine = instance->engine;

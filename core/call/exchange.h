@@ -37,6 +37,7 @@ struct destination {
     bool ended;         /* its connection has ended, or another one has taken over its id */
     bool session_waits; /* and a session waits for the reply */
     bool repeated;      /* the reply is that of an earlier copy of the message */
+    bool errors_only;   /* the caller gets a reply only if it is an error */
     const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */
@@ -124,6 +125,7 @@ struct exchange_pending {
     struct task *tasks;            /* of its pending calls */
     struct holding held;           /* exchange_bytes(), while a call of it is pending */
     enum exchange_ran ran;
+    bool progress;                      /* its caller asked for interim replies, and can get them */
     const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
                                            been begun, and the host has it back */
     uint32_t timeout;                   /* ms; 0: the caller has set none */
@@ -142,6 +144,7 @@ struct exchange {
     struct destination to;
     bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
     bool batch;              /* it is an array of calls, and so is the reply */
+    bool adopted;            /* of a message of an inbox: its payload is parameters and never JSON-RPC */
     const cJSON *request_id; /* a string or a number, to wrap the reply with; a part of the payload, or memory
                                 of the exchange once it is kept; NULL: no wrapping */
     const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */

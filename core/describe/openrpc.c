@@ -169,6 +169,13 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_name(writer, "schema");
     schema_write(method->result, false, writer);
     writer_end_object(writer);
+    if (method->progress) {
+        writer_open_object(writer, "x-progress");
+        writer_member(writer, "name", "progress");
+        writer_name(writer, "schema");
+        schema_write(method->progress, false, writer);
+        writer_end_object(writer);
+    }
     openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
     writer_end_object(writer);
