@@ -143,6 +143,14 @@ static uint64_t task_deadline(const rpc_call *call)
     return exchange->now + timeout * UINT64_C(1000000);
 }
 
+uint32_t rpc_call_left(const rpc_call *call)
+{
+    const uint64_t deadline = call->method->declared->done ? task_deadline(call) : 0;
+    const uint64_t now = env_now(&call->engine->env);
+    const uint64_t millisecond = env_nanoseconds(1);
+    return deadline > now ? (uint32_t)((deadline - now + millisecond - 1) / millisecond) : 0;
+}
+
 /* Takes what the task needs in the name of its client. Returns RPC_OK, or why it cannot. */
 static rpc_status task_take(struct task *task, const struct digest *client)
 {

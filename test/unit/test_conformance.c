@@ -456,6 +456,7 @@ static void walk_method(const rpc_method *method, void *context)
     expect_doc(walk, method->doc, "method", method->name);
     walk_docs(walk, method->params);
     walk_docs(walk, method->result);
+    walk_docs(walk, method->progress);
     for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
         expect_doc(walk, error->doc, "error", error->code);
         walk_docs(walk, error->data);
