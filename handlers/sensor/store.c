@@ -14,7 +14,7 @@
  */
 #include "store.h"
 
-#include "place.h"
+#include "../store/place.h"
 
 #include <errno.h>
 #include <math.h>
@@ -146,20 +146,6 @@ struct store {
 };
 
 /* ---- Failures ---- */
-
-const char *const store_cause_names[STORE_CAUSES] = {
-    [STORE_LOCKED] = "locked",
-    [STORE_FULL] = "full",
-    [STORE_CORRUPT] = "corrupt",
-    [STORE_READ_ONLY] = "read_only",
-    [STORE_CANNOT_OPEN] = "cannot_open",
-    [STORE_FOREIGN] = "foreign",
-    [STORE_NEWER] = "newer",
-    [STORE_REPLACED] = "replaced",
-    [STORE_IO] = "io",
-    [STORE_NO_MEMORY] = "no_memory",
-    [STORE_FAILED] = "failed",
-};
 
 /* SQLite's messages may quote names out of the file, which may contain any bytes. */
 static void store_make_printable(char *text)

@@ -4,8 +4,8 @@
  * test has a folder of its own. A second connection to the database, or a change of the file itself, plays
  * the part of another program.
  */
-#include "sensor/place.h"
 #include "sensor/store.h"
+#include "store/place.h"
 #include "unit.h"
 
 #include <dirent.h>
