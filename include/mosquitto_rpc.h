@@ -2,10 +2,10 @@
 /*
  * mosquitto_rpc.h: the only header of this project that a handler module includes.
  *
- * A module is one constant table: its methods, its events, its options, its inboxes and the size of its
- * state. A method names the shape of its parameters and the shape of its result. From these shapes the engine
- * decodes and checks parameters, encodes results and prints the reference. A handler is therefore a function
- * from one C struct to another:
+ * A module is one constant table: its methods, its events, its options, its inboxes, the commands of its
+ * devices and the size of its state. A method names the shape of its parameters and the shape of its result.
+ * From these shapes the engine decodes and checks parameters, encodes results and prints the reference. A
+ * handler is therefore a function from one C struct to another:
  *
  *     struct greeting_params { const char *name; };
  *     struct greeting { const char *text; };
@@ -131,16 +131,17 @@ enum rpc_count_by_RPC_TABLE { RPC_NO_ROWS_ };
          _Static_assert(check, text); \
          char rpc_;                   \
      }))
-#define RPC_COUNT_(...)                                          \
-    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) + \
-                RPC_CHECK_(                                      \
-                    _Generic(&(__VA_ARGS__), RPC_ARRAYS_),       \
-                    "RPC_TABLE() takes an array of methods, events, errors, inboxes or texts, no pointer")))
+#define RPC_COUNT_(...)                                                                                   \
+    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) +                                          \
+                RPC_CHECK_(_Generic(&(__VA_ARGS__), RPC_ARRAYS_),                                         \
+                           "RPC_TABLE() takes an array of methods, events, errors, commands, inboxes or " \
+                           "texts, no pointer")))
 /* The type of a pointer to an array matches that of a pointer to an array of unknown size. */
-#define RPC_ARRAYS_                                                                                 \
-    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,   \
-        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1, \
-        const char *const(*)[] : 1, const char *(*)[] : 1, default : 0
+#define RPC_ARRAYS_                                                                                          \
+    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,            \
+        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1,          \
+        const rpc_command(*)[] : 1, rpc_command(*)[] : 1, const char *const(*)[] : 1, const char *(*)[] : 1, \
+        default : 0
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
 
@@ -496,6 +497,28 @@ typedef struct rpc_method {
                          time out or be evicted */
 } rpc_method;
 
+/*
+ * A command that devices of the module's kind carry out, and not the plugin: a caller calls it at
+ * {prefix}/call/device/{device}/{name}. The module `device` takes such calls to the device. It checks the
+ * parameters of a declared command before the device gets them, and the result before the caller gets it. The
+ * row is also what discovery and the reference say about the command.
+ */
+typedef struct rpc_command {
+    const char *name;        /* one level of [A-Za-z0-9_.-]+, at most 128 bytes, not "response" or "request".
+                                Modules may declare commands of the same name */
+    const char *doc;         /* one line for the reference */
+    const rpc_shape *params; /* NULL: none. No shape of a command is of RPC_FORM_BYTES */
+    const rpc_shape *result; /* NULL: any JSON value */
+    const rpc_shape *progress;   /* of what the device reports before its result; NULL: any JSON value */
+    RPC_ROWS_(rpc_error) errors; /* that the device may report, for the reference */
+    bool strict;                 /* as in rpc_method */
+    bool read_only;              /* it changes nothing; implies idempotent */
+    bool idempotent;  /* carrying it out twice has the effect of carrying it out once: the device may get it
+                         again if its outcome is not known */
+    uint32_t timeout; /* ms from the arrival of a call to its deadline, at most 24 hours, unless its caller
+                         sets another; 0: the configured timeout */
+} rpc_command;
+
 /* One call, as a module's observe gets it. */
 typedef struct rpc_observation {
     const rpc_method *method; /* the method that was called */
@@ -580,6 +603,8 @@ typedef struct rpc_module {
                                  configuration as plugin_opt_{module}_{field} */
     RPC_ROWS_(rpc_method) methods;
     RPC_ROWS_(rpc_event) events;
+    /* Of devices. Their kind has the module's name and doc. A module may have commands and no methods. */
+    RPC_ROWS_(rpc_command) commands;
     RPC_ROWS_(rpc_inbox) inboxes;
     const char *inbox_root; /* one level, which replaces the last level of the prefix: "cmd" makes the root of
                                the inboxes prod/cmd for the prefix prod/rpc. init may set another root. NULL:
@@ -908,5 +933,43 @@ rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root);
 /* Returns the root of the module's inboxes in this instance, which exists as long as the instance; NULL: the
  * inboxes are off. */
 const char *rpc_inbox_root(const rpc_instance *instance);
+
+/* ---- Commands of devices ------------------------------------------------------------------------ */
+
+/*
+ * Returns the row of a command that a module of the prefix declares, which has static storage duration. kind
+ * is the name of a module, for example what a device said that it is; NULL: any. Every instance of the prefix
+ * may ask for the commands of all modules. Returns NULL if
+ *
+ * - the module of the name kind, or with NULL every module, declares no command of this name; or
+ * - kind is NULL, and several modules declare one of this name.
+ */
+const rpc_command *rpc_command_find(const rpc_instance *instance, const char *kind, const char *name);
+
+/* The parts of a command that have shapes. */
+typedef enum rpc_command_part {
+    RPC_COMMAND_PARAMS,  /* the parameters */
+    RPC_COMMAND_RESULT,  /* the result */
+    RPC_COMMAND_PROGRESS /* what is reported before the result */
+} rpc_command_part;
+
+enum { RPC_WHY_BYTES = 480 }; /* bytes that hold any explanation of a value that does not fit, with its NUL */
+
+/*
+ * Checks a part of a command. command is a row that rpc_command_find() has returned. json is JSON text; NULL
+ * counts as {}. Returns:
+ *
+ * - RPC_OK: json fits. *checked is a JSON text without white space, which the caller frees with free(). Of
+ *   parameters it has the defaults of members that are not given, and only members that the shape declares:
+ *   without a shape it is {}. Of the other parts it is the value as given.
+ * - RPC_PARSE_ERROR: json is not JSON. RPC_INVALID_PARAMS: it does not fit the shape of the part, or the text
+ *   would be larger than the configured max_reply. why says in one line what is wrong.
+ * - RPC_INTERNAL_ERROR: there is no memory; or command is no row of a module of the prefix, or part is no
+ *   rpc_command_part, both of which the engine logs.
+ *
+ * Unless it returns RPC_OK, *checked is NULL. why is "" unless it returns one of the second two values.
+ */
+rpc_status rpc_command_check(rpc_instance *instance, const rpc_command *command, rpc_command_part part,
+                             const char *json, char **checked, char why[RPC_WHY_BYTES]);
 
 #endif
