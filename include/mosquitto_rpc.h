@@ -561,6 +561,11 @@ typedef struct rpc_message {
     int sender_version;         /* as rpc_caller_version() */
     bool bridge;                /* the sender is a bridge that this broker opened: other clients may have
                                    published the message, so its client id says nothing about them */
+    const void *data; /* the payload, decoded into a struct of the inbox's shape. NULL: the inbox has no
+                         shape, the payload is empty, or why says what is wrong with it */
+    const char
+        *why; /* why a payload was not decoded, in one line: it is no JSON, does not fit the shape, or is
+                 larger than the configured max_payload; or there is no memory. NULL: nothing is wrong */
 } rpc_message;
 
 /* What the broker does with a message of an inbox. */
@@ -588,9 +593,13 @@ typedef struct rpc_inbox {
                           most 128 bytes. `+` matches what a level {word} of a method family matches, and
                           "response" and "request". No topic may match two inboxes of a module */
     const char *doc;   /* one line on what the inbox is for */
-    unsigned sender_level; /* n: the level that the n-th `+` matches must be the sender's client id. The
-                              engine refuses other messages without calling receive, and leaves other messages
-                              of a bridge to the broker. 0: any sender */
+    unsigned sender_level;  /* n: the level that the n-th `+` matches must be the sender's client id. The
+                               engine refuses other messages without calling receive, and leaves other messages
+                               of a bridge to the broker. 0: any sender */
+    const rpc_shape *shape; /* of the payload, of RPC_FORM_OBJECT: the engine decodes the payload before it
+                               calls receive, whether or not it fits. Members that no field declares are
+                               ignored. The text of an RPC_JSON has the exact value of every number, whatever
+                               its length. NULL: the engine does not look at the payload */
     rpc_inbox_receive receive;
 } rpc_inbox;
 
@@ -607,8 +616,13 @@ typedef struct rpc_module {
     RPC_ROWS_(rpc_command) commands;
     RPC_ROWS_(rpc_inbox) inboxes;
     const char *inbox_root; /* one level, which replaces the last level of the prefix: "cmd" makes the root of
-                               the inboxes prod/cmd for the prefix prod/rpc. init may set another root. NULL:
-                               the module has no inboxes */
+                               the inboxes prod/cmd for the prefix prod/rpc. init may set another root. If
+                               this one overlaps the topics of a prefix, or such a root of an instance that
+                               was started before, the inboxes of the instance are off, which init sees
+                               (rpc_inbox_root()) and the engine logs. NULL: the module has no inboxes */
+    const char *inbox_option; /* the field of options with which users set another root, which init passes to
+                                 rpc_inbox_set_root(); the engine's log names it where the inboxes are off.
+                                 NULL: there is none */
 
     /*
      * Starts one instance, before its first call; NULL: nothing to do. options is the decoded struct of the
@@ -641,7 +655,7 @@ typedef struct rpc_module {
      * until presence returns.
      *
      * Thread: the broker's. It must be short, since the engine calls it for every message that the broker
-     * receives.
+     * receives, unless rpc_presence_watch() has switched RPC_SIGN_SEEN off.
      */
     void (*presence)(rpc_instance *instance, void *state, const rpc_presence *presence);
 } rpc_module;
@@ -747,6 +761,12 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
 
+/* A user property of a message. Both are UTF-8 without control characters, of at most 65535 bytes. */
+typedef struct rpc_property {
+    const char *name;  /* not empty */
+    const char *value; /* may be "" */
+} rpc_property;
+
 /* A message that a module publishes. Its properties reach MQTT 5 clients only. */
 typedef struct rpc_publication {
     const char *client; /* send to the client with this id alone, whether or not it has subscribed; NULL: send
@@ -754,6 +774,10 @@ typedef struct rpc_publication {
     const char *topic;  /* the whole topic; not below $, and none that the engine serves or publishes to */
     const void *payload;        /* any bytes; may be NULL if size is 0 */
     size_t size;                /* bytes, at most the configured max_reply */
+    const rpc_shape *shape;     /* the payload is `data` as JSON, and payload is NULL. Any shape but raw bytes
+                                   that     one of the module's tables uses as well, since the engine checks only
+                                   those at     the start. NULL: the payload is `payload` */
+    const void *data;           /* a struct of the shape; NULL if there is no shape */
     int qos;                    /* 0, 1 or 2 */
     bool retain;                /* to subscribers only; an empty payload removes the retained message of the
                                    topic (MQTT 5.0, section 3.3.1.3) */
@@ -762,6 +786,8 @@ typedef struct rpc_publication {
     const char *response_topic; /* NULL: none */
     const void *correlation;    /* Correlation Data; NULL: none */
     size_t correlation_size;    /* bytes, at most 65535 */
+    const rpc_property *properties; /* user properties, in the order in which they are sent; NULL: none */
+    unsigned property_count;        /* at most 8 */
 } rpc_publication;
 
 /*
@@ -770,9 +796,11 @@ typedef struct rpc_publication {
  * presence (struct rpc_module) reports. Returns:
  *
  * - RPC_OK: the broker has the message.
- * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS or the size of the Correlation Data is not
- *   allowed; a message to one client is retained; or the payload or the Correlation Data is NULL, but its
- * size is not 0. The engine logs the fault.
+ * - RPC_INVALID_PARAMS: the topic, the Response Topic, the Content Type, the QoS, the size of the Correlation
+ * Data, a user property or the number of them is not allowed; a message to one client is retained; the
+ * payload, the Correlation Data or the user properties are NULL, but their size or number is not 0; or there
+ * is a shape and data does not fit it, or one of shape and data without the other, or both a shape and a
+ * payload. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
@@ -896,7 +924,8 @@ typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *dat
  * time after one interval; 0 counts as 1. The times do not drift, and the engine leaves out those that it has
  * missed. rpc_after() calls the handler once, after so many milliseconds or, with 0, as soon as possible.
  * data may be NULL. init may call both functions, too. Return a timer whose id is 0 if there is no memory,
- * the prefix has 10000 timers, or the service is stopping; or if handler is NULL, which the engine logs.
+ * the prefix has 200000 timers, or the service is stopping; or if handler is NULL, which the engine logs. A
+ * timer takes about 150 bytes; starting and cancelling one takes about as long with 200000 as with ten.
  *
  * A timer ends before its only call, when it is cancelled, and with its instance.
  */
@@ -910,6 +939,17 @@ rpc_timer rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_han
  */
 bool rpc_timer_cancel(rpc_instance *instance, rpc_timer timer);
 
+/* ---- Presence --------------------------------------------------------------------------------- */
+
+/*
+ * Sets whether the module's presence gets RPC_SIGN_SEEN in this instance, the sign of every message that the
+ * broker receives. At first it does. It gets all other signs in any case. Switch RPC_SIGN_SEEN off while
+ * there is nobody to look for: as long as no instance wants it, a message costs what it costs without the
+ * module. All functions of the module that run on the broker's thread may call it, presence itself and init
+ * included. Does nothing if the module has no presence, which the engine logs.
+ */
+void rpc_presence_watch(rpc_instance *instance, bool seen);
+
 /* ---- Inboxes ---------------------------------------------------------------------------------- */
 
 /*
@@ -921,7 +961,8 @@ const char *rpc_message_level(const rpc_message *message, unsigned level);
 /*
  * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most
  * 128 bytes without wildcards and empty levels that does not begin with `$`; NULL switches the inboxes off. A
- * root that overlaps the topics of a prefix or another root stops the broker's start after init. Returns:
+ * root that was set and overlaps the topics of a prefix or another root stops the broker's start after init:
+ * unlike the usual root (rpc_module.inbox_root), somebody has asked for it. Returns:
  *
  * - RPC_OK: the root is set.
  * - RPC_INVALID_PARAMS: root cannot be a root.

@@ -14,6 +14,7 @@
 #include "base/env.h"
 
 struct engine;
+struct fields;
 struct timers;
 
 struct rpc_instance {
@@ -28,7 +29,8 @@ struct rpc_instance {
     bool abandoned;             /* work that has not returned may use its state: both are left alone */
     struct rpc_instance *next;  /* the one that was started before it */
 
-    char *inbox_root;                  /* NULL: its inboxes are off, or it has none */
+    char *inbox_root;              /* NULL: its inboxes are off, or it has none */
+    struct fields *inbox_payloads; /* one for each inbox, all zero where it has no shape; NULL: no inboxes */
     struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
 
     struct rpc_instance *next_watcher;  /* likewise, of those whose modules watch for clients */

@@ -4,6 +4,8 @@
 
 #include "call/engine_parts.h"
 #include "call/topic.h"
+#include "shape/codec.h"
+#include "shape/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,20 +45,62 @@ static void inbox_read_levels(const char *inbox, char *topic, const char **level
     *levels = NULL;
 }
 
+/* Decodes a payload into memory of the arena. NULL: why, of FIELDS_WHY bytes, says what is wrong with it. */
+static const void *inbox_decode(const struct engine *engine, const struct fields *fields,
+                                const struct host_message *message, struct arena *arena, char *why)
+{
+    const size_t max = (size_t)engine->env.options.max_payload;
+    struct json_error error;
+    void *decoded;
+    if (message->size > max) {
+        snprintf(why, FIELDS_WHY, "the payload has %zu bytes, which is over max_payload, %zu", message->size,
+                 max);
+        return NULL;
+    }
+    cJSON *tree = engine->codec->parse(message->payload, message->size, arena, &error);
+    if (error.fault != JSON_FINE) {
+        snprintf(why, FIELDS_WHY, "%s", error.why);
+        return NULL;
+    }
+    if (!cJSON_IsObject(tree)) {
+        snprintf(why, FIELDS_WHY, "the payload must be a JSON object");
+        return NULL;
+    }
+    json_keep_ids(tree);
+    const rpc_status status = fields_decode(fields, tree, arena, &decoded, why);
+    if (status == RPC_INTERNAL_ERROR)
+        snprintf(why, FIELDS_WHY, "no memory");
+    return status == RPC_OK ? decoded : NULL;
+}
+
+/* Calls the receive function. */
+static rpc_inbox_verdict inbox_call(rpc_instance *instance, const rpc_inbox *inbox,
+                                    const rpc_message *message)
+{
+    struct env *env = instance->env;
+    const bool timed = env->options.slow_call;
+    const uint64_t start = timed ? env_now(env) : 0;
+    const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, message);
+    if (timed)
+        env_check_time(env, "inbox", inbox->topic, start);
+    return verdict;
+}
+
 enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox,
                                   const struct host_message *message, const char *below)
 {
     const struct host_client *client = message->client;
-    struct env *env = instance->env;
+    const struct fields *fields = &instance->inbox_payloads[inbox - instance->module->inboxes.rows];
     const char *levels[TOPIC_WILD_MAX + 1];
-    char text[TOPIC_CALLED_MAX + 1];
-    if (env->stopping)
+    char text[TOPIC_CALLED_MAX + 1], why[FIELDS_WHY];
+    struct arena arena;
+    if (instance->env->stopping)
         return ENGINE_PASS;
     inbox_read_levels(inbox->topic, memcpy(text, below, strlen(below) + 1), levels);
     if (inbox->sender_level && strcmp(levels[inbox->sender_level - 1], client->id) != 0)
         return client->bridge ? ENGINE_PASS : ENGINE_REFUSE;
 
-    const rpc_message given = {
+    rpc_message given = {
         .topic = message->topic,
         .levels = levels,
         .payload = message->payload,
@@ -71,11 +115,13 @@ enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox
         .sender_version = client->version,
         .bridge = client->bridge,
     };
-    const bool timed = env->options.slow_call;
-    const uint64_t start = timed ? env_now(env) : 0;
-    const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, &given);
-    if (timed)
-        env_check_time(env, "inbox", inbox->topic, start);
+    arena_init(&arena);
+    if (fields->shape && message->size) {
+        given.data = inbox_decode(instance->engine, fields, message, &arena, why);
+        given.why = given.data ? NULL : why;
+    }
+    const rpc_inbox_verdict verdict = inbox_call(instance, inbox, &given);
+    arena_fini(&arena);
     if (verdict == RPC_INBOX_PASS)
         return ENGINE_PASS;
     return verdict == RPC_INBOX_CONSUME || client->bridge ? ENGINE_CONSUME : ENGINE_REFUSE;

@@ -10,7 +10,8 @@
  * Ownership: a message is borrowed from the host until inbox_receive() returns, and a module borrows it
  * likewise.
  *
- * Failure: these functions allocate nothing and cannot fail, but for rpc_inbox_set_root().
+ * Failure: only decoding a payload and rpc_inbox_set_root() need memory. A payload that cannot be decoded is
+ * the module's to judge: it gets the reason.
  */
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H

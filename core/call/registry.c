@@ -401,6 +401,8 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     if (inbox->sender_level > topic_count_wild(inbox->topic))
         return registry_fault(&place, "its sender_level is %u, but it has not so many levels of +",
                               inbox->sender_level);
+    if (inbox->shape && inbox->shape->form != RPC_FORM_OBJECT)
+        return registry_fault(&place, "its .shape is not of RPC_FORM_OBJECT");
     for (const rpc_inbox *other = module->inboxes.rows; other != inbox; other++) {
         if (topic_patterns_meet(other->topic, inbox->topic))
             return registry_fault(&place, "a message could also be one of %s", other->topic);
@@ -408,7 +410,19 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     return true;
 }
 
-/* Checks the module's inboxes and gives the instance their usual root. */
+/* Prepares the shape of an inbox's payload. */
+static bool registry_fill_inbox(const rpc_module *module, const rpc_inbox *inbox, struct fields *payload,
+                                char *why)
+{
+    const struct place place = {module->name, "inbox", inbox->topic, why};
+    char fault[FIELDS_WHY];
+    const rpc_status status = fields_init(payload, inbox->shape, fault);
+    if (status == RPC_INVALID_PARAMS)
+        return registry_fault(&place, "its shape: %s", fault);
+    return status == RPC_OK || registry_fault(&place, "no memory");
+}
+
+/* Checks the module's inboxes, prepares their shapes and gives the instance their usual root. */
 static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, char *why)
 {
     const rpc_module *module = instance->module;
@@ -419,8 +433,13 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
     if (!level || !topic_is_name(level) || strchr(level, '/'))
         return registry_fault(&place,
                               "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
-    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
-        if (!registry_check_inbox(module, inbox, why))
+    instance->inbox_payloads = calloc(module->inboxes.count, sizeof *instance->inbox_payloads);
+    if (!instance->inbox_payloads)
+        return registry_fault(&place, "no memory");
+    for (unsigned i = 0; i < module->inboxes.count; i++) {
+        const rpc_inbox *inbox = &module->inboxes.rows[i];
+        if (!registry_check_inbox(module, inbox, why) ||
+            !registry_fill_inbox(module, inbox, &instance->inbox_payloads[i], why))
             return false;
     }
     instance->inbox_root = topic_of_root(prefix, level);
@@ -519,6 +538,9 @@ void registry_fini(struct registry *registry)
             continue;
         if (instance->started && instance->module->fini)
             instance->module->fini(instance->state);
+        for (unsigned i = 0; instance->inbox_payloads && i < instance->module->inboxes.count; i++)
+            fields_fini(&instance->inbox_payloads[i]);
+        free(instance->inbox_payloads);
         free(instance->inbox_root);
         free(instance->state);
         free(instance);

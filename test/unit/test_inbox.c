@@ -142,6 +142,77 @@ START_TEST(slow_inboxes_are_logged)
 }
 END_TEST
 
+/* ---- Typed payloads ---- */
+
+#define LONGEST "9223372036854775807"
+#define MANY_DIGITS "0.10000000000000000000000000000000000000001"
+
+static const struct form {
+    const char *payload, *event;
+} forms[] = {
+    {"{\"number\":" LONGEST "}", "{\"is_there\":true,\"number\":" LONGEST ",\"word\":\"none\"}"},
+    {"{\"number\":9007199254740993.0,\"x\":[{}],\"word\":\"b\xC3\xA4r\"}",
+     "{\"is_there\":true,\"number\":9007199254740993,\"word\":\"b\xC3\xA4r\"}"},
+    {"{\"number\":1,\"id\":1.0,\"value\":{\"a\":[" LONGEST ",-" LONGEST "9," MANY_DIGITS
+     ",0.1,1e300],\"request_id\":1.50}}",
+     "{\"is_there\":true,\"id\":1.0,\"value\":{\"a\":[" LONGEST ",-" LONGEST "9," MANY_DIGITS
+     ",0.1,1e300],\"request_id\":1.50},\"number\":1,\"word\":\"none\"}"},
+    {"", "{\"is_there\":false}"},
+    {"{", "{\"is_there\":false,\"why\":\"the payload is not JSON: expected a name in double quotes at line "
+          "1, column 2, where it ends\"}"},
+    {"{\"number\":1}x",
+     "{\"is_there\":false,\"why\":\"the payload goes on behind its JSON value at line 1, column 13\"}"},
+    {"[]", "{\"is_there\":false,\"why\":\"the payload must be a JSON object\"}"},
+    {"null", "{\"is_there\":false,\"why\":\"the payload must be a JSON object\"}"},
+    {"{}", "{\"is_there\":false,\"why\":\"number is required\"}"},
+    {"{\"number\":-1}", "{\"is_there\":false,\"why\":\"number: -1 is outside 0..inf\"}"},
+    {"{\"number\":1,\"number\":2}", "{\"is_there\":false,\"why\":\"number is given twice\"}"},
+    {"{\"number\":1,\"word\":\"\\u0000\"}",
+     "{\"is_there\":false,\"why\":\"the payload has a string with U+0000\"}"},
+    {"{\"number\":1,\"value\":1e999}",
+     "{\"is_there\":false,\"why\":\"the payload has a number that is too large\"}"},
+};
+
+START_TEST(payloads_are_decoded)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/form", forms[_i].payload), ENGINE_CONSUME);
+    rig_expect_event(&rig, "prod/rpc/event/post/filled", forms[_i].event);
+}
+END_TEST
+
+/* The option concerns the parameters of calls. */
+START_TEST(members_that_are_not_declared_are_ignored)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.undeclared = UNDECLARED_REFUSE;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig_publish(&rig, "post/form", "{\"numbre\":0,\"number\":7}");
+    rig_expect_event(&rig, "rpc/event/post/filled", "{\"is_there\":true,\"number\":7,\"word\":\"none\"}");
+}
+END_TEST
+
+/* Each row: by how much a payload is larger than max_payload. */
+START_TEST(what_is_too_large_is_not_parsed)
+{
+    enum { MAX = 100 };
+    char payload[MAX + 2];
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_payload = MAX;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &usual);
+    snprintf(payload, sizeof payload, "{\"number\":7%*s", MAX + _i - 11, "}");
+    rig_publish(&rig, "post/form", payload);
+    rig_expect_event(
+        &rig, "rpc/event/post/filled",
+        _i ? "{\"is_there\":false,\"why\":\"the payload has 101 bytes, which is over max_payload, 100\"}"
+           : "{\"is_there\":true,\"number\":7,\"word\":\"none\"}");
+}
+END_TEST
+
 /* ---- Roots ---- */
 
 static const struct root {
@@ -281,6 +352,14 @@ END_TEST
 #define COUNTED "RPC_TABLE() counts the rows, and no empty one ends them"
 #define BAD_ROOT "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+"
 
+static const rpc_shape bytes = RPC_BYTES_SHAPE;
+
+struct traceless {
+    int32_t n;
+};
+static const rpc_field traceless_fields[] = {RPC_INT32(struct traceless, n, .doc = "d", .optional = true)};
+static const rpc_shape wrong_shape = RPC_OBJECT_SHAPE(struct traceless, traceless_fields);
+
 static const struct wrong {
     rpc_module module;
     const char *why;
@@ -292,6 +371,10 @@ static const struct wrong {
     {INBOXES(.topic = "a//b", .receive = take), "module m: inbox a//b: " BAD_TOPIC},
     {INBOXES(.topic = X64 X64 "x", .receive = take), "module m: inbox " X64 X64 "x: " BAD_TOPIC},
     {INBOXES(.topic = "a"), "module m: inbox a: it has no receive function"},
+    {INBOXES(.topic = "a", .shape = &bytes, .receive = take),
+     "module m: inbox a: its .shape is not of RPC_FORM_OBJECT"},
+    {INBOXES(.topic = "a", .shape = &wrong_shape, .receive = take),
+     "module m: inbox a: its shape: n is optional and needs a .default_json or a .flag"},
     {INBOXES(.topic = "+/a/+", .sender_level = 3, .receive = take),
      "module m: inbox +/a/+: its sender_level is 3, but it has not so many levels of +"},
     {INBOXES(.topic = "a", .sender_level = 1, .receive = take),
@@ -322,7 +405,9 @@ END_TEST
 
 UNIT_MAIN("inbox", open_rig, close_rig, {messages, UNIT_ROWS(topics)}, {what_is_seen, 0},
           {an_empty_message_of_an_anonymous_client, 0}, {bridges, 0}, {nothing_is_received_after_the_stop, 0},
-          {slow_inboxes_are_logged, 0}, {other_roots, UNIT_ROWS(roots)},
-          {roots_that_are_no_topics, UNIT_ROWS(bad_roots)}, {the_root_is_set_by_init_alone, 0},
-          {without_inboxes_there_is_no_root, 0}, {roots_that_overlap, UNIT_ROWS(clashes)},
-          {two_modules_with_one_root, 0}, {wrong_tables, UNIT_ROWS(wrong)})
+          {slow_inboxes_are_logged, 0}, {payloads_are_decoded, UNIT_ROWS(forms)},
+          {members_that_are_not_declared_are_ignored, 0}, {what_is_too_large_is_not_parsed, 2},
+          {other_roots, UNIT_ROWS(roots)}, {roots_that_are_no_topics, UNIT_ROWS(bad_roots)},
+          {the_root_is_set_by_init_alone, 0}, {without_inboxes_there_is_no_root, 0},
+          {roots_that_overlap, UNIT_ROWS(clashes)}, {two_modules_with_one_root, 0},
+          {wrong_tables, UNIT_ROWS(wrong)})

@@ -899,6 +899,47 @@ START_TEST(ticking_and_refusing)
 }
 END_TEST
 
+/* ---- Inboxes ---- */
+
+extern const rpc_module rpc_module_post;
+
+#define LARGE_FORM "{\"number\":1,\"value\":[" ITEMS ITEMS "{}]}"
+#define ITEMS ITEMS_ ITEMS_ ITEMS_ ITEMS_
+#define ITEMS_ "{\"a\":[]},{\"a\":[]},{\"a\":[]},{\"a\":[]},{\"a\":[]},{\"a\":[]},{\"a\":[]},"
+
+/* A payload that needs more than the first block of an arena: the module gets it whole, or with the reason.
+ */
+START_TEST(decoding_a_payload)
+{
+    static const struct {
+        const char *root;
+    } options = {"prefix"};
+    rig_init(&rig);
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &options);
+    bool failed = true;
+    size_t whole = 0, without = 0;
+    for (size_t n = 0; failed; n++) {
+        failing_arm(modes[_i], n);
+        const enum engine_verdict verdict = rig_publish(&rig, "post/form", LARGE_FORM);
+        failed = failing_disarm();
+        ck_assert_int_eq(verdict, ENGINE_CONSUME);
+        if (rig.host.events.count) {
+            const char *text = rig_last(&rig.host.events)->text;
+            const bool is_without = strcmp(text, "{\"is_there\":false,\"why\":\"no memory\"}") == 0;
+            ck_assert(is_without || strncmp(text, "{\"is_there\":true,\"value\":[{\"a\":[]},", 35) == 0);
+            without += is_without;
+            whole += !is_without;
+        }
+        fake_host_forget(&rig.host);
+    }
+    ck_assert_uint_ge(whole, 1);
+    ck_assert_uint_ge(without, modes[_i] == FAILING_ONCE ? 2 : 0);
+    rig_close(&rig);
+    expect_nothing_left();
+}
+END_TEST
+
 /* ---- Discovery, which keeps its first result ---- */
 
 extern const rpc_module rpc_module_rpc;
@@ -1099,6 +1140,7 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
-          {ticking_and_refusing, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
-          {sensors_are_added_later, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})
+          {ticking_and_refusing, UNIT_ROWS(modes)}, {decoding_a_payload, UNIT_ROWS(modes)},
+          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},
+          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)},
+          {entering_slots, UNIT_ROWS(modes)})
