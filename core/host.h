@@ -99,8 +99,10 @@ struct host_publication {
     const char *response_topic;
     const void *correlation; /* Correlation Data; NULL: none */
     size_t correlation_size;
-    const char *status; /* user property `status`: "ok" or an error's code; NULL: none is sent */
-    bool repeated;      /* user property `repeated`: 1; the same reply was sent before */
+    const char *status;             /* user property `status`: "ok" or an error's code; NULL: none is sent */
+    bool repeated;                  /* user property `repeated`: 1; the same reply was sent before */
+    const rpc_property *properties; /* further user properties; NULL: none */
+    size_t property_count;
 };
 
 /* None of these functions calls the engine back. */

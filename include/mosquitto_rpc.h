@@ -812,11 +812,11 @@ typedef struct rpc_publication {
  * presence (struct rpc_module) reports. Returns:
  *
  * - RPC_OK: the broker has the message.
- * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS, the size of the Correlation Data, a user
- *   property or the number of them is not allowed; a message to one client is retained; the payload, the
- *   Correlation Data or the user properties are NULL, but their size or number is not 0; or there is a shape
- * and data does not fit it, or one of shape and data without the other, or both a shape and a payload. The
- * engine logs the fault.
+ * - RPC_INVALID_PARAMS: the topic, the Response Topic, the Content Type, the QoS, the size of the Correlation
+ * Data, a user property or the number of them is not allowed; a message to one client is retained; the
+ * payload, the Correlation Data or the user properties are NULL, but their size or number is not 0; or there
+ * is a shape and data does not fit it, or one of shape and data without the other, or both a shape and a
+ * payload. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.

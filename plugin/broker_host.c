@@ -124,6 +124,9 @@ static int broker_host_add_properties(const struct broker_host *host, mosquitto_
                                                 message->status);
     if (rc == MOSQ_ERR_SUCCESS && message->repeated)
         rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "repeated", "1");
+    for (size_t i = 0; rc == MOSQ_ERR_SUCCESS && i < message->property_count; i++)
+        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
+                                                message->properties[i].name, message->properties[i].value);
     return rc;
 }
 

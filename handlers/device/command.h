@@ -21,23 +21,8 @@
 
 #include "disk.h"
 #include "options.h"
+#include "state.h"
 #include "table.h"
-
-enum command_state {
-    COMMAND_QUEUED,
-    COMMAND_SENT,
-    COMMAND_RUNNING, /* it has reported progress */
-    COMMAND_SUCCEEDED,
-    COMMAND_FAILED,
-    COMMAND_REJECTED,
-    COMMAND_EXPIRED,
-    COMMAND_TIMEOUT,
-    COMMAND_CANCELLED,
-    COMMAND_UNKNOWN,
-    COMMAND_STATES
-};
-
-extern const char *const command_state_names[COMMAND_STATES];
 
 enum offline_policy { OFFLINE_FAIL, OFFLINE_WAIT, OFFLINE_QUEUE };
 
@@ -80,7 +65,7 @@ struct order {
 struct commands {
     rpc_instance *instance;
     const struct device_options *options;
-    struct table *table;
+    struct devices *table;
     struct disk *disk;
     struct command *by_id; /* live and ended ones */
     struct command *ended; /* all that have ended, the oldest first */

@@ -91,6 +91,23 @@ class Inboxes(BrokerTest):
                           "sender": "me", "user": "bob", "response_topic": "my/replies", "correlation": "17",
                           "version": 5, "qos": 1, "bridge": False})
 
+    def test_typed_payloads(self):
+        broker = self.start(["post_root prefix", "max_payload 1000"])
+        watcher = self.client(broker, 5)
+        watcher.subscribe("rpc/event/post/filled")
+        for version, qos in itertools.product((3, 4, 5), (0, 1, 2)):
+            client = self.client(broker, version)
+            for payload, told in (
+                    ('{"number":9223372036854775807,"value":{"id":1.0}}',
+                     '{"is_there":true,"value":{"id":1.0},"number":9223372036854775807,"word":"none"}'),
+                    ("", '{"is_there":false}'),
+                    ('{"number":"1"}', '{"is_there":false,"why":"number must be a whole number of at least 0"}'),
+                    (b"\xff\x00", '{"is_there":false,"why":"the payload is not JSON: '),
+                    ("x" * 1001, '{"is_there":false,"why":"the payload has 1001 bytes, which is over max_payload')):
+                client.publish("post/form", payload, qos=qos)
+                self.assertTrue(watcher.receive().payload.decode().startswith(told), told)
+            client.close()
+
     def test_forged_senders_are_refused(self):
         broker = self.start(["post_root prefix"])
         watcher = self.watch(broker)

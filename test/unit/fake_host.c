@@ -82,6 +82,12 @@ static void take_properties(struct fake_message *message, const struct host_publ
              sent->content_type ? sent->content_type : "");
     snprintf(message->response_topic, sizeof message->response_topic, "%s",
              sent->response_topic ? sent->response_topic : "");
+    message->property_count = sent->property_count;
+    for (size_t i = 0, used = 0; i < sent->property_count && used < sizeof message->properties; i++) {
+        const rpc_property *property = &sent->properties[i];
+        used += (size_t)snprintf(message->properties + used, sizeof message->properties - used, "%s=%s;",
+                                 property->name, property->value);
+    }
     message->expiry = sent->expiry;
     message->has_correlation = sent->correlation != NULL;
     message->correlation_size = sent->correlation_size;

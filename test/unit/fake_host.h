@@ -46,6 +46,8 @@ struct fake_message {
     char correlation[FAKE_BYTES];
     size_t correlation_size;
     uint32_t expiry;
+    char properties[FAKE_TEXT]; /* further user properties, "name=value;" each, or their beginning */
+    size_t property_count;
 };
 
 struct fake_box {
