@@ -718,6 +718,9 @@ const char *rpc_prefix(const rpc_instance *instance);
 /* Returns the time now. */
 double rpc_time(const rpc_instance *instance);
 
+/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it. */
+uint64_t rpc_clock(const rpc_instance *instance);
+
 /*
  * Allocates size bytes of the call's memory, zeroed and aligned for any type; size may be 0. Returns NULL if
  * there is no memory: the handler then returns RPC_INTERNAL_ERROR. While the call is pending, its memory
@@ -890,6 +893,16 @@ rpc_status rpc_defer(rpc_call *call, void *data) RPC_RETURNED;
  * own run or done has not returned yet.
  */
 void rpc_resume(rpc_call *call);
+
+/*
+ * Sets how many milliseconds after its arrival the deadline of a call is, instead of the method's timeout and
+ * the configured one: at most 24 hours; 0 sets nothing. A deadline that the caller has set stays. Call it in
+ * run before it makes the call pending.
+ */
+void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
+
+/* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
+uint32_t rpc_timeout_max(const rpc_instance *instance);
 
 /*
  * Returns how many milliseconds are left until the deadline of a call of a method that has done: at least 1

@@ -69,6 +69,16 @@ double rpc_time(const rpc_instance *instance)
     return env_wall_time(instance->env);
 }
 
+uint64_t rpc_clock(const rpc_instance *instance)
+{
+    return env_now(instance->env) / env_nanoseconds(1);
+}
+
+uint32_t rpc_timeout_max(const rpc_instance *instance)
+{
+    return (uint32_t)instance->env->options.timeout_max;
+}
+
 void *rpc_alloc(rpc_call *call, size_t size)
 {
     return arena_alloc(&call->arena, size);
