@@ -46,18 +46,18 @@ typedef void (*command_progress)(void *context, const char *progress);
 struct order {
     struct device *device;
     const char *name;
-    const char *params;      /* JSON text, checked */
-    const char *id;          /* NULL: a new one; else an application's own, of an adopted command */
-    const void *payload;     /* of an adopted command: the message as it came, sent on as it is; else NULL */
+    const char *params;  /* JSON text, checked */
+    const char *id;      /* NULL: a new one; else an application's own, of an adopted command */
+    const void *payload; /* of an adopted command: the message as it came, sent on as it is; else NULL */
     size_t payload_size;
     const void *correlation; /* likewise */
     size_t correlation_size;
     const rpc_command *declared; /* NULL: nobody has declared it */
     enum offline_policy offline;
-    uint32_t timeout; /* ms until it ends, at least 1; with OFFLINE_QUEUE its time to live */
-    uint32_t stale;   /* ms after which it is not sent any more; 0: never */
-    bool unpaced;     /* a group sends it when it is its turn: command_send_next() is not called for it */
-    command_ended ended;       /* called once; never before command_begin() has returned */
+    uint32_t timeout;    /* ms until it ends, at least 1; with OFFLINE_QUEUE its time to live */
+    uint32_t stale;      /* ms after which it is not sent any more; 0: never */
+    bool unpaced;        /* a group sends it when it is its turn: command_send_next() is not called for it */
+    command_ended ended; /* called once; never before command_begin() has returned */
     command_progress progress; /* may be NULL */
     void *context;
 };
