@@ -7,7 +7,6 @@
 #include "device/module.h"
 #include "device/roster.h"
 
-#include <math.h>
 #include <mosquitto_rpc.h>
 #include <string.h>
 
@@ -60,11 +59,10 @@ static const rpc_field option_fields[] = {
     RPC_INT32(struct device_options, queue, .doc = "largest number of waiting commands of one device",
               .default_json = "32", .range = {1, 10000}),
     RPC_INT32(struct device_options, commands_max,
-              .doc = "largest number of commands of all devices that have not ended",
-              .default_json = "10000", .range = {1, 1000000}),
-    RPC_INT64(struct device_options, ttl,
-              .doc = "how long a queued command waits, unless its caller says so", .unit = "s",
-              .default_json = "3600", .range = {1, 366 * DAY}),
+              .doc = "largest number of commands of all devices that have not ended", .default_json = "10000",
+              .range = {1, 1000000}),
+    RPC_INT64(struct device_options, ttl, .doc = "how long a queued command waits, unless its caller says so",
+              .unit = "s", .default_json = "3600", .range = {1, 366 * DAY}),
     RPC_INT64(struct device_options, ttl_max, .doc = "the longest that a caller may ask for", .unit = "s",
               .default_json = "2592000", .range = {1, 366 * DAY}),
     RPC_INT32(struct device_options, max,
@@ -75,8 +73,9 @@ static const rpc_field option_fields[] = {
               .doc = "largest number of commands that calls of groups send in a second",
               .default_json = "100", .range = {1, 100000}),
     RPC_INT32(struct device_options, heartbeat,
-              .doc = "time between two messages of a device; after 2.5 times as much it is silent; 0: that is "
-                     "not watched",
+              .doc =
+                  "time between two messages of a device; after 2.5 times as much it is silent; 0: that is "
+                  "not watched",
               .unit = "ms", .default_json = "0", .range = {0, DAY * 1000}),
     RPC_INT32(struct device_options, grace,
               .doc = "time from the end of a device's connection until it is offline, unless it is back",
@@ -136,10 +135,12 @@ static rpc_inbox_verdict device_receive_hello(rpc_instance *instance, void *stat
 {
     struct device_module *module = state;
     const char *name = rpc_message_level(message, INBOX_DEVICE);
-    (void)instance;
     if (!presence_is_own(&module->presence, name, message))
         return message->bridge ? RPC_INBOX_PASS : RPC_INBOX_REFUSE;
-    presence_hello(&module->presence, name, message, NULL);
+    if (message->why)
+        rpc_log(instance, RPC_LOG_NOTICE, "the hello of device %s is not taken: %s", name, message->why);
+    else
+        presence_hello(&module->presence, name, message);
     return RPC_INBOX_CONSUME;
 }
 
@@ -155,10 +156,12 @@ static const rpc_inbox inboxes[] = {
     {.topic = "+/req", .doc = "commands to a device", .receive = device_receive_request},
     {.topic = "+/resp", .doc = "a device's answers to commands", .receive = device_receive_answer},
     {.topic = "+/hello",
-     .doc = "a device is there and listens for commands",
+     .doc = "a device is there and listens for commands; the payload may be empty",
+     .shape = &hello_shape,
      .receive = device_receive_hello},
     {.topic = "+/status",
      .doc = "the retained state of a managed device, which the plugin alone publishes",
+     .shape = &status_shape,
      .receive = device_receive_status},
 };
 
@@ -205,8 +208,7 @@ static bool device_set_topic(struct device_module *module)
     const char *topic = module->options->topic;
     if (!topic)
         return true;
-    const rpc_status status =
-        rpc_inbox_set_root(module->instance, strcmp(topic, "none") == 0 ? NULL : topic);
+    const rpc_status status = rpc_inbox_set_root(module->instance, strcmp(topic, "none") == 0 ? NULL : topic);
     if (status == RPC_INVALID_PARAMS)
         rpc_log(module->instance, RPC_LOG_ERROR, "device_topic: %s is no topic", topic);
     return status == RPC_OK;
@@ -235,7 +237,7 @@ static void device_connect_parts(struct device_module *module)
         .instance = module->instance,
         .options = module->options,
         .table = &module->table,
-        .loading = {module, device_load_device, NULL, device_load_command, NULL},
+        .loading = {.context = module, .device = device_load_device, .command = device_load_command},
     };
     module->commands = (struct commands){
         .instance = module->instance,
@@ -284,4 +286,4 @@ RPC_MODULE(device,
            .doc = "Devices: their commands, which the plugin takes to them, and which of them are there.",
            .state_size = sizeof(struct device_module), .options = &options_shape,
            .methods = RPC_TABLE(methods), .inboxes = RPC_TABLE(inboxes), .inbox_root = "cmd",
-           .init = device_init, .fini = device_fini, .presence = device_notice);
+           .inbox_option = "topic", .init = device_init, .fini = device_fini, .presence = device_notice);

@@ -10,7 +10,8 @@
  *
  * Ownership: a disk is embedded in the module's state. Writes are copied.
  *
- * Failure: a write that fails is told to its `done`, with the cause, and logged. Devices are tried again.
+ * Failure: a write that fails is logged, and told to its `done`, with the cause. Without `done`, it is tried
+ * again.
  */
 #ifndef DEVICE_DISK_H
 #define DEVICE_DISK_H
@@ -24,10 +25,15 @@ struct disk_write;
 /* What a former run has left is shown to these; each may be NULL. Texts are valid until they return. */
 struct disk_loading {
     void *context;
+    /* Its `commands` are words, as in struct device. */
     void (*device)(void *context, const struct ledger_device *device);
     void (*group)(void *context, const char *name, const char *devices);
     void (*command)(void *context, const struct ledger_command *command);
     void (*loaded)(void *context); /* that was all */
+
+    /* The file may be another one, and empty: whatever is still known is to be written again. disk.h sees to
+     * devices itself. May be NULL, too. */
+    void (*renewed)(void *context);
 };
 
 /* What one job does. While it runs, it is the worker's. */
@@ -36,7 +42,8 @@ struct disk_job {
     struct ledger *ledger;
     struct disk_write *writes; /* to be written, or of a load: what was read */
     bool loads;                /* it reads instead */
-    bool prunes;               /* it also deletes old commands */
+    bool prunes;               /* it also deletes old commands, */
+    bool more;                 /* and has left some */
     bool fine, ran;
     int64_t connections; /* of the ledger, when it had run */
     struct store_failure failure;
@@ -50,15 +57,16 @@ struct disk {
     struct disk_loading loading;
     struct ledger *ledger;
     struct disk_write *pending; /* in the order in which they came */
-    size_t bytes;               /* of the pending ones */
+    size_t bytes;               /* of these and those of the job */
     struct device *dirty;       /* devices that are to be written */
     rpc_timer timer;            /* for the dirty devices, or for another attempt to load */
     rpc_timer pruning;
     struct disk_job job;
-    bool running;     /* the job is */
-    bool unloaded;    /* the file could not be read yet; nothing is written until then */
-    bool failed;      /* the last job has */
-    bool unpruned;    /* commands were written since the last pruning */
+    bool running;                 /* the job is */
+    bool unloaded;                /* the file could not be read yet; nothing is written until then */
+    bool failed;                  /* the last job has */
+    bool prune_due;               /* the next job deletes old commands */
+    int64_t connections;          /* as in the last job */
     struct store_failure failure; /* the last one */
 };
 
@@ -73,7 +81,8 @@ bool disk_load(struct disk *disk);
 /* Notes that a device is to be written soon, if it is managed or disk_keep_device() was called for it. */
 void disk_touch_device(struct disk *disk, struct device *device);
 
-/* Likewise, and the device gets a row in the database even if it is not managed: a command is queued for it. */
+/* Likewise, and the device gets a row in the database even if it is not managed: a command is queued for it.
+ */
 void disk_keep_device(struct disk *disk, struct device *device);
 
 /* Write, and tell done, which may be NULL. Return false, and done is not called: the file could not be read
@@ -84,7 +93,7 @@ bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *
 
 /* Deletes a device with its commands, and takes it off the list of those that are to be written. To be called
  * before it is removed from the table. */
-bool disk_drop_device(struct disk *disk, struct device *device, disk_done done, void *context);
+bool disk_drop_device(struct disk *disk, struct device *device);
 
 /* Writes what is still to be written, without telling anybody, and closes the database. May wait: for the
  * module's fini. */

@@ -33,7 +33,7 @@ struct trouble {
     const char *id; /* of the command; NULL: none */
     double seen;    /* Unix time */
     bool has_seen;
-    rpc_json cause; /* of device_failed: the device's own error object */
+    rpc_json cause;   /* of device_failed: the device's own error object */
     int64_t expected; /* of out_of_order */
     bool has_expected;
 };

@@ -38,8 +38,7 @@ bool name_is_device(const char *text)
 
 bool name_is_command(const char *text)
 {
-    const size_t length =
-        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+    const size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
     return length && length <= NAME_MAX_BYTES && !text[length];
 }
 

@@ -79,9 +79,8 @@ bool presence_is_own(const struct presence *presence, const char *name, const rp
 /* The device has sent a message, directly or through a gateway: it is on this connection, and alive. */
 void presence_heard(struct presence *presence, struct device *device, const rpc_message *message);
 
-/* A hello, which was found to be the device's own. hello is NULL if it said nothing. */
-void presence_hello(struct presence *presence, const char *name, const rpc_message *message,
-                    const struct hello *hello);
+/* A hello, which was found to be the device's own, and whose payload is empty or fits hello_shape. */
+void presence_hello(struct presence *presence, const char *name, const rpc_message *message);
 
 /* Meets a device that gave a sign of being one, for example an answer, or that is to be commanded. Another
  * one may be forgotten for it, but none that has live commands. NULL: the table is full, or no memory. */

@@ -47,15 +47,15 @@ struct connection {
 struct device {
     struct connection *connection; /* NULL: it has none, as far as the plugin knows */
     struct device *prev, *next;    /* among those of its connection; without one, among those that are away */
-    char *client;           /* the client id of its connection, if that is not its name; else NULL */
-    char *kind;             /* the kind that its hello named; NULL: none */
-    char *commands;         /* the commands that its hello named, separated by spaces; NULL: any */
-    double since;           /* when it came into its state, Unix time */
-    double seen;            /* when it sent something last, Unix time; 0: never */
-    double written;         /* `seen` as it was last given to the database */
-    const char *why;        /* why it is in its state: a constant word */
-    rpc_timer timer;        /* of presence.h */
-    int64_t seq;            /* of its last command */
+    char *client;                  /* the client id of its connection, if that is not its name; else NULL */
+    char *kind;                    /* the kind that its hello named; NULL: none */
+    char *commands;                /* the commands that its hello named, separated by spaces; NULL: any */
+    double since;                  /* when it came into its state, Unix time */
+    double seen;                   /* when it sent something last, Unix time; 0: never */
+    double written;                /* `seen` as it was last given to the database */
+    const char *why;               /* why it is in its state: a constant word */
+    rpc_timer timer;               /* of presence.h */
+    int64_t seq;                   /* of its last command */
     struct command *waiting, *flying, *ended; /* of command.h: lists, the oldest first */
     uint32_t waiting_count, flying_count, ended_count;
     uint32_t ttd; /* s for which it listens after a hello; 0: as long as it is connected */

@@ -47,8 +47,8 @@ void rig_open(struct rig *rig, const rpc_module *module);
 void rig_close(struct rig *rig);
 
 /*
- * Creates the configuration of at most eight lines, which must be valid. sensor_db is :memory: unless a line
- * sets it. The caller ends the configuration with config_destroy().
+ * Creates the configuration of at most eight lines, which must be valid. sensor_db and device_db are
+ * :memory: unless a line sets them. The caller ends the configuration with config_destroy().
  */
 struct config *rig_config(const struct option_line *lines, size_t count);
 
