@@ -188,9 +188,12 @@ bool engine_wants_presence(const struct engine *engine)
 
 static void engine_tell_watchers(struct engine *engine, const rpc_presence *presence)
 {
-    for (rpc_instance *instance = engine->registry.watchers; instance; instance = instance->next_watcher)
-        instance->module->presence(instance, instance->state, presence);
-    tasks_end_evicted(engine);
+    for (rpc_instance *instance = engine->registry.watchers; instance; instance = instance->next_watcher) {
+        if (instance->sees_messages || presence->sign != RPC_SIGN_SEEN)
+            instance->module->presence(instance, instance->state, presence);
+    }
+    if (engine->tasks->evicted)
+        tasks_end_evicted(engine);
 }
 
 void engine_presence(struct engine *engine, const struct host_presence *presence)

@@ -519,6 +519,8 @@ bool registry_add(struct registry *registry, const char *prefix, const rpc_modul
     if (!instance)
         return false;
     instance->started = true;
+    if (module->presence)
+        rpc_presence_watch(instance, true);
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return registry_fault(&place, "it could not be started");
     instance->ready = true;
@@ -534,6 +536,8 @@ void registry_fini(struct registry *registry)
     registry->families = registry->last = NULL;
     LL_FOREACH_SAFE(registry->instances, instance, next_instance)
     {
+        if (instance->sees_messages)
+            rpc_presence_watch(instance, false);
         if (instance->abandoned)
             continue;
         if (instance->started && instance->module->fini)
