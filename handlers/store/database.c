@@ -19,6 +19,7 @@
 enum { REST_TIMES = 10, REST_MAX_MS = 5000 };
 
 enum { WAL_MAX_BYTES = 4 << 20 }; /* SQLite truncates a longer log after a checkpoint */
+enum { WAL_RETRY_US = 2000 };
 
 enum own_statement { BEGIN, COMMIT, ROLLBACK, OWN_STATEMENTS };
 
@@ -365,6 +366,26 @@ static bool database_prepare(struct database *database)
     return true;
 }
 
+static int64_t database_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Switches to WAL. SQLite does not wait for the locks of other connections for it, as it does elsewhere. */
+static bool database_start_log(struct database *database)
+{
+    static const char sql[] = "PRAGMA journal_mode = WAL";
+    const int64_t end = database_now_ms() + database->busy_ms;
+    while (sqlite3_exec(database->connection, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        if ((sqlite3_errcode(database->connection) & 0xff) != SQLITE_BUSY || database_now_ms() >= end)
+            return database_fail(database);
+        usleep(WAL_RETRY_US);
+    }
+    return true;
+}
+
 /*
  * Where WAL is not available, as on some network file systems, SQLite uses a rollback journal, which is
  * slower. For such a journal EXTRA also syncs the folder after its deletion; with WAL it is the same as FULL.
@@ -377,7 +398,7 @@ static bool database_configure(struct database *database)
         return true;
     char sql[60];
     snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %d", (int)WAL_MAX_BYTES);
-    return database_execute(database, "PRAGMA journal_mode = WAL") && database_execute(database, sql);
+    return database_start_log(database) && database_execute(database, sql);
 }
 
 /* Remembers which files the log and its index are. */
@@ -548,13 +569,6 @@ static bool database_connect(struct database *database)
         return database_refuse(database, STORE_FOREIGN,
                                "the file belongs to another prefix with a similar name");
     return home != HOME_UNKNOWN && database_prepare(database) && database_mark_files(database);
-}
-
-static int64_t database_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool database_ready(struct database *database)

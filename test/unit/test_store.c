@@ -602,6 +602,33 @@ START_TEST(locked_when_it_is_opened)
 }
 END_TEST
 
+static void *close_soon(void *database)
+{
+    usleep(200000);
+    sqlite3_close(database);
+    return NULL;
+}
+
+/* SQLite itself does not wait for the locks of others when it makes the log. A database without one, and one
+ * that is new. */
+START_TEST(locked_when_the_log_is_made)
+{
+    if (_i == 0) {
+        succeed(save(store, "a", 1, 1));
+        reopen();
+        by_other(path, "PRAGMA journal_mode = DELETE");
+    }
+    store_close(store);
+    store = store_new(path, "rpc", 60000);
+    pthread_t thread;
+    sqlite3 *writer = other(path, "BEGIN IMMEDIATE");
+    ck_assert_int_eq(pthread_create(&thread, NULL, close_soon, writer), 0);
+    succeed(save(store, "a", 2, 2));
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_str_eq(asked("PRAGMA journal_mode"), "wal");
+}
+END_TEST
+
 static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;
@@ -1777,14 +1804,15 @@ UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_
           {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
           {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
           {groups_are_whole, 0}, {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0},
-          {locked, 0}, {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0},
-          {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)},
-          {no_database, 3}, {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
-          {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
-          {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
-          {replaced_within_anothers_group, 0}, {side_by_side, UNIT_ROWS(names_beside)},
-          {the_log_is_deleted, 0}, {pruning_by_age, 0}, {pruning_by_count, 0}, {pruning_goes_by_order, 0},
-          {sensors_without_readings, 0}, {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0},
-          {removed_sensors_are_told, 0}, {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0},
-          {forgetting_on_the_disk, 0}, {dropping, 0}, {owners_are_kept, 0},
-          {pruning_is_bounded, UNIT_ROWS(bounds)}, {keys_are_not_used_again, 0})
+          {locked, 0}, {locked_when_it_is_opened, 0}, {locked_when_the_log_is_made, 2}, {full, 0},
+          {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0},
+          {read_only, UNIT_ROWS(read_only_ways)}, {no_database, 3}, {an_empty_file_is_filled, 0},
+          {foreign_and_newer_files, UNIT_ROWS(foreign_files)}, {version_1_is_brought_up_to_date, 0},
+          {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0}, {replaced, UNIT_ROWS(replacements)},
+          {moved_away_whole, 0}, {replaced_within_a_group, 0}, {replaced_within_anothers_group, 0},
+          {side_by_side, UNIT_ROWS(names_beside)}, {the_log_is_deleted, 0}, {pruning_by_age, 0},
+          {pruning_by_count, 0}, {pruning_goes_by_order, 0}, {sensors_without_readings, 0},
+          {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0}, {removed_sensors_are_told, 0},
+          {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0}, {forgetting_on_the_disk, 0},
+          {dropping, 0}, {owners_are_kept, 0}, {pruning_is_bounded, UNIT_ROWS(bounds)},
+          {keys_are_not_used_again, 0})
