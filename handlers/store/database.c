@@ -201,7 +201,7 @@ void database_bind_prefix(const struct database *database, sqlite3_stmt *stateme
     database_bind_text(statement, parameter, database->prefix, strlen(database->prefix));
 }
 
-sqlite3_stmt *database_statement(const struct database *database, int which)
+sqlite3_stmt *database_statement(const struct database *database, unsigned which)
 {
     return database->prepared[OWN_STATEMENTS + which];
 }
@@ -220,7 +220,7 @@ static bool database_run_own(struct database *database, enum own_statement which
     return database_finish(database, statement, sqlite3_step(statement));
 }
 
-bool database_run(struct database *database, int which)
+bool database_run(struct database *database, unsigned which)
 {
     sqlite3_stmt *statement = database_statement(database, which);
     return database_finish(database, statement, sqlite3_step(statement));

@@ -110,7 +110,7 @@ void database_close(struct database *database);
 bool database_refuse(struct database *database, enum store_cause cause, const char *why);
 
 /* The statement of the format, to bind parameters and to step. */
-sqlite3_stmt *database_statement(const struct database *database, int which);
+sqlite3_stmt *database_statement(const struct database *database, unsigned which);
 
 /* Binds a text without copying it: the text must be valid until the statement is finished. NULL binds NULL.
  */
@@ -123,7 +123,7 @@ void database_bind_prefix(const struct database *database, sqlite3_stmt *stateme
 bool database_finish(struct database *database, sqlite3_stmt *statement, int code);
 
 /* Runs a statement whose parameters are bound, and finishes it. */
-bool database_run(struct database *database, int which);
+bool database_run(struct database *database, unsigned which);
 
 /* The number of rows that the last statement has inserted, changed or deleted. */
 int database_changes(const struct database *database);
