@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Commands of devices, found and checked: see command.h. */
+#include "call/command.h"
+
+#include "base/text.h"
+#include "call/answer.h"
+#include "call/engine_parts.h"
+#include "shape/codec_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const rpc_command *rpc_command_find(const rpc_instance *instance, const char *kind, const char *name)
+{
+    const struct registry_command *command = registry_find_command(&instance->engine->registry, kind, name);
+    return command ? command->declared : NULL;
+}
+
+/* The parameters of a command that takes none. */
+static rpc_status command_check_no_params(const struct fields *fields, const cJSON *value, char *why)
+{
+    if (!cJSON_IsObject(value))
+        snprintf(why, RPC_WHY_BYTES, "the parameters must be a JSON object");
+    else if (value->child && fields->strict)
+        snprintf(why, RPC_WHY_BYTES, "%.*s is not declared: the command takes no parameters",
+                 (int)text_cut(value->child->string, 64), value->child->string);
+    return *why ? RPC_INVALID_PARAMS : RPC_OK;
+}
+
+/* Checks a value, and writes the text that the caller gets. */
+static rpc_status command_check_value(const struct registry_command *command, rpc_command_part part,
+                                      const cJSON *value, struct arena *arena, struct writer *writer,
+                                      char *why)
+{
+    const struct fields *fields = &command->parts[part];
+    void *decoded = NULL;
+    rpc_status status = RPC_OK;
+    if (fields->shape)
+        status = fields_decode(fields, value, arena, &decoded, why);
+    else if (part == RPC_COMMAND_PARAMS)
+        status = command_check_no_params(fields, value, why);
+    if (status != RPC_OK)
+        return status;
+    if (part != RPC_COMMAND_PARAMS) {
+        writer_tree(writer, value);
+    } else if (fields->shape) {
+        status = fields_encode(fields->shape, decoded, writer, why);
+    } else {
+        writer_begin_object(writer);
+        writer_end_object(writer);
+    }
+    if (status == RPC_OK && writer->full) {
+        snprintf(why, RPC_WHY_BYTES, "the value is larger than max_reply, %zu bytes", writer->capacity);
+        status = RPC_INVALID_PARAMS;
+    }
+    return status;
+}
+
+/* Parses a value and checks it. What was written is in the writer. */
+static rpc_status command_check_text(const struct registry_command *command, rpc_command_part part,
+                                     const char *json, struct writer *writer, char *why)
+{
+    struct arena arena;
+    struct json_error error;
+    arena_init(&arena);
+    const cJSON *tree = json_parse(json, strlen(json), &arena, &error);
+    rpc_status status = RPC_INTERNAL_ERROR;
+    if (error.fault == JSON_FINE)
+        status = command_check_value(command, part, tree, &arena, writer, why);
+    else if (error.fault != JSON_NO_MEMORY)
+        status = error.fault == JSON_BROKEN ? RPC_PARSE_ERROR : RPC_INVALID_PARAMS;
+    if (error.fault == JSON_BROKEN || error.fault == JSON_UNWANTED)
+        snprintf(why, RPC_WHY_BYTES, "%s", error.why);
+    arena_fini(&arena);
+    return status;
+}
+
+rpc_status rpc_command_check(rpc_instance *instance, const rpc_command *command, rpc_command_part part,
+                             const char *json, char **checked, char why[RPC_WHY_BYTES])
+{
+    struct engine *engine = instance->engine;
+    const struct registry_command *found = registry_find_declared(&engine->registry, command);
+    *checked = NULL;
+    *why = '\0';
+    if (!found || (int)part < 0 || part > RPC_COMMAND_PROGRESS) {
+        env_log(&engine->env, RPC_LOG_ERROR,
+                "module %s checks a command that no module declares, or no part of it",
+                instance->module->name);
+        return RPC_INTERNAL_ERROR;
+    }
+    struct writer writer = answer_writer(engine, &codec_json);
+    const rpc_status status = command_check_text(found, part, json ? json : "{}", &writer, why);
+    if (status != RPC_OK)
+        return status;
+    char *text = malloc(writer.used + 1);
+    if (!text)
+        return RPC_INTERNAL_ERROR;
+    memcpy(text, writer.out, writer.used);
+    text[writer.used] = '\0';
+    *checked = text;
+    return RPC_OK;
+}
