@@ -17,49 +17,47 @@ const rpc_command *rpc_command_find(const rpc_instance *instance, const char *ki
     return command ? command->declared : NULL;
 }
 
-/* The parameters of a command that takes none. */
-static rpc_status command_check_no_params(const struct fields *fields, const cJSON *value, char *why)
+/* Checks a value. *decoded is the struct that it was decoded into; NULL: its part has no shape. */
+static rpc_status command_decode(const struct fields *fields, rpc_command_part part, const cJSON *value,
+                                 struct arena *arena, void **decoded, char *why)
 {
-    if (!cJSON_IsObject(value))
-        snprintf(why, RPC_WHY_BYTES, "the parameters must be a JSON object");
-    else if (value->child && fields->strict)
+    static const char *const words[] = {"parameters", "result", "progress"};
+    const rpc_shape *shape = fields->shape;
+    const bool is_nothing = !shape && part == RPC_COMMAND_PARAMS;
+    *decoded = NULL;
+    if ((is_nothing || (shape && shape->form == RPC_FORM_OBJECT)) && !cJSON_IsObject(value))
+        snprintf(why, RPC_WHY_BYTES, "the %s must be a JSON object", words[part]);
+    else if (shape)
+        return fields_decode(fields, value, arena, decoded, why);
+    else if (is_nothing && value->child && fields->strict)
         snprintf(why, RPC_WHY_BYTES, "%.*s is not declared: the command takes no parameters",
                  (int)text_cut(value->child->string, 64), value->child->string);
     return *why ? RPC_INVALID_PARAMS : RPC_OK;
 }
 
 /* Checks a value, and writes the text that the caller gets. */
-static rpc_status command_check_value(const struct registry_command *command, rpc_command_part part,
-                                      const cJSON *value, struct arena *arena, struct writer *writer,
-                                      char *why)
+static rpc_status command_check_value(const struct fields *fields, rpc_command_part part, const cJSON *value,
+                                      struct arena *arena, struct writer *writer, char *why)
 {
-    const struct fields *fields = &command->parts[part];
-    void *decoded = NULL;
-    rpc_status status = RPC_OK;
-    if (fields->shape)
-        status = fields_decode(fields, value, arena, &decoded, why);
-    else if (part == RPC_COMMAND_PARAMS)
-        status = command_check_no_params(fields, value, why);
+    void *decoded;
+    rpc_status status = command_decode(fields, part, value, arena, &decoded, why);
     if (status != RPC_OK)
         return status;
-    if (part != RPC_COMMAND_PARAMS) {
+    if (part != RPC_COMMAND_PARAMS)
         writer_tree(writer, value);
-    } else if (fields->shape) {
+    else if (decoded)
         status = fields_encode(fields->shape, decoded, writer, why);
-    } else {
-        writer_begin_object(writer);
-        writer_end_object(writer);
-    }
-    if (status == RPC_OK && writer->full) {
-        snprintf(why, RPC_WHY_BYTES, "the value is larger than max_reply, %zu bytes", writer->capacity);
-        status = RPC_INVALID_PARAMS;
-    }
-    return status;
+    else
+        writer_json(writer, "{}");
+    if (!writer->full)
+        return status;
+    snprintf(why, RPC_WHY_BYTES, "the value is larger than max_reply, %zu bytes", writer->capacity);
+    return RPC_INVALID_PARAMS;
 }
 
 /* Parses a value and checks it. What was written is in the writer. */
-static rpc_status command_check_text(const struct registry_command *command, rpc_command_part part,
-                                     const char *json, struct writer *writer, char *why)
+static rpc_status command_check_text(const struct fields *fields, rpc_command_part part, const char *json,
+                                     struct writer *writer, char *why)
 {
     struct arena arena;
     struct json_error error;
@@ -67,7 +65,7 @@ static rpc_status command_check_text(const struct registry_command *command, rpc
     const cJSON *tree = json_parse(json, strlen(json), &arena, &error);
     rpc_status status = RPC_INTERNAL_ERROR;
     if (error.fault == JSON_FINE)
-        status = command_check_value(command, part, tree, &arena, writer, why);
+        status = command_check_value(fields, part, tree, &arena, writer, why);
     else if (error.fault != JSON_NO_MEMORY)
         status = error.fault == JSON_BROKEN ? RPC_PARSE_ERROR : RPC_INVALID_PARAMS;
     if (error.fault == JSON_BROKEN || error.fault == JSON_UNWANTED)
@@ -90,7 +88,7 @@ rpc_status rpc_command_check(rpc_instance *instance, const rpc_command *command,
         return RPC_INTERNAL_ERROR;
     }
     struct writer writer = answer_writer(engine, &codec_json);
-    const rpc_status status = command_check_text(found, part, json ? json : "{}", &writer, why);
+    const rpc_status status = command_check_text(&found->parts[part], part, json ? json : "{}", &writer, why);
     if (status != RPC_OK)
         return status;
     char *text = malloc(writer.used + 1);
