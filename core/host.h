@@ -67,9 +67,9 @@ struct host_message {
 
 /* A sign of a client's presence. The end of a connection is no such sign, but a host_ending. */
 struct host_presence {
-    rpc_sign sign; /* not RPC_SIGN_GONE */
-    const struct host_client *client;
-    const char *filter; /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
+    rpc_sign sign;                    /* not RPC_SIGN_GONE */
+    const struct host_client *client; /* of which id, user and connection must be set */
+    const char *filter;               /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
 };
 
 /* What the host is to do with an incoming PUBLISH. */
@@ -99,8 +99,10 @@ struct host_publication {
     const char *response_topic;
     const void *correlation; /* Correlation Data; NULL: none */
     size_t correlation_size;
-    const char *status; /* user property `status`: "ok" or an error's code; NULL: none is sent */
-    bool repeated;      /* user property `repeated`: 1; the same reply was sent before */
+    const char *status;             /* user property `status`: "ok" or an error's code; NULL: none is sent */
+    bool repeated;                  /* user property `repeated`: 1; the same reply was sent before */
+    const rpc_property *properties; /* further user properties; NULL: none */
+    size_t property_count;
 };
 
 /* None of these functions calls the engine back. */
@@ -150,6 +152,12 @@ struct host {
 
     /* The engine wants engine_tick() to be called soon. Thread: any, also several at once. */
     void (*wake)(void *context);
+
+    /*
+     * One instance of a module more, or one less, wants a sign of each message that the broker receives:
+     * while there is none, engine_presence() need not be called with RPC_SIGN_SEEN.
+     */
+    void (*watch_messages)(void *context, bool more);
 
     /* Writes a line of printable ASCII, without a newline. */
     void (*log)(void *context, rpc_log_level level, const char *line);

@@ -2,10 +2,10 @@
 /*
  * mosquitto_rpc.h: the only header of this project that a handler module includes.
  *
- * A module is one constant table: its methods, its events, its options, its inboxes and the size of its
- * state. A method names the shape of its parameters and the shape of its result. From these shapes the engine
- * decodes and checks parameters, encodes results and prints the reference. A handler is therefore a function
- * from one C struct to another:
+ * A module is one constant table: its methods, its events, its options, its inboxes, the commands of its
+ * devices and the size of its state. A method names the shape of its parameters and the shape of its result.
+ * From these shapes the engine decodes and checks parameters, encodes results and prints the reference. A
+ * handler is therefore a function from one C struct to another:
  *
  *     struct greeting_params { const char *name; };
  *     struct greeting { const char *text; };
@@ -88,6 +88,7 @@ typedef struct rpc_instance rpc_instance;
     X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: try again later") \
     X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")       \
     X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")              \
+    X(RPC_OUTCOME_UNKNOWN, "outcome_unknown", -32006, "it was begun, and its outcome is unknown")  \
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
@@ -131,16 +132,17 @@ enum rpc_count_by_RPC_TABLE { RPC_NO_ROWS_ };
          _Static_assert(check, text); \
          char rpc_;                   \
      }))
-#define RPC_COUNT_(...)                                          \
-    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) + \
-                RPC_CHECK_(                                      \
-                    _Generic(&(__VA_ARGS__), RPC_ARRAYS_),       \
-                    "RPC_TABLE() takes an array of methods, events, errors, inboxes or texts, no pointer")))
+#define RPC_COUNT_(...)                                                                                   \
+    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) +                                          \
+                RPC_CHECK_(_Generic(&(__VA_ARGS__), RPC_ARRAYS_),                                         \
+                           "RPC_TABLE() takes an array of methods, events, errors, commands, inboxes or " \
+                           "texts, no pointer")))
 /* The type of a pointer to an array matches that of a pointer to an array of unknown size. */
-#define RPC_ARRAYS_                                                                                 \
-    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,   \
-        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1, \
-        const char *const(*)[] : 1, const char *(*)[] : 1, default : 0
+#define RPC_ARRAYS_                                                                                          \
+    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,            \
+        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1,          \
+        const rpc_command(*)[] : 1, rpc_command(*)[] : 1, const char *const(*)[] : 1, const char *(*)[] : 1, \
+        default : 0
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
 
@@ -427,12 +429,18 @@ typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_stat
  */
 typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY_LOW } rpc_priority;
 
-/* An error that a method may raise in addition to the engine's own. */
+/*
+ * An error that a method may raise in addition to the engine's own; or one of the engine's own to which the
+ * method adds members. Such an error keeps its status and its JSON-RPC code. It has the members only where
+ * the handler raises it with rpc_raise_with(), and not where the engine itself gives it.
+ */
 typedef struct rpc_error {
-    const char *code;      /* [a-z0-9_]+, at most 64 bytes, not a name of RPC_STATUS_MAP */
+    const char *code;      /* [a-z0-9_]+, at most 64 bytes; a name of RPC_STATUS_MAP only with data; not
+                              "ok", "raised" or "progress" */
     const char *doc;       /* one line for the reference */
-    const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none.
-                              Of RPC_FORM_OBJECT, without members named method, err or msg */
+    const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none. Of
+                              RPC_FORM_OBJECT, without members named method, err or msg, and without client if
+                              code is a name of RPC_STATUS_MAP */
 } rpc_error;
 
 /* An event: clients subscribe to {prefix}/event/{name}. */
@@ -485,7 +493,8 @@ typedef struct rpc_method {
     rpc_work work; /* what rpc_start() passes to a worker; NULL: the method does not call rpc_start() */
     bool defers;   /* the method calls rpc_defer(); only a method without work must say so */
     rpc_done done; /* NULL: run always returns the outcome */
-    rpc_priority priority; /* of work */
+    const rpc_shape *progress; /* what rpc_progress() sends; NULL: the method does not call rpc_progress() */
+    rpc_priority priority;     /* of work */
     uint32_t timeout; /* ms from the arrival of a call to its deadline, at most 24 hours, unless its caller
                          sets another; 0: the configured timeout, which is 10 s by default. A method whose
                          calls wait for something that may take longer needs a timeout of its own */
@@ -499,6 +508,28 @@ typedef struct rpc_method {
                          its caller's connection has ended, and its work when the service stops; it may still
                          time out or be evicted */
 } rpc_method;
+
+/*
+ * A command that devices of the module's kind carry out, and not the plugin: a caller calls it at
+ * {prefix}/call/device/{device}/{name}. The module `device` takes such calls to the device. It checks the
+ * parameters of a declared command before the device gets them, and the result before the caller gets it. The
+ * row is also what discovery and the reference say about the command.
+ */
+typedef struct rpc_command {
+    const char *name;        /* one level of [A-Za-z0-9_.-]+, at most 128 bytes, not "response" or "request".
+                                Modules may declare commands of the same name */
+    const char *doc;         /* one line for the reference */
+    const rpc_shape *params; /* NULL: none. No shape of a command is of RPC_FORM_BYTES */
+    const rpc_shape *result; /* NULL: any JSON value */
+    const rpc_shape *progress;   /* of what the device reports before its result; NULL: any JSON value */
+    RPC_ROWS_(rpc_error) errors; /* that the device may report, for the reference */
+    bool strict;                 /* as in rpc_method */
+    bool read_only;              /* it changes nothing; implies idempotent */
+    bool idempotent;  /* carrying it out twice has the effect of carrying it out once: the device may get it
+                         again if its outcome is not known */
+    uint32_t timeout; /* ms from the arrival of a call to its deadline, at most 24 hours, unless its caller
+                         sets another; 0: the configured timeout */
+} rpc_command;
 
 /* One call, as a module's observe gets it. */
 typedef struct rpc_observation {
@@ -542,6 +573,11 @@ typedef struct rpc_message {
     int sender_version;         /* as rpc_caller_version() */
     bool bridge;                /* the sender is a bridge that this broker opened: other clients may have
                                    published the message, so its client id says nothing about them */
+    const void *data; /* the payload, decoded into a struct of the inbox's shape. NULL: the inbox has no
+                         shape, the payload is empty, or why says what is wrong with it */
+    const char
+        *why; /* why a payload was not decoded, in one line: it is no JSON, does not fit the shape, or is
+                 larger than the configured max_payload; or there is no memory. NULL: nothing is wrong */
 } rpc_message;
 
 /* What the broker does with a message of an inbox. */
@@ -556,7 +592,7 @@ typedef enum rpc_inbox_verdict {
  * Receives a message before the broker delivers it. state is as in rpc_handler.
  *
  * Thread: the broker's; it must not wait. It may do what a module may do outside of calls: publish, log,
- * resume calls, start background work and timers.
+ * resume calls, start background work and timers. It may also adopt the message, see rpc_adopt().
  *
  * Returns what the broker does with the message.
  */
@@ -569,9 +605,13 @@ typedef struct rpc_inbox {
                           most 128 bytes. `+` matches what a level {word} of a method family matches, and
                           "response" and "request". No topic may match two inboxes of a module */
     const char *doc;   /* one line on what the inbox is for */
-    unsigned sender_level; /* n: the level that the n-th `+` matches must be the sender's client id. The
-                              engine refuses other messages without calling receive, and leaves other messages
-                              of a bridge to the broker. 0: any sender */
+    unsigned sender_level;  /* n: the level that the n-th `+` matches must be the sender's client id. The
+                               engine refuses other messages without calling receive, and leaves other messages
+                               of a bridge to the broker. 0: any sender */
+    const rpc_shape *shape; /* of the payload, of RPC_FORM_OBJECT: the engine decodes the payload before it
+                               calls receive, whether or not it fits. Members that no field declares are
+                               ignored. The text of an RPC_JSON has the exact value of every number, whatever
+                               its length. NULL: the engine does not look at the payload */
     rpc_inbox_receive receive;
 } rpc_inbox;
 
@@ -584,10 +624,17 @@ typedef struct rpc_module {
                                  configuration as plugin_opt_{module}_{field} */
     RPC_ROWS_(rpc_method) methods;
     RPC_ROWS_(rpc_event) events;
+    /* Of devices. Their kind has the module's name and doc. A module may have commands and no methods. */
+    RPC_ROWS_(rpc_command) commands;
     RPC_ROWS_(rpc_inbox) inboxes;
     const char *inbox_root; /* one level, which replaces the last level of the prefix: "cmd" makes the root of
-                               the inboxes prod/cmd for the prefix prod/rpc. init may set another root. NULL:
-                               the module has no inboxes */
+                               the inboxes prod/cmd for the prefix prod/rpc. init may set another root. If
+                               this one overlaps the topics of a prefix, or such a root of an instance that
+                               was started before, the inboxes of the instance are off, which init sees
+                               (rpc_inbox_root()) and the engine logs. NULL: the module has no inboxes */
+    const char *inbox_option; /* the field of options with which users set another root, which init passes to
+                                 rpc_inbox_set_root(); the engine's log names it where the inboxes are off.
+                                 NULL: there is none */
 
     /*
      * Starts one instance, before its first call; NULL: nothing to do. options is the decoded struct of the
@@ -620,7 +667,7 @@ typedef struct rpc_module {
      * until presence returns.
      *
      * Thread: the broker's. It must be short, since the engine calls it for every message that the broker
-     * receives.
+     * receives, unless rpc_presence_watch() has switched RPC_SIGN_SEEN off.
      */
     void (*presence)(rpc_instance *instance, void *state, const rpc_presence *presence);
 } rpc_module;
@@ -658,6 +705,14 @@ const char *rpc_caller_address(const rpc_call *call);
 /* Returns the caller's protocol version as in its CONNECT packet: 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0. */
 int rpc_caller_version(const rpc_call *call);
 
+/*
+ * Copies the value of a user property of the caller's message, the first one of this name, into value: at
+ * most size - 1 bytes and a NUL; size must be at least 1. All calls of a batch have the same properties.
+ * Returns false, and leaves value alone: the message has no such property, as every message of MQTT 3; or run
+ * has returned, after which the properties are gone. Call it in run, before run returns.
+ */
+bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size);
+
 /* Returns the instance of the module that the call runs in. */
 rpc_instance *rpc_call_instance(const rpc_call *call);
 
@@ -666,6 +721,9 @@ const char *rpc_prefix(const rpc_instance *instance);
 
 /* Returns the time now. */
 double rpc_time(const rpc_instance *instance);
+
+/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it. */
+uint64_t rpc_clock(const rpc_instance *instance);
 
 /*
  * Allocates size bytes of the call's memory, zeroed and aligned for any type; size may be 0. Returns NULL if
@@ -726,6 +784,12 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
 
+/* A user property of a message. Both are UTF-8 without control characters, of at most 65535 bytes. */
+typedef struct rpc_property {
+    const char *name;  /* not empty */
+    const char *value; /* may be "" */
+} rpc_property;
+
 /* A message that a module publishes. Its properties reach MQTT 5 clients only. */
 typedef struct rpc_publication {
     const char *client; /* send to the client with this id alone, whether or not it has subscribed; NULL: send
@@ -733,6 +797,10 @@ typedef struct rpc_publication {
     const char *topic;  /* the whole topic; not below $, and none that the engine serves or publishes to */
     const void *payload;        /* any bytes; may be NULL if size is 0 */
     size_t size;                /* bytes, at most the configured max_reply */
+    const rpc_shape *shape;     /* the payload is `data` as JSON, and payload is NULL. Any shape but raw bytes
+                                   that     one of the module's tables uses as well, since the engine checks only
+                                   those at     the start. NULL: the payload is `payload` */
+    const void *data;           /* a struct of the shape; NULL if there is no shape */
     int qos;                    /* 0, 1 or 2 */
     bool retain;                /* to subscribers only; an empty payload removes the retained message of the
                                    topic (MQTT 5.0, section 3.3.1.3) */
@@ -741,6 +809,8 @@ typedef struct rpc_publication {
     const char *response_topic; /* NULL: none */
     const void *correlation;    /* Correlation Data; NULL: none */
     size_t correlation_size;    /* bytes, at most 65535 */
+    const rpc_property *properties; /* user properties, in the order in which they are sent; NULL: none */
+    unsigned property_count;        /* at most 8 */
 } rpc_publication;
 
 /*
@@ -749,9 +819,11 @@ typedef struct rpc_publication {
  * presence (struct rpc_module) reports. Returns:
  *
  * - RPC_OK: the broker has the message.
- * - RPC_INVALID_PARAMS: the topic, the Response Topic, the QoS or the size of the Correlation Data is not
- *   allowed; a message to one client is retained; or the payload or the Correlation Data is NULL, but its
- * size is not 0. The engine logs the fault.
+ * - RPC_INVALID_PARAMS: the topic, the Response Topic, the Content Type, the QoS, the size of the Correlation
+ * Data, a user property or the number of them is not allowed; a message to one client is retained; the
+ * payload, the Correlation Data or the user properties are NULL, but their size or number is not 0; or there
+ * is a shape and data does not fit it, or one of shape and data without the other, or both a shape and a
+ * payload. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
@@ -827,6 +899,40 @@ rpc_status rpc_defer(rpc_call *call, void *data) RPC_RETURNED;
 void rpc_resume(rpc_call *call);
 
 /*
+ * Sets how many milliseconds after its arrival the deadline of a call is, instead of the method's timeout and
+ * the configured one: at most 24 hours; 0 sets nothing. A deadline that the caller has set stays. Call it in
+ * run before it makes the call pending.
+ */
+void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
+
+/* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
+uint32_t rpc_timeout_max(const rpc_instance *instance);
+
+/*
+ * Returns how many milliseconds are left until the deadline of a call of a method that has done: at least 1
+ * before the deadline, 0 afterwards. run may ask it before it makes the call pending. Returns 0 for a call of
+ * any other method, which has no deadline.
+ */
+uint32_t rpc_call_left(const rpc_call *call);
+
+/*
+ * Tells the caller of a pending call how far the call is: an interim reply, which changes nothing of the
+ * call. data is a struct of the method's .progress shape. Only a caller that asked for it gets it: an MQTT 5
+ * client whose call has a Response Topic and the user property `progress` with the value 1. The interim reply
+ * goes to the Response Topic, with the Correlation Data and the QoS of the reply, and has the user property
+ * `status` with the value `progress`. It goes to the connection that called, and never to a session. The
+ * engine does not cache it. Callers of batches and JSON-RPC get none, nor callers with a request_id. Call it
+ * after rpc_start() or rpc_defer() and before the outcome is known. Returns:
+ *
+ * - RPC_OK: the host has the interim reply; or the caller did not ask for it, or its connection has ended.
+ * - RPC_REPLY_TOO_LARGE: the interim reply is larger than the configured max_reply.
+ * - RPC_CANCELLED: the outcome of the call is known already, or the service is stopping.
+ * - RPC_INTERNAL_ERROR: the method has no .progress, the call is not pending, or data does not fit the shape,
+ *   which the engine logs; or there is no memory.
+ */
+rpc_status rpc_progress(rpc_call *call, const void *data);
+
+/*
  * Starts work without a call, at low priority and without a deadline. init may call it, too. lane is as in
  * rpc_start(). data belongs to the module, which frees it in done; it may be NULL. done gets NULL for call
  * and result. Returns RPC_PENDING: done will run. With any other value neither work nor done runs:
@@ -875,7 +981,8 @@ typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *dat
  * time after one interval; 0 counts as 1. The times do not drift, and the engine leaves out those that it has
  * missed. rpc_after() calls the handler once, after so many milliseconds or, with 0, as soon as possible.
  * data may be NULL. init may call both functions, too. Return a timer whose id is 0 if there is no memory,
- * the prefix has 10000 timers, or the service is stopping; or if handler is NULL, which the engine logs.
+ * the prefix has 200000 timers, or the service is stopping; or if handler is NULL, which the engine logs. A
+ * timer takes about 150 bytes, and starting or cancelling one less than a microsecond on average.
  *
  * A timer ends before its only call, when it is cancelled, and with its instance.
  */
@@ -889,6 +996,17 @@ rpc_timer rpc_after(rpc_instance *instance, uint32_t milliseconds, rpc_timer_han
  */
 bool rpc_timer_cancel(rpc_instance *instance, rpc_timer timer);
 
+/* ---- Presence --------------------------------------------------------------------------------- */
+
+/*
+ * Sets whether the module's presence gets RPC_SIGN_SEEN in this instance, the sign of every message that the
+ * broker receives. At first it does. It gets all other signs in any case. Switch RPC_SIGN_SEEN off while
+ * there is nobody to look for: as long as no instance wants it, a message costs what it costs without the
+ * module. All functions of the module that run on the broker's thread may call it, presence itself and init
+ * included. Does nothing if the module has no presence, which the engine logs.
+ */
+void rpc_presence_watch(rpc_instance *instance, bool seen);
+
 /* ---- Inboxes ---------------------------------------------------------------------------------- */
 
 /*
@@ -897,10 +1015,44 @@ bool rpc_timer_cancel(rpc_instance *instance, rpc_timer timer);
  */
 const char *rpc_message_level(const rpc_message *message, unsigned level);
 
+/* What rpc_adopt() makes a call of. */
+typedef struct rpc_adoption {
+    const char *method;      /* the method as it is called, for example "device/lamp1/light" */
+    const char *params;      /* JSON text of the parameters; may be NULL if params_size is 0 */
+    size_t params_size;      /* bytes; 0: the method gets {} */
+    const char *reply_topic; /* where the reply goes, to the sender alone; held to the rules of a Response
+                                Topic */
+    const void *correlation; /* the call's identity, which an MQTT 5 sender also gets back as Correlation
+                                Data; NULL: none */
+    size_t correlation_size; /* bytes, at most 65535 */
+    bool errors_only;        /* the sender gets a reply only if it is an error; also no interim reply */
+} rpc_adoption;
+
+/*
+ * Carries out a message of an inbox as a call of its sender: as if the sender had published the parameters to
+ * {prefix}/call/{method}, with this Response Topic and Correlation Data and with the QoS and the user
+ * properties of the message. Rates, the recognition of duplicates, the deadline and the end of the sender's
+ * connection are those of any call; so the option response_topic_filter holds, and a message that comes again
+ * is adopted again and recognised by its identity. The parameters are never taken for JSON-RPC, and an MQTT
+ * 3.1.1 sender gets its reply on reply_topic, too. A success that errors_only keeps back is cached, announced
+ * and counted like any other.
+ *
+ * To be called in receive, once for a message, with the instance and the message that receive got. The
+ * handler runs before rpc_adopt() returns. Returns:
+ *
+ * - true: the call is taken, also if it was answered with an error. receive returns RPC_INBOX_CONSUME.
+ * - false: it is not, and nobody gets an answer, since there is no memory; or the message is a bridge's and
+ *   the option bridge_calls is false; or no module has the method and the option unknown_methods is forward;
+ *   or, which the engine logs, message is not the one that the instance receives, method or reply_topic is
+ *   NULL, params or correlation is NULL and its size is not 0, or the correlation is too large.
+ */
+bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption);
+
 /*
  * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most
  * 128 bytes without wildcards and empty levels that does not begin with `$`; NULL switches the inboxes off. A
- * root that overlaps the topics of a prefix or another root stops the broker's start after init. Returns:
+ * root that was set and overlaps the topics of a prefix or another root stops the broker's start after init:
+ * unlike the usual root (rpc_module.inbox_root), somebody has asked for it. Returns:
  *
  * - RPC_OK: the root is set.
  * - RPC_INVALID_PARAMS: root cannot be a root.
@@ -912,5 +1064,43 @@ rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root);
 /* Returns the root of the module's inboxes in this instance, which exists as long as the instance; NULL: the
  * inboxes are off. */
 const char *rpc_inbox_root(const rpc_instance *instance);
+
+/* ---- Commands of devices ------------------------------------------------------------------------ */
+
+/*
+ * Returns the row of a command that a module of the prefix declares, which has static storage duration. kind
+ * is the name of a module, for example what a device said that it is; NULL: any. Every instance of the prefix
+ * may ask for the commands of all modules. Returns NULL if
+ *
+ * - the module of the name kind, or with NULL every module, declares no command of this name; or
+ * - kind is NULL, and several modules declare one of this name.
+ */
+const rpc_command *rpc_command_find(const rpc_instance *instance, const char *kind, const char *name);
+
+/* The parts of a command that have shapes. */
+typedef enum rpc_command_part {
+    RPC_COMMAND_PARAMS,  /* the parameters */
+    RPC_COMMAND_RESULT,  /* the result */
+    RPC_COMMAND_PROGRESS /* what is reported before the result */
+} rpc_command_part;
+
+enum { RPC_WHY_BYTES = 480 }; /* bytes that hold any explanation of a value that does not fit, with its NUL */
+
+/*
+ * Checks a part of a command. command is a row that rpc_command_find() has returned. json is JSON text; NULL
+ * counts as {}. Returns:
+ *
+ * - RPC_OK: json fits. *checked is a JSON text without white space, which the caller frees with free(). Of
+ *   parameters it has the defaults of members that are not given, and only members that the shape declares:
+ *   without a shape it is {}. Of the other parts it is the value as given.
+ * - RPC_PARSE_ERROR: json is not JSON. RPC_INVALID_PARAMS: it does not fit the shape of the part, or the text
+ *   would be larger than the configured max_reply. why says in one line what is wrong.
+ * - RPC_INTERNAL_ERROR: there is no memory; or command is no row of a module of the prefix, or part is no
+ *   rpc_command_part, both of which the engine logs.
+ *
+ * Unless it returns RPC_OK, *checked is NULL. why is "" unless it returns one of the second two values.
+ */
+rpc_status rpc_command_check(rpc_instance *instance, const rpc_command *command, rpc_command_part part,
+                             const char *json, char **checked, char why[RPC_WHY_BYTES]);
 
 #endif

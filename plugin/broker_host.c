@@ -124,6 +124,9 @@ static int broker_host_add_properties(const struct broker_host *host, mosquitto_
                                                 message->status);
     if (rc == MOSQ_ERR_SUCCESS && message->repeated)
         rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "repeated", "1");
+    for (size_t i = 0; rc == MOSQ_ERR_SUCCESS && i < message->property_count; i++)
+        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
+                                                message->properties[i].name, message->properties[i].value);
     return rc;
 }
 
@@ -201,6 +204,12 @@ static void broker_host_wake(void *context)
     wake_request(&host->wake);
 }
 
+static void broker_host_watch_messages(void *context, bool more)
+{
+    struct broker_host *host = context;
+    host->watchers += more ? 1 : (size_t)-1;
+}
+
 static bool broker_host_topic_matches(void *context, const char *filter, const char *topic)
 {
     (void)context;
@@ -243,6 +252,7 @@ struct host broker_host_functions(struct broker_host *broker_host)
         .log = broker_host_write_log,
         .user_property = broker_host_read_user_property,
         .wake = broker_host_wake,
+        .watch_messages = broker_host_watch_messages,
         .topic_matches = broker_host_topic_matches,
         .wall_clock = broker_host_wall_clock,
         .monotonic_clock = broker_host_monotonic_clock,

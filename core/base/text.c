@@ -47,6 +47,25 @@ bool text_is_utf8(const char *text, size_t *characters)
     return true;
 }
 
+/* Whether section 1.5.4 of MQTT 5.0 lets a receiver refuse a character. */
+static bool text_is_refused(uint32_t character)
+{
+    return character < ' ' || (character >= 0x7F && character <= 0x9F) ||
+           (character >= 0xFDD0 && character <= 0xFDEF) || (character & 0xFFFE) == 0xFFFE;
+}
+
+bool text_is_mqtt(const char *text)
+{
+    while (*text) {
+        uint32_t character;
+        const size_t length = text_decode(text, LONGEST, &character);
+        if (!length || text_is_refused(character))
+            return false;
+        text += length;
+    }
+    return true;
+}
+
 bool text_is_topic(const char *text)
 {
     for (;;) {
@@ -56,9 +75,7 @@ bool text_is_topic(const char *text)
         if (!*text)
             return true;
         const size_t length = text_decode(text, LONGEST, &character);
-        if (!length || character < ' ' || character == '+' || character == '#' ||
-            (character >= 0x7F && character <= 0x9F) || (character >= 0xFDD0 && character <= 0xFDEF) ||
-            (character & 0xFFFE) == 0xFFFE)
+        if (!length || character == '+' || character == '#' || text_is_refused(character))
             return false;
         text += length;
     }

@@ -30,6 +30,9 @@ bool text_is_utf8(const char *text, size_t *characters);
  */
 bool text_is_topic(const char *text);
 
+/* Whether text may be a string of an MQTT message: the same, but with wildcards. */
+bool text_is_mqtt(const char *text);
+
 /* The largest number of bytes up to limit that cuts no character of well-formed text in two. */
 size_t text_cut(const char *text, size_t limit);
 

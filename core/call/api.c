@@ -47,6 +47,13 @@ int rpc_caller_version(const rpc_call *call)
     return call->exchange->message->client->version;
 }
 
+bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size)
+{
+    const struct host *host = &call->engine->env.host;
+    const struct host_message *message = exchange_arrived(call->exchange);
+    return message && host->user_property(host->context, message, name, value, size);
+}
+
 rpc_instance *rpc_call_instance(const rpc_call *call)
 {
     return call->method->instance;
@@ -60,6 +67,16 @@ const char *rpc_prefix(const rpc_instance *instance)
 double rpc_time(const rpc_instance *instance)
 {
     return env_wall_time(instance->env);
+}
+
+uint64_t rpc_clock(const rpc_instance *instance)
+{
+    return env_now(instance->env) / env_nanoseconds(1);
+}
+
+uint32_t rpc_timeout_max(const rpc_instance *instance)
+{
+    return (uint32_t)instance->env->options.timeout_max;
 }
 
 void *rpc_alloc(rpc_call *call, size_t size)
@@ -161,7 +178,7 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
                                   va_list arguments)
 {
     const rpc_error *declared = registry_find_error(call->method->declared, code);
-    const rpc_status status = declared ? RPC_RAISED : status_find(code);
+    const rpc_status status = status_find(code);
     const char *fault = NULL;
     if (status == RPC_RAISED && !declared)
         fault = "the method declares no such error";
@@ -199,7 +216,20 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
     return status;
 }
 
-/* ---- Announcing and logging ---- */
+/* ---- Announcing ---- */
+
+/* A call whose outcome is known still has its task while its work runs. */
+rpc_status rpc_progress(rpc_call *call, const void *data)
+{
+    struct env *env = &call->engine->env;
+    if (call->state >= CALL_ENDING || env->stopping)
+        return RPC_CANCELLED;
+    if (call->task && call->method->declared->progress)
+        return answer_progress(call, data);
+    env_log(env, RPC_LOG_ERROR, "method %s sends progress, but %s", call->name,
+            call->task ? "declares none" : "its call is not pending");
+    return RPC_INTERNAL_ERROR;
+}
 
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {
@@ -218,24 +248,77 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
 
 /* ---- Sending ---- */
 
+enum { API_PROPERTIES_MAX = 8 };
+
 static bool api_is_topic(const char *topic)
 {
     return topic && *topic && strlen(topic) <= TOPIC_MAX && text_is_topic(topic);
 }
 
+/* Whether a text fits into a property. */
+static bool api_is_text(const char *text)
+{
+    return text && strlen(text) <= TOPIC_MAX && text_is_mqtt(text);
+}
+
+static bool api_has_proper_properties(const rpc_publication *publication)
+{
+    const rpc_property *property = publication->properties;
+    if (publication->property_count > API_PROPERTIES_MAX || (publication->property_count && !property))
+        return false;
+    for (unsigned i = 0; i < publication->property_count; i++, property++) {
+        if (!api_is_text(property->name) || !*property->name || !api_is_text(property->value))
+            return false;
+    }
+    return !publication->content_type || api_is_text(publication->content_type);
+}
+
+/* Whether there is one payload, of bytes or of a shape. */
+static bool api_has_proper_payload(const rpc_publication *publication)
+{
+    const rpc_shape *shape = publication->shape;
+    if (shape)
+        return publication->data && !publication->payload && !publication->size &&
+               shape->form != RPC_FORM_BYTES;
+    return !publication->data && (publication->payload || !publication->size);
+}
+
 static bool api_may_send(const rpc_instance *instance, const rpc_publication *publication)
 {
     const char *topic = publication->topic, *answer = publication->response_topic, *name;
-    return (publication->payload || !publication->size) &&
+    return api_has_proper_payload(publication) && api_has_proper_properties(publication) &&
            (publication->correlation || !publication->correlation_size) && api_is_topic(topic) &&
            *topic != '$' && !topic_classify(instance->env->options.prefix, topic, &name) &&
            publication->qos >= 0 && publication->qos <= 2 && !(publication->client && publication->retain) &&
            publication->correlation_size <= TOPIC_MAX && (!answer || api_is_topic(answer));
 }
 
+/* The payload of a publication that may be sent. Returns what rpc_send() does. */
+static rpc_status api_take_payload(const rpc_instance *instance, const rpc_publication *publication,
+                                   const void **payload, size_t *size)
+{
+    struct engine *engine = instance->engine;
+    char why[FIELDS_WHY];
+    *payload = publication->payload;
+    *size = publication->size;
+    if (!publication->shape)
+        return *size > (size_t)engine->env.options.max_reply ? RPC_REPLY_TOO_LARGE : RPC_OK;
+    struct writer writer = answer_writer(engine, engine->event_codec);
+    const rpc_status status = fields_encode(publication->shape, publication->data, &writer, why);
+    if (status != RPC_OK)
+        env_log(&engine->env, RPC_LOG_ERROR,
+                "module %s sends data that does not fit its shape, to %.128s: %s", instance->module->name,
+                publication->topic, why);
+    *payload = writer.out;
+    *size = writer.used;
+    return status == RPC_OK && writer.full ? RPC_REPLY_TOO_LARGE : status;
+}
+
 rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
 {
     struct env *env = instance->env;
+    const void *payload;
+    size_t size;
     if (env->stopping)
         return RPC_CANCELLED;
     if (!api_may_send(instance, publication)) {
@@ -243,8 +326,9 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
                 instance->module->name, publication->topic ? publication->topic : "no topic");
         return RPC_INVALID_PARAMS;
     }
-    if (publication->size > (size_t)env->options.max_reply)
-        return RPC_REPLY_TOO_LARGE;
+    const rpc_status status = api_take_payload(instance, publication, &payload, &size);
+    if (status != RPC_OK)
+        return status;
     if (publication->client && !env->host.replies_to_caller)
         return RPC_INTERNAL_ERROR;
     const struct host_client receiver = {.id = publication->client, .version = 5};
@@ -259,8 +343,22 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
         .response_topic = publication->response_topic,
         .correlation = publication->correlation,
         .correlation_size = publication->correlation_size,
+        .properties = publication->properties,
+        .property_count = publication->property_count,
     };
-    return answer_publish(env, &sent, publication->payload, publication->size) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return answer_publish(env, &sent, payload, size) ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* ---- Presence and logging ---- */
+
+void rpc_presence_watch(rpc_instance *instance, bool seen)
+{
+    const struct host *host = &instance->env->host;
+    if (!instance->module->presence)
+        env_log(instance->env, RPC_LOG_ERROR, "module %s watches for clients, but has no .presence",
+                instance->module->name);
+    else if (seen != instance->sees_messages)
+        host->watch_messages(host->context, instance->sees_messages = seen);
 }
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

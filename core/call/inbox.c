@@ -2,8 +2,11 @@
 /* Inboxes: see inbox.h. */
 #include "call/inbox.h"
 
+#include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/topic.h"
+#include "shape/codec.h"
+#include "shape/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,20 +46,62 @@ static void inbox_read_levels(const char *inbox, char *topic, const char **level
     *levels = NULL;
 }
 
+/* Decodes a payload into memory of the arena. NULL: why, of FIELDS_WHY bytes, says what is wrong with it. */
+static const void *inbox_decode(const struct engine *engine, const struct fields *fields,
+                                const struct host_message *message, struct arena *arena, char *why)
+{
+    const size_t max = (size_t)engine->env.options.max_payload;
+    struct json_error error;
+    void *decoded;
+    if (message->size > max) {
+        snprintf(why, FIELDS_WHY, "the payload has %zu bytes, which is over max_payload, %zu", message->size,
+                 max);
+        return NULL;
+    }
+    cJSON *tree = engine->codec->parse(message->payload, message->size, arena, &error);
+    if (error.fault != JSON_FINE) {
+        snprintf(why, FIELDS_WHY, "%s", error.why);
+        return NULL;
+    }
+    if (!cJSON_IsObject(tree)) {
+        snprintf(why, FIELDS_WHY, "the payload must be a JSON object");
+        return NULL;
+    }
+    json_keep_ids(tree);
+    const rpc_status status = fields_decode(fields, tree, arena, &decoded, why);
+    if (status == RPC_INTERNAL_ERROR)
+        snprintf(why, FIELDS_WHY, "no memory");
+    return status == RPC_OK ? decoded : NULL;
+}
+
+/* Calls the receive function. */
+static rpc_inbox_verdict inbox_call(rpc_instance *instance, const rpc_inbox *inbox,
+                                    const rpc_message *message)
+{
+    struct env *env = instance->env;
+    const bool timed = env->options.slow_call;
+    const uint64_t start = timed ? env_now(env) : 0;
+    const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, message);
+    if (timed)
+        env_check_time(env, "inbox", inbox->topic, start);
+    return verdict;
+}
+
 enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox,
                                   const struct host_message *message, const char *below)
 {
     const struct host_client *client = message->client;
-    struct env *env = instance->env;
+    const struct fields *fields = &instance->inbox_payloads[inbox - instance->module->inboxes.rows];
     const char *levels[TOPIC_WILD_MAX + 1];
-    char text[TOPIC_CALLED_MAX + 1];
-    if (env->stopping)
+    char text[TOPIC_CALLED_MAX + 1], why[FIELDS_WHY];
+    struct arena arena;
+    if (instance->env->stopping)
         return ENGINE_PASS;
     inbox_read_levels(inbox->topic, memcpy(text, below, strlen(below) + 1), levels);
     if (inbox->sender_level && strcmp(levels[inbox->sender_level - 1], client->id) != 0)
         return client->bridge ? ENGINE_PASS : ENGINE_REFUSE;
 
-    const rpc_message given = {
+    rpc_message given = {
         .topic = message->topic,
         .levels = levels,
         .payload = message->payload,
@@ -71,11 +116,15 @@ enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox
         .sender_version = client->version,
         .bridge = client->bridge,
     };
-    const bool timed = env->options.slow_call;
-    const uint64_t start = timed ? env_now(env) : 0;
-    const rpc_inbox_verdict verdict = inbox->receive(instance, instance->state, &given);
-    if (timed)
-        env_check_time(env, "inbox", inbox->topic, start);
+    arena_init(&arena);
+    if (fields->shape && message->size) {
+        given.data = inbox_decode(instance->engine, fields, message, &arena, why);
+        given.why = given.data ? NULL : why;
+    }
+    instance->received = message;
+    const rpc_inbox_verdict verdict = inbox_call(instance, inbox, &given);
+    instance->received = NULL;
+    arena_fini(&arena);
     if (verdict == RPC_INBOX_PASS)
         return ENGINE_PASS;
     return verdict == RPC_INBOX_CONSUME || client->bridge ? ENGINE_CONSUME : ENGINE_REFUSE;
@@ -88,6 +137,48 @@ const char *rpc_message_level(const rpc_message *message, unsigned level)
             return *text;
     }
     return NULL;
+}
+
+/* ---- Adoption ---- */
+
+/* What is wrong with an adoption; NULL: nothing. */
+static const char *inbox_find_fault(const rpc_instance *instance, const rpc_message *message,
+                                    const rpc_adoption *adoption)
+{
+    if (!instance->received || instance->received->payload != message->payload)
+        return "which it does not receive now";
+    if (!adoption->method || !adoption->reply_topic)
+        return "without a method or a topic for the reply";
+    if ((adoption->params_size && !adoption->params) ||
+        (adoption->correlation_size && !adoption->correlation))
+        return "with parameters or Correlation Data that are NULL";
+    return adoption->correlation_size > TOPIC_MAX ? "with Correlation Data over 65535 bytes" : NULL;
+}
+
+/* What the sender would have published: its topic is {prefix}/call/{method}. */
+bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption)
+{
+    struct env *env = instance->env;
+    const char *fault = inbox_find_fault(instance, message, adoption);
+    if (fault) {
+        env_log(env, RPC_LOG_ERROR, "module %s adopts a message %s", instance->module->name, fault);
+        return false;
+    }
+    if (message->bridge && !env->options.bridge_calls)
+        return false;
+    struct host_message call = *instance->received;
+    struct arena arena;
+    arena_init(&arena);
+    call.topic = arena_printf(&arena, "%s/call/%s", env->options.prefix, adoption->method);
+    call.payload = arena_copy(&arena, adoption->params_size ? adoption->params : "", adoption->params_size);
+    call.size = adoption->params_size;
+    call.response_topic = adoption->reply_topic;
+    call.correlation = adoption->correlation;
+    call.correlation_size = adoption->correlation_size;
+    const bool is_taken = call.topic && call.payload &&
+                          dispatch_adopt(instance->engine, &call, adoption->method, adoption->errors_only);
+    arena_fini(&arena);
+    return is_taken;
 }
 
 /* ---- Roots ---- */
@@ -107,6 +198,7 @@ rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root)
         return RPC_INTERNAL_ERROR;
     free(instance->inbox_root);
     instance->inbox_root = copy;
+    instance->root_is_set = true;
     return RPC_OK;
 }
 
@@ -115,8 +207,9 @@ const char *rpc_inbox_root(const rpc_instance *instance)
     return instance->inbox_root;
 }
 
-/* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. */
-static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, char *why)
+/* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. usual: no
+ * root that was set counts. */
+static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, bool usual, char *why)
 {
     const char *root = instance->inbox_root, *module = instance->module->name;
     const char *prefix = engine->env.options.prefix;
@@ -126,7 +219,7 @@ static bool inbox_check_root(const rpc_instance *instance, const struct engine *
         return false;
     }
     for (const rpc_instance *other = engine->registry.inboxes; other; other = other->next_inboxes) {
-        if (other == instance || !topic_roots_clash(root, other->inbox_root))
+        if (other == instance || (usual && other->root_is_set) || !topic_roots_clash(root, other->inbox_root))
             continue;
         snprintf(why, REGISTRY_WHY,
                  "module %s: its inbox root %s overlaps the inbox root %s of module %s, prefix %s", module,
@@ -136,12 +229,37 @@ static bool inbox_check_root(const rpc_instance *instance, const struct engine *
     return true;
 }
 
+bool inbox_give_way(rpc_instance *instance, char overlap[REGISTRY_WHY])
+{
+    const struct engine *engine = instance->engine;
+    if (!instance->inbox_root)
+        return false;
+    do {
+        if (!inbox_check_root(instance, engine, true, overlap)) {
+            free(instance->inbox_root);
+            instance->inbox_root = NULL;
+            return true;
+        }
+        engine = engine->next;
+    } while (engine != instance->engine);
+    return false;
+}
+
+void inbox_log_off(const rpc_instance *instance, const char *overlap)
+{
+    const rpc_module *module = instance->module;
+    const char *option = module->inbox_option;
+    env_log(instance->env, RPC_LOG_NOTICE, "%s: its inboxes are off here%s%s%s%s%s", overlap,
+            option ? "; the option " : "", option ? module->name : "", option ? "_" : "",
+            option ? option : "", option ? " would set another root" : "");
+}
+
 bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY])
 {
     for (size_t i = 0; i < count; i++) {
         for (const rpc_instance *own = engines[i]->registry.inboxes; own; own = own->next_inboxes) {
             for (size_t j = 0; j < count; j++) {
-                if (!inbox_check_root(own, engines[j], why))
+                if (!inbox_check_root(own, engines[j], false, why))
                     return false;
             }
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Modules, methods, events and inboxes: see registry.h. Everything that can be checked is checked here, so
- * that a wrong table stops the start of the broker and is not found by the first call.
+ * Modules, methods, events, commands and inboxes: see registry.h. Everything that can be checked is checked
+ * here, so that a wrong table stops the start of the broker and is not found by the first call.
  */
 /* Names of methods and events are short, and are not chosen by those who call: uthash's cheapest hash does.
  */
@@ -98,30 +98,38 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
 {
     const char *code = error->code;
     const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    if (!length || code[length] || length > ERROR_CODE_MAX || strcmp(code, "ok") == 0 ||
-        strcmp(code, "raised") == 0 || status_find(code) != RPC_RAISED)
+    if (!length || code[length] || length > ERROR_CODE_MAX || text_has_word("ok raised progress", code))
         return registry_fault(place, "%s is no code for an error of its own", code);
+    const bool is_engines = status_find(code) != RPC_RAISED;
+    if (is_engines && !error->data)
+        return registry_fault(place,
+                              "%s is an error of the engine's own, which a method declares only to add "
+                              "members to it: it needs .data",
+                              code);
     if (error->data && !registry_check_output(place, error->data, "error data"))
         return false;
     if (error->data && error->data->form != RPC_FORM_OBJECT)
         return registry_fault(place, "the data of error %s is no object", code);
     for (size_t i = 0; error->data && i < error->data->count; i++) {
         const char *name = fields_name(&error->data->fields[i]);
-        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0)
+        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0 ||
+            (is_engines && strcmp(name, "client") == 0))
             return registry_fault(place, "the data of error %s redefines the member %s", code, name);
     }
     return true;
 }
 
-static bool registry_check_errors(const struct place *place, const rpc_method *method)
+static bool registry_check_errors(const struct place *place, unsigned count, const rpc_error *errors)
 {
-    if (!REGISTRY_CHECK_ROWS(place, "errors", "code", method->errors))
+    if (!registry_check_rows(place, "errors", "code", count, errors, sizeof *errors))
         return false;
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
-        if (!registry_check_error(place, error))
+    for (unsigned i = 0; i < count; i++) {
+        if (!registry_check_error(place, &errors[i]))
             return false;
-        if (registry_find_error(method, error->code) != error)
-            return registry_fault(place, "the error %s is declared twice", error->code);
+        for (unsigned earlier = 0; earlier < i; earlier++) {
+            if (strcmp(errors[earlier].code, errors[i].code) == 0)
+                return registry_fault(place, "the error %s is declared twice", errors[i].code);
+        }
     }
     return true;
 }
@@ -225,9 +233,9 @@ static const char *registry_find_fault(const rpc_method *method)
     if (method->done && !is_pending)
         return "it has .done: it also needs .work, which rpc_start() begins, or .defers = true, if it calls "
                "rpc_defer()";
-    if (!method->done && (method->timeout || method->max_pending || method->must_finish))
-        return "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs "
-               ".done, and .work or .defers";
+    if (!method->done && (method->timeout || method->max_pending || method->must_finish || method->progress))
+        return "it has .timeout, .max_pending, .must_finish or .progress, which are for pending calls: it "
+               "also needs .done, and .work or .defers";
     if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
         return "it has .priority, which is that of its work: it also needs .work";
     if (method->decides_timeout && !method->defers)
@@ -253,7 +261,9 @@ static bool registry_check_method(const struct registry *registry, const struct 
                                   const rpc_method *declared)
 {
     if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
-        !registry_check_output(place, declared->result, "result") || !registry_check_errors(place, declared))
+        !registry_check_output(place, declared->result, "result") ||
+        !registry_check_output(place, declared->progress, "progress") ||
+        !registry_check_errors(place, declared->errors.count, declared->errors.rows))
         return false;
     const char *fault = registry_find_fault(declared);
     if (fault)
@@ -387,6 +397,117 @@ static bool registry_check_events(const rpc_module *module, char *why)
     return true;
 }
 
+/* ---- Commands ---- */
+
+static void registry_free_command(struct registry_command *command)
+{
+    for (int part = 0; part <= RPC_COMMAND_PROGRESS; part++)
+        fields_fini(&command->parts[part]);
+    free(command);
+}
+
+struct registry_command *registry_find_first(const struct registry *registry, const char *name)
+{
+    struct registry_command *command;
+    HASH_FIND_STR(registry->commands, name, command);
+    return command;
+}
+
+const struct registry_command *registry_find_command(const struct registry *registry, const char *kind,
+                                                     const char *name)
+{
+    const struct registry_command *command = registry_find_first(registry, name);
+    if (!kind)
+        return command && !command->next ? command : NULL;
+    while (command && strcmp(command->instance->module->name, kind) != 0)
+        command = command->next;
+    return command;
+}
+
+const struct registry_command *registry_find_declared(const struct registry *registry,
+                                                      const rpc_command *declared)
+{
+    const struct registry_command *command = registry_find_first(registry, declared->name);
+    while (command && command->declared != declared)
+        command = command->next;
+    return command;
+}
+
+/* Checks a command's row, without its shapes. */
+static bool registry_check_command(const struct registry *registry, const struct place *place,
+                                   const rpc_command *declared)
+{
+    if (!topic_is_name(declared->name) || strchr(declared->name, '/'))
+        return registry_fault(place,
+                              "a command's name is one level of [A-Za-z0-9_.-]+, not \"response\" or "
+                              "\"request\", and at most %d bytes",
+                              TOPIC_NAME_MAX);
+    if (registry_find_command(registry, place->module, declared->name))
+        return registry_fault(place, "declared twice");
+    if (declared->timeout > ENV_TIMEOUT_MAX)
+        return registry_fault(place, "its .timeout, in milliseconds, is longer than 24 hours");
+    return registry_check_errors(place, declared->errors.count, declared->errors.rows);
+}
+
+/* Prepares the shapes of a command's parts. */
+static bool registry_fill_command(const struct registry *registry, const struct place *place,
+                                  struct registry_command *command)
+{
+    static const char *const roles[] = {"parameters", "result", "progress"};
+    const rpc_command *declared = command->declared;
+    const rpc_shape *const shapes[] = {declared->params, declared->result, declared->progress};
+    for (int part = 0; part <= RPC_COMMAND_PROGRESS; part++) {
+        char why[FIELDS_WHY];
+        if (shapes[part] && shapes[part]->form == RPC_FORM_BYTES)
+            return registry_fault(place, "its %s cannot be raw bytes", roles[part]);
+        const rpc_status status = fields_init(&command->parts[part], shapes[part], why);
+        if (status == RPC_INVALID_PARAMS)
+            return registry_fault(place, "its %s: %s", roles[part], why);
+        if (status != RPC_OK)
+            return registry_fault(place, "no memory");
+    }
+    if (declared->strict || registry->strict)
+        fields_set_strict(&command->parts[RPC_COMMAND_PARAMS]);
+    return true;
+}
+
+static bool registry_add_command(struct registry *registry, const rpc_instance *instance,
+                                 const rpc_command *declared, char *why)
+{
+    const struct place place = {instance->module->name, "command", declared->name, why};
+    if (!registry_check_command(registry, &place, declared))
+        return false;
+    struct registry_command *command = calloc(1, sizeof *command);
+    if (!command)
+        return registry_fault(&place, "no memory");
+    command->declared = declared;
+    command->instance = instance;
+    bool is_in = registry_fill_command(registry, &place, command);
+    struct registry_command *first = registry_find_first(registry, declared->name);
+    if (is_in && first) {
+        LL_APPEND(first, command);
+    } else if (is_in) {
+        HASH_ADD_KEYPTR(hh, registry->commands, declared->name, strlen(declared->name), command);
+        is_in = command->hh.tbl || registry_fault(&place, "no memory");
+    }
+    if (!is_in)
+        registry_free_command(command);
+    return is_in;
+}
+
+static void registry_free_commands(struct registry *registry)
+{
+    struct registry_command *first, *next_first, *command, *next;
+    HASH_ITER(hh, registry->commands, first, next_first)
+    {
+        HASH_DEL(registry->commands, first);
+        LL_FOREACH_SAFE(first, command, next)
+        {
+            registry_free_command(command);
+        }
+    }
+}
+
 /* ---- Inboxes ---- */
 
 static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
@@ -403,6 +524,8 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     if (inbox->sender_level > topic_count_wild(inbox->topic))
         return registry_fault(&place, "its sender_level is %u, but it has not so many levels of +",
                               inbox->sender_level);
+    if (inbox->shape && inbox->shape->form != RPC_FORM_OBJECT)
+        return registry_fault(&place, "its .shape is not of RPC_FORM_OBJECT");
     for (const rpc_inbox *other = module->inboxes.rows; other != inbox; other++) {
         if (topic_patterns_meet(other->topic, inbox->topic))
             return registry_fault(&place, "a message could also be one of %s", other->topic);
@@ -410,7 +533,28 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     return true;
 }
 
-/* Checks the module's inboxes and gives the instance their usual root. */
+static bool registry_has_option(const rpc_module *module, const char *name)
+{
+    for (size_t i = 0; module->options && i < module->options->count; i++) {
+        if (strcmp(fields_name(&module->options->fields[i]), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Prepares the shape of an inbox's payload. */
+static bool registry_fill_inbox(const rpc_module *module, const rpc_inbox *inbox, struct fields *payload,
+                                char *why)
+{
+    const struct place place = {module->name, "inbox", inbox->topic, why};
+    char fault[FIELDS_WHY];
+    const rpc_status status = fields_init(payload, inbox->shape, fault);
+    if (status == RPC_INVALID_PARAMS)
+        return registry_fault(&place, "its shape: %s", fault);
+    return status == RPC_OK || registry_fault(&place, "no memory");
+}
+
+/* Checks the module's inboxes, prepares their shapes and gives the instance their usual root. */
 static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, char *why)
 {
     const rpc_module *module = instance->module;
@@ -421,8 +565,16 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
     if (!level || !topic_is_name(level) || strchr(level, '/'))
         return registry_fault(&place,
                               "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
-    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
-        if (!registry_check_inbox(module, inbox, why))
+    if (module->inbox_option && !registry_has_option(module, module->inbox_option))
+        return registry_fault(&place, "its inbox_option, %s, is no field of its .options",
+                              module->inbox_option);
+    instance->inbox_payloads = calloc(module->inboxes.count, sizeof *instance->inbox_payloads);
+    if (!instance->inbox_payloads)
+        return registry_fault(&place, "no memory");
+    for (unsigned i = 0; i < module->inboxes.count; i++) {
+        const rpc_inbox *inbox = &module->inboxes.rows[i];
+        if (!registry_check_inbox(module, inbox, why) ||
+            !registry_fill_inbox(module, inbox, &instance->inbox_payloads[i], why))
             return false;
     }
     instance->inbox_root = topic_of_root(prefix, level);
@@ -468,6 +620,7 @@ static bool registry_check_module(const struct registry *registry, const struct 
         return registry_fault(place, "it has .options: it also needs .init, which gets them");
     return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
            REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
+           REGISTRY_CHECK_ROWS(place, "commands", "name", module->commands) &&
            REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
 }
 
@@ -490,24 +643,36 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
         if (!registry_add_method(registry, instance, method, why))
             return NULL;
     }
+    for (const rpc_command *command = module->commands.rows; RPC_HAS_ROW(module->commands, command);
+         command++) {
+        if (!registry_add_command(registry, instance, command, why))
+            return NULL;
+    }
     return registry_check_events(module, why) && registry_add_inboxes(instance, prefix, why) ? instance
                                                                                              : NULL;
 }
 
-bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
-                  const void *options, char why[REGISTRY_WHY])
+bool registry_start(struct registry *registry, const char *prefix, rpc_instance *instance,
+                    const void *options, char why[REGISTRY_WHY])
 {
+    const rpc_module *module = instance->module;
     const struct place place = {module->name, "prefix", prefix, why};
-    rpc_instance *instance = registry_enter(registry, prefix, module, why);
-    if (!instance)
-        return false;
     instance->started = true;
+    if (module->presence)
+        rpc_presence_watch(instance, true);
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return registry_fault(&place, "it could not be started");
     instance->ready = true;
     if (instance->inbox_root)
         LL_PREPEND2(registry->inboxes, instance, next_inboxes);
     return true;
+}
+
+bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
+                  const void *options, char why[REGISTRY_WHY])
+{
+    rpc_instance *instance = registry_enter(registry, prefix, module, why);
+    return instance && registry_start(registry, prefix, instance, options, why);
 }
 
 void registry_fini(struct registry *registry)
@@ -517,10 +682,15 @@ void registry_fini(struct registry *registry)
     registry->families = registry->last = NULL;
     LL_FOREACH_SAFE(registry->instances, instance, next_instance)
     {
+        if (instance->sees_messages)
+            rpc_presence_watch(instance, false);
         if (instance->abandoned)
             continue;
         if (instance->started && instance->module->fini)
             instance->module->fini(instance->state);
+        for (unsigned i = 0; instance->inbox_payloads && i < instance->module->inboxes.count; i++)
+            fields_fini(&instance->inbox_payloads[i]);
+        free(instance->inbox_payloads);
         free(instance->inbox_root);
         free(instance->state);
         free(instance);
@@ -539,4 +709,5 @@ void registry_fini(struct registry *registry)
         free(event->topic);
         free(event);
     }
+    registry_free_commands(registry);
 }

@@ -22,8 +22,8 @@
 #include <mosquitto_rpc.h>
 
 enum {
-    FIELDS_DEPTH = 8, /* levels of objects in objects, the outermost included */
-    FIELDS_WHY = 480  /* bytes that hold any explanation of a field */
+    FIELDS_DEPTH = 8,          /* levels of objects in objects, the outermost included */
+    FIELDS_WHY = RPC_WHY_BYTES /* bytes that hold any explanation of a field */
 };
 
 /* A shape that was checked, with its defaults parsed, and the shapes nested in it. All zero: no shape. */

@@ -10,7 +10,8 @@
  *
  * Ownership: a disk is embedded in the module's state. Writes are copied.
  *
- * Failure: a write that fails is told to its `done`, with the cause, and logged. Devices are tried again.
+ * Failure: a write that fails is logged, and told to its `done`, with the cause. Without `done`, it is tried
+ * again.
  */
 #ifndef DEVICE_DISK_H
 #define DEVICE_DISK_H
@@ -21,47 +22,81 @@
 
 struct disk_write;
 
-/* All zero: nothing is open. */
+/* What a former run has left is shown to these; each may be NULL. Texts are valid until they return. */
+struct disk_loading {
+    void *context;
+    /* Its `commands` are words, as in struct device. */
+    void (*device)(void *context, const struct ledger_device *device);
+    void (*group)(void *context, const char *name, const char *devices);
+    void (*command)(void *context, const struct ledger_command *command);
+    void (*loaded)(void *context); /* that was all */
+
+    /* The file may be another one, and empty: whatever is still known is to be written again. disk.h sees to
+     * devices itself. May be NULL, too. */
+    void (*renewed)(void *context);
+};
+
+/* What one job does. While it runs, it is the worker's. */
+struct disk_job {
+    struct disk *disk;
+    struct ledger *ledger;
+    struct disk_write *writes; /* to be written, or of a load: what was read */
+    bool loads;                /* it reads instead */
+    bool prunes;               /* it also deletes old commands, */
+    bool more;                 /* and has left some */
+    bool fine, ran;
+    int64_t connections; /* of the ledger, when it had run */
+    struct store_failure failure;
+};
+
+/* All zero but for instance, options, table and loading: nothing is open. */
 struct disk {
     rpc_instance *instance;
     const struct device_options *options;
+    struct devices *table;
+    struct disk_loading loading;
     struct ledger *ledger;
-    struct disk_write *pending, *writing; /* in the order in which they came */
-    size_t bytes;                         /* of the pending ones */
-    struct device *dirty;                 /* devices that are to be written */
-    rpc_timer timer;                      /* for the dirty devices */
+    struct disk_write *pending; /* in the order in which they came */
+    size_t bytes;               /* of these and those of the job */
+    struct device *dirty;       /* devices that are to be written */
+    rpc_timer timer;            /* for the dirty devices, or for another attempt to load */
+    rpc_timer pruning;
+    struct disk_job job;
+    bool running;                 /* the job is */
+    bool unloaded;                /* the file could not be read yet; nothing is written until then */
+    bool failed;                  /* the last job has */
+    bool prune_due;               /* the next job deletes old commands */
+    int64_t connections;          /* as in the last job */
+    struct store_failure failure; /* the last one */
 };
 
 /* Told when a write is on the disk (failure: NULL) or could not be written. */
 typedef void (*disk_done)(void *context, const struct store_failure *failure);
 
-/* What a former run has left is shown to these; NULL accepts nothing. */
-struct disk_loading {
-    void *context;
-    void (*device)(void *context, const struct ledger_device *device);
-    void (*command)(void *context, const struct ledger_command *command);
-    void (*group)(void *context, const char *name, const char *devices);
-};
+/* Opens the database if its file exists, and shows what is in it. May wait: for the module's init. If it
+ * cannot be read, which is logged, the module goes on, and it is tried again later. Returns false if there is
+ * no memory. */
+bool disk_load(struct disk *disk);
 
-/* Opens the database if its file exists. May wait: for the module's init. Returns false if it could not be
- * read, which is logged; the module goes on without what was there. */
-bool disk_load(struct disk *disk, const struct disk_loading *loading);
-
-/* Notes that a device is to be written soon. */
+/* Notes that a device is to be written soon, if it is managed or disk_keep_device() was called for it. */
 void disk_touch_device(struct disk *disk, struct device *device);
 
-/* Write, and tell done, which may be NULL. Return false: no memory, or too much waits to be written; done is
- * not called then. */
+/* Likewise, and the device gets a row in the database even if it is not managed: a command is queued for it.
+ */
+void disk_keep_device(struct disk *disk, struct device *device);
+
+/* Write, and tell done, which may be NULL. Return false, and done is not called: the file could not be read
+ * yet, or there is no memory, or too much waits to be written; `failure` says which. */
 bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context);
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context);
 bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *context);
-/* The device with its commands. It must not be dirty any more (disk_forget_device()). */
-bool disk_drop_device(struct disk *disk, const char *name, disk_done done, void *context);
 
-/* Takes a device off the list of those that are to be written: it is about to be freed. */
-void disk_forget_device(struct disk *disk, struct device *device);
+/* Deletes a device with its commands, and takes it off the list of those that are to be written. To be called
+ * before it is removed from the table. */
+bool disk_drop_device(struct disk *disk, struct device *device);
 
-/* Writes what is still to be written and closes the database. May wait: for the module's fini. */
+/* Writes what is still to be written, without telling anybody, and closes the database. May wait: for the
+ * module's fini. */
 void disk_fini(struct disk *disk);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { PACE_MS = 50, FAILURES_MIN = 5, MEMBERS_MAX = 10000, NAME_BYTES = 128, TEXT_MAX = 65535 };
+enum { PACE_MS = 50, FAILURES_MIN = 5, MEMBERS_MAX = 100000, TEXT_MAX = 65535 };
 
 /* What has become of a member. The order is that of the words. */
 enum member_status {
@@ -57,7 +57,7 @@ struct member {
 };
 
 static const rpc_field member_fields[] = {
-    RPC_STRING(struct member, device, .doc = "the device", .length = {1, NAME_BYTES}),
+    RPC_STRING(struct member, device, .doc = "the device", .length = {1, NAME_MAX_BYTES}),
     RPC_CHOICE(struct member, status, .doc = "what has become of its command",
                .choices = RPC_TABLE(status_words)),
     RPC_JSON(struct member, result, .doc = "ok: what the device has answered", .optional = true),
@@ -102,7 +102,7 @@ struct progress {
 };
 
 static const rpc_field progress_fields[] = {
-    RPC_STRING(struct progress, device, .doc = "the member that reports", .length = {1, NAME_BYTES}),
+    RPC_STRING(struct progress, device, .doc = "the member that reports", .length = {1, NAME_MAX_BYTES}),
     RPC_JSON(struct progress, progress, .doc = "what it reports"),
 };
 
@@ -113,7 +113,7 @@ struct which {
 };
 
 static const rpc_field which_fields[] = {
-    RPC_STRING(struct which, group, .doc = "the group", .length = {1, NAME_BYTES}),
+    RPC_STRING(struct which, group, .doc = "the group", .length = {1, NAME_MAX_BYTES}),
 };
 
 const rpc_shape gather_group_shape = RPC_OBJECT_SHAPE(struct which, which_fields);
@@ -125,9 +125,9 @@ struct gather {
     rpc_call *call;
     const char *name, *params; /* of the command */
     struct member *members;
-    size_t total, next;    /* next: the first one whose turn has not come */
-    size_t open;           /* commands on their way */
-    size_t ok, failed;     /* verdicts; those that are known to be gone do not count */
+    size_t total, next; /* next: the first one whose turn has not come */
+    size_t open;        /* commands on their way */
+    size_t ok, failed;  /* verdicts; those that are known to be gone do not count */
     enum gather_want want;
     uint32_t wanted;       /* WANT_NUMBER */
     uint32_t stall, abort; /* ms, percent; 0: not given */
@@ -166,8 +166,8 @@ static void gather_stop_sending(struct gather *gather)
 static void gather_judge(struct gather *gather)
 {
     const size_t tried = gather->ok + gather->failed;
-    const bool is_bad = gather->abort && tried >= FAILURES_MIN &&
-                        gather->failed * 100 >= (size_t)gather->abort * tried;
+    const bool is_bad =
+        gather->abort && tried >= FAILURES_MIN && gather->failed * 100 >= (size_t)gather->abort * tried;
     if (gather->want == WANT_NUMBER && gather->ok >= gather->wanted)
         gather_end(gather, ENDED_ENOUGH);
     else if (is_bad && gather->next < gather->total)
@@ -184,7 +184,7 @@ static void gather_on_stall(rpc_instance *instance, void *state, void *data)
     gather_end(data, ENDED_STALL);
 }
 
-static void gather_note_progress_of_time(struct gather *gather)
+static void gather_wait_on(struct gather *gather)
 {
     rpc_instance *instance = gather->gathers->instance;
     rpc_timer_cancel(instance, gather->staller);
@@ -223,7 +223,7 @@ static const char *member_copy(const struct member *member, const char *text)
 static void member_settle(struct member *member, const struct verdict *verdict)
 {
     struct gather *gather = member->gather;
-    const struct device *device = table_find(gather->gathers->table, member->device);
+    const struct device *device = devices_find(gather->gathers->table, member->device);
     member->is_over = true;
     member->command = NULL;
     member->status = member_status_of(verdict);
@@ -237,7 +237,7 @@ static void member_settle(struct member *member, const struct verdict *verdict)
     const bool is_fine = member->status == MEMBER_OK || member->status == MEMBER_QUEUED;
     gather->ok += is_fine;
     gather->failed += !is_fine && member->status != MEMBER_OFFLINE;
-    gather_note_progress_of_time(gather);
+    gather_wait_on(gather);
 }
 
 static void member_on_ended(void *context, const struct verdict *verdict)
@@ -262,10 +262,9 @@ static void member_begin(struct member *member)
 {
     struct gather *gather = member->gather;
     struct gathers *gathers = gather->gathers;
-    struct device *device = table_find(gathers->table, member->device);
-    struct verdict why = {.state = COMMAND_REJECTED,
-                          .err = "device_unknown",
-                          .msg = "the device is not known any more"};
+    struct device *device = devices_find(gathers->table, member->device);
+    struct verdict why = {
+        .state = COMMAND_REJECTED, .err = "device_unknown", .msg = "the device is not known any more"};
     struct order order = {
         .device = device,
         .name = gather->name,
@@ -334,7 +333,7 @@ static void gather_start(struct gather *gather)
     struct gathers *gathers = gather->gathers;
     DL_APPEND2(gathers->unsent, gather, prev, next_call);
     gather->is_waiting = true;
-    gather_note_progress_of_time(gather);
+    gather_wait_on(gather);
     if (!gathers->pacer.id) {
         gathers->allowance = gathers_burst(gathers);
         gathers->pacer = rpc_every(gathers->instance, PACE_MS, gathers_on_pace, gathers);
@@ -344,7 +343,8 @@ static void gather_start(struct gather *gather)
 
 /* ---- The beginning ---- */
 
-/* A number in a user property, in *value if it is given. Another text than a number of the range is an error. */
+/* A number in a user property, in *value if it is given. Another text than a number of the range is an error.
+ */
 static rpc_status gather_read_number(rpc_call *call, const char *name, uint32_t max, uint32_t *value)
 {
     char text[16], *end = NULL;
@@ -374,9 +374,9 @@ static rpc_status gather_read_want(rpc_call *call, struct gather *gather)
 /* Fixes the members. Returns false: no memory. */
 static bool gather_fix_members(struct gather *gather, const struct group *group)
 {
-    const struct table *table = gather->gathers->table;
-    const struct device *device = group ? NULL : table->devices;
-    gather->total = group ? group->count : HASH_COUNT(table->devices);
+    const struct devices *table = gather->gathers->table;
+    const struct device *device = group ? NULL : table->all;
+    gather->total = group ? group->count : HASH_COUNT(table->all);
     gather->members = rpc_alloc(gather->call, gather->total * sizeof *gather->members);
     for (size_t i = 0; gather->members && i < gather->total; i++) {
         struct member *member = &gather->members[i];
@@ -394,7 +394,7 @@ static void gather_pass_over_the_gone(struct gather *gather)
 {
     static const struct verdict gone = {.state = COMMAND_REJECTED, .err = "device_offline"};
     for (size_t i = 0; gather->want != WANT_ALL && i < gather->total; i++) {
-        const struct device *device = table_find(gather->gathers->table, gather->members[i].device);
+        const struct device *device = devices_find(gather->gathers->table, gather->members[i].device);
         if (device && !device_is_deliverable(device) && !device->leaving)
             member_settle(&gather->members[i], &gone);
     }
@@ -422,7 +422,7 @@ static rpc_status gather_make(struct gathers *gathers, rpc_call *call, const str
     return status;
 }
 
-rpc_status gather_run(struct gathers *gathers, rpc_call *call, const char *params)
+rpc_status gather_run(rpc_call *call, struct gathers *gathers, const char *params)
 {
     const char *name = rpc_call_level(call, "group");
     const bool is_all = strcmp(name, "*") == 0;
@@ -430,8 +430,9 @@ rpc_status gather_run(struct gathers *gathers, rpc_call *call, const char *param
     const struct which which = {name};
     struct gather *gather = NULL;
     if (!group && !is_all)
-        return rpc_raise_with(call, "not_a_member", &which,
-                              "there is no such group: device.group.set and the option device_groups make one");
+        return rpc_raise_with(
+            call, "not_a_member", &which,
+            "there is no such group: device.group.set and the option device_groups make one");
     rpc_status status = gather_make(gathers, call, group, params, &gather);
     if (status == RPC_OK)
         status = rpc_defer(call, gather);
@@ -449,7 +450,7 @@ static enum member_status gather_status_of(const struct gather *gather, const st
 {
     if (!member->command)
         return MEMBER_NOT_SENT;
-    if (!command_was_sent(member->command))
+    if (member->command->state == COMMAND_QUEUED)
         return MEMBER_OFFLINE;
     return gather->ended == ENDED_DEADLINE ? MEMBER_TIMEOUT : MEMBER_UNANSWERED;
 }
@@ -490,8 +491,9 @@ static void gather_shorten(const struct gather *gather, struct gathered *gathere
     gathered->has_omitted = true;
 }
 
-rpc_status gather_done(rpc_call *call, void *data, rpc_status outcome, void *result)
+rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
+    (void)state;
     struct gather *gather = data;
     struct gathered *gathered = result;
     gather_let_go(gather);

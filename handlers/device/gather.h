@@ -25,7 +25,7 @@ struct gather;
 struct gathers {
     rpc_instance *instance;
     const struct device_options *options;
-    struct table *table;
+    struct devices *table;
     struct commands *commands;
     struct groups *groups;
     struct gather *unsent; /* those that have commands to send; the next one first */
@@ -36,7 +36,7 @@ struct gathers {
 extern const rpc_shape gather_result_shape, gather_progress_shape, gather_group_shape;
 
 /* The run and the done of the method family. params is the JSON text of the command's parameters. */
-rpc_status gather_run(struct gathers *gathers, rpc_call *call, const char *params);
-rpc_status gather_done(rpc_call *call, void *data, rpc_status outcome, void *result);
+rpc_status gather_run(rpc_call *call, struct gathers *gathers, const char *params);
+rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 #endif

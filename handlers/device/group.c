@@ -11,10 +11,10 @@
 
 /* ---- Shapes ---- */
 
-enum { NAME_BYTES = 128, MEMBERS_MAX = 10000 };
+enum { MEMBERS_MAX = 10000 };
 
 #define GROUP_NAME(type) \
-    RPC_STRING(type, group, .doc = "the name of the group, one topic level", .length = {1, NAME_BYTES})
+    RPC_STRING(type, group, .doc = "the name of the group, one topic level", .length = {1, NAME_MAX_BYTES})
 
 struct membership {
     const char *group;
@@ -26,7 +26,7 @@ struct membership {
 static const rpc_field group_fields[] = {
     GROUP_NAME(struct membership),
     RPC_STRING_ARRAY(struct membership, devices, count, .doc = "the names of its members",
-                     .length = {1, NAME_BYTES}, .items = {1, MEMBERS_MAX}),
+                     .length = {1, NAME_MAX_BYTES}, .items = {1, MEMBERS_MAX}),
 };
 
 const rpc_shape group_shape = RPC_OBJECT_SHAPE(struct membership, group_fields);
@@ -34,7 +34,7 @@ const rpc_shape group_shape = RPC_OBJECT_SHAPE(struct membership, group_fields);
 static const rpc_field entry_fields[] = {
     GROUP_NAME(struct membership),
     RPC_STRING_ARRAY(struct membership, devices, count, .doc = "the names of its members",
-                     .length = {1, NAME_BYTES}, .items = {1, MEMBERS_MAX}),
+                     .length = {1, NAME_MAX_BYTES}, .items = {1, MEMBERS_MAX}),
     RPC_BOOL(struct membership, configured, .doc = "whether it is one of the option device_groups"),
 };
 
@@ -72,7 +72,23 @@ static const rpc_field deleted_fields[] = {
 
 const rpc_shape group_deleted_shape = RPC_OBJECT_SHAPE(struct group_deleted, deleted_fields);
 
+struct group_failed {
+    enum store_cause cause;
+};
+
+static const rpc_field failed_fields[] = {
+    RPC_CHOICE(struct group_failed, cause, .doc = "why the database could not be used",
+               .choices = RPC_TABLE(store_cause_names)),
+};
+
+const rpc_shape group_failed_shape = RPC_OBJECT_SHAPE(struct group_failed, failed_fields);
+
 /* ---- The table ---- */
+
+static bool group_is_name(const char *text)
+{
+    return name_is_device(text) && strcmp(text, "*") != 0;
+}
 
 const struct group *groups_find(const struct groups *groups, const char *name)
 {
@@ -81,8 +97,15 @@ const struct group *groups_find(const struct groups *groups, const char *name)
     return group;
 }
 
-bool groups_has(const struct groups *groups, const char *name, const char *device)
+bool groups_exist(const struct groups *groups, const char *name)
 {
+    return strcmp(name, "*") == 0 || groups_find(groups, name);
+}
+
+bool groups_have(const struct groups *groups, const char *name, const char *device)
+{
+    if (strcmp(name, "*") == 0)
+        return true;
     const struct group *group = groups_find(groups, name);
     for (size_t i = 0; group && i < group->count; i++) {
         if (strcmp(group->members[i], device) == 0)
@@ -181,10 +204,11 @@ static bool group_configure_word(struct groups *groups, char *word)
     if (!names)
         return false;
     *members++ = '\0';
-    const size_t count =
-        name_is_group(word) && !groups_find(groups, word) ? group_cut(members, names, strlen(members)) : 0;
-    const bool is_put = count && HASH_COUNT(groups->by_name) < GROUPS_MAX &&
-                        group_put(groups, word, names, count, true);
+    const struct group *former = groups_find(groups, word);
+    const bool is_new = group_is_name(word) && !(former && former->configured);
+    const size_t count = is_new ? group_cut(members, names, strlen(members)) : 0;
+    const bool is_put =
+        count && HASH_COUNT(groups->by_name) < GROUPS_MAX && group_put(groups, word, names, count, true);
     free(names);
     return is_put;
 }
@@ -214,7 +238,7 @@ void groups_load(struct groups *groups, const char *name, const char *devices)
     const char **names = count ? malloc(count * sizeof *names) : NULL;
     const cJSON *item;
     size_t used = 0;
-    if (names && name_is_group(name) && !groups_find(groups, name) &&
+    if (names && group_is_name(name) && !groups_find(groups, name) &&
         HASH_COUNT(groups->by_name) < GROUPS_MAX) {
         cJSON_ArrayForEach(item, list)
         {
@@ -235,7 +259,7 @@ struct change {
     struct groups *groups;
     rpc_call *call; /* NULL: it has ended */
     bool deletes, existed, is_over;
-    struct store_failure failure; /* no reason: it is on the disk */
+    struct store_failure failure;   /* no reason: it is on the disk */
     const struct membership *given; /* memory of the call; NULL: it deletes */
     char *name;
     const char **members;
@@ -271,9 +295,17 @@ static void group_apply(void *context, const struct store_failure *failure)
 
 static rpc_status group_raise_configured(rpc_call *call, const char *name)
 {
-    return rpc_raise(call, "invalid_params", "group: %.100s is a group of the option device_groups, which no "
-                                             "call changes",
+    return rpc_raise(call, "invalid_params",
+                     "group: %.100s is a group of the option device_groups, which no "
+                     "call changes",
                      name);
+}
+
+static rpc_status group_raise_failure(rpc_call *call, const struct store_failure *failure)
+{
+    const struct group_failed failed = {failure->cause};
+    return rpc_raise_with(call, "storage_failed", &failed, "the change was not stored (device_db): %s",
+                          failure->why);
 }
 
 /* Gives a change to the database. Returns false: no memory, or too much waits to be written. */
@@ -308,8 +340,9 @@ static struct change *group_make_change(struct groups *groups, const char *name,
 static rpc_status group_begin_change(rpc_call *call, struct change *change)
 {
     if (!group_write_change(change)) {
+        const struct store_failure failure = change->groups->disk->failure;
         group_free_change(change);
-        return rpc_raise(call, "overloaded", "too much waits to be written to the database (device_db)");
+        return group_raise_failure(call, &failure);
     }
     const rpc_status status = rpc_defer(call, change);
     change->call = status == RPC_PENDING ? call : NULL;
@@ -317,15 +350,16 @@ static rpc_status group_begin_change(rpc_call *call, struct change *change)
 }
 
 /* The caller of a change that goes on gets no more than the engine's own error. */
-rpc_status group_end_change(rpc_call *call, void *data, rpc_status outcome, void *result)
+rpc_status group_end_change(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct change *change = data;
+    (void)state;
     change->call = NULL;
     if (!change->is_over)
         return outcome;
     rpc_status status = RPC_OK;
     if (change->failure.why[0]) {
-        status = disk_raise_failure(call, &change->failure, "the group was not stored");
+        status = group_raise_failure(call, &change->failure);
     } else if (change->deletes) {
         *(struct group_deleted *)result =
             (struct group_deleted){rpc_printf(call, "%s", change->name), change->existed};
@@ -342,26 +376,29 @@ rpc_status group_end_change(rpc_call *call, void *data, rpc_status outcome, void
 static rpc_status group_check(const struct groups *groups, rpc_call *call, const struct membership *given)
 {
     const struct group *former = groups_find(groups, given->group);
-    if (!name_is_group(given->group))
-        return rpc_raise(call, "invalid_params", "group: a group's name is one topic level without wildcards "
-                                                 "and control characters, and not *");
+    if (!group_is_name(given->group))
+        return rpc_raise(call, "invalid_params",
+                         "group: a group's name is one topic level without wildcards "
+                         "and control characters, and not *");
     if (former && former->configured)
         return group_raise_configured(call, given->group);
     for (size_t i = 0; i < given->count; i++) {
         if (!name_is_device(given->devices[i]))
-            return rpc_raise(call, "not_a_member", "devices[%zu]: it is no device's name: one topic level "
-                                                   "without wildcards and control characters",
+            return rpc_raise(call, "not_a_member",
+                             "devices[%zu]: it is no device's name: one topic level "
+                             "without wildcards and control characters",
                              i);
     }
     if (!former && HASH_COUNT(groups->by_name) >= GROUPS_MAX)
-        return rpc_raise(call, "overloaded", "there are %d groups; device.group.delete makes room", GROUPS_MAX);
+        return rpc_raise(call, "overloaded", "there are %d groups; device.group.delete makes room",
+                         GROUPS_MAX);
     if (groups->members - (former ? former->count : 0) + given->count > GROUPS_MEMBERS_MAX)
         return rpc_raise(call, "overloaded", "all groups together have at most %d members",
                          GROUPS_MEMBERS_MAX);
     return RPC_OK;
 }
 
-rpc_status group_set(struct groups *groups, rpc_call *call, const void *params)
+rpc_status group_set(rpc_call *call, struct groups *groups, const void *params)
 {
     const struct membership *given = params;
     const rpc_status status = group_check(groups, call, given);
@@ -378,7 +415,7 @@ rpc_status group_set(struct groups *groups, rpc_call *call, const void *params)
     return RPC_INTERNAL_ERROR;
 }
 
-rpc_status group_list(const struct groups *groups, rpc_call *call, void *result)
+rpc_status group_list(rpc_call *call, const struct groups *groups, void *result)
 {
     struct group_list *list = result;
     struct membership *entries = rpc_alloc(call, HASH_COUNT(groups->by_name) * sizeof *entries);
@@ -391,7 +428,7 @@ rpc_status group_list(const struct groups *groups, rpc_call *call, void *result)
     return RPC_OK;
 }
 
-rpc_status group_delete(struct groups *groups, rpc_call *call, const void *params)
+rpc_status group_delete(rpc_call *call, struct groups *groups, const void *params)
 {
     const struct group_which *given = params;
     const struct group *group = groups_find(groups, given->group);

@@ -18,7 +18,7 @@
 enum { GROUPS_MAX = 1000, GROUPS_MEMBERS_MAX = 100000 /* of all groups */ };
 
 struct group {
-    bool configured;   /* by the option device_groups */
+    bool configured; /* by the option device_groups */
     size_t count;
     const char **members; /* one piece of memory, with their texts */
     UT_hash_handle hh;
@@ -34,14 +34,18 @@ struct groups {
     size_t members; /* of all groups */
 };
 
-/* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init. */
+/* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init.
+ */
 bool groups_configure(struct groups *groups);
 
 /* Takes over a group of a former run: a JSON array of names. */
 void groups_load(struct groups *groups, const char *name, const char *devices);
 
-/* Whether a device is a member of a group. */
-bool groups_has(const struct groups *groups, const char *group, const char *device);
+/* Whether there is such a group. `*` is one. */
+bool groups_exist(const struct groups *groups, const char *group);
+
+/* Whether a device is a member of a group; every device is one of `*`. */
+bool groups_have(const struct groups *groups, const char *group, const char *device);
 
 /* NULL: there is none of this name. */
 const struct group *groups_find(const struct groups *groups, const char *name);
@@ -51,12 +55,13 @@ void groups_fini(struct groups *groups);
 /* ---- device.group.set, .list, .delete ---- */
 
 extern const rpc_shape group_shape, group_list_shape, group_which_shape, group_deleted_shape;
+extern const rpc_shape group_failed_shape; /* of storage_failed */
 
-rpc_status group_set(struct groups *groups, rpc_call *call, const void *params);
-rpc_status group_list(const struct groups *groups, rpc_call *call, void *result);
-rpc_status group_delete(struct groups *groups, rpc_call *call, const void *params);
+rpc_status group_set(rpc_call *call, struct groups *groups, const void *params);
+rpc_status group_list(rpc_call *call, const struct groups *groups, void *result);
+rpc_status group_delete(rpc_call *call, struct groups *groups, const void *params);
 
 /* The done of group_set() and group_delete(). */
-rpc_status group_end_change(rpc_call *call, void *data, rpc_status outcome, void *result);
+rpc_status group_end_change(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 #endif

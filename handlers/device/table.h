@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * The devices that are known, by name and by connection. The table is bounded: when it is full, a new device
- * takes the place of the one that has been offline longest and has no live command; if there is none, the new
- * one is refused.
+ * can only take the place of the one that has been away longest and has no live command. The owner of the
+ * table removes that one itself, since others know of it, too.
  *
  * Threads: the broker's thread only.
  *
  * Ownership: a table is embedded in the module's state and owns its devices, with their texts. Commands that
- * hang on a device belong to command.h; a device with live commands is not removed.
+ * hang on a device belong to command.h, and its timer to presence.h; both must be gone before it is removed.
  *
- * Failure: table_meet() and the setters of texts can fail for want of memory; then nothing has changed.
+ * Failure: devices_add(), devices_connect() and device_set_text() can fail for want of memory; then nothing
+ * has changed.
  */
 #ifndef DEVICE_TABLE_H
 #define DEVICE_TABLE_H
@@ -21,7 +22,7 @@
 
 struct command;
 
-/* What the plugin knows of a device's presence. The order is that of state_names. */
+/* What the plugin knows of a device's presence. The order is that of device_state_names. */
 enum device_state {
     DEVICE_UNKNOWN,  /* nothing was seen of it since the start */
     DEVICE_ONLINE,   /* it has published something, or has connected */
@@ -34,50 +35,72 @@ enum device_state {
 
 extern const char *const device_state_names[DEVICE_STATES];
 
+struct device;
+
+/* A connection over which devices are present: the device's own one, or a gateway's. */
+struct connection {
+    const void *key;        /* as in rpc_presence */
+    struct device *devices; /* at least one */
+    UT_hash_handle hh;
+};
+
 struct device {
-    const void *connection; /* as in rpc_presence; NULL: it has none */
-    char *client;           /* its client id, if that is not its name; else NULL */
-    char *kind;             /* the kind that its hello named; NULL: none */
-    char *commands;         /* the commands that its hello named, separated by spaces; NULL: any */
-    double since;           /* when it came into its state, Unix time */
-    double seen;            /* when it published last, Unix time; 0: never */
-    const char *why;        /* why it is in its state: a constant word */
-    rpc_timer timer;        /* for the end of grace, of ttd, or of a heartbeat */
-    int64_t seq;            /* of its last command */
+    struct connection *connection; /* NULL: it has none, as far as the plugin knows */
+    struct device *prev, *next;    /* among those of its connection; without one, among those that are away */
+    char *client;                  /* the client id of its connection, if that is not its name; else NULL */
+    char *kind;                    /* the kind that its hello named; NULL: none */
+    char *commands;                /* the commands that its hello named, separated by spaces; NULL: any */
+    double since;                  /* when it came into its state, Unix time */
+    double seen;                   /* when it sent something last, Unix time; 0: never */
+    double written;                /* `seen` as it was last given to the database */
+    const char *why;               /* why it is in its state: a constant word */
+    rpc_timer timer;               /* of presence.h */
+    int64_t seq;                   /* of its last command */
     struct command *waiting, *flying, *ended; /* of command.h: lists, the oldest first */
     uint32_t waiting_count, flying_count, ended_count;
+    uint32_t ttd; /* s for which it listens after a hello; 0: as long as it is connected */
     enum device_state state;
-    bool leaving; /* its connection has ended, and device_grace has not passed */
+    bool leaving;   /* its connection has ended, and device_grace has not passed */
+    bool settling;  /* it has just come back, and may not have subscribed yet */
+    bool listening; /* it has said hello or subscribed since it came */
     bool managed;
-    bool once;                            /* it carries out a command that is sent twice only once */
-    bool dirty;                           /* to be written to the database, see disk.h */
-    struct device *gone_prev, *gone_next; /* among those that are offline, the longest first */
+    bool once;        /* it carries out a command that is sent twice only once */
+    bool stored;      /* it has a row in the database, or is to get one; see disk.h */
+    bool dirty;       /* that row is to be written */
+    bool unpublished; /* its status is still to be published */
     struct device *dirty_next;
-    UT_hash_handle hh;            /* by name */
-    UT_hash_handle by_connection; /* if it has a connection */
+    UT_hash_handle hh; /* by name */
     char name[];
 };
 
 /* All zero but for max: empty. */
-struct table {
-    struct device *devices;     /* in the order in which they were met */
-    struct device *connections; /* those that have a connection */
-    struct device *gone;        /* those that are offline, the longest first */
-    size_t max;                 /* set by the owner */
+struct devices {
+    struct device *all; /* in the order in which they were added */
+    struct connection *connections;
+    struct device *away; /* those without a connection, the longest first */
+    size_t max;          /* set by the owner */
 };
 
 /* The device of this name; NULL: it is not known. */
-struct device *table_find(const struct table *table, const char *name);
+struct device *devices_find(const struct devices *devices, const char *name);
 
-/* The device that a connection is; NULL: none. */
-struct device *table_find_connection(const struct table *table, const void *connection);
+/* The first device of a connection, which ->next leads on from; NULL: it has none. */
+struct device *devices_of_connection(const struct devices *devices, const void *key);
 
-/* The device of this name, a new one (DEVICE_UNKNOWN) if it was not known. *evicted gets the name of a device
- * that made room, to be freed by the caller with free(); else NULL. NULL: the table is full, or no memory. */
-struct device *table_meet(struct table *table, const char *name, char **evicted);
+bool devices_are_full(const struct devices *devices);
+
+/* The device that has been away longest and has no live command; NULL: there is none. */
+struct device *devices_find_leaver(const struct devices *devices);
+
+/* Adds a device, which must not be known: DEVICE_UNKNOWN, since `now`. NULL: the table is full, or no memory.
+ */
+struct device *devices_add(struct devices *devices, const char *name, double now);
 
 /* Whether commands may be sent to it now. */
 bool device_is_deliverable(const struct device *device);
+
+/* Whether it is there, or may be back in a moment: commands are sent or held, and do not fail. */
+bool device_is_present(const struct device *device);
 
 /* Whether a command may still come to an end: it has some that wait or are in flight. */
 static inline bool device_has_live_commands(const struct device *device)
@@ -85,17 +108,33 @@ static inline bool device_has_live_commands(const struct device *device)
     return device->waiting || device->flying;
 }
 
-/* Gives a device another connection, or none (NULL). */
-bool table_connect(struct table *table, struct device *device, const void *connection);
+/* Whether its connection is this one. */
+static inline bool device_is_on(const struct device *device, const void *key)
+{
+    return device->connection && device->connection->key == key;
+}
 
-/* Gives a device a state, and its place among those that are offline. */
-void table_set_state(struct table *table, struct device *device, enum device_state state, const char *why,
-                     double now);
+/* The client id that it is reached by. */
+static inline const char *device_client(const struct device *device)
+{
+    return device->client ? device->client : device->name;
+}
 
-/* Removes and frees a device. Its commands and its timer must be gone. */
-void table_remove(struct table *table, struct device *device);
+/* Gives a device a connection and its client id. */
+bool devices_connect(struct devices *devices, struct device *device, const void *key, const char *client);
+
+/* Takes its connection away. It keeps the client id. */
+void devices_disconnect(struct devices *devices, struct device *device);
+
+void device_set_state(struct device *device, enum device_state state, const char *why, double now);
+
+/* Sets one of the device's texts to a copy; NULL: none. */
+bool device_set_text(char **text, const char *value);
+
+/* Removes and frees a device. */
+void devices_remove(struct devices *devices, struct device *device);
 
 /* Removes all devices. */
-void table_clear(struct table *table);
+void devices_clear(struct devices *devices);
 
 #endif

@@ -23,39 +23,13 @@
 #ifndef SENSOR_STORE_H
 #define SENSOR_STORE_H
 
+#include "../store/failure.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct store;
-
-/* The reason of a failure. */
-enum store_cause {
-    STORE_LOCKED,      /* another connection held the lock of the database for longer than busy_ms */
-    STORE_FULL,        /* there is no room on the disk, in the quota, or in the database */
-    STORE_CORRUPT,     /* the file is damaged, or not a database */
-    STORE_READ_ONLY,   /* the file, its folder or its file system may not be written */
-    STORE_CANNOT_OPEN, /* the file or its folder does not exist, or may not be opened */
-    STORE_FOREIGN,     /* the file is a database of another program or prefix; it is not changed */
-    STORE_NEWER,       /* the file was made by a later version of the store; it is not changed */
-    STORE_REPLACED,    /* the file was moved or deleted while it was written to */
-    STORE_IO,          /* reading or writing failed for another reason */
-    STORE_NO_MEMORY,
-    STORE_FAILED, /* any other reason, a defect of the store included */
-    STORE_CAUSES
-};
-
-/* The causes' names, "locked", "read_only" and so on, in this order. Clients know them, so that they must not
- * change. */
-extern const char *const store_cause_names[STORE_CAUSES];
-
-enum { STORE_WHY_BYTES = 160 };
-
-struct store_failure {
-    enum store_cause cause;
-    const char *path;          /* the absolute path of the file; ":memory:" */
-    char why[STORE_WHY_BYTES]; /* in printable ASCII: "database is locked". Names no path and no user */
-};
 
 /*
  * Creates a store for the sensors of one prefix, in the file at path, or in memory if path is ":memory:". If
@@ -63,7 +37,7 @@ struct store_failure {
  * several prefixes were stored by an earlier version belongs to the first prefix that opens it; each other
  * prefix takes its readings along into its own file.
  *
- * Only the owner of the files may read and write them (see place.h).
+ * Only the owner of the files may read and write them (see store/place.h).
  *
  * Does not touch the disk yet, and does not block. busy_ms, in milliseconds, is how long a function waits for
  * another connection's lock. Returns NULL if there is no memory; else the caller owns the store and ends it

@@ -9,6 +9,7 @@
 #endif
 #include "mosquitto_rpc.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TEXT_MAX = 256, LEVEL_MAX = 128 };
@@ -180,8 +181,37 @@ static const rpc_field received_fields[] = {
 };
 static const rpc_shape received_shape = RPC_OBJECT_SHAPE(struct post_received, received_fields);
 
+/* The payload of the inbox form, and the data of its event: what there was and what was wrong with it. */
+struct post_form {
+    rpc_json id, value;
+    int64_t number;
+    const char *word, *why;
+    bool has_number, is_there;
+};
+
+static const rpc_field form_fields[] = {
+    RPC_JSON(struct post_form, id, .doc = "Any value", .optional = true),
+    RPC_JSON(struct post_form, value, .doc = "Any value", .optional = true),
+    RPC_INT64(struct post_form, number, .doc = "A number", .range = {0, INFINITY}),
+    RPC_STRING(struct post_form, word, .doc = "A word", .default_json = "\"none\"", .length = {1, 8}),
+};
+static const rpc_shape form_shape = RPC_OBJECT_SHAPE(struct post_form, form_fields);
+
+static const rpc_field filled_fields[] = {
+    RPC_BOOL(struct post_form, is_there, .doc = "Whether there was a form"),
+    RPC_STRING(struct post_form, why, .doc = "What is wrong with it", .optional = true,
+               .length = {1, TEXT_MAX}),
+    RPC_JSON(struct post_form, id, .doc = "Its id", .optional = true),
+    RPC_JSON(struct post_form, value, .doc = "Its value", .optional = true),
+    RPC_INT64(struct post_form, number, .doc = "Its number", .optional = true,
+              .flag = RPC_FLAG(struct post_form, has_number)),
+    RPC_STRING(struct post_form, word, .doc = "Its word", .optional = true, .length = {1, 8}),
+};
+static const rpc_shape filled_shape = RPC_OBJECT_SHAPE(struct post_form, filled_fields);
+
 static const rpc_event events[] = {
     {.name = "post/received", .doc = "An inbox has received a message", .data = &received_shape},
+    {.name = "post/filled", .doc = "The inbox of forms has received a message", .data = &filled_shape},
 };
 
 static void announce(rpc_instance *instance, const char *inbox, const rpc_message *message)
@@ -228,6 +258,18 @@ static rpc_inbox_verdict watch(rpc_instance *instance, void *state, const rpc_me
     return RPC_INBOX_PASS;
 }
 
+static rpc_inbox_verdict receive_form(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    const struct post_form *form = message->data;
+    struct post_form filled = {.why = message->why};
+    (void)state;
+    if (form)
+        filled = *form;
+    filled.has_number = filled.is_there = form;
+    (void)rpc_announce(instance, NULL, "post/filled", &filled);
+    return RPC_INBOX_CONSUME;
+}
+
 static rpc_inbox_verdict refuse(rpc_instance *instance, void *state, const rpc_message *message)
 {
     (void)instance, (void)state, (void)message;
@@ -241,6 +283,7 @@ static const rpc_inbox inboxes[] = {
      .receive = receive_own},
     {.topic = "+/to/+", .doc = "Receives what anybody says", .receive = receive_pair},
     {.topic = "+/watch", .doc = "Counts messages and lets them pass", .receive = watch},
+    {.topic = "form", .doc = "Receives forms", .shape = &form_shape, .receive = receive_form},
     {.topic = "closed", .doc = "Refuses everything", .receive = refuse},
 };
 
@@ -268,4 +311,4 @@ static rpc_status post_init(rpc_instance *instance, void *state, const void *opt
 
 RPC_MODULE(post, .doc = "Method families and inboxes, for tests.", .state_size = sizeof(struct post),
            .options = &options_shape, .methods = RPC_TABLE(methods), .events = RPC_TABLE(events),
-           .inboxes = RPC_TABLE(inboxes), .inbox_root = "post", .init = post_init);
+           .inboxes = RPC_TABLE(inboxes), .inbox_root = "post", .inbox_option = "root", .init = post_init);

@@ -28,8 +28,36 @@ struct watch {
 
 /* ---- Sending ---- */
 
+/* A user property in a call, and in a payload. */
+struct pair {
+    const char *name, *value;
+};
+
+static const rpc_field pair_fields[] = {
+    RPC_STRING(struct pair, name, .doc = "Name", .length = {0, 70000}),
+    RPC_STRING(struct pair, value, .doc = "Value", .length = {0, 70000}),
+};
+static const rpc_shape pair_shape = RPC_OBJECT_SHAPE(struct pair, pair_fields);
+
+/* A typed payload, which need not fit. */
+struct typed {
+    const char *word;
+    rpc_json any;
+};
+
+static const rpc_field typed_fields[] = {
+    RPC_STRING(struct typed, word, .doc = "A word", .length = {0, 4}),
+    RPC_JSON(struct typed, any, .doc = "Any value", .optional = true),
+};
+static const rpc_shape typed_shape = RPC_OBJECT_SHAPE(struct typed, typed_fields);
+
+enum { PAIRS = 9 };
+
 struct send_params {
-    const char *client, *topic, *text, *response_topic, *correlation, *content_type;
+    const char *client, *topic, *text, *response_topic, *correlation, *content_type, *word;
+    rpc_json any;
+    const struct pair *properties;
+    size_t property_count;
     int32_t qos, expiry;
     bool retain;
 };
@@ -44,6 +72,11 @@ static const rpc_field send_fields[] = {
     RPC_STRING(struct send_params, correlation, .doc = "Correlation Data", .optional = true,
                .length = {0, 64}),
     RPC_STRING(struct send_params, content_type, .doc = "Content Type", .optional = true, .length = {1, 64}),
+    RPC_STRING(struct send_params, word, .doc = "Member word of a typed payload", .optional = true,
+               .length = {0, 64}),
+    RPC_JSON(struct send_params, any, .doc = "Member any of a typed payload", .optional = true),
+    RPC_OBJECT_ARRAY(struct send_params, properties, property_count, struct pair, .doc = "User properties",
+                     .optional = true, .items = {0, PAIRS}, .shape = &pair_shape),
     RPC_INT32(struct send_params, qos, .doc = "QoS", .default_json = "0", .range = {-1, 3}),
     RPC_INT32(struct send_params, expiry, .doc = "Message Expiry Interval", .unit = "s", .default_json = "0",
               .range = {0, 1000}),
@@ -56,7 +89,11 @@ static const rpc_error send_errors[] = {{.code = "not_sent", .doc = "rpc_send() 
 static rpc_status watch_send(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct send_params *given = params;
+    const struct typed typed = {.word = given->word, .any = given->any};
+    rpc_property properties[PAIRS];
     (void)state, (void)result;
+    for (size_t i = 0; i < given->property_count; i++)
+        properties[i] = (rpc_property){given->properties[i].name, given->properties[i].value};
     const rpc_publication publication = {
         .client = given->client,
         .topic = given->topic,
@@ -69,6 +106,10 @@ static rpc_status watch_send(rpc_call *call, void *state, const void *params, vo
         .response_topic = given->response_topic,
         .correlation = given->correlation,
         .correlation_size = given->correlation ? strlen(given->correlation) : 0,
+        .shape = given->word ? &typed_shape : NULL,
+        .data = given->word ? &typed : NULL,
+        .properties = properties,
+        .property_count = (unsigned)given->property_count,
     };
     const rpc_status status = rpc_send(rpc_call_instance(call), &publication);
     return status == RPC_OK ? status : rpc_raise(call, "not_sent", "rpc_send() returned %d", (int)status);
@@ -123,6 +164,21 @@ static rpc_status watch_signs(rpc_call *call, void *state, const void *params, v
         list[i] = (struct sign){(int)watch->signs[at].sign, watch->signs[at].client, *filter ? filter : NULL};
     }
     *signs = (struct signs){list, count};
+    return RPC_OK;
+}
+
+struct look {
+    bool at_messages;
+};
+
+static const rpc_field look_fields[] = {
+    RPC_BOOL(struct look, at_messages, .doc = "Get the sign of each message", .default_json = "true")};
+static const rpc_shape look_shape = RPC_OBJECT_SHAPE(struct look, look_fields);
+
+static rpc_status watch_look(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)result;
+    rpc_presence_watch(rpc_call_instance(call), ((const struct look *)params)->at_messages);
     return RPC_OK;
 }
 
@@ -220,6 +276,11 @@ static const rpc_method watch_methods[] = {
      .read_only = true,
      .result = &signs_shape,
      .run = watch_signs},
+    {.name = "watch.look",
+     .doc = "Sets which signs of clients it gets",
+     .idempotent = true,
+     .params = &look_shape,
+     .run = watch_look},
     {.name = "watch.observed",
      .doc = "What was observed of calls",
      .read_only = true,

@@ -23,20 +23,27 @@ ROOMS = {
     "plugin/compat": [],
     "plugin": ["core/base", "core/shape", "core", "plugin/compat"],
     "docs": ["core/base", "core/shape", "core/call", "core/describe", "core"],
+    "handlers/store": [],  # no module: what the folders of modules share; it does not know include/ either
     "handlers": [],  # a module also includes headers of the folder that has its name
+    "handlers/*": ["handlers/store"],  # the folder of a module
 }
 EVERYWHERE = ["include/mosquitto_rpc.h", "core/host.h"]
 
 # Foreign headers that only some rooms may include: a pattern, and the rooms.
 FOREIGN = [
     (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin", "plugin/compat"]),
-    (r"sqlite3\.h", ["handlers/*/"]),
+    (r"sqlite3\.h", ["handlers/store", "handlers/*"]),
 ]
 
 
 def room_of(path, root):
     """The room of a header or source file: its folder, relative to root."""
     return path.parent.relative_to(root).as_posix()
+
+
+def row_of(room):
+    """The room's name in ROOMS."""
+    return "handlers/*" if room.startswith("handlers/") and room not in ROOMS else room
 
 
 def find(name, file, root):
@@ -52,35 +59,30 @@ def room_root(file, root):
     return [root / "plugin"] if room_of(file, root).startswith("plugin") else []
 
 
-def is_module_folder(room):
-    return room.startswith("handlers/")
-
-
 def fault_of_own(file, target, root):
     """What is wrong with including target, a header of this tree; None: nothing."""
     room, other = room_of(file, root), room_of(target, root)
     if other == room or (target.relative_to(root).as_posix() in EVERYWHERE and not room.startswith("handlers")):
         return None
-    if target.name == "mosquitto_rpc.h":
+    if target.name == "mosquitto_rpc.h" and room != "handlers/store":
         return None
-    if room == "handlers" and other == f"handlers/{file.stem}":
+    if room == "handlers" and other == f"handlers/{file.stem}" and row_of(other) == "handlers/*":
         return None
-    if other in ROOMS.get(room, []):
+    if other in ROOMS[row_of(room)]:
         return None
     return f"{room} may not include {other}"
 
 
 def fault_of_foreign(room, name):
     for pattern, rooms in FOREIGN:
-        allowed = room in rooms or ("handlers/*/" in rooms and is_module_folder(room))
-        if re.search(pattern, name) and not allowed:
+        if re.search(pattern, name) and row_of(room) not in rooms:
             return f"{room} may not include it"
     return None
 
 
 def sources(root):
-    folders = [*ROOMS, *(p.relative_to(root).as_posix() for p in (root / "handlers").iterdir() if p.is_dir())]
-    for folder in folders:
+    folders = {p.relative_to(root).as_posix() for p in (root / "handlers").iterdir() if p.is_dir()}
+    for folder in [*ROOMS, *sorted(folders - ROOMS.keys())]:
         yield from sorted((root / folder).glob("*.[ch]"))
 
 

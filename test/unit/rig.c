@@ -74,6 +74,11 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
     };
 }
 
+rpc_instance *rig_instance(const struct rig *rig)
+{
+    return rig->engine->registry.instances;
+}
+
 void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
                      void *context)
 {
@@ -111,26 +116,30 @@ enum engine_verdict rig_send(struct rig *rig, const char *topic, const char *pay
     return rig_receive(rig->engine, &message);
 }
 
-static bool sets_a_database(const struct option_line *lines, size_t count)
+/* The modules' databases are in memory, unless a line sets another. */
+static size_t add_databases(struct option_line *lines, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(lines[i].name, "sensor_db") == 0)
-            return true;
+    static const char *const names[] = {"sensor_db", "device_db"};
+    const size_t given = count;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t j = 0;
+        while (j < given && strcmp(lines[j].name, names[i]) != 0)
+            j++;
+        if (j == given)
+            lines[count++] = (struct option_line){.name = names[i], .value = ":memory:"};
     }
-    return false;
+    return count;
 }
 
 struct config *rig_config(const struct option_line *lines, size_t count)
 {
     enum { LINES_MAX = 8 };
     char why[OPTIONS_WHY] = "";
-    struct option_line all[LINES_MAX + 1] = {{.name = NULL}};
+    struct option_line all[LINES_MAX + 2] = {{.name = NULL}};
     ck_assert_uint_le(count, LINES_MAX);
     for (size_t i = 0; i < count; i++)
         all[i] = lines[i];
-    if (!sets_a_database(lines, count))
-        all[count++] = (struct option_line){.name = "sensor_db", .value = ":memory:"};
-    struct option_lines read = {.lines = all, .count = count};
+    struct option_lines read = {.lines = all, .count = add_databases(all, count)};
     struct config *config = config_create(&read, &fake_config_host, rpc_modules, why);
     ck_assert_msg(config, "%s", why);
     return config;

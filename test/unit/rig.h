@@ -47,8 +47,8 @@ void rig_open(struct rig *rig, const rpc_module *module);
 void rig_close(struct rig *rig);
 
 /*
- * Creates the configuration of at most eight lines, which must be valid. sensor_db is :memory: unless a line
- * sets it. The caller ends the configuration with config_destroy().
+ * Creates the configuration of at most eight lines, which must be valid. sensor_db and device_db are
+ * :memory: unless a line sets them. The caller ends the configuration with config_destroy().
  */
 struct config *rig_config(const struct option_line *lines, size_t count);
 
@@ -64,6 +64,9 @@ void rig_wait(struct rig *rig, size_t replies);
 
 /* A message of the client, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
+
+/* The instance of the module that was added last. */
+rpc_instance *rig_instance(const struct rig *rig);
 
 /* Calls visit for every registered method, in the order of registration. */
 void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),

@@ -3,6 +3,7 @@
  * core/call/inbox.c: which messages an inbox receives, what it sees and decides, which tables and roots are
  * refused. The module is test/modules/post.c.
  */
+#include "call/engine_parts.h"
 #include "call/inbox.h"
 #include "rig.h"
 #include "unit.h"
@@ -142,6 +143,77 @@ START_TEST(slow_inboxes_are_logged)
 }
 END_TEST
 
+/* ---- Typed payloads ---- */
+
+#define LONGEST "9223372036854775807"
+#define MANY_DIGITS "0.10000000000000000000000000000000000000001"
+
+static const struct form {
+    const char *payload, *event;
+} forms[] = {
+    {"{\"number\":" LONGEST "}", "{\"is_there\":true,\"number\":" LONGEST ",\"word\":\"none\"}"},
+    {"{\"number\":9007199254740993.0,\"x\":[{}],\"word\":\"b\xC3\xA4r\"}",
+     "{\"is_there\":true,\"number\":9007199254740993,\"word\":\"b\xC3\xA4r\"}"},
+    {"{\"number\":1,\"id\":1.0,\"value\":{\"a\":[" LONGEST ",-" LONGEST "9," MANY_DIGITS
+     ",0.1,1e300],\"request_id\":1.50}}",
+     "{\"is_there\":true,\"id\":1.0,\"value\":{\"a\":[" LONGEST ",-" LONGEST "9," MANY_DIGITS
+     ",0.1,1e300],\"request_id\":1.50},\"number\":1,\"word\":\"none\"}"},
+    {"", "{\"is_there\":false}"},
+    {"{", "{\"is_there\":false,\"why\":\"the payload is not JSON: expected a name in double quotes at line "
+          "1, column 2, where it ends\"}"},
+    {"{\"number\":1}x",
+     "{\"is_there\":false,\"why\":\"the payload goes on behind its JSON value at line 1, column 13\"}"},
+    {"[]", "{\"is_there\":false,\"why\":\"the payload must be a JSON object\"}"},
+    {"null", "{\"is_there\":false,\"why\":\"the payload must be a JSON object\"}"},
+    {"{}", "{\"is_there\":false,\"why\":\"number is required\"}"},
+    {"{\"number\":-1}", "{\"is_there\":false,\"why\":\"number: -1 is outside 0..inf\"}"},
+    {"{\"number\":1,\"number\":2}", "{\"is_there\":false,\"why\":\"number is given twice\"}"},
+    {"{\"number\":1,\"word\":\"\\u0000\"}",
+     "{\"is_there\":false,\"why\":\"the payload has a string with U+0000\"}"},
+    {"{\"number\":1,\"value\":1e999}",
+     "{\"is_there\":false,\"why\":\"the payload has a number that is too large\"}"},
+};
+
+START_TEST(payloads_are_decoded)
+{
+    rig_add(&rig, &rpc_module_post, &usual);
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/form", forms[_i].payload), ENGINE_CONSUME);
+    rig_expect_event(&rig, "prod/rpc/event/post/filled", forms[_i].event);
+}
+END_TEST
+
+/* The option concerns the parameters of calls. */
+START_TEST(members_that_are_not_declared_are_ignored)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.undeclared = UNDECLARED_REFUSE;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &usual);
+    rig_publish(&rig, "post/form", "{\"numbre\":0,\"number\":7}");
+    rig_expect_event(&rig, "rpc/event/post/filled", "{\"is_there\":true,\"number\":7,\"word\":\"none\"}");
+}
+END_TEST
+
+/* Each row: by how much a payload is larger than max_payload. */
+START_TEST(what_is_too_large_is_not_parsed)
+{
+    enum { MAX = 100 };
+    char payload[MAX + 2];
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_payload = MAX;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_post, &usual);
+    snprintf(payload, sizeof payload, "{\"number\":7%*s", MAX + _i - 11, "}");
+    rig_publish(&rig, "post/form", payload);
+    rig_expect_event(
+        &rig, "rpc/event/post/filled",
+        _i ? "{\"is_there\":false,\"why\":\"the payload has 101 bytes, which is over max_payload, 100\"}"
+           : "{\"is_there\":true,\"number\":7,\"word\":\"none\"}");
+}
+END_TEST
+
 /* ---- Roots ---- */
 
 static const struct root {
@@ -217,16 +289,23 @@ START_TEST(without_inboxes_there_is_no_root)
 }
 END_TEST
 
-/* Two engines side by side, and what stands in the way of the first one's root. */
+/*
+ * Two engines side by side, of which the one with the other root is the older one, and roots that init has
+ * set in the way of each other.
+ */
 static const struct clash {
     const char *prefix, *root, *other_prefix, *other_root;
-    const char *why; /* NULL: nothing does */
+    const char *why; /* NULL: nothing is in the way */
 } clashes[] = {
     {"a/rpc", "prefix", "b/rpc", "prefix", NULL},
     {"rpc", "prefix", "rpc2", "none", NULL},
     {"rpc", "plant", "rpc2", "plant2", NULL},
-    {"rpc", "prefix", "rpc2", "prefix",
+    {"rpc", "prefix", "rpc2", "post",
      "module post: its inbox root post overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "post/a", "rpc2", "prefix",
+     "module post: its inbox root post/a overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "plant", "rpc2", "plant",
+     "module post: its inbox root plant overlaps the inbox root plant of module post, prefix rpc2"},
     {"rpc", "plant", "rpc2", "plant/a",
      "module post: its inbox root plant overlaps the inbox root plant/a of module post, prefix rpc2"},
     {"rpc", "rpc", "rpc2", "none", "module post: its inbox root rpc overlaps the topics of the prefix rpc"},
@@ -237,35 +316,108 @@ static const struct clash {
     {"a/rpc", "none", "b/rpc", "a", "module post: its inbox root a overlaps the topics of the prefix a/rpc"},
 };
 
+static struct engine *other;
+
+static void start_two(const char *prefix, const char *root, const char *other_prefix, const char *other_root)
+{
+    const struct post_options one = {root}, two = {other_root};
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.prefix = other_prefix;
+    other = engine_create(&rig.options, &rig.host.host);
+    rig.options.prefix = prefix;
+    rig_start(&rig);
+    engine_join(rig.engine, other);
+    ck_assert(engine_add_module(other, &rpc_module_post, &two, why));
+    rig_add(&rig, &rpc_module_post, &one);
+}
+
 START_TEST(roots_that_overlap)
 {
     const struct clash *row = &clashes[_i];
-    const struct post_options one = {row->root}, two = {row->other_root};
-    rig_close(&rig);
-    rig_init(&rig);
-    rig.options.prefix = row->other_prefix;
-    struct engine *other = engine_create(&rig.options, &rig.host.host);
-    ck_assert(engine_add_module(other, &rpc_module_post, &two, why));
-    rig.options.prefix = row->prefix;
-    rig_start(&rig);
-    rig_add(&rig, &rpc_module_post, &one);
+    start_two(row->prefix, row->root, row->other_prefix, row->other_root);
     struct engine *const engines[] = {rig.engine, other};
     ck_assert_int_eq(inbox_check(engines, 2, why), !row->why);
     if (row->why)
         ck_assert_str_eq(why, row->why);
+    ck_assert_uint_eq(rig.host.line_count, 0);
     engine_destroy(other, RIG_SECOND);
 }
 END_TEST
 
+/* Likewise, of usual roots: the inboxes of one of the engines are off. */
+static const struct way {
+    const char *prefix, *other_prefix;
+    bool is_on, is_other_on;
+    const char *line; /* of the log; NULL: none */
+} ways[] = {
+    {"a/rpc", "b/rpc", true, true, NULL},
+    {"rpc", "rpc2", false, true,
+     "module post: its inbox root post overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "post", false, false, "module post: its inbox root post overlaps the topics of the prefix post"},
+    {"post", "rpc", false, false, "module post: its inbox root post overlaps the topics of the prefix post"},
+    {"rpc", "post/event", false, true,
+     "module post: its inbox root post overlaps the topics of the prefix post/event"},
+    {"rpc", "a/b/rpc", true, true, NULL},
+    {"post/rpc", "rpc", true, false,
+     "module post: its inbox root post overlaps the topics of the prefix post/rpc"},
+};
+
+START_TEST(usual_roots_give_way)
+{
+    const struct way *row = &ways[_i];
+    char line[400];
+    start_two(row->prefix, "prefix", row->other_prefix, "prefix");
+    struct engine *const engines[] = {rig.engine, other};
+    ck_assert(inbox_check(engines, 2, why));
+    ck_assert_int_eq(rpc_inbox_root(rig.engine->registry.instances) != NULL, row->is_on);
+    ck_assert_int_eq(rpc_inbox_root(other->registry.instances) != NULL, row->is_other_on);
+    ck_assert_uint_eq(rig.host.line_count, (size_t)(2 - row->is_on - row->is_other_on));
+    snprintf(line, sizeof line, "%s: its inboxes are off here; the option post_root would set another root",
+             row->line);
+    if (row->line) {
+        ck_assert(fake_host_logged(&rig.host, line));
+        ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_NOTICE);
+    }
+    engine_destroy(other, RIG_SECOND);
+}
+END_TEST
+
+/* The root that an init sets is in nobody's way before that. */
+START_TEST(a_root_that_is_not_used_is_free)
+{
+    start_two("rpc", "prefix", "rpc2", "none");
+    ck_assert_str_eq(rpc_inbox_root(rig.engine->registry.instances), "post");
+    ck_assert_uint_eq(rig.host.line_count, 0);
+    engine_destroy(other, RIG_SECOND);
+    start_two("rpc", "none", "rpc2", "prefix");
+    ck_assert_ptr_null(rpc_inbox_root(rig.engine->registry.instances));
+    ck_assert_uint_eq(rig.host.line_count, 0);
+    engine_destroy(other, RIG_SECOND);
+}
+END_TEST
+
+static rpc_status note_root(rpc_instance *instance, void *state, const void *options)
+{
+    (void)state, (void)options;
+    ck_assert_ptr_null(rpc_inbox_root(instance));
+    kept = instance;
+    return RPC_OK;
+}
+
 START_TEST(two_modules_with_one_root)
 {
-    static const rpc_module module = {.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "post"};
+    static const rpc_module module = {
+        .name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "post", .init = note_root};
     rig_add(&rig, &rpc_module_post, &usual);
     rig_add(&rig, &module, NULL);
-    ck_assert(!inbox_check(&rig.engine, 1, why));
-    ck_assert_str_eq(why,
-                     "module m: its inbox root prod/post overlaps the inbox root prod/post of module post, "
-                     "prefix prod/rpc");
+    ck_assert_ptr_eq(kept->module, &module);
+    ck_assert(inbox_check(&rig.engine, 1, why));
+    ck_assert(fake_host_logged(
+        &rig.host, "module m: its inbox root prod/post overlaps the inbox root prod/post of module post, "
+                   "prefix prod/rpc: its inboxes are off here"));
+    ck_assert(!fake_host_logged(&rig.host, "the option"));
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/in", "x"), ENGINE_PASS);
 }
 END_TEST
 
@@ -281,6 +433,14 @@ END_TEST
 #define COUNTED "RPC_TABLE() counts the rows, and no empty one ends them"
 #define BAD_ROOT "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+"
 
+static const rpc_shape bytes = RPC_BYTES_SHAPE;
+
+struct traceless {
+    int32_t n;
+};
+static const rpc_field traceless_fields[] = {RPC_INT32(struct traceless, n, .doc = "d", .optional = true)};
+static const rpc_shape wrong_shape = RPC_OBJECT_SHAPE(struct traceless, traceless_fields);
+
 static const struct wrong {
     rpc_module module;
     const char *why;
@@ -292,6 +452,10 @@ static const struct wrong {
     {INBOXES(.topic = "a//b", .receive = take), "module m: inbox a//b: " BAD_TOPIC},
     {INBOXES(.topic = X64 X64 "x", .receive = take), "module m: inbox " X64 X64 "x: " BAD_TOPIC},
     {INBOXES(.topic = "a"), "module m: inbox a: it has no receive function"},
+    {INBOXES(.topic = "a", .shape = &bytes, .receive = take),
+     "module m: inbox a: its .shape is not of RPC_FORM_OBJECT"},
+    {INBOXES(.topic = "a", .shape = &wrong_shape, .receive = take),
+     "module m: inbox a: its shape: n is optional and needs a .default_json or a .flag"},
     {INBOXES(.topic = "+/a/+", .sender_level = 3, .receive = take),
      "module m: inbox +/a/+: its sender_level is 3, but it has not so many levels of +"},
     {INBOXES(.topic = "a", .sender_level = 1, .receive = take),
@@ -310,6 +474,8 @@ static const struct wrong {
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "a/b"},
      "module m: inbox root a/b: " BAD_ROOT},
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "+"}, "module m: inbox root +: " BAD_ROOT},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "m", .inbox_option = "root"},
+     "module m: inbox root m: its inbox_option, root, is no field of its .options"},
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = ""}, "module m: inbox root : " BAD_ROOT},
 };
 
@@ -322,7 +488,10 @@ END_TEST
 
 UNIT_MAIN("inbox", open_rig, close_rig, {messages, UNIT_ROWS(topics)}, {what_is_seen, 0},
           {an_empty_message_of_an_anonymous_client, 0}, {bridges, 0}, {nothing_is_received_after_the_stop, 0},
-          {slow_inboxes_are_logged, 0}, {other_roots, UNIT_ROWS(roots)},
-          {roots_that_are_no_topics, UNIT_ROWS(bad_roots)}, {the_root_is_set_by_init_alone, 0},
-          {without_inboxes_there_is_no_root, 0}, {roots_that_overlap, UNIT_ROWS(clashes)},
-          {two_modules_with_one_root, 0}, {wrong_tables, UNIT_ROWS(wrong)})
+          {slow_inboxes_are_logged, 0}, {payloads_are_decoded, UNIT_ROWS(forms)},
+          {members_that_are_not_declared_are_ignored, 0}, {what_is_too_large_is_not_parsed, 2},
+          {other_roots, UNIT_ROWS(roots)}, {roots_that_are_no_topics, UNIT_ROWS(bad_roots)},
+          {the_root_is_set_by_init_alone, 0}, {without_inboxes_there_is_no_root, 0},
+          {roots_that_overlap, UNIT_ROWS(clashes)}, {usual_roots_give_way, UNIT_ROWS(ways)},
+          {a_root_that_is_not_used_is_free, 0}, {two_modules_with_one_root, 0},
+          {wrong_tables, UNIT_ROWS(wrong)})

@@ -122,6 +122,8 @@ static const struct topic {
 START_TEST(knows_what_can_be_published_to)
 {
     ck_assert_int_eq(text_is_topic(topics[_i].text), topics[_i].fine);
+    ck_assert_int_eq(text_is_mqtt(topics[_i].text),
+                     topics[_i].fine || strpbrk(topics[_i].text, "+#") != NULL);
 }
 END_TEST
 

@@ -14,9 +14,11 @@ static const rpc_error errors[] = {{.code = "dark"}};
 static const rpc_method methods[] = {{.name = "paint", .errors = RPC_TABLE(errors)}};
 static const rpc_event events[] = {{.name = "painted"}};
 static const rpc_inbox inboxes[] = {{.topic = "colour"}};
+static const rpc_command commands[] = {{.name = "dim", .errors = RPC_TABLE(errors)}};
 extern const rpc_field fields[1];
 const rpc_field fields[] = {RPC_CHOICE(struct sample, value, .doc = "a colour", .choices = RPC_TABLE(texts))};
 RPC_MODULE(right, .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .inboxes = RPC_TABLE(inboxes));
+RPC_MODULE(kind, .commands = RPC_TABLE(commands));
 
 #if WRONG == 1
 RPC_MODULE(wrong, .methods = methods);
@@ -30,4 +32,9 @@ const rpc_method failing = {.name = "a", .errors = errors};
 #elif WRONG == 5
 extern const rpc_field chosen;
 const rpc_field chosen = RPC_CHOICE(struct sample, value, .choices = texts);
+#elif WRONG == 6
+RPC_MODULE(wrong, .commands = commands);
+#elif WRONG == 7
+extern const rpc_command refusing;
+const rpc_command refusing = {.name = "a", .errors = errors};
 #endif

@@ -8,8 +8,8 @@
  *
  * Failure: a function that returns a path returns NULL if there is no memory.
  */
-#ifndef SENSOR_PLACE_H
-#define SENSOR_PLACE_H
+#ifndef STORE_PLACE_H
+#define STORE_PLACE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* Which devices are there: see presence.h. */
+#include "presence.h"
+
+#include "names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SETTLE_MS = 1000,        /* from a device's return until commands are sent to it, if it says nothing */
+    PUBLISH_ROWS = 500,      /* statuses that are published at once when many are to be */
+    PUBLISH_PAUSE_MS = 100,  /* between two such times */
+    PUBLISH_RETRY_MS = 1000, /* likewise, after one that could not be published */
+    COMMANDS_MAX = 100,      /* that a hello names */
+    SEEN_S = 60,             /* the database knows when a device was seen, within so many seconds */
+    ROOT_BYTES = 128         /* of the inbox root, at most */
+};
+
+/* ---- Shapes ---- */
+
+static const rpc_field hello_fields[] = {
+    RPC_INT32(struct hello, ttd,
+              .doc = "for how long the device listens from now on; without it, as long as it is connected",
+              .unit = "s", .optional = true, .range = {1, 86400}, .flag = RPC_FLAG(struct hello, has_ttd)),
+    RPC_BOOL(struct hello, once,
+             .doc = "the device carries out a command that it gets twice only once: it is sent again when no "
+                    "answer comes",
+             .optional = true, .flag = RPC_FLAG(struct hello, has_once)),
+    RPC_STRING(struct hello, kind, .doc = "the module whose declared commands the device takes",
+               .optional = true, .length = {1, 128}),
+    RPC_STRING_ARRAY(struct hello, commands, command_count,
+                     .doc = "the commands that the device takes; without it, any", .optional = true,
+                     .items = {0, COMMANDS_MAX}, .length = {1, 128}),
+};
+
+const rpc_shape hello_shape = RPC_OBJECT_SHAPE(struct hello, hello_fields);
+
+static const rpc_field status_fields[] = {
+    RPC_STRING(struct status, device, .doc = "the name of the device", .length = {1, NAME_MAX_BYTES}),
+    RPC_CHOICE(struct status, state, .doc = "whether it is there", .choices = RPC_TABLE(device_state_names)),
+    RPC_DOUBLE(struct status, since, .doc = "when it came into this state, Unix time", .unit = "s"),
+    RPC_DOUBLE(struct status, seen, .doc = "when it sent something last, Unix time", .unit = "s",
+               .optional = true, .flag = RPC_FLAG(struct status, has_seen)),
+    RPC_STRING(struct status, why, .doc = "what brought it into this state", .length = {1, 32}),
+};
+
+const rpc_shape status_shape = RPC_OBJECT_SHAPE(struct status, status_fields);
+
+/* ---- The retained status ---- */
+
+struct status presence_status(const struct device *device)
+{
+    return (struct status){device->name, device->state,    device->since,
+                           device->seen, device->seen > 0, device->why};
+}
+
+/* Publishes a device's status or, to remove the retained one, nothing. Returns false if it is to be tried
+ * again. */
+static bool presence_send(struct presence *presence, const struct device *device, bool remove)
+{
+    char topic[ROOT_BYTES + NAME_MAX_BYTES + sizeof "//status"];
+    const char *root = rpc_inbox_root(presence->instance);
+    const struct status status = presence_status(device);
+    rpc_publication publication = {.topic = topic, .qos = 1, .retain = true};
+    if (!root)
+        return true;
+    snprintf(topic, sizeof topic, "%s/%s/status", root, device->name);
+    if (!remove) {
+        publication.shape = &status_shape;
+        publication.data = &status;
+    }
+    return rpc_send(presence->instance, &publication) != RPC_INTERNAL_ERROR;
+}
+
+static void presence_publish_some(rpc_instance *instance, void *state, void *data)
+{
+    struct presence *presence = data;
+    (void)instance, (void)state;
+    uint32_t pause = 0;
+    int count = 0;
+    presence->publishing.id = 0;
+    for (struct device *device = presence->table->all; device && !pause; device = device->hh.next) {
+        if (!device->unpublished)
+            continue;
+        device->unpublished = !presence_send(presence, device, false);
+        pause = device->unpublished ? PUBLISH_RETRY_MS : ++count == PUBLISH_ROWS ? PUBLISH_PAUSE_MS : 0;
+    }
+    if (pause)
+        presence->publishing = rpc_after(presence->instance, pause, presence_publish_some, presence);
+}
+
+static void presence_publish_later(struct presence *presence, struct device *device)
+{
+    device->unpublished = true;
+    if (!presence->publishing.id)
+        presence->publishing = rpc_after(presence->instance, 0, presence_publish_some, presence);
+}
+
+static void presence_publish(struct presence *presence, struct device *device)
+{
+    if (!device->managed || device->unpublished || presence_send(presence, device, false))
+        return;
+    presence_publish_later(presence, device);
+}
+
+/* ---- States ---- */
+
+static void presence_enter(struct presence *presence, struct device *device, enum device_state state,
+                           const char *why)
+{
+    if (device->state == state)
+        return;
+    device_set_state(device, state, why, rpc_time(presence->instance));
+    disk_touch_device(presence->disk, device);
+    presence_publish(presence, device);
+}
+
+static void presence_disarm(struct presence *presence, struct device *device)
+{
+    rpc_timer_cancel(presence->instance, device->timer);
+    device->timer = (rpc_timer){.id = 0};
+}
+
+/* A device has one timer at a time. Returns false if there can be none. */
+static bool presence_arm(struct presence *presence, struct device *device, double milliseconds)
+{
+    presence_disarm(presence, device);
+    device->timer = rpc_after(presence->instance, (uint32_t)milliseconds, presence->due, device);
+    return device->timer.id;
+}
+
+/* How long a device may send nothing until it is silent, ms; 0: that is not watched. */
+static double presence_patience(const struct presence *presence, const struct device *device)
+{
+    const bool is_watched = device->connection && !device->ttd &&
+                            (device->state == DEVICE_ONLINE || device->state == DEVICE_READY);
+    return is_watched ? 2.5 * presence->options->heartbeat : 0;
+}
+
+/* Sets the timer of a device that is there. */
+static void presence_arm_next(struct presence *presence, struct device *device)
+{
+    const double patience = presence_patience(presence, device);
+    if (device->settling && !presence_arm(presence, device, SETTLE_MS))
+        device->settling = false;
+    if (device->settling)
+        return;
+    if (device->ttd && device->state == DEVICE_READY)
+        presence_arm(presence, device, 1000.0 * device->ttd);
+    else if (patience > 0)
+        presence_arm(presence, device, patience);
+    else
+        presence_disarm(presence, device);
+}
+
+static void presence_end_grace(struct presence *presence, struct device *device)
+{
+    device->leaving = device->listening = false;
+    presence_enter(presence, device, DEVICE_OFFLINE, "disconnected");
+    commands_device_gone(presence->commands, device);
+}
+
+/* The timer does not move with each message: when it is due, it is set for what is left. */
+static void presence_check_silence(struct presence *presence, struct device *device)
+{
+    const double patience = presence_patience(presence, device);
+    const double silence = 1000 * (rpc_time(presence->instance) - device->seen);
+    if (patience > 0 && silence < patience)
+        presence_arm(presence, device, silence > 0 ? patience - silence : patience);
+    else if (patience > 0)
+        presence_enter(presence, device, DEVICE_SILENT, "heartbeat");
+}
+
+void presence_due(struct presence *presence, struct device *device)
+{
+    device->timer = (rpc_timer){.id = 0};
+    if (device->leaving) {
+        presence_end_grace(presence, device);
+    } else if (device->settling) {
+        device->settling = false;
+        presence_arm_next(presence, device);
+        commands_device_there(presence->commands, device);
+    } else if (device->ttd && device->state == DEVICE_READY) {
+        presence_enter(presence, device, DEVICE_SLEEPING, "ttd");
+    } else {
+        presence_check_silence(presence, device);
+    }
+}
+
+/* ---- Signs ---- */
+
+/* A connection that takes the device over leaves its state as it is. Returns false if there is no memory. */
+static bool presence_connect(struct presence *presence, struct device *device, const void *connection,
+                             const char *client)
+{
+    if (device_is_on(device, connection))
+        return true;
+    if (!devices_connect(presence->table, device, connection, client))
+        return false;
+    if (!device->leaving)
+        return true;
+    device->leaving = false;
+    presence_arm_next(presence, device);
+    if (device_is_deliverable(device))
+        commands_device_there(presence->commands, device);
+    return true;
+}
+
+/* It has sent something. */
+static void presence_see(struct presence *presence, struct device *device, const char *why)
+{
+    device->seen = rpc_time(presence->instance);
+    if (device->seen - device->written > SEEN_S)
+        disk_touch_device(presence->disk, device);
+    if (device->state == DEVICE_SILENT) {
+        presence_enter(presence, device, device->listening ? DEVICE_READY : DEVICE_ONLINE, why);
+    } else if (device->state == DEVICE_UNKNOWN || device->state == DEVICE_OFFLINE) {
+        device->settling = true;
+        presence_enter(presence, device, DEVICE_ONLINE, why);
+    } else {
+        return;
+    }
+    presence_arm_next(presence, device);
+}
+
+/* It listens for commands. */
+static void presence_listen(struct presence *presence, struct device *device, const char *why)
+{
+    device->listening = true;
+    device->settling = false;
+    presence_enter(presence, device, DEVICE_READY, why);
+    presence_arm_next(presence, device);
+    commands_device_there(presence->commands, device);
+}
+
+/* Its connection has ended. */
+static void presence_leave(struct presence *presence, struct device *device)
+{
+    devices_disconnect(presence->table, device);
+    device->settling = false;
+    device->leaving = true;
+    if (!presence_arm(presence, device, presence->options->grace))
+        presence_end_grace(presence, device);
+}
+
+/* Whether a topic filter means the requests of one device, and of no other. */
+static bool presence_is_request_filter(const struct presence *presence, const char *filter, const char *name)
+{
+    const char *root = rpc_inbox_root(presence->instance);
+    const size_t length = root ? strlen(root) : 0, size = strlen(name);
+    if (!root || strncmp(filter, root, length) != 0 || filter[length] != '/')
+        return false;
+    filter += length + 1;
+    if (strncmp(filter, name, size) != 0 || filter[size] != '/')
+        return false;
+    filter += size + 1;
+    return strcmp(filter, "req") == 0 || strcmp(filter, "+") == 0 || strcmp(filter, "#") == 0;
+}
+
+void presence_sign(struct presence *presence, const rpc_presence *sign)
+{
+    if (sign->sign == RPC_SIGN_GONE) {
+        struct device *gone;
+        while ((gone = devices_of_connection(presence->table, sign->connection)))
+            presence_leave(presence, gone);
+        return;
+    }
+    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
+    if (!name)
+        return;
+    struct device *device = devices_find(presence->table, name);
+    const bool listens = sign->sign == RPC_SIGN_SUBSCRIBED && name_is_device(name) &&
+                         presence_is_request_filter(presence, sign->filter, name);
+    if (!device && listens)
+        device = presence_meet(presence, name);
+    if (!device || !presence_connect(presence, device, sign->connection, sign->client))
+        return;
+    presence_see(presence, device, sign->sign == RPC_SIGN_SEEN ? "published" : "connected");
+    if (listens && device->state != DEVICE_SLEEPING)
+        presence_listen(presence, device, "subscribed");
+}
+
+/* ---- Messages of devices ---- */
+
+bool presence_is_own(const struct presence *presence, const char *name, const rpc_message *message)
+{
+    const char *user = message->sender_user;
+    if (user && name_is_listed(presence->options->gateways, user))
+        return true;
+    const char *sender = presence->options->identity == IDENTITY_USER ? user : message->sender_id;
+    return !message->bridge && sender && strcmp(sender, name) == 0;
+}
+
+void presence_heard(struct presence *presence, struct device *device, const rpc_message *message)
+{
+    if (presence_connect(presence, device, message->connection, message->sender_id))
+        presence_see(presence, device, "published");
+}
+
+/* The names of commands as words. Those that are no names cannot be called, and are left out. NULL: no
+ * memory. */
+static char *presence_join_commands(const struct hello *hello)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < hello->command_count; i++)
+        size += strlen(hello->commands[i]) + 1;
+    char *words = malloc(size), *end = words;
+    for (size_t i = 0; words && i < hello->command_count; i++) {
+        if (name_is_command(hello->commands[i]))
+            end += sprintf(end, "%s%s", end == words ? "" : " ", hello->commands[i]);
+    }
+    if (words)
+        *end = '\0';
+    return words;
+}
+
+/* Takes over what a hello says. Returns false if there is no memory. */
+static bool presence_take_hello(struct device *device, const struct hello *hello)
+{
+    char *words = hello->commands ? presence_join_commands(hello) : NULL;
+    const bool fine = (words || !hello->commands) && device_set_text(&device->kind, hello->kind) &&
+                      device_set_text(&device->commands, words);
+    free(words);
+    if (!fine)
+        return false;
+    device->ttd = (uint32_t)hello->ttd;
+    device->once = hello->once;
+    return true;
+}
+
+void presence_hello(struct presence *presence, const char *name, const rpc_message *message)
+{
+    static const struct hello silent = {.ttd = 0};
+    struct device *device = presence_meet(presence, name);
+    if (!device || !presence_take_hello(device, message->data ? message->data : &silent) ||
+        !presence_connect(presence, device, message->connection, message->sender_id))
+        return;
+    device->seen = rpc_time(presence->instance);
+    presence_listen(presence, device, "hello");
+    presence_manage(presence, device);
+}
+
+/* ---- Devices come and go ---- */
+
+static void presence_watch(struct presence *presence)
+{
+    const bool watching = presence->table->all != NULL;
+    if (watching != presence->watching)
+        rpc_presence_watch(presence->instance, watching);
+    presence->watching = watching;
+}
+
+struct device *presence_meet(struct presence *presence, const char *name)
+{
+    struct devices *table = presence->table;
+    struct device *device = devices_find(table, name);
+    if (device)
+        return device;
+    struct device *leaver = devices_are_full(table) ? devices_find_leaver(table) : NULL;
+    if (leaver)
+        presence_forget(presence, leaver);
+    device = devices_add(table, name, rpc_time(presence->instance));
+    if (!device)
+        return NULL;
+    device->managed = presence_is_managed(presence, name);
+    presence_watch(presence);
+    return device;
+}
+
+void presence_manage(struct presence *presence, struct device *device)
+{
+    if (device->managed)
+        return;
+    device->managed = true;
+    disk_touch_device(presence->disk, device);
+    presence_publish(presence, device);
+}
+
+bool presence_is_managed(const struct presence *presence, const char *name)
+{
+    const char *managed = presence->options->managed;
+    const struct device *device = devices_find(presence->table, name);
+    return (device && device->managed) || (managed && strcmp(managed, "*") == 0) ||
+           name_is_listed(managed, name);
+}
+
+void presence_forget(struct presence *presence, struct device *device)
+{
+    commands_forget_device(presence->commands, device);
+    presence_disarm(presence, device);
+    if (device->managed)
+        presence_send(presence, device, true);
+    disk_drop_device(presence->disk, device);
+    devices_remove(presence->table, device);
+    presence_watch(presence);
+}
+
+/* ---- Start and stop ---- */
+
+void presence_load(struct presence *presence, const struct ledger_device *row)
+{
+    const bool is_known = !name_is_device(row->name) || devices_find(presence->table, row->name);
+    struct device *device =
+        is_known ? NULL : devices_add(presence->table, row->name, rpc_time(presence->instance));
+    if (!device)
+        return;
+    device_set_text(&device->kind, row->kind);
+    device_set_text(&device->commands, row->commands);
+    device->managed = row->managed;
+    device->once = row->once;
+    device->stored = true;
+    device->seq = row->seq;
+    device->seen = device->written = row->seen;
+}
+
+/* Meets the devices that the option names. */
+static bool presence_meet_managed(struct presence *presence)
+{
+    const char *list = presence->options->managed;
+    char name[NAME_MAX_BYTES + 1];
+    size_t length;
+    for (const char *word; (word = name_next(&list, &length));) {
+        snprintf(name, sizeof name, "%.*s", (int)length, word);
+        if (length == 1 && *word == '*')
+            continue;
+        if (length > NAME_MAX_BYTES || !name_is_device(name)) {
+            rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: %s is no name of a device", name);
+            return false;
+        }
+        if (!presence_meet(presence, name)) {
+            rpc_log(presence->instance, RPC_LOG_ERROR,
+                    "device_managed: there is no room for %s, device_max is %d", name,
+                    (int)presence->options->max);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool presence_init(struct presence *presence)
+{
+    rpc_presence_watch(presence->instance, false);
+    presence_watch(presence);
+    if (!presence_meet_managed(presence))
+        return false;
+    for (struct device *device = presence->table->all; device; device = device->hh.next) {
+        device->managed = presence_is_managed(presence, device->name);
+        if (device->managed)
+            presence_publish_later(presence, device);
+    }
+    return true;
+}
+
+void presence_fini(struct presence *presence)
+{
+    if (!presence->instance)
+        return;
+    rpc_timer_cancel(presence->instance, presence->publishing);
+    for (struct device *device = presence->table->all; device; device = device->hh.next)
+        presence_disarm(presence, device);
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The devices that are known: see table.h. */
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+const char *const device_state_names[DEVICE_STATES] = {
+    [DEVICE_UNKNOWN] = "unknown",   [DEVICE_ONLINE] = "online", [DEVICE_READY] = "ready",
+    [DEVICE_SLEEPING] = "sleeping", [DEVICE_SILENT] = "silent", [DEVICE_OFFLINE] = "offline"};
+
+struct device *devices_find(const struct devices *devices, const char *name)
+{
+    struct device *device;
+    HASH_FIND_STR(devices->all, name, device);
+    return device;
+}
+
+static struct connection *devices_find_connection(const struct devices *devices, const void *key)
+{
+    struct connection *connection;
+    HASH_FIND_PTR(devices->connections, &key, connection);
+    return connection;
+}
+
+struct device *devices_of_connection(const struct devices *devices, const void *key)
+{
+    const struct connection *connection = devices_find_connection(devices, key);
+    return connection ? connection->devices : NULL;
+}
+
+/* ---- Devices come and go ---- */
+
+bool devices_are_full(const struct devices *devices)
+{
+    return HASH_COUNT(devices->all) >= devices->max;
+}
+
+struct device *devices_find_leaver(const struct devices *devices)
+{
+    struct device *device = devices->away;
+    while (device && device_has_live_commands(device))
+        device = device->next;
+    return device;
+}
+
+struct device *devices_add(struct devices *devices, const char *name, double now)
+{
+    const size_t size = strlen(name) + 1;
+    struct device *device = devices_are_full(devices) ? NULL : calloc(1, sizeof *device + size);
+    if (!device)
+        return NULL;
+    memcpy(device->name, name, size);
+    HASH_ADD_STR(devices->all, name, device);
+    if (!device->hh.tbl) {
+        free(device);
+        return NULL;
+    }
+    device_set_state(device, DEVICE_UNKNOWN, "start", now);
+    DL_APPEND(devices->away, device);
+    return device;
+}
+
+void devices_remove(struct devices *devices, struct device *device)
+{
+    devices_disconnect(devices, device);
+    DL_DELETE(devices->away, device);
+    HASH_DEL(devices->all, device);
+    free(device->client);
+    free(device->kind);
+    free(device->commands);
+    free(device);
+}
+
+void devices_clear(struct devices *devices)
+{
+    while (devices->all)
+        devices_remove(devices, devices->all);
+}
+
+/* ---- Connections ---- */
+
+static struct connection *devices_get_connection(struct devices *devices, const void *key)
+{
+    struct connection *connection = devices_find_connection(devices, key);
+    if (connection || !(connection = calloc(1, sizeof *connection)))
+        return connection;
+    connection->key = key;
+    HASH_ADD_PTR(devices->connections, key, connection);
+    if (connection->hh.tbl)
+        return connection;
+    free(connection);
+    return NULL;
+}
+
+static void devices_drop_connection(struct devices *devices, struct connection *connection)
+{
+    if (connection->devices)
+        return;
+    HASH_DEL(devices->connections, connection);
+    free(connection);
+}
+
+bool devices_connect(struct devices *devices, struct device *device, const void *key, const char *client)
+{
+    struct connection *connection = devices_get_connection(devices, key);
+    const char *other = strcmp(client, device->name) == 0 ? NULL : client;
+    if (!connection)
+        return false;
+    if (!device_set_text(&device->client, other)) {
+        devices_drop_connection(devices, connection);
+        return false;
+    }
+    if (device->connection == connection)
+        return true;
+    devices_disconnect(devices, device);
+    DL_DELETE(devices->away, device);
+    DL_APPEND(connection->devices, device);
+    device->connection = connection;
+    return true;
+}
+
+void devices_disconnect(struct devices *devices, struct device *device)
+{
+    struct connection *connection = device->connection;
+    if (!connection)
+        return;
+    device->connection = NULL;
+    DL_DELETE(connection->devices, device);
+    DL_APPEND(devices->away, device);
+    devices_drop_connection(devices, connection);
+}
+
+/* ---- What is known of one ---- */
+
+bool device_is_present(const struct device *device)
+{
+    return device->state != DEVICE_SLEEPING && device->state != DEVICE_OFFLINE;
+}
+
+bool device_is_deliverable(const struct device *device)
+{
+    return device_is_present(device) && !device->leaving && !device->settling;
+}
+
+void device_set_state(struct device *device, enum device_state state, const char *why, double now)
+{
+    device->state = state;
+    device->why = why;
+    device->since = now;
+}
+
+bool device_set_text(char **text, const char *value)
+{
+    if (*text == value || (*text && value && strcmp(*text, value) == 0))
+        return true;
+    char *copy = value ? strdup(value) : NULL;
+    if (value && !copy)
+        return false;
+    free(*text);
+    *text = copy;
+    return true;
+}
