@@ -405,9 +405,9 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * - outcome: RPC_OK if the call was pending when its work returned or rpc_resume() was called; done then
  *   decides the outcome of the call. RPC_TIMEOUT if the deadline of the call has passed, RPC_CANCELLED if the
  *   caller's connection has ended or the service is stopping, RPC_OVERLOADED if the call was evicted (see
- *   rpc_start()). In these three cases the engine has sent this error to the caller, or sends it now. The
- *   work may have run or may never have begun; only data can say which. Background work gets RPC_OK or
- *   RPC_CANCELLED.
+ *   rpc_start()). In these three cases the engine has sent this error to the caller, or sends it now, unless
+ *   the method decides_timeout. The work may have run or may never have begun; only data can say which.
+ * Background work gets RPC_OK or RPC_CANCELLED.
  * - result: the struct that the handler got, with what the handler has written into it; NULL if the method
  *   declares none, and for background work.
  *
@@ -415,8 +415,9 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * done nor its module's fini, and never frees what the work may use.
  *
  * Returns what a handler returns, if outcome is RPC_OK and there is a call: RPC_PENDING, from rpc_start() or
- * rpc_defer(), makes the call pending again under the same deadline. In all other cases the engine ignores
- * the return value.
+ * rpc_defer(), makes the call pending again under the same deadline. If the method decides_timeout and the
+ * call was deferred, the same holds for RPC_TIMEOUT, but for RPC_PENDING. In all other cases the engine
+ * ignores the return value.
  */
 typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
@@ -500,6 +501,9 @@ typedef struct rpc_method {
     uint32_t max_pending; /* calls of the method, of all clients, that may be pending at once, work that runs
                              included, at most 100000; further ones get RPC_OVERLOADED; 0: no limit of its
                              own */
+    bool decides_timeout; /* done gives the outcome of a deferred call whose deadline has passed, too: it gets
+                             RPC_TIMEOUT, and what it returns or raises is the reply. It cannot make the call
+                             pending again. Of methods with .defers */
     bool must_finish; /* others depend on the effect of a method that is not read_only: the call goes on when
                          its caller's connection has ended, and its work when the service stops; it may still
                          time out or be evicted */
@@ -900,6 +904,13 @@ void rpc_resume(rpc_call *call);
  * run before it makes the call pending.
  */
 void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
+
+/*
+ * Checks text of a client that is to become an RPC_JSON. text has size bytes and need not end with a NUL. Returns
+ * whether it is one JSON value as payloads may have: UTF-8, not nested too deep, no member twice, all numbers
+ * finite.
+ */
+bool rpc_is_json(const char *text, size_t size);
 
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);

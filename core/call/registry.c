@@ -238,6 +238,8 @@ static const char *registry_find_fault(const rpc_method *method)
                "also needs .done, and .work or .defers";
     if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
         return "it has .priority, which is that of its work: it also needs .work";
+    if (method->decides_timeout && !method->defers)
+        return "it has .decides_timeout, which is for deferred calls: it also needs .defers = true";
     if (method->read_only && method->must_finish)
         return "it is .read_only, so that nobody depends on its effect, and .must_finish: it needs one of "
                "them";

@@ -327,6 +327,8 @@ static void task_end_call(struct task *task, rpc_status outcome)
     rpc_call *call = task->call;
     struct exchange *exchange = call->exchange;
     const bool is_settled = task->state == TASK_HANGING || task->state == TASK_LEFT;
+    const bool decides = outcome == RPC_OK || (outcome == RPC_TIMEOUT && !task->has_work &&
+                                               call->method->declared->decides_timeout);
     call->task = NULL;
     call->has_worked |= outcome == RPC_OK;
     call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
@@ -341,7 +343,7 @@ static void task_end_call(struct task *task, rpc_status outcome)
         call_recount(call);
         exchange->pending.unknown--; /* the new task counts */
     } else if (!is_settled) {
-        dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
+        dispatch_settle(call, decides ? run_check_outcome(call, returned) : outcome);
     }
     if (call->own_memory && !call->task)
         call_fini(call);

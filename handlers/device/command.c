@@ -114,6 +114,14 @@ void command_abandon(struct commands *commands, struct command *command)
     lane_end(commands, command, &verdict);
 }
 
+void command_expire(struct commands *commands, struct command *command)
+{
+    if (command->live->ticket || command->stored)
+        command_abandon(commands, command);
+    else
+        lane_give_up(commands, command);
+}
+
 bool command_cancel(struct commands *commands, struct command *command)
 {
     if (command->state != COMMAND_QUEUED || command->live->ticket)

@@ -178,14 +178,19 @@ static void lane_hold(struct commands *commands, struct command *command)
 
 /* ---- Commands on the disk ---- */
 
-static void lane_expire(struct commands *commands, struct command *command)
+void lane_give_up(struct commands *commands, struct command *command)
 {
-    const bool is_stale = life_is_stale(command, rpc_clock(commands->instance));
-    const char *why = is_stale ? "it was not sent before stale-ms had passed"
+    struct verdict verdict =
+        life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
+    if (command->state == COMMAND_QUEUED) {
+        const bool is_stale = life_is_stale(command, rpc_clock(commands->instance));
+        verdict.state = COMMAND_EXPIRED;
+        verdict.err = "expired";
+        verdict.msg = is_stale ? "it was not sent before stale-ms had passed"
                       : device_is_deliverable(command->device)
                           ? "it was not sent in time: other commands of the device came first"
                           : "it was not sent in time: the device was not there";
-    const struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "expired", why);
+    }
     lane_end(commands, command, &verdict);
 }
 
@@ -205,7 +210,7 @@ static void lane_written_sent(void *context, const struct store_failure *failure
         return;
     struct device *device = command->device;
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     if (!failure && device_is_deliverable(device) && lane_publish(commands, command))
@@ -310,7 +315,7 @@ static struct command *lane_find_next(const struct commands *commands, const str
 static void lane_send(struct commands *commands, struct command *command)
 {
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     struct device *device = command->device;
@@ -358,13 +363,6 @@ void lane_enter(struct commands *commands, struct command *command)
 
 /* ---- When its time comes ---- */
 
-static void lane_time_out(struct commands *commands, struct command *command)
-{
-    const struct verdict verdict =
-        life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
-    lane_end(commands, command, &verdict);
-}
-
 /* Sends it again, now or when the device is back. */
 static void lane_repeat(struct commands *commands, struct command *command)
 {
@@ -396,7 +394,7 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
     }
     if (command->place == PLACE_FLYING) {
         if (now >= (live->again ? live->deadline : live->answer))
-            lane_time_out(commands, command);
+            lane_give_up(commands, command);
         else
             lane_repeat(commands, command);
         return;
@@ -406,7 +404,7 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
         return;
     }
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     live->hold = 0;
