@@ -65,8 +65,8 @@ static bool adopt_answers_elsewhere(const struct device_module *module, const ch
            strcmp(message->response_topic, topic) != 0;
 }
 
-/* The parameters of the call, so that a message that comes again is known by its payload: that itself, or as a
- * string if it is no JSON. NULL: it is no text either, or there is no memory; free with free(). */
+/* The parameters of the call, so that a message that comes again is known by its payload: that itself, or as
+ * a string if it is no JSON. NULL: it is no text either, or there is no memory; free with free(). */
 static char *adopt_params(const rpc_message *message)
 {
     if (!message->size || rpc_is_json(message->payload, message->size))
@@ -111,8 +111,12 @@ bool adopt_request(struct device_module *module, const char *device, const rpc_m
         .params = params,
         .params_size = strlen(params),
         .reply_topic = has_topic ? message->response_topic : topic,
-        .correlation = message->correlation ? message->correlation : has_id ? id : NULL,
-        .correlation_size = message->correlation ? message->correlation_size : has_id ? strlen(id) : 0,
+        .correlation = message->correlation ? message->correlation
+                       : has_id             ? id
+                                            : NULL,
+        .correlation_size = message->correlation ? message->correlation_size
+                            : has_id             ? strlen(id)
+                                                 : 0,
         .errors_only = !adopt_answers_elsewhere(module, device, message),
     };
     const bool is_taken = adopt_with(module, message, has_id ? id : NULL, &adoption);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Messages that applications publish to cmd/{device}/req themselves: with an identity, and to a managed device,
- * they are calls of device/{device}/{command}, and the message goes to the device as it is.
+ * Messages that applications publish to cmd/{device}/req themselves: with an identity, and to a managed
+ * device, they are calls of device/{device}/{command}, and the message goes to the device as it is.
  *
  * Threads: the broker's thread only.
  *

@@ -120,8 +120,8 @@ static bool answer_is_given(const rpc_json *json)
     return json->text && strcmp(json->text, "null") != 0;
 }
 
-/* Whether an object without an id has one member, which is one of an answer's: else it is a bare result, whose
- * members only have the same names. */
+/* Whether an object without an id has one member, which is one of an answer's: else it is a bare result,
+ * whose members only have the same names. */
 static bool answer_is_wrapped(const struct answer *answer, const rpc_message *message)
 {
     if (!answer || !(answer->result.text || answer->error.text || answer->progress.text))
@@ -240,10 +240,10 @@ static void answer_succeed(struct commands *commands, struct command *command, c
     char why[RPC_WHY_BYTES], msg[RPC_WHY_BYTES + 64];
     char *checked = NULL;
     const rpc_command *declared = command->live->adopted ? NULL : command->live->declared;
-    const rpc_status status = declared && declared->result
-                                  ? rpc_command_check(commands->instance, declared, RPC_COMMAND_RESULT,
-                                                      result, &checked, why)
-                                  : RPC_OK;
+    const rpc_status status =
+        declared && declared->result
+            ? rpc_command_check(commands->instance, declared, RPC_COMMAND_RESULT, result, &checked, why)
+            : RPC_OK;
     if (status == RPC_OK) {
         struct verdict verdict = life_verdict(command, COMMAND_SUCCEEDED, NULL, NULL);
         verdict.result = checked ? checked : result;

@@ -20,12 +20,12 @@ struct answer_ids {
     rpc_json id, tid, request_id, transaction;
 };
 
-#define ANSWER_ID_FIELDS(type, ids)                                                                  \
-    RPC_JSON(type, ids.id, .name = "id", .doc = "the id of the command", .optional = true),          \
+#define ANSWER_ID_FIELDS(type, ids)                                                                   \
+    RPC_JSON(type, ids.id, .name = "id", .doc = "the id of the command", .optional = true),           \
         RPC_JSON(type, ids.tid, .name = "tid", .doc = "the same, by another name", .optional = true), \
-        RPC_JSON(type, ids.request_id, .name = "request_id", .doc = "the same, by another name",     \
-                 .optional = true),                                                                  \
-        RPC_JSON(type, ids.transaction, .name = "transaction", .doc = "the same, by another name",   \
+        RPC_JSON(type, ids.request_id, .name = "request_id", .doc = "the same, by another name",      \
+                 .optional = true),                                                                   \
+        RPC_JSON(type, ids.transaction, .name = "transaction", .doc = "the same, by another name",    \
                  .optional = true)
 
 /* The payload of cmd/{device}/resp. */
@@ -39,7 +39,8 @@ extern const rpc_shape answer_shape;
 /* Writes an id to text: of a string or a number that is not empty and fits. Returns false: there is none. */
 bool answer_read_id(const struct answer_ids *ids, char text[ANSWER_ID_BYTES]);
 
-/* An answer on cmd/{device}/resp from the device itself or a gateway. The inbox has the shape answer_shape. */
+/* An answer on cmd/{device}/resp from the device itself or a gateway. The inbox has the shape answer_shape.
+ */
 void commands_answer(struct commands *commands, struct device *device, const rpc_message *message);
 
 #endif

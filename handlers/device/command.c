@@ -48,8 +48,7 @@ static const char *command_check_room(const struct commands *commands, const str
 
 static bool command_fits(const struct commands *commands, const struct command *command)
 {
-    return command->live->adopted ||
-           lane_message_size(command) <= (size_t)commands->options->max_payload;
+    return command->live->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
 }
 
 struct command *command_prepare(struct commands *commands, const struct order *order, struct verdict *why)
@@ -126,8 +125,8 @@ bool command_cancel(struct commands *commands, struct command *command)
 {
     if (command->state != COMMAND_QUEUED || command->live->ticket)
         return false;
-    const struct verdict verdict = life_verdict(command, COMMAND_CANCELLED, "cancelled",
-                                                "the command was cancelled before it was sent");
+    const struct verdict verdict =
+        life_verdict(command, COMMAND_CANCELLED, "cancelled", "the command was cancelled before it was sent");
     lane_end(commands, command, &verdict);
     return true;
 }
@@ -181,10 +180,11 @@ static const char *command_err(const char *read)
     return NULL;
 }
 
-static uint32_t command_until(double end, double now)
+/* Milliseconds until a time of a former run; a year at most. */
+static uint64_t command_until(double end, double now)
 {
-    const double left = (end - now) * 1000;
-    return left < 1 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+    const double left = (end - now) * 1000, max = 366.0 * 86400 * 1000;
+    return left < 1 ? 0 : left < max ? (uint64_t)left : (uint64_t)max;
 }
 
 static struct command *command_make_loaded(struct commands *commands, const struct ledger_command *row,
@@ -223,8 +223,8 @@ static struct command *command_make_loaded(struct commands *commands, const stru
 }
 
 /*
- * What becomes of a command that had not ended: it waits on, is sent again when its device is back, or ends in
- * a moment. If the clock is behind the time at which it was queued, nobody knows how old it is.
+ * What becomes of a command that had not ended: it waits on, is sent again when its device is back, or ends
+ * in a moment. If the clock is behind the time at which it was queued, nobody knows how old it is.
  */
 static void command_resume(struct commands *commands, struct command *command, enum command_state state)
 {

@@ -5,10 +5,10 @@
  *     queued → sent → (running) → succeeded | failed | rejected
  *     or: expired (never sent), timeout (sent, no answer), cancelled, unknown (sent, and nobody can know)
  *
- * Each device has a lane (lane.h): device_window commands are in flight, the others wait in the order in which
- * they came. Every change of a state is announced. A command that has ended stays in its device's history for
- * a while; an answer that comes after its deadline is still taken there (answer.h). What all of them know of a
- * command is in life.h.
+ * Each device has a lane (lane.h): device_window commands are in flight, the others wait in the order in
+ * which they came. Every change of a state is announced. A command that has ended stays in its device's
+ * history for a while; an answer that comes after its deadline is still taken there (answer.h). What all of
+ * them know of a command is in life.h.
  *
  * Threads: the broker's thread only.
  *
@@ -36,8 +36,8 @@ struct command *command_begin(struct commands *commands, const struct order *ord
  * called any more. */
 void command_abandon(struct commands *commands, struct command *command);
 
-/* Its caller's deadline has passed, which may come a moment before its own. `ended` gets its verdict now, if the
- * command has not been queued; else it is abandoned. */
+/* Its caller's deadline has passed, which may come a moment before its own. `ended` gets its verdict now, if
+ * the command has not been queued; else it is abandoned. */
 void command_expire(struct commands *commands, struct command *command);
 
 /* Ends a live command as cancelled, if it was not sent. Returns false: it was. */

@@ -11,9 +11,10 @@
 #include <utlist.h>
 
 enum {
-    RETRY_FIRST_MS = 1000, /* the longest wait for an answer before the first repetition; then twice as long */
-    RETRY_MAX_MS = 30000,  /* the longest wait before any */
-    HOLD_MS = 1000         /* until something is tried again that could not be done */
+    RETRY_FIRST_MS =
+        1000,             /* the longest wait for an answer before the first repetition; then twice as long */
+    RETRY_MAX_MS = 30000, /* the longest wait before any */
+    HOLD_MS = 1000        /* until something is tried again that could not be done */
 };
 
 /* ---- Time ---- */
@@ -41,8 +42,10 @@ bool lane_arm(struct command *command)
     struct live *live = command->live;
     rpc_instance *instance = live->commands->instance;
     const uint64_t now = rpc_clock(instance), due = lane_due(command);
+    const uint64_t left = due > now ? due - now : 0;
     rpc_timer_cancel(instance, live->timer);
-    live->timer = rpc_after(instance, due > now ? (uint32_t)(due - now) : 0, lane_on_timer, command);
+    live->timer =
+        rpc_after(instance, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX, lane_on_timer, command);
     return live->timer.id;
 }
 
@@ -69,9 +72,9 @@ static void lane_plan_retry(struct commands *commands, struct command *command)
 /* ---- Sending ---- */
 
 /*
- * A device of which nothing was seen since the start is commanded. But one that was there before has something
- * to say when it comes back; and one that was never seen need not exist. Commands that may wait wait for
- * those.
+ * A device of which nothing was seen since the start is commanded. But one that was there before has
+ * something to say when it comes back; and one that was never seen need not exist. Commands that may wait
+ * wait for those.
  */
 bool lane_is_open(const struct commands *commands, const struct device *device, enum offline_policy offline,
                   bool loaded)
@@ -90,8 +93,8 @@ size_t lane_message_size(const struct command *command)
     const struct live *live = command->live;
     enum { PLACEHOLDERS = 6 };
     return live->adopted ? live->body_size
-                         : sizeof lane_form - 1 - PLACEHOLDERS + strlen(command->id) +
-                               strlen(command->name) + live->body_size;
+                         : sizeof lane_form - 1 - PLACEHOLDERS + strlen(command->id) + strlen(command->name) +
+                               live->body_size;
 }
 
 /* The message to the device, from malloc(). Ids and names have nothing that JSON escapes. */
@@ -227,9 +230,9 @@ static void lane_end_unstored(struct commands *commands, struct command *command
                               const struct store_failure *failure)
 {
     char msg[STORE_WHY_BYTES + 48], cause[40];
-    struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "storage_failed", msg);
     snprintf(msg, sizeof msg, "the command could not be queued (device_db): %s", failure->why);
     snprintf(cause, sizeof cause, "\"%s\"", store_cause_names[failure->cause]);
+    struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "storage_failed", msg);
     verdict.cause = cause;
     lane_end(commands, command, &verdict);
 }
@@ -270,7 +273,7 @@ static void lane_queue(struct commands *commands, struct command *command)
 {
     struct live *live = command->live;
     live->deadline = rpc_clock(commands->instance) + live->ttl;
-    live->expires = rpc_time(commands->instance) + live->ttl / 1000.0;
+    live->expires = rpc_time(commands->instance) + (double)live->ttl / 1000;
     disk_keep_device(commands->disk, command->device);
     lane_disarm(command);
     if (life_store(commands, command, COMMAND_QUEUED, lane_written_queued))
@@ -386,9 +389,8 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
     live->timer = (rpc_timer){.id = 0};
     const uint64_t now = rpc_clock(instance);
     if (live->lost) {
-        const struct verdict verdict =
-            life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
-                         "the broker was stopped before the device answered");
+        const struct verdict verdict = life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
+                                                    "the broker was stopped before the device answered");
         lane_end(commands, command, &verdict);
         return;
     }
@@ -458,12 +460,11 @@ void lane_close(struct commands *commands, struct device *device)
 {
     struct command *command, *next;
     while ((command = lane_find_lost(device))) {
-        const struct verdict verdict =
-            command->place == PLACE_FLYING
-                ? life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
-                               "the device went away before it answered")
-                : life_verdict(command, COMMAND_EXPIRED, "device_offline",
-                               "the device went away before the command was sent");
+        const struct verdict verdict = command->place == PLACE_FLYING
+                                           ? life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
+                                                          "the device went away before it answered")
+                                           : life_verdict(command, COMMAND_EXPIRED, "device_offline",
+                                                          "the device went away before the command was sent");
         life_end(commands, command, &verdict);
     }
     DL_FOREACH(device->flying, command)

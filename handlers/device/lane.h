@@ -3,8 +3,8 @@
  * The lane of a device: its commands in the order in which they came, of which device_window are in flight.
  * Commands are sent, sent again, and given up here.
  *
- * A command that was queued on the disk is sent only when its row says so; and it is queued only when it has a
- * row. When the database fails, such commands are passed over for a moment, and all others go on.
+ * A command that was queued on the disk is sent only when its row says so; and it is queued only when it has
+ * a row. When the database fails, such commands are passed over for a moment, and all others go on.
  *
  * Threads: the broker's thread only.
  *

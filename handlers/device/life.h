@@ -45,20 +45,20 @@ typedef void (*command_progress)(void *context, const char *progress);
 struct order {
     struct device *device;
     const char *name;
-    const char *params;      /* JSON text, checked; NULL: {} */
-    const char *id;          /* NULL: a new one; else an application's own, of an adopted command */
-    const void *payload;     /* of an adopted command: the message as it came, sent on as it is; else NULL */
+    const char *params;  /* JSON text, checked; NULL: {} */
+    const char *id;      /* NULL: a new one; else an application's own, of an adopted command */
+    const void *payload; /* of an adopted command: the message as it came, sent on as it is; else NULL */
     size_t payload_size;
     const void *correlation; /* likewise; NULL: none */
     size_t correlation_size;
     const rpc_command *declared; /* NULL: nobody has declared it */
     enum offline_policy offline;
-    uint32_t timeout; /* ms until its caller wants to know, at least 1; of a command that was queued: from
-                         when it is sent until its answer is overdue */
-    uint32_t ttl;     /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
-    uint32_t stale;   /* ms after which it is not sent any more; 0: never */
-    bool loaded;        /* it comes from a former run: its id is the plugin's own */
-    command_ended ended;       /* called once, never before the command was begun; NULL: nobody wants to know */
+    uint32_t timeout;    /* ms until its caller wants to know, at least 1; of a command that was queued: from
+                            when it is sent until its answer is overdue */
+    uint64_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
+    uint32_t stale;      /* ms after which it is not sent any more; 0: never */
+    bool loaded;         /* it comes from a former run: its id is the plugin's own */
+    command_ended ended; /* called once, never before the command was begun; NULL: nobody wants to know */
     command_progress progress; /* may be NULL */
     void *context;
 };
@@ -86,7 +86,8 @@ struct live {
     uint64_t stale;    /* when it is not sent any more; 0: never */
     uint64_t retry;    /* in flight: when it is sent again; 0: that is not planned */
     uint64_t hold;     /* waiting: before this it is not tried again */
-    uint32_t timeout, ttl;
+    uint32_t timeout;
+    uint64_t ttl;
     double queued, expires, stale_time; /* Unix time, for the database; stale_time 0: never */
     rpc_timer timer;
     struct ticket *ticket; /* it is being written to the database; NULL: it is not */
@@ -128,11 +129,11 @@ struct commands {
     const struct device_options *options;
     struct devices *table;
     struct disk *disk;
-    struct command *by_id;         /* live and ended ones, with ids of the plugin's own */
-    struct command *ended;         /* all that have ended, the oldest first */
-    struct ticket *tickets;        /* writes that are not done */
-    size_t live, history;          /* how many there are */
-    uint64_t random;               /* the state of a generator; 0: it was not used yet */
+    struct command *by_id;          /* live and ended ones, with ids of the plugin's own */
+    struct command *ended;          /* all that have ended, the oldest first */
+    struct ticket *tickets;         /* writes that are not done */
+    size_t live, history;           /* how many there are */
+    uint64_t random;                /* the state of a generator; 0: it was not used yet */
     int64_t counts[COMMAND_STATES]; /* how often a command came into each state */
 };
 
@@ -170,7 +171,8 @@ struct verdict life_verdict(const struct command *command, enum command_state st
 /* Ends a command: announces it, writes it down if it has a row, tells its caller, keeps it in the history. */
 void life_end(struct commands *commands, struct command *command, const struct verdict *verdict);
 
-/* An answer has come after the deadline: state COMMAND_TIMEOUT, as a command of the history, becomes another. */
+/* An answer has come after the deadline: state COMMAND_TIMEOUT, as a command of the history, becomes another.
+ */
 void life_end_late(struct commands *commands, struct command *command, enum command_state state,
                    const char *err);
 

@@ -14,6 +14,8 @@
 #include "group.h"
 #include "names.h"
 
+struct adopted;
+
 struct device_module {
     rpc_instance *instance;
     const struct device_options *options;
@@ -22,6 +24,7 @@ struct device_module {
     struct commands commands;
     struct presence presence;
     struct groups groups;
+    const struct adopted *adopting; /* the message whose call runs just now; NULL: none */
 };
 
 #define DEVICE_NAME_FIELD(type) \
