@@ -24,6 +24,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     struct engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return NULL;
+    engine->next = engine;
     engine->env.options = *options;
     engine->env.host = *host;
     if (!host->counters_topic)
@@ -47,11 +48,36 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     return NULL;
 }
 
+void engine_join(struct engine *engine, struct engine *other)
+{
+    struct engine *next = engine->next;
+    engine->next = other->next;
+    other->next = next;
+}
+
+static void engine_leave_ring(struct engine *engine)
+{
+    struct engine *before = engine;
+    while (before->next != engine)
+        before = before->next;
+    before->next = engine->next;
+}
+
 bool engine_add_module(struct engine *engine, const rpc_module *module, const void *module_options,
                        char why[ENGINE_WHY])
 {
     _Static_assert((int)ENGINE_WHY == (int)REGISTRY_WHY, "the registry explains into the engine's buffer");
-    return registry_add(&engine->registry, engine->env.options.prefix, module, module_options, why);
+    const char *prefix = engine->env.options.prefix;
+    char overlap[REGISTRY_WHY];
+    rpc_instance *instance = registry_enter(&engine->registry, prefix, module, why);
+    if (!instance)
+        return false;
+    const bool gives_way = inbox_give_way(instance, overlap);
+    if (!registry_start(&engine->registry, prefix, instance, module_options, why))
+        return false;
+    if (gives_way && !instance->root_is_set)
+        inbox_log_off(instance, overlap);
+    return true;
 }
 
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
@@ -98,6 +124,7 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     registry_fini(&engine->registry);
     timers_fini(&engine->timers);
     copies_clear(engine);
+    engine_leave_ring(engine);
     slots_fini(&engine->slots);
     dedup_fini(&engine->dedup);
     accounts_fini(&engine->accounts);
@@ -188,9 +215,12 @@ bool engine_wants_presence(const struct engine *engine)
 
 static void engine_tell_watchers(struct engine *engine, const rpc_presence *presence)
 {
-    for (rpc_instance *instance = engine->registry.watchers; instance; instance = instance->next_watcher)
-        instance->module->presence(instance, instance->state, presence);
-    tasks_end_evicted(engine);
+    for (rpc_instance *instance = engine->registry.watchers; instance; instance = instance->next_watcher) {
+        if (instance->sees_messages || presence->sign != RPC_SIGN_SEEN)
+            instance->module->presence(instance, instance->state, presence);
+    }
+    if (engine->tasks->evicted)
+        tasks_end_evicted(engine);
 }
 
 void engine_presence(struct engine *engine, const struct host_presence *presence)

@@ -27,6 +27,12 @@ struct topic_tree;
 struct engine *engine_create(const struct engine_options *options, const struct host *host);
 
 /*
+ * Brings two engines of one service, and all that either was brought together with, together: the usual inbox
+ * root of a module that is added to one of them gives way to the prefixes and the usual roots of the others.
+ */
+void engine_join(struct engine *engine, struct engine *other);
+
+/*
  * Adds a module and starts it. module_options is a struct of its options shape, NULL if it has none, and
  * outlives the engine. Returns false, with why in one line, if its tables are wrong or its init failed; all
  * that is left to do with the engine then is to destroy it.

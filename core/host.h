@@ -67,9 +67,9 @@ struct host_message {
 
 /* A sign of a client's presence. The end of a connection is no such sign, but a host_ending. */
 struct host_presence {
-    rpc_sign sign; /* not RPC_SIGN_GONE */
-    const struct host_client *client;
-    const char *filter; /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
+    rpc_sign sign;                    /* not RPC_SIGN_GONE */
+    const struct host_client *client; /* of which id, user and connection must be set */
+    const char *filter;               /* RPC_SIGN_SUBSCRIBED: the topic filter; else NULL */
 };
 
 /* What the host is to do with an incoming PUBLISH. */
@@ -152,6 +152,12 @@ struct host {
 
     /* The engine wants engine_tick() to be called soon. Thread: any, also several at once. */
     void (*wake)(void *context);
+
+    /*
+     * One instance of a module more, or one less, wants a sign of each message that the broker receives:
+     * while there is none, engine_presence() need not be called with RPC_SIGN_SEEN.
+     */
+    void (*watch_messages)(void *context, bool more);
 
     /* Writes a line of printable ASCII, without a newline. */
     void (*log)(void *context, rpc_log_level level, const char *line);

@@ -29,19 +29,27 @@ void service_destroy(struct service *service)
     free(service);
 }
 
-/* Starts the engine of one prefix. It is the service's from the moment it is made, so that a stop ends it. */
-static bool service_start_engine(struct service *service, const char *prefix, char why[SERVICE_WHY])
+/* Makes the engine of one prefix. It is the service's from the moment it is made, so that a stop ends it. */
+static bool service_make_engine(struct service *service, const char *prefix, char why[SERVICE_WHY])
 {
-    const struct config *config = service->config;
-    struct engine_options options = config->engine;
-    char wrong[ENGINE_WHY];
+    struct engine_options options = service->config->engine;
     options.prefix = prefix;
     struct engine *engine = engine_create(&options, &service->host);
     if (!engine) {
         snprintf(why, SERVICE_WHY, "no memory for an engine");
         return false;
     }
+    if (service->count)
+        engine_join(engine, service->engines[0]);
     service->engines[service->count++] = engine;
+    return true;
+}
+
+/* Adds the modules to an engine. */
+static bool service_start_engine(const struct service *service, struct engine *engine, char why[SERVICE_WHY])
+{
+    const struct config *config = service->config;
+    char wrong[ENGINE_WHY];
     for (size_t i = 0; i < config->module_count; i++) {
         const struct config_module *module = &config->modules[i];
         if (!engine_add_module(engine, module->module, module->options, why))
@@ -56,7 +64,11 @@ static bool service_start_engine(struct service *service, const char *prefix, ch
 bool service_start(struct service *service, char why[SERVICE_WHY])
 {
     for (size_t i = 0; i < service->config->prefix_count; i++) {
-        if (!service_start_engine(service, service->config->prefixes[i], why))
+        if (!service_make_engine(service, service->config->prefixes[i], why))
+            return false;
+    }
+    for (size_t i = 0; i < service->count; i++) {
+        if (!service_start_engine(service, service->engines[i], why))
             return false;
     }
     return inbox_check(service->engines, service->count, why);

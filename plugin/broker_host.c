@@ -204,6 +204,12 @@ static void broker_host_wake(void *context)
     wake_request(&host->wake);
 }
 
+static void broker_host_watch_messages(void *context, bool more)
+{
+    struct broker_host *host = context;
+    host->watchers += more ? 1 : (size_t)-1;
+}
+
 static bool broker_host_topic_matches(void *context, const char *filter, const char *topic)
 {
     (void)context;
@@ -246,6 +252,7 @@ struct host broker_host_functions(struct broker_host *broker_host)
         .log = broker_host_write_log,
         .user_property = broker_host_read_user_property,
         .wake = broker_host_wake,
+        .watch_messages = broker_host_watch_messages,
         .topic_matches = broker_host_topic_matches,
         .wall_clock = broker_host_wall_clock,
         .monotonic_clock = broker_host_monotonic_clock,

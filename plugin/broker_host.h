@@ -28,7 +28,8 @@ struct broker_host {
     struct bridges bridges;
     struct outbox outbox;
     struct wake wake;
-    bool ticking; /* what is published now may leave only with the round after the next */
+    size_t watchers; /* instances that want a sign of each message */
+    bool ticking;    /* what is published now may leave only with the round after the next */
 };
 
 /* One message as an engine sees it. */

@@ -121,10 +121,14 @@ static const char *plugin_unmount(const struct plugin *plugin, const char *topic
     return cut && strncmp(topic, mount_point, cut) == 0 ? topic + cut : topic;
 }
 
-static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *event, const char *topic)
+/* has_news: a module has got a sign of the message, and may have started timers. */
+static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *event, const char *topic,
+                          bool has_news)
 {
     struct engine_place place;
     struct engine *engine = service_find(plugin->service, topic, &place);
+    if (!engine && has_news)
+        plugin_set_alarm(plugin);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
     struct broker_message message;
@@ -187,16 +191,18 @@ static void plugin_meet(struct plugin *plugin, const struct mosquitto *client)
 
 /* ---- Presence ---- */
 
-static void plugin_tell_presence(struct plugin *plugin, rpc_sign sign, const struct mosquitto *client,
+/* Returns whether the modules have been told. */
+static bool plugin_tell_presence(const struct plugin *plugin, rpc_sign sign, const struct mosquitto *client,
                                  const char *filter)
 {
-    if (!plugin->wants_presence || !client || !mosquitto_client_id(client))
-        return;
-    struct host_client known;
-    broker_host_read_client(&plugin->host, client, false, &known);
+    const char *id = client ? mosquitto_client_id(client) : NULL;
+    if (!id)
+        return false;
+    const struct host_client known = {
+        .id = id, .user = mosquitto_client_username(client), .connection = client};
     service_presence(plugin->service,
                      &(const struct host_presence){.sign = sign, .client = &known, .filter = filter});
-    plugin_set_alarm(plugin);
+    return true;
 }
 
 static int plugin_on_presence(int event_number, void *event_data, void *user_data)
@@ -205,10 +211,11 @@ static int plugin_on_presence(int event_number, void *event_data, void *user_dat
     struct plugin *plugin = user_data;
     plugin->host.ticking = true; /* see plugin_on_disconnect() */
     plugin_meet(plugin, event->client);
-    if (event_number == EVENT_SUBSCRIBE)
-        plugin_tell_presence(plugin, RPC_SIGN_SUBSCRIBED, event->client, event->topic_filter);
-    else
-        plugin_tell_presence(plugin, RPC_SIGN_CONNECTED, event->client, NULL);
+    const bool subscribes = event_number == EVENT_SUBSCRIBE;
+    if (plugin->wants_presence &&
+        plugin_tell_presence(plugin, subscribes ? RPC_SIGN_SUBSCRIBED : RPC_SIGN_CONNECTED, event->client,
+                             subscribes ? event->topic_filter : NULL))
+        plugin_set_alarm(plugin);
     plugin->host.ticking = false;
     return MOSQ_ERR_SUCCESS;
 }
@@ -244,8 +251,9 @@ static int plugin_on_message(int event_number, void *event_data, void *user_data
     plugin_meet(plugin, event->client);
     if (topic && *topic == '$' && !bridges_note(&plugin->host.bridges, event->client, topic))
         plugin_log_error("no memory to remember that a client is a bridge");
-    plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
-    const int rc = topic ? plugin_receive(plugin, event_data, topic) : MOSQ_ERR_SUCCESS;
+    const bool has_news =
+        plugin->host.watchers && plugin_tell_presence(plugin, RPC_SIGN_SEEN, event->client, NULL);
+    const int rc = topic ? plugin_receive(plugin, event_data, topic, has_news) : MOSQ_ERR_SUCCESS;
     plugin->goes_round = true;
     if (!atomic_load(&plugin->host.wake.ticked)) {
         plugin_tick(plugin);

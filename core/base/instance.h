@@ -30,9 +30,11 @@ struct rpc_instance {
     struct rpc_instance *next;  /* the one that was started before it */
 
     char *inbox_root;              /* NULL: its inboxes are off, or it has none */
+    bool root_is_set;              /* init has set it, also to NULL */
     struct fields *inbox_payloads; /* one for each inbox, all zero where it has no shape; NULL: no inboxes */
     struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
 
+    bool sees_messages;                 /* its module's presence gets RPC_SIGN_SEEN */
     struct rpc_instance *next_watcher;  /* likewise, of those whose modules watch for clients */
     struct rpc_instance *next_observer; /* likewise, of those whose modules observe calls */
 };

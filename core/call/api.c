@@ -199,7 +199,7 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
     return status;
 }
 
-/* ---- Announcing and logging ---- */
+/* ---- Announcing ---- */
 
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {
@@ -317,6 +317,18 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
         .property_count = publication->property_count,
     };
     return answer_publish(env, &sent, payload, size) ? RPC_OK : RPC_INTERNAL_ERROR;
+}
+
+/* ---- Presence and logging ---- */
+
+void rpc_presence_watch(rpc_instance *instance, bool seen)
+{
+    const struct host *host = &instance->env->host;
+    if (!instance->module->presence)
+        env_log(instance->env, RPC_LOG_ERROR, "module %s watches for clients, but has no .presence",
+                instance->module->name);
+    else if (seen != instance->sees_messages)
+        host->watch_messages(host->context, instance->sees_messages = seen);
 }
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

@@ -26,6 +26,7 @@ struct tasks;
 
 struct engine {
     struct env env;
+    struct engine *next; /* of those that engine_join() has brought together, in a ring */
     struct registry registry;
     struct dedup dedup;
     struct accounts accounts;

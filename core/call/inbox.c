@@ -153,6 +153,7 @@ rpc_status rpc_inbox_set_root(rpc_instance *instance, const char *root)
         return RPC_INTERNAL_ERROR;
     free(instance->inbox_root);
     instance->inbox_root = copy;
+    instance->root_is_set = true;
     return RPC_OK;
 }
 
@@ -161,8 +162,9 @@ const char *rpc_inbox_root(const rpc_instance *instance)
     return instance->inbox_root;
 }
 
-/* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. */
-static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, char *why)
+/* Whether nothing of an engine overlaps the root of an instance, which may be the engine's own one. usual: no
+ * root that was set counts. */
+static bool inbox_check_root(const rpc_instance *instance, const struct engine *engine, bool usual, char *why)
 {
     const char *root = instance->inbox_root, *module = instance->module->name;
     const char *prefix = engine->env.options.prefix;
@@ -172,7 +174,7 @@ static bool inbox_check_root(const rpc_instance *instance, const struct engine *
         return false;
     }
     for (const rpc_instance *other = engine->registry.inboxes; other; other = other->next_inboxes) {
-        if (other == instance || !topic_roots_clash(root, other->inbox_root))
+        if (other == instance || (usual && other->root_is_set) || !topic_roots_clash(root, other->inbox_root))
             continue;
         snprintf(why, REGISTRY_WHY,
                  "module %s: its inbox root %s overlaps the inbox root %s of module %s, prefix %s", module,
@@ -182,12 +184,37 @@ static bool inbox_check_root(const rpc_instance *instance, const struct engine *
     return true;
 }
 
+bool inbox_give_way(rpc_instance *instance, char overlap[REGISTRY_WHY])
+{
+    const struct engine *engine = instance->engine;
+    if (!instance->inbox_root)
+        return false;
+    do {
+        if (!inbox_check_root(instance, engine, true, overlap)) {
+            free(instance->inbox_root);
+            instance->inbox_root = NULL;
+            return true;
+        }
+        engine = engine->next;
+    } while (engine != instance->engine);
+    return false;
+}
+
+void inbox_log_off(const rpc_instance *instance, const char *overlap)
+{
+    const rpc_module *module = instance->module;
+    const char *option = module->inbox_option;
+    env_log(instance->env, RPC_LOG_NOTICE, "%s: its inboxes are off here%s%s%s%s%s", overlap,
+            option ? "; the option " : "", option ? module->name : "", option ? "_" : "",
+            option ? option : "", option ? " would set another root" : "");
+}
+
 bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY])
 {
     for (size_t i = 0; i < count; i++) {
         for (const rpc_instance *own = engines[i]->registry.inboxes; own; own = own->next_inboxes) {
             for (size_t j = 0; j < count; j++) {
-                if (!inbox_check_root(own, engines[j], why))
+                if (!inbox_check_root(own, engines[j], false, why))
                     return false;
             }
         }

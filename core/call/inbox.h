@@ -35,8 +35,18 @@ enum engine_verdict inbox_receive(rpc_instance *instance, const rpc_inbox *inbox
                                   const struct host_message *message, const char *below);
 
 /*
+ * Switches the inboxes of an instance off, before its init, if their usual root overlaps the topics of a
+ * prefix of the service, or the usual root of an instance whose inboxes are on. Returns whether it does: then
+ * overlap says with what.
+ */
+bool inbox_give_way(rpc_instance *instance, char overlap[REGISTRY_WHY]);
+
+/* Logs that the inboxes of an instance are off because of an overlap. */
+void inbox_log_off(const rpc_instance *instance, const char *overlap);
+
+/*
  * Checks the inboxes of all engines of a host, once all modules are there. Returns false, with why in one
- * line, if an inbox root overlaps another one or the topics of a prefix.
+ * line, if an inbox root overlaps another one or the topics of a prefix: an init has set one of them.
  */
 bool inbox_check(struct engine *const *engines, size_t count, char why[REGISTRY_WHY]);
 

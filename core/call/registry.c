@@ -410,6 +410,15 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     return true;
 }
 
+static bool registry_has_option(const rpc_module *module, const char *name)
+{
+    for (size_t i = 0; module->options && i < module->options->count; i++) {
+        if (strcmp(fields_name(&module->options->fields[i]), name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Prepares the shape of an inbox's payload. */
 static bool registry_fill_inbox(const rpc_module *module, const rpc_inbox *inbox, struct fields *payload,
                                 char *why)
@@ -433,6 +442,9 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
     if (!level || !topic_is_name(level) || strchr(level, '/'))
         return registry_fault(&place,
                               "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
+    if (module->inbox_option && !registry_has_option(module, module->inbox_option))
+        return registry_fault(&place, "its inbox_option, %s, is no field of its .options",
+                              module->inbox_option);
     instance->inbox_payloads = calloc(module->inboxes.count, sizeof *instance->inbox_payloads);
     if (!instance->inbox_payloads)
         return registry_fault(&place, "no memory");
@@ -511,20 +523,27 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
                                                                                              : NULL;
 }
 
-bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
-                  const void *options, char why[REGISTRY_WHY])
+bool registry_start(struct registry *registry, const char *prefix, rpc_instance *instance,
+                    const void *options, char why[REGISTRY_WHY])
 {
+    const rpc_module *module = instance->module;
     const struct place place = {module->name, "prefix", prefix, why};
-    rpc_instance *instance = registry_enter(registry, prefix, module, why);
-    if (!instance)
-        return false;
     instance->started = true;
+    if (module->presence)
+        rpc_presence_watch(instance, true);
     if (module->init && module->init(instance, instance->state, options) != RPC_OK)
         return registry_fault(&place, "it could not be started");
     instance->ready = true;
     if (instance->inbox_root)
         LL_PREPEND2(registry->inboxes, instance, next_inboxes);
     return true;
+}
+
+bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
+                  const void *options, char why[REGISTRY_WHY])
+{
+    rpc_instance *instance = registry_enter(registry, prefix, module, why);
+    return instance && registry_start(registry, prefix, instance, options, why);
 }
 
 void registry_fini(struct registry *registry)
@@ -534,6 +553,8 @@ void registry_fini(struct registry *registry)
     registry->families = registry->last = NULL;
     LL_FOREACH_SAFE(registry->instances, instance, next_instance)
     {
+        if (instance->sees_messages)
+            rpc_presence_watch(instance, false);
         if (instance->abandoned)
             continue;
         if (instance->started && instance->module->fini)

@@ -72,9 +72,14 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
                              char why[REGISTRY_WHY]);
 
 /*
- * Enters a module and starts it. options is a struct of the module's options shape, or NULL if it has none;
- * it outlives the registry. Returns whether it worked; if not, all is as after a failed registry_enter().
+ * Starts an instance that was entered. options is a struct of the module's options shape, or NULL if it has
+ * none; it outlives the registry. Returns whether it worked; if not, all is as after a failed
+ * registry_enter().
  */
+bool registry_start(struct registry *registry, const char *prefix, rpc_instance *instance,
+                    const void *options, char why[REGISTRY_WHY]);
+
+/* Enters a module and starts it. */
 bool registry_add(struct registry *registry, const char *prefix, const rpc_module *module,
                   const void *options, char why[REGISTRY_WHY]);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-enum { TIMERS_MAX = 10000, NANOSECONDS = 1000000 /* in a millisecond */ };
+enum { TIMERS_MAX = 200000, NANOSECONDS = 1000000 /* in a millisecond */ };
 
 struct timer {
     struct heap_node node; /* the first member: the heap's nodes are these */

@@ -49,6 +49,7 @@ SKIPPED = 77  # the exit code of a test that ctest is to call skipped
 # message.
 Case = collections.namedtuple("Case", "plugin topic payload lines calls", defaults=(PARAMS, (), 1))
 
+WATCH = ("report_watch true",)
 NO_DUPLICATE_CHECK = ("duplicate_window 0", "redelivery_guard 0")
 FLOOR = Case(None, None)
 BARE_PING = Case(BARE, "rpc/call/ping")
@@ -58,6 +59,9 @@ CASES = {
     "bare ping": BARE_PING,
     "bare report": Case(BARE, "rpc/call/report"),
     "ping, plain": PING,
+    "ping, seen by a module": PING._replace(lines=WATCH),
+    "a message that is no call": Case(PLUGIN, None),
+    "the same, seen by a module": Case(PLUGIN, None, lines=WATCH),
     "ping, JSON-RPC": PING._replace(payload=jsonrpc_payload("ping")),
     f"ping, batch of {BATCH}, each call": Case(PLUGIN, "rpc/batch/ping", BATCH_PARAMS, calls=BATCH),
     "report, plain": Case(PLUGIN, "rpc/call/report"),

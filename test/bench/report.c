@@ -29,6 +29,14 @@ struct sensors {
     struct sensor *table;
 };
 
+struct options {
+    bool watch;
+};
+
+static const rpc_field options_fields[] = {
+    RPC_BOOL(struct options, watch, .doc = "get a sign of each message", .default_json = "false")};
+static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct options, options_fields);
+
 /* ---- report ---- */
 
 struct reading {
@@ -142,6 +150,18 @@ static rpc_status errand_done(rpc_call *call, void *state, void *data, rpc_statu
 
 /* ---- The module ---- */
 
+static void notice(rpc_instance *instance, void *state, const rpc_presence *presence)
+{
+    (void)instance, (void)state, (void)presence;
+}
+
+static rpc_status init(rpc_instance *instance, void *state, const void *options)
+{
+    (void)state;
+    rpc_presence_watch(instance, ((const struct options *)options)->watch);
+    return RPC_OK;
+}
+
 static void fini(void *state)
 {
     struct sensors *sensors = state;
@@ -180,4 +200,5 @@ static const rpc_method methods[] = {
 };
 
 RPC_MODULE(report, .doc = "What the benchmark calls.", .state_size = sizeof(struct sensors),
-           .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .fini = fini);
+           .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .options = &options_shape,
+           .init = init, .fini = fini, .presence = notice);

@@ -147,9 +147,27 @@ class Inboxes(BrokerTest):
             client.publish(f"{prefix}/post/me/in", "x", qos=1)
             self.assertEqual(watcher.receive().topic, f"{prefix}/rpc/event/post/received")
 
+    def test_usual_roots_that_overlap_give_way(self):
+        for options, served, line in (
+                (["prefix one two"], "one",
+                 "two: module post: its inbox root post overlaps the inbox root post of module post, prefix one"),
+                (["prefix post two"], None,
+                 "two: module post: its inbox root post overlaps the topics of the prefix post"),
+                (["prefix two post/event"], None,
+                 "two: module post: its inbox root post overlaps the topics of the prefix post/event")):
+            broker = self.start([*options, "post_root prefix"])
+            watcher = self.watch(broker)
+            self.client(broker, 5, client_id="me").publish("post/me/in", "x", qos=1)
+            self.assertEqual(watcher.receive().topic, f"{served}/event/post/received" if served else "post/me/in")
+            self.assertIn(line + ": its inboxes are off here; the option post_root would set another root",
+                          broker.log())
+            for prefix in options[0].split()[1:]:
+                self.assertIn("result", ask_by_id(self.client(broker, 5), "post.count", prefix=prefix))
+            broker.stop()
+
     def test_roots_that_overlap_stop_the_start(self):
         for options, line in (
-                (["prefix one two", "post_root prefix"], "its inbox root post overlaps the inbox root post"),
+                (["prefix one two", "post_root plant"], "its inbox root plant overlaps the inbox root plant"),
                 (["post_root rpc/event"], "its inbox root rpc/event overlaps the topics of the prefix rpc"),
                 (["post_root a/+"], "plugin_opt_post_root: 'a/+' is no topic")):
             broker = self.make(options)

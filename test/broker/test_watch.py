@@ -101,6 +101,22 @@ class Presence(BrokerTest):
             time.sleep(0.1)
         self.assertEqual(self.signs(caller, "lamp1"), expected)
 
+    def test_messages_need_not_be_seen(self):
+        broker = self.start()
+        caller = self.client(broker, 5)
+        result_of(ask(caller, "watch.look", {"at_messages": False}))
+        for client_id, seen in (("lamp1", []), ("lamp2", [("seen", None)])):
+            lamp = self.client(broker, 4, client_id=client_id)
+            lamp.publish("anything/at/all", b"x", qos=1)
+            lamp.disconnect()
+            connected = [("connected", None)] if broker_version() >= (2, 1) else []
+            expected = [*connected, *seen, ("gone", None)]
+            until = time.monotonic() + 20
+            while self.signs(caller, client_id) != expected and time.monotonic() < until:
+                time.sleep(0.1)
+            self.assertEqual(self.signs(caller, client_id), expected)
+            result_of(ask(caller, "watch.look"))
+
 
 if __name__ == "__main__":
     main()

@@ -167,6 +167,21 @@ static rpc_status watch_signs(rpc_call *call, void *state, const void *params, v
     return RPC_OK;
 }
 
+struct look {
+    bool at_messages;
+};
+
+static const rpc_field look_fields[] = {
+    RPC_BOOL(struct look, at_messages, .doc = "Get the sign of each message", .default_json = "true")};
+static const rpc_shape look_shape = RPC_OBJECT_SHAPE(struct look, look_fields);
+
+static rpc_status watch_look(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)result;
+    rpc_presence_watch(rpc_call_instance(call), ((const struct look *)params)->at_messages);
+    return RPC_OK;
+}
+
 /* ---- Observing ---- */
 
 static void watch_observe(rpc_instance *instance, void *state, const rpc_observation *observation)
@@ -261,6 +276,11 @@ static const rpc_method watch_methods[] = {
      .read_only = true,
      .result = &signs_shape,
      .run = watch_signs},
+    {.name = "watch.look",
+     .doc = "Sets which signs of clients it gets",
+     .idempotent = true,
+     .params = &look_shape,
+     .run = watch_look},
     {.name = "watch.observed",
      .doc = "What was observed of calls",
      .read_only = true,

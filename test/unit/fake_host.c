@@ -195,6 +195,13 @@ static void wake(void *context)
     sem_post(&fake->woken);
 }
 
+static void watch_messages(void *context, bool more)
+{
+    struct fake_host *fake = context;
+    expect(fake, more || fake->watchers, "an end of watching that has not begun");
+    fake->watchers += more ? 1 : (size_t)-1;
+}
+
 static double wall_clock(void *context)
 {
     const struct fake_host *fake = context;
@@ -254,6 +261,7 @@ void fake_host_open(struct fake_host *fake)
         .topic_matches = topic_matches,
         .user_property = user_property,
         .wake = wake,
+        .watch_messages = watch_messages,
         .wall_clock = wall_clock,
         .monotonic_clock = monotonic_clock,
     };
@@ -315,6 +323,7 @@ void fake_host_close(struct fake_host *fake)
     fake_host_forget(fake);
     sem_destroy(&fake->woken);
     ck_assert_msg(!fake->fault, "the engine gave its host %s", fake->fault);
+    ck_assert_msg(!fake->watchers, "%zu instances still want to see messages", fake->watchers);
     ck_assert_msg(!fake->held, "%zu payloads were not given back", fake->held);
 }
 

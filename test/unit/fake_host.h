@@ -86,6 +86,7 @@ struct fake_host {
     struct fake_line lines[FAKE_KEPT];
     size_t line_count;
 
+    size_t watchers;   /* instances that want a sign of each message */
     size_t held;       /* payloads that the engine owns at the moment */
     const char *fault; /* the first broken rule; NULL: none */
     sem_t woken;       /* how often the engine has called wake() */

@@ -3,6 +3,7 @@
  * core/call/inbox.c: which messages an inbox receives, what it sees and decides, which tables and roots are
  * refused. The module is test/modules/post.c.
  */
+#include "call/engine_parts.h"
 #include "call/inbox.h"
 #include "rig.h"
 #include "unit.h"
@@ -288,16 +289,23 @@ START_TEST(without_inboxes_there_is_no_root)
 }
 END_TEST
 
-/* Two engines side by side, and what stands in the way of the first one's root. */
+/*
+ * Two engines side by side, of which the one with the other root is the older one, and roots that init has
+ * set in the way of each other.
+ */
 static const struct clash {
     const char *prefix, *root, *other_prefix, *other_root;
-    const char *why; /* NULL: nothing does */
+    const char *why; /* NULL: nothing is in the way */
 } clashes[] = {
     {"a/rpc", "prefix", "b/rpc", "prefix", NULL},
     {"rpc", "prefix", "rpc2", "none", NULL},
     {"rpc", "plant", "rpc2", "plant2", NULL},
-    {"rpc", "prefix", "rpc2", "prefix",
+    {"rpc", "prefix", "rpc2", "post",
      "module post: its inbox root post overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "post/a", "rpc2", "prefix",
+     "module post: its inbox root post/a overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "plant", "rpc2", "plant",
+     "module post: its inbox root plant overlaps the inbox root plant of module post, prefix rpc2"},
     {"rpc", "plant", "rpc2", "plant/a",
      "module post: its inbox root plant overlaps the inbox root plant/a of module post, prefix rpc2"},
     {"rpc", "rpc", "rpc2", "none", "module post: its inbox root rpc overlaps the topics of the prefix rpc"},
@@ -308,35 +316,108 @@ static const struct clash {
     {"a/rpc", "none", "b/rpc", "a", "module post: its inbox root a overlaps the topics of the prefix a/rpc"},
 };
 
+static struct engine *other;
+
+static void start_two(const char *prefix, const char *root, const char *other_prefix, const char *other_root)
+{
+    const struct post_options one = {root}, two = {other_root};
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.prefix = other_prefix;
+    other = engine_create(&rig.options, &rig.host.host);
+    rig.options.prefix = prefix;
+    rig_start(&rig);
+    engine_join(rig.engine, other);
+    ck_assert(engine_add_module(other, &rpc_module_post, &two, why));
+    rig_add(&rig, &rpc_module_post, &one);
+}
+
 START_TEST(roots_that_overlap)
 {
     const struct clash *row = &clashes[_i];
-    const struct post_options one = {row->root}, two = {row->other_root};
-    rig_close(&rig);
-    rig_init(&rig);
-    rig.options.prefix = row->other_prefix;
-    struct engine *other = engine_create(&rig.options, &rig.host.host);
-    ck_assert(engine_add_module(other, &rpc_module_post, &two, why));
-    rig.options.prefix = row->prefix;
-    rig_start(&rig);
-    rig_add(&rig, &rpc_module_post, &one);
+    start_two(row->prefix, row->root, row->other_prefix, row->other_root);
     struct engine *const engines[] = {rig.engine, other};
     ck_assert_int_eq(inbox_check(engines, 2, why), !row->why);
     if (row->why)
         ck_assert_str_eq(why, row->why);
+    ck_assert_uint_eq(rig.host.line_count, 0);
     engine_destroy(other, RIG_SECOND);
 }
 END_TEST
 
+/* Likewise, of usual roots: the inboxes of one of the engines are off. */
+static const struct way {
+    const char *prefix, *other_prefix;
+    bool is_on, is_other_on;
+    const char *line; /* of the log; NULL: none */
+} ways[] = {
+    {"a/rpc", "b/rpc", true, true, NULL},
+    {"rpc", "rpc2", false, true,
+     "module post: its inbox root post overlaps the inbox root post of module post, prefix rpc2"},
+    {"rpc", "post", false, false, "module post: its inbox root post overlaps the topics of the prefix post"},
+    {"post", "rpc", false, false, "module post: its inbox root post overlaps the topics of the prefix post"},
+    {"rpc", "post/event", false, true,
+     "module post: its inbox root post overlaps the topics of the prefix post/event"},
+    {"rpc", "a/b/rpc", true, true, NULL},
+    {"post/rpc", "rpc", true, false,
+     "module post: its inbox root post overlaps the topics of the prefix post/rpc"},
+};
+
+START_TEST(usual_roots_give_way)
+{
+    const struct way *row = &ways[_i];
+    char line[400];
+    start_two(row->prefix, "prefix", row->other_prefix, "prefix");
+    struct engine *const engines[] = {rig.engine, other};
+    ck_assert(inbox_check(engines, 2, why));
+    ck_assert_int_eq(rpc_inbox_root(rig.engine->registry.instances) != NULL, row->is_on);
+    ck_assert_int_eq(rpc_inbox_root(other->registry.instances) != NULL, row->is_other_on);
+    ck_assert_uint_eq(rig.host.line_count, (size_t)(2 - row->is_on - row->is_other_on));
+    snprintf(line, sizeof line, "%s: its inboxes are off here; the option post_root would set another root",
+             row->line);
+    if (row->line) {
+        ck_assert(fake_host_logged(&rig.host, line));
+        ck_assert_int_eq(rig.host.lines[0].level, RPC_LOG_NOTICE);
+    }
+    engine_destroy(other, RIG_SECOND);
+}
+END_TEST
+
+/* The root that an init sets is in nobody's way before that. */
+START_TEST(a_root_that_is_not_used_is_free)
+{
+    start_two("rpc", "prefix", "rpc2", "none");
+    ck_assert_str_eq(rpc_inbox_root(rig.engine->registry.instances), "post");
+    ck_assert_uint_eq(rig.host.line_count, 0);
+    engine_destroy(other, RIG_SECOND);
+    start_two("rpc", "none", "rpc2", "prefix");
+    ck_assert_ptr_null(rpc_inbox_root(rig.engine->registry.instances));
+    ck_assert_uint_eq(rig.host.line_count, 0);
+    engine_destroy(other, RIG_SECOND);
+}
+END_TEST
+
+static rpc_status note_root(rpc_instance *instance, void *state, const void *options)
+{
+    (void)state, (void)options;
+    ck_assert_ptr_null(rpc_inbox_root(instance));
+    kept = instance;
+    return RPC_OK;
+}
+
 START_TEST(two_modules_with_one_root)
 {
-    static const rpc_module module = {.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "post"};
+    static const rpc_module module = {
+        .name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "post", .init = note_root};
     rig_add(&rig, &rpc_module_post, &usual);
     rig_add(&rig, &module, NULL);
-    ck_assert(!inbox_check(&rig.engine, 1, why));
-    ck_assert_str_eq(why,
-                     "module m: its inbox root prod/post overlaps the inbox root prod/post of module post, "
-                     "prefix prod/rpc");
+    ck_assert_ptr_eq(kept->module, &module);
+    ck_assert(inbox_check(&rig.engine, 1, why));
+    ck_assert(fake_host_logged(
+        &rig.host, "module m: its inbox root prod/post overlaps the inbox root prod/post of module post, "
+                   "prefix prod/rpc: its inboxes are off here"));
+    ck_assert(!fake_host_logged(&rig.host, "the option"));
+    ck_assert_int_eq(rig_publish(&rig, "prod/post/in", "x"), ENGINE_PASS);
 }
 END_TEST
 
@@ -393,6 +474,8 @@ static const struct wrong {
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "a/b"},
      "module m: inbox root a/b: " BAD_ROOT},
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "+"}, "module m: inbox root +: " BAD_ROOT},
+    {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = "m", .inbox_option = "root"},
+     "module m: inbox root m: its inbox_option, root, is no field of its .options"},
     {{.name = "m", .inboxes = RPC_TABLE(one_inbox), .inbox_root = ""}, "module m: inbox root : " BAD_ROOT},
 };
 
@@ -409,5 +492,6 @@ UNIT_MAIN("inbox", open_rig, close_rig, {messages, UNIT_ROWS(topics)}, {what_is_
           {members_that_are_not_declared_are_ignored, 0}, {what_is_too_large_is_not_parsed, 2},
           {other_roots, UNIT_ROWS(roots)}, {roots_that_are_no_topics, UNIT_ROWS(bad_roots)},
           {the_root_is_set_by_init_alone, 0}, {without_inboxes_there_is_no_root, 0},
-          {roots_that_overlap, UNIT_ROWS(clashes)}, {two_modules_with_one_root, 0},
+          {roots_that_overlap, UNIT_ROWS(clashes)}, {usual_roots_give_way, UNIT_ROWS(ways)},
+          {a_root_that_is_not_used_is_free, 0}, {two_modules_with_one_root, 0},
           {wrong_tables, UNIT_ROWS(wrong)})

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { MOST = 10000 };
+enum { MOST = 200000 };
 
 static struct rig rig;
 static rpc_instance *instance;

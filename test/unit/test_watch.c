@@ -245,11 +245,105 @@ START_TEST(signs_of_clients)
 }
 END_TEST
 
+static void look(bool at_messages)
+{
+    rig_expect(&rig, "watch.look", at_messages ? "{}" : "{\"at_messages\":false}", "ok", "{}");
+    ck_assert_uint_eq(rig.host.watchers, at_messages);
+}
+
+START_TEST(only_messages_need_not_be_seen)
+{
+    ck_assert_uint_eq(rig.host.watchers, 1);
+    look(false);
+    look(false);
+    ck_assert(engine_wants_presence(rig.engine));
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    notice(RPC_SIGN_CONNECTED, "lamp1", &first, NULL);
+    notice(RPC_SIGN_SUBSCRIBED, "lamp1", &first, "a");
+    engine_client_ended(rig.engine, &(const struct host_ending){.id = "lamp1", .connection = &first});
+    look(true);
+    look(true);
+    notice(RPC_SIGN_SEEN, "lamp2", &second, NULL);
+    rig_expect(&rig, "watch.signs", "{}", "ok",
+               "{\"signs\":[{\"sign\":\"connected\",\"client\":\"lamp1\"},"
+               "{\"sign\":\"subscribed\",\"client\":\"lamp1\",\"filter\":\"a\"},"
+               "{\"sign\":\"gone\",\"client\":\"lamp1\"},{\"sign\":\"seen\",\"client\":\"lamp2\"}]}");
+}
+END_TEST
+
+static int noticed, blind_noticed;
+
+/* Looks away after a message, until another sign comes. */
+static void notice_and_look_away(rpc_instance *instance, void *state, const rpc_presence *presence)
+{
+    (void)state;
+    noticed++;
+    rpc_presence_watch(instance, presence->sign != RPC_SIGN_SEEN);
+}
+
+static void notice_blindly(rpc_instance *instance, void *state, const rpc_presence *presence)
+{
+    (void)instance, (void)state;
+    ck_assert_int_ne(presence->sign, RPC_SIGN_SEEN);
+    blind_noticed++;
+}
+
+static rpc_status look_away(rpc_instance *instance, void *state, const void *options)
+{
+    (void)state, (void)options;
+    rpc_presence_watch(instance, false);
+    return RPC_OK;
+}
+
+static rpc_status refuse_to_start(rpc_instance *instance, void *state, const void *options)
+{
+    (void)instance, (void)state, (void)options;
+    return RPC_INTERNAL_ERROR;
+}
+
+START_TEST(each_instance_has_its_own_eyes)
+{
+    static const rpc_module other = {.name = "other", .doc = "d", .presence = notice_and_look_away};
+    static const rpc_module blind = {
+        .name = "blind", .doc = "d", .presence = notice_blindly, .init = look_away};
+    rig_add(&rig, &other, NULL);
+    rig_add(&rig, &blind, NULL);
+    ck_assert_uint_eq(rig.host.watchers, 2);
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    ck_assert_uint_eq(rig.host.watchers, 1);
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    ck_assert(noticed == 1 && blind_noticed == 0);
+    notice(RPC_SIGN_CONNECTED, "lamp1", &first, NULL);
+    ck_assert_uint_eq(rig.host.watchers, 2);
+    notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
+    ck_assert(noticed == 3 && blind_noticed == 1);
+}
+END_TEST
+
+/* rig_close() checks that the host is told of each end. */
+START_TEST(a_module_that_does_not_start_sees_nothing_afterwards)
+{
+    static const rpc_module broken = {
+        .name = "broken", .doc = "d", .presence = notice_and_look_away, .init = refuse_to_start};
+    char why[ENGINE_WHY];
+    ck_assert(!engine_add_module(rig.engine, &broken, NULL, why));
+}
+END_TEST
+
+START_TEST(without_presence_there_is_nothing_to_watch)
+{
+    static const rpc_module sightless = {.name = "sightless", .doc = "d", .init = look_away};
+    rig_add(&rig, &sightless, NULL);
+    ck_assert_uint_eq(rig.host.watchers, 1);
+    ck_assert(fake_host_logged(&rig.host, "module sightless watches for clients, but has no .presence"));
+}
+END_TEST
+
 START_TEST(an_engine_without_watchers)
 {
     rig_close(&rig);
     rig_open(&rig, &rpc_module_ping);
-    ck_assert(!engine_wants_presence(rig.engine));
+    ck_assert(!engine_wants_presence(rig.engine) && !rig.host.watchers);
     notice(RPC_SIGN_SEEN, "lamp1", &first, NULL);
     engine_client_ended(rig.engine, &(const struct host_ending){.id = "lamp1", .connection = &first});
 }
@@ -301,5 +395,7 @@ END_TEST
 UNIT_MAIN("watch", open_rig, close_rig, {sends_to_one_client, 0}, {sends_to_subscribers, 0},
           {user_properties, 0}, {what_the_host_does_not_take, 4}, {typed_payloads, UNIT_ROWS(typed)},
           {what_is_not_there, 0}, {what_cannot_be_sent, UNIT_ROWS(unsendable)}, {what_is_in_the_way, 3},
-          {signs_of_clients, 0}, {an_engine_without_watchers, 0}, {calls_are_observed, 0},
-          {parts_are_decoded, UNIT_ROWS(decodings)})
+          {signs_of_clients, 0}, {only_messages_need_not_be_seen, 0}, {each_instance_has_its_own_eyes, 0},
+          {a_module_that_does_not_start_sees_nothing_afterwards, 0},
+          {without_presence_there_is_nothing_to_watch, 0}, {an_engine_without_watchers, 0},
+          {calls_are_observed, 0}, {parts_are_decoded, UNIT_ROWS(decodings)})
