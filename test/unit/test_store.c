@@ -4,11 +4,11 @@
  * test has a folder of its own. A second connection to the database, or a change of the file itself, plays
  * the part of another program.
  */
+#include "disk.h"
 #include "sensor/store.h"
 #include "store/place.h"
 #include "unit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,83 +49,18 @@ static void make_folder(void)
 static void remove_folder(void)
 {
     store_close(store);
-    DIR *entries = opendir(folder);
-    ck_assert_ptr_nonnull(entries);
-    char name[PATH + 256];
-    for (const struct dirent *entry; (entry = readdir(entries));) {
-        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
-        unlink(name);
-    }
-    closedir(entries);
-    ck_assert_int_eq(rmdir(folder), 0);
+    disk_remove(folder);
+}
+
+static const char *asked(const char *sql)
+{
+    return asked_at(path, sql);
 }
 
 static void reopen(void)
 {
     store_close(store);
     store = store_new(path, "rpc", BUSY_MS);
-}
-
-/* A whole file, for comparison and for repair. */
-struct contents {
-    char bytes[1 << 18];
-    size_t size;
-};
-
-static void read_file(const char *name, struct contents *contents)
-{
-    FILE *file = fopen(name, "rb");
-    ck_assert_ptr_nonnull(file);
-    contents->size = fread(contents->bytes, 1, sizeof contents->bytes, file);
-    ck_assert_uint_lt(contents->size, sizeof contents->bytes);
-    fclose(file);
-}
-
-static void write_file(const char *name, const void *bytes, size_t size)
-{
-    FILE *file = fopen(name, "wb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
-    ck_assert_int_eq(fclose(file), 0);
-}
-
-static void check_unchanged(const char *name, const struct contents *before)
-{
-    static struct contents now;
-    read_file(name, &now);
-    ck_assert_uint_eq(now.size, before->size);
-    ck_assert_mem_eq(now.bytes, before->bytes, now.size);
-}
-
-/* ---- Another program ---- */
-
-static sqlite3 *other(const char *name, const char *sql)
-{
-    sqlite3 *database;
-    ck_assert_int_eq(sqlite3_open(name, &database), SQLITE_OK);
-    sqlite3_busy_timeout(database, 10000);
-    if (sqlite3_exec(database, sql, NULL, NULL, NULL) != SQLITE_OK)
-        ck_abort_msg("%s: %s", sql, sqlite3_errmsg(database));
-    return database;
-}
-
-static void by_other(const char *name, const char *sql)
-{
-    ck_assert_int_eq(sqlite3_close(other(name, sql)), SQLITE_OK);
-}
-
-/* The number or word that a query returns. */
-static const char *asked(const char *sql)
-{
-    static char answer[64];
-    sqlite3 *database = other(path, "");
-    sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    snprintf(answer, sizeof answer, "%s", (const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
-    sqlite3_close(database);
-    return answer;
 }
 
 /* ---- Readings ---- */
@@ -602,13 +535,32 @@ START_TEST(locked_when_it_is_opened)
 }
 END_TEST
 
-static void limit_files(rlim_t bytes)
+static void *close_soon(void *database)
 {
-    struct rlimit limit;
-    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes;
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    usleep(200000);
+    sqlite3_close(database);
+    return NULL;
 }
+
+/* SQLite itself does not wait for the locks of others when it makes the log. A database without one, and one
+ * that is new. */
+START_TEST(locked_when_the_log_is_made)
+{
+    if (_i == 0) {
+        succeed(save(store, "a", 1, 1));
+        reopen();
+        by_other(path, "PRAGMA journal_mode = DELETE");
+    }
+    store_close(store);
+    store = store_new(path, "rpc", 60000);
+    pthread_t thread;
+    sqlite3 *writer = other(path, "BEGIN IMMEDIATE");
+    ck_assert_int_eq(pthread_create(&thread, NULL, close_soon, writer), 0);
+    succeed(save(store, "a", 2, 2));
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_str_eq(asked("PRAGMA journal_mode"), "wal");
+}
+END_TEST
 
 /* Stores a group that needs more room than the existing log has. */
 static bool save_too_many(void)
@@ -703,24 +655,6 @@ START_TEST(reasons_are_printable)
         ck_assert(*c >= ' ' && *c <= '~');
 }
 END_TEST
-
-/* root may write files of any mode, so that the test drops its privileges for a while. */
-static bool give_up_root(void)
-{
-    if (geteuid() != 0)
-        return true;
-    if (seteuid(65534) != 0)
-        return false;
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak sanitizer needs it at the end */
-    return true;
-}
-
-static void be_root_again(void)
-{
-    if (getuid() == 0)
-        ck_assert_int_eq(seteuid(0), 0);
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-}
 
 /* A database with a log cannot even be read without permission to create files in its folder. */
 static const struct {
@@ -1777,14 +1711,15 @@ UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_
           {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
           {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
           {groups_are_whole, 0}, {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0},
-          {locked, 0}, {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0},
-          {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)},
-          {no_database, 3}, {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
-          {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
-          {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
-          {replaced_within_anothers_group, 0}, {side_by_side, UNIT_ROWS(names_beside)},
-          {the_log_is_deleted, 0}, {pruning_by_age, 0}, {pruning_by_count, 0}, {pruning_goes_by_order, 0},
-          {sensors_without_readings, 0}, {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0},
-          {removed_sensors_are_told, 0}, {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0},
-          {forgetting_on_the_disk, 0}, {dropping, 0}, {owners_are_kept, 0},
-          {pruning_is_bounded, UNIT_ROWS(bounds)}, {keys_are_not_used_again, 0})
+          {locked, 0}, {locked_when_it_is_opened, 0}, {locked_when_the_log_is_made, 2}, {full, 0},
+          {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0},
+          {read_only, UNIT_ROWS(read_only_ways)}, {no_database, 3}, {an_empty_file_is_filled, 0},
+          {foreign_and_newer_files, UNIT_ROWS(foreign_files)}, {version_1_is_brought_up_to_date, 0},
+          {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0}, {replaced, UNIT_ROWS(replacements)},
+          {moved_away_whole, 0}, {replaced_within_a_group, 0}, {replaced_within_anothers_group, 0},
+          {side_by_side, UNIT_ROWS(names_beside)}, {the_log_is_deleted, 0}, {pruning_by_age, 0},
+          {pruning_by_count, 0}, {pruning_goes_by_order, 0}, {sensors_without_readings, 0},
+          {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0}, {removed_sensors_are_told, 0},
+          {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0}, {forgetting_on_the_disk, 0},
+          {dropping, 0}, {owners_are_kept, 0}, {pruning_is_bounded, UNIT_ROWS(bounds)},
+          {keys_are_not_used_again, 0})
