@@ -7,6 +7,9 @@
  * in an object. The document has a channel of its own for such replies, `response`, and two more operations
  * on the channels of calls and batches.
  *
+ * Commands of devices have a channel for each name, with one message and one operation for each kind of
+ * devices that declares a command of that name, since the kind of a device is no part of the topic.
+ *
  * Channels, operations and messages have keys of the form {what}.{name}. A name may contain a '/', but the
  * key of a component may not: see make_key().
  */
@@ -90,6 +93,42 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_event *event = (*module)->events.rows; RPC_HAS_ROW((*module)->events, event); event++)
             write(catalogue, *module, event, writer);
+    }
+}
+
+/* The name of a command in keys: {kind}/{name}. */
+enum { COMMAND_MAX = 2 * TOPIC_NAME_MAX };
+
+static const char *make_command_name(const rpc_module *module, const rpc_command *command,
+                                     char name[COMMAND_MAX])
+{
+    snprintf(name, COMMAND_MAX, "%s/%s", module->name, command->name);
+    return name;
+}
+
+static const rpc_command *find_command(const rpc_module *module, const char *name)
+{
+    for (const rpc_command *command = module->commands.rows; RPC_HAS_ROW(module->commands, command);
+         command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+/* method: how the command is called. name: as in keys. */
+static void each_command(const struct catalogue *catalogue, struct writer *writer,
+                         void (*write)(const struct catalogue *catalogue, const rpc_module *module,
+                                       const rpc_command *command, const rpc_method *method, const char *name,
+                                       struct writer *writer))
+{
+    char called[CATALOGUE_NAME], name[COMMAND_MAX];
+    for (const rpc_module *const *module = catalogue->modules; *module; module++) {
+        for (const rpc_command *command = (*module)->commands.rows; RPC_HAS_ROW((*module)->commands, command);
+             command++) {
+            const rpc_method method = catalogue_make_method(command, called);
+            write(catalogue, *module, command, &method, make_command_name(*module, command, name), writer);
+        }
     }
 }
 
@@ -246,6 +285,42 @@ static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inb
     close_objects(writer, 2);
 }
 
+/* The channel of all commands of a name, which is written with the first of them. */
+static void write_command_channel(const struct catalogue *catalogue, const rpc_module *first,
+                                  const rpc_command *command, const rpc_method *method, struct writer *writer)
+{
+    char name[COMMAND_MAX];
+    const rpc_module *const *module = catalogue->modules;
+    while (*module != first && !find_command(*module, command->name))
+        module++;
+    if (*module != first)
+        return;
+    open_channel(catalogue, writer, "command", "/call/", method->name, command->name);
+    writer_open_object(writer, "parameters");
+    write_levels(writer, method->name);
+    writer_end_object(writer);
+    writer_open_object(writer, "messages");
+    for (; *module; module++) {
+        const rpc_command *same = find_command(*module, command->name);
+        if (same)
+            write_message_ref(writer, (*module)->name, "command", make_command_name(*module, same, name));
+    }
+    close_objects(writer, 2);
+}
+
+static void write_command_channels(const struct catalogue *catalogue, const rpc_module *module,
+                                   const rpc_command *command, const rpc_method *method, const char *name,
+                                   struct writer *writer)
+{
+    write_command_channel(catalogue, module, command, method, writer);
+    open_reply_channel(writer, "commandReply", name, "the Response Topic of the call");
+    write_message_ref(writer, "result", "commandResult", name);
+    write_message_ref(writer, "error", "commandError", name);
+    if (command->progress)
+        write_message_ref(writer, "progress", "commandProgress", name);
+    close_objects(writer, 2);
+}
+
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *level)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
@@ -281,6 +356,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 {
     writer_open_object(writer, "channels");
     each_method(catalogue, writer, write_method_channels);
+    each_command(catalogue, writer, write_command_channels);
     write_jsonrpc_channels(catalogue, writer);
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
@@ -356,6 +432,27 @@ static void write_method_operations(const struct catalogue *catalogue, const rpc
     write_operation_by_id(method, writer, "batchById", "batch", "wrappedResults");
 }
 
+static void write_command_operation(const struct catalogue *catalogue, const rpc_module *module,
+                                    const rpc_command *command, const rpc_method *method, const char *name,
+                                    struct writer *writer)
+{
+    char message[64 + TOPIC_NAME_MAX];
+    (void)catalogue;
+    snprintf(message, sizeof message, "/messages/%s", module->name);
+    open_key(writer, "command", name);
+    writer_member(writer, "action", "receive");
+    writer_name(writer, "channel");
+    write_ref(writer, "#/channels/", "command", command->name, "");
+    if (command->doc)
+        writer_member(writer, "summary", command->doc);
+    writer_open_array(writer, "messages");
+    write_ref(writer, "#/channels/", "command", command->name, message);
+    writer_end_array(writer);
+    write_reply(writer, "commandReply", name);
+    writer_member_bool(writer, "x-read-only", method->read_only);
+    writer_end_object(writer);
+}
+
 static void write_sent(struct writer *writer, const char *what, const char *name, const char *doc, int qos,
                        bool retained)
 {
@@ -387,6 +484,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
 {
     writer_open_object(writer, "operations");
     each_method(catalogue, writer, write_method_operations);
+    each_command(catalogue, writer, write_command_operation);
     open_operation(writer, "receive", "jsonrpc", "jsonrpc",
                    "JSON-RPC 2.0 for the methods that the option jsonrpc_methods opens");
     write_reply(writer, "jsonrpcReply", "jsonrpc");
@@ -423,10 +521,12 @@ static void open_message(struct writer *writer, const char *what, const char *na
 #define CALL_TRAIT "#/components/messageTraits/call"
 #define SUCCESS_TRAIT "#/components/messageTraits/success"
 #define FAILURE_TRAIT "#/components/messageTraits/failure"
+#define PROGRESS_TRAIT "#/components/messageTraits/progress"
 
-static void write_call_message(const rpc_method *method, struct writer *writer)
+static void write_call_message(const rpc_method *method, const char *what, const char *name,
+                               struct writer *writer)
 {
-    open_message(writer, "call", method->name, "Parameters", CALL_TRAIT);
+    open_message(writer, what, name, "Parameters", CALL_TRAIT);
     if (catalogue_takes_bytes(method)) {
         writer_member(writer, "contentType", "application/octet-stream");
         writer_member(writer, "description", "any bytes");
@@ -434,6 +534,16 @@ static void write_call_message(const rpc_method *method, struct writer *writer)
         writer_name(writer, "payload");
         schema_write(method->params, false, writer);
     }
+    writer_end_object(writer);
+}
+
+/* A message whose payload has a shape. */
+static void write_shaped_message(const rpc_shape *shape, const char *what, const char *name,
+                                 const char *title, const char *trait, struct writer *writer)
+{
+    open_message(writer, what, name, title, trait);
+    writer_name(writer, "payload");
+    schema_write(shape, false, writer);
     writer_end_object(writer);
 }
 
@@ -532,16 +642,28 @@ static void write_batch_messages(const struct catalogue *catalogue, const rpc_me
 static void write_method_messages(const struct catalogue *catalogue, const rpc_method *method,
                                   struct writer *writer)
 {
-    write_call_message(method, writer);
-    open_message(writer, "result", method->name, "Result", SUCCESS_TRAIT);
-    writer_name(writer, "payload");
-    schema_write(method->result, false, writer);
-    writer_end_object(writer);
+    write_call_message(method, "call", method->name, writer);
+    write_shaped_message(method->result, "result", method->name, "Result", SUCCESS_TRAIT, writer);
     write_error_message(method, writer);
     if (catalogue_takes_bytes(method))
         return;
     write_batch_messages(catalogue, method, writer);
     write_wrapped_messages(method->name, writer);
+}
+
+static void write_command_messages(const struct catalogue *catalogue, const rpc_module *module,
+                                   const rpc_command *command, const rpc_method *method, const char *name,
+                                   struct writer *writer)
+{
+    (void)catalogue, (void)module;
+    write_call_message(method, "command", name, writer);
+    write_shaped_message(method->result, "commandResult", name, "Result", SUCCESS_TRAIT, writer);
+    open_message(writer, "commandError", name, "Error", FAILURE_TRAIT);
+    writer_name(writer, "payload");
+    schema_write_any_error(writer);
+    writer_end_object(writer);
+    if (command->progress)
+        write_shaped_message(command->progress, "commandProgress", name, "Progress", PROGRESS_TRAIT, writer);
 }
 
 static void write_event_message(const struct catalogue *catalogue, const rpc_module *module,
@@ -613,6 +735,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 {
     writer_open_object(writer, "messages");
     each_method(catalogue, writer, write_method_messages);
+    each_command(catalogue, writer, write_command_messages);
     write_jsonrpc_messages(catalogue, writer);
     write_error_event_message(writer);
     each_event(catalogue, writer, write_event_message);
@@ -643,6 +766,7 @@ static void write_traits(struct writer *writer)
     writer_member_json(writer, "call", TRAIT("\"responseTopic\":{\"type\":\"string\"}"));
     writer_member_json(writer, "success", REPLY_TRAIT("{\"const\":\"ok\"}"));
     writer_member_json(writer, "failure", REPLY_TRAIT("{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
+    writer_member_json(writer, "progress", TRAIT("\"status\":{\"const\":\"progress\"}"));
     writer_end_object(writer);
 }
 

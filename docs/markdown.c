@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The reference as Markdown: topics, options, errors, counters, and the methods and events of each module. */
+/* The reference as Markdown: topics, options, errors, counters, and the methods, commands and events of each
+ * module.
+ */
 #include "reference.h"
 
 #include "shape/fields.h"
@@ -102,12 +104,12 @@ static void print_shape(const char *title, const rpc_shape *shape)
 
 /* ---- Modules ---- */
 
-static void print_errors(const rpc_method *method)
+static void print_errors(const char *title, unsigned count, const rpc_error *errors)
 {
-    if (!method->errors.count)
+    if (!count)
         return;
-    printf("\nErrors that the method declares:\n\n| err | when | further members |\n|---|---|---|\n");
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+    printf("\n%s:\n\n| err | when | further members |\n|---|---|---|\n", title);
+    for (const rpc_error *error = errors; error < errors + count; error++) {
         printf("| `%s` | %s | ", error->code, error->doc);
         for (size_t i = 0; error->data && i < error->data->count; i++)
             printf("%s`%s`", i ? ", " : "", fields_name(&error->data->fields[i]));
@@ -117,7 +119,7 @@ static void print_errors(const rpc_method *method)
 
 static void print_deadline(const rpc_method *method)
 {
-    if (!method->done)
+    if (!catalogue_takes_time(method))
         return;
     if (method->timeout)
         printf("\nTakes time. The deadline is %u ms", (unsigned)method->timeout);
@@ -135,7 +137,8 @@ static const char *describe_repetition(const rpc_method *method)
     return method->idempotent ? ". Idempotent: a call may be sent again when its outcome is unknown." : "";
 }
 
-static void print_method(const rpc_method *method)
+/* What methods and commands have in common. */
+static void print_called(const rpc_method *method)
 {
     printf("\n### %s\n\n%s\n\nTopic: `{prefix}/call/%s`%s\n", method->name, method->doc, method->name,
            describe_repetition(method));
@@ -144,7 +147,12 @@ static void print_method(const rpc_method *method)
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
-    print_errors(method);
+}
+
+static void print_method(const rpc_method *method)
+{
+    print_called(method);
+    print_errors("Errors that the method declares", method->errors.count, method->errors.rows);
     if (method->event)
         printf("\nThe plugin publishes the result to `{prefix}/event/%s`%s.\n", method->event,
                method->announce == RPC_ANNOUNCE_ALWAYS ? "" : ", but only if the caller asked for no reply");
@@ -152,6 +160,20 @@ static void print_method(const rpc_method *method)
         printf("\nThe plugin publishes an error of the handler to `{prefix}/event/%s` if the caller asked "
                "for no reply.\n",
                method->error_event);
+}
+
+static void print_commands(const rpc_module *module)
+{
+    if (module->commands.count)
+        printf("\nDevices of the kind `%s` carry out these commands:\n", module->name);
+    for (const rpc_command *command = module->commands.rows; RPC_HAS_ROW(module->commands, command);
+         command++) {
+        char name[CATALOGUE_NAME];
+        const rpc_method method = catalogue_make_method(command, name);
+        print_called(&method);
+        print_shape("Progress that the device may report before the result", command->progress);
+        print_errors("Errors that the device may report", command->errors.count, command->errors.rows);
+    }
 }
 
 static void print_events(const rpc_module *module)
@@ -197,6 +219,7 @@ static void print_module(const rpc_module *module)
     }
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++)
         print_method(method);
+    print_commands(module);
     print_events(module);
     print_inboxes(module);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Modules, methods, events and inboxes: see registry.h. Everything that can be checked is checked here, so
- * that a wrong table stops the start of the broker and is not found by the first call.
+ * Modules, methods, events, commands and inboxes: see registry.h. Everything that can be checked is checked
+ * here, so that a wrong table stops the start of the broker and is not found by the first call.
  */
 /* Names of methods and events are short, and are not chosen by those who call: uthash's cheapest hash does.
  */
@@ -113,15 +113,17 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
     return true;
 }
 
-static bool registry_check_errors(const struct place *place, const rpc_method *method)
+static bool registry_check_errors(const struct place *place, unsigned count, const rpc_error *errors)
 {
-    if (!REGISTRY_CHECK_ROWS(place, "errors", "code", method->errors))
+    if (!registry_check_rows(place, "errors", "code", count, errors, sizeof *errors))
         return false;
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
-        if (!registry_check_error(place, error))
+    for (unsigned i = 0; i < count; i++) {
+        if (!registry_check_error(place, &errors[i]))
             return false;
-        if (registry_find_error(method, error->code) != error)
-            return registry_fault(place, "the error %s is declared twice", error->code);
+        for (unsigned earlier = 0; earlier < i; earlier++) {
+            if (strcmp(errors[earlier].code, errors[i].code) == 0)
+                return registry_fault(place, "the error %s is declared twice", errors[i].code);
+        }
     }
     return true;
 }
@@ -251,7 +253,8 @@ static bool registry_check_method(const struct registry *registry, const struct 
                                   const rpc_method *declared)
 {
     if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
-        !registry_check_output(place, declared->result, "result") || !registry_check_errors(place, declared))
+        !registry_check_output(place, declared->result, "result") ||
+        !registry_check_errors(place, declared->errors.count, declared->errors.rows))
         return false;
     const char *fault = registry_find_fault(declared);
     if (fault)
@@ -385,6 +388,117 @@ static bool registry_check_events(const rpc_module *module, char *why)
     return true;
 }
 
+/* ---- Commands ---- */
+
+static void registry_free_command(struct registry_command *command)
+{
+    for (int part = 0; part <= RPC_COMMAND_PROGRESS; part++)
+        fields_fini(&command->parts[part]);
+    free(command);
+}
+
+struct registry_command *registry_find_first(const struct registry *registry, const char *name)
+{
+    struct registry_command *command;
+    HASH_FIND_STR(registry->commands, name, command);
+    return command;
+}
+
+const struct registry_command *registry_find_command(const struct registry *registry, const char *kind,
+                                                     const char *name)
+{
+    const struct registry_command *command = registry_find_first(registry, name);
+    if (!kind)
+        return command && !command->next ? command : NULL;
+    while (command && strcmp(command->instance->module->name, kind) != 0)
+        command = command->next;
+    return command;
+}
+
+const struct registry_command *registry_find_declared(const struct registry *registry,
+                                                      const rpc_command *declared)
+{
+    const struct registry_command *command = registry_find_first(registry, declared->name);
+    while (command && command->declared != declared)
+        command = command->next;
+    return command;
+}
+
+/* Checks a command's row, without its shapes. */
+static bool registry_check_command(const struct registry *registry, const struct place *place,
+                                   const rpc_command *declared)
+{
+    if (!topic_is_name(declared->name) || strchr(declared->name, '/'))
+        return registry_fault(place,
+                              "a command's name is one level of [A-Za-z0-9_.-]+, not \"response\" or "
+                              "\"request\", and at most %d bytes",
+                              TOPIC_NAME_MAX);
+    if (registry_find_command(registry, place->module, declared->name))
+        return registry_fault(place, "declared twice");
+    if (declared->timeout > ENV_TIMEOUT_MAX)
+        return registry_fault(place, "its .timeout, in milliseconds, is longer than 24 hours");
+    return registry_check_errors(place, declared->errors.count, declared->errors.rows);
+}
+
+/* Prepares the shapes of a command's parts. */
+static bool registry_fill_command(const struct registry *registry, const struct place *place,
+                                  struct registry_command *command)
+{
+    static const char *const roles[] = {"parameters", "result", "progress"};
+    const rpc_command *declared = command->declared;
+    const rpc_shape *const shapes[] = {declared->params, declared->result, declared->progress};
+    for (int part = 0; part <= RPC_COMMAND_PROGRESS; part++) {
+        char why[FIELDS_WHY];
+        if (shapes[part] && shapes[part]->form == RPC_FORM_BYTES)
+            return registry_fault(place, "its %s cannot be raw bytes", roles[part]);
+        const rpc_status status = fields_init(&command->parts[part], shapes[part], why);
+        if (status == RPC_INVALID_PARAMS)
+            return registry_fault(place, "its %s: %s", roles[part], why);
+        if (status != RPC_OK)
+            return registry_fault(place, "no memory");
+    }
+    if (declared->strict || registry->strict)
+        fields_set_strict(&command->parts[RPC_COMMAND_PARAMS]);
+    return true;
+}
+
+static bool registry_add_command(struct registry *registry, const rpc_instance *instance,
+                                 const rpc_command *declared, char *why)
+{
+    const struct place place = {instance->module->name, "command", declared->name, why};
+    if (!registry_check_command(registry, &place, declared))
+        return false;
+    struct registry_command *command = calloc(1, sizeof *command);
+    if (!command)
+        return registry_fault(&place, "no memory");
+    command->declared = declared;
+    command->instance = instance;
+    bool is_in = registry_fill_command(registry, &place, command);
+    struct registry_command *first = registry_find_first(registry, declared->name);
+    if (is_in && first) {
+        LL_APPEND(first, command);
+    } else if (is_in) {
+        HASH_ADD_KEYPTR(hh, registry->commands, declared->name, strlen(declared->name), command);
+        is_in = command->hh.tbl || registry_fault(&place, "no memory");
+    }
+    if (!is_in)
+        registry_free_command(command);
+    return is_in;
+}
+
+static void registry_free_commands(struct registry *registry)
+{
+    struct registry_command *first, *next_first, *command, *next;
+    HASH_ITER(hh, registry->commands, first, next_first)
+    {
+        HASH_DEL(registry->commands, first);
+        LL_FOREACH_SAFE(first, command, next)
+        {
+            registry_free_command(command);
+        }
+    }
+}
+
 /* ---- Inboxes ---- */
 
 static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbox, char *why)
@@ -497,6 +611,7 @@ static bool registry_check_module(const struct registry *registry, const struct 
         return registry_fault(place, "it has .options: it also needs .init, which gets them");
     return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
            REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
+           REGISTRY_CHECK_ROWS(place, "commands", "name", module->commands) &&
            REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
 }
 
@@ -517,6 +632,11 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
     }
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
         if (!registry_add_method(registry, instance, method, why))
+            return NULL;
+    }
+    for (const rpc_command *command = module->commands.rows; RPC_HAS_ROW(module->commands, command);
+         command++) {
+        if (!registry_add_command(registry, instance, command, why))
             return NULL;
     }
     return registry_check_events(module, why) && registry_add_inboxes(instance, prefix, why) ? instance
@@ -580,4 +700,5 @@ void registry_fini(struct registry *registry)
         free(event->topic);
         free(event);
     }
+    registry_free_commands(registry);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The modules of one prefix, checked and indexed: methods and events by name, inboxes by their root. Exact
- * names are looked up by hash, so that ten methods or ten thousand cost a call the same. Only a name that no
- * method has is compared with the method families, the methods with levels in braces in their names.
+ * The modules of one prefix, checked and indexed: methods, events and commands by name, inboxes by their
+ * root. Exact names are looked up by hash, so that ten methods or ten thousand cost a call the same. Only a
+ * name that no method has is compared with the method families, the methods with levels in braces in their
+ * names.
  *
  * Threads: the broker's thread only.
  *
@@ -44,6 +45,14 @@ struct registry_method {
     struct registry_method *next_family; /* of a family: one that was added before */
 };
 
+struct registry_command {
+    const rpc_command *declared;
+    const rpc_instance *instance;
+    struct fields parts[RPC_COMMAND_PROGRESS + 1];
+    UT_hash_handle hh;
+    struct registry_command *next; /* of the same name, of another module */
+};
+
 /* All zero but what the owner sets: empty. */
 struct registry {
     /* Set by the owner, for instances. */
@@ -51,16 +60,17 @@ struct registry {
     struct env *env;
     struct timers *timers;
 
-    bool strict; /* set by the owner: all methods are strict */
+    bool strict; /* set by the owner: all methods and commands are strict */
 
     struct registry_method *methods;  /* by the declared name */
     struct registry_method *families; /* those of the methods that are families, the newest first */
     struct registry_method *last;     /* the one that was found last, which is looked at first; or NULL */
     struct registry_event *events;
-    rpc_instance *instances; /* the newest first */
-    rpc_instance *inboxes;   /* those whose inboxes are on */
-    rpc_instance *observers; /* those whose modules observe calls */
-    rpc_instance *watchers;  /* those whose modules watch for clients */
+    struct registry_command *commands; /* one of each name; the others of its name follow it */
+    rpc_instance *instances;           /* the newest first */
+    rpc_instance *inboxes;             /* those whose inboxes are on */
+    rpc_instance *observers;           /* those whose modules observe calls */
+    rpc_instance *watchers;            /* those whose modules watch for clients */
 };
 
 /*
@@ -112,6 +122,18 @@ const char *registry_call_level(const struct registry_method *method, const char
 
 /* NULL: there is none of this name. */
 const struct registry_event *registry_find_event(const struct registry *registry, const char *name);
+
+/* The first of the commands of this name, which are linked by `next`. NULL: there is none. */
+struct registry_command *registry_find_first(const struct registry *registry, const char *name);
+
+/* The command that the module `kind` declares under this name; kind NULL: that the only module with such a
+ * command declares. NULL: there is none, or there are several. */
+const struct registry_command *registry_find_command(const struct registry *registry, const char *kind,
+                                                     const char *name);
+
+/* The command of this row. NULL: it is no row of these modules. */
+const struct registry_command *registry_find_declared(const struct registry *registry,
+                                                      const rpc_command *declared);
 
 /* The error that a method declares under this code; NULL: none. */
 const rpc_error *registry_find_error(const rpc_method *method, const char *code);

@@ -2,11 +2,39 @@
 /* What the documents of a service have in common: see catalogue.h. */
 #include "describe/catalogue.h"
 
-#include "call/topic.h"
 #include "shape/schema.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* The shape of a result that a command does not declare. */
+struct any {
+    rpc_json value;
+};
+
+static const rpc_field catalogue_any_fields[] = {RPC_JSON(struct any, value, .doc = "any JSON value")};
+static const rpc_shape catalogue_any_shape = RPC_VALUE_SHAPE(struct any, catalogue_any_fields);
+
+rpc_method catalogue_make_method(const rpc_command *command, char name[CATALOGUE_NAME])
+{
+    snprintf(name, CATALOGUE_NAME, "%s%s", CATALOGUE_DEVICE, command->name);
+    return (rpc_method){
+        .name = name,
+        .doc = command->doc,
+        .read_only = command->read_only,
+        .idempotent = command->idempotent,
+        .strict = command->strict,
+        .params = command->params,
+        .result = command->result ? command->result : &catalogue_any_shape,
+        .defers = true,
+        .timeout = command->timeout,
+    };
+}
+
+bool catalogue_takes_time(const rpc_method *method)
+{
+    return method->work || method->defers;
+}
 
 bool catalogue_takes_bytes(const rpc_method *method)
 {

@@ -15,12 +15,30 @@
 #define CORE_DESCRIBE_CATALOGUE_H
 
 #include "base/env.h"
+#include "call/topic.h"
 #include "shape/writer.h"
 
 struct catalogue {
     const rpc_module *const *modules; /* in the order of their start, ending with NULL */
     const struct engine_options *options;
 };
+
+/* The beginning of the name under which a command is called. The word in braces stands for the device. */
+#define CATALOGUE_DEVICE "device/{device}/"
+
+enum {
+    CATALOGUE_NAME = sizeof CATALOGUE_DEVICE + TOPIC_NAME_MAX
+}; /* bytes of the name of any command's calls */
+
+/*
+ * The method by which a command is called, for what describes methods. It has no functions, says that it
+ * defers, and has no errors, since those of a command are the device's. It borrows the command's table; its
+ * name is `name`, which the function writes.
+ */
+rpc_method catalogue_make_method(const rpc_command *command, char name[CATALOGUE_NAME]);
+
+/* Whether the calls of a method may take time, so that they have a deadline. */
+bool catalogue_takes_time(const rpc_method *method);
 
 /* Whether the payload of the method's calls is no JSON. */
 bool catalogue_takes_bytes(const rpc_method *method);

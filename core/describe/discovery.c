@@ -58,16 +58,15 @@ static rpc_status discovery_copy_document(rpc_call *call, const struct writer *w
  * rest of the call, and it stays the same until a module is added.
  */
 struct discovery {
-    bool made;
-    char *text;             /* the document; NULL, if it was made: it is over max_reply */
-    size_t methods, events; /* the number of each when the document was made */
+    const rpc_instance *newest; /* the newest module when the document was made; NULL: it was not made */
+    char *text;                 /* the document; NULL, if it was made: it is over max_reply */
 };
 
 static void discovery_forget(void *state)
 {
     struct discovery *discovery = state;
     free(discovery->text);
-    *discovery = (struct discovery){.made = false};
+    *discovery = (struct discovery){.newest = NULL};
 }
 
 static const rpc_field openrpc_fields[] = {
@@ -80,10 +79,9 @@ static const rpc_shape openrpc_shape = RPC_VALUE_SHAPE(struct document, openrpc_
 static rpc_status discovery_discover(rpc_call *call, void *state, const void *params, void *result)
 {
     struct discovery *discovery = state;
-    const struct registry *registry = &call->engine->registry;
-    const size_t methods = HASH_COUNT(registry->methods), events = HASH_COUNT(registry->events);
+    const rpc_instance *const newest = call->engine->registry.instances;
     (void)params;
-    if (!discovery->made || discovery->methods != methods || discovery->events != events) {
+    if (discovery->newest != newest) {
         struct catalogue catalogue;
         if (!discovery_make_catalogue(call, &catalogue))
             return RPC_INTERNAL_ERROR;
@@ -97,7 +95,7 @@ static rpc_status discovery_discover(rpc_call *call, void *state, const void *pa
             memcpy(text, writer.out, writer.used);
             text[writer.used] = '\0';
         }
-        *discovery = (struct discovery){true, text, methods, events};
+        *discovery = (struct discovery){newest, text};
     }
     if (!discovery->text)
         return discovery_raise_too_large(call);
@@ -118,18 +116,38 @@ static const rpc_field entry_fields[] = {
 
 static const rpc_shape entry_shape = RPC_OBJECT_SHAPE(struct entry, entry_fields);
 
-struct list {
-    const struct entry *methods, *events;
-    size_t method_count, event_count;
+enum { ENTRIES_MAX = 1000000 };
+
+/* A kind of devices. */
+struct kind {
+    const char *name, *doc;
+    const struct entry *commands;
+    size_t command_count;
 };
 
-enum { ENTRIES_MAX = 1000000 };
+static const rpc_field kind_fields[] = {
+    RPC_STRING(struct kind, name, .doc = "its name, that of its module", .length = {1, 65535}),
+    RPC_STRING(struct kind, doc, .doc = "what it is, in one line", .length = {0, 65535}),
+    RPC_OBJECT_ARRAY(struct kind, commands, command_count, struct entry, .doc = "its commands",
+                     .items = {1, ENTRIES_MAX}, .shape = &entry_shape),
+};
+
+static const rpc_shape kind_shape = RPC_OBJECT_SHAPE(struct kind, kind_fields);
+
+struct list {
+    const struct entry *methods, *events;
+    const struct kind *devices;
+    size_t method_count, event_count, device_count;
+};
 
 static const rpc_field list_fields[] = {
     RPC_OBJECT_ARRAY(struct list, methods, method_count, struct entry, .doc = "all methods",
                      .items = {0, ENTRIES_MAX}, .shape = &entry_shape),
     RPC_OBJECT_ARRAY(struct list, events, event_count, struct entry, .doc = "all events of modules",
                      .items = {0, ENTRIES_MAX}, .shape = &entry_shape),
+    RPC_OBJECT_ARRAY(struct list, devices, device_count, struct kind,
+                     .doc = "all kinds of devices that have commands", .items = {0, ENTRIES_MAX},
+                     .shape = &kind_shape),
 };
 
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
@@ -139,6 +157,37 @@ static struct entry discovery_make_entry(const char *name, const char *doc)
     return (struct entry){name, doc ? doc : ""};
 }
 
+/* Returns false: no memory. */
+static bool discovery_add_kind(rpc_call *call, const rpc_module *module, struct kind *kind)
+{
+    struct entry *commands = rpc_alloc(call, module->commands.count * sizeof *commands);
+    if (!commands)
+        return false;
+    for (size_t i = 0; i < module->commands.count; i++)
+        commands[i] = discovery_make_entry(module->commands.rows[i].name, module->commands.rows[i].doc);
+    *kind = (struct kind){module->name, module->doc ? module->doc : "", commands, module->commands.count};
+    return true;
+}
+
+/* Returns false: no memory. */
+static bool discovery_list_devices(rpc_call *call, struct list *list)
+{
+    struct catalogue catalogue;
+    size_t count = 0;
+    if (!discovery_make_catalogue(call, &catalogue))
+        return false;
+    while (catalogue.modules[count])
+        count++;
+    struct kind *devices = rpc_alloc(call, count * sizeof *devices);
+    for (size_t i = 0; devices && i < count; i++) {
+        if (catalogue.modules[i]->commands.count &&
+            !discovery_add_kind(call, catalogue.modules[i], &devices[list->device_count++]))
+            return false;
+    }
+    list->devices = devices;
+    return devices;
+}
+
 static rpc_status discovery_list(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct registry *registry = &call->engine->registry;
@@ -146,7 +195,7 @@ static rpc_status discovery_list(rpc_call *call, void *state, const void *params
     struct entry *methods = rpc_alloc(call, HASH_COUNT(registry->methods) * sizeof *methods);
     struct entry *events = rpc_alloc(call, HASH_COUNT(registry->events) * sizeof *events);
     (void)state, (void)params;
-    if (!methods || !events)
+    if (!methods || !events || !discovery_list_devices(call, list))
         return RPC_INTERNAL_ERROR;
     for (const struct registry_method *method = registry->methods; method; method = method->hh.next)
         methods[list->method_count++] = discovery_make_entry(method->declared->name, method->declared->doc);
@@ -164,15 +213,17 @@ struct which {
 };
 
 static const rpc_field which_fields[] = {
-    RPC_STRING(struct which, method, .doc = "the name of a method", .length = {1, TOPIC_NAME_MAX}),
+    RPC_STRING(struct which, method, .doc = "the name of a method, for example as it is called",
+               .length = {1, TOPIC_CALLED_MAX}),
 };
 
 static const rpc_shape which_shape = RPC_OBJECT_SHAPE(struct which, which_fields);
 
 static const rpc_field description_fields[] = {
     RPC_JSON(struct document, text,
-             .doc = "its Method Object in `method`, and in `events` those that it announces, as rpc.discover "
-                    "has them"),
+             .doc =
+                 "its Method Object in `method`, in `events` those that it announces, and in `commands` the "
+                 "commands of devices that it calls, as rpc.discover has them"),
 };
 
 static const rpc_shape description_shape = RPC_VALUE_SHAPE(struct document, description_fields);
@@ -186,6 +237,23 @@ static void discovery_write_event(const struct catalogue *catalogue, const struc
 {
     if (event)
         openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
+}
+
+/* The commands that a call of this name is for, of all kinds of devices. */
+static void discovery_write_commands(rpc_call *call, const struct catalogue *catalogue,
+                                     const struct registry_method *method, const char *name,
+                                     struct writer *writer)
+{
+    static const char *const families[] = {CATALOGUE_DEVICE "{command}", "devices/{group}/{command}"};
+    const char *family = method->declared->name;
+    if (strcmp(family, families[0]) != 0 && strcmp(family, families[1]) != 0)
+        return;
+    const struct registry_command *command =
+        registry_find_first(&call->engine->registry, strrchr(name, '/') + 1);
+    writer_open_array(writer, "commands");
+    for (; command; command = command->next)
+        openrpc_write_command(catalogue, command->instance->module, command->declared, writer);
+    writer_end_array(writer);
 }
 
 static rpc_status discovery_describe(rpc_call *call, void *state, const void *params, void *result)
@@ -207,6 +275,7 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
     if (method->error_event != method->event)
         discovery_write_event(&catalogue, method->error_event, &writer);
     writer_end_array(&writer);
+    discovery_write_commands(call, &catalogue, method, given->method, &writer);
     writer_end_object(&writer);
     return discovery_copy_document(call, &writer, result);
 }
@@ -223,7 +292,7 @@ static const rpc_method methods[] = {
     },
     {
         .name = "rpc.list",
-        .doc = "Lists the methods and events.",
+        .doc = "Lists the methods, the events and the commands of devices.",
         .read_only = true,
         .result = &list_shape,
         .run = discovery_list,

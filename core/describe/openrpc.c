@@ -48,6 +48,19 @@ static void openrpc_write_code(rpc_status status, struct writer *writer)
     writer_member(writer, "message", status_text(status));
 }
 
+static void openrpc_write_error(const rpc_error *error,
+                                void (*write_schema)(const rpc_error *error, struct writer *writer),
+                                struct writer *writer)
+{
+    writer_begin_object(writer);
+    writer_member(writer, "err", error->code);
+    if (error->doc)
+        writer_member(writer, "description", error->doc);
+    writer_name(writer, "schema");
+    write_schema(error, writer);
+    writer_end_object(writer);
+}
+
 /*
  * All errors that a method declares share one JSON-RPC code, and OpenRPC wants each code once. x-errors has
  * the errors themselves, since `data` differs from one to the other.
@@ -62,15 +75,8 @@ static void openrpc_write_errors(const rpc_method *method, struct writer *writer
     writer_end_object(writer);
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
-        writer_begin_object(writer);
-        writer_member(writer, "err", error->code);
-        if (error->doc)
-            writer_member(writer, "description", error->doc);
-        writer_name(writer, "schema");
-        schema_write_error(error, writer);
-        writer_end_object(writer);
-    }
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
+        openrpc_write_error(error, schema_write_error, writer);
     writer_end_array(writer);
 }
 
@@ -109,19 +115,26 @@ static void openrpc_write_levels(const char *name, struct writer *writer)
     writer_end_array(writer);
 }
 
+/* Whether the option opens a method at the endpoint. It opens commands by the name of their family. */
+static bool openrpc_is_open(const char *open, const char *name)
+{
+    const bool is_command = strncmp(name, CATALOGUE_DEVICE, strlen(CATALOGUE_DEVICE)) == 0;
+    return text_has_word(open, "*") || text_has_word(open, name) ||
+           (is_command && text_has_word(open, CATALOGUE_DEVICE "{command}"));
+}
+
 static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_method *method,
                                struct writer *writer)
 {
     static const char *const payloads[] = {
         [RPC_FORM_OBJECT] = "object", [RPC_FORM_VALUE] = "value", [RPC_FORM_BYTES] = "bytes"};
     const struct engine_options *options = catalogue->options;
-    const char *open = options->jsonrpc_methods;
     const bool takes_bytes = catalogue_takes_bytes(method);
     writer_open_object(writer, "x-mqtt");
     catalogue_write_topic(catalogue, writer, "topic", "/call/", method->name);
     if (!takes_bytes)
         catalogue_write_topic(catalogue, writer, "batchTopic", "/batch/", method->name);
-    if (!takes_bytes && (text_has_word(open, "*") || text_has_word(open, method->name)))
+    if (!takes_bytes && openrpc_is_open(options->jsonrpc_methods, method->name))
         catalogue_write_topic(catalogue, writer, "jsonrpcTopic", "/jsonrpc", "");
     openrpc_write_levels(method->name, writer);
     writer_member(writer, "payload", payloads[method->params ? method->params->form : RPC_FORM_OBJECT]);
@@ -130,17 +143,17 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_meth
         writer_member_bool(writer, "strict", true);
     writer_member_bool(writer, "readOnly", method->read_only);
     writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
-    if (method->done)
+    if (catalogue_takes_time(method))
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : (uint32_t)options->timeout);
     openrpc_write_announced(catalogue, method, writer);
     writer_end_object(writer);
 }
 
-void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
-                          const rpc_method *method, struct writer *writer)
+/* The members of a Method Object, in an object that is open. */
+static void openrpc_write_members(const struct catalogue *catalogue, const rpc_module *module,
+                                  const rpc_method *method, struct writer *writer)
 {
-    writer_begin_object(writer);
     writer_member(writer, "name", method->name);
     if (method->doc)
         writer_member(writer, "summary", method->doc);
@@ -164,6 +177,13 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_end_object(writer);
     openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
+}
+
+void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
+                          const rpc_method *method, struct writer *writer)
+{
+    writer_begin_object(writer);
+    openrpc_write_members(catalogue, module, method, writer);
     writer_end_object(writer);
 }
 
@@ -178,6 +198,48 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
         }
     }
     writer_end_array(writer);
+}
+
+/* ---- Devices ---- */
+
+void openrpc_write_command(const struct catalogue *catalogue, const rpc_module *module,
+                           const rpc_command *command, struct writer *writer)
+{
+    char name[CATALOGUE_NAME];
+    const rpc_method method = catalogue_make_method(command, name);
+    writer_begin_object(writer);
+    openrpc_write_members(catalogue, module, &method, writer);
+    if (command->progress) {
+        writer_name(writer, "x-progress");
+        schema_write(command->progress, false, writer);
+    }
+    if (command->errors.count)
+        writer_open_array(writer, "x-causes");
+    for (const rpc_error *error = command->errors.rows; RPC_HAS_ROW(command->errors, error); error++)
+        openrpc_write_error(error, schema_write_device_error, writer);
+    if (command->errors.count)
+        writer_end_array(writer);
+    writer_end_object(writer);
+}
+
+static void openrpc_write_devices(const struct catalogue *catalogue, struct writer *writer)
+{
+    writer_open_object(writer, "x-devices");
+    for (const rpc_module *const *entry = catalogue->modules; *entry; entry++) {
+        const rpc_module *module = *entry;
+        if (!module->commands.count)
+            continue;
+        writer_open_object(writer, module->name);
+        if (module->doc)
+            writer_member(writer, "description", module->doc);
+        writer_open_array(writer, "commands");
+        for (const rpc_command *command = module->commands.rows;
+             RPC_HAS_ROW(module->commands, command) && !writer->full; command++)
+            openrpc_write_command(catalogue, module, command, writer);
+        writer_end_array(writer);
+        writer_end_object(writer);
+    }
+    writer_end_object(writer);
 }
 
 /* ---- Events ---- */
@@ -269,6 +331,7 @@ void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
     writer_end_object(writer);
     writer_end_object(writer);
     openrpc_write_events(catalogue, writer);
+    openrpc_write_devices(catalogue, writer);
     openrpc_write_topics(catalogue, writer);
     openrpc_write_limits(catalogue, writer);
     writer_end_object(writer);

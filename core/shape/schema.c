@@ -122,19 +122,24 @@ void schema_write(const rpc_shape *shape, bool strict, struct writer *writer)
 
 /* ---- Errors ---- */
 
-/* error: NULL: it is not one that a method declares. What does not fit into a reply is left out: first what
+/* Whose errors a schema is for. */
+enum schema_source { SCHEMA_ANY, SCHEMA_METHOD, SCHEMA_ENGINE, SCHEMA_DEVICE };
+
+/* error: NULL: it is not one that a table declares. What does not fit into a reply is left out: first what
  * the error adds, then its message. */
-static void schema_write_error_object(const rpc_error *error, bool is_engines, struct writer *writer)
+static void schema_write_error_object(const rpc_error *error, enum schema_source source,
+                                      struct writer *writer)
 {
     writer_begin_object(writer);
     writer_member(writer, "type", "object");
     writer_open_object(writer, "properties");
-    writer_member_json(writer, "method", "{\"type\":\"string\"}");
+    if (source != SCHEMA_DEVICE)
+        writer_member_json(writer, "method", "{\"type\":\"string\"}");
     writer_open_object(writer, "err");
     writer_member(writer, "type", "string");
     if (error)
         writer_member(writer, "const", error->code);
-    if (is_engines) {
+    if (source == SCHEMA_ENGINE) {
         writer_open_array(writer, "enum");
         for (int i = RPC_OK + 1; i < RPC_RAISED; i++)
             writer_string(writer, status_name((rpc_status)i));
@@ -145,21 +150,26 @@ static void schema_write_error_object(const rpc_error *error, bool is_engines, s
     if (error && error->data)
         schema_write_properties(error->data, false, writer);
     writer_end_object(writer);
-    writer_member_json(writer, "required", "[\"method\",\"err\"]");
+    writer_member_json(writer, "required", source == SCHEMA_DEVICE ? "[\"err\"]" : "[\"method\",\"err\"]");
     writer_end_object(writer);
 }
 
 void schema_write_error(const rpc_error *error, struct writer *writer)
 {
-    schema_write_error_object(error, false, writer);
+    schema_write_error_object(error, SCHEMA_METHOD, writer);
+}
+
+void schema_write_device_error(const rpc_error *error, struct writer *writer)
+{
+    schema_write_error_object(error, SCHEMA_DEVICE, writer);
 }
 
 void schema_write_engine_error(struct writer *writer)
 {
-    schema_write_error_object(NULL, true, writer);
+    schema_write_error_object(NULL, SCHEMA_ENGINE, writer);
 }
 
 void schema_write_any_error(struct writer *writer)
 {
-    schema_write_error_object(NULL, false, writer);
+    schema_write_error_object(NULL, SCHEMA_ANY, writer);
 }

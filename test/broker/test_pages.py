@@ -63,7 +63,7 @@ class Pages(BrokerTest):
                     self.assertTrue(fits(read(shown), without_times(json.loads(answer))), f"the page shows {shown}, not {answer}")
 
     def test_the_guide(self):
-        self.check_page("docs/guide.md", GUIDE_PLUGIN, 13)
+        self.check_page("docs/guide.md", GUIDE_PLUGIN, 14)
 
     def test_the_readme(self):
         self.check_page("README.md", PLUGIN, 3)

@@ -3,9 +3,13 @@
  * An engine with all modules, to be asked by a program in another language: each line of the input is a
  * method's name, a tab and a payload, each line of the output the reply's status, a tab and its payload. In
  * place of a name there may be a topic, which has a '/' in front: then no Response Topic is given, and behind
- * the reply's payload stand a tab and its topic.
+ * the reply's payload stand a tab and its topic. Or there may be the number of a part of a command of devices
+ * (rpc_command_part), a '!' in front, and behind it a '/', the kind of devices, a '/' and the command's name:
+ * then the payload is checked as that part, and what was checked, or null, stands for the reply's payload.
  */
 #include "rig.h"
+
+#include "base/status.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -21,11 +25,29 @@ static void answer_at(struct rig *rig, const char *topic, const char *payload)
     printf("%s\t%.*s\t%s\n", reply->status, (int)reply->size, reply->payload, reply->topic);
 }
 
+/* what: {part}/{kind}/{command} */
+static void answer_checked(struct rig *rig, char *what, const char *payload)
+{
+    char why[RPC_WHY_BYTES], *checked;
+    char *kind = strchr(what, '/') + 1, *name = strchr(kind, '/');
+    *name = '\0';
+    rpc_instance *instance = rig_instance(rig);
+    const rpc_command *command = rpc_command_find(instance, kind, name + 1);
+    const rpc_command_part part = (rpc_command_part)(*what - '0');
+    const rpc_status status = rpc_command_check(instance, command, part, payload, &checked, why);
+    printf("%s\t%s\n", status_name(status), checked ? checked : "null");
+    free(checked);
+}
+
 static void answer(struct rig *rig, char *line)
 {
     char *payload = strchr(line, '\t');
     ck_assert_ptr_nonnull(payload);
     *payload = '\0';
+    if (*line == '!') {
+        answer_checked(rig, line + 1, payload + 1);
+        return;
+    }
     if (*line == '/') {
         answer_at(rig, line + 1, payload + 1);
         return;

@@ -27,6 +27,11 @@ def ask_at(calls):
     return [(status, json.loads(payload), topic) for status, payload, topic in replies]
 
 
+def check(kind, command, part, payloads):
+    """Checks JSON texts as a part of a command of devices; returns pairs of a status and what was checked."""
+    return ask([(f"!{part}/{kind}/{command}", payload) for payload in payloads])
+
+
 def ask_lines(calls):
     """The columns of the replies, as texts."""
     lines = "".join(f"{method}\t{payload}\n" for method, payload in calls)
@@ -42,7 +47,8 @@ def params_schema(method):
         return method["params"][0]["schema"]
     return {"type": "object",
             "properties": {param["name"]: param["schema"] for param in method["params"]},
-            "required": [param["name"] for param in method["params"] if param["required"]]}
+            "required": [param["name"] for param in method["params"] if param["required"]],
+            **({"additionalProperties": False} if method["x-mqtt"].get("strict") else {})}
 
 
 def walk(value, path=()):

@@ -40,6 +40,11 @@ def asyncapi_validator():
     return Draft7Validator(schema, resolver=Resolver.from_schema(schema))
 
 
+def methods_and_commands(document):
+    """All Method Objects of an OpenRPC document, those of commands included."""
+    return document["methods"] + [command for devices in document["x-devices"].values() for command in devices["commands"]]
+
+
 class Format(unittest.TestCase):
     def check(self, form, validator):
         shipped = json.loads((ROOT / f"docs/{form}.json").read_text())
@@ -63,6 +68,7 @@ class Format(unittest.TestCase):
         validator = openrpc_validator()
         self.check("openrpc", validator)
         document = reference("openrpc")
+        validator.validate({**document, "methods": methods_and_commands(document)})
         document["methods"][0]["params"] = [{"name": "without a schema"}]
         self.assertRaises(ValidationError, validator.validate, document)
 
@@ -70,7 +76,10 @@ class Format(unittest.TestCase):
         document = reference("openrpc")
         names = [method["name"] for method in document["methods"]]
         self.assertEqual(len(names), len(set(names)))
-        for method in document["methods"]:
+        for devices in document["x-devices"].values():
+            names = [command["name"] for command in devices["commands"]]
+            self.assertEqual(len(names), len(set(names)))
+        for method in methods_and_commands(document):
             codes = [error["code"] for error in method.get("errors", [])]
             self.assertEqual(len(codes), len(set(codes)))
             required = [param["required"] for param in method["params"]]
@@ -97,6 +106,9 @@ class Format(unittest.TestCase):
         for operation in document["operations"].values():
             replies = resolve(document, operation["reply"]["channel"]["$ref"]) if "reply" in operation else {}
             self.assertFalse(replies.get("address") and "address" in operation["reply"])
+            for message in operation.get("messages", []):
+                channel = resolve(document, operation["channel"]["$ref"])
+                self.assertIn(resolve(document, message["$ref"]), channel["messages"].values())
             for message in operation.get("reply", {}).get("messages", []):
                 self.assertIn(resolve(document, message["$ref"]), replies["messages"].values())
             self.assertIn(resolve(document, operation["channel"]["$ref"]), document["channels"].values())

@@ -9,7 +9,7 @@ import unittest
 from jsonschema import Draft7Validator
 
 from cases import Cases
-from documents import BASE, ROOT, ask, ask_at, params_schema, reference, resolve, walk
+from documents import BASE, ROOT, ask, ask_at, check, params_schema, reference, resolve, walk
 
 CASES = 600  # for each method
 SEED = 20260131
@@ -18,6 +18,10 @@ DEPTH_MAX = 32
 OPENRPC = reference("openrpc")
 ASYNCAPI = reference("asyncapi")
 METHODS = {method["name"]: method for method in OPENRPC["methods"]}
+DEVICE = "device/{device}/"
+COMMANDS = {(kind, command["name"].removeprefix(DEVICE)): command
+            for kind, devices in OPENRPC["x-devices"].items() for command in devices["commands"]}
+PARAMS, RESULT, PROGRESS = range(3)  # rpc_command_part
 
 
 def waits(name):
@@ -41,7 +45,7 @@ def breaks_a_rule_of_the_text(value):
 
 def schemas(document):
     """Everything in a document that stands where a schema does, by its path."""
-    return [(path, value) for path, value in walk(document) if path and path[-1] in ("schema", "payload")
+    return [(path, value) for path, value in walk(document) if path and path[-1] in ("schema", "payload", "x-progress")
             and isinstance(value, dict)]
 
 
@@ -73,6 +77,28 @@ class Schemas(unittest.TestCase):
                 self.assertEqual({**composed, "required": payload.get("required", [])} if "properties" in composed
                                  else composed, {"properties": {}, "required": [], **payload}
                                  if "properties" in composed else payload)
+
+    def test_both_documents_say_the_same_of_commands(self):
+        self.assertGreater(len(COMMANDS), 5)
+        for (kind, name), command in COMMANDS.items():
+            with self.subTest(kind=kind, command=name):
+                key = f"{kind}-.{name.replace('-', '--')}"
+                messages = ASYNCAPI["components"]["messages"]
+                payload = messages[f"command.{key}"]["payload"]
+                composed = params_schema(command)
+                composed.pop("additionalProperties", None)  # which OpenRPC says, and AsyncAPI does not
+                self.assertEqual(composed, {"properties": {}, "required": [], **payload} if "properties" in composed
+                                 else payload)
+                self.assertEqual(messages[f"commandResult.{key}"]["payload"], command["result"]["schema"])
+                self.assertEqual(messages.get(f"commandProgress.{key}", {}).get("payload"), command.get("x-progress"))
+                channel = resolve(ASYNCAPI, ASYNCAPI["operations"][f"command.{key}"]["channel"]["$ref"])
+                self.assertEqual(channel["address"], command["x-mqtt"]["topic"])
+                self.assertEqual(channel["address"], f"rpc/call/{DEVICE}{name}")
+                kinds = [declares for declares, declared in COMMANDS if declared == name]
+                self.assertEqual(list(channel["messages"]), kinds)
+
+    def test_two_kinds_have_a_command_of_one_name(self):
+        self.assertEqual([kind for kind, name in COMMANDS if name == "light"], ["bulb", "lamp"])
 
     def test_the_manual_names_every_limit(self):
         manual = (ROOT / "docs/discovery.md").read_text()
@@ -131,6 +157,32 @@ class Agreement(unittest.TestCase):
                 self.check_method(method)
                 checked += 1
         self.assertGreater(checked, 15)
+
+    def check_part(self, key, part, schema):
+        """The schema of a part of a command, and what the engine says of generated values; see check_method()."""
+        validator = Draft7Validator({**BASE, **schema})
+        values = self.make_cases(f"{key} {part}", schema)
+        accepted = 0
+        for value, (status, checked) in zip(values, check(*key, part, map(text_of, values))):
+            expected = validator.is_valid(value) and not breaks_a_rule_of_the_text(value)
+            self.assertEqual(status == "ok", expected, f"{key} {part} {text_of(value)[:2000]}: {status}")
+            self.assertIn(status, ("ok", "invalid_params", "parse_error"))
+            if status == "ok" and (part == PARAMS or not isinstance(value, float)):
+                validator.validate(checked)
+            if status == "ok" and part == PARAMS and schema.get("type") == "object":
+                self.assertLessEqual(set(checked), set(schema["properties"]))
+                self.assertLessEqual({name for name, field in schema["properties"].items() if "default" in field}, set(checked))
+            accepted += expected
+        self.assertGreater(accepted, CASES / 10)
+        if "type" in schema:
+            self.assertGreater(CASES - accepted, CASES / 100)
+
+    def test_every_command(self):
+        for key, command in COMMANDS.items():
+            for part, schema in ((PARAMS, params_schema(command)), (RESULT, command["result"]["schema"]),
+                                 (PROGRESS, command.get("x-progress", {}))):
+                with self.subTest(command=key, part=part):
+                    self.check_part(key, part, schema)
 
     def message_schema(self, key):
         """That of a message's payload in the AsyncAPI document, whose references lead into the document."""
@@ -191,6 +243,8 @@ class Agreement(unittest.TestCase):
         self.assertEqual([method["name"] for method in listed["methods"]], list(METHODS))
         self.assertEqual(["error"] + [event["name"] for event in listed["events"]],
                          [event["name"] for event in OPENRPC["x-events"]])
+        self.assertEqual([(kind["name"], command["name"]) for kind in listed["devices"] for command in kind["commands"]],
+                         list(COMMANDS))
 
 
 if __name__ == "__main__":

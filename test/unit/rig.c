@@ -74,6 +74,11 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
     };
 }
 
+rpc_instance *rig_instance(const struct rig *rig)
+{
+    return rig->engine->registry.instances;
+}
+
 void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
                      void *context)
 {

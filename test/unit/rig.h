@@ -65,6 +65,9 @@ void rig_wait(struct rig *rig, size_t replies);
 /* A message of the client, without properties. */
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload);
 
+/* The instance of the module that was added last. */
+rpc_instance *rig_instance(const struct rig *rig);
+
 /* Calls visit for every registered method, in the order of registration. */
 void rig_each_method(const struct engine *engine, void (*visit)(const rpc_method *method, void *context),
                      void *context);

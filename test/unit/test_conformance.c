@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Calls every method of every module with parameters that its own table allows and forbids. For each
+ * Calls every method of every module with parameters that its own table allows and forbids, and checks every
+ * command of devices, its parameters, its result and its progress, with such values. For each
  * parameter, each member of an object in it and one element of each array: left out, of each wrong JSON type,
- * below and above its range, too short and too long, none of its choices. A new method is tested without a
- * change here. A method or field without documentation is a fault, too.
+ * below and above its range, too short and too long, none of its choices. A new method or command is tested
+ * without a change here. A method, command or field without documentation is a fault, too.
  *
  * The walk collects faults instead of failing at the first, so that tests can check that it finds those of a
  * broken module.
@@ -12,6 +13,7 @@
 #include "unit.h"
 
 #include "shape/fields.h"
+#include "base/status.h"
 #include "modules.h"
 #include "config.h"
 #include "shape/fields_check.h"
@@ -25,10 +27,12 @@
 
 struct walk {
     struct rig rig;
-    size_t methods, params, cases;
+    size_t methods, commands, params, cases;
     size_t faults;
-    char first[1024]; /* the first fault, in words */
-    const rpc_method *method;
+    char first[1024];           /* the first fault, in words */
+    const char *name;           /* of the method or the command */
+    const rpc_command *command; /* NULL: a method is walked */
+    rpc_command_part part;      /* of the command */
 };
 
 static void fault(struct walk *walk, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -162,19 +166,43 @@ static cJSON *make_full_call(const rpc_shape *shape)
 
 /* ---- Calling ---- */
 
+enum { STATUS_SIZE = 128, TEXT_SIZE = 1024 };
+
+static void call_method(struct walk *walk, const char *payload, char *status, char *text)
+{
+    const struct fake_message *reply = rig_ask(&walk->rig, walk->name, payload);
+    cJSON *answer = cJSON_ParseWithLength(reply->payload, reply->size);
+    const cJSON *msg = cJSON_GetObjectItemCaseSensitive(answer, "msg");
+    snprintf(status, STATUS_SIZE, "%s", reply->status);
+    snprintf(text, TEXT_SIZE, "%s", cJSON_IsString(msg) ? msg->valuestring : "");
+    cJSON_Delete(answer);
+}
+
+/* What was checked fits when it is checked again. */
+static void check_command(struct walk *walk, const char *payload, char *status, char *text)
+{
+    rpc_instance *instance = rig_instance(&walk->rig);
+    char why[RPC_WHY_BYTES], *checked, *again;
+    const rpc_status first = rpc_command_check(instance, walk->command, walk->part, payload, &checked, why);
+    snprintf(status, STATUS_SIZE, "%s", status_name(first));
+    snprintf(text, TEXT_SIZE, "%s", why);
+    if (!checked)
+        return;
+    const rpc_status second = rpc_command_check(instance, walk->command, walk->part, checked, &again, why);
+    if (second != RPC_OK || strcmp(again, checked) != 0)
+        fault(walk, "%s: %s does not stay what it is: %s", walk->name, checked, why);
+    free(again);
+    free(checked);
+}
+
 /* Calls and forgets the tree. Returns the error's code ("ok": none) and, where there is one, its message. */
 static const char *call(struct walk *walk, cJSON *tree, const char **message)
 {
-    static char status[128];
-    static char text[1024];
+    static char status[STATUS_SIZE];
+    static char text[TEXT_SIZE];
     char *payload = cJSON_PrintUnformatted(tree);
-    const struct fake_message *reply = rig_ask(&walk->rig, walk->method->name, payload);
-    cJSON *answer = cJSON_ParseWithLength(reply->payload, reply->size);
-    const cJSON *msg = cJSON_GetObjectItemCaseSensitive(answer, "msg");
-    snprintf(status, sizeof status, "%s", reply->status);
-    snprintf(text, sizeof text, "%s", cJSON_IsString(msg) ? msg->valuestring : "");
+    (walk->command ? check_command : call_method)(walk, payload, status, text);
     *message = text;
-    cJSON_Delete(answer);
     cJSON_free(payload);
     cJSON_Delete(tree);
     walk->cases++;
@@ -208,7 +236,7 @@ static void expect_invalid(struct walk *walk, const struct part *part, cJSON *va
     const char *status = call(walk, make_call(part, value), &message);
     print_path(part, path, sizeof path);
     if (strcmp(status, "invalid_params") != 0 || !is_about(message, path))
-        fault(walk, "%s: %s %s: %s: %s", walk->method->name, path, what, status, message);
+        fault(walk, "%s: %s %s: %s: %s", walk->name, path, what, status, message);
 }
 
 static void expect_valid(struct walk *walk, cJSON *tree, const char *what)
@@ -217,7 +245,7 @@ static void expect_valid(struct walk *walk, cJSON *tree, const char *what)
     const char *status = call(walk, tree, &message);
     if (strcmp(status, "invalid_params") == 0 || strcmp(status, "parse_error") == 0 ||
         strcmp(status, "method_not_found") == 0)
-        fault(walk, "%s: %s: %s: %s", walk->method->name, what, status, message);
+        fault(walk, "%s: %s: %s: %s", walk->name, what, status, message);
 }
 
 /* ---- One field ---- */
@@ -362,7 +390,7 @@ static void expect_decoded(struct walk *walk, const struct part *part, cJSON *va
     arena_init(&arena);
     ck_assert_int_eq(fields_init(&fields, outermost->shape, why), RPC_OK);
     if (fields_decode(&fields, tree, &arena, &out, why) != RPC_OK)
-        fault(walk, "%s: %s: %s", walk->method->name, what, why);
+        fault(walk, "%s: %s: %s", walk->name, what, why);
     arena_fini(&arena);
     fields_fini(&fields);
     cJSON_Delete(tree);
@@ -434,7 +462,7 @@ static void walk_docs(struct walk *walk, const rpc_shape *shape)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
         const rpc_field *field = &shape->fields[i];
-        expect_doc(walk, field->doc, walk->method->name, fields_name(field));
+        expect_doc(walk, field->doc, walk->name, fields_name(field));
         walk_docs(walk, field->shape);
     }
 }
@@ -445,25 +473,50 @@ static void walk_params(struct walk *walk, const rpc_shape *shape)
     walk_shape(walk, shape, NULL);
     expect_valid(walk, make_full_call(shape), "with everything");
     if (shape->count && walk->cases < cases + 2)
-        fault(walk, "%s: nothing was tried", walk->method->name);
+        fault(walk, "%s: nothing was tried", walk->name);
+}
+
+static void walk_errors(struct walk *walk, unsigned count, const rpc_error *errors)
+{
+    for (const rpc_error *error = errors; count; error++, count--) {
+        expect_doc(walk, error->doc, "error", error->code);
+        walk_docs(walk, error->data);
+    }
 }
 
 static void walk_method(const rpc_method *method, void *context)
 {
     struct walk *walk = context;
     walk->methods++;
-    walk->method = method;
+    walk->name = method->name;
     expect_doc(walk, method->doc, "method", method->name);
     walk_docs(walk, method->params);
     walk_docs(walk, method->result);
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
-        expect_doc(walk, error->doc, "error", error->code);
-        walk_docs(walk, error->data);
-    }
+    walk_errors(walk, method->errors.count, method->errors.rows);
     if (method->params)
         walk_params(walk, method->params);
     else
         expect_valid(walk, cJSON_CreateObject(), "without parameters");
+}
+
+/* ---- One command ---- */
+
+static void walk_command(struct walk *walk, const rpc_command *command)
+{
+    const rpc_shape *const shapes[] = {command->params, command->result, command->progress};
+    walk->commands++;
+    walk->name = command->name;
+    walk->command = command;
+    expect_doc(walk, command->doc, "command", command->name);
+    walk_errors(walk, command->errors.count, command->errors.rows);
+    for (walk->part = RPC_COMMAND_PARAMS; walk->part <= RPC_COMMAND_PROGRESS; walk->part++) {
+        walk_docs(walk, shapes[walk->part]);
+        if (shapes[walk->part])
+            walk_params(walk, shapes[walk->part]);
+        else
+            expect_valid(walk, cJSON_CreateObject(), "without a shape");
+    }
+    walk->command = NULL;
 }
 
 /* ---- One module ---- */
@@ -484,9 +537,14 @@ static void walk_module(struct walk *walk, const rpc_module *module, const void 
     for (size_t i = 0; module->options && i < module->options->count; i++)
         expect_doc(walk, module->options->fields[i].doc, "option", fields_name(&module->options->fields[i]));
     rig_each_method(walk->rig.engine, walk_method, walk);
-    if (!walk->methods || walk->methods != module->methods.count)
+    for (const rpc_command *command = module->commands.rows; RPC_HAS_ROW(module->commands, command);
+         command++)
+        walk_command(walk, command);
+    if (walk->methods != module->methods.count)
         fault(walk, "module %s: %zu methods were walked, it has %u", module->name, walk->methods,
               module->methods.count);
+    if (!walk->methods && !walk->commands)
+        fault(walk, "module %s has neither methods nor commands", module->name);
     rig_close(&walk->rig);
 }
 
@@ -496,7 +554,7 @@ static void open_walk(void)
 {
     walk = calloc(1, sizeof *walk);
     ck_assert_ptr_nonnull(walk);
-    walk->method = &(const rpc_method){.name = "no method"};
+    walk->name = "no method";
 }
 
 static void close_walk(void)
@@ -508,10 +566,10 @@ START_TEST(modules_conform)
 {
     struct config *config = rig_config(NULL, 0);
     ck_assert_ptr_eq(config->modules[_i].module, rpc_modules[_i]);
-    walk->method = &(const rpc_method){.name = rpc_modules[_i]->name};
+    walk->name = rpc_modules[_i]->name;
     walk_module(walk, rpc_modules[_i], config->modules[_i].options);
     ck_assert_msg(!walk->faults, "%zu faults, the first: %s", walk->faults, walk->first);
-    ck_assert_uint_ge(walk->cases, walk->methods);
+    ck_assert_uint_ge(walk->cases, walk->methods + walk->commands);
     config_destroy(config);
 }
 END_TEST
@@ -519,7 +577,7 @@ END_TEST
 /* The walk must visit at least these modules. */
 START_TEST(the_modules_are_there)
 {
-    static const char *const names[] = {"clock", "echo", "ping", "probe", "sensor", "slow"};
+    static const char *const names[] = {"bulb", "clock", "echo", "lamp", "ping", "probe", "sensor", "slow"};
     for (int i = 0; i < UNIT_ROWS(names); i++) {
         int found = 0;
         for (int j = 0; rpc_modules[j]; j++)
@@ -561,6 +619,8 @@ static rpc_status return_invalid_params(rpc_call *handled, void *state, const vo
     return RPC_INVALID_PARAMS;
 }
 
+#define ONE_COMMAND(...) RPC_TABLE((const rpc_command[]){{__VA_ARGS__}})
+#define ERROR(...) .errors = RPC_TABLE((const rpc_error[]){{__VA_ARGS__}})
 #define ONE_METHOD(...) RPC_TABLE((const rpc_method[]){{__VA_ARGS__}})
 
 static const struct broken {
@@ -573,7 +633,7 @@ static const struct broken {
      NULL},
     {{.name = "m", .methods = ONE_METHOD(.name = "a", .doc = "d", .run = return_ok)},
      "module m has no line of documentation"},
-    {{.name = "m", .doc = "d"}, "module m: 0 methods were walked, it has 0"},
+    {{.name = "m", .doc = "d"}, "module m has neither methods nor commands"},
     {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .run = return_ok)},
      "method a has no line of documentation"},
     {{.name = "m", .doc = "d", .methods = ONE_METHOD(.name = "a", .doc = "two\nlines", .run = return_ok)},
@@ -594,6 +654,13 @@ static const struct broken {
       .doc = "d",
       .methods = ONE_METHOD(.name = "a", .doc = "d", .params = &odd_shape, .run = return_invalid_params)},
      "a: with everything: invalid_params: the parameters do not fit the method"},
+    {{.name = "m", .doc = "d", .commands = ONE_COMMAND(.name = "a", .doc = "d", .result = &odd_shape)}, NULL},
+    {{.name = "m", .doc = "d", .commands = ONE_COMMAND(.name = "a")},
+     "command a has no line of documentation"},
+    {{.name = "m", .doc = "d", .commands = ONE_COMMAND(.name = "a", .doc = "d", .progress = &silent_shape)},
+     "a n has no line of documentation"},
+    {{.name = "m", .doc = "d", .commands = ONE_COMMAND(.name = "a", .doc = "d", ERROR(.code = "e"))},
+     "error e has no line of documentation"},
 };
 
 START_TEST(the_walk_finds_faults)
@@ -610,7 +677,7 @@ START_TEST(the_walk_notices_what_gets_through)
 {
     static const rpc_module module = {.name = "m"};
     rig_open(&walk->rig, &module);
-    walk->method = &(const rpc_method){.name = "unknown"};
+    walk->name = "unknown";
     expect_invalid(walk, &(const struct part){.shape = &odd_shape, .field = odd_fields}, NULL, "left out");
     ck_assert_uint_eq(walk->faults, 1);
     expect_valid(walk, cJSON_CreateObject(), "empty");
@@ -632,7 +699,7 @@ START_TEST(the_walk_goes_all_the_way_down)
     ck_assert_str_eq(print_path(&member, path, sizeof path), "items[0].n");
     ck_assert(is_about("items[0].n is required", path) && !is_about("items[0].name is required", path));
     rig_open(&walk->rig, &module);
-    walk->method = &(const rpc_method){.name = "unknown"};
+    walk->name = "unknown";
     walk_shape(walk, &box_shape, NULL);
     ck_assert_uint_eq(walk->params, 2);
     ck_assert_uint_ge(walk->faults, 20); /* no call is answered as it should be */

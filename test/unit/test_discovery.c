@@ -6,7 +6,10 @@
 #include "lab.h"
 #include "unit.h"
 
+#include "call/topic.h"
+
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <string.h>
 
 extern const rpc_module rpc_module_rpc;
@@ -244,13 +247,171 @@ START_TEST(what_just_fits)
 }
 END_TEST
 
-/* ---- The document is made once ---- */
-
 static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
 {
     (void)call, (void)state, (void)params, (void)result;
     return RPC_OK;
 }
+
+/* ---- Commands of devices ---- */
+
+struct level {
+    int32_t level;
+};
+static const rpc_field level_fields[] = {RPC_INT32(struct level, level, .doc = "d", .range = {0, 9})};
+static const rpc_shape level_shape = RPC_OBJECT_SHAPE(struct level, level_fields);
+static const rpc_error level_errors[] = {{.code = "hot", .doc = "too hot", .data = &level_shape},
+                                         {.code = "cold"}};
+static const rpc_command lamp_commands[] = {
+    {
+        .name = "light",
+        .doc = "Lights.",
+        .params = &level_shape,
+        .progress = &level_shape,
+        .errors = RPC_TABLE(level_errors),
+        .strict = true,
+        .read_only = true,
+        .timeout = 7000,
+    },
+    {.name = "off", .idempotent = true},
+};
+static const rpc_command fan_commands[] = {{.name = "off", .doc = "Stops."}};
+static const rpc_module lamp = {.name = "lamp", .doc = "Lamps.", .commands = RPC_TABLE(lamp_commands)};
+static const rpc_module fan = {.name = "fan", .commands = RPC_TABLE(fan_commands)};
+static const rpc_method device_methods[] = {{.name = "device/{device}/{command}", .run = do_nothing},
+                                            {.name = "devices/{group}/{command}", .run = do_nothing},
+                                            {.name = "thing/{thing}/{command}", .run = do_nothing}};
+static const rpc_module device = {.name = "device", .methods = RPC_TABLE(device_methods)};
+
+static void add_devices(void)
+{
+    rig_add(&rig, &fan, NULL);
+    rig_add(&rig, &lamp, NULL);
+    rig_add(&rig, &device, NULL);
+}
+
+START_TEST(commands_in_the_document)
+{
+    add_devices();
+    cJSON *document = result_of("rpc.discover", "{}");
+    const cJSON *devices = get(document, "x-devices");
+    ck_assert_int_eq(cJSON_GetArraySize(devices), 2);
+    expect_json(get(get(devices, "lamp"), "description"), "\"Lamps.\"");
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(get(devices, "fan"), "description"));
+    const cJSON *commands = get(get(devices, "lamp"), "commands");
+    ck_assert_int_eq(cJSON_GetArraySize(commands), 2);
+    const cJSON *light = find(commands, "device/{device}/light"),
+                *off = find(commands, "device/{device}/off");
+    expect_json(
+        get(light, "x-mqtt"),
+        "{\"topic\":\"rpc/call/device/{device}/light\",\"batchTopic\":\"rpc/batch/device/{device}/light\","
+        "\"levels\":[\"device\"],\"payload\":\"object\",\"maxQos\":2,\"strict\":true,\"readOnly\":true,"
+        "\"idempotent\":true,\"timeoutMs\":7000}");
+    expect_json(get(get(light, "result"), "schema"), "{\"description\":\"any JSON value\"}");
+    expect_json(get(get(light, "x-progress"), "required"), "[\"level\"]");
+    expect_json(
+        get(cJSON_GetArrayItem(get(light, "x-causes"), 0), "schema"),
+        "{\"type\":\"object\",\"properties\":{\"err\":{\"type\":\"string\",\"const\":\"hot\"},\"msg\":{"
+        "\"type\":\"string\"},\"level\":{\"description\":\"d\",\"type\":\"integer\",\"minimum\":0,"
+        "\"maximum\":9}},\"required\":[\"err\"]}");
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(light, "errors"));
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-causes"));
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-progress"));
+    ck_assert(!cJSON_IsTrue(get(get(off, "x-mqtt"), "readOnly")) &&
+              cJSON_IsTrue(get(get(off, "x-mqtt"), "idempotent")));
+    ck_assert_int_eq(get(get(off, "x-mqtt"), "timeoutMs")->valueint, rig.options.timeout);
+    cJSON_Delete(document);
+}
+END_TEST
+
+START_TEST(no_commands_in_the_document)
+{
+    cJSON *document = result_of("rpc.discover", "{}"), *listed = result_of("rpc.list", "");
+    expect_json(get(document, "x-devices"), "{}");
+    expect_json(get(listed, "devices"), "[]");
+    cJSON_Delete(document);
+    cJSON_Delete(listed);
+}
+END_TEST
+
+START_TEST(commands_in_the_list)
+{
+    add_devices();
+    cJSON *listed = result_of("rpc.list", "");
+    expect_json(
+        get(listed, "devices"),
+        "[{\"name\":\"fan\",\"doc\":\"\",\"commands\":[{\"name\":\"off\",\"doc\":\"Stops.\"}]},"
+        "{\"name\":\"lamp\",\"doc\":\"Lamps.\",\"commands\":[{\"name\":\"light\",\"doc\":\"Lights.\"},"
+        "{\"name\":\"off\",\"doc\":\"\"}]}]");
+    cJSON_Delete(listed);
+}
+END_TEST
+
+/* Commands are called by the family of devices, one or a group. */
+static const struct described {
+    const char *name;
+    int commands; /* -1: the member is not there */
+} described_names[] = {
+    {"device/{device}/light", 1},     {"device/lamp1/light", 1},
+    {"devices/all/light", 1},         {"device/lamp1/off", 2},
+    {"devices/{group}/off", 2},       {"device/lamp1/none", 0},
+    {"device/{device}/{command}", 0}, {"devices/{group}/{command}", 0},
+    {"thing/lamp1/off", -1},          {"act", -1},
+};
+
+START_TEST(describe_commands)
+{
+    const struct described *named = &described_names[_i];
+    char payload[100];
+    add_devices();
+    snprintf(payload, sizeof payload, "{\"method\":\"%s\"}", named->name);
+    cJSON *described = result_of("rpc.describe", payload), *document = result_of("rpc.discover", "");
+    const cJSON *commands = cJSON_GetObjectItemCaseSensitive(described, "commands"), *command;
+    ck_assert_int_eq(commands ? cJSON_GetArraySize(commands) : -1, named->commands);
+    cJSON_ArrayForEach(command, commands)
+    {
+        const cJSON *kind =
+            get(get(document, "x-devices"), get(get(command, "tags")->child, "name")->valuestring);
+        ck_assert(
+            cJSON_Compare(command, find(get(kind, "commands"), get(command, "name")->valuestring), true));
+    }
+    cJSON_Delete(document);
+    cJSON_Delete(described);
+}
+END_TEST
+
+/* The name of a device may be as long as a level. */
+START_TEST(describe_a_long_name)
+{
+    char payload[300], name[TOPIC_LEVEL_MAX + 1] = "";
+    add_devices();
+    memset(name, 'd', TOPIC_LEVEL_MAX);
+    snprintf(payload, sizeof payload, "{\"method\":\"device/%s/light\"}", name);
+    cJSON *described = result_of("rpc.describe", payload);
+    ck_assert_int_eq(cJSON_GetArraySize(get(described, "commands")), 1);
+    cJSON_Delete(described);
+}
+END_TEST
+
+/* Whether commands can be called at the endpoint is said of their family. */
+START_TEST(commands_at_the_endpoint)
+{
+    static const struct opening commands[] = {{"", "off", false},
+                                              {"*", "off", true},
+                                              {"get device/{device}/{command}", "off", true},
+                                              {"off get", "off", false}};
+    for (int i = 0; i < UNIT_ROWS(commands); i++) {
+        reopen(false, commands[i].open);
+        add_devices();
+        cJSON *described = result_of("rpc.describe", "{\"method\":\"device/d/off\"}");
+        const cJSON *mqtt = get(get(described, "commands")->child, "x-mqtt");
+        ck_assert_int_eq(cJSON_GetObjectItemCaseSensitive(mqtt, "jsonrpcTopic") != NULL, commands[i].is_open);
+        cJSON_Delete(described);
+    }
+}
+END_TEST
+
+/* ---- The document is made once ---- */
 
 /* A module whose text changes, as that of no real one does: it shows when a document was made. */
 static char summary[2000];
@@ -287,6 +448,11 @@ START_TEST(the_document_is_kept)
     rig_add(&rig, &later, NULL);
     ck_assert(is_told("", "second words"));
     ck_assert(is_told("", "rpc/event/news"));
+    strcpy(summary, "third words");
+    ck_assert(is_told("", "second words"));
+    rig_add(&rig, &lamp, NULL);
+    ck_assert(is_told("", "third words"));
+    ck_assert(is_told("", "device/{device}/light"));
 }
 END_TEST
 
@@ -344,4 +510,7 @@ END_TEST
 UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {idempotent, 0},
           {topics_in_force, UNIT_ROWS(topics)}, {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0},
           {describe, 0}, {what_is_too_large, 300}, {what_just_fits, 0}, {the_document_is_kept, 0},
-          {a_new_method_makes_it_anew, 0}, {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0})
+          {a_new_method_makes_it_anew, 0}, {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0},
+          {commands_in_the_document, 0}, {no_commands_in_the_document, 0}, {commands_in_the_list, 0},
+          {describe_commands, UNIT_ROWS(described_names)}, {describe_a_long_name, 0},
+          {commands_at_the_endpoint, 0})

@@ -68,7 +68,7 @@ static struct config *read_config_of(const char *prefixes, const char *root)
 {
     struct option_line lines[] = {
         {.name = "prefix", .value = prefixes},
-        {.name = "modules", .value = "rpc ping echo clock sensor probe post"},
+        {.name = "modules", .value = "rpc ping echo clock sensor probe post lamp bulb"},
         {.name = "event_publishers", .value = "bob mary"},
         {.name = "response_topic_filter", .value = "reply/+/#"},
         {.name = "max_reply", .value = "128k"},
@@ -169,8 +169,11 @@ END_TEST
 static char names[MANY][16];
 static rpc_method many_methods[MANY];
 static rpc_event many_events[MANY];
-static rpc_module many = {
-    .name = "many", .methods = RPC_TABLE(many_methods), .events = RPC_TABLE(many_events)};
+static rpc_command many_commands[MANY];
+static rpc_module many = {.name = "many",
+                          .methods = RPC_TABLE(many_methods),
+                          .events = RPC_TABLE(many_events),
+                          .commands = RPC_TABLE(many_commands)};
 
 static rpc_status run_nothing(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -186,12 +189,13 @@ static bool create_many(void)
     return worked;
 }
 
-START_TEST(many_methods_and_events)
+START_TEST(many_methods_events_and_commands)
 {
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof names[i], "m%d", i);
         many_methods[i] = (rpc_method){.name = names[i], .event = names[i], .run = run_nothing};
         many_events[i] = (rpc_event){.name = names[i]};
+        many_commands[i] = (rpc_command){.name = names[i]};
     }
     rig_init(&rig);
     sweep("many methods", modes[_i], create_many);
@@ -235,6 +239,44 @@ static void close_calls(void)
     rig_close(&rig);
     config_destroy(config);
     expect_nothing_left();
+}
+
+/* ---- Commands of devices ---- */
+
+static const struct command_case {
+    const char *kind, *name, *json;
+    rpc_command_part part;
+    rpc_status status;
+} command_cases[] = {
+    {"lamp", "light", "{\"on\":true}", RPC_COMMAND_PARAMS, RPC_OK},
+    {"lamp", "light", "{\"on\":1}", RPC_COMMAND_PARAMS, RPC_INVALID_PARAMS},
+    {"lamp", "light", "{", RPC_COMMAND_RESULT, RPC_PARSE_ERROR},
+    {"lamp", "getStatus", NULL, RPC_COMMAND_PARAMS, RPC_OK},
+    {"bulb", "off", "[1,\"two\",{\"three\":3.5},12345678901234567890]", RPC_COMMAND_RESULT, RPC_OK},
+    {"bulb", "show",
+     "{\"steps\":[{\"colour\":\"red\"},{\"colour\":\"blue\",\"seconds\":1}],\"name\":\"n\",\"note\":{\"a\":["
+     "1]}}",
+     RPC_COMMAND_PARAMS, RPC_OK},
+};
+
+static const struct command_case *command_case;
+
+/* Returns whether the check came to what it comes to with memory; else there was none, and nothing is left.
+ */
+static bool check_command(void)
+{
+    rpc_instance *instance = rig_instance(&rig);
+    const rpc_command *command = rpc_command_find(instance, command_case->kind, command_case->name);
+    char reason[RPC_WHY_BYTES], *checked;
+    const rpc_status status =
+        rpc_command_check(instance, command, command_case->part, command_case->json, &checked, reason);
+    const bool is_consistent =
+        (checked != NULL) == (status == RPC_OK) &&
+        (*reason != '\0') == (status == RPC_PARSE_ERROR || status == RPC_INVALID_PARAMS);
+    unexplained =
+        unexplained || !is_consistent || (status != RPC_INTERNAL_ERROR && status != command_case->status);
+    free(checked);
+    return status == command_case->status;
 }
 
 static char members[2000];   /* an object of many members */
@@ -403,6 +445,16 @@ START_TEST(calls)
         call_with_failure(scenario, FAILING_ONCE, usual);
         call_with_failure(scenario, FAILING_FROM, usual);
     }
+    close_calls();
+}
+END_TEST
+
+START_TEST(checking_commands)
+{
+    command_case = &command_cases[_i];
+    open_calls();
+    sweep(command_case->name, FAILING_ONCE, check_command);
+    sweep(command_case->name, FAILING_FROM, check_command);
     close_calls();
 }
 END_TEST
@@ -1137,8 +1189,8 @@ START_TEST(entering_slots)
 END_TEST
 
 UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
-          {many_methods_and_events, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
-          {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
+          {many_methods_events_and_commands, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
+          {checking_commands, UNIT_ROWS(command_cases)}, {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {ticking_and_refusing, UNIT_ROWS(modes)}, {decoding_a_payload, UNIT_ROWS(modes)},
           {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},

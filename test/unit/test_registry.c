@@ -94,6 +94,11 @@ static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
     ".error_event"
 #define NO_WORK "it has .priority, which is that of its work: it also needs .work"
 
+#define BAD_COMMAND                                                                                       \
+    "a command's name is one level of [A-Za-z0-9_.-]+, not \"response\" or \"request\", and at most 128 " \
+    "bytes"
+#define COMMANDS(...) .commands = RPC_TABLE((const rpc_command[]){{.name = "fine"}, {__VA_ARGS__}})
+
 static const rpc_method without_handler[] = {{.name = "a"}};
 
 static const struct wrong {
@@ -210,6 +215,44 @@ static const struct wrong {
      "module m: method a: the data of error e redefines the member err"},
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &msg_shape))},
      "module m: method a: the data of error e redefines the member msg"},
+    /* Commands. */
+    {{.name = "m", COMMANDS(.doc = "has no name")},
+     "module m: prefix rpc: row 2 of 2 of its table of commands has no .name; " COUNTED},
+    {{.name = "m", .commands = {.count = 1}}, "module m: prefix rpc: its table of commands " NOT_COUNTED},
+    {{.name = "m", COMMANDS(.name = "a", .errors = {.count = 1})},
+     "module m: command a: its table of errors " NOT_COUNTED},
+    {{.name = "m", COMMANDS(.name = "")}, "module m: command : " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "a b")}, "module m: command a b: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "a/b")}, "module m: command a/b: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "{a}")}, "module m: command {a}: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "+")}, "module m: command +: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "request")}, "module m: command request: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "response")}, "module m: command response: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = X64 X64 "x")}, "module m: command " X64 X64 "x: " BAD_COMMAND},
+    {{.name = "m", COMMANDS(.name = "fine")}, "module m: command fine: declared twice"},
+    {{.name = "m", COMMANDS(.name = "a", .params = &wrong_shape)},
+     "module m: command a: its parameters: " WRONG},
+    {{.name = "m", COMMANDS(.name = "a", .result = &wrong_shape)}, "module m: command a: its result: " WRONG},
+    {{.name = "m", COMMANDS(.name = "a", .progress = &wrong_shape)},
+     "module m: command a: its progress: " WRONG},
+    {{.name = "m", COMMANDS(.name = "a", .params = &bytes_shape)},
+     "module m: command a: its parameters cannot be raw bytes"},
+    {{.name = "m", COMMANDS(.name = "a", .result = &bytes_shape)},
+     "module m: command a: its result cannot be raw bytes"},
+    {{.name = "m", COMMANDS(.name = "a", .progress = &bytes_shape)},
+     "module m: command a: its progress cannot be raw bytes"},
+    {{.name = "m", COMMANDS(.name = "a", .timeout = 86400001)},
+     "module m: command a: its .timeout, in milliseconds, is longer than 24 hours"},
+    {{.name = "m", COMMANDS(.name = "a", ERRORS(.doc = "has no code"))},
+     "module m: command a: row 2 of 2 of its table of errors has no .code; " COUNTED},
+    {{.name = "m", COMMANDS(.name = "a", ERRORS(.code = "fine"))},
+     "module m: command a: the error fine is declared twice"},
+    {{.name = "m", COMMANDS(.name = "a", ERRORS(.code = "a-b"))},
+     "module m: command a: a-b is no code for an error of its own"},
+    {{.name = "m", COMMANDS(.name = "a", ERRORS(.code = "e", .data = &wrong_shape))},
+     "module m: command a: its error data: " WRONG},
+    {{.name = "m", COMMANDS(.name = "a", ERRORS(.code = "e", .data = &text_value))},
+     "module m: command a: the data of error e is no object"},
 };
 
 static const rpc_module other = {
@@ -264,12 +307,15 @@ static const rpc_module extremes = {
     METHODS(.name = X64 X64, .params = &text_shape, .result = &text_value, .event = "known",
             .error_event = "e/f", ERRORS(.code = X64, .data = &text_shape)),
     EVENTS(.name = "e/f", .data = &text_value, .retained = true),
+    COMMANDS(.name = X64 X64, .params = &text_value, .result = &text_shape, .progress = &text_value,
+             .timeout = 86400000, ERRORS(.code = X64, .data = &text_shape)),
 };
 
 START_TEST(extremes_are_fine)
 {
     rig_add(&rig, &extremes, NULL);
     rig_expect(&rig, "fine", "", "ok", "{}");
+    ck_assert_ptr_nonnull(rpc_command_find(rig_instance(&rig), "m", X64 X64));
 }
 END_TEST
 
@@ -301,6 +347,7 @@ struct many {
     char names[MANY][16];
     rpc_method methods[MANY];
     rpc_event events[MANY];
+    rpc_command commands[MANY];
     rpc_module module;
 };
 
@@ -312,9 +359,12 @@ static void make_many(void)
         snprintf(many.names[i], sizeof many.names[i], "m%d", i);
         many.methods[i] = (rpc_method){.name = many.names[i], .event = many.names[i], .run = run};
         many.events[i] = (rpc_event){.name = many.names[i]};
+        many.commands[i] = (rpc_command){.name = many.names[i]};
     }
-    many.module =
-        (rpc_module){.name = "many", .methods = RPC_TABLE(many.methods), .events = RPC_TABLE(many.events)};
+    many.module = (rpc_module){.name = "many",
+                               .methods = RPC_TABLE(many.methods),
+                               .events = RPC_TABLE(many.events),
+                               .commands = RPC_TABLE(many.commands)};
 }
 
 START_TEST(finds_each_of_many)
@@ -329,6 +379,8 @@ START_TEST(finds_each_of_many)
         ck_assert_ptr_eq(method->event, registry_find_event(&registry, many.names[i]));
         ck_assert_ptr_null(method->error_event);
         ck_assert_ptr_eq(method->instance->module, &many.module);
+        ck_assert_ptr_eq(registry_find_command(&registry, NULL, many.names[i])->declared, &many.commands[i]);
+        ck_assert_ptr_eq(registry_find_declared(&registry, &many.commands[i])->declared, &many.commands[i]);
         snprintf(topic, sizeof topic, "a/b/event/m%d", i);
         ck_assert_str_eq(method->event->topic, topic);
     }
@@ -337,6 +389,7 @@ START_TEST(finds_each_of_many)
     ck_assert_ptr_null(registry_find_event(&registry, "m2000"));
     registry_fini(&registry);
     ck_assert_ptr_null(registry_find_method(&registry, "m0"));
+    ck_assert_ptr_null(registry_find_command(&registry, "many", "m0"));
     registry_fini(&registry);
 }
 END_TEST
