@@ -17,7 +17,8 @@ enum { DAY = 86400, DEVICES_MAX = 100000 };
 /* ---- Options ---- */
 
 static const char *const identities[] = {[IDENTITY_CLIENT] = "client", [IDENTITY_USER] = "user"};
-static const char *const deliveries[] = {[DELIVERY_SUBSCRIBED] = "subscribed", [DELIVERY_CLIENT] = "client"};
+static const char *const deliveries[] = {
+    [DELIVER_TO_SUBSCRIBERS] = "subscribed", [DELIVER_TO_CLIENT] = "client"};
 
 static const rpc_field option_fields[] = {
     RPC_STRING(struct device_options, topic,

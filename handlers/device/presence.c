@@ -362,8 +362,12 @@ struct device *presence_meet(struct presence *presence, const char *name)
     if (leaver)
         presence_forget(presence, leaver);
     device = devices_add(table, name, rpc_time(presence->instance));
-    if (!device)
+    if (!device) {
+        rpc_log(presence->instance, RPC_LOG_NOTICE, "device %s is passed over: %s", name,
+                devices_are_full(table) ? "device_max devices are known, and none of them can be forgotten"
+                                        : "out of memory");
         return NULL;
+    }
     device->managed = presence_is_managed(presence, name);
     presence_watch(presence);
     return device;
@@ -430,9 +434,7 @@ static bool presence_meet_managed(struct presence *presence)
             return false;
         }
         if (!presence_meet(presence, name)) {
-            rpc_log(presence->instance, RPC_LOG_ERROR,
-                    "device_managed: there is no room for %s, device_max is %d", name,
-                    (int)presence->options->max);
+            rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: there is no room for %s", name);
             return false;
         }
     }
