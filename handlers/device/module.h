@@ -11,7 +11,7 @@
 #ifndef DEVICE_MODULE_H
 #define DEVICE_MODULE_H
 
-#include "group.h"
+#include "gather.h"
 #include "names.h"
 
 struct adopted;
@@ -24,6 +24,7 @@ struct device_module {
     struct commands commands;
     struct presence presence;
     struct groups groups;
+    struct gathers gathers;
     const struct adopted *adopting; /* the message whose call runs just now; NULL: none */
 };
 
