@@ -245,6 +245,8 @@ static void write_method_channels(const struct catalogue *catalogue, const rpc_m
     open_reply_channel(writer, "reply", name, "the Response Topic of the call");
     write_message_ref(writer, "result", "result", name);
     write_message_ref(writer, "error", "error", name);
+    if (method->progress)
+        write_message_ref(writer, "progress", "progress", name);
     close_objects(writer, 2);
     if (catalogue_takes_bytes(method))
         return;
@@ -645,6 +647,12 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     write_call_message(method, "call", method->name, writer);
     write_shaped_message(method->result, "result", method->name, "Result", SUCCESS_TRAIT, writer);
     write_error_message(method, writer);
+    if (method->progress) {
+        open_message(writer, "progress", method->name, "Interim reply", PROGRESS_TRAIT);
+        writer_name(writer, "payload");
+        schema_write(method->progress, false, writer);
+        writer_end_object(writer);
+    }
     if (catalogue_takes_bytes(method))
         return;
     write_batch_messages(catalogue, method, writer);
@@ -763,9 +771,11 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 static void write_traits(struct writer *writer)
 {
     writer_open_object(writer, "messageTraits");
-    writer_member_json(writer, "call", TRAIT("\"responseTopic\":{\"type\":\"string\"}"));
+    writer_member_json(writer, "call",
+                       TRAIT("\"responseTopic\":{\"type\":\"string\"},\"progress\":{\"const\":\"1\"}"));
     writer_member_json(writer, "success", REPLY_TRAIT("{\"const\":\"ok\"}"));
-    writer_member_json(writer, "failure", REPLY_TRAIT("{\"type\":\"string\",\"not\":{\"const\":\"ok\"}}"));
+    writer_member_json(writer, "failure",
+                       REPLY_TRAIT("{\"type\":\"string\",\"not\":{\"enum\":[\"ok\",\"progress\"]}}"));
     writer_member_json(writer, "progress", TRAIT("\"status\":{\"const\":\"progress\"}"));
     writer_end_object(writer);
 }

@@ -147,6 +147,7 @@ static void print_called(const rpc_method *method)
     print_deadline(method);
     print_shape("Parameters", method->params);
     print_shape("Result", method->result);
+    print_shape("Interim replies, to an MQTT 5 caller that asks for them", method->progress);
 }
 
 static void print_method(const rpc_method *method)

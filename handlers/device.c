@@ -166,10 +166,35 @@ static const rpc_inbox inboxes[] = {
      .receive = device_receive_status},
 };
 
+/* ---- Groups ---- */
+
+static rpc_status device_set_group(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)result;
+    return group_set(call, &((struct device_module *)state)->groups, params);
+}
+
+static rpc_status device_list_groups(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)params;
+    return group_list(call, &((struct device_module *)state)->groups, result);
+}
+
+static rpc_status device_delete_group(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)result;
+    return group_delete(call, &((struct device_module *)state)->groups, params);
+}
+
 /* ---- Methods ---- */
 
 static const rpc_error unknown_errors[] = {
     {.code = "device_unknown", .doc = "no device of this name has been seen", .data = &trouble_shape},
+};
+
+static const rpc_error group_errors[] = {
+    {.code = "storage_failed", .doc = "the database could not be used", .data = &group_failed_shape},
+    {.code = "not_a_member", .doc = "a name is no device's"},
 };
 
 static const rpc_method methods[] = {
@@ -200,6 +225,35 @@ static const rpc_method methods[] = {
         .result = &roster_forget_result,
         .run = roster_forget,
     },
+    {
+        .name = "device.group.set",
+        .doc = "Makes a group of devices, or gives it other members.",
+        .idempotent = true,
+        .params = &group_shape,
+        .result = &group_shape,
+        .errors = RPC_TABLE(group_errors),
+        .run = device_set_group,
+        .defers = true,
+        .done = group_end_change,
+    },
+    {
+        .name = "device.group.list",
+        .doc = "Returns all groups with their members.",
+        .read_only = true,
+        .result = &group_list_shape,
+        .run = device_list_groups,
+    },
+    {
+        .name = "device.group.delete",
+        .doc = "Deletes a group. Its devices stay.",
+        .idempotent = true,
+        .params = &group_which_shape,
+        .result = &group_deleted_shape,
+        .errors = RPC_TABLE(group_errors),
+        .run = device_delete_group,
+        .defers = true,
+        .done = group_end_change,
+    },
 };
 
 /* ---- The module ---- */
@@ -220,6 +274,11 @@ static void device_load_device(void *context, const struct ledger_device *device
     presence_load(&((struct device_module *)context)->presence, device);
 }
 
+static void device_load_group(void *context, const char *name, const char *devices)
+{
+    groups_load(&((struct device_module *)context)->groups, name, devices);
+}
+
 static void device_load_command(void *context, const struct ledger_command *command)
 {
     commands_load(&((struct device_module *)context)->commands, command);
@@ -238,7 +297,10 @@ static void device_connect_parts(struct device_module *module)
         .instance = module->instance,
         .options = module->options,
         .table = &module->table,
-        .loading = {.context = module, .device = device_load_device, .command = device_load_command},
+        .loading = {.context = module,
+                    .device = device_load_device,
+                    .group = device_load_group,
+                    .command = device_load_command},
     };
     module->commands = (struct commands){
         .instance = module->instance,
@@ -254,7 +316,19 @@ static void device_connect_parts(struct device_module *module)
         .disk = &module->disk,
         .due = device_due,
     };
-    module->groups = (struct groups){.presence = &module->presence};
+    module->groups = (struct groups){
+        .instance = module->instance,
+        .options = module->options,
+        .presence = &module->presence,
+        .disk = &module->disk,
+    };
+    module->gathers = (struct gathers){
+        .instance = module->instance,
+        .options = module->options,
+        .table = &module->table,
+        .commands = &module->commands,
+        .groups = &module->groups,
+    };
 }
 
 static rpc_status device_init(rpc_instance *instance, void *state, const void *options)
@@ -263,8 +337,8 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     module->instance = instance;
     module->options = options;
     device_connect_parts(module);
-    const bool started =
-        device_set_topic(module) && disk_load(&module->disk) && presence_init(&module->presence);
+    const bool started = device_set_topic(module) && disk_load(&module->disk) &&
+                         groups_configure(&module->groups) && presence_init(&module->presence);
     return started ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
@@ -274,6 +348,7 @@ static void device_fini(void *state)
     presence_fini(&module->presence);
     disk_fini(&module->disk);
     commands_fini(&module->commands);
+    groups_fini(&module->groups);
     devices_clear(&module->table);
 }
 

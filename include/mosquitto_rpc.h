@@ -88,6 +88,7 @@ typedef struct rpc_instance rpc_instance;
     X(RPC_RATE_LIMITED, "rate_limited", -32003, "too many calls in a short time: try again later") \
     X(RPC_PAYLOAD_TOO_LARGE, "payload_too_large", -32004, "the payload is over max_payload")       \
     X(RPC_REPLY_TOO_LARGE, "reply_too_large", -32005, "the result is over max_reply")              \
+    X(RPC_OUTCOME_UNKNOWN, "outcome_unknown", -32006, "it was begun, and its outcome is unknown")  \
     X(RPC_RAISED, "raised", -32010, "an error that the method declares")
 
 #define RPC_STATUS_ENUMERATOR_(enumerator, name, code, text) enumerator,
@@ -404,9 +405,9 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * - outcome: RPC_OK if the call was pending when its work returned or rpc_resume() was called; done then
  *   decides the outcome of the call. RPC_TIMEOUT if the deadline of the call has passed, RPC_CANCELLED if the
  *   caller's connection has ended or the service is stopping, RPC_OVERLOADED if the call was evicted (see
- *   rpc_start()). In these three cases the engine has sent this error to the caller, or sends it now. The
- *   work may have run or may never have begun; only data can say which. Background work gets RPC_OK or
- *   RPC_CANCELLED.
+ *   rpc_start()). In these three cases the engine has sent this error to the caller, or sends it now, unless
+ *   the method decides_timeout. The work may have run or may never have begun; only data can say which.
+ * Background work gets RPC_OK or RPC_CANCELLED.
  * - result: the struct that the handler got, with what the handler has written into it; NULL if the method
  *   declares none, and for background work.
  *
@@ -414,8 +415,9 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * done nor its module's fini, and never frees what the work may use.
  *
  * Returns what a handler returns, if outcome is RPC_OK and there is a call: RPC_PENDING, from rpc_start() or
- * rpc_defer(), makes the call pending again under the same deadline. In all other cases the engine ignores
- * the return value.
+ * rpc_defer(), makes the call pending again under the same deadline. If the method decides_timeout and the
+ * call was deferred, the same holds for RPC_TIMEOUT, but for RPC_PENDING. In all other cases the engine
+ * ignores the return value.
  */
 typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
@@ -427,12 +429,18 @@ typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_stat
  */
 typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY_LOW } rpc_priority;
 
-/* An error that a method may raise in addition to the engine's own. */
+/*
+ * An error that a method may raise in addition to the engine's own; or one of the engine's own to which the
+ * method adds members. Such an error keeps its status and its JSON-RPC code. It has the members only where
+ * the handler raises it with rpc_raise_with(), and not where the engine itself gives it.
+ */
 typedef struct rpc_error {
-    const char *code;      /* [a-z0-9_]+, at most 64 bytes, not a name of RPC_STATUS_MAP */
+    const char *code;      /* [a-z0-9_]+, at most 64 bytes; a name of RPC_STATUS_MAP only with data; not
+                              "ok", "raised" or "progress" */
     const char *doc;       /* one line for the reference */
-    const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none.
-                              Of RPC_FORM_OBJECT, without members named method, err or msg */
+    const rpc_shape *data; /* members that rpc_raise_with() adds to the error object; NULL: none. Of
+                              RPC_FORM_OBJECT, without members named method, err or msg, and without client if
+                              code is a name of RPC_STATUS_MAP */
 } rpc_error;
 
 /* An event: clients subscribe to {prefix}/event/{name}. */
@@ -485,13 +493,17 @@ typedef struct rpc_method {
     rpc_work work; /* what rpc_start() passes to a worker; NULL: the method does not call rpc_start() */
     bool defers;   /* the method calls rpc_defer(); only a method without work must say so */
     rpc_done done; /* NULL: run always returns the outcome */
-    rpc_priority priority; /* of work */
+    const rpc_shape *progress; /* what rpc_progress() sends; NULL: the method does not call rpc_progress() */
+    rpc_priority priority;     /* of work */
     uint32_t timeout; /* ms from the arrival of a call to its deadline, at most 24 hours, unless its caller
                          sets another; 0: the configured timeout, which is 10 s by default. A method whose
                          calls wait for something that may take longer needs a timeout of its own */
     uint32_t max_pending; /* calls of the method, of all clients, that may be pending at once, work that runs
                              included, at most 100000; further ones get RPC_OVERLOADED; 0: no limit of its
                              own */
+    bool decides_timeout; /* done gives the outcome of a deferred call whose deadline has passed, too: it gets
+                             RPC_TIMEOUT, and what it returns or raises is the reply. It cannot make the call
+                             pending again. Of methods with .defers */
     bool must_finish; /* others depend on the effect of a method that is not read_only: the call goes on when
                          its caller's connection has ended, and its work when the service stops; it may still
                          time out or be evicted */
@@ -580,7 +592,7 @@ typedef enum rpc_inbox_verdict {
  * Receives a message before the broker delivers it. state is as in rpc_handler.
  *
  * Thread: the broker's; it must not wait. It may do what a module may do outside of calls: publish, log,
- * resume calls, start background work and timers.
+ * resume calls, start background work and timers. It may also adopt the message, see rpc_adopt().
  *
  * Returns what the broker does with the message.
  */
@@ -693,6 +705,14 @@ const char *rpc_caller_address(const rpc_call *call);
 /* Returns the caller's protocol version as in its CONNECT packet: 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0. */
 int rpc_caller_version(const rpc_call *call);
 
+/*
+ * Copies the value of a user property of the caller's message, the first one of this name, into value: at
+ * most size - 1 bytes and a NUL; size must be at least 1. All calls of a batch have the same properties.
+ * Returns false, and leaves value alone: the message has no such property, as every message of MQTT 3; or run
+ * has returned, after which the properties are gone. Call it in run, before run returns.
+ */
+bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size);
+
 /* Returns the instance of the module that the call runs in. */
 rpc_instance *rpc_call_instance(const rpc_call *call);
 
@@ -701,6 +721,9 @@ const char *rpc_prefix(const rpc_instance *instance);
 
 /* Returns the time now. */
 double rpc_time(const rpc_instance *instance);
+
+/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it. */
+uint64_t rpc_clock(const rpc_instance *instance);
 
 /*
  * Allocates size bytes of the call's memory, zeroed and aligned for any type; size may be 0. Returns NULL if
@@ -876,6 +899,40 @@ rpc_status rpc_defer(rpc_call *call, void *data) RPC_RETURNED;
 void rpc_resume(rpc_call *call);
 
 /*
+ * Sets how many milliseconds after its arrival the deadline of a call is, instead of the method's timeout and
+ * the configured one: at most 24 hours; 0 sets nothing. A deadline that the caller has set stays. Call it in
+ * run before it makes the call pending.
+ */
+void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
+
+/* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
+uint32_t rpc_timeout_max(const rpc_instance *instance);
+
+/*
+ * Returns how many milliseconds are left until the deadline of a call of a method that has done: at least 1
+ * before the deadline, 0 afterwards. run may ask it before it makes the call pending. Returns 0 for a call of
+ * any other method, which has no deadline.
+ */
+uint32_t rpc_call_left(const rpc_call *call);
+
+/*
+ * Tells the caller of a pending call how far the call is: an interim reply, which changes nothing of the
+ * call. data is a struct of the method's .progress shape. Only a caller that asked for it gets it: an MQTT 5
+ * client whose call has a Response Topic and the user property `progress` with the value 1. The interim reply
+ * goes to the Response Topic, with the Correlation Data and the QoS of the reply, and has the user property
+ * `status` with the value `progress`. It goes to the connection that called, and never to a session. The
+ * engine does not cache it. Callers of batches and JSON-RPC get none, nor callers with a request_id. Call it
+ * after rpc_start() or rpc_defer() and before the outcome is known. Returns:
+ *
+ * - RPC_OK: the host has the interim reply; or the caller did not ask for it, or its connection has ended.
+ * - RPC_REPLY_TOO_LARGE: the interim reply is larger than the configured max_reply.
+ * - RPC_CANCELLED: the outcome of the call is known already, or the service is stopping.
+ * - RPC_INTERNAL_ERROR: the method has no .progress, the call is not pending, or data does not fit the shape,
+ *   which the engine logs; or there is no memory.
+ */
+rpc_status rpc_progress(rpc_call *call, const void *data);
+
+/*
  * Starts work without a call, at low priority and without a deadline. init may call it, too. lane is as in
  * rpc_start(). data belongs to the module, which frees it in done; it may be NULL. done gets NULL for call
  * and result. Returns RPC_PENDING: done will run. With any other value neither work nor done runs:
@@ -957,6 +1014,39 @@ void rpc_presence_watch(rpc_instance *instance, bool seen);
  * NULL if the inbox has fewer. The text exists as long as the message.
  */
 const char *rpc_message_level(const rpc_message *message, unsigned level);
+
+/* What rpc_adopt() makes a call of. */
+typedef struct rpc_adoption {
+    const char *method;      /* the method as it is called, for example "device/lamp1/light" */
+    const char *params;      /* JSON text of the parameters; may be NULL if params_size is 0 */
+    size_t params_size;      /* bytes; 0: the method gets {} */
+    const char *reply_topic; /* where the reply goes, to the sender alone; held to the rules of a Response
+                                Topic */
+    const void *correlation; /* the call's identity, which an MQTT 5 sender also gets back as Correlation
+                                Data; NULL: none */
+    size_t correlation_size; /* bytes, at most 65535 */
+    bool errors_only;        /* the sender gets a reply only if it is an error; also no interim reply */
+} rpc_adoption;
+
+/*
+ * Carries out a message of an inbox as a call of its sender: as if the sender had published the parameters to
+ * {prefix}/call/{method}, with this Response Topic and Correlation Data and with the QoS and the user
+ * properties of the message. Rates, the recognition of duplicates, the deadline and the end of the sender's
+ * connection are those of any call; so the option response_topic_filter holds, and a message that comes again
+ * is adopted again and recognised by its identity. The parameters are never taken for JSON-RPC, and an MQTT
+ * 3.1.1 sender gets its reply on reply_topic, too. A success that errors_only keeps back is cached, announced
+ * and counted like any other.
+ *
+ * To be called in receive, once for a message, with the instance and the message that receive got. The
+ * handler runs before rpc_adopt() returns. Returns:
+ *
+ * - true: the call is taken, also if it was answered with an error. receive returns RPC_INBOX_CONSUME.
+ * - false: it is not, and nobody gets an answer, since there is no memory; or the message is a bridge's and
+ *   the option bridge_calls is false; or no module has the method and the option unknown_methods is forward;
+ *   or, which the engine logs, message is not the one that the instance receives, method or reply_topic is
+ *   NULL, params or correlation is NULL and its size is not 0, or the correlation is too large.
+ */
+bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption);
 
 /*
  * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most

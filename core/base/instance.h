@@ -33,6 +33,7 @@ struct rpc_instance {
     bool root_is_set;              /* init has set it, also to NULL */
     struct fields *inbox_payloads; /* one for each inbox, all zero where it has no shape; NULL: no inboxes */
     struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
+    const struct host_message *received; /* what one of them receives now; NULL: nothing */
 
     bool sees_messages;                 /* its module's presence gets RPC_SIGN_SEEN */
     struct rpc_instance *next_watcher;  /* likewise, of those whose modules watch for clients */

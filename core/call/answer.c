@@ -85,7 +85,8 @@ void answer_send(struct engine *engine, const struct destination *to, const char
                  size_t size)
 {
     const struct env *env = &engine->env;
-    if (env->stopping || !answer_take_delivery(engine, to))
+    if (env->stopping || (to->errors_only && strcmp(code, status_name(RPC_OK)) == 0) ||
+        !answer_take_delivery(engine, to))
         return;
     struct host_publication reply = {
         .client = &to->client,
@@ -104,6 +105,26 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         engine->env.counters.replies++;
     else
         answer_count_dropped(engine, "a reply", to->topic);
+}
+
+rpc_status answer_progress(rpc_call *call, const void *data)
+{
+    struct engine *engine = call->engine;
+    const struct destination *to = &call->exchange->to;
+    char why[FIELDS_WHY];
+    if (!call->exchange->pending.progress || to->ended)
+        return RPC_OK;
+    struct writer writer = answer_writer(engine, to->codec);
+    const rpc_status status = fields_encode(call->method->declared->progress, data, &writer, why);
+    if (status == RPC_INVALID_PARAMS)
+        env_log(&engine->env, RPC_LOG_ERROR, "method %s: its progress does not fit its shape: %s", call->name,
+                why);
+    if (status != RPC_OK)
+        return RPC_INTERNAL_ERROR;
+    if (writer.full)
+        return RPC_REPLY_TOO_LARGE;
+    answer_send(engine, to, "progress", writer.out, writer.used);
+    return RPC_OK;
 }
 
 /* Whether an outcome is a member of an object, and not the whole reply. */

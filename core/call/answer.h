@@ -51,11 +51,19 @@ void answer_gather(struct exchange *exchange);
 
 /*
  * Sends a reply, a copy of text, the one way for all replies: to the connection that called, or, once that
- * has ended, at QoS 1 and 2 to the session that it left behind. Nothing is sent if neither is there any more.
- * code: "ok" or an error's code.
+ * has ended, at QoS 1 and 2 to the session that it left behind. Nothing is sent if neither is there any more,
+ * or if the caller wants errors only and this is none. code: "ok", an error's code, or "progress" for an
+ * interim reply.
  */
 void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
+
+/*
+ * Sends an interim reply of a pending call to the connection that called, or nothing if that has ended or its
+ * client did not ask for it. data is a struct of the method's progress shape. Returns RPC_OK;
+ * RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: data does not fit its shape, which is logged.
+ */
+rpc_status answer_progress(rpc_call *call, const void *data);
 
 /* Publishes a copy of bytes; the publication's payload and size are set here. Returns false: no memory. */
 bool answer_publish(const struct env *env, struct host_publication *publication, const void *bytes,

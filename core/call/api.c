@@ -47,6 +47,13 @@ int rpc_caller_version(const rpc_call *call)
     return call->exchange->message->client->version;
 }
 
+bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size)
+{
+    const struct host *host = &call->engine->env.host;
+    const struct host_message *message = exchange_arrived(call->exchange);
+    return message && host->user_property(host->context, message, name, value, size);
+}
+
 rpc_instance *rpc_call_instance(const rpc_call *call)
 {
     return call->method->instance;
@@ -60,6 +67,16 @@ const char *rpc_prefix(const rpc_instance *instance)
 double rpc_time(const rpc_instance *instance)
 {
     return env_wall_time(instance->env);
+}
+
+uint64_t rpc_clock(const rpc_instance *instance)
+{
+    return env_now(instance->env) / env_nanoseconds(1);
+}
+
+uint32_t rpc_timeout_max(const rpc_instance *instance)
+{
+    return (uint32_t)instance->env->options.timeout_max;
 }
 
 void *rpc_alloc(rpc_call *call, size_t size)
@@ -161,7 +178,7 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
                                   va_list arguments)
 {
     const rpc_error *declared = registry_find_error(call->method->declared, code);
-    const rpc_status status = declared ? RPC_RAISED : status_find(code);
+    const rpc_status status = status_find(code);
     const char *fault = NULL;
     if (status == RPC_RAISED && !declared)
         fault = "the method declares no such error";
@@ -200,6 +217,19 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 }
 
 /* ---- Announcing ---- */
+
+/* A call whose outcome is known still has its task while its work runs. */
+rpc_status rpc_progress(rpc_call *call, const void *data)
+{
+    struct env *env = &call->engine->env;
+    if (call->state >= CALL_ENDING || env->stopping)
+        return RPC_CANCELLED;
+    if (call->task && call->method->declared->progress)
+        return answer_progress(call, data);
+    env_log(env, RPC_LOG_ERROR, "method %s sends progress, but %s", call->name,
+            call->task ? "declares none" : "its call is not pending");
+    return RPC_INTERNAL_ERROR;
+}
 
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
 {

@@ -353,3 +353,16 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
     exchange_release(exchange);
     return verdict;
 }
+
+bool dispatch_adopt(struct engine *engine, const struct host_message *message, const char *name,
+                    bool errors_only)
+{
+    struct exchange *exchange = exchange_create(engine, message, TOPIC_CALL, name);
+    if (!exchange)
+        return false;
+    exchange->adopted = true;
+    exchange->to.errors_only = errors_only;
+    const enum engine_verdict verdict = dispatch_receive(exchange);
+    exchange_release(exchange);
+    return verdict != ENGINE_PASS;
+}

@@ -20,6 +20,14 @@
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const char *name);
 
+/*
+ * Carries out a message of an inbox as a call of the method `name`: the message is what its sender would have
+ * published to the method's topic, but that its payload is never JSON-RPC. errors_only: its sender gets a
+ * reply only if it is an error. Returns false: no memory, or the method is left to other servers.
+ */
+bool dispatch_adopt(struct engine *engine, const struct host_message *message, const char *name,
+                    bool errors_only);
+
 /* The outcome of a pending call is known. The last one of its exchange sends the reply. */
 void dispatch_settle(rpc_call *call, rpc_status status);
 

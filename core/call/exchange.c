@@ -88,14 +88,15 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->message = message;
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange->batch = false;
+    exchange->batch = exchange->adopted = false;
     exchange->request_id = exchange->timeout = NULL;
     exchange->misrouted = false;
     exchange->identity = 0;
     /* A host that tells the message's Content Type would choose the codec here. */
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
-    exchange->to.ended = exchange->to.session_waits = exchange->to.repeated = false;
+    exchange->to.ended = exchange->to.session_waits = false;
+    exchange->to.repeated = exchange->to.errors_only = false;
     exchange->to.topic = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
@@ -157,6 +158,7 @@ void exchange_drop_payload(struct exchange *exchange)
     arena_fini(&exchange->payload.arena);
     exchange->payload.tree = NULL;
     exchange->payload.calls = NULL;
+    exchange->pending.arrived = NULL;
 }
 
 /* ---- Calls ---- */
@@ -282,12 +284,26 @@ static const cJSON *exchange_copy_id(struct arena *arena, const cJSON *id)
     return copy->valuestring || !id->valuestring ? copy : NULL;
 }
 
+/* Whether the caller asked for interim replies in a way in which it can get them: their payload has no place
+ * for an id, or for the position in a batch. */
+static bool exchange_wants_progress(const rpc_call *call)
+{
+    const struct exchange *exchange = call->exchange;
+    const struct host *host = &call->engine->env.host;
+    char text[3];
+    return call->method->declared->progress && exchange->message->response_topic && !exchange->jsonrpc &&
+           !exchange->batch && !exchange->to.errors_only &&
+           host->user_property(host->context, exchange->message, "progress", text, sizeof text) &&
+           strcmp(text, "1") == 0;
+}
+
 static rpc_status exchange_keep_message(rpc_call *call)
 {
     struct exchange *exchange = call->exchange;
     const rpc_status status = exchange_read_timeout(call);
     if (status != RPC_OK)
         return status;
+    exchange->pending.progress = exchange_wants_progress(call);
     exchange_time(exchange);
     const cJSON *request_id =
         exchange->request_id ? exchange_copy_id(&exchange->arena, exchange->request_id) : NULL;
@@ -301,6 +317,7 @@ static rpc_status exchange_keep_message(rpc_call *call)
         exchange->to.topic = copy->message.response_topic;
     exchange->to.client = copy->client;
     exchange->to.correlation = copy->message.correlation;
+    exchange->pending.arrived = exchange->message;
     exchange->message = &copy->message;
     exchange->request_id = request_id;
     exchange->dedup.client = NULL;

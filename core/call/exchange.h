@@ -37,6 +37,7 @@ struct destination {
     bool ended;         /* its connection has ended, or another one has taken over its id */
     bool session_waits; /* and a session waits for the reply */
     bool repeated;      /* the reply is that of an earlier copy of the message */
+    bool errors_only;   /* the caller gets a reply only if it is an error */
     const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */
@@ -103,6 +104,7 @@ struct rpc_call {
     bool by_handler;     /* the failure is the handler's own */
     bool own_memory;     /* the call is not the exchange's embedded one */
     bool has_worked;     /* work or a wait of it has ended well before */
+    uint32_t timeout;    /* ms from its arrival to its deadline, as its handler has set it; 0: it has not */
     enum call_state state;
     rpc_status refusal;  /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
     struct task *task;   /* what keeps it pending; NULL: nothing */
@@ -124,7 +126,10 @@ struct exchange_pending {
     struct task *tasks;            /* of its pending calls */
     struct holding held;           /* exchange_bytes(), while a call of it is pending */
     enum exchange_ran ran;
-    uint32_t timeout; /* ms; 0: the caller has set none */
+    bool progress;                      /* its caller asked for interim replies, and can get them */
+    const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
+                                           been begun, and the host has it back */
+    uint32_t timeout;                   /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
     unsigned holds;   /* tasks that need the exchange, one more while its message is received */
     unsigned evicted; /* those of them that are evicted, and will end soon */
@@ -140,6 +145,7 @@ struct exchange {
     struct destination to;
     bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
     bool batch;              /* it is an array of calls, and so is the reply */
+    bool adopted;            /* of a message of an inbox: its payload is parameters and never JSON-RPC */
     const cJSON *request_id; /* a string or a number, to wrap the reply with; a part of the payload, or memory
                                 of the exchange once it is kept; NULL: no wrapping */
     const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
@@ -202,13 +208,19 @@ void call_fini(rpc_call *call);
 rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Frees the parsed payload. To be called when all calls have been begun: those that are pending need nothing
- * of it. */
+/* Frees the parsed payload and forgets the host's message. To be called when all calls have been begun: those
+ * that are pending need nothing of it. */
 void exchange_drop_payload(struct exchange *exchange);
 
 /* Gets a buffer for the reply if there is none; gives it back, with what is written in it. */
 void exchange_take_reply_buffer(struct exchange *exchange);
 void exchange_give_reply_buffer(struct exchange *exchange);
+
+/* The host's message, which has the user properties. NULL: it is the host's no more. */
+static inline const struct host_message *exchange_arrived(const struct exchange *exchange)
+{
+    return exchange->pending.kept ? exchange->pending.arrived : exchange->message;
+}
 
 /* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);

@@ -292,7 +292,8 @@ rpc_status payload_glance(struct exchange *exchange, bool is_broken)
     rpc_call *call = &exchange->call;
     const struct failure failure = call->failure;
     glance_at(&glance, exchange->message->payload, exchange->message->size);
-    exchange->jsonrpc = exchange->jsonrpc || (exchange->kind == TOPIC_CALL && glance_is_jsonrpc(&glance));
+    exchange->jsonrpc = exchange->jsonrpc ||
+                        (exchange->kind == TOPIC_CALL && !exchange->adopted && glance_is_jsonrpc(&glance));
     const bool is_jsonrpc = exchange->jsonrpc, is_object = glance.outermost == '{';
     const struct glance_member *seen = is_jsonrpc ? &glance.id : &glance.request_id;
     const bool is_id = payload_is_seen_id(seen);
@@ -328,7 +329,7 @@ static rpc_status payload_take_body(struct exchange *exchange)
                    : RPC_INTERNAL_ERROR;
     if (exchange->kind == TOPIC_BATCH)
         return payload_take_plain_batch(exchange);
-    if (exchange->jsonrpc || payload_is_jsonrpc(exchange->payload.tree))
+    if (exchange->jsonrpc || (!exchange->adopted && payload_is_jsonrpc(exchange->payload.tree)))
         return payload_take_jsonrpc(exchange);
     if (!exchange->to.topic)
         status = payload_take_request_id(exchange);

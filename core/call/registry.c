@@ -98,16 +98,22 @@ static bool registry_check_error(const struct place *place, const rpc_error *err
 {
     const char *code = error->code;
     const size_t length = strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    if (!length || code[length] || length > ERROR_CODE_MAX || strcmp(code, "ok") == 0 ||
-        strcmp(code, "raised") == 0 || status_find(code) != RPC_RAISED)
+    if (!length || code[length] || length > ERROR_CODE_MAX || text_has_word("ok raised progress", code))
         return registry_fault(place, "%s is no code for an error of its own", code);
+    const bool is_engines = status_find(code) != RPC_RAISED;
+    if (is_engines && !error->data)
+        return registry_fault(place,
+                              "%s is an error of the engine's own, which a method declares only to add "
+                              "members to it: it needs .data",
+                              code);
     if (error->data && !registry_check_output(place, error->data, "error data"))
         return false;
     if (error->data && error->data->form != RPC_FORM_OBJECT)
         return registry_fault(place, "the data of error %s is no object", code);
     for (size_t i = 0; error->data && i < error->data->count; i++) {
         const char *name = fields_name(&error->data->fields[i]);
-        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0)
+        if (strcmp(name, "method") == 0 || strcmp(name, "err") == 0 || strcmp(name, "msg") == 0 ||
+            (is_engines && strcmp(name, "client") == 0))
             return registry_fault(place, "the data of error %s redefines the member %s", code, name);
     }
     return true;
@@ -227,11 +233,13 @@ static const char *registry_find_fault(const rpc_method *method)
     if (method->done && !is_pending)
         return "it has .done: it also needs .work, which rpc_start() begins, or .defers = true, if it calls "
                "rpc_defer()";
-    if (!method->done && (method->timeout || method->max_pending || method->must_finish))
-        return "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs "
-               ".done, and .work or .defers";
+    if (!method->done && (method->timeout || method->max_pending || method->must_finish || method->progress))
+        return "it has .timeout, .max_pending, .must_finish or .progress, which are for pending calls: it "
+               "also needs .done, and .work or .defers";
     if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
         return "it has .priority, which is that of its work: it also needs .work";
+    if (method->decides_timeout && !method->defers)
+        return "it has .decides_timeout, which is for deferred calls: it also needs .defers = true";
     if (method->read_only && method->must_finish)
         return "it is .read_only, so that nobody depends on its effect, and .must_finish: it needs one of "
                "them";
@@ -254,6 +262,7 @@ static bool registry_check_method(const struct registry *registry, const struct 
 {
     if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
         !registry_check_output(place, declared->result, "result") ||
+        !registry_check_output(place, declared->progress, "progress") ||
         !registry_check_errors(place, declared->errors.count, declared->errors.rows))
         return false;
     const char *fault = registry_find_fault(declared);

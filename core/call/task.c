@@ -133,14 +133,28 @@ static struct digest task_lane_key(const struct task *task, const char *lane)
     return digest_of(instance->engine->dedup.seed, parts, 2);
 }
 
-/* The deadline that the caller has set comes first, then the method's, then the configured one. */
+/* The deadline that the caller has set comes first, then the handler's, the method's, the configured one. */
 static uint64_t task_deadline(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
     const uint32_t own = call->method->declared->timeout;
-    const uint32_t usual = own ? own : (uint32_t)call->engine->env.options.timeout;
+    const uint32_t declared = own ? own : (uint32_t)call->engine->env.options.timeout;
+    const uint32_t usual = call->timeout ? call->timeout : declared;
     const uint32_t timeout = exchange->pending.timeout ? exchange->pending.timeout : usual;
     return exchange->now + timeout * UINT64_C(1000000);
+}
+
+void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds)
+{
+    call->timeout = milliseconds;
+}
+
+uint32_t rpc_call_left(const rpc_call *call)
+{
+    const uint64_t deadline = call->method->declared->done ? task_deadline(call) : 0;
+    const uint64_t now = env_now(&call->engine->env);
+    const uint64_t millisecond = env_nanoseconds(1);
+    return deadline > now ? (uint32_t)((deadline - now + millisecond - 1) / millisecond) : 0;
 }
 
 /* Takes what the task needs in the name of its client. Returns RPC_OK, or why it cannot. */
@@ -313,6 +327,8 @@ static void task_end_call(struct task *task, rpc_status outcome)
     rpc_call *call = task->call;
     struct exchange *exchange = call->exchange;
     const bool is_settled = task->state == TASK_HANGING || task->state == TASK_LEFT;
+    const bool decides = outcome == RPC_OK || (outcome == RPC_TIMEOUT && !task->has_work &&
+                                               call->method->declared->decides_timeout);
     call->task = NULL;
     call->has_worked |= outcome == RPC_OK;
     call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
@@ -327,7 +343,7 @@ static void task_end_call(struct task *task, rpc_status outcome)
         call_recount(call);
         exchange->pending.unknown--; /* the new task counts */
     } else if (!is_settled) {
-        dispatch_settle(call, outcome == RPC_OK ? run_check_outcome(call, returned) : outcome);
+        dispatch_settle(call, decides ? run_check_outcome(call, returned) : outcome);
     }
     if (call->own_memory && !call->task)
         call_fini(call);

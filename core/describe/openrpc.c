@@ -62,17 +62,24 @@ static void openrpc_write_error(const rpc_error *error,
 }
 
 /*
- * All errors that a method declares share one JSON-RPC code, and OpenRPC wants each code once. x-errors has
- * the errors themselves, since `data` differs from one to the other.
+ * All errors of a method's own share one JSON-RPC code, and OpenRPC wants each code once. x-errors has the
+ * errors themselves, since `data` differs from one to the other.
  */
 static void openrpc_write_errors(const rpc_method *method, struct writer *writer)
 {
     if (!method->errors.count)
         return;
+    bool is_raised_written = false;
     writer_open_array(writer, "errors");
-    writer_begin_object(writer);
-    openrpc_write_code(RPC_RAISED, writer);
-    writer_end_object(writer);
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+        const rpc_status status = status_find(error->code);
+        if (status == RPC_RAISED && is_raised_written)
+            continue;
+        is_raised_written = is_raised_written || status == RPC_RAISED;
+        writer_begin_object(writer);
+        openrpc_write_code(status, writer);
+        writer_end_object(writer);
+    }
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
     for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
@@ -175,6 +182,13 @@ static void openrpc_write_members(const struct catalogue *catalogue, const rpc_m
     writer_name(writer, "schema");
     schema_write(method->result, false, writer);
     writer_end_object(writer);
+    if (method->progress) {
+        writer_open_object(writer, "x-progress");
+        writer_member(writer, "name", "progress");
+        writer_name(writer, "schema");
+        schema_write(method->progress, false, writer);
+        writer_end_object(writer);
+    }
     openrpc_write_errors(method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
 }

@@ -2,17 +2,17 @@
 /*
  * The OpenRPC 1.3.2 document of a service. Extensions hold what OpenRPC has no word for:
  *
- *   x-mqtt     in a method: its topics, highest QoS, what its payload is, whether it is read-only or
- *              idempotent, the levels in braces of a family, its events
- *   x-errors   in a method: the errors it declares, each with the schema of its error object
- *   x-progress in a command: the schema of what the device reports before its result
- *   x-causes   in a command: the errors that the device may report, each with the schema of its error object
- *   x-unit     in a schema: the unit of a number
- *   x-events   in the document: every event, with its topic and the schema of its payload
- *   x-devices  in the document: the commands of each kind of devices, as Method Objects
- *   x-topics   in the document: the topics that methods and events have in common, as far as they are in
- * force x-limits   in the document: the limits of sizes, rates and times, and how long a duplicate is
- * recognised
+ *   x-mqtt      in a method: its topics, highest QoS, what its payload is, whether it is read-only or
+ *               idempotent, the levels in braces of a family, its events
+ *   x-progress  in a method: the Content Descriptor of its interim replies, if it sends any; in a command: the
+ *               schema of what the device reports before its result
+ *   x-errors    in a method: the errors it declares, each with the schema of its error object
+ *   x-causes    in a command: the errors that the device may report, each with the schema of its error object
+ *   x-unit      in a schema: the unit of a number
+ *   x-events    in the document: every event, with its topic and the schema of its payload
+ *   x-devices   in the document: the commands of each kind of devices, as Method Objects
+ *   x-topics    in the document: the topics that methods and events share, as far as they are in force
+ *   x-limits    in the document: the limits of sizes, rates and times; how long a duplicate is recognised
  *
  * Threads: any. These functions touch nothing but their arguments.
  *

@@ -1,45 +1,268 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* Commands: see command.h. Nothing is here yet. */
+/* Commands: see command.h. */
 #include "command.h"
 
-struct command *command_begin(struct commands *commands, const struct order *order, struct verdict *why)
+#include "names.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { LOADED_TIMEOUT_MS = 10000 }; /* for the answer to a command of a former run that declares none */
+
+/* ---- The beginning ---- */
+
+/* Why a device takes no command of this order; NULL: it does. */
+static const char *command_check_device(const struct commands *commands, const struct order *order,
+                                        const char **msg)
 {
-    (void)commands, (void)order;
-    *why = (struct verdict){.state = COMMAND_CANCELLED, .err = "device_offline", .msg = "not yet"};
+    const struct device *device = order->device;
+    if (!rpc_inbox_root(commands->instance)) {
+        *msg = "the topics of devices are switched off: see device_topic";
+        return "device_unknown";
+    }
+    if (!order->payload && device->commands && !name_is_listed(device->commands, order->name)) {
+        *msg = "the device has not named this command in its hello";
+        return "device_rejected";
+    }
+    if (order->offline != OFFLINE_FAIL || device_is_present(device))
+        return NULL;
+    *msg = device->state == DEVICE_SLEEPING ? "the device sleeps until its next hello"
+                                            : "the device is not connected";
+    return "device_offline";
+}
+
+/* Why there is no room for another command; NULL: there is. */
+static const char *command_check_room(const struct commands *commands, const struct order *order)
+{
+    const struct device_options *options = commands->options;
+    const struct device *device = order->device;
+    if (commands->live >= (size_t)options->commands_max)
+        return "too many commands have not ended: see device_commands_max";
+    const bool goes = !device->waiting && device->flying_count < (uint32_t)options->window &&
+                      lane_is_open(commands, device, order->offline, false);
+    return goes || device->waiting_count < (uint32_t)options->queue
+               ? NULL
+               : "too many commands of the device wait: see device_queue";
+}
+
+static bool command_fits(const struct commands *commands, const struct command *command)
+{
+    return command->live->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
+}
+
+struct command *command_prepare(struct commands *commands, const struct order *order, struct verdict *why)
+{
+    *why = (struct verdict){.state = COMMAND_CANCELLED,
+                            .device = order->device->name,
+                            .seen = order->device->seen,
+                            .id = order->id};
+    why->err = command_check_device(commands, order, &why->msg);
+    if (why->err)
+        return NULL;
+    why->msg = command_check_room(commands, order);
+    if (why->msg) {
+        why->err = "device_busy";
+        return NULL;
+    }
+    struct command *command = life_create(commands, order);
+    if (command && command_fits(commands, command) && lane_arm(command))
+        return command;
+    const bool is_large = command && !command_fits(commands, command);
+    why->err = is_large ? "payload_too_large" : "internal_error";
+    why->msg = is_large ? "the message to the device would be over device_max_payload"
+                        : "there is no memory for the command";
+    if (command)
+        life_discard(commands, command);
     return NULL;
 }
 
+void command_start(struct commands *commands, struct command *command)
+{
+    lane_enter(commands, command);
+}
+
+void command_discard(struct commands *commands, struct command *command)
+{
+    life_discard(commands, command);
+}
+
+struct command *command_begin(struct commands *commands, const struct order *order, struct verdict *why)
+{
+    struct command *command = command_prepare(commands, order, why);
+    if (command)
+        command_start(commands, command);
+    return command;
+}
+
+/* ---- The end ---- */
+
 void command_abandon(struct commands *commands, struct command *command)
 {
-    (void)commands, (void)command;
+    struct live *live = command->live;
+    live->ended = NULL;
+    live->progress = NULL;
+    if (command->state != COMMAND_QUEUED || command->stored)
+        return;
+    if (live->ticket) {
+        live->abandoned = true;
+        return;
+    }
+    const struct verdict verdict =
+        life_verdict(command, COMMAND_CANCELLED, "cancelled", "its caller went away");
+    lane_end(commands, command, &verdict);
 }
+
+bool command_cancel(struct commands *commands, struct command *command)
+{
+    if (command->state != COMMAND_QUEUED || command->live->ticket)
+        return false;
+    const struct verdict verdict =
+        life_verdict(command, COMMAND_CANCELLED, "cancelled", "the command was cancelled before it was sent");
+    lane_end(commands, command, &verdict);
+    return true;
+}
+
+/* ---- Devices ---- */
 
 void commands_device_there(struct commands *commands, struct device *device)
 {
-    (void)commands, (void)device;
+    lane_open(commands, device);
 }
 
 void commands_device_gone(struct commands *commands, struct device *device)
 {
-    (void)commands, (void)device;
+    lane_close(commands, device);
 }
 
-void commands_answer(struct commands *commands, struct device *device, const rpc_message *message)
+static void command_end_forgotten(struct commands *commands, struct command *command)
 {
-    (void)commands, (void)device, (void)message;
+    const struct verdict verdict =
+        command->state == COMMAND_QUEUED
+            ? life_verdict(command, COMMAND_CANCELLED, "cancelled", "the device was forgotten")
+            : life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
+                           "the device was forgotten before it answered");
+    command->stored = false;
+    life_end(commands, command, &verdict);
 }
 
 void commands_forget_device(struct commands *commands, struct device *device)
 {
-    (void)commands, (void)device;
+    while (device->waiting)
+        command_end_forgotten(commands, device->waiting);
+    while (device->flying)
+        command_end_forgotten(commands, device->flying);
+    while (device->ended)
+        life_forget(commands, device->ended);
 }
 
-void commands_load(struct commands *commands, const struct ledger_command *command)
+/* ---- A former run ---- */
+
+/* The constant of a code that was read; NULL: it is none of the module's. */
+static const char *command_err(const char *read)
 {
-    (void)commands, (void)command;
+    static const char *const codes[] = {
+        "device_offline",  "device_timeout", "device_failed", "device_rejected", "expired",
+        "outcome_unknown", "out_of_order",   "cancelled",     "storage_failed",
+    };
+    for (size_t i = 0; read && i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(codes[i], read) == 0)
+            return codes[i];
+    }
+    return NULL;
+}
+
+static uint32_t command_until(double end, double now)
+{
+    const double left = (end - now) * 1000;
+    return left < 1 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
+static struct command *command_make_loaded(struct commands *commands, const struct ledger_command *row,
+                                           struct device *device)
+{
+    const double now = rpc_time(commands->instance);
+    const rpc_command *declared = rpc_command_find(commands->instance, device->kind, row->name);
+    const uint32_t timeout = declared && declared->timeout ? declared->timeout : LOADED_TIMEOUT_MS;
+    const struct order order = {
+        .device = device,
+        .name = row->name,
+        .params = row->params,
+        .id = row->id,
+        .declared = declared,
+        .offline = OFFLINE_QUEUE,
+        .timeout = timeout,
+        .loaded = true,
+    };
+    struct command *command = life_create(commands, &order);
+    if (!command)
+        return NULL;
+    struct live *live = command->live;
+    const uint64_t clock = rpc_clock(commands->instance);
+    live->queued = row->queued;
+    live->expires = row->expires;
+    live->stale_time = row->stale;
+    live->deadline = clock + command_until(row->expires, now);
+    live->stale = row->stale > 0 ? clock + command_until(row->stale, now) : 0;
+    live->idempotent = row->idempotent;
+    command->stored = true;
+    command->seq = row->seq;
+    command->attempt = row->attempt;
+    command->time = row->queued;
+    command->changed = clock;
+    return command;
+}
+
+/*
+ * What becomes of a command that had not ended: it waits on, is sent again when its device is back, or ends
+ * in a moment. If the clock is behind the time at which it was queued, nobody knows how old it is.
+ */
+static void command_resume(struct commands *commands, struct command *command, enum command_state state)
+{
+    struct live *live = command->live;
+    const uint64_t now = rpc_clock(commands->instance);
+    if (rpc_time(commands->instance) < live->queued)
+        live->deadline = now;
+    const bool is_over = life_is_over(command, now) || life_is_stale(command, now);
+    command->state = state;
+    life_move(command, state == COMMAND_QUEUED ? PLACE_WAITING : PLACE_FLYING, false);
+    if (command->place == PLACE_FLYING) {
+        live->again = !is_over && (live->idempotent || command->device->once);
+        live->lost = !live->again;
+    }
+    lane_arm(command);
+}
+
+void commands_load(struct commands *commands, const struct ledger_command *row)
+{
+    struct device *device = devices_find(commands->table, row->device);
+    struct command *command =
+        device && !life_find(commands, row->id) ? command_make_loaded(commands, row, device) : NULL;
+    if (!command)
+        return;
+    if (row->seq > device->seq)
+        device->seq = row->seq;
+    if (row->state < COMMAND_SUCCEEDED) {
+        command_resume(commands, command, row->state);
+        return;
+    }
+    command->state = row->state;
+    command->err = command_err(row->err);
+    command->time = row->ended;
+    life_remember(commands, command);
 }
 
 void commands_fini(struct commands *commands)
 {
-    (void)commands;
+    for (struct device *device = commands->table ? commands->table->all : NULL; device;
+         device = device->hh.next) {
+        while (device->waiting)
+            life_discard(commands, device->waiting);
+        while (device->flying)
+            life_discard(commands, device->flying);
+        while (device->ended)
+            life_forget(commands, device->ended);
+    }
+    while (commands->tickets)
+        life_take_ticket(commands->tickets);
 }

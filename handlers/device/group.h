@@ -1,25 +1,67 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Groups of devices, and calls that go to all devices of a group.
+ * Groups of devices: names that stand for several. They come from the option device_groups, which nobody can
+ * change while the broker runs, and from the method device.group.set, whose groups are in the database. A
+ * member is a known device from then on. No device says itself that it is a member.
  *
  * Threads: the broker's thread only.
  *
- * Ownership: groups are embedded in the module's state.
+ * Ownership: groups are embedded in the module's state and own the names of their members.
  *
- * Failure: none yet.
+ * Failure: a group that cannot be stored is not changed, and its caller is told why.
  */
 #ifndef DEVICE_GROUP_H
 #define DEVICE_GROUP_H
 
 #include "presence.h"
 
-struct groups {
-    struct presence *presence;
+enum { GROUPS_MAX = 1000, GROUPS_MEMBERS_MAX = 100000 /* of all groups */ };
+
+struct group {
+    bool configured; /* by the option device_groups */
+    size_t count;
+    const char **members; /* one piece of memory, with their texts */
+    UT_hash_handle hh;
+    char name[];
 };
 
+struct groups {
+    rpc_instance *instance;
+    const struct device_options *options;
+    struct presence *presence;
+    struct disk *disk;
+    struct group *by_name;
+    size_t members; /* of all groups */
+};
+
+/* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init.
+ */
+bool groups_configure(struct groups *groups);
+
+/* Takes over a group of a former run: a JSON array of names. */
+void groups_load(struct groups *groups, const char *name, const char *devices);
+
+/* Whether there is such a group. `*` is one. */
 bool groups_exist(const struct groups *groups, const char *group);
 
-/* Whether a device is a member of a group; every device is one of "*". */
+/* Whether a device is a member of a group; every device is one of `*`. */
 bool groups_have(const struct groups *groups, const char *group, const char *device);
+
+/* NULL: there is none of this name. */
+const struct group *groups_find(const struct groups *groups, const char *name);
+
+void groups_fini(struct groups *groups);
+
+/* ---- device.group.set, .list, .delete ---- */
+
+extern const rpc_shape group_shape, group_list_shape, group_which_shape, group_deleted_shape;
+extern const rpc_shape group_failed_shape; /* of storage_failed */
+
+rpc_status group_set(rpc_call *call, struct groups *groups, const void *params);
+rpc_status group_list(rpc_call *call, const struct groups *groups, void *result);
+rpc_status group_delete(rpc_call *call, struct groups *groups, const void *params);
+
+/* The done of group_set() and group_delete(). */
+rpc_status group_end_change(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 #endif

@@ -11,7 +11,7 @@
 #ifndef DEVICE_MODULE_H
 #define DEVICE_MODULE_H
 
-#include "group.h"
+#include "gather.h"
 #include "names.h"
 
 struct device_module {
@@ -22,6 +22,7 @@ struct device_module {
     struct commands commands;
     struct presence presence;
     struct groups groups;
+    struct gathers gathers;
 };
 
 #define DEVICE_NAME_FIELD(type) \

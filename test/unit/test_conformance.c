@@ -492,6 +492,7 @@ static void walk_method(const rpc_method *method, void *context)
     expect_doc(walk, method->doc, "method", method->name);
     walk_docs(walk, method->params);
     walk_docs(walk, method->result);
+    walk_docs(walk, method->progress);
     walk_errors(walk, method->errors.count, method->errors.rows);
     if (method->params)
         walk_params(walk, method->params);

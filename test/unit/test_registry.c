@@ -144,6 +144,9 @@ static const struct wrong {
     {{.name = "m", METHODS(.name = "a", .max_pending = 1)}, "module m: method a: " NOT_PENDING},
     {{.name = "m", METHODS(.name = "a", .must_finish = true)}, "module m: method a: " NOT_PENDING},
     {{.name = "m", METHODS(.name = "a", .priority = RPC_PRIORITY_HIGH)}, "module m: method a: " NO_WORK},
+    {{.name = "m", METHODS(.name = "a", WORKS, .decides_timeout = true)},
+     "module m: method a: it has .decides_timeout, which is for deferred calls: it also needs .defers = "
+     "true"},
     {{.name = "m", METHODS(.name = "a", .defers = true, .done = end, .priority = RPC_PRIORITY_LOW)},
      "module m: method a: " NO_WORK},
     {{.name = "m", METHODS(.name = "a", WORKS, .priority = (rpc_priority)(RPC_PRIORITY_LOW + 1))},

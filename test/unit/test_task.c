@@ -351,6 +351,34 @@ START_TEST(the_deadline_is_the_calls)
 }
 END_TEST
 
+static const struct judged {
+    rpc_status answer;
+    const char *status;
+    int logged;
+} judged[] = {{RPC_OK, "ok", 0},
+              {RPC_OVERLOADED, "overloaded", 0},
+              {RPC_TIMEOUT, "timeout", 0},
+              {RPC_PENDING, "internal_error", 1}};
+
+/* A method that decides gives the outcome at the deadline of a deferred call; no other method does. */
+START_TEST(done_decides_about_a_timeout)
+{
+    answer = judged[_i].answer;
+    open_with(defers, done_with);
+    works_call(&rig, "half", 0);
+    works_call(&rig, "judge", 1);
+    works_pass(&rig, 10000);
+    works_slots[0].call = NULL;
+    ck_assert_int_eq(dones, 2);
+    ck_assert_int_eq(last_outcome, RPC_TIMEOUT);
+    ck_assert_uint_eq(rig.host.replies.count, 2);
+    ck_assert_str_eq(rig.host.replies.kept[0].status, "timeout");
+    ck_assert_str_eq(rig.host.replies.kept[1].status, judged[_i].status);
+    ck_assert_int_eq(fake_host_logged(&rig.host, "without raising an error"), judged[_i].logged);
+    ck_assert_uint_eq(engine_counters(rig.engine)->timeouts, 2);
+}
+END_TEST
+
 /* A done whose outcome is not RPC_OK cannot start another job. */
 START_TEST(done_cannot_go_on_after_the_end)
 {
@@ -1208,12 +1236,12 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {other_calls_do_not_wait, 0}, {run_fills_the_result, 0},
           {done_returns_anything, UNIT_ROWS(nonsense)}, {run_returns_something_else, 2},
           {run_returns_pending_alone, 3}, {methods_that_cannot, UNIT_ROWS(incapables)},
-          {done_goes_on_with_work, 0}, {the_deadline_is_the_calls, 0}, {done_cannot_go_on_after_the_end, 2},
-          {another_call_resumes, 0}, {a_timer_resumes, 0}, {calls_with_work_cannot_be_resumed, 0},
-          {a_call_cannot_resume_itself, 4}, {when_the_deadline_is, UNIT_ROWS(deadlines)},
-          {deadlines_that_are_none, UNIT_ROWS(malformed)}, {other_properties_do_not_matter, 0},
-          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {work_that_hangs_does_not_block, 0},
-          {a_result_in_the_same_tick, 0}, {the_next_deadline_is_due, 0},
+          {done_decides_about_a_timeout, UNIT_ROWS(judged)}, {done_goes_on_with_work, 0},
+          {the_deadline_is_the_calls, 0}, {done_cannot_go_on_after_the_end, 2}, {another_call_resumes, 0},
+          {a_timer_resumes, 0}, {calls_with_work_cannot_be_resumed, 0}, {a_call_cannot_resume_itself, 4},
+          {when_the_deadline_is, UNIT_ROWS(deadlines)}, {deadlines_that_are_none, UNIT_ROWS(malformed)},
+          {other_properties_do_not_matter, 0}, {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0},
+          {work_that_hangs_does_not_block, 0}, {a_result_in_the_same_tick, 0}, {the_next_deadline_is_due, 0},
           {ended_while_waiting, UNIT_ROWS(ends)}, {ended_while_running, UNIT_ROWS(ends)},
           {ended_while_deferred, UNIT_ROWS(ends)}, {other_connections_that_end, 0}, {must_finish_goes_on, 0},
           {replies_to_waiting_sessions, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},

@@ -241,6 +241,7 @@ static const rpc_method methods[] = {
      .done = bytes_done},
     {.name = "act", ACTS, .work = act_work, .done = act_done},
     {.name = "half", ACTS, .defers = true, .done = act_done},
+    {.name = "judge", ACTS, .defers = true, .decides_timeout = true, .done = act_done},
     {.name = "bare", ACTS},
 };
 
