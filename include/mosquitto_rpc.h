@@ -905,6 +905,13 @@ void rpc_resume(rpc_call *call);
  */
 void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
 
+/*
+ * Checks text of a client that is to become an RPC_JSON. text has size bytes and need not end with a NUL. Returns
+ * whether it is one JSON value as payloads may have: UTF-8, not nested too deep, no member twice, all numbers
+ * finite.
+ */
+bool rpc_is_json(const char *text, size_t size);
+
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
 

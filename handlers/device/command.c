@@ -113,6 +113,14 @@ void command_abandon(struct commands *commands, struct command *command)
     lane_end(commands, command, &verdict);
 }
 
+void command_expire(struct commands *commands, struct command *command)
+{
+    if (command->live->ticket || command->stored)
+        command_abandon(commands, command);
+    else
+        lane_give_up(commands, command);
+}
+
 bool command_cancel(struct commands *commands, struct command *command)
 {
     if (command->state != COMMAND_QUEUED || command->live->ticket)
@@ -172,10 +180,11 @@ static const char *command_err(const char *read)
     return NULL;
 }
 
-static uint32_t command_until(double end, double now)
+/* Milliseconds until a time of a former run; a year at most. */
+static uint64_t command_until(double end, double now)
 {
-    const double left = (end - now) * 1000;
-    return left < 1 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+    const double left = (end - now) * 1000, max = 366.0 * 86400 * 1000;
+    return left < 1 ? 0 : left < max ? (uint64_t)left : (uint64_t)max;
 }
 
 static struct command *command_make_loaded(struct commands *commands, const struct ledger_command *row,

@@ -36,6 +36,10 @@ struct command *command_begin(struct commands *commands, const struct order *ord
  * called any more. */
 void command_abandon(struct commands *commands, struct command *command);
 
+/* Its caller's deadline has passed, which may come a moment before its own. `ended` gets its verdict now, if
+ * the command has not been queued; else it is abandoned. */
+void command_expire(struct commands *commands, struct command *command);
+
 /* Ends a live command as cancelled, if it was not sent. Returns false: it was. */
 bool command_cancel(struct commands *commands, struct command *command);
 
