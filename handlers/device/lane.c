@@ -131,7 +131,7 @@ static bool lane_publish_text(const struct commands *commands, const struct comm
     const rpc_property properties[] = {{"seq", seq}};
     const bool is_own = !live->adopted;
     const rpc_publication publication = {
-        .client = commands->options->delivery == DELIVERY_CLIENT ? device_client(device) : NULL,
+        .client = commands->options->delivery == DELIVER_TO_CLIENT ? device_client(device) : NULL,
         .topic = topic,
         .payload = text,
         .size = lane_message_size(command),
