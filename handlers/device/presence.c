@@ -316,11 +316,18 @@ static char *presence_join_commands(const struct hello *hello)
     return words;
 }
 
+/* The name of a module, or NULL: it is none. */
+static const char *presence_kind(const char *kind)
+{
+    return kind && name_is_command(kind) ? kind : NULL;
+}
+
 /* Takes over what a hello says. Returns false if there is no memory. */
 static bool presence_take_hello(struct device *device, const struct hello *hello)
 {
     char *words = hello->commands ? presence_join_commands(hello) : NULL;
-    const bool fine = (words || !hello->commands) && device_set_text(&device->kind, hello->kind) &&
+    const bool fine = (words || !hello->commands) &&
+                      device_set_text(&device->kind, presence_kind(hello->kind)) &&
                       device_set_text(&device->commands, words);
     free(words);
     if (!fine)
@@ -415,8 +422,8 @@ void presence_load(struct presence *presence, const struct ledger_device *row)
     }
     if (!device)
         return;
-    if (device->seen <= row->seen) {
-        device_set_text(&device->kind, row->kind);
+    if (device->seen <= 0 || device->seen < row->seen) {
+        device_set_text(&device->kind, presence_kind(row->kind));
         device_set_text(&device->commands, row->commands);
         device->once = row->once;
         device->seen = device->written = row->seen;
