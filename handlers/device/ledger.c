@@ -9,7 +9,7 @@
  */
 #include "ledger.h"
 
-#include "../store/database.h"
+#include "store/database.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>

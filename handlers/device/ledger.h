@@ -22,7 +22,7 @@
 #ifndef DEVICE_LEDGER_H
 #define DEVICE_LEDGER_H
 
-#include "../store/failure.h"
+#include "store/failure.h"
 #include "state.h"
 
 #include <stdbool.h>
