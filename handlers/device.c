@@ -405,9 +405,11 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     module->instance = instance;
     module->options = options;
     device_connect_parts(module);
-    const bool started = device_set_topic(module) && disk_load(&module->disk) &&
-                         groups_configure(&module->groups) && presence_init(&module->presence);
-    return started ? RPC_OK : RPC_INTERNAL_ERROR;
+    if (!device_set_topic(module) || !presence_init(&module->presence) || !disk_load(&module->disk) ||
+        !groups_configure(&module->groups))
+        return RPC_INTERNAL_ERROR;
+    presence_start(&module->presence);
+    return RPC_OK;
 }
 
 static void device_fini(void *state)
