@@ -298,8 +298,8 @@ void engine_tick(struct engine *engine)
 {
     const uint64_t now = env_now(&engine->env);
     tasks_collect(engine);
-    timers_run(&engine->timers, now); /* a timer that is due before a call's deadline may still resume it */
     tasks_expire(engine, now);
+    timers_run(&engine->timers, now);
     tasks_end_evicted(engine);
     if (now >= engine->expire_due) {
         engine->expire_due = now + EXPIRE_INTERVAL;

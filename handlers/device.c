@@ -4,7 +4,9 @@
  * takes the call to the device and its answer back; it also tells which devices are there. This file has the
  * tables and what connects the parts; device/ has the parts.
  */
+#include "device/adopt.h"
 #include "device/module.h"
+#include "device/orders.h"
 #include "device/roster.h"
 
 #include <mosquitto_rpc.h>
@@ -15,7 +17,8 @@ enum { DAY = 86400, DEVICES_MAX = 100000 };
 /* ---- Options ---- */
 
 static const char *const identities[] = {[IDENTITY_CLIENT] = "client", [IDENTITY_USER] = "user"};
-static const char *const deliveries[] = {[DELIVERY_SUBSCRIBED] = "subscribed", [DELIVERY_CLIENT] = "client"};
+static const char *const deliveries[] = {
+    [DELIVER_TO_SUBSCRIBERS] = "subscribed", [DELIVER_TO_CLIENT] = "client"};
 
 static const rpc_field option_fields[] = {
     RPC_STRING(struct device_options, topic,
@@ -99,12 +102,14 @@ enum { INBOX_DEVICE = 1 }; /* the level of the device */
 static rpc_inbox_verdict device_receive_request(rpc_instance *instance, void *state,
                                                 const rpc_message *message)
 {
-    const struct device_module *module = state;
+    struct device_module *module = state;
     const char *name = rpc_message_level(message, INBOX_DEVICE);
     (void)instance;
-    if (message->bridge || !module->options->guard_requests || !presence_is_managed(&module->presence, name))
+    if (!presence_is_managed(&module->presence, name))
         return RPC_INBOX_PASS;
-    return RPC_INBOX_REFUSE;
+    if (module->options->guard_requests && !message->bridge)
+        return RPC_INBOX_REFUSE;
+    return adopt_request(module, name, message) ? RPC_INBOX_CONSUME : RPC_INBOX_PASS;
 }
 
 /* What others publish to topics of devices that are not managed passes untouched, and so does what bridges
@@ -153,8 +158,17 @@ static rpc_inbox_verdict device_receive_status(rpc_instance *instance, void *sta
 }
 
 static const rpc_inbox inboxes[] = {
-    {.topic = "+/req", .doc = "commands to a device", .receive = device_receive_request},
-    {.topic = "+/resp", .doc = "a device's answers to commands", .receive = device_receive_answer},
+    {.topic = "+/req",
+     .doc = "commands to a device: its subscription. What an application publishes there itself, with an "
+            "identity, is adopted as a call if the device is managed",
+     .shape = &adopt_shape,
+     .receive = device_receive_request},
+    {.topic = "+/resp",
+     .doc =
+         "a device's answers to commands; with Correlation Data and without an id, the payload is the bare "
+         "result",
+     .shape = &answer_shape,
+     .receive = device_receive_answer},
     {.topic = "+/hello",
      .doc = "a device is there and listens for commands; the payload may be empty",
      .shape = &hello_shape,
@@ -196,7 +210,54 @@ static const rpc_error group_errors[] = {
     {.code = "not_a_member", .doc = "a name is no device's"},
 };
 
+#define WAITS                                                                                           \
+    .result = &orders_any, .progress = &orders_any, .errors = RPC_TABLE(orders_errors), .defers = true, \
+    .decides_timeout = true, .done = orders_done
+
 static const rpc_method methods[] = {
+    {
+        .name = "device/{device}/{command}",
+        .doc = "Has a device carry out a command, and returns its result. User properties of an MQTT 5 call: "
+               "`offline` says what becomes of it if the device is not there: `fail` (the usual), `wait`, or "
+               "`queue`, whose reply is `{\"queued\":true,\"id\":…}`; `ttl-ms` how long it is queued; "
+               "`stale-ms` how old it may be when it is sent.",
+        .params = &orders_any,
+        .run = orders_run,
+        WAITS,
+    },
+    {
+        .name = "device.call",
+        .doc = "The same for callers who cannot put the device and the command into the topic. Closed unless "
+               "the option device_call opens it: whoever may call it may command every device.",
+        .params = &orders_call_params,
+        .run = orders_call,
+        WAITS,
+    },
+    {
+        .name = "device.history",
+        .doc = "Returns the last commands of a device with their states, those that have not ended first.",
+        .read_only = true,
+        .params = &orders_history_params,
+        .result = &orders_history_result,
+        .errors = RPC_TABLE(unknown_errors),
+        .run = orders_history,
+    },
+    {
+        .name = "device.cancel",
+        .doc = "Cancels a command that was not sent yet.",
+        .idempotent = true,
+        .params = &orders_cancel_params,
+        .result = &orders_cancel_result,
+        .errors = RPC_TABLE(orders_cancel_errors),
+        .run = orders_cancel,
+    },
+    {
+        .name = "device.counts",
+        .doc = "Returns how often commands have come into each state since the broker started.",
+        .read_only = true,
+        .result = &orders_counts_result,
+        .run = orders_counts,
+    },
     {
         .name = "device.list",
         .doc = "Returns the known devices in the order in which they were met, page by page.",
@@ -253,6 +314,14 @@ static const rpc_method methods[] = {
         .defers = true,
         .done = group_end_change,
     },
+};
+
+/* ---- Events ---- */
+
+static const rpc_event events[] = {
+    {.name = COMMAND_EVENT,
+     .doc = "a command has come into another state, was sent again, or has reported progress",
+     .data = &command_event_shape},
 };
 
 /* ---- The module ---- */
@@ -336,9 +405,11 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     module->instance = instance;
     module->options = options;
     device_connect_parts(module);
-    const bool started = device_set_topic(module) && disk_load(&module->disk) &&
-                         groups_configure(&module->groups) && presence_init(&module->presence);
-    return started ? RPC_OK : RPC_INTERNAL_ERROR;
+    if (!device_set_topic(module) || !presence_init(&module->presence) || !disk_load(&module->disk) ||
+        !groups_configure(&module->groups))
+        return RPC_INTERNAL_ERROR;
+    presence_start(&module->presence);
+    return RPC_OK;
 }
 
 static void device_fini(void *state)
@@ -360,5 +431,6 @@ static void device_notice(rpc_instance *instance, void *state, const rpc_presenc
 RPC_MODULE(device,
            .doc = "Devices: their commands, which the plugin takes to them, and which of them are there.",
            .state_size = sizeof(struct device_module), .options = &options_shape,
-           .methods = RPC_TABLE(methods), .inboxes = RPC_TABLE(inboxes), .inbox_root = "cmd",
-           .inbox_option = "topic", .init = device_init, .fini = device_fini, .presence = device_notice);
+           .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .inboxes = RPC_TABLE(inboxes),
+           .inbox_root = "cmd", .inbox_option = "topic", .init = device_init, .fini = device_fini,
+           .presence = device_notice);

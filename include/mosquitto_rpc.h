@@ -905,6 +905,12 @@ void rpc_resume(rpc_call *call);
  */
 void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
 
+/*
+ * Returns whether a text is one JSON value, as an RPC_JSON of a result must be: for text of clients that the
+ * engine has not decoded. A NUL must follow its size bytes.
+ */
+bool rpc_is_json(const char *text, size_t size);
+
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
 

@@ -74,6 +74,12 @@ uint64_t rpc_clock(const rpc_instance *instance)
     return env_now(instance->env) / env_nanoseconds(1);
 }
 
+bool rpc_is_json(const char *text, size_t size)
+{
+    struct json_error error;
+    return json_check(text, size, &error);
+}
+
 uint32_t rpc_timeout_max(const rpc_instance *instance)
 {
     return (uint32_t)instance->env->options.timeout_max;

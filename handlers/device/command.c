@@ -113,6 +113,14 @@ void command_abandon(struct commands *commands, struct command *command)
     lane_end(commands, command, &verdict);
 }
 
+void command_expire(struct commands *commands, struct command *command)
+{
+    if (command->live->ticket || command->stored)
+        command_abandon(commands, command);
+    else
+        lane_give_up(commands, command);
+}
+
 bool command_cancel(struct commands *commands, struct command *command)
 {
     if (command->state != COMMAND_QUEUED || command->live->ticket)
@@ -172,10 +180,11 @@ static const char *command_err(const char *read)
     return NULL;
 }
 
-static uint32_t command_until(double end, double now)
+/* Milliseconds until a time of a former run; a year at most. */
+static uint64_t command_until(double end, double now)
 {
-    const double left = (end - now) * 1000;
-    return left < 1 ? 0 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+    const double left = (end - now) * 1000, max = 366.0 * 86400 * 1000;
+    return left < 1 ? 0 : left < max ? (uint64_t)left : (uint64_t)max;
 }
 
 static struct command *command_make_loaded(struct commands *commands, const struct ledger_command *row,
@@ -233,9 +242,20 @@ static void command_resume(struct commands *commands, struct command *command, e
     lane_arm(command);
 }
 
+/* The row of a command is written at once, that of its device a moment later: it may be missing. */
+static struct device *command_meet_loaded(struct commands *commands, const char *name)
+{
+    struct device *device = devices_find(commands->table, name);
+    if (!device && name_is_device(name))
+        device = devices_add(commands->table, name, rpc_time(commands->instance));
+    if (device)
+        disk_keep_device(commands->disk, device);
+    return device;
+}
+
 void commands_load(struct commands *commands, const struct ledger_command *row)
 {
-    struct device *device = devices_find(commands->table, row->device);
+    struct device *device = command_meet_loaded(commands, row->device);
     struct command *command =
         device && !life_find(commands, row->id) ? command_make_loaded(commands, row, device) : NULL;
     if (!command)

@@ -36,6 +36,10 @@ struct command *command_begin(struct commands *commands, const struct order *ord
  * called any more. */
 void command_abandon(struct commands *commands, struct command *command);
 
+/* Its caller's deadline has passed, which may come a moment before its own. `ended` gets its verdict now, if
+ * the command has not been queued; else it is abandoned. */
+void command_expire(struct commands *commands, struct command *command);
+
 /* Ends a live command as cancelled, if it was not sent. Returns false: it was. */
 bool command_cancel(struct commands *commands, struct command *command);
 
@@ -46,7 +50,7 @@ void commands_device_gone(struct commands *commands, struct device *device);
 /* Ends and frees all commands of a device, which is forgotten, with its rows. */
 void commands_forget_device(struct commands *commands, struct device *device);
 
-/* Takes over a command of a former run, whose device is known. */
+/* Takes over a command of a former run, and meets its device. */
 void commands_load(struct commands *commands, const struct ledger_command *command);
 
 /* Frees all commands, without telling anybody. The disk has ended. */

@@ -114,19 +114,18 @@ static char *disk_words_to_json(const char *words)
     return json;
 }
 
-/* In place, since words are shorter. What is not between quotes does not matter: another program may have
- * written it, and a name that is none cannot be called. */
+/* In place, since words are shorter. Another program may have written it: what is no name is left out. */
 static void disk_json_to_words(char *json)
 {
-    char *end = json;
-    const char *at = strchr(json, '"');
-    while (at) {
-        const size_t length = strcspn(++at, "\"");
+    char *end = json, *at = strchr(json, '"'), *quote;
+    for (; at && (quote = strchr(at + 1, '"')); at = strchr(quote + 1, '"')) {
+        *quote = '\0';
+        if (!name_is_command(at + 1))
+            continue;
         if (end != json)
             *end++ = ' ';
-        memmove(end, at, length);
-        end += length;
-        at = at[length] ? strchr(at + length + 1, '"') : NULL;
+        memmove(end, at + 1, (size_t)(quote - at - 1));
+        end += quote - at - 1;
     }
     *end = '\0';
 }
@@ -476,7 +475,7 @@ void disk_keep_device(struct disk *disk, struct device *device)
 {
     device->stored = true;
     if (!device->dirty)
-        LL_PREPEND2(disk->dirty, device, dirty_next);
+        DL_APPEND2(disk->dirty, device, dirty_prev, dirty_next);
     device->dirty = true;
     disk_arm(disk, DEVICES_MS);
 }
@@ -484,7 +483,7 @@ void disk_keep_device(struct disk *disk, struct device *device)
 static void disk_clean_device(struct disk *disk, struct device *device)
 {
     if (device->dirty)
-        LL_DELETE2(disk->dirty, device, dirty_next);
+        DL_DELETE2(disk->dirty, device, dirty_prev, dirty_next);
     device->dirty = false;
 }
 

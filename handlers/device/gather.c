@@ -395,7 +395,7 @@ static void gather_pass_over_the_gone(struct gather *gather)
     static const struct verdict gone = {.state = COMMAND_REJECTED, .err = "device_offline"};
     for (size_t i = 0; gather->want != WANT_ALL && i < gather->total; i++) {
         const struct device *device = devices_find(gather->gathers->table, gather->members[i].device);
-        if (device && !device_is_deliverable(device) && !device->leaving)
+        if (device && !device_is_present(device))
             member_settle(&gather->members[i], &gone);
     }
 }

@@ -42,8 +42,10 @@ bool lane_arm(struct command *command)
     struct live *live = command->live;
     rpc_instance *instance = live->commands->instance;
     const uint64_t now = rpc_clock(instance), due = lane_due(command);
+    const uint64_t left = due > now ? due - now : 0;
     rpc_timer_cancel(instance, live->timer);
-    live->timer = rpc_after(instance, due > now ? (uint32_t)(due - now) : 0, lane_on_timer, command);
+    live->timer =
+        rpc_after(instance, left < UINT32_MAX ? (uint32_t)left : UINT32_MAX, lane_on_timer, command);
     return live->timer.id;
 }
 
@@ -129,7 +131,7 @@ static bool lane_publish_text(const struct commands *commands, const struct comm
     const rpc_property properties[] = {{"seq", seq}};
     const bool is_own = !live->adopted;
     const rpc_publication publication = {
-        .client = commands->options->delivery == DELIVERY_CLIENT ? device_client(device) : NULL,
+        .client = commands->options->delivery == DELIVER_TO_CLIENT ? device_client(device) : NULL,
         .topic = topic,
         .payload = text,
         .size = lane_message_size(command),
@@ -179,14 +181,19 @@ static void lane_hold(struct commands *commands, struct command *command)
 
 /* ---- Commands on the disk ---- */
 
-static void lane_expire(struct commands *commands, struct command *command)
+void lane_give_up(struct commands *commands, struct command *command)
 {
-    const bool is_stale = life_is_stale(command, rpc_clock(commands->instance));
-    const char *why = is_stale ? "it was not sent before stale-ms had passed"
+    struct verdict verdict =
+        life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
+    if (command->state == COMMAND_QUEUED) {
+        const bool is_stale = life_is_stale(command, rpc_clock(commands->instance));
+        verdict.state = COMMAND_EXPIRED;
+        verdict.err = "expired";
+        verdict.msg = is_stale ? "it was not sent before stale-ms had passed"
                       : device_is_deliverable(command->device)
                           ? "it was not sent in time: other commands of the device came first"
                           : "it was not sent in time: the device was not there";
-    const struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "expired", why);
+    }
     lane_end(commands, command, &verdict);
 }
 
@@ -206,7 +213,7 @@ static void lane_written_sent(void *context, const struct store_failure *failure
         return;
     struct device *device = command->device;
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     if (!failure && device_is_deliverable(device) && lane_publish(commands, command))
@@ -223,9 +230,9 @@ static void lane_end_unstored(struct commands *commands, struct command *command
                               const struct store_failure *failure)
 {
     char msg[STORE_WHY_BYTES + 48], cause[40];
-    struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "storage_failed", msg);
     snprintf(msg, sizeof msg, "the command could not be queued (device_db): %s", failure->why);
     snprintf(cause, sizeof cause, "\"%s\"", store_cause_names[failure->cause]);
+    struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "storage_failed", msg);
     verdict.cause = cause;
     lane_end(commands, command, &verdict);
 }
@@ -266,7 +273,7 @@ static void lane_queue(struct commands *commands, struct command *command)
 {
     struct live *live = command->live;
     live->deadline = rpc_clock(commands->instance) + live->ttl;
-    live->expires = rpc_time(commands->instance) + live->ttl / 1000.0;
+    live->expires = rpc_time(commands->instance) + (double)live->ttl / 1000;
     disk_keep_device(commands->disk, command->device);
     lane_disarm(command);
     if (life_store(commands, command, COMMAND_QUEUED, lane_written_queued))
@@ -311,7 +318,7 @@ static struct command *lane_find_next(const struct commands *commands, const str
 static void lane_send(struct commands *commands, struct command *command)
 {
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     struct device *device = command->device;
@@ -359,13 +366,6 @@ void lane_enter(struct commands *commands, struct command *command)
 
 /* ---- When its time comes ---- */
 
-static void lane_time_out(struct commands *commands, struct command *command)
-{
-    const struct verdict verdict =
-        life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
-    lane_end(commands, command, &verdict);
-}
-
 /* Sends it again, now or when the device is back. */
 static void lane_repeat(struct commands *commands, struct command *command)
 {
@@ -396,7 +396,7 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
     }
     if (command->place == PLACE_FLYING) {
         if (now >= (live->again ? live->deadline : live->answer))
-            lane_time_out(commands, command);
+            lane_give_up(commands, command);
         else
             lane_repeat(commands, command);
         return;
@@ -406,7 +406,7 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
         return;
     }
     if (lane_has_expired(commands, command)) {
-        lane_expire(commands, command);
+        lane_give_up(commands, command);
         return;
     }
     live->hold = 0;

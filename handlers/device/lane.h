@@ -33,6 +33,9 @@ void lane_flush(struct commands *commands, struct device *device);
 /* Ends a command, and sends what waited behind it. */
 void lane_end(struct commands *commands, struct command *command, const struct verdict *verdict);
 
+/* Ends a command whose time is over: as expired if it was never sent, else as timed out. */
+void lane_give_up(struct commands *commands, struct command *command);
+
 /* The device has reported progress: it is not sent again. */
 void lane_note_progress(struct commands *commands, struct command *command, const char *progress);
 

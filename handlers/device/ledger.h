@@ -22,7 +22,7 @@
 #ifndef DEVICE_LEDGER_H
 #define DEVICE_LEDGER_H
 
-#include "../store/failure.h"
+#include "store/failure.h"
 #include "state.h"
 
 #include <stdbool.h>
@@ -43,7 +43,8 @@ struct ledger *ledger_new(const char *path, const char *prefix, int busy_ms);
 
 /*
  * Whether ledger_open() would find a file at path or, for this prefix, beside it. Neither opens nor creates
- * one. A file at path may turn out to be another prefix's. False for ":memory:", and if there is no memory.
+ * one. A file at path may turn out to be another prefix's; then ledger_open() makes one beside it. False for
+ * ":memory:", and if there is no memory.
  */
 bool ledger_file_exists(const char *path, const char *prefix);
 
@@ -78,7 +79,7 @@ int ledger_exposure(const struct ledger *ledger);
  */
 void ledger_close(struct ledger *ledger);
 
-/* All texts are terminated and may be any bytes; the ledger takes and shows none that is longer than 1 GB. */
+/* Texts are terminated. They may be any bytes otherwise. */
 struct ledger_device {
     const char *name;
     const char *kind;     /* the module whose commands it takes; NULL: not known */
@@ -115,7 +116,7 @@ struct ledger_command {
  */
 bool ledger_begin(struct ledger *ledger, struct store_failure *failure);
 
-/* Adds a device, or changes the one of its name. No member may be NaN. */
+/* Adds a device, or changes the one of its name. No number may be NaN. */
 bool ledger_put_device(struct ledger *ledger, const struct ledger_device *device,
                        struct store_failure *failure);
 
@@ -123,7 +124,7 @@ bool ledger_put_device(struct ledger *ledger, const struct ledger_device *device
 bool ledger_drop_device(struct ledger *ledger, const char *name, struct store_failure *failure);
 
 /* Adds a command, or changes the one of its device and id, which keeps its place in the order. Its device
- * need not be in the ledger. No member may be NaN. */
+ * need not be in the ledger. No number may be NaN. */
 bool ledger_put_command(struct ledger *ledger, const struct ledger_command *command,
                         struct store_failure *failure);
 
@@ -157,9 +158,10 @@ struct ledger_visit {
 };
 
 /*
- * Shows all devices, then all groups, both in the order in which they were added; then the commands in the
- * order in which they were added: all that have not ended, and of each device the last `ended` ones that
- * have. That a function stopped is not a failure; then nothing more is shown.
+ * Shows all devices and then all groups, in the order in which they were added; then of each device the last
+ * `ended` commands that have ended, in the order in which they ended; then all commands that have not ended,
+ * in the order in which they were added. That a function stopped is not a failure; then nothing more is
+ * shown.
  *
  * Another program may have written to the file. Rows with a text that is missing or contains a NUL are passed
  * over; a state that does not exist is shown as COMMAND_UNKNOWN, also if the command has not ended.
@@ -175,8 +177,10 @@ struct ledger_limits {
 };
 
 /*
- * Deletes ended commands beyond the limits, in one transaction. *more says that there is more to do; it is
- * false on failure. The file does not become smaller, but SQLite uses the free space in it again.
+ * Deletes ended commands beyond the limits, in one transaction. The last ones are those that ended last, also
+ * if the clock was wrong. *more says that there may be more to do; it is false on failure. A call takes
+ * longer the more ended commands there are. The file does not become smaller, but SQLite uses the free space
+ * in it again.
  */
 bool ledger_prune(struct ledger *ledger, const struct ledger_limits *limits, bool *more,
                   struct store_failure *failure);

@@ -28,7 +28,7 @@ static const rpc_field change_fields[] = {
     RPC_INT64(struct change, seq,
               .doc = "its number among the commands of the device, from 1 on; 0: it was not sent yet"),
     RPC_CHOICE(struct change, state, .doc = "the state that it is in now",
-               .choices = {COMMAND_STATES, command_state_names}),
+               .choices = {(enum rpc_count_by_RPC_TABLE)COMMAND_STATES, command_state_names}),
     RPC_STRING(struct change, err, .doc = "why it has not succeeded", .optional = true, .length = {1, 64}),
     RPC_INT32(struct change, attempt, .doc = "how often it was sent"),
     RPC_DOUBLE(struct change, time, .doc = "when that was, Unix time", .unit = "s"),
@@ -73,7 +73,7 @@ uint32_t life_random(struct commands *commands, uint32_t below)
 struct command *life_find(const struct commands *commands, const char *id)
 {
     struct command *command;
-    HASH_FIND_STR(commands->by_id, id, command);
+    HASH_FIND(hh, commands->by_id, id, strlen(id), command);
     return command;
 }
 
@@ -144,7 +144,7 @@ static void life_set_times(const struct commands *commands, const struct order *
     const uint64_t now = rpc_clock(commands->instance);
     live->queued = rpc_time(commands->instance);
     live->deadline = now + order->timeout;
-    live->expires = live->queued + order->ttl / 1000.0;
+    live->expires = live->queued + (double)order->ttl / 1000;
     live->stale = order->stale ? now + order->stale : 0;
     live->stale_time = order->stale ? live->queued + order->stale / 1000.0 : 0;
 }
@@ -173,7 +173,7 @@ struct command *life_create(struct commands *commands, const struct order *order
     commands->live++;
     if (!command->own_id)
         return command;
-    HASH_ADD_STR(commands->by_id, id[0], command);
+    HASH_ADD(hh, commands->by_id, id[0], strlen(command->id), command);
     if (command->hh.tbl)
         return command;
     command->own_id = false;
@@ -374,7 +374,7 @@ bool life_store(struct commands *commands, struct command *command, enum command
         .params = live && state < COMMAND_SUCCEEDED ? live->body : NULL,
         .state = state,
         .seq = command->seq,
-        .attempt = command->attempt,
+        .attempt = command->attempt + (state == COMMAND_SENT), /* its row says so before it is sent */
         .queued = live ? live->queued : 0,
         .expires = live ? live->expires : 0,
         .stale = live ? live->stale_time : 0,

@@ -55,7 +55,7 @@ struct order {
     enum offline_policy offline;
     uint32_t timeout;    /* ms until its caller wants to know, at least 1; of a command that was queued: from
                             when it is sent until its answer is overdue */
-    uint32_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
+    uint64_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
     uint32_t stale;      /* ms after which it is not sent any more; 0: never */
     bool loaded;         /* it comes from a former run: its id is the plugin's own */
     command_ended ended; /* called once, never before the command was begun; NULL: nobody wants to know */
@@ -86,7 +86,8 @@ struct live {
     uint64_t stale;    /* when it is not sent any more; 0: never */
     uint64_t retry;    /* in flight: when it is sent again; 0: that is not planned */
     uint64_t hold;     /* waiting: before this it is not tried again */
-    uint32_t timeout, ttl;
+    uint32_t timeout;
+    uint64_t ttl;
     double queued, expires, stale_time; /* Unix time, for the database; stale_time 0: never */
     rpc_timer timer;
     struct ticket *ticket; /* it is being written to the database; NULL: it is not */

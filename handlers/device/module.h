@@ -14,6 +14,8 @@
 #include "gather.h"
 #include "names.h"
 
+struct adopted;
+
 struct device_module {
     rpc_instance *instance;
     const struct device_options *options;
@@ -23,6 +25,7 @@ struct device_module {
     struct presence presence;
     struct groups groups;
     struct gathers gathers;
+    const struct adopted *adopting; /* the message whose call runs just now; NULL: none */
 };
 
 #define DEVICE_NAME_FIELD(type) \

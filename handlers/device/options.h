@@ -14,7 +14,7 @@
 enum device_identity { IDENTITY_CLIENT, IDENTITY_USER };
 
 /* To whom commands are published: the subscribers of the device's topic, or its connection alone. */
-enum device_delivery { DELIVERY_SUBSCRIBED, DELIVERY_CLIENT };
+enum device_delivery { DELIVER_TO_SUBSCRIBERS, DELIVER_TO_CLIENT };
 
 struct device_options {
     const char *topic; /* the root of the device topics; NULL: the usual one; "none": there are none */

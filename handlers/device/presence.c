@@ -316,11 +316,18 @@ static char *presence_join_commands(const struct hello *hello)
     return words;
 }
 
+/* The name of a module, or NULL: it is none. */
+static const char *presence_kind(const char *kind)
+{
+    return kind && name_is_command(kind) ? kind : NULL;
+}
+
 /* Takes over what a hello says. Returns false if there is no memory. */
 static bool presence_take_hello(struct device *device, const struct hello *hello)
 {
     char *words = hello->commands ? presence_join_commands(hello) : NULL;
-    const bool fine = (words || !hello->commands) && device_set_text(&device->kind, hello->kind) &&
+    const bool fine = (words || !hello->commands) &&
+                      device_set_text(&device->kind, presence_kind(hello->kind)) &&
                       device_set_text(&device->commands, words);
     free(words);
     if (!fine)
@@ -358,12 +365,16 @@ struct device *presence_meet(struct presence *presence, const char *name)
     struct device *device = devices_find(table, name);
     if (device)
         return device;
-    struct device *leaver = devices_are_full(table) ? devices_find_leaver(table) : NULL;
+    struct device *leaver = presence->started && devices_are_full(table) ? devices_find_leaver(table) : NULL;
     if (leaver)
         presence_forget(presence, leaver);
     device = devices_add(table, name, rpc_time(presence->instance));
-    if (!device)
+    if (!device) {
+        rpc_log(presence->instance, RPC_LOG_NOTICE, "device %s is passed over: %s", name,
+                devices_are_full(table) ? "device_max devices are known, and none of them can be forgotten"
+                                        : "out of memory");
         return NULL;
+    }
     device->managed = presence_is_managed(presence, name);
     presence_watch(presence);
     return device;
@@ -399,20 +410,30 @@ void presence_forget(struct presence *presence, struct device *device)
 
 /* ---- Start and stop ---- */
 
+/* A device that was loaded late may be known already: what it has said since is newer. */
 void presence_load(struct presence *presence, const struct ledger_device *row)
 {
-    const bool is_known = !name_is_device(row->name) || devices_find(presence->table, row->name);
-    struct device *device =
-        is_known ? NULL : devices_add(presence->table, row->name, rpc_time(presence->instance));
+    struct device *device = name_is_device(row->name) ? devices_find(presence->table, row->name) : NULL;
+    if (!device && name_is_device(row->name)) {
+        device = devices_add(presence->table, row->name, rpc_time(presence->instance));
+        if (!device)
+            rpc_log(presence->instance, RPC_LOG_WARNING,
+                    "there is no room for device %s of the database: see device_max", row->name);
+    }
     if (!device)
         return;
-    device_set_text(&device->kind, row->kind);
-    device_set_text(&device->commands, row->commands);
-    device->managed = row->managed;
-    device->once = row->once;
+    if (device->seen <= 0 || device->seen < row->seen) {
+        device_set_text(&device->kind, presence_kind(row->kind));
+        device_set_text(&device->commands, row->commands);
+        device->once = row->once;
+        device->seen = device->written = row->seen;
+    }
+    device->seq = device->seq < row->seq ? row->seq : device->seq;
     device->stored = true;
-    device->seq = row->seq;
-    device->seen = device->written = row->seen;
+    device->managed = device->managed || row->managed;
+    presence_watch(presence);
+    if (device->managed && presence->started)
+        presence_publish(presence, device);
 }
 
 /* Meets the devices that the option names. */
@@ -430,9 +451,7 @@ static bool presence_meet_managed(struct presence *presence)
             return false;
         }
         if (!presence_meet(presence, name)) {
-            rpc_log(presence->instance, RPC_LOG_ERROR,
-                    "device_managed: there is no room for %s, device_max is %d", name,
-                    (int)presence->options->max);
+            rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: there is no room for %s", name);
             return false;
         }
     }
@@ -442,15 +461,17 @@ static bool presence_meet_managed(struct presence *presence)
 bool presence_init(struct presence *presence)
 {
     rpc_presence_watch(presence->instance, false);
-    presence_watch(presence);
-    if (!presence_meet_managed(presence))
-        return false;
+    return presence_meet_managed(presence);
+}
+
+void presence_start(struct presence *presence)
+{
+    presence->started = true;
     for (struct device *device = presence->table->all; device; device = device->hh.next) {
-        device->managed = presence_is_managed(presence, device->name);
+        device->managed = device->managed || presence_is_managed(presence, device->name);
         if (device->managed)
             presence_publish_later(presence, device);
     }
-    return true;
 }
 
 void presence_fini(struct presence *presence)

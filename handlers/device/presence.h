@@ -54,14 +54,18 @@ struct presence {
     rpc_timer_handler due; /* calls presence_due() with the device that is its data */
     rpc_timer publishing;  /* for statuses that are still to be published */
     bool watching;         /* the module gets RPC_SIGN_SEEN */
+    bool started;          /* presence_start() was called */
 };
 
-/* Begins: meets the devices of the option device_managed, and publishes what is known of those that are in
- * the table already. Returns false: an option is wrong, which is logged, or there is no memory. */
+/* Begins, before anything of a former run is loaded: meets the devices of the option device_managed. Returns
+ * false: the option is wrong, which is logged, or there is no memory. */
 bool presence_init(struct presence *presence);
 
-/* Takes over a device of a former run, before presence_init(). */
+/* Takes over a device of a former run. */
 void presence_load(struct presence *presence, const struct ledger_device *device);
+
+/* Publishes what is known of the managed devices. From now on, a new device may take the place of another. */
+void presence_start(struct presence *presence);
 
 /* Cancels the timers of all devices. */
 void presence_fini(struct presence *presence);

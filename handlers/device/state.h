@@ -11,8 +11,6 @@
 #ifndef DEVICE_STATE_H
 #define DEVICE_STATE_H
 
-#include <stddef.h>
-
 enum command_state {
     COMMAND_QUEUED,    /* not sent yet */
     COMMAND_SENT,      /* sent, and not answered */

@@ -155,9 +155,12 @@ bool device_set_text(char **text, const char *value)
 {
     if (*text == value || (*text && value && strcmp(*text, value) == 0))
         return true;
-    char *copy = value ? strdup(value) : NULL;
+    const size_t size = value ? strlen(value) + 1 : 0;
+    char *copy = value ? malloc(size) : NULL;
     if (value && !copy)
         return false;
+    if (copy)
+        memcpy(copy, value, size);
     free(*text);
     *text = copy;
     return true;

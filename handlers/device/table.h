@@ -68,7 +68,7 @@ struct device {
     bool stored;      /* it has a row in the database, or is to get one; see disk.h */
     bool dirty;       /* that row is to be written */
     bool unpublished; /* its status is still to be published */
-    struct device *dirty_next;
+    struct device *dirty_prev, *dirty_next;
     UT_hash_handle hh; /* by name */
     char name[];
 };

@@ -13,7 +13,7 @@
  */
 #include "store.h"
 
-#include "../store/database.h"
+#include "store/database.h"
 
 #include <math.h>
 #include <sqlite3.h>

@@ -23,7 +23,7 @@
 #ifndef SENSOR_STORE_H
 #define SENSOR_STORE_H
 
-#include "../store/failure.h"
+#include "store/failure.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -48,7 +48,7 @@ def row_of(room):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core", *room_root(file, root)):
+    for folder in (file.parent, root / "include", root / "core", root / "handlers", *room_root(file, root)):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None
