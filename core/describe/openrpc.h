@@ -10,9 +10,8 @@
  *   x-unit     in a schema: the unit of a number
  *   x-events   in the document: every event, with its topic and the schema of its payload
  *   x-devices  in the document: the commands of each kind of devices, as Method Objects
- *   x-topics   in the document: the topics that methods and events have in common, as far as they are in
- * force x-limits   in the document: the limits of sizes, rates and times, and how long a duplicate is
- * recognised
+ *   x-topics   in the document: the topics that methods and events share, as far as they are in force
+ *   x-limits   in the document: the limits of sizes, rates and times; how long a duplicate is recognised
  *
  * Threads: any. These functions touch nothing but their arguments.
  *
