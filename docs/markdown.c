@@ -172,7 +172,6 @@ static void print_commands(const rpc_module *module)
         char name[CATALOGUE_NAME];
         const rpc_method method = catalogue_make_method(command, name);
         print_called(&method);
-        print_shape("Progress that the device may report before the result", command->progress);
         print_errors("Errors that the device may report", command->errors.count, command->errors.rows);
     }
 }
