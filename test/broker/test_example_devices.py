@@ -557,22 +557,24 @@ class Applications(ApplicationTest):
 class Together(ApplicationTest):
     """The applications command the devices through the plugin."""
 
-    METHOD = "device/{device}/{command}"
+    DEVICE, GROUP = "device/{device}/{command}", "devices/{group}/{command}"
 
     def setUp(self):
-        self.broker = self.start(["device_groups hall=lamp1,lamp2"] if self.has_devices() else [], plugin=PLUGIN)
-        if not self.has_devices():
-            self.skipTest(f"the plugin has no method {self.METHOD}")
+        self.need(self.DEVICE)
+        self.broker = self.start(plugin=PLUGIN)
+
+    def need(self, method):
+        if method not in self.methods():
+            self.skipTest(f"the plugin has no method {method}")
 
     @classmethod
-    def has_devices(cls):
-        """Asked once, of a broker of its own."""
+    def methods(cls):
+        """The names of the plugin's methods. A broker of its own is asked, once."""
         if not hasattr(cls, "found"):
             test = BrokerTest()
             try:
                 client = test.client(test.start(plugin=PLUGIN), 5)
-                methods = result_of(ask(client, "rpc.list"))["methods"]
-                cls.found = cls.METHOD in [method["name"] for method in methods]
+                cls.found = [method["name"] for method in result_of(ask(client, "rpc.list"))["methods"]]
             finally:
                 test.doCleanups()
         return cls.found
@@ -635,6 +637,8 @@ class Together(ApplicationTest):
             back.stop()
 
     def test_a_group_of_which_one_is_missing(self):
+        self.need(self.GROUP)
+        self.broker = self.start(["device_groups hall=lamp1,lamp2"], plugin=PLUGIN)
         for kind, device in self.every_device():
             for name, command in self.applications(self.broker, "-g", "hall", "light", '{"on":true}'):
                 output, complaint, status = self.run_application(command)
