@@ -930,11 +930,12 @@ uint32_t rpc_call_left(const rpc_call *call);
  * engine does not cache it. Callers of batches and JSON-RPC get none, nor callers with a request_id. Call it
  * after rpc_start() or rpc_defer() and before the outcome is known. Returns:
  *
- * - RPC_OK: the host has the interim reply; or the caller did not ask for it, or its connection has ended.
+ * - RPC_OK: the interim reply is on its way; or its caller did not ask for it, or has no connection any more;
+ *   or it was dropped for want of memory, which the engine counts and logs.
  * - RPC_REPLY_TOO_LARGE: the interim reply is larger than the configured max_reply.
  * - RPC_CANCELLED: the outcome of the call is known already, or the service is stopping.
  * - RPC_INTERNAL_ERROR: the method has no .progress, the call is not pending, or data does not fit the shape,
- *   which the engine logs; or there is no memory.
+ *   which the engine logs. Data is looked at only if the caller asked for it.
  */
 rpc_status rpc_progress(rpc_call *call, const void *data);
 
