@@ -154,6 +154,7 @@ START_TEST(a_session_gets_no_interim_reply)
     rig.client.id = "other";
     rig.client.connection = &usual;
     tell("relay.step", "{\"box\":\"a\",\"done\":1}");
+    ck_assert_uint_eq(rig.host.replies.count, 0);
     rig_expect(&rig, "relay.stats", "", "ok", STATS(1, 0, 0, 0));
     fake_host_forget(&rig.host);
     tell("relay.end", "{\"box\":\"a\"}");
