@@ -87,6 +87,9 @@ static const rpc_shape unknown_shape = RPC_OBJECT_SHAPE(struct relay_unknown, un
 
 static const rpc_error relay_errors[] = {
     {.code = "outcome_unknown", .doc = "The call was lost", .data = &unknown_shape},
+    {.code = "timeout", .doc = "Nobody ended the call", .data = &unknown_shape},
+    {.code = "cancelled", .doc = "Nobody waits for the call", .data = &unknown_shape},
+    {.code = "overloaded", .doc = "Others wait", .data = &unknown_shape},
     {.code = "refused", .doc = "The action was refuse"},
 };
 
@@ -147,8 +150,12 @@ static rpc_status relay_done(rpc_call *call, void *state, void *data, rpc_status
     while (*link != held)
         link = &(*link)->next;
     *link = held->next;
-    if (outcome != RPC_OK)
+    if (outcome != RPC_OK) {
+        static const char *const codes[] = {
+            [RPC_TIMEOUT] = "timeout", [RPC_CANCELLED] = "cancelled", [RPC_OVERLOADED] = "overloaded"};
         relay->progress = (int32_t)rpc_progress(call, &(struct relay_step){held->box, 100});
+        return rpc_raise_with(call, codes[outcome], &(struct relay_unknown){held->box}, "box %s", held->box);
+    }
     if (held->is_unknown)
         return raise_unknown(call);
     fill(call, result);

@@ -388,6 +388,34 @@ START_TEST(an_engines_error_with_members)
 }
 END_TEST
 
+/* An error that the engine gives when done has returned, with what done has raised. */
+#define ENDED(code) "{\"method\":\"relay/a/wait\",\"err\":\"" code "\",\"msg\":\"box a\",\"box\":\"a\"}"
+
+START_TEST(ends_with_members)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_pending = 2;
+    rig.client.connection = &rig;
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_relay, &usual);
+    for (int i = 0; i < 2; i++)
+        rig_send(&rig, "rpc/call/relay/a/wait", "", "r", NULL);
+    rig.client.id = "other";
+    rig.client.connection = &usual;
+    rig_send(&rig, "rpc/call/relay/a/wait", "", "r", NULL);
+    ck_assert_str_eq(last_reply()->text, ENDED("overloaded"));
+    engine_client_ended(rig.engine, &(const struct host_ending){
+                                        .id = "other", .connection = &usual, .kind = HOST_END_SESSION_WAITS});
+    ck_assert_str_eq(last_reply()->text, ENDED("cancelled"));
+    rig.host.monotonic += 11 * RIG_SECOND;
+    engine_tick(rig.engine);
+    ck_assert_str_eq(last_reply()->text, ENDED("timeout"));
+    ck_assert_uint_eq(rig.host.replies.count, 3);
+    ck_assert_uint_eq(engine_counters(rig.engine)->timeouts, 1);
+}
+END_TEST
+
 START_TEST(documents)
 {
     extern const rpc_module rpc_module_rpc;
@@ -396,9 +424,10 @@ START_TEST(documents)
     ck_assert_ptr_nonnull(
         strstr(text, "\"x-progress\":{\"name\":\"progress\",\"schema\":{\"type\":\"object\",\"properties\":{"
                      "\"box\":"));
-    ck_assert_ptr_nonnull(strstr(text,
-                                 "\"errors\":[{\"code\":-32006,\"message\":\"it was begun, and its outcome "
-                                 "is unknown\"},{\"code\":-32010,"));
+    ck_assert_ptr_nonnull(strstr(text, "\"errors\":[{\"code\":-32006,\"message\":\"it was begun, and its "
+                                       "outcome is unknown\"},{\"code\":-32000,"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "{\"code\":-32010,\"message\":\"an error that the method declares\"}],"));
     ck_assert_ptr_null(
         strstr(rig_ask(&rig, "rpc.describe", "{\"method\":\"relay.end\"}")->text, "x-progress"));
 }
@@ -410,4 +439,5 @@ UNIT_MAIN("progress", open_relay, close_rig, {a_caller_that_asks_gets_interim_re
           {what_is_not_pending_has_no_progress, 0}, {progress_when_the_engine_stops, 0},
           {progress_that_cannot_be_sent, 0}, {properties_last_until_run_has_returned, 0},
           {properties_of_a_batch, 0}, {other_methods_have_properties_and_no_deadline, 0},
-          {time_left, UNIT_ROWS(lefts)}, {an_engines_error_with_members, 0}, {documents, 0})
+          {time_left, UNIT_ROWS(lefts)}, {an_engines_error_with_members, 0}, {ends_with_members, 0},
+          {documents, 0})
