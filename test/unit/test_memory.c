@@ -133,12 +133,22 @@ static bool start_everything(void)
     return worked;
 }
 
-static bool start_with_root(void)
+static bool start_with(const char *prefixes, const char *root)
 {
-    struct config *config = read_config_of("rpc", "plant/post");
+    struct config *config = read_config_of(prefixes, root);
     const bool worked = explained(config != NULL) && start_service(config);
     config_destroy(config);
     return worked;
+}
+
+static bool start_with_root(void)
+{
+    return start_with("rpc", "plant/post");
+}
+
+static bool start_with_overlap(void)
+{
+    return start_with("rpc mole", "prefix");
 }
 
 START_TEST(starting)
@@ -147,6 +157,7 @@ START_TEST(starting)
     sweep("config", modes[_i], create_config);
     sweep("a service with all modules", modes[_i], start_everything);
     sweep("a module with an inbox root of its own", modes[_i], start_with_root);
+    sweep("inbox roots that overlap", modes[_i], start_with_overlap);
     rig_close(&rig);
 }
 END_TEST
