@@ -125,20 +125,17 @@ static bool start_service(const struct config *config)
     return worked && service;
 }
 
-static bool start_everything(void)
-{
-    struct config *config = read_config();
-    const bool worked = explained(config != NULL) && start_service(config);
-    config_destroy(config);
-    return worked;
-}
-
 static bool start_with(const char *prefixes, const char *root)
 {
     struct config *config = read_config_of(prefixes, root);
     const bool worked = explained(config != NULL) && start_service(config);
     config_destroy(config);
     return worked;
+}
+
+static bool start_everything(void)
+{
+    return start_with("prod/rpc dev/rpc  test/rpc ", NULL);
 }
 
 static bool start_with_root(void)
