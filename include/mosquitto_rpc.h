@@ -541,7 +541,7 @@ typedef struct rpc_observation {
 
 /* What has happened to a client or its connection. */
 typedef enum rpc_sign {
-    RPC_SIGN_SEEN,       /* the client has published a message, to any topic */
+    RPC_SIGN_SEEN,       /* the client has published a message, to any topic; see rpc_presence_watch() */
     RPC_SIGN_CONNECTED,  /* the client has connected; only brokers from 2.1 on report it */
     RPC_SIGN_SUBSCRIBED, /* the client has subscribed; only brokers from 2.1 on report it */
     RPC_SIGN_GONE        /* the connection has ended; may come twice for one connection, and after a sign of

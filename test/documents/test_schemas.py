@@ -107,6 +107,15 @@ class Schemas(unittest.TestCase):
         for name in OPENRPC["x-limits"]:
             self.assertIn(f"`{name}`", row)
 
+    def test_payloads_of_inboxes_are_described(self):
+        messages = reference("asyncapi")["components"]["messages"]
+        form = messages["inbox.post-.form"]
+        self.assertEqual(sorted(form["payload"]["properties"]), ["id", "number", "value", "word"])
+        self.assertEqual(form["payload"]["required"], ["number"])
+        self.assertNotIn("contentType", form)
+        self.assertEqual(messages["inbox.post-.closed"],
+                         {"title": "Refuses everything", "contentType": "application/octet-stream"})
+
     def test_defaults_fit_their_schemas(self):
         defaults = [value for _, value in walk(OPENRPC) if isinstance(value, dict) and "default" in value]
         self.assertTrue(defaults)

@@ -125,20 +125,27 @@ static bool start_service(const struct config *config)
     return worked && service;
 }
 
-static bool start_everything(void)
+static bool start_with(const char *prefixes, const char *root)
 {
-    struct config *config = read_config();
+    struct config *config = read_config_of(prefixes, root);
     const bool worked = explained(config != NULL) && start_service(config);
     config_destroy(config);
     return worked;
 }
 
+static bool start_everything(void)
+{
+    return start_with("prod/rpc dev/rpc  test/rpc ", NULL);
+}
+
 static bool start_with_root(void)
 {
-    struct config *config = read_config_of("rpc", "plant/post");
-    const bool worked = explained(config != NULL) && start_service(config);
-    config_destroy(config);
-    return worked;
+    return start_with("rpc", "plant/post");
+}
+
+static bool start_with_overlap(void)
+{
+    return start_with("rpc mole", "prefix");
 }
 
 START_TEST(starting)
@@ -147,6 +154,7 @@ START_TEST(starting)
     sweep("config", modes[_i], create_config);
     sweep("a service with all modules", modes[_i], start_everything);
     sweep("a module with an inbox root of its own", modes[_i], start_with_root);
+    sweep("inbox roots that overlap", modes[_i], start_with_overlap);
     rig_close(&rig);
 }
 END_TEST
