@@ -127,6 +127,18 @@ static void pass(unsigned milliseconds)
     }
 }
 
+/* An attempt to open a database may be left out for some seconds after one that took long. Those are real
+ * seconds. */
+static void pass_until_it_works(void)
+{
+    const struct disk *disk = &module()->disk;
+    for (int i = 0; i < 200 && (disk->unloaded || disk->failed || disk->dirty || disk->pending); i++) {
+        pass(5000);
+        usleep(100000);
+    }
+    ck_assert(!disk->unloaded && !disk->failed);
+}
+
 static int outcomes;
 static struct store_failure last;
 
@@ -233,11 +245,12 @@ END_TEST
 /* A write is of all that came together, and devices are written at most once a second. */
 START_TEST(devices_are_written_once_a_second)
 {
+    static char connections[MANY];
     char name[16];
     const struct disk *disk = &module()->disk;
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "d%d", i);
-        hello(name, &folder[i % PATH], "");
+        hello(name, &connections[i], "");
     }
     ck_assert(!disk->running && !disk->pending);
     pass(900);
@@ -352,7 +365,7 @@ START_TEST(a_database_that_cannot_be_used)
 
     snprintf(path, sizeof path, "%s/none", folder);
     ck_assert_int_eq(mkdir(path, 0700), 0);
-    pass(6000);
+    pass_until_it_works();
     ck_assert(fake_host_logged(&rig.host, "can be used again"));
     ck_assert_str_eq(asked_at(none, "SELECT count(*) FROM devices"), "1");
     stop();
@@ -383,8 +396,8 @@ START_TEST(a_database_that_is_read_late)
     pass(11000);
     ck_assert(module()->disk.unloaded);
     ck_assert_int_eq(rename(saved, path), 0);
-    pass(11000);
-    ck_assert(!module()->disk.unloaded);
+    pass_until_it_works();
+    pass(1100);
     ck_assert(find("l")->seq == 40 && find("l")->once && !find("l")->kind);
     ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM devices"), "2");
     ck_assert_int_eq(outcomes, 0);
@@ -398,7 +411,9 @@ START_TEST(a_database_that_is_deleted)
     pass(1100);
     unlink(path);
     hello("m", &second, "");
-    pass(5000);
+    pass(1100);
+    pass_until_it_works();
+    pass(1100);
     ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM devices"), "2");
 }
 END_TEST
