@@ -906,9 +906,8 @@ void rpc_resume(rpc_call *call);
 void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
 
 /*
- * Checks text of a client that is to become an RPC_JSON. text has size bytes and need not end with a NUL. Returns
- * whether it is one JSON value as payloads may have: UTF-8, not nested too deep, no member twice, all numbers
- * finite.
+ * Returns whether a text is one JSON value, as an RPC_JSON of a result must be: for text of clients that the
+ * engine has not decoded. A NUL must follow its size bytes.
  */
 bool rpc_is_json(const char *text, size_t size);
 

@@ -242,9 +242,20 @@ static void command_resume(struct commands *commands, struct command *command, e
     lane_arm(command);
 }
 
+/* The row of a command is written at once, that of its device a moment later: it may be missing. */
+static struct device *command_meet_loaded(struct commands *commands, const char *name)
+{
+    struct device *device = devices_find(commands->table, name);
+    if (!device && name_is_device(name))
+        device = devices_add(commands->table, name, rpc_time(commands->instance));
+    if (device)
+        disk_keep_device(commands->disk, device);
+    return device;
+}
+
 void commands_load(struct commands *commands, const struct ledger_command *row)
 {
-    struct device *device = devices_find(commands->table, row->device);
+    struct device *device = command_meet_loaded(commands, row->device);
     struct command *command =
         device && !life_find(commands, row->id) ? command_make_loaded(commands, row, device) : NULL;
     if (!command)

@@ -50,7 +50,7 @@ void commands_device_gone(struct commands *commands, struct device *device);
 /* Ends and frees all commands of a device, which is forgotten, with its rows. */
 void commands_forget_device(struct commands *commands, struct device *device);
 
-/* Takes over a command of a former run, whose device is known. */
+/* Takes over a command of a former run, and meets its device. */
 void commands_load(struct commands *commands, const struct ledger_command *command);
 
 /* Frees all commands, without telling anybody. The disk has ended. */

@@ -374,7 +374,7 @@ bool life_store(struct commands *commands, struct command *command, enum command
         .params = live && state < COMMAND_SUCCEEDED ? live->body : NULL,
         .state = state,
         .seq = command->seq,
-        .attempt = command->attempt,
+        .attempt = command->attempt + (state == COMMAND_SENT), /* its row says so before it is sent */
         .queued = live ? live->queued : 0,
         .expires = live ? live->expires : 0,
         .stale = live ? live->stale_time : 0,

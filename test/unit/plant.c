@@ -90,11 +90,41 @@ static void stop(void)
     config_destroy(config);
 }
 
+/* Copies a file, if there is one; removes the copy if there is none. */
+static void copy_file(const char *from, const char *to)
+{
+    char buffer[4096];
+    FILE *in = fopen(from, "rb"), *out = NULL;
+    unlink(to);
+    if (!in)
+        return;
+    out = fopen(to, "wb");
+    ck_assert_ptr_nonnull(out);
+    for (size_t size; (size = fread(buffer, 1, sizeof buffer, in));)
+        ck_assert_uint_eq(fwrite(buffer, 1, size, out), size);
+    fclose(in);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
+/* What is in the files now is what the next engine finds: the database, and the log that SQLite replays. */
+static void save_files(bool back)
+{
+    static const char *const ends[] = {"", "-wal"};
+    for (size_t i = 0; path[0] && i < sizeof ends / sizeof ends[0]; i++) {
+        char file[sizeof path + 8], copy[sizeof path + 16];
+        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        snprintf(copy, sizeof copy, "%s.copy%s", path, ends[i]);
+        copy_file(back ? copy : file, back ? file : copy);
+    }
+}
+
 void plant_reopen(void)
 {
     const double wall = plant.host.wall;
     plant_settle();
+    save_files(false);
     stop();
+    save_files(true);
     start(wall, RIG_SECOND);
     engine_tick(plant.engine);
 }
@@ -118,7 +148,7 @@ static void remove_folder(void)
     }
     closedir(entries);
     rmdir(folder);
-    folder[0] = '\0';
+    folder[0] = path[0] = '\0';
 }
 
 void plant_close(void)

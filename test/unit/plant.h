@@ -30,8 +30,8 @@ void plant_open_with(const char *name, const char *value);
 /* Forgets all messages. */
 void plant_forget(void);
 
-/* Ends the engine without a word and starts another one on the same database: whether it is killed or stopped
- * makes no difference to what is on the disk when `settled`. */
+/* Starts another engine on the files as they are when nothing is being written, as after kill -9: what the
+ * first one writes when it ends is undone. */
 void plant_reopen(void);
 
 /* User properties of the next message of the application. */
