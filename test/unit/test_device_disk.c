@@ -408,13 +408,32 @@ END_TEST
 START_TEST(a_database_that_is_deleted)
 {
     hello("l", &first, "");
-    pass(1100);
+    rig_ask(&rig, "device.group.set", "{\"group\":\"g\",\"devices\":[\"l\"]}");
+    engine_client_ended(rig.engine, &(const struct host_ending){.id = "l", .connection = &first});
+    pass(3000);
+    rig.host.property = "offline";
+    rig.host.value = "queue";
+    ck_assert_str_eq(rig_ask(&rig, "device/l/light", "{\"on\":true}")->status, "ok");
+    rig.host.property = NULL;
     unlink(path);
     hello("m", &second, "");
     pass(1100);
     pass_until_it_works();
     pass(1100);
     ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM devices"), "2");
+    ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM device_groups"), "1");
+    ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM commands WHERE state = 'queued'"), "1");
+}
+END_TEST
+
+/* A change that is on its way when the module stops: its caller is gone, the change is not. */
+START_TEST(a_group_that_is_on_its_way_at_the_stop)
+{
+    hello("l", &first, "");
+    rig_tell(&rig, "device.group.set", "{\"group\":\"g\",\"devices\":[\"l\"]}");
+    rig_tell(&rig, "device.group.set", "{\"group\":\"h\",\"devices\":[\"l\"]}");
+    restart();
+    ck_assert(groups_exist(&module()->groups, "g") && groups_exist(&module()->groups, "h"));
 }
 END_TEST
 
@@ -444,4 +463,5 @@ UNIT_MAIN("device_disk", open_rig, close_rig, {nothing_is_written_for_nothing, 0
           {commands_are_told_when_they_are_stored, 0}, {groups_are_remembered, 0},
           {the_rest_is_written_at_the_stop, 0}, {what_waits_is_bounded, 0},
           {a_database_that_cannot_be_used, 0}, {a_database_that_is_read_late, 0},
-          {a_database_that_is_deleted, 0}, {rows_of_another_program, UNIT_ROWS(bad_rows)})
+          {a_database_that_is_deleted, 0}, {a_group_that_is_on_its_way_at_the_stop, 0},
+          {rows_of_another_program, UNIT_ROWS(bad_rows)})
