@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Commands that wait on the disk: what their callers hear, in which order they are sent, what becomes of them in
- * every state when the broker is killed, and when the database fails.
+ * Commands that wait on the disk: what their callers hear, in which order they are sent, what becomes of them
+ * in every state when the broker is killed, and when the database fails.
  */
 #include "plant.h"
 #include "unit.h"
