@@ -687,7 +687,12 @@ static void write_inbox_message(const struct catalogue *catalogue, const rpc_inb
 {
     (void)catalogue;
     open_message(writer, "inbox", name, inbox->doc, NULL);
-    writer_member(writer, "contentType", "application/octet-stream");
+    if (inbox->shape) {
+        writer_name(writer, "payload");
+        schema_write(inbox->shape, false, writer);
+    } else {
+        writer_member(writer, "contentType", "application/octet-stream");
+    }
     writer_end_object(writer);
 }
 

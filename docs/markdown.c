@@ -196,16 +196,23 @@ static void print_inboxes(const rpc_module *module)
     if (!module->inboxes.count)
         return;
     printf("\n### Inboxes\n\nThe topics of messages that the module receives. They lie below the prefix with "
-           "its "
-           "last level replaced by `%s`, unless the module's options say otherwise.\n\n"
-           "| topic | meaning | sender |\n|---|---|---|\n",
+           "its last level replaced by `%s`",
            module->inbox_root);
+    if (module->inbox_option)
+        printf(", unless `%s%s_%s` says otherwise", rpc_host.option_prefix, module->name,
+               module->inbox_option);
+    printf(".\n\n| topic | meaning | sender |\n|---|---|---|\n");
     for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
         printf("| `%s` | %s | ", inbox->topic, inbox->doc);
         if (inbox->sender_level)
             printf("its client id is the level `+` number %u |\n", inbox->sender_level);
         else
             printf("any |\n");
+    }
+    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
+        char title[160];
+        snprintf(title, sizeof title, "Payload of `%s`", inbox->topic);
+        print_shape(title, inbox->shape);
     }
 }
 

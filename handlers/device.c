@@ -352,6 +352,13 @@ static void device_load_command(void *context, const struct ledger_command *comm
     commands_load(&((struct device_module *)context)->commands, command);
 }
 
+static void device_renew(void *context)
+{
+    struct device_module *module = context;
+    groups_renew(&module->groups);
+    commands_renew(&module->commands);
+}
+
 static void device_due(rpc_instance *instance, void *state, void *data)
 {
     (void)instance;
@@ -368,7 +375,8 @@ static void device_connect_parts(struct device_module *module)
         .loading = {.context = module,
                     .device = device_load_device,
                     .group = device_load_group,
-                    .command = device_load_command},
+                    .command = device_load_command,
+                    .renewed = device_renew},
     };
     module->commands = (struct commands){
         .instance = module->instance,

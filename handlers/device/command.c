@@ -272,6 +272,22 @@ void commands_load(struct commands *commands, const struct ledger_command *row)
     life_remember(commands, command);
 }
 
+static void command_renew(struct commands *commands, struct command *first)
+{
+    for (struct command *command = first; command; command = command->next) {
+        if (command->stored && !command->live->ticket)
+            life_store(commands, command, command->state, NULL);
+    }
+}
+
+void commands_renew(struct commands *commands)
+{
+    for (struct device *device = commands->table->all; device; device = device->hh.next) {
+        command_renew(commands, device->waiting);
+        command_renew(commands, device->flying);
+    }
+}
+
 void commands_fini(struct commands *commands)
 {
     for (struct device *device = commands->table ? commands->table->all : NULL; device;

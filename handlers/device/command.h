@@ -54,6 +54,9 @@ void commands_forget_device(struct commands *commands, struct device *device);
 void commands_load(struct commands *commands, const struct ledger_command *command);
 
 /* Frees all commands, without telling anybody. The disk has ended. */
+/* Writes the commands that have rows and have not ended to the database again, which is another one. */
+void commands_renew(struct commands *commands);
+
 void commands_fini(struct commands *commands);
 
 #endif

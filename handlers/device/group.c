@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* ---- Shapes ---- */
 
@@ -176,12 +177,6 @@ static bool group_put(struct groups *groups, const char *name, const char *const
     return true;
 }
 
-void groups_fini(struct groups *groups)
-{
-    while (groups->by_name)
-        group_remove(groups, groups->by_name);
-}
-
 /* ---- Groups of the configuration and of a former run ---- */
 
 /* Cuts a word at its commas. Returns the number of names; 0: one of them is no device's. */
@@ -256,6 +251,7 @@ void groups_load(struct groups *groups, const char *name, const char *devices)
 
 /* A change on its way to the database. It outlives its call, if that ends before. */
 struct change {
+    struct change *prev, *next;
     struct groups *groups;
     rpc_call *call; /* NULL: it has ended */
     bool deletes, existed, is_over;
@@ -268,6 +264,7 @@ struct change {
 
 static void group_free_change(struct change *change)
 {
+    DL_DELETE(change->groups->changes, change);
     free(change->name);
     free(change->members);
     free(change);
@@ -308,18 +305,41 @@ static rpc_status group_raise_failure(rpc_call *call, const struct store_failure
                           failure->why);
 }
 
+static bool group_write(struct disk *disk, const char *name, const char **members, size_t count,
+                        disk_done done, void *context)
+{
+    cJSON *list = cJSON_CreateStringArray(members, (int)count);
+    char *text = list ? cJSON_PrintUnformatted(list) : NULL;
+    const bool is_written = text && disk_put_group(disk, name, text, done, context);
+    cJSON_free(text);
+    cJSON_Delete(list);
+    return is_written;
+}
+
 /* Gives a change to the database. Returns false: no memory, or too much waits to be written. */
 static bool group_write_change(struct change *change)
 {
     struct disk *disk = change->groups->disk;
-    if (change->deletes)
-        return disk_drop_group(disk, change->name, group_apply, change);
-    cJSON *list = cJSON_CreateStringArray(change->members, (int)change->count);
-    char *text = list ? cJSON_PrintUnformatted(list) : NULL;
-    const bool is_written = text && disk_put_group(disk, change->name, text, group_apply, change);
-    cJSON_free(text);
-    cJSON_Delete(list);
-    return is_written;
+    return change->deletes
+               ? disk_drop_group(disk, change->name, group_apply, change)
+               : group_write(disk, change->name, change->members, change->count, group_apply, change);
+}
+
+void groups_renew(struct groups *groups)
+{
+    for (struct group *group = groups->by_name; group; group = group->hh.next) {
+        if (!group->configured)
+            group_write(groups->disk, group->name, group->members, group->count, NULL, NULL);
+    }
+}
+
+/* Nobody is told of a change that is not on the disk when the module stops. */
+void groups_fini(struct groups *groups)
+{
+    while (groups->changes)
+        group_free_change(groups->changes);
+    while (groups->by_name)
+        group_remove(groups, groups->by_name);
 }
 
 /* Begins a change, which the call waits for. NULL: no memory. */
@@ -331,10 +351,12 @@ static struct change *group_make_change(struct groups *groups, const char *name,
     change->groups = groups;
     change->deletes = deletes;
     change->name = strdup(name);
-    if (change->name)
-        return change;
-    free(change);
-    return NULL;
+    if (!change->name) {
+        free(change);
+        return NULL;
+    }
+    DL_APPEND(groups->changes, change);
+    return change;
 }
 
 static rpc_status group_begin_change(rpc_call *call, struct change *change)

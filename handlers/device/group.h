@@ -25,13 +25,16 @@ struct group {
     char name[];
 };
 
+struct change;
+
 struct groups {
     rpc_instance *instance;
     const struct device_options *options;
     struct presence *presence;
     struct disk *disk;
     struct group *by_name;
-    size_t members; /* of all groups */
+    size_t members;         /* of all groups */
+    struct change *changes; /* those that are not on the disk yet */
 };
 
 /* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init.
@@ -40,6 +43,9 @@ bool groups_configure(struct groups *groups);
 
 /* Takes over a group of a former run: a JSON array of names. */
 void groups_load(struct groups *groups, const char *name, const char *devices);
+
+/* Writes all groups to the database again, which is another one. */
+void groups_renew(struct groups *groups);
 
 /* Whether there is such a group. `*` is one. */
 bool groups_exist(const struct groups *groups, const char *group);

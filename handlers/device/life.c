@@ -337,11 +337,6 @@ void life_end_late(struct commands *commands, struct command *command, enum comm
 
 /* ---- The database ---- */
 
-static void life_done_without_ticket(void *context, const struct store_failure *failure)
-{
-    (void)context, (void)failure;
-}
-
 static struct ticket *life_give_ticket(struct commands *commands, struct command *command)
 {
     struct ticket *ticket = calloc(1, sizeof *ticket);
@@ -385,7 +380,7 @@ bool life_store(struct commands *commands, struct command *command, enum command
     struct ticket *ticket = done ? life_give_ticket(commands, command) : NULL;
     if (done && !ticket)
         return false;
-    if (disk_put_command(commands->disk, &row, done ? done : life_done_without_ticket, ticket))
+    if (disk_put_command(commands->disk, &row, done, ticket))
         return true;
     if (ticket)
         life_take_ticket(ticket);

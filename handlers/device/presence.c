@@ -100,9 +100,8 @@ static void presence_publish_later(struct presence *presence, struct device *dev
 
 static void presence_publish(struct presence *presence, struct device *device)
 {
-    if (!device->managed || device->unpublished || presence_send(presence, device, false))
-        return;
-    presence_publish_later(presence, device);
+    if (device->managed && (device->unpublished || !presence_send(presence, device, false)))
+        presence_publish_later(presence, device);
 }
 
 /* ---- States ---- */
@@ -212,7 +211,7 @@ static bool presence_connect(struct presence *presence, struct device *device, c
 static void presence_see(struct presence *presence, struct device *device, const char *why)
 {
     device->seen = rpc_time(presence->instance);
-    if (device->seen - device->written > SEEN_S)
+    if (device->seen - device->written > SEEN_S || device->seen < device->written)
         disk_touch_device(presence->disk, device);
     if (device->state == DEVICE_SILENT) {
         presence_enter(presence, device, device->listening ? DEVICE_READY : DEVICE_ONLINE, why);

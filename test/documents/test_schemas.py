@@ -26,7 +26,7 @@ PARAMS, RESULT, PROGRESS = range(3)  # rpc_command_part
 
 def waits(name):
     """Whether the method takes its time, which many calls of it would add up."""
-    return name in ("probe.sleep", "later/{box}") or name.startswith("slow.")
+    return name in ("probe.sleep", "later/{box}") or name.startswith(("slow.", "relay/", "firm/"))
 
 
 def text_of(value):
@@ -106,6 +106,15 @@ class Schemas(unittest.TestCase):
         row, = [line for line in manual.split("\n") if line.startswith("| `x-limits`")]
         for name in OPENRPC["x-limits"]:
             self.assertIn(f"`{name}`", row)
+
+    def test_payloads_of_inboxes_are_described(self):
+        messages = reference("asyncapi")["components"]["messages"]
+        form = messages["inbox.post-.form"]
+        self.assertEqual(sorted(form["payload"]["properties"]), ["id", "number", "value", "word"])
+        self.assertEqual(form["payload"]["required"], ["number"])
+        self.assertNotIn("contentType", form)
+        self.assertEqual(messages["inbox.post-.closed"],
+                         {"title": "Refuses everything", "contentType": "application/octet-stream"})
 
     def test_defaults_fit_their_schemas(self):
         defaults = [value for _, value in walk(OPENRPC) if isinstance(value, dict) and "default" in value]

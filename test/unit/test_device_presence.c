@@ -639,9 +639,9 @@ START_TEST(named_devices_are_managed)
 }
 END_TEST
 
-static const char *const bad_names[] = {"a a/b", "+", "#", "\xFF",
-                                        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-                                        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static const char *const bad_names[] = {"a a/b", "+", "#", "\xFF", X64 X64 "x"};
 
 START_TEST(names_that_no_device_has)
 {
