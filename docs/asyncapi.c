@@ -647,12 +647,9 @@ static void write_method_messages(const struct catalogue *catalogue, const rpc_m
     write_call_message(method, "call", method->name, writer);
     write_shaped_message(method->result, "result", method->name, "Result", SUCCESS_TRAIT, writer);
     write_error_message(method, writer);
-    if (method->progress) {
-        open_message(writer, "progress", method->name, "Interim reply", PROGRESS_TRAIT);
-        writer_name(writer, "payload");
-        schema_write(method->progress, false, writer);
-        writer_end_object(writer);
-    }
+    if (method->progress)
+        write_shaped_message(method->progress, "progress", method->name, "Interim reply", PROGRESS_TRAIT,
+                             writer);
     if (catalogue_takes_bytes(method))
         return;
     write_batch_messages(catalogue, method, writer);
@@ -671,7 +668,8 @@ static void write_command_messages(const struct catalogue *catalogue, const rpc_
     schema_write_any_error(writer);
     writer_end_object(writer);
     if (command->progress)
-        write_shaped_message(command->progress, "commandProgress", name, "Progress", PROGRESS_TRAIT, writer);
+        write_shaped_message(command->progress, "commandProgress", name, "Interim reply", PROGRESS_TRAIT,
+                             writer);
 }
 
 static void write_event_message(const struct catalogue *catalogue, const rpc_module *module,
@@ -689,7 +687,12 @@ static void write_inbox_message(const struct catalogue *catalogue, const rpc_inb
 {
     (void)catalogue;
     open_message(writer, "inbox", name, inbox->doc, NULL);
-    writer_member(writer, "contentType", "application/octet-stream");
+    if (inbox->shape) {
+        writer_name(writer, "payload");
+        schema_write(inbox->shape, false, writer);
+    } else {
+        writer_member(writer, "contentType", "application/octet-stream");
+    }
     writer_end_object(writer);
 }
 

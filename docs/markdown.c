@@ -172,7 +172,6 @@ static void print_commands(const rpc_module *module)
         char name[CATALOGUE_NAME];
         const rpc_method method = catalogue_make_method(command, name);
         print_called(&method);
-        print_shape("Progress that the device may report before the result", command->progress);
         print_errors("Errors that the device may report", command->errors.count, command->errors.rows);
     }
 }
@@ -197,16 +196,23 @@ static void print_inboxes(const rpc_module *module)
     if (!module->inboxes.count)
         return;
     printf("\n### Inboxes\n\nThe topics of messages that the module receives. They lie below the prefix with "
-           "its "
-           "last level replaced by `%s`, unless the module's options say otherwise.\n\n"
-           "| topic | meaning | sender |\n|---|---|---|\n",
+           "its last level replaced by `%s`",
            module->inbox_root);
+    if (module->inbox_option)
+        printf(", unless `%s%s_%s` says otherwise", rpc_host.option_prefix, module->name,
+               module->inbox_option);
+    printf(".\n\n| topic | meaning | sender |\n|---|---|---|\n");
     for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
         printf("| `%s` | %s | ", inbox->topic, inbox->doc);
         if (inbox->sender_level)
             printf("its client id is the level `+` number %u |\n", inbox->sender_level);
         else
             printf("any |\n");
+    }
+    for (const rpc_inbox *inbox = module->inboxes.rows; RPC_HAS_ROW(module->inboxes, inbox); inbox++) {
+        char title[160];
+        snprintf(title, sizeof title, "Payload of `%s`", inbox->topic);
+        print_shape(title, inbox->shape);
     }
 }
 

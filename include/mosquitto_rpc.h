@@ -405,9 +405,10 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
  * - outcome: RPC_OK if the call was pending when its work returned or rpc_resume() was called; done then
  *   decides the outcome of the call. RPC_TIMEOUT if the deadline of the call has passed, RPC_CANCELLED if the
  *   caller's connection has ended or the service is stopping, RPC_OVERLOADED if the call was evicted (see
- *   rpc_start()). In these three cases the engine has sent this error to the caller, or sends it now, unless
- *   the method decides_timeout. The work may have run or may never have begun; only data can say which.
- * Background work gets RPC_OK or RPC_CANCELLED.
+ *   rpc_start()). In these three cases the engine has sent this error to the caller, if work had begun, or
+ *   sends it when done has returned: done may then raise the same error, to give it a message and members of
+ *   its own, or decide itself (decides_timeout). The work may have run or may never have begun; only data can
+ *   say which. Background work gets RPC_OK or RPC_CANCELLED.
  * - result: the struct that the handler got, with what the handler has written into it; NULL if the method
  *   declares none, and for background work.
  *
@@ -432,7 +433,7 @@ typedef enum rpc_priority { RPC_PRIORITY_NORMAL, RPC_PRIORITY_HIGH, RPC_PRIORITY
 /*
  * An error that a method may raise in addition to the engine's own; or one of the engine's own to which the
  * method adds members. Such an error keeps its status and its JSON-RPC code. It has the members only where
- * the handler raises it with rpc_raise_with(), and not where the engine itself gives it.
+ * run or done raises it with rpc_raise_with(), and not where the engine itself gives it.
  */
 typedef struct rpc_error {
     const char *code;      /* [a-z0-9_]+, at most 64 bytes; a name of RPC_STATUS_MAP only with data; not
@@ -540,7 +541,7 @@ typedef struct rpc_observation {
 
 /* What has happened to a client or its connection. */
 typedef enum rpc_sign {
-    RPC_SIGN_SEEN,       /* the client has published a message, to any topic */
+    RPC_SIGN_SEEN,       /* the client has published a message, to any topic; see rpc_presence_watch() */
     RPC_SIGN_CONNECTED,  /* the client has connected; only brokers from 2.1 on report it */
     RPC_SIGN_SUBSCRIBED, /* the client has subscribed; only brokers from 2.1 on report it */
     RPC_SIGN_GONE        /* the connection has ended; may come twice for one connection, and after a sign of
@@ -930,11 +931,12 @@ uint32_t rpc_call_left(const rpc_call *call);
  * engine does not cache it. Callers of batches and JSON-RPC get none, nor callers with a request_id. Call it
  * after rpc_start() or rpc_defer() and before the outcome is known. Returns:
  *
- * - RPC_OK: the host has the interim reply; or the caller did not ask for it, or its connection has ended.
+ * - RPC_OK: the interim reply is on its way; or its caller did not ask for it, or has no connection any more;
+ *   or it was dropped for want of memory, which the engine counts and logs.
  * - RPC_REPLY_TOO_LARGE: the interim reply is larger than the configured max_reply.
  * - RPC_CANCELLED: the outcome of the call is known already, or the service is stopping.
  * - RPC_INTERNAL_ERROR: the method has no .progress, the call is not pending, or data does not fit the shape,
- *   which the engine logs; or there is no memory.
+ *   which the engine logs. Data is looked at only if the caller asked for it.
  */
 rpc_status rpc_progress(rpc_call *call, const void *data);
 

@@ -80,7 +80,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
     X(calls, "calls", "calls of registered methods")                                                 \
     X(errors, "errors", "calls of registered methods that ended with an error")                      \
     X(unknown, "unknown", "calls of methods that no module registered")                              \
-    X(replies, "replies", "replies sent")                                                            \
+    X(replies, "replies", "replies sent, interim replies included")                                  \
     X(events, "events", "events announced, those of errors included")                                \
     X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")            \
     X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes") \

@@ -336,7 +336,7 @@ static void task_end_call(struct task *task, rpc_status outcome)
     call->state = outcome == RPC_OK ? CALL_IDLE : CALL_OVER;
     if (!is_settled)
         task_count(call->engine, outcome);
-    if (task->state == TASK_EVICTED && outcome == RPC_OVERLOADED)
+    if (task->state == TASK_EVICTED && outcome == RPC_OVERLOADED && call->failure.status != outcome)
         call_fail(call, outcome, "%s", task->evicted);
     if (call->task) {
         run_check_pending(call, returned);

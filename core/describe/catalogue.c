@@ -26,6 +26,7 @@ rpc_method catalogue_make_method(const rpc_command *command, char name[CATALOGUE
         .strict = command->strict,
         .params = command->params,
         .result = command->result ? command->result : &catalogue_any_shape,
+        .progress = command->progress,
         .defers = true,
         .timeout = command->timeout,
     };

@@ -223,10 +223,6 @@ void openrpc_write_command(const struct catalogue *catalogue, const rpc_module *
     const rpc_method method = catalogue_make_method(command, name);
     writer_begin_object(writer);
     openrpc_write_members(catalogue, module, &method, writer);
-    if (command->progress) {
-        writer_name(writer, "x-progress");
-        schema_write(command->progress, false, writer);
-    }
     if (command->errors.count)
         writer_open_array(writer, "x-causes");
     for (const rpc_error *error = command->errors.rows; RPC_HAS_ROW(command->errors, error); error++)

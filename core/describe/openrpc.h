@@ -4,8 +4,7 @@
  *
  *   x-mqtt      in a method: its topics, highest QoS, what its payload is, whether it is read-only or
  *               idempotent, the levels in braces of a family, its events
- *   x-progress  in a method: the Content Descriptor of its interim replies, if it sends any; in a command: the
- *               schema of what the device reports before its result
+ *   x-progress  in a method or a command: the Content Descriptor of its interim replies, if it declares any
  *   x-errors    in a method: the errors it declares, each with the schema of its error object
  *   x-causes    in a command: the errors that the device may report, each with the schema of its error object
  *   x-unit      in a schema: the unit of a number

@@ -26,7 +26,7 @@ PARAMS, RESULT, PROGRESS = range(3)  # rpc_command_part
 
 def waits(name):
     """Whether the method takes its time, which many calls of it would add up."""
-    return name in ("probe.sleep", "later/{box}") or name.startswith("slow.")
+    return name in ("probe.sleep", "later/{box}") or name.startswith(("slow.", "relay/", "firm/"))
 
 
 def text_of(value):
@@ -45,7 +45,7 @@ def breaks_a_rule_of_the_text(value):
 
 def schemas(document):
     """Everything in a document that stands where a schema does, by its path."""
-    return [(path, value) for path, value in walk(document) if path and path[-1] in ("schema", "payload", "x-progress")
+    return [(path, value) for path, value in walk(document) if path and path[-1] in ("schema", "payload")
             and isinstance(value, dict)]
 
 
@@ -90,7 +90,8 @@ class Schemas(unittest.TestCase):
                 self.assertEqual(composed, {"properties": {}, "required": [], **payload} if "properties" in composed
                                  else payload)
                 self.assertEqual(messages[f"commandResult.{key}"]["payload"], command["result"]["schema"])
-                self.assertEqual(messages.get(f"commandProgress.{key}", {}).get("payload"), command.get("x-progress"))
+                self.assertEqual(messages.get(f"commandProgress.{key}", {}).get("payload"),
+                                 command.get("x-progress", {}).get("schema"))
                 channel = resolve(ASYNCAPI, ASYNCAPI["operations"][f"command.{key}"]["channel"]["$ref"])
                 self.assertEqual(channel["address"], command["x-mqtt"]["topic"])
                 self.assertEqual(channel["address"], f"rpc/call/{DEVICE}{name}")
@@ -105,6 +106,15 @@ class Schemas(unittest.TestCase):
         row, = [line for line in manual.split("\n") if line.startswith("| `x-limits`")]
         for name in OPENRPC["x-limits"]:
             self.assertIn(f"`{name}`", row)
+
+    def test_payloads_of_inboxes_are_described(self):
+        messages = reference("asyncapi")["components"]["messages"]
+        form = messages["inbox.post-.form"]
+        self.assertEqual(sorted(form["payload"]["properties"]), ["id", "number", "value", "word"])
+        self.assertEqual(form["payload"]["required"], ["number"])
+        self.assertNotIn("contentType", form)
+        self.assertEqual(messages["inbox.post-.closed"],
+                         {"title": "Refuses everything", "contentType": "application/octet-stream"})
 
     def test_defaults_fit_their_schemas(self):
         defaults = [value for _, value in walk(OPENRPC) if isinstance(value, dict) and "default" in value]
@@ -180,7 +190,7 @@ class Agreement(unittest.TestCase):
     def test_every_command(self):
         for key, command in COMMANDS.items():
             for part, schema in ((PARAMS, params_schema(command)), (RESULT, command["result"]["schema"]),
-                                 (PROGRESS, command.get("x-progress", {}))):
+                                 (PROGRESS, command.get("x-progress", {"schema": {}})["schema"])):
                 with self.subTest(command=key, part=part):
                     self.check_part(key, part, schema)
 

@@ -34,8 +34,8 @@ struct pair {
 };
 
 static const rpc_field pair_fields[] = {
-    RPC_STRING(struct pair, name, .doc = "Name", .length = {0, 70000}),
-    RPC_STRING(struct pair, value, .doc = "Value", .length = {0, 70000}),
+    RPC_STRING(struct pair, name, .doc = "Name", .length = {0, 300}),
+    RPC_STRING(struct pair, value, .doc = "Value", .length = {0, 300}),
 };
 static const rpc_shape pair_shape = RPC_OBJECT_SHAPE(struct pair, pair_fields);
 

@@ -181,8 +181,7 @@ static bool user_property(void *context, const struct host_message *message, con
                           size_t size)
 {
     const struct fake_host *fake = context;
-    (void)message;
-    if (!fake->property || strcmp(fake->property, name) != 0)
+    if (message->client->version < 5 || !fake->property || strcmp(fake->property, name) != 0)
         return false;
     snprintf(value, size, "%s", fake->value);
     return true;

@@ -308,7 +308,7 @@ START_TEST(commands_in_the_document)
         "\"levels\":[\"device\"],\"payload\":\"object\",\"maxQos\":2,\"strict\":true,\"readOnly\":true,"
         "\"idempotent\":true,\"timeoutMs\":7000}");
     expect_json(get(get(light, "result"), "schema"), "{\"description\":\"any JSON value\"}");
-    expect_json(get(get(light, "x-progress"), "required"), "[\"level\"]");
+    expect_json(get(get(get(light, "x-progress"), "schema"), "required"), "[\"level\"]");
     expect_json(
         get(cJSON_GetArrayItem(get(light, "x-causes"), 0), "schema"),
         "{\"type\":\"object\",\"properties\":{\"err\":{\"type\":\"string\",\"const\":\"hot\"},\"msg\":{"

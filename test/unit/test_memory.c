@@ -125,20 +125,27 @@ static bool start_service(const struct config *config)
     return worked && service;
 }
 
-static bool start_everything(void)
+static bool start_with(const char *prefixes, const char *root)
 {
-    struct config *config = read_config();
+    struct config *config = read_config_of(prefixes, root);
     const bool worked = explained(config != NULL) && start_service(config);
     config_destroy(config);
     return worked;
 }
 
+static bool start_everything(void)
+{
+    return start_with("prod/rpc dev/rpc  test/rpc ", NULL);
+}
+
 static bool start_with_root(void)
 {
-    struct config *config = read_config_of("rpc", "plant/post");
-    const bool worked = explained(config != NULL) && start_service(config);
-    config_destroy(config);
-    return worked;
+    return start_with("rpc", "plant/post");
+}
+
+static bool start_with_overlap(void)
+{
+    return start_with("rpc mole", "prefix");
 }
 
 START_TEST(starting)
@@ -147,6 +154,7 @@ START_TEST(starting)
     sweep("config", modes[_i], create_config);
     sweep("a service with all modules", modes[_i], start_everything);
     sweep("a module with an inbox root of its own", modes[_i], start_with_root);
+    sweep("inbox roots that overlap", modes[_i], start_with_overlap);
     rig_close(&rig);
 }
 END_TEST
@@ -930,6 +938,74 @@ START_TEST(pending_calls)
 }
 END_TEST
 
+/* ---- Adopted calls and interim replies ---- */
+
+extern const rpc_module rpc_module_relay;
+
+static const struct adopted {
+    const char *topic, *response_topic, *correlation;
+    int version;
+} adopted[] = {
+    {"cmd/a/ask/now/k7", "r", LONG_ID, 5},        {"cmd/a/ask/now/k7", NULL, NULL, 4},
+    {"cmd/a/ask/wait/k7", "r", "c", 5},           {"cmd/a/quiet/wait/k7", NULL, NULL, 4},
+    {"cmd/" X128 "/ask/wait/" X128, "r", "c", 5}, /* more than an arena has at once */
+};
+
+static void open_adopted(const struct adopted *row)
+{
+    static const struct {
+        const char *root;
+    } options = {"cmd"};
+    rig_init(&rig);
+    rig.options.duplicate_window = 60000;
+    rig.client.version = row->version;
+    rig.host.property = "progress";
+    rig.host.value = "1";
+    rig_start(&rig);
+    rig_add(&rig, &rpc_module_relay, &options);
+}
+
+/* Three copies, an interim reply, the end. A message that is not adopted is the broker's. Returns how many
+ * were adopted. */
+static size_t adopt_all(const struct adopted *row)
+{
+    size_t consumed = 0;
+    for (int i = 0; i < 3; i++)
+        consumed += rig_send(&rig, row->topic, "{\"text\":\"x\"}", row->response_topic, row->correlation) ==
+                    ENGINE_CONSUME;
+    rig_tell(&rig, "relay.step", "{\"box\":\"a\",\"done\":1}");
+    rig_tell(&rig, "relay.end", "{\"box\":\"a\"}");
+    end_slow();
+    return consumed;
+}
+
+START_TEST(adopting)
+{
+    const struct adopted *row = &adopted[_i / UNIT_ROWS(modes)];
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        open_adopted(row);
+        failing_arm(modes[_i % UNIT_ROWS(modes)], n);
+        const size_t consumed = adopt_all(row);
+        failed = failing_disarm();
+        ck_assert(failed || consumed == 3);
+        ck_assert_uint_le(rig.host.replies.count, consumed + 1); /* with the interim reply */
+        for (size_t i = 0; i < rig.host.replies.count; i++) {
+            const char *status = rig.host.replies.kept[i].status;
+            ck_assert_msg(strcmp(status, "ok") == 0 || strcmp(status, "progress") == 0 ||
+                              strcmp(status, "internal_error") == 0 || strcmp(status, "overloaded") == 0,
+                          "allocation %zu failed: %s", n, rig.host.replies.kept[i].text);
+        }
+        fake_host_forget(&rig.host);
+        rig.client.version = 5;
+        rig_send(&rig, "cmd/b/ask/now/k9", "", "r", "another-identity");
+        ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+        rig_close(&rig);
+        ck_assert_msg(!failing_live(), "allocation %zu failed, and %zu pieces leaked", n, failing_live());
+    }
+}
+END_TEST
+
 /* Guards and counters need memory only for their messages. */
 START_TEST(ticking_and_refusing)
 {
@@ -1192,7 +1268,8 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {many_methods_events_and_commands, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {checking_commands, UNIT_ROWS(command_cases)}, {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
-          {ticking_and_refusing, UNIT_ROWS(modes)}, {decoding_a_payload, UNIT_ROWS(modes)},
+          {adopting, UNIT_ROWS(adopted) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
+          {decoding_a_payload, UNIT_ROWS(modes)},
           {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},
           {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)},
           {entering_slots, UNIT_ROWS(modes)})

@@ -67,9 +67,12 @@ static const rpc_field err_field[] = {
     RPC_STRING(struct text, text, .name = "err", .doc = "taken", .length = {0, 9})};
 static const rpc_field msg_field[] = {
     RPC_STRING(struct text, text, .name = "msg", .doc = "taken", .length = {0, 9})};
+static const rpc_field client_field[] = {
+    RPC_STRING(struct text, text, .name = "client", .doc = "taken", .length = {0, 9})};
 static const rpc_shape method_shape = RPC_OBJECT_SHAPE(struct text, method_field);
 static const rpc_shape err_shape = RPC_OBJECT_SHAPE(struct text, err_field);
 static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
+static const rpc_shape client_shape = RPC_OBJECT_SHAPE(struct text, client_field);
 
 #define X16 "xxxxxxxxxxxxxxxx"
 #define X64 X16 X16 X16 X16
@@ -87,8 +90,8 @@ static const rpc_shape msg_shape = RPC_OBJECT_SHAPE(struct text, msg_field);
 #define WORKS .work = do_nothing, .done = end
 #define NEEDS_DONE "it has .work or .defers: it also needs .done, which ends its pending calls"
 #define NOT_PENDING                                                                                         \
-    "it has .timeout, .max_pending or .must_finish, which are for pending calls: it also needs .done, and " \
-    ".work or .defers"
+    "it has .timeout, .max_pending, .must_finish or .progress, which are for pending calls: it also needs " \
+    ".done, and .work or .defers"
 #define UNPUBLISHED                                                                               \
     "nothing publishes it: it needs .data, for rpc_announce(), or a method with it as .event or " \
     ".error_event"
@@ -143,6 +146,11 @@ static const struct wrong {
     {{.name = "m", METHODS(.name = "a", .timeout = 1)}, "module m: method a: " NOT_PENDING},
     {{.name = "m", METHODS(.name = "a", .max_pending = 1)}, "module m: method a: " NOT_PENDING},
     {{.name = "m", METHODS(.name = "a", .must_finish = true)}, "module m: method a: " NOT_PENDING},
+    {{.name = "m", METHODS(.name = "a", .progress = &text_shape)}, "module m: method a: " NOT_PENDING},
+    {{.name = "m", METHODS(.name = "a", .progress = &wrong_shape, WORKS)},
+     "module m: method a: its progress: " WRONG},
+    {{.name = "m", METHODS(.name = "a", .progress = &bytes_shape, WORKS)},
+     "module m: method a: its progress cannot be raw bytes"},
     {{.name = "m", METHODS(.name = "a", .priority = RPC_PRIORITY_HIGH)}, "module m: method a: " NO_WORK},
     {{.name = "m", METHODS(.name = "a", WORKS, .decides_timeout = true)},
      "module m: method a: it has .decides_timeout, which is for deferred calls: it also needs .defers = "
@@ -204,8 +212,15 @@ static const struct wrong {
      "module m: method a: ok is no code for an error of its own"},
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = "raised"))},
      "module m: method a: raised is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "progress"))},
+     "module m: method a: progress is no code for an error of its own"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "ok", .data = &text_shape))},
+     "module m: method a: ok is no code for an error of its own"},
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = "timeout"))},
-     "module m: method a: timeout is no code for an error of its own"},
+     "module m: method a: timeout is an error of the engine's own, which a method declares only to add "
+     "members to it: it needs .data"},
+    {{.name = "m", METHODS(.name = "a", ERRORS(.code = "timeout", .data = &client_shape))},
+     "module m: method a: the data of error timeout redefines the member client"},
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &wrong_shape))},
      "module m: method a: its error data: " WRONG},
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = "e", .data = &bytes_shape))},
