@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* The devices that are known: see table.h. */
+#include <stddef.h>
+
+static unsigned devices_hash(const void *key, size_t length);
+
+/* The sender of each message is looked up here. */
+#define HASH_FUNCTION(key, length, hash) ((hash) = devices_hash((key), (length)))
+#define HASH_BKT_CAPACITY_THRESH 4U
+
 #include "table.h"
 
 #include <stdlib.h>
@@ -9,6 +17,32 @@
 const char *const device_state_names[DEVICE_STATES] = {
     [DEVICE_UNKNOWN] = "unknown",   [DEVICE_ONLINE] = "online", [DEVICE_READY] = "ready",
     [DEVICE_SLEEPING] = "sleeping", [DEVICE_SILENT] = "silent", [DEVICE_OFFLINE] = "offline"};
+
+static uint64_t devices_mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 32;
+}
+
+/* Takes eight bytes at a time. Clients choose their names, so that the hash depends on where the program lies
+ * in memory, which they do not know. */
+static unsigned devices_hash(const void *key, size_t length)
+{
+    const char *bytes = key;
+    uint64_t hash = devices_mix((uintptr_t)device_state_names, length), word = 0;
+    for (size_t i = 0; i + sizeof word < length; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        hash = devices_mix(hash, word);
+    }
+    if (length >= sizeof word) {
+        memcpy(&word, bytes + length - sizeof word, sizeof word);
+    } else {
+        word = 0;
+        for (size_t i = 0; i < length; i++)
+            word = word << 8 | (unsigned char)bytes[i];
+    }
+    return (unsigned)(devices_mix(devices_mix(hash, word), 0) >> 16);
+}
 
 struct device *devices_find(const struct devices *devices, const char *name)
 {

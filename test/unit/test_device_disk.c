@@ -413,6 +413,7 @@ START_TEST(a_database_that_is_deleted)
     pass(3000);
     rig.host.property = "offline";
     rig.host.value = "queue";
+    rig.client.version = 5;
     ck_assert_str_eq(rig_ask(&rig, "device/l/light", "{\"on\":true}")->status, "ok");
     rig.host.property = NULL;
     unlink(path);
