@@ -84,8 +84,8 @@ static const rpc_field option_fields[] = {
               .doc = "time from the end of a device's connection until it is offline, unless it is back",
               .unit = "ms", .default_json = "2000", .range = {0, 3600000}),
     RPC_STRING(struct device_options, groups,
-               .doc = "groups of devices: `name=device,device`, separated by spaces", .unit = "words",
-               .optional = true, .length = {1, 1048576}),
+               .doc = "groups of devices: `name=device,device`, separated by spaces", .optional = true,
+               .length = {1, 1048576}),
     RPC_STRING(struct device_options, db,
                .doc = "file of the SQLite database with managed devices, groups and queued commands; each "
                       "further prefix that uses it gets a file of its own beside it; `:memory:`: a database "
