@@ -3,10 +3,9 @@ import itertools
 import json
 import time
 
-from devices import SHORT, DeviceTest, lamp, user_properties
-from harness import (SLOW, TIMEOUT, ask, ask_by_id, error_of, eventually, has_websockets, main, new_identity, payload_of,
-                     result_of)
-from mqtt import (CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, Silence, property_of, user_property_of)
+from devices import SHORT, DeviceTest, lamp
+from harness import ask_by_id, eventually, has_websockets, main, new_identity, payload_of
+from mqtt import CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, property_of, user_property_of
 
 TRANSPORTS = ("tcp", "tls", "websockets") if has_websockets() else ("tcp", "tls")
 
@@ -570,74 +569,6 @@ class Window(DeviceTest):
         self.assertEqual([app.result(call)["did"] for call in calls], [f"go{number}" for number in range(6)])
         device.stop()
         self.assertEqual(len(watcher.events(state="succeeded")), 6)
-
-
-class Retries(DeviceTest):
-    """Only while unanswered, with the same id, and only what may be carried out twice."""
-
-    def attempts_of(self, device, app, command, params, count, seconds):
-        """Calls a mute device; returns what it has received by the deadline."""
-        call = app.call("lamp1", command, params, timeout_ms=int(seconds * 1000))
-        got = []
-        while True:
-            try:
-                got.append(device.take(0.1))
-            except Silence:
-                if not app.is_waiting(call):
-                    break
-        self.assert_error(app.error(call), "device_timeout")
-        self.assertEqual(len(got), count)
-        self.assertEqual(len({command.id for command in got}), 1, "another id")
-        self.assertEqual(len({command.seq for command in got}), 1, "another seq")
-        return got
-
-    def test_an_idempotent_command_is_sent_again(self):
-        self.begin()
-        app, device, watcher = self.app(), self.ready(work=lamp), self.watch()
-        call = app.call("lamp1", "light", {"on": True}, timeout_ms=30000)
-        command = device.take()
-        again = device.take(5 * SLOW)
-        self.assertEqual(again.body, command.body)
-        device.answer(again)
-        self.assertEqual(app.result(call), {"on": True, "brightness": 100})
-        self.assertEqual(watcher.command(id=command.id, state="succeeded")["attempt"], 2)
-        self.assertEqual(device.count(command.id), (2, 1))
-
-    def test_a_device_that_remembers_gets_any_command_again(self):
-        self.begin()
-        app, device = self.app(), self.ready(version=5, hello={"once": True})
-        call = app.call("lamp1", "go", timeout_ms=30000)
-        command = device.take()
-        device.carry_out(command)  # its answer is lost
-        device.answer(device.take(5 * SLOW))
-        self.assertEqual(app.result(call), {"did": "go"})
-        self.assertEqual(device.count(command.id), (2, 1))
-
-    def test_other_commands_are_sent_once(self):
-        self.begin()
-        self.attempts_of(self.ready(), self.app(), "go", b"", 1, 5)
-
-    def test_the_number_of_retries(self):
-        self.begin("device_retries 1")
-        self.attempts_of(self.ready(version=5), self.app(), "light", {"on": True}, 2, 8)
-
-    def test_no_retries(self):
-        self.begin("device_retries 0")
-        self.attempts_of(self.ready(), self.app(), "light", {"on": True}, 1, 5)
-
-    def test_three_retries_at_most(self):
-        """The fourth would come within 16 s after the third."""
-        self.begin()
-        self.attempts_of(self.ready(version=5), self.app(), "light", {"on": True}, 4, 30)
-
-    def test_progress_is_no_answer_but_the_end_of_retries_is(self):
-        """Nothing is sent again after the answer."""
-        self.begin()
-        app, device = self.app(), self.ready(work=lamp)
-        call = app.call("lamp1", "light", {"on": True}, timeout_ms=30000)
-        device.serve()
-        app.result(call)
-        device.expect_nothing(3)
 
 
 if __name__ == "__main__":
