@@ -265,7 +265,7 @@ class Queue(DeviceTest):
             device.expect_nothing()
 
     def test_a_command_to_a_device_that_is_there(self):
-        """`queue` says what happens when the device is not there: here it is carried out once, whatever the answer is."""
+        """`queue` says what happens when the device is not there: here it is carried out once."""
         self.begin()
         app, device, watcher = self.app(), self.ready(), self.watch()
         call = app.call("lamp1", "go", offline="queue", ttl_ms=HOUR)
