@@ -1,7 +1,7 @@
 """Devices and applications for tests of the module device, on top of mqtt.py and harness.py.
 
 A FakeDevice does what a test tells it, step by step: it takes a command, carries it out, answers it. It can also
-serve on a thread of its own, and then be mute, late, doubled or out of order. It speaks MQTT 3.1, 3.1.1 and 5 over
+serve on a thread of its own, and then be mute, late, doubled, out of order, or fail. It speaks MQTT 3.1, 3.1.1 and 5 over
 TCP, TLS and WebSockets, at any QoS, remembers one id or none, and counts what it has carried out.
 
 An Application calls devices without waiting, and finds the reply to each call. A Watcher keeps events and retained
@@ -59,7 +59,7 @@ class FakeDevice:
         self.qos, self.base, self.client_id, self.how = qos, f"{root}/{name}", client_id or name, how
         self.work, self.remembers = work, remembers
         self.client, self.last, self.taken, self.done = None, None, [], []
-        self.mute, self.late, self.doubled, self.reorder = False, 0, False, 0
+        self.mute, self.late, self.doubled, self.reorder, self.fails = False, 0, False, 0, None
         self.thread, self.stopping, self.error = None, threading.Event(), None
 
     # -- there and away
@@ -174,12 +174,12 @@ class FakeDevice:
                 return
 
     def _respond(self, command):
-        result = self.carry_out(command)
+        members = {"error": self.fails} if self.fails else {"result": self.carry_out(command)}
         if self.mute:
             return
         self.stopping.wait(self.late)
         for _ in range(2 if self.doubled else 1):
-            self.answer(command, result=result)
+            self.answer(command, **members)
 
 
 # ---- Applications ------------------------------------------------------------------------------
