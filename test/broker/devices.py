@@ -1,8 +1,8 @@
 """Devices and applications for tests of the module device, on top of mqtt.py and harness.py.
 
 A FakeDevice does what a test tells it, step by step: it takes a command, carries it out, answers it. It can also
-serve on a thread of its own, and then be mute, late, doubled, out of order, or fail. It speaks MQTT 3.1, 3.1.1 and 5 over
-TCP, TLS and WebSockets, at any QoS, remembers one id or none, and counts what it has carried out.
+serve on a thread of its own, and then be mute, late, doubled, out of order, or fail. It speaks MQTT 3.1, 3.1.1 and 5
+over TCP, TLS and WebSockets, at any QoS, remembers one id or none, and counts what it has carried out.
 
 An Application calls devices without waiting, and finds the reply to each call. A Watcher keeps events and retained
 states.
