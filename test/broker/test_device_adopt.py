@@ -22,7 +22,7 @@ class Adopted(DeviceTest):
         return json.dumps({label: identity, "cmd": "go", "params": {"far": 7}, **members})
 
     def test_it_works_as_before(self):
-        """The device gets the payload as it is, its answer goes to all subscribers, and the application hears no more."""
+        """The device gets the payload as it is; its answer goes to all subscribers, and nothing else comes."""
         app = self.begin_plant()
         watcher = self.watch("rpc/event/device/command")
         other = self.client(self.broker)
