@@ -9,7 +9,7 @@ from harness import ask_by_id, main, payload_of
 class Errors(DeviceTest):
 
     def test_each_in_all_forms(self):
-        """An error is the same to MQTT 5 callers, by request_id, and as JSON-RPC: it names the device and the command."""
+        """An error is the same to MQTT 5 callers, by request_id, and as JSON-RPC, and names the device."""
         self.begin(f"timeout {2 * SHORT}ms")
         mute, gone, good = self.ready("mute"), self.offline("gone"), self.ready("good", version=5)
         good.run()

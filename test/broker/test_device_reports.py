@@ -122,7 +122,7 @@ class Reports(DeviceTest):
             self.assertEqual([device.serve().id for _ in ids], ids)
 
     def test_sleepy_devices_that_disconnect(self):
-        """thingsboard 10444, for those that sleep with the radio off: they connect, say hello, get their queue, leave."""
+        """thingsboard 10444, for those that sleep with the radio off: they connect, get their queue, and leave."""
         self.begin()
         app, watcher, device = self.app(), self.watch(), self.ready(hello={"ttd": 30})
         for _ in range(3):
@@ -132,8 +132,8 @@ class Reports(DeviceTest):
             self.assertEqual([device.serve().id for _ in ids], ids)
 
     def test_the_old_connections_end_comes_after_the_new_ones_start(self):
-        """emqx 7569, aedes 8, MQTTnet 373: connections are compared; a takeover is no event. A stalled WebSockets client
-        is the case in which brokers before 2.1 tell the end late."""
+        """emqx 7569, aedes 8, MQTTnet 373: connections are compared; a takeover is no event. Brokers before 2.1 tell the
+        end of a stalled WebSockets client late."""
         self.begin(websockets=has_websockets())
         app, watcher = self.app(), self.watch()
         other = self.client(self.broker)
