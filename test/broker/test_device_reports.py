@@ -132,8 +132,8 @@ class Reports(DeviceTest):
             self.assertEqual([device.serve().id for _ in ids], ids)
 
     def test_the_old_connections_end_comes_after_the_new_ones_start(self):
-        """emqx 7569, aedes 8, MQTTnet 373: connections are compared; a takeover is no event. Brokers before 2.1 tell the
-        end of a stalled WebSockets client late."""
+        """emqx 7569, aedes 8, MQTTnet 373: connections are compared; a takeover is no event. Brokers before 2.1 tell
+        the end of a stalled WebSockets client late."""
         self.begin(websockets=has_websockets())
         app, watcher = self.app(), self.watch()
         other = self.client(self.broker)

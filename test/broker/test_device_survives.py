@@ -37,9 +37,7 @@ class Subject:
     def drive(self, state):
         """Brings a command into this state. A command that may be repeated does not become unknown: it stays sent."""
         test, name = self.test, self.device.name
-        test.watcher.forget()
-        self.device.come(**self.hello).go()
-        test.watcher.status(name, "offline")
+        test.leave(self.device if self.device.client else self.device.come(**self.hello), test.watcher)
         ttl = SHORT if state in ("expired", "timeout") else HOUR
         call = test.caller.call(name, self.command, self.params, offline="queue", ttl_ms=ttl)
         self.id = test.caller.result(call)["id"]
@@ -96,9 +94,7 @@ class Survives(DeviceTest):
 
     def raise_storm(self):
         """Queues commands without waiting, some while the device is there, and kills the broker meanwhile."""
-        self.watcher.forget()
-        self.storm.come().go()
-        self.watcher.status("storm", "offline")
+        self.leave(self.storm if self.storm.client else self.storm.come(), self.watcher)
         calls = {self.hurried.call("storm", f"go{next(self.numbers):06}", offline="queue", ttl_ms=HOUR)
                  for _ in range(BURST)}
         if random.random() < 0.5:
@@ -112,6 +108,11 @@ class Survives(DeviceTest):
                 self.hurried._take(1)
         except (Closed, Silence, OSError):
             pass
+        for device in [self.storm, *(subject.device for subject in self.subjects)]:
+            device.client.close()
+            device.client = None
+        for client in (self.caller, self.watcher, self.hurried):
+            client.client.close()
         return [self.hurried.result(call)["id"] for call in calls if self.hurried.replies.get(call)]
 
     def check_storm(self, confirmed):
