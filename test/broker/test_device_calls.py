@@ -315,7 +315,7 @@ class Types(DeviceTest):
         """Announced; answered to those who ask for it; and the deadline stays what it was."""
         app, device = self.start_lamp()
         watcher = self.watch()
-        asks = app.call("lamp1", "blink", {"times": 2, "interval": 5}, progress=1)
+        asks = app.call("lamp1", "blink", {"times": 2, "interval": 50}, progress=1)
         command = device.take()
         for done in (1, 2):
             device.answer(command, progress={"done": done, "times": 2})
@@ -325,7 +325,7 @@ class Types(DeviceTest):
         self.assertEqual(app.result(asks), {"times": 2})
         watcher.command(id=command.id, state="running")
         watcher.command(id=command.id, state="succeeded")
-        silent = app.call("lamp1", "blink", {"times": 1, "interval": 5}, timeout_ms=SHORT)
+        silent = app.call("lamp1", "blink", {"times": 1, "interval": 50}, timeout_ms=SHORT)
         command, begin = device.take(), time.monotonic()
         while time.monotonic() - begin < SHORT / 1000 / 2:
             device.answer(command, progress={"done": 0, "times": 1})

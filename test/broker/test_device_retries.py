@@ -23,7 +23,7 @@ class Retries(DeviceTest):
                 ("not idempotent, declared", (), "blink", {}, 1), ("remembers", (), "go", {"once": True}, 4)):
             self.begin(*options)
             app, device = self.app(), self.ready(version=5, hello=hello)
-            params = {"light": {"on": True}, "blink": {"times": 1, "interval": 1}, "go": {}}[command]
+            params = {"light": {"on": True}, "blink": {"times": 1, "interval": 50}, "go": {}}[command]
             cases.append(Case(why, app, device, app.call("lamp1", command, params, timeout_ms=22000), count))
         deadline = time.monotonic() + 23 + 5 * SLOW
         waiting = list(cases)
