@@ -429,8 +429,8 @@ class Life(DeviceTest):
 
     def test_answers_that_are_nonsense(self):
         """They end nothing, or end the command as failed; they never reach a caller as a success."""
-        for payload in (b"", b"{", b"[]", b"5", b'{"id":5}', b'{"id":"other","result":1}', b'{"id":null,"result":1}',
-                        b"\xff\xfe", b'{"result"', b"[" * 100):
+        for payload in (b"", b"{", b"[]", b"5", b'{"id":5}', b'{"id":"other","result":1}', b"\xff\xfe",
+                        b'{"result"', b"[" * 100):
             with self.subTest(payload=payload):
                 call = self.running.call("lamp1", "go")
                 command = self.lamp.take()

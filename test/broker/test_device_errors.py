@@ -13,7 +13,7 @@ class Errors(DeviceTest):
         self.begin(f"timeout {2 * SHORT}ms")
         mute, gone, good = self.ready("mute"), self.offline("gone"), self.ready("good", version=5)
         good.run()
-        cases = [("device_unknown", "never", "go", {}), ("device_offline", "gone", "go", {"seen"}),
+        cases = [("device_unknown", "never", "go", set()), ("device_offline", "gone", "go", {"seen"}),
                  ("device_failed", "good", "go", {"id", "cause"}), ("device_rejected", "good", "go", {"id"}),
                  ("out_of_order", "good", "go", {"id"}), ("device_timeout", "mute", "go", {"id"})]
         errors = {"device_failed": {"err": "stuck", "msg": "it is stuck", "angle": 45},
@@ -27,7 +27,7 @@ class Errors(DeviceTest):
                 one = app.error(app.call(device, command))
                 two = ask_by_id(client, f"device/{device}/{command}", {"far": 7})["error"]
                 client.publish(f"rpc/call/device/{device}/{command}", json.dumps(
-                    {"jsonrpc": "2.0", "id": "t:1", "method": f"device/{device}/{command}", "params": {}}), qos=1)
+                    {"jsonrpc": "2.0", "id": err, "method": f"device/{device}/{command}", "params": {}}), qos=1)
                 reply = payload_of(client.receive())["error"]
                 self.assertEqual(reply["code"], -32010)
                 for error in (one, two, reply["data"]):
