@@ -284,7 +284,7 @@ class Queue(DeviceTest):
         """Nothing is without a deadline."""
         self.begin()
         app, device, watcher = self.app(), self.offline(), self.watch()
-        name = self.queue(app, "lamp1", "go", ttl_ms=4 * SHORT)
+        name = self.queue(app, "lamp1", "go", ttl_ms=4 * SHORT, timeout_ms=SHORT)
         after = self.queue(app, "lamp1", "on")
         self.assertEqual(device.come().take().id, name)
         watcher.command(id=name, state="timeout")
