@@ -18,6 +18,7 @@ from mqtt import (CORRELATION_DATA, MESSAGE_EXPIRY, RESPONSE_TOPIC, USER_PROPERT
 
 GRACE = 300 * SLOW  # ms, what tests set device_grace to
 SHORT = 500 * SLOW  # ms, a deadline that is meant to pass
+QUIET = ("error", "warning", "notice", "information")  # kinds of log lines, for those who make many
 FINAL = {"succeeded", "failed", "rejected", "expired", "timeout", "cancelled", "unknown"}
 
 

@@ -5,7 +5,7 @@ import json
 import resource
 
 from crowd import Crowd
-from devices import GRACE, DeviceTest
+from devices import GRACE, QUIET, DeviceTest
 from harness import SLOW, eventually, main
 from mqtt import user_property_of
 
@@ -22,7 +22,7 @@ class Thousand(DeviceTest):
         if soft < wanted and hard != resource.RLIM_INFINITY and hard < wanted:
             self.skipTest(f"only {hard} files may be open")
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))  # the broker inherits it
-        self.begin("max_pending 5000", log_types=("error", "warning", "notice"),
+        self.begin("max_pending 5000", log_types=QUIET,
                    lines=["max_queued_messages 20000", "set_tcp_nodelay true"])
         self.names = [f"d{number:04}" for number in range(DEVICES)]
         self.crowd = Crowd(self.broker.port, self.names)
@@ -95,7 +95,6 @@ class Thousand(DeviceTest):
 
     def test_a_group_of_all(self):
         """One call for all of them; a hundred are cut and do not come back. Each has its verdict, by name."""
-        self.broker.wait_log("running")
         doomed = set(self.names[:CUT])
 
         def commanded(member, command):

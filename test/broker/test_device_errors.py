@@ -99,7 +99,7 @@ class Errors(DeviceTest):
         """What a device says about its failure is its own; a caller gets it as it is, or none of it."""
         self.begin()
         app, device = self.app(), self.ready()
-        for error in ({}, {"err": ""}, {"err": "x" * 300}, {"err": 5}, {"msg": "no"}, "text", 7, None, [],
+        for error in ({}, {"err": ""}, {"err": "x" * 300}, {"err": 5}, {"msg": "no"}, "text", 7, [],
                       {"err": "ok"}, {"err": "timeout"}, {"err": "a b\n"}, {"err": "x", "device": "other", "id": "y"}):
             with self.subTest(error=error):
                 call = app.call("lamp1", "go")

@@ -2,7 +2,7 @@
 import itertools
 import json
 
-from devices import DeviceTest
+from devices import QUIET, DeviceTest
 from harness import eventually, has_websockets, main
 from mqtt import CORRELATION_DATA, NOT_AUTHORIZED
 
@@ -283,7 +283,7 @@ class Limits(DeviceTest):
 
     def test_strangers_fill_no_table(self):
         """Names that are not theirs cost nothing."""
-        self.begin("device_max 10", log_types=("error", "warning", "notice"))
+        self.begin("device_max 10", log_types=QUIET)
         stranger, app = self.client(self.broker, 5, client_id="stranger"), self.app()
         for number in range(100):
             stranger.publish(f"cmd/x{number}/hello", b"", qos=1)

@@ -243,10 +243,15 @@ class Queue(DeviceTest):
         watcher.command(id=second, state="cancelled")
         app.method("device.cancel", {"id": watcher.command(command="go3", state="queued")["id"]})
         self.assert_error(app.error(waits), "cancelled")
-        for name in (second, "nonesuch"):
-            app.error(app.send("device.cancel", {"id": name}))
-        device.come()
-        self.assertEqual([device.serve().id, device.serve().id], [first, third])
+        app.error(app.send("device.cancel", {"id": "nonesuch"}))
+        app.reply(app.send("device.cancel", {"id": second}))
+        self.assertEqual(watcher.states(second), ["queued", "cancelled"])
+        self.assertEqual(device.come().take().id, first)
+        reply = payload_of(app.reply(app.send("device.cancel", {"id": first})))  # it was sent, and stays so
+        self.assertTrue("err" in reply or reply["cancelled"] is False, reply)
+        device.answer(device.taken[-1])
+        watcher.command(id=first, state="succeeded")
+        self.assertEqual(device.serve().id, third)
         device.expect_nothing()
         self.assertEqual(app.history("lamp1")[second]["state"], "cancelled")
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 from crowd import Crowd
-from devices import GRACE, SHORT, DeviceTest, FakeDevice, lamp
+from devices import GRACE, QUIET, SHORT, DeviceTest, FakeDevice, lamp
 from harness import SLOW, broker_version, eventually, has_websockets, main
 from mqtt import CONNECT, data, packet
 
@@ -338,7 +338,7 @@ class Table(DeviceTest):
 
     def test_hundreds_at_once(self):
         """They come, leave, and come back in one moment: one notice each, and the list is right at every time."""
-        self.begin(log_types=("error", "warning"), lines=["max_queued_messages 10000"])
+        self.begin(log_types=QUIET, lines=["max_queued_messages 10000"])
         names = [f"d{number:03}" for number in range(300)]
         crowd = Crowd(self.broker.port, names)
         self.addCleanup(crowd.close)

@@ -4,7 +4,7 @@ import json
 import time
 
 from crowd import Crowd
-from devices import GRACE, SHORT, DeviceTest
+from devices import GRACE, QUIET, SHORT, DeviceTest
 from harness import SLOW, eventually, has_websockets, main
 
 HEARTBEAT = 300 * SLOW  # ms
@@ -152,7 +152,7 @@ class Reports(DeviceTest):
 
     def test_notices_lost_when_a_hundred_leave_together(self):
         """hono 3655: the table first, events second."""
-        self.begin(log_types=("error", "warning"))
+        self.begin(log_types=QUIET)
         crowd = Crowd(self.broker.port, [f"d{number:03}" for number in range(100)])
         self.addCleanup(crowd.close)
         crowd.arrive(timeout=60 * SLOW)
@@ -218,7 +218,7 @@ class Reports(DeviceTest):
 
     def test_which_of_my_devices_did_not_answer(self):
         """nats-architecture 215, natscli 220: by name, also in a crowd."""
-        self.begin("device_fanout_rate 1000", log_types=("error", "warning"))
+        self.begin("device_fanout_rate 1000", log_types=QUIET)
         names = [f"d{number:03}" for number in range(100)]
         crowd = Crowd(self.broker.port, names)
         self.addCleanup(crowd.close)

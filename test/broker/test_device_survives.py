@@ -11,7 +11,7 @@ import os
 import random
 import time
 
-from devices import FINAL, SHORT, DeviceTest, lamp
+from devices import FINAL, QUIET, SHORT, DeviceTest, lamp
 from harness import INSTRUMENTED, SLOW, Closed, main
 from mqtt import Silence
 
@@ -84,7 +84,7 @@ class Subject:
 class Survives(DeviceTest):
 
     def setUp(self):
-        self.begin("device_grace 1ms", log_types=("error", "warning", "notice"))
+        self.begin("device_grace 1ms", log_types=QUIET)
         self.subjects = [Subject(self, "plain", "go", may_repeat=False), Subject(self, "lamp", "light", '{"on":true}'),
                          Subject(self, "once", "go", once=True)]
         self.storm = self.device("storm", remembers=False)
