@@ -477,7 +477,10 @@ void disk_keep_device(struct disk *disk, struct device *device)
     if (!device->dirty)
         DL_APPEND2(disk->dirty, device, dirty_prev, dirty_next);
     device->dirty = true;
-    disk_arm(disk, DEVICES_MS);
+    if (disk->timer.id)
+        return;
+    const uint64_t now = rpc_clock(disk->instance);
+    disk_arm(disk, now < disk->next ? (uint32_t)(disk->next - now) : 0);
 }
 
 static void disk_clean_device(struct disk *disk, struct device *device)
@@ -524,10 +527,12 @@ static void disk_put_devices(struct disk *disk)
 static void disk_start_later(rpc_instance *instance, void *state, void *data)
 {
     struct disk *disk = data;
-    (void)instance, (void)state;
+    (void)state;
     disk->timer = (rpc_timer){.id = 0};
-    if (!disk->running && !disk->unloaded)
+    if (!disk->running && !disk->unloaded && disk->dirty) {
+        disk->next = rpc_clock(instance) + DEVICES_MS;
         disk_put_devices(disk);
+    }
     disk_start(disk);
     if (disk->dirty)
         disk_arm(disk, DEVICES_MS);

@@ -60,6 +60,7 @@ struct disk {
     size_t bytes;               /* of these and those of the job */
     struct device *dirty;       /* devices that are to be written */
     rpc_timer timer;            /* for the dirty devices, or for another attempt to load */
+    uint64_t next;              /* when devices may be written again, rpc_clock() */
     rpc_timer pruning;
     struct disk_job job;
     bool running;                 /* the job is */
