@@ -723,7 +723,8 @@ const char *rpc_prefix(const rpc_instance *instance);
 /* Returns the time now. */
 double rpc_time(const rpc_instance *instance);
 
-/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it. */
+/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it.
+ */
 uint64_t rpc_clock(const rpc_instance *instance);
 
 /*

@@ -32,7 +32,7 @@ struct rpc_instance {
     char *inbox_root;              /* NULL: its inboxes are off, or it has none */
     bool root_is_set;              /* init has set it, also to NULL */
     struct fields *inbox_payloads; /* one for each inbox, all zero where it has no shape; NULL: no inboxes */
-    struct rpc_instance *next_inboxes; /* the next one with inboxes that are on */
+    struct rpc_instance *next_inboxes;   /* the next one with inboxes that are on */
     const struct host_message *received; /* what one of them receives now; NULL: nothing */
 
     bool sees_messages;                 /* its module's presence gets RPC_SIGN_SEEN */

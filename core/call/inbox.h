@@ -10,8 +10,8 @@
  * Ownership: a message is borrowed from the host until inbox_receive() returns, and a module borrows it
  * likewise.
  *
- * Failure: only decoding a payload, rpc_inbox_set_root() and rpc_adopt() need memory. A payload that cannot be
- * decoded is the module's to judge: it gets the reason.
+ * Failure: only decoding a payload, rpc_inbox_set_root() and rpc_adopt() need memory. A payload that cannot
+ * be decoded is the module's to judge: it gets the reason.
  */
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { HISTORY_SHOWN = 1000, TEXT_MAX = 65535 };
+enum { HISTORY_SHOWN = 1000, TIMEOUT_MAX_MS = 86400000 };
+
+#define TTL_MAX_MS 31622400000.0 /* 366 days */
 
 /* ---- Shapes ---- */
 
@@ -44,12 +46,13 @@ static const rpc_field called_fields[] = {
                .flag = RPC_FLAG(struct called, has_offline)),
     RPC_INT64(struct called, ttl, .name = "ttl-ms",
               .doc = "with `queue`: how long it waits for the device; at most device_ttl_max", .unit = "ms",
-              .optional = true, .flag = RPC_FLAG(struct called, has_ttl)),
+              .optional = true, .flag = RPC_FLAG(struct called, has_ttl), .range = {1, TTL_MAX_MS}),
     RPC_INT64(struct called, stale, .name = "stale-ms", .doc = "how old it may be when it is sent",
-              .unit = "ms", .optional = true, .flag = RPC_FLAG(struct called, has_stale)),
+              .unit = "ms", .optional = true, .flag = RPC_FLAG(struct called, has_stale),
+              .range = {1, UINT32_MAX}),
     RPC_INT64(struct called, timeout, .name = "timeout-ms",
               .doc = "the time until the answer must be there; at most timeout_max", .unit = "ms",
-              .optional = true, .flag = RPC_FLAG(struct called, has_timeout)),
+              .optional = true, .flag = RPC_FLAG(struct called, has_timeout), .range = {1, TIMEOUT_MAX_MS}),
 };
 
 const rpc_shape orders_call_params = RPC_OBJECT_SHAPE(struct called, called_fields);
@@ -72,7 +75,8 @@ const rpc_error orders_errors[] = {
     TROUBLE("outcome_unknown", "the device went away before it answered"),
     TROUBLE("cancelled", "the command was cancelled before it was sent"),
     TROUBLE("payload_too_large", "the message to the device would be over device_max_payload"),
-    TROUBLE("method_not_found", "no module declares the command, and device_undeclared is false"),
+    TROUBLE("method_not_found",
+            "no command can have this name; or no module declares it, and device_undeclared is false"),
 };
 _Static_assert(sizeof orders_errors / sizeof orders_errors[0] == ORDERS_ERRORS,
                "the header has their number");
@@ -152,21 +156,14 @@ static rpc_status orders_read_properties(rpc_call *call, const struct device_mod
     return rpc_raise(call, "invalid_params", "the user property progress must be 1 or 0");
 }
 
-static bool orders_is_within(int64_t number, uint64_t max)
-{
-    return number >= 1 && (uint64_t)number <= max;
-}
-
 /* Likewise of the members of device.call, which come before the user properties. */
 static rpc_status orders_read_members(rpc_call *call, const struct device_module *module,
                                       const struct called *called, struct wishes *wishes)
 {
     const uint32_t timeout_max = rpc_timeout_max(module->instance);
-    if (called->has_ttl && !orders_is_within(called->ttl, orders_ttl_max(module)))
+    if (called->has_ttl && (uint64_t)called->ttl > orders_ttl_max(module))
         return orders_raise_range(call, "ttl-ms", orders_ttl_max(module), " (device_ttl_max)");
-    if (called->has_stale && !orders_is_within(called->stale, UINT32_MAX))
-        return orders_raise_range(call, "stale-ms", UINT32_MAX, "");
-    if (called->has_timeout && !orders_is_within(called->timeout, timeout_max))
+    if (called->has_timeout && called->timeout > timeout_max)
         return orders_raise_range(call, "timeout-ms", timeout_max, " (timeout_max)");
     wishes->offline = called->has_offline ? called->offline : wishes->offline;
     wishes->ttl = called->has_ttl ? (uint64_t)called->ttl : wishes->ttl;
@@ -317,10 +314,13 @@ static rpc_status orders_order(rpc_call *call, struct device_module *module, str
     const struct adopted *adopted = module->adopting;
     const struct verdict which = {.device = device};
     char *checked = NULL;
-    if (!name_is_command(order->name))
-        return rpc_raise(call, "invalid_params",
-                         "command: its name has other characters than A-Z, a-z, "
-                         "0-9, '_', '.' and '-', or is too long");
+    if (!name_is_command(order->name)) {
+        const struct verdict none = {.err = "method_not_found",
+                                     .msg = "no command has such a name: it has other characters than A-Z, "
+                                            "a-z, 0-9, '_', '.' and '-', or is too long",
+                                     .device = device};
+        return orders_raise(call, &none);
+    }
     rpc_status status = orders_find_device(call, module, device, wishes->offline, &order->device);
     if (status != RPC_OK)
         return status;

@@ -267,6 +267,13 @@ class Broker:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def pause(self):
+        """Stops the process until SIGCONT. It is stopped when this returns: a busy machine takes its time, and the
+        broker would still take in a part of what is sent meanwhile."""
+        self.signal(signal.SIGSTOP)
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat")
+        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", pause=0.001)
+
     def stop(self):
         """Ends the broker with SIGTERM and checks how it went."""
         if self.process is None:

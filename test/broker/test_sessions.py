@@ -93,7 +93,7 @@ class TakenOver(BrokerTest):
                 old = self.client(broker, version, client_id="same", clean=clean, properties=properties)
                 new = self.client(broker, 4, client_id="same", connect=False)
                 old.ping()
-                broker.signal(signal.SIGSTOP)
+                broker.pause()
                 old.publish("rpc/call/echo", '{"request_id":"secret"}', qos=qos, wait=False)
                 old.reset()
                 new.send(new._connect_packet(True, None, None, 0, ()))

@@ -72,7 +72,7 @@ class Takeover(BrokerTest):
                    for number, (version, qos, does) in enumerate(ways)]
         other = self.client(broker)
         other.ping()
-        broker.signal(signal.SIGSTOP)
+        broker.pause()
         for victim in victims:
             victim.call_kind(kind)
         for victim in victims:

@@ -110,7 +110,7 @@ static const struct refusal {
     {NULL, NULL, LIGHT, "{}", "invalid_params", "on is required"},
     {NULL, NULL, LIGHT, "{\"on\":true,\"brightness\":101}", "invalid_params", "brightness"},
     {NULL, NULL, LIGHT, "[]", "invalid_params", "object"},
-    {NULL, NULL, "device/lamp1/a b", "", "invalid_params", "command"},
+    {NULL, NULL, "device/lamp1/a b", "", "method_not_found", "no command has such a name"},
     {NULL, NULL, "device/nobody/light", "{\"on\":true}", "device_unknown", "\"device\":\"nobody\""},
     {NULL, NULL, "device/lamp1/text",
      "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"

@@ -1269,7 +1269,6 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {checking_commands, UNIT_ROWS(command_cases)}, {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {adopting, UNIT_ROWS(adopted) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
-          {decoding_a_payload, UNIT_ROWS(modes)},
-          {discovering_for_the_first_time, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},
-          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)},
-          {entering_slots, UNIT_ROWS(modes)})
+          {decoding_a_payload, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
+          {sensors_are_added_later, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
+          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})

@@ -520,6 +520,32 @@ START_TEST(when_the_deadline_is)
 }
 END_TEST
 
+static rpc_status defers_for_a_while(rpc_call *call, void *state, const void *params, void *result)
+{
+    rpc_call_set_timeout(call, 300);
+    return defers(call, state, params, result);
+}
+
+/* The handler's deadline comes before the configured one, and after the caller's. */
+START_TEST(a_handler_sets_the_deadline)
+{
+    open_with(defers_for_a_while, done_with);
+    const uint64_t start = rig.host.monotonic;
+    ck_assert_uint_eq(rpc_clock(rig_instance(&rig)), start / 1000000);
+    ck_assert_uint_eq(rpc_timeout_max(rig_instance(&rig)), 60000);
+    works_call(&rig, "half", 0);
+    ck_assert_uint_eq(engine_due(rig.engine), start + UINT64_C(300000000));
+    works_pass(&rig, 300);
+    works_slots[0].call = NULL;
+    set_timeout("200");
+    works_call(&rig, "half", 0);
+    ck_assert_uint_eq(engine_due(rig.engine), start + UINT64_C(500000000));
+    works_pass(&rig, 200);
+    works_slots[0].call = NULL;
+    ck_assert_uint_eq(rig.host.replies.count, 2);
+}
+END_TEST
+
 static const char *const malformed[] = {"0",
                                         "-1",
                                         "abc",
@@ -1239,9 +1265,10 @@ UNIT_MAIN("task", open_rig, close_rig, {outcomes_of_work, UNIT_ROWS(outcomes)}, 
           {done_decides_about_a_timeout, UNIT_ROWS(judged)}, {done_goes_on_with_work, 0},
           {the_deadline_is_the_calls, 0}, {done_cannot_go_on_after_the_end, 2}, {another_call_resumes, 0},
           {a_timer_resumes, 0}, {calls_with_work_cannot_be_resumed, 0}, {a_call_cannot_resume_itself, 4},
-          {when_the_deadline_is, UNIT_ROWS(deadlines)}, {deadlines_that_are_none, UNIT_ROWS(malformed)},
-          {other_properties_do_not_matter, 0}, {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0},
-          {work_that_hangs_does_not_block, 0}, {a_result_in_the_same_tick, 0}, {the_next_deadline_is_due, 0},
+          {when_the_deadline_is, UNIT_ROWS(deadlines)}, {a_handler_sets_the_deadline, 0},
+          {deadlines_that_are_none, UNIT_ROWS(malformed)}, {other_properties_do_not_matter, 0},
+          {a_deadline_while_waiting, 0}, {a_deadline_while_running, 0}, {work_that_hangs_does_not_block, 0},
+          {a_result_in_the_same_tick, 0}, {the_next_deadline_is_due, 0},
           {ended_while_waiting, UNIT_ROWS(ends)}, {ended_while_running, UNIT_ROWS(ends)},
           {ended_while_deferred, UNIT_ROWS(ends)}, {other_connections_that_end, 0}, {must_finish_goes_on, 0},
           {replies_to_waiting_sessions, UNIT_ROWS(gones)}, {no_replies_at_qos_0, 0},
