@@ -446,13 +446,6 @@ static bool disk_put_now(struct disk *disk, struct disk_write *write, disk_done 
     return is_taken;
 }
 
-bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context)
-{
-    if (!disk->pruning.id)
-        disk->pruning = rpc_after(disk->instance, PRUNE_MS, disk_prune_later, disk);
-    return disk_put_now(disk, disk_copy_command(command), done, context);
-}
-
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context)
 {
     return disk_put_now(disk, disk_copy_group(DISK_PUT_GROUP, name, devices), done, context);
@@ -515,6 +508,21 @@ static bool disk_put_device(struct disk *disk, struct device *device)
     if (is_taken)
         device->written = device->seen;
     return is_taken;
+}
+
+/* What the device has said of itself decides what becomes of the command after a start: its row goes first.
+ */
+bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context)
+{
+    struct device *device = devices_find(disk->table, command->device);
+    if (!disk->pruning.id)
+        disk->pruning = rpc_after(disk->instance, PRUNE_MS, disk_prune_later, disk);
+    if (device && (device->dirty || !device->stored)) {
+        disk_keep_device(disk, device);
+        if (disk_put_device(disk, device))
+            disk_clean_device(disk, device);
+    }
+    return disk_put_now(disk, disk_copy_command(command), done, context);
 }
 
 /* Makes writes of the dirty devices, as far as there is memory. */
