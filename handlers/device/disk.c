@@ -446,13 +446,6 @@ static bool disk_put_now(struct disk *disk, struct disk_write *write, disk_done 
     return is_taken;
 }
 
-bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context)
-{
-    if (!disk->pruning.id)
-        disk->pruning = rpc_after(disk->instance, PRUNE_MS, disk_prune_later, disk);
-    return disk_put_now(disk, disk_copy_command(command), done, context);
-}
-
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context)
 {
     return disk_put_now(disk, disk_copy_group(DISK_PUT_GROUP, name, devices), done, context);
@@ -477,7 +470,10 @@ void disk_keep_device(struct disk *disk, struct device *device)
     if (!device->dirty)
         DL_APPEND2(disk->dirty, device, dirty_prev, dirty_next);
     device->dirty = true;
-    disk_arm(disk, DEVICES_MS);
+    if (disk->timer.id)
+        return;
+    const uint64_t now = rpc_clock(disk->instance);
+    disk_arm(disk, now < disk->next ? (uint32_t)(disk->next - now) : 0);
 }
 
 static void disk_clean_device(struct disk *disk, struct device *device)
@@ -514,6 +510,21 @@ static bool disk_put_device(struct disk *disk, struct device *device)
     return is_taken;
 }
 
+/* What the device has said of itself decides what becomes of the command after a start: its row goes first.
+ */
+bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context)
+{
+    struct device *device = devices_find(disk->table, command->device);
+    if (!disk->pruning.id)
+        disk->pruning = rpc_after(disk->instance, PRUNE_MS, disk_prune_later, disk);
+    if (device && (device->dirty || !device->stored)) {
+        disk_keep_device(disk, device);
+        if (disk_put_device(disk, device))
+            disk_clean_device(disk, device);
+    }
+    return disk_put_now(disk, disk_copy_command(command), done, context);
+}
+
 /* Makes writes of the dirty devices, as far as there is memory. */
 static void disk_put_devices(struct disk *disk)
 {
@@ -524,10 +535,12 @@ static void disk_put_devices(struct disk *disk)
 static void disk_start_later(rpc_instance *instance, void *state, void *data)
 {
     struct disk *disk = data;
-    (void)instance, (void)state;
+    (void)state;
     disk->timer = (rpc_timer){.id = 0};
-    if (!disk->running && !disk->unloaded)
+    if (!disk->running && !disk->unloaded && disk->dirty) {
+        disk->next = rpc_clock(instance) + DEVICES_MS;
         disk_put_devices(disk);
+    }
     disk_start(disk);
     if (disk->dirty)
         disk_arm(disk, DEVICES_MS);

@@ -60,6 +60,7 @@ struct disk {
     size_t bytes;               /* of these and those of the job */
     struct device *dirty;       /* devices that are to be written */
     rpc_timer timer;            /* for the dirty devices, or for another attempt to load */
+    uint64_t next;              /* when devices may be written again, rpc_clock() */
     rpc_timer pruning;
     struct disk_job job;
     bool running;                 /* the job is */
@@ -87,6 +88,7 @@ void disk_keep_device(struct disk *disk, struct device *device);
 
 /* Write, and tell done, which may be NULL. Return false, and done is not called: the file could not be read
  * yet, or there is no memory, or too much waits to be written; `failure` says which. */
+/* The row of the command's device is written with it, if it is not as it should be. */
 bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context);
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context);
 bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *context);

@@ -346,6 +346,7 @@ void presence_hello(struct presence *presence, const char *name, const rpc_messa
     device->seen = rpc_time(presence->instance);
     presence_listen(presence, device, "hello");
     presence_manage(presence, device);
+    disk_touch_device(presence->disk, device);
 }
 
 /* ---- Devices come and go ---- */

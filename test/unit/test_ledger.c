@@ -208,7 +208,6 @@ static const struct ledger_device whole_device = {
     .kind = "lamp",
     .commands = "[\"light\",\"blink\"]",
     .managed = true,
-    .once = true,
     .seq = INT64_C(9007199254740993),
     .seen = 1795253475.25,
 };
@@ -232,7 +231,7 @@ static const struct ledger_command whole_command = {
 START_TEST(all_is_loaded)
 {
     static const char expected[] =
-        "lamp1|lamp|[\"light\",\"blink\"]|11|9007199254740993|1795253475.25 bare|-|-|00|0|0.00 "
+        "lamp1|lamp|[\"light\",\"blink\"]|10|9007199254740993|1795253475.25 bare|-|-|00|0|0.00 "
         "hall=[\"lamp1\"] "
         "lamp1/k7f3aaaa|light|{\"on\":true}|sent|9007199254740993|3|1795253475.25|1795257075.50|1795253485.75"
         "|1|device_failed|1795253476.50 "
@@ -750,6 +749,31 @@ START_TEST(pruning_goes_by_order)
 }
 END_TEST
 
+static bool prune_fails(void)
+{
+    bool more = true;
+    const struct ledger_limits limits = {1, 1, 3, 100};
+    const bool ok = ledger_prune(ledger, &limits, &more, &failure);
+    ck_assert(!more);
+    return ok;
+}
+
+/* If one command cannot be deleted, none is. */
+START_TEST(pruning_fails_whole)
+{
+    save_ended("a", 1, 3);
+    save_ended("b", 11, 3);
+    by_other(path, "CREATE TRIGGER no BEFORE DELETE ON commands WHEN old.id = '12'"
+                   " BEGIN SELECT raise(ABORT, 'not this one'); END");
+    CHECK_FAILED(prune_fails(), STORE_FAILED);
+    ck_assert_str_eq(failure.why, "not this one");
+    ck_assert_str_eq(asked("SELECT count(*) FROM commands"), "6");
+    by_other(path, "DROP TRIGGER no");
+    prune(1, 1, -INFINITY, 100);
+    ck_assert_str_eq(loaded(ledger), "b/13:succeeded ");
+}
+END_TEST
+
 /* ---- Two prefixes ---- */
 
 START_TEST(prefixes_share_nothing)
@@ -811,15 +835,6 @@ START_TEST(side_by_side)
 END_TEST
 
 /* ---- Databases that are locked, full, damaged or read-only ---- */
-
-static bool prune_fails(void)
-{
-    bool more = true;
-    const struct ledger_limits limits = {1, 1, -INFINITY, 1};
-    const bool ok = ledger_prune(ledger, &limits, &more, &failure);
-    ck_assert(!more);
-    return ok;
-}
 
 START_TEST(locked)
 {
@@ -1164,19 +1179,29 @@ static void use_failing_allocator(void)
 /* How far a use of a ledger came. */
 struct use {
     bool made, loaded, stored, pruned;
+    int rows; /* that were loaded */
     struct store_failure why_not_loaded, why_not_stored, why_not_pruned;
 };
 
-static bool see_nothing(void *data, const struct ledger_command *command)
+static bool count_device(void *count, const struct ledger_device *device)
 {
-    (void)data, (void)command;
-    return true;
+    return ++*(int *)count && device->name;
+}
+
+static bool count_group(void *count, const char *name, const char *devices)
+{
+    return ++*(int *)count && name && devices;
+}
+
+static bool count_command(void *count, const struct ledger_command *command)
+{
+    return ++*(int *)count && command->device && command->id && command->name;
 }
 
 static struct use use_it(void)
 {
     struct use use = {.made = false};
-    const struct ledger_visit visit = {.command = see_nothing};
+    const struct ledger_visit visit = {count_device, count_group, count_command, &use.rows};
     const struct ledger_limits limits = {1, 1, 5, 10};
     bool more;
     struct ledger *own = ledger_new(path, "rpc", 0);
@@ -1195,8 +1220,9 @@ static struct use use_it(void)
     return use;
 }
 
-static void check_use(const struct use *use)
+static void check_use(const struct use *use, bool exists)
 {
+    ck_assert(!use->loaded || use->rows == (exists ? 4 : 0));
     ck_assert(use->loaded || use->why_not_loaded.cause == STORE_NO_MEMORY);
     ck_assert(use->stored || use->why_not_stored.cause == STORE_NO_MEMORY);
     ck_assert(use->pruned || use->why_not_pruned.cause == STORE_NO_MEMORY);
@@ -1216,14 +1242,16 @@ static void without_memory(enum failing_mode mode, bool exists)
         unlink(wal);
         unlink(shared);
         unlink(path);
-        if (exists)
+        if (exists) {
             by_other(path, version_1);
+            by_other(path, "UPDATE commands SET params = x'7b7d'"); /* to be made a text takes memory */
+        }
         failing_arm(mode, n);
         const struct use use = use_it();
         failed = failing_disarm();
         ck_assert_uint_eq(failing_live(), 0);
         if (use.made)
-            check_use(&use);
+            check_use(&use, exists);
         reopen();
         const char *text = loaded(ledger);
         ck_assert_int_eq(strstr(text, "lamp1 ") != NULL, use.stored);
@@ -1252,9 +1280,9 @@ UNIT_MAIN("ledger", make_folder, remove_folder, {all_is_loaded, 0}, {changes, 0}
           {in_memory, 0}, {groups_are_whole, 0}, {changes_need_a_group, UNIT_ROWS(all_changes)},
           {one_failure_fails_the_group, UNIT_ROWS(all_changes)}, {no_number_is_nan, 0},
           {stored_states_survive_a_kill, 0}, {killed_within_a_group, 6}, {pruning, UNIT_ROWS(bounds)},
-          {pruning_goes_by_order, 0}, {prefixes_share_nothing, 0}, {side_by_side, UNIT_ROWS(beside_names)},
-          {locked, 0}, {locked_when_it_is_opened, 0}, {full, 0}, {full_when_it_is_made, 0},
-          {corrupt, UNIT_ROWS(damages)}, {read_only, 0}, {no_database, 3}, {an_empty_file_is_filled, 0},
-          {foreign_and_newer_files, UNIT_ROWS(foreign_files)}, {sensors_and_devices_do_not_share_a_file, 0},
-          {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
-          {no_memory, 4})
+          {pruning_goes_by_order, 0}, {pruning_fails_whole, 0}, {prefixes_share_nothing, 0},
+          {side_by_side, UNIT_ROWS(beside_names)}, {locked, 0}, {locked_when_it_is_opened, 0}, {full, 0},
+          {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)}, {read_only, 0}, {no_database, 3},
+          {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
+          {sensors_and_devices_do_not_share_a_file, 0}, {replaced, UNIT_ROWS(replacements)},
+          {moved_away_whole, 0}, {replaced_within_a_group, 0}, {no_memory, 4})
