@@ -12,7 +12,7 @@ import json
 import threading
 import time
 
-from harness import PLUGIN, SLOW, TIMEOUT, BrokerTest, Closed, encode, new_identity, payload_of
+from harness import PLUGIN, SLOW, TIMEOUT, BrokerTest, Closed, encode, eventually, new_identity, payload_of
 from mqtt import (CORRELATION_DATA, MESSAGE_EXPIRY, RESPONSE_TOPIC, USER_PROPERTY, Silence, property_of,
                   user_property_of)
 
@@ -369,6 +369,12 @@ class DeviceTest(BrokerTest):
         watcher.forget()
         device.go()
         watcher.status(device.name, "offline")
+
+    def wait_for_disk(self, name):
+        """Waits until a device is in the database: devices are written at most once a second."""
+        def is_there():
+            return name.encode() in b"".join(path.read_bytes() for path in self.broker.directory.glob("devices.db*"))
+        eventually(is_there)
 
     def restart(self, kill=True):
         """The same broker once more, on the same ports and files."""

@@ -3,7 +3,7 @@ import itertools
 import json
 
 from devices import QUIET, DeviceTest
-from harness import eventually, has_websockets, main
+from harness import has_websockets, main
 from mqtt import CORRELATION_DATA, NOT_AUTHORIZED
 
 ANSWER = '{{"id":"{}","result":"forged"}}'
@@ -137,17 +137,11 @@ class Managed(DeviceTest):
                 watcher = self.watch()
                 self.ready()
                 watcher.status("lamp1", "ready")
-                self.eventually_on_disk("lamp1")
+                self.wait_for_disk("lamp1")
                 self.restart(kill)
                 self.assertEqual(self.refused(self.stranger()), {"resp", "hello", "status"})
                 self.assertEqual(self.watch().status("lamp1", "unknown")["device"], "lamp1")
                 self.broker.stop()
-
-    def eventually_on_disk(self, name):
-        """Devices are written at most once a second."""
-        def is_there():
-            return name.encode() in b"".join(path.read_bytes() for path in self.broker.directory.glob("devices.db*"))
-        eventually(is_there)
 
     def test_the_status_is_the_plugins_alone(self):
         self.begin()

@@ -245,6 +245,7 @@ class Reconnects(DeviceTest):
         """A device that was there before may be there again: nothing is known until it says so."""
         self.begin()
         device = self.ready()
+        self.wait_for_disk("lamp1")
         self.restart()
         app, watcher = self.app(), self.watch()
         watcher.status("lamp1", "unknown")

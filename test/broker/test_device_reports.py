@@ -76,6 +76,7 @@ class Reports(DeviceTest):
         app, device = self.app(), self.ready()
         for number in range(8):
             if number == 4:
+                self.wait_for_disk("lamp1")
                 self.restart()
                 app = self.app()
             if number % 2 == 0:  # a takeover, or the first after a restart

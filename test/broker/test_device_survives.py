@@ -57,7 +57,7 @@ class Subject:
 
     def expected(self):
         """The states that the command may be in after a start."""
-        again = {"queued", "sent"} if self.may_repeat else {"unknown"}
+        again = {"queued", "sent", "running"} if self.may_repeat else {"unknown"}
         return {"queued": {"queued"}, "sent": again, "running": again, "expired": {"expired"},
                 "cancelled": {"cancelled"}, "unknown": {"unknown"}, "timeout": {"timeout", "unknown"}}.get(
                     self.state, {self.state} | again)
