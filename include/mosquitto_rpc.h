@@ -800,8 +800,8 @@ typedef struct rpc_publication {
     const void *payload;        /* any bytes; may be NULL if size is 0 */
     size_t size;                /* bytes, at most the configured max_reply */
     const rpc_shape *shape;     /* the payload is `data` as JSON, and payload is NULL. Any shape but raw bytes
-                                   that     one of the module's tables uses as well, since the engine checks only
-                                   those at     the start. NULL: the payload is `payload` */
+                                   that one of the module's tables uses as well, since the engine checks only
+                                   those at the start. NULL: the payload is `payload` */
     const void *data;           /* a struct of the shape; NULL if there is no shape */
     int qos;                    /* 0, 1 or 2 */
     bool retain;                /* to subscribers only; an empty payload removes the retained message of the
