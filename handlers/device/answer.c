@@ -9,6 +9,8 @@
 #include <string.h>
 #include <utlist.h>
 
+enum { LOOK_MAX = 1048576 }; /* bytes of a payload that is looked at although it could not be decoded */
+
 static const rpc_field answer_fields[] = {
     ANSWER_ID_FIELDS(struct answer, ids),
     RPC_JSON(struct answer, result, .doc = "what the command has come to", .optional = true),
@@ -45,6 +47,44 @@ bool answer_read_id(const struct answer_ids *ids, char text[ANSWER_ID_BYTES])
             return true;
     }
     return false;
+}
+
+/* How an answer names its command. */
+enum naming {
+    NAMES_NONE,
+    NAMES_ONE,
+    NAMES_WRONGLY, /* by an id that can be no command's */
+};
+
+/* A payload that could not be decoded is still looked at for an id, if it is not too large. */
+static enum naming answer_look_for_id(const rpc_message *message, char text[ANSWER_ID_BYTES])
+{
+    cJSON *tree = message->size <= LOOK_MAX ? cJSON_ParseWithLength(message->payload, message->size) : NULL;
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(tree, "id");
+    const char *string = cJSON_GetStringValue(id);
+    const size_t size = string ? strlen(string) : 0;
+    const bool fits = size && size < ANSWER_ID_BYTES;
+    const enum naming naming = fits ? NAMES_ONE : id && !cJSON_IsNull(id) ? NAMES_WRONGLY : NAMES_NONE;
+    if (fits)
+        memcpy(text, string, size + 1);
+    cJSON_Delete(tree);
+    return naming;
+}
+
+static bool answer_is_given(const rpc_json *json)
+{
+    return json->text && strcmp(json->text, "null") != 0;
+}
+
+static enum naming answer_read_name(const rpc_message *message, char text[ANSWER_ID_BYTES])
+{
+    const struct answer *answer = message->data;
+    if (!answer)
+        return answer_look_for_id(message, text);
+    const struct answer_ids *ids = &answer->ids;
+    const bool has_any = answer_is_given(&ids->id) || answer_is_given(&ids->tid) ||
+                         answer_is_given(&ids->request_id) || answer_is_given(&ids->transaction);
+    return !has_any ? NAMES_NONE : answer_read_id(ids, text) ? NAMES_ONE : NAMES_WRONGLY;
 }
 
 /* ---- Which command it is for ---- */
@@ -115,21 +155,27 @@ struct said {
     char *made; /* one of them; from malloc() */
 };
 
-static bool answer_is_given(const rpc_json *json)
-{
-    return json->text && strcmp(json->text, "null") != 0;
-}
-
-/* Whether an object without an id has one member, which is one of an answer's: else it is a bare result,
- * whose members only have the same names. */
+/* Whether an object without an id, or with the id null, has one other member, which is one of an answer's:
+ * else it is a bare result, whose members only have the same names. */
 static bool answer_is_wrapped(const struct answer *answer, const rpc_message *message)
 {
     if (!answer || !(answer->result.text || answer->error.text || answer->progress.text))
         return false;
+    const bool has_null = answer->ids.id.text && !answer_is_given(&answer->ids.id);
     cJSON *tree = cJSON_ParseWithLength(message->payload, message->size);
-    const bool is_wrapped = tree && cJSON_GetArraySize(tree) == 1;
+    const bool is_wrapped = tree && cJSON_GetArraySize(tree) == 1 + has_null;
     cJSON_Delete(tree);
     return is_wrapped;
+}
+
+/* An object that could not be decoded is no bare result: what is wrong with it is wrong with an answer. */
+static bool answer_is_broken_object(const rpc_message *message)
+{
+    size_t at = 0;
+    while (at < message->size &&
+           (message->payload[at] == ' ' || (message->payload[at] >= '\t' && message->payload[at] <= '\r')))
+        at++;
+    return !message->data && at < message->size && message->payload[at] == '{';
 }
 
 /* The whole payload as JSON text; NULL: it is no JSON. An empty one is null. */
@@ -152,7 +198,8 @@ static struct said answer_read(const rpc_message *message, bool is_named, bool a
         if (!adopted || said.progress)
             return said;
     }
-    said.made = answer_take_whole(message);
+    if (adopted || !answer_is_broken_object(message))
+        said.made = answer_take_whole(message);
     said.result = said.made;
     return said;
 }
@@ -165,10 +212,20 @@ struct trouble_said {
     int64_t expected;
 };
 
+/* A text that is too long is cut between two characters. */
 static void answer_copy(char *text, size_t size, const cJSON *string)
 {
-    if (cJSON_IsString(string))
-        snprintf(text, size, "%s", string->valuestring);
+    if (!cJSON_IsString(string))
+        return;
+    const char *from = string->valuestring;
+    size_t length = strlen(from);
+    if (length >= size) {
+        length = size - 1;
+        while (length && (from[length] & 0xC0) == 0x80)
+            length--;
+    }
+    memcpy(text, from, length);
+    text[length] = '\0';
 }
 
 static struct trouble_said answer_read_error(const char *error)
@@ -206,7 +263,7 @@ static const char *answer_judge_error(const struct trouble_said *said, enum comm
 /* The end of an adopted command: the device's own message goes to whoever listens. */
 static void answer_end(struct commands *commands, struct command *command, struct verdict *verdict)
 {
-    if (command->live->adopted && verdict->result) {
+    if (command->adopted && verdict->result) {
         command->err = verdict->err;
         verdict->err = NULL;
     }
@@ -220,7 +277,7 @@ static void answer_fail(struct commands *commands, struct command *command, cons
     verdict.err = answer_judge_error(&trouble, &verdict.state);
     verdict.msg = trouble.msg[0] ? trouble.msg : "the device has reported an error";
     verdict.cause = said->error;
-    verdict.result = command->live->adopted ? said->result : NULL;
+    verdict.result = command->adopted ? said->result : NULL;
     if (strcmp(verdict.err, "out_of_order") == 0) {
         verdict.expected = trouble.expected;
         answer_resync(commands, command->device, trouble.expected);
@@ -239,7 +296,7 @@ static void answer_succeed(struct commands *commands, struct command *command, c
 {
     char why[RPC_WHY_BYTES], msg[RPC_WHY_BYTES + 64];
     char *checked = NULL;
-    const rpc_command *declared = command->live->adopted ? NULL : command->live->declared;
+    const rpc_command *declared = command->adopted ? NULL : command->live->declared;
     const rpc_status status =
         declared && declared->result
             ? rpc_command_check(commands->instance, declared, RPC_COMMAND_RESULT, result, &checked, why)
@@ -262,7 +319,7 @@ static void answer_progress(struct commands *commands, struct command *command, 
     char why[RPC_WHY_BYTES];
     char *checked = NULL;
     const struct live *live = command->live;
-    const rpc_command *declared = live->adopted ? NULL : live->declared;
+    const rpc_command *declared = command->adopted ? NULL : live->declared;
     if (declared && declared->progress &&
         rpc_command_check(commands->instance, declared, RPC_COMMAND_PROGRESS, progress, &checked, why) !=
             RPC_OK)
@@ -273,7 +330,15 @@ static void answer_progress(struct commands *commands, struct command *command, 
     free(checked);
 }
 
-static void answer_take(struct commands *commands, struct command *command, const struct said *said)
+static void answer_refuse(struct commands *commands, struct command *command, const char *why)
+{
+    char msg[RPC_WHY_BYTES + 64];
+    snprintf(msg, sizeof msg, "the answer of the device is not taken: %s", why ? why : "no memory");
+    answer_fail_check(commands, command, msg);
+}
+
+static void answer_take(struct commands *commands, struct command *command, const struct said *said,
+                        const char *why)
 {
     if (said->progress)
         answer_progress(commands, command, said->progress);
@@ -281,10 +346,25 @@ static void answer_take(struct commands *commands, struct command *command, cons
         answer_fail(commands, command, said);
     else if (said->result)
         answer_succeed(commands, command, said->result);
-    else if (command->live->adopted)
+    else if (command->adopted)
         answer_succeed(commands, command, "null"); /* words of its own: its application has got them */
     else
-        answer_fail_check(commands, command, "the answer of the device is no JSON");
+        answer_refuse(commands, command, why);
+}
+
+/* Whether a result that is late is one of its command; that of an adopted one may be anything. */
+static bool answer_fits_late(const struct commands *commands, const struct command *command,
+                             const char *result)
+{
+    char why[RPC_WHY_BYTES], *checked = NULL;
+    if (command->adopted)
+        return true;
+    const rpc_command *declared = rpc_command_find(commands->instance, command->device->kind, command->name);
+    const bool fits = result && (!declared || !declared->result ||
+                                 rpc_command_check(commands->instance, declared, RPC_COMMAND_RESULT, result,
+                                                   &checked, why) == RPC_OK);
+    free(checked);
+    return fits;
 }
 
 /* Only the state is left of a command whose answer is late. */
@@ -297,6 +377,9 @@ static void answer_take_late(struct commands *commands, struct command *command,
     if (said->error) {
         const struct trouble_said trouble = answer_read_error(said->error);
         err = answer_judge_error(&trouble, &state);
+    } else if (!answer_fits_late(commands, command, said->result)) {
+        state = COMMAND_FAILED;
+        err = "device_failed";
     }
     life_end_late(commands, command, state, err);
 }
@@ -304,22 +387,22 @@ static void answer_take_late(struct commands *commands, struct command *command,
 void commands_answer(struct commands *commands, struct device *device, const rpc_message *message)
 {
     char id[ANSWER_ID_BYTES];
-    const struct answer *answer = message->data;
-    const bool has_id = answer && answer_read_id(&answer->ids, id);
+    const enum naming naming = message->size ? answer_read_name(message, id) : NAMES_NONE;
+    const bool has_id = naming == NAMES_ONE;
     if (!message->size && !message->correlation)
         return;
     struct command *command = answer_find(device, message, has_id ? id : NULL);
     struct command *late = command ? NULL : answer_find_late(device, message, has_id ? id : NULL);
-    if (!command && !late && !has_id && !message->correlation)
+    if (!command && !late && naming == NAMES_NONE && !message->correlation)
         command = answer_guess(commands, device);
     const struct command *found = command ? command : late;
     /* in flight only on its way to the disk, it was not sent yet */
     if (!found || (command && command->live->ticket))
         return;
-    const bool is_named = has_id && strcmp(found->id, id) == 0;
-    struct said said = answer_read(message, is_named, command && command->live->adopted);
+    const bool is_named = message->data && has_id && strcmp(found->id, id) == 0;
+    struct said said = answer_read(message, is_named, found->adopted);
     if (command)
-        answer_take(commands, command, &said);
+        answer_take(commands, command, &said, message->why);
     else
         answer_take_late(commands, late, &said);
     free(said.made);

@@ -48,7 +48,7 @@ static const char *command_check_room(const struct commands *commands, const str
 
 static bool command_fits(const struct commands *commands, const struct command *command)
 {
-    return command->live->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
+    return command->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
 }
 
 struct command *command_prepare(struct commands *commands, const struct order *order, struct verdict *why)
@@ -136,6 +136,11 @@ bool command_cancel(struct commands *commands, struct command *command)
 void commands_device_there(struct commands *commands, struct device *device)
 {
     lane_open(commands, device);
+}
+
+void commands_device_asleep(struct commands *commands, struct device *device)
+{
+    lane_pause(commands, device);
 }
 
 void commands_device_gone(struct commands *commands, struct device *device)

@@ -43,8 +43,10 @@ void command_expire(struct commands *commands, struct command *command);
 /* Ends a live command as cancelled, if it was not sent. Returns false: it was. */
 bool command_cancel(struct commands *commands, struct command *command);
 
-/* What presence.h tells: commands may be sent to a device; its connection has ended and did not come back. */
+/* What presence.h tells: commands may be sent to a device; it sleeps; its connection has ended and did not
+ * come back. */
 void commands_device_there(struct commands *commands, struct device *device);
+void commands_device_asleep(struct commands *commands, struct device *device);
 void commands_device_gone(struct commands *commands, struct device *device);
 
 /* Ends and frees all commands of a device, which is forgotten, with its rows. */

@@ -92,9 +92,9 @@ size_t lane_message_size(const struct command *command)
 {
     const struct live *live = command->live;
     enum { PLACEHOLDERS = 6 };
-    return live->adopted ? live->body_size
-                         : sizeof lane_form - 1 - PLACEHOLDERS + strlen(command->id) + strlen(command->name) +
-                               live->body_size;
+    return command->adopted ? live->body_size
+                            : sizeof lane_form - 1 - PLACEHOLDERS + strlen(command->id) +
+                                  strlen(command->name) + live->body_size;
 }
 
 /* The message to the device, from malloc(). Ids and names have nothing that JSON escapes. */
@@ -102,7 +102,7 @@ static char *lane_print(const struct command *command)
 {
     const size_t size = lane_message_size(command);
     char *text = malloc(size + 1);
-    if (text && command->live->adopted)
+    if (text && command->adopted)
         memcpy(text, command->live->body, size);
     else if (text)
         snprintf(text, size + 1, lane_form, command->id, command->name, command->live->body);
@@ -129,7 +129,7 @@ static bool lane_publish_text(const struct commands *commands, const struct comm
     snprintf(response, sizeof response, "%s/%s/resp", root, device->name);
     snprintf(seq, sizeof seq, "%" PRId64, command->seq);
     const rpc_property properties[] = {{"seq", seq}};
-    const bool is_own = !live->adopted;
+    const bool is_own = !command->adopted;
     const rpc_publication publication = {
         .client = commands->options->delivery == DELIVER_TO_CLIENT ? device_client(device) : NULL,
         .topic = topic,
@@ -181,7 +181,8 @@ static void lane_hold(struct commands *commands, struct command *command)
 
 /* ---- Commands on the disk ---- */
 
-void lane_give_up(struct commands *commands, struct command *command)
+/* Its time is over. */
+static struct verdict lane_overdue(const struct commands *commands, const struct command *command)
 {
     struct verdict verdict =
         life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
@@ -194,6 +195,12 @@ void lane_give_up(struct commands *commands, struct command *command)
                           ? "it was not sent in time: other commands of the device came first"
                           : "it was not sent in time: the device was not there";
     }
+    return verdict;
+}
+
+void lane_give_up(struct commands *commands, struct command *command)
+{
+    const struct verdict verdict = lane_overdue(commands, command);
     lane_end(commands, command, &verdict);
 }
 
@@ -317,8 +324,9 @@ static struct command *lane_find_next(const struct commands *commands, const str
 
 static void lane_send(struct commands *commands, struct command *command)
 {
-    if (lane_has_expired(commands, command)) {
-        lane_give_up(commands, command);
+    if (lane_has_expired(commands, command)) { /* the caller goes on with the next one: no recursion */
+        const struct verdict verdict = lane_overdue(commands, command);
+        life_end(commands, command, &verdict);
         return;
     }
     struct device *device = command->device;
@@ -448,6 +456,13 @@ static struct command *lane_find_lost(const struct device *device)
         if (command->state != COMMAND_QUEUED && !command->live->idempotent && !device->once)
             return command;
     }
+    return NULL;
+}
+
+/* The first command that does not wait for its device; NULL: there is none. */
+static struct command *lane_find_impatient(const struct device *device)
+{
+    struct command *command;
     DL_FOREACH(device->waiting, command)
     {
         if (command->live->offline == OFFLINE_FAIL)
@@ -456,15 +471,29 @@ static struct command *lane_find_lost(const struct device *device)
     return NULL;
 }
 
-void lane_close(struct commands *commands, struct device *device)
+void lane_pause(struct commands *commands, struct device *device)
 {
     struct command *command, *next;
+    while ((command = lane_find_impatient(device))) {
+        const struct verdict verdict = life_verdict(command, COMMAND_EXPIRED, "device_offline",
+                                                    device->state == DEVICE_SLEEPING
+                                                        ? "the device sleeps until its next hello"
+                                                        : "the device went away before the command was sent");
+        life_end(commands, command, &verdict);
+    }
+    DL_FOREACH_SAFE(device->waiting, command, next)
+    {
+        if (command->live->offline == OFFLINE_QUEUE && !command->stored && !command->live->ticket)
+            lane_queue(commands, command);
+    }
+}
+
+void lane_close(struct commands *commands, struct device *device)
+{
+    struct command *command;
     while ((command = lane_find_lost(device))) {
-        const struct verdict verdict = command->place == PLACE_FLYING
-                                           ? life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
-                                                          "the device went away before it answered")
-                                           : life_verdict(command, COMMAND_EXPIRED, "device_offline",
-                                                          "the device went away before the command was sent");
+        const struct verdict verdict = life_verdict(command, COMMAND_UNKNOWN, "outcome_unknown",
+                                                    "the device went away before it answered");
         life_end(commands, command, &verdict);
     }
     DL_FOREACH(device->flying, command)
@@ -475,9 +504,5 @@ void lane_close(struct commands *commands, struct device *device)
         command->live->retry = 0;
         lane_arm(command);
     }
-    DL_FOREACH_SAFE(device->waiting, command, next)
-    {
-        if (command->live->offline == OFFLINE_QUEUE && !command->stored && !command->live->ticket)
-            lane_queue(commands, command);
-    }
+    lane_pause(commands, device);
 }

@@ -39,8 +39,10 @@ void lane_give_up(struct commands *commands, struct command *command);
 /* The device has reported progress: it is not sent again. */
 void lane_note_progress(struct commands *commands, struct command *command, const char *progress);
 
-/* Commands may be sent to a device; its connection has ended, and it did not come back. */
+/* Commands may be sent to a device; it sleeps, and may still answer; its connection has ended, and it did not
+ * come back. */
 void lane_open(struct commands *commands, struct device *device);
+void lane_pause(struct commands *commands, struct device *device);
 void lane_close(struct commands *commands, struct device *device);
 
 /* The bytes of the message to the device. */

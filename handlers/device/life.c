@@ -129,7 +129,6 @@ static struct live *life_create_live(struct commands *commands, const struct ord
     live->timeout = order->timeout;
     live->ttl = order->ttl;
     live->offline = order->offline;
-    live->adopted = order->payload;
     live->loaded = order->loaded;
     live->idempotent = order->declared && (order->declared->idempotent || order->declared->read_only);
     live->ended = order->ended;
@@ -170,6 +169,7 @@ struct command *life_create(struct commands *commands, const struct order *order
     command->live = live;
     command->timeout = order->timeout;
     command->own_id = !order->id || order->loaded;
+    command->adopted = order->payload;
     commands->live++;
     if (!command->own_id)
         return command;

@@ -92,7 +92,6 @@ struct live {
     rpc_timer timer;
     struct ticket *ticket; /* it is being written to the database; NULL: it is not */
     enum offline_policy offline;
-    bool adopted;
     bool idempotent;
     bool loaded;    /* it comes from a former run */
     bool again;     /* in flight: it is sent again when its device is back */
@@ -117,9 +116,10 @@ struct command {
     int attempt;                   /* how often it was sent */
     enum command_state state;
     enum command_place place;
-    bool stored; /* it has a row in the database */
-    bool late;   /* its answer came after its deadline */
-    bool own_id; /* the plugin chose the id */
+    bool stored;  /* it has a row in the database */
+    bool late;    /* its answer came after its deadline */
+    bool own_id;  /* the plugin chose the id */
+    bool adopted; /* its message is an application's own */
     const char *name;
     char id[]; /* and behind it the name */
 };

@@ -16,7 +16,7 @@ enum {
     COMMANDS_BYTES = 2048,   /* of the names of commands that a hello names, together */
     COMMANDS_MAX = 100,      /* that a hello names */
     SEEN_S = 60,             /* the database knows when a device was seen, within so many seconds */
-    ROOT_BYTES = 128         /* of the inbox root, at most */
+    ROOT_BYTES = 130         /* of the inbox root, at most: a prefix whose last level has become `cmd` */
 };
 
 /* ---- Shapes ---- */
@@ -166,9 +166,12 @@ static void presence_end_grace(struct presence *presence, struct device *device)
 static void presence_check_silence(struct presence *presence, struct device *device)
 {
     const double patience = presence_patience(presence, device);
-    const double silence = 1000 * (rpc_time(presence->instance) - device->seen);
+    const double now = rpc_time(presence->instance);
+    if (device->seen > now) /* the clock was set back: its silence is counted from here */
+        device->seen = now;
+    const double silence = 1000 * (now - device->seen);
     if (patience > 0 && silence < patience)
-        presence_arm(presence, device, silence > 0 ? patience - silence : patience);
+        presence_arm(presence, device, patience - silence);
     else if (patience > 0)
         presence_enter(presence, device, DEVICE_SILENT, "heartbeat");
 }
@@ -184,6 +187,7 @@ void presence_due(struct presence *presence, struct device *device)
         commands_device_there(presence->commands, device);
     } else if (device->ttd && device->state == DEVICE_READY) {
         presence_enter(presence, device, DEVICE_SLEEPING, "ttd");
+        commands_device_asleep(presence->commands, device);
     } else {
         presence_check_silence(presence, device);
     }

@@ -128,8 +128,61 @@ START_TEST(an_answer_that_is_no_json)
 {
     open_gate();
     plant_say("gate", "resp", no_json[_i]);
-    plant_expect_reply("device_failed", "no JSON");
+    plant_expect_reply("device_failed", "the answer of the device is not taken: ");
     ck_assert(!fake_host_logged(&plant.host, "method"));
+}
+END_TEST
+
+/* Objects that are JSON, and are no answers: not the bare results that they would be without a fault. */
+static const struct broken {
+    const char *rest, *why;
+} broken[] = {
+    {"\"result\":1,\"result\":2}", "result is given twice"},
+    {"\"id\":\"other\",\"result\":1}", "id is given twice"},
+    {"\"result\":1e400}", "a number that is too large"},
+    {"\"result\":\"\\u0000\"}", "U+0000"},
+};
+
+START_TEST(an_object_that_is_no_answer)
+{
+    open_gate();
+    plant_answer("gate", broken[_i].rest);
+    plant_expect_reply("device_failed", broken[_i].why);
+    plant_expect_states("queued sent failed");
+}
+END_TEST
+
+START_TEST(an_object_that_is_no_answer_to_this_command)
+{
+    open_gate();
+    plant_say("gate", "resp", "{\"id\":\"zzzzzzzz\",\"result\":1,\"result\":2}");
+    plant_expect_no_reply();
+    plant_expect_states("queued sent");
+}
+END_TEST
+
+START_TEST(an_answer_over_max_payload)
+{
+    static char payload[70000];
+    open_gate();
+    snprintf(payload, sizeof payload, "{\"id\":\"%s\",\"result\":\"%069000d\"}", plant_id(), 0);
+    plant_say("gate", "resp", payload);
+    plant_expect_reply("device_failed", "over max_payload");
+}
+END_TEST
+
+/* A text of a device that is too long is cut between two characters. */
+START_TEST(a_long_message_of_a_device)
+{
+    char letters[301] = "", payload[PLANT_ID + 400], shown[320];
+    open_gate();
+    for (int i = 0; i < 150; i++)
+        strcat(letters, "\xc3\xa9");
+    snprintf(payload, sizeof payload, "{\"id\":\"%s\",\"error\":{\"err\":\"jam\",\"msg\":\"%s%s\"}}",
+             plant_id(), _i ? "a" : "", letters);
+    snprintf(shown, sizeof shown, "\"msg\":\"%s%.254s\"", _i ? "a" : "", letters);
+    plant_say("gate", "resp", payload);
+    plant_expect_reply("device_failed", shown);
 }
 END_TEST
 
@@ -157,6 +210,26 @@ START_TEST(late_answers)
     plant_expect_no_reply();
     plant_call("device.history", "{\"device\":\"gate\"}", NULL);
     plant_expect_reply("ok", *late[_i].states ? "\"late\":true" : "timeout");
+}
+END_TEST
+
+/* A late answer is checked as any other. */
+static const char *const late_misfits[] = {"{\"id\":\"%s\",\"result\":{\"on\":1}}", "{\"id\":\"%s\"}",
+                                           "{\"id\":\"%s\",\"result\":{\"on\":true},\"result\":1}"};
+
+START_TEST(late_answers_that_are_not_declared)
+{
+    char payload[PLANT_ID + 80];
+    plant_hello("lamp1", "");
+    plant_forget();
+    plant_call("device/lamp1/light", "{\"on\":true}", "c1");
+    plant_pass(10100);
+    plant_expect_reply("device_timeout", "");
+    plant_expect_states("queued sent sent sent sent timeout");
+    snprintf(payload, sizeof payload, late_misfits[_i], plant_id());
+    plant_say("lamp1", "resp", payload);
+    plant_expect_states("failed");
+    plant_expect_event("\"err\":\"device_failed\"");
 }
 END_TEST
 
@@ -228,6 +301,22 @@ START_TEST(another_id)
     plant_say("gate", "resp", "{\"id\":7,\"result\":1}");
     answer_5("gate", "true", "zzzzzzzz");
     plant_expect_no_reply();
+}
+END_TEST
+
+/* An id that no command can have is not the same as none. */
+START_TEST(an_id_that_is_none)
+{
+    char payload[400];
+    open_gate();
+    snprintf(payload, sizeof payload, "{\"id\":\"%0300d\",\"result\":1}", 0);
+    plant_say("gate", "resp", payload);
+    plant_say("gate", "resp", "{\"id\":\"\",\"result\":1}");
+    plant_say("gate", "resp", "{\"id\":[],\"result\":1}");
+    plant_say("gate", "resp", "{\"tid\":true,\"result\":1}");
+    plant_expect_no_reply();
+    plant_say("gate", "resp", "{\"id\":null,\"result\":1}");
+    plant_expect_reply("ok", "1");
 }
 END_TEST
 
@@ -308,8 +397,11 @@ END_TEST
 UNIT_MAIN("device_answer", plant_open, plant_close, {what_an_answer_says, UNIT_ROWS(said)},
           {another_order, 0}, {progress, 0}, {progress_extends_nothing, 0},
           {a_result_that_is_not_declared, 0}, {an_answer_that_is_no_json, UNIT_ROWS(no_json)},
-          {late_answers, UNIT_ROWS(late)}, {only_one_late_answer, 0}, {every_other_end_is_final, 0},
-          {doubled_answers, 0}, {a_doubled_answer_is_not_the_next_ones, 0}, {forged_answers, 0},
-          {another_id, 0}, {correlation_data, UNIT_ROWS(bares)}, {correlation_data_and_the_id, 0},
+          {an_object_that_is_no_answer, UNIT_ROWS(broken)}, {an_object_that_is_no_answer_to_this_command, 0},
+          {an_answer_over_max_payload, 0}, {a_long_message_of_a_device, 2}, {late_answers, UNIT_ROWS(late)},
+          {late_answers_that_are_not_declared, UNIT_ROWS(late_misfits)}, {an_id_that_is_none, 0},
+          {only_one_late_answer, 0}, {every_other_end_is_final, 0}, {doubled_answers, 0},
+          {a_doubled_answer_is_not_the_next_ones, 0}, {forged_answers, 0}, {another_id, 0},
+          {correlation_data, UNIT_ROWS(bares)}, {correlation_data_and_the_id, 0},
           {an_answer_without_an_id, 0}, {an_answer_without_an_id_for_two, 0},
           {an_answer_without_an_id_after_a_timeout, 0})

@@ -569,6 +569,17 @@ START_TEST(a_clock_that_is_set_back)
 }
 END_TEST
 
+/* Nor longer: one that sends nothing at all is silent one patience after the check that has found out. */
+START_TEST(a_clock_that_is_set_back_behind_a_mute_device)
+{
+    reopen_with("device_heartbeat", "1s");
+    hello("l", &first);
+    rig.host.wall -= 1000000;
+    pass(5200);
+    expect_state("l", "silent");
+}
+END_TEST
+
 START_TEST(a_sleeper_is_not_silent)
 {
     reopen_with("device_heartbeat", "1s");
@@ -878,7 +889,8 @@ UNIT_MAIN("device_presence", open_rig, close_rig, {a_hello_makes_a_device, 0},
           {offline_after_the_grace, 0}, {a_takeover_is_no_event, UNIT_ROWS(takeovers)},
           {the_connection_of_another_one, 0}, {without_grace, 0}, {many_leave_at_once, 0},
           {a_device_that_sleeps, 0}, {a_window_over_two_connections, 0}, {silence, 0},
-          {only_its_own_messages_count, 0}, {a_clock_that_is_set_back, 0}, {a_sleeper_is_not_silent, 0},
+          {only_its_own_messages_count, 0}, {a_clock_that_is_set_back, 0},
+          {a_clock_that_is_set_back_behind_a_mute_device, 0}, {a_sleeper_is_not_silent, 0},
           {topics_are_guarded, UNIT_ROWS(guards)}, {the_device_may_not_write_its_status, 0},
           {requests_are_guarded_if_asked_for, 0}, {all_devices_are_managed, 0},
           {named_devices_are_managed, 0}, {names_that_no_device_has, UNIT_ROWS(bad_names)},

@@ -125,6 +125,31 @@ START_TEST(it_leaves_before_it_was_sent)
 }
 END_TEST
 
+/* The command in flight may still be answered; those behind it are treated by `offline`. */
+START_TEST(it_sleeps_before_it_was_sent)
+{
+    plant_hello("gate", "{\"ttd\":2}");
+    plant_forget();
+    plant_call("device/gate/first", "", "c1");
+    plant_call("device/gate/second", "", "c2");
+    queue(OPEN, "c3");
+    plant_property("offline", "wait");
+    plant_call("device/gate/last", "", "c4");
+    plant_expect_no_reply();
+    plant_pass(2100);
+    ck_assert_uint_eq(plant.host.replies.count, 2);
+    ck_assert_str_eq(plant.host.replies.kept[0].status, "device_offline");
+    ck_assert_ptr_nonnull(strstr(plant.host.replies.kept[1].text, "\"queued\":true"));
+    plant_answer("gate", "\"result\":1}");
+    ck_assert_uint_eq(plant.host.replies.count, 3);
+    ck_assert_uint_eq(plant_requests(), 1);
+    plant_hello("gate", "{\"ttd\":20}");
+    ck_assert_ptr_nonnull(strstr(plant_request()->text, "\"cmd\":\"open\""));
+    plant_answer("gate", "\"result\":1}");
+    ck_assert_ptr_nonnull(strstr(plant_request()->text, "\"cmd\":\"last\""));
+}
+END_TEST
+
 START_TEST(of_a_device_that_was_never_seen)
 {
     queue(OPEN, "c1");
@@ -428,10 +453,10 @@ END_TEST
 
 UNIT_MAIN("device_queue", open_on_file, plant_close, {queued_and_sent, 0}, {in_order, 0},
           {of_a_device_that_is_there, 0}, {it_leaves_before_it_was_sent, 0},
-          {of_a_device_that_was_never_seen, 0}, {its_time_passes, 0}, {it_is_stale_before, 0},
-          {the_longest_times, 0}, {a_mute_device, 0}, {too_many, 0}, {cancelled, 0}, {killed_while_queued, 0},
-          {killed_while_queued_and_too_late, 0}, {killed_and_the_clock_is_behind, 0},
-          {killed_in_flight, UNIT_ROWS(in_flight)},
+          {it_sleeps_before_it_was_sent, 0}, {of_a_device_that_was_never_seen, 0}, {its_time_passes, 0},
+          {it_is_stale_before, 0}, {the_longest_times, 0}, {a_mute_device, 0}, {too_many, 0}, {cancelled, 0},
+          {killed_while_queued, 0}, {killed_while_queued_and_too_late, 0},
+          {killed_and_the_clock_is_behind, 0}, {killed_in_flight, UNIT_ROWS(in_flight)},
           {killed_in_flight_and_may_be_repeated, UNIT_ROWS(in_flight)}, {killed_in_flight_and_too_late, 0},
           {killed_after_a_timeout, 0}, {killed_after_the_end, 0}, {killed_a_hundred_times, 0},
           {it_cannot_be_queued, 0}, {it_cannot_be_sent, 0}, {its_caller_goes_away, 0},
