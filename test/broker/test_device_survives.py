@@ -154,6 +154,33 @@ class Survives(DeviceTest):
         self.assertEqual(len(ids), len(set(ids)), "a command came twice")
         self.assertGreater(len(ids), ROUNDS, "too few commands to prove anything")
 
+    def test_killed_right_after_it_was_cancelled(self):
+        """What the caller was told is so: the command never comes to life again."""
+        device = self.device()
+        for number in range(max(ROUNDS // 5, 5)):
+            self.connect()
+            self.leave(device.come(), self.watcher)
+            queued = self.caller.call("lamp1", f"go{number}", offline="queue", ttl_ms=HOUR)
+            name = self.caller.result(queued)["id"]
+            self.caller.method("device.cancel", {"id": name})
+            self.broker.kill()
+            self.broker.start()
+            self.assertEqual(self.app().history("lamp1")[name]["state"], "cancelled", f"in round {number}")
+            device.come().expect_nothing(0)
+            device.client.close()
+
+    def test_killed_right_after_its_device_was_forgotten(self):
+        device = self.device()
+        for number in range(max(ROUNDS // 5, 5)):
+            self.connect()
+            self.leave(device.come(), self.watcher)
+            self.caller.result(self.caller.call("lamp1", f"go{number}", offline="queue", ttl_ms=HOUR))
+            self.caller.method("device.forget", {"device": "lamp1"})
+            self.broker.kill()
+            self.broker.start()
+            device.come().expect_nothing(0)
+            device.client.close()
+
     def test_killed_before_anything_was_queued(self):
         """No database is no trouble; nor is a broker that is killed while it starts."""
         self.broker.kill()
