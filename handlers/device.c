@@ -8,6 +8,7 @@
 #include "device/module.h"
 #include "device/orders.h"
 #include "device/roster.h"
+#include "device/wishes.h"
 
 #include <mosquitto_rpc.h>
 #include <string.h>
@@ -210,8 +211,8 @@ static const rpc_error group_errors[] = {
     {.code = "not_a_member", .doc = "a name is no device's"},
 };
 
-#define WAITS                                                                                           \
-    .result = &orders_any, .progress = &orders_any, .errors = RPC_TABLE(orders_errors), .defers = true, \
+#define WAITS                                                                                         \
+    .result = &any_shape, .progress = &any_shape, .errors = RPC_TABLE(orders_errors), .defers = true, \
     .decides_timeout = true, .done = orders_done
 
 static const rpc_method methods[] = {
@@ -221,7 +222,7 @@ static const rpc_method methods[] = {
                "`offline` says what becomes of it if the device is not there: `fail` (the usual), `wait`, or "
                "`queue`, whose reply is `{\"queued\":true,\"id\":…}`; `ttl-ms` how long it is queued; "
                "`stale-ms` how old it may be when it is sent.",
-        .params = &orders_any,
+        .params = &any_shape,
         .run = orders_run,
         WAITS,
     },
