@@ -341,6 +341,7 @@ class DeviceTest(BrokerTest):
         own = [f"device_grace {GRACE}ms", "device_db {directory}/devices.db", "sensor_db :memory:"]
         given = {option.split()[0] for option in options}
         how.setdefault("plugin", PLUGIN)
+        how["lines"] = ["set_tcp_nodelay true", *how.get("lines", ())]  # else many a step takes 40 ms
         self.broker = self.start([option for option in own if option.split()[0] not in given] + list(options), **how)
         return self.broker
 

@@ -23,7 +23,7 @@ class Thousand(DeviceTest):
             self.skipTest(f"only {hard} files may be open")
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))  # the broker inherits it
         self.begin("max_pending 5000", log_types=QUIET,
-                   lines=["max_queued_messages 20000", "set_tcp_nodelay true"])
+                   lines=["max_queued_messages 20000"])
         self.names = [f"d{number:04}" for number in range(DEVICES)]
         self.crowd = Crowd(self.broker.port, self.names)
         self.addCleanup(self.crowd.close)

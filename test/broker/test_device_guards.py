@@ -273,6 +273,91 @@ class Gateways(DeviceTest):
         self.assertEqual(fake.publish("cmd/lamp1/hello", b"", qos=1), NOT_AUTHORIZED)
 
 
+class Lies(DeviceTest):
+    """A device that lies harms nobody but itself."""
+
+    def setUp(self):
+        self.begin("device_groups hall=lamp1,liar", log_types=QUIET)
+        self.caller, self.lamp, self.liar = self.app(), self.ready(), self.ready("liar", version=5)
+
+    def check(self):
+        """The neighbour is served, and the liar, once it behaves."""
+        for device in (self.lamp, self.liar):
+            device.client.inbox.clear()
+            call = self.caller.call(device.name, "check")
+            while device.take().cmd != "check":
+                pass
+            device.answer(device.taken[-1])
+            self.assertEqual(self.caller.result(call), {"did": "check"})
+
+    def test_a_flood_of_progress(self):
+        """To a caller that does not ask for it, and to one that does: the broker drops what is over
+        max_queued_messages, 1000, until that one reads."""
+        for options, count in (({}, 2000), ({"progress": 1}, 500)):
+            call = self.caller.call("liar", "go", **options)
+            command = self.liar.take()
+            payload = json.dumps({"id": command.id, "progress": "x" * 100})
+            for _ in range(count):
+                self.liar.client.publish("cmd/liar/resp", payload)
+            self.liar.answer(command, result=1)
+            self.assertEqual(self.caller.result(call), 1)
+        self.check()
+
+    def test_two_answers(self):
+        """The first one is the answer, whatever the second one says."""
+        for first, second in (({"result": 1}, {"error": {"err": "stuck"}}), ({"result": 1}, {"result": 2})):
+            call = self.caller.call("liar", "go")
+            command = self.liar.take()
+            for members in (first, second):
+                self.liar.client.publish("cmd/liar/resp", json.dumps({"id": command.id, **members}))
+            self.assertEqual(self.caller.result(call), 1)
+            self.caller.client.expect_nothing(0)
+        self.check()
+
+    def test_several_things_in_one_answer(self):
+        """The caller gets one verdict."""
+        for members in ({"result": 1, "error": {"err": "stuck"}}, {"result": 1, "progress": 2},
+                        {"error": {"err": "stuck"}, "progress": 2}, {"result": 1, "error": {"err": "rejected"}}):
+            call = self.caller.call("liar", "go")
+            command = self.liar.take()
+            self.liar.answer(command, **members)
+            if self.caller.is_waiting(call):  # it was progress
+                self.liar.answer(command, result=1)
+            self.caller.reply(call)
+            self.caller.client.expect_nothing(0)
+        self.check()
+
+    def test_answers_for_all_ids(self):
+        """Those that are not in flight, of others, and of no command."""
+        done = self.caller.call("lamp1", "go")
+        ended = self.lamp.serve()
+        self.caller.result(done)
+        flying = self.caller.call("lamp1", "go")
+        command = self.lamp.take()
+        for name in (ended.id, command.id, "", "x" * 10000, "nonesuch"):
+            self.liar.publish("resp", json.dumps({"id": name, "result": "forged"}))
+            self.liar.publish("resp", '"forged"', [(CORRELATION_DATA, name)])
+        self.assertTrue(self.caller.is_waiting(flying))
+        self.lamp.answer(command)
+        self.assertEqual(self.caller.result(flying), {"did": "go"})
+        self.check()
+
+    def test_hellos_without_end(self):
+        for number in range(2000):
+            self.liar.client.publish("cmd/liar/hello", json.dumps(
+                {"ttd": number % 3 + 1, "once": bool(number % 2), "kind": f"kind{number}", "commands": [f"c{number}"]}))
+        self.liar.hello()
+        self.check()
+
+    def test_a_jump_of_seq(self):
+        """`expected` may be anything."""
+        for expected in (-5, 0, 1, 2**53, 2**63, 1e30, "7", None, [7]):
+            call = self.caller.call("liar", "go")
+            self.liar.answer(self.liar.take(), error={"err": "out_of_order", "expected": expected})
+            self.assertIn(self.caller.error(call)["err"], ("out_of_order", "device_failed"))
+        self.check()
+
+
 class Limits(DeviceTest):
 
     def test_strangers_fill_no_table(self):

@@ -267,6 +267,24 @@ class Reconnects(DeviceTest):
         watcher.status("lamp1", "ready")
 
 
+    def test_states_that_the_broker_has_kept(self):
+        """A broker with persistence keeps retained messages: what they say is put right at the start."""
+        self.begin(persistence=True)
+        self.ready()
+        self.ready("lamp2")
+        self.watch().status("lamp2", "ready")
+        self.wait_for_disk("lamp2")
+        self.restart(kill=False)
+        watcher = self.watch()
+        for name in ("lamp1", "lamp2"):
+            watcher.status(name, "unknown")
+        self.app().method("device.forget", {"device": "lamp1"})
+        self.restart(kill=False)
+        watcher = self.watch()
+        watcher.status("lamp2", "unknown")
+        self.assertEqual(watcher.statuses("lamp1"), [])
+
+
 class Table(DeviceTest):
 
     def names(self, app, limit=9, **params):

@@ -12,7 +12,7 @@ import random
 import time
 
 from devices import FINAL, QUIET, SHORT, DeviceTest, lamp
-from harness import INSTRUMENTED, SLOW, Closed, main
+from harness import INSTRUMENTED, SLOW, Closed, eventually, main
 from mqtt import Silence
 
 ROUNDS = int(os.environ.get("RPC_ROUNDS") or (10 if INSTRUMENTED else 100))
@@ -35,7 +35,8 @@ class Subject:
         self.id, self.state = None, None
 
     def drive(self, state):
-        """Brings a command into this state. A command that may be repeated does not become unknown: it stays sent."""
+        """Does what brings a command into this state. A command that may be repeated does not become unknown: it stays
+        sent."""
         test, name = self.test, self.device.name
         test.leave(self.device if self.device.client else self.device.come(**self.hello), test.watcher)
         ttl = SHORT if state in ("expired", "timeout") else HOUR
@@ -52,8 +53,11 @@ class Subject:
                 self.device.answer(command, **ANSWERS[state])
             elif state == "unknown":
                 self.device.vanish()
-        if state != "queued":
-            test.watcher.command(id=self.id, state=self.state)
+
+    def wait(self):
+        """Waits until its state is announced."""
+        if self.state != "queued":
+            eventually(lambda: self.test.watcher.events(id=self.id, state=self.state))
 
     def expected(self):
         """The states that the command may be in after a start."""
@@ -136,6 +140,8 @@ class Survives(DeviceTest):
         for number in range(ROUNDS):
             for subject in self.subjects:
                 subject.drive(STATES[number % len(STATES)])
+            for subject in self.subjects:
+                subject.wait()
             confirmed = self.raise_storm()
             self.broker.start()
             self.connect()
@@ -147,6 +153,33 @@ class Survives(DeviceTest):
         ids = [command.id for command in self.storm.taken]
         self.assertEqual(len(ids), len(set(ids)), "a command came twice")
         self.assertGreater(len(ids), ROUNDS, "too few commands to prove anything")
+
+    def test_killed_right_after_it_was_cancelled(self):
+        """What the caller was told is so: the command never comes to life again."""
+        device = self.device()
+        for number in range(max(ROUNDS // 5, 5)):
+            self.connect()
+            self.leave(device.come(), self.watcher)
+            queued = self.caller.call("lamp1", f"go{number}", offline="queue", ttl_ms=HOUR)
+            name = self.caller.result(queued)["id"]
+            self.caller.method("device.cancel", {"id": name})
+            self.broker.kill()
+            self.broker.start()
+            self.assertEqual(self.app().history("lamp1")[name]["state"], "cancelled", f"in round {number}")
+            device.come().expect_nothing(0)
+            device.client.close()
+
+    def test_killed_right_after_its_device_was_forgotten(self):
+        device = self.device()
+        for number in range(max(ROUNDS // 5, 5)):
+            self.connect()
+            self.leave(device.come(), self.watcher)
+            self.caller.result(self.caller.call("lamp1", f"go{number}", offline="queue", ttl_ms=HOUR))
+            self.caller.method("device.forget", {"device": "lamp1"})
+            self.broker.kill()
+            self.broker.start()
+            device.come().expect_nothing(0)
+            device.client.close()
 
     def test_killed_before_anything_was_queued(self):
         """No database is no trouble; nor is a broker that is killed while it starts."""
