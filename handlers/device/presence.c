@@ -212,6 +212,19 @@ static bool presence_connect(struct presence *presence, struct device *device, c
     return true;
 }
 
+/*
+ * Whether a connection of the device's user stands beside the one that the device is present over, such as a
+ * tool's with the same account: the device stays where it is, unless it says hello or subscribes there. With
+ * one client id, or over a gateway, it is the device that has moved.
+ */
+static bool presence_is_beside(const struct presence *presence, const struct device *device, const char *user,
+                               const char *client, const void *connection)
+{
+    return presence->options->identity == IDENTITY_USER && device->connection &&
+           !device_is_on(device, connection) && user && strcmp(user, device->name) == 0 &&
+           strcmp(client, device_client(device)) != 0;
+}
+
 /* It has sent something. */
 static void presence_see(struct presence *presence, struct device *device, const char *why)
 {
@@ -279,7 +292,11 @@ void presence_sign(struct presence *presence, const rpc_presence *sign)
                          presence_is_request_filter(presence, sign->filter, name);
     if (!device && listens)
         device = presence_meet(presence, name);
-    if (!device || !presence_connect(presence, device, sign->connection, sign->client))
+    if (!device)
+        return;
+    if (!listens && presence_is_beside(presence, device, sign->user, sign->client, sign->connection))
+        return;
+    if (!presence_connect(presence, device, sign->connection, sign->client))
         return;
     presence_see(presence, device, sign->sign == RPC_SIGN_SEEN ? "published" : "connected");
     if (listens && device->state != DEVICE_SLEEPING)
@@ -299,7 +316,9 @@ bool presence_is_own(const struct presence *presence, const char *name, const rp
 
 void presence_heard(struct presence *presence, struct device *device, const rpc_message *message)
 {
-    if (presence_connect(presence, device, message->connection, message->sender_id))
+    const char *client = message->sender_id;
+    if (presence_is_beside(presence, device, message->sender_user, client, message->connection) ||
+        presence_connect(presence, device, message->connection, client))
         presence_see(presence, device, "published");
 }
 

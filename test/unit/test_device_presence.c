@@ -732,6 +732,29 @@ START_TEST(devices_by_user_name)
 }
 END_TEST
 
+/* What publishes with the device's account, and has another client id, is a tool: the device is where it was.
+ */
+START_TEST(a_tool_with_the_account_of_a_device)
+{
+    reopen_with("device_identity", "user");
+    say_as("c1", "l", &first, "cmd/l/hello", "");
+    say_as("tool", "l", &second, "any", "x");
+    say_as("tool", "l", &second, "cmd/l/resp", "x");
+    ck_assert_str_eq(device_client(find("l")), "c1");
+    gone("tool", &second);
+    pass(5000);
+    expect_state("l", "ready");
+    say_as("c2", "l", &second, "cmd/l/hello", ""); /* it has moved */
+    ck_assert_str_eq(device_client(find("l")), "c2");
+    gone("c1", &first);
+    pass(5000);
+    expect_state("l", "ready");
+    gone("c2", &second);
+    pass(5000);
+    expect_state("l", "offline");
+}
+END_TEST
+
 /* ---- Methods ---- */
 
 START_TEST(lists_of_devices)
@@ -895,6 +918,6 @@ UNIT_MAIN("device_presence", open_rig, close_rig, {a_hello_makes_a_device, 0},
           {requests_are_guarded_if_asked_for, 0}, {all_devices_are_managed, 0},
           {named_devices_are_managed, 0}, {names_that_no_device_has, UNIT_ROWS(bad_names)},
           {a_gateway_speaks_for_others, 0}, {a_bridge_can_be_a_gateway, 0}, {devices_by_user_name, 0},
-          {lists_of_devices, 0}, {the_status_of_a_device, 0}, {a_device_is_forgotten, 0},
-          {the_longest_offline_makes_room, 0}, {a_status_that_could_not_be_published, 0}, {another_root, 0},
-          {no_topics, 0}, {without_memory, 2})
+          {a_tool_with_the_account_of_a_device, 0}, {lists_of_devices, 0}, {the_status_of_a_device, 0},
+          {a_device_is_forgotten, 0}, {the_longest_offline_makes_room, 0},
+          {a_status_that_could_not_be_published, 0}, {another_root, 0}, {no_topics, 0}, {without_memory, 2})
