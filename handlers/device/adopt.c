@@ -65,21 +65,44 @@ static bool adopt_answers_elsewhere(const struct device_module *module, const ch
            strcmp(message->response_topic, topic) != 0;
 }
 
-/* The parameters of the call, so that a message that comes again is known by its payload: that itself, or as
- * a string if it is no JSON. NULL: it is no text either, or there is no memory; free with free(). */
-static char *adopt_params(const rpc_message *message)
+/* A payload as a JSON string, if it is text. NULL: it is none, or there is no memory. */
+static char *adopt_quote(const rpc_message *message)
 {
-    if (!message->size || rpc_is_json(message->payload, message->size))
-        return strndup(message->size ? message->payload : "{}", message->size ? message->size : 2);
-    if (memchr(message->payload, '\0', message->size))
-        return NULL;
-    cJSON *string = cJSON_CreateString(message->payload);
+    const bool has_nul = memchr(message->payload, '\0', message->size);
+    cJSON *string = has_nul ? NULL : cJSON_CreateString(message->payload);
     char *text = string ? cJSON_PrintUnformatted(string) : NULL;
     cJSON_Delete(string);
     if (text && rpc_is_json(text, strlen(text)))
         return text;
     free(text);
     return NULL;
+}
+
+/* The bytes of a payload as a JSON string of digits. NULL: no memory. */
+static char *adopt_print_bytes(const rpc_message *message)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * message->size + sizeof "\"\""), *end = text;
+    if (!text)
+        return NULL;
+    *end++ = '"';
+    for (size_t i = 0; i < message->size; i++) {
+        const unsigned char byte = (unsigned char)message->payload[i];
+        *end++ = digits[byte >> 4];
+        *end++ = digits[byte & 15];
+    }
+    memcpy(end, "\"", sizeof "\"");
+    return text;
+}
+
+/* The parameters of the call, so that a message that comes again is known by its payload: that itself, or as
+ * a string if it is no JSON. NULL: no memory; free with free(). */
+static char *adopt_params(const rpc_message *message)
+{
+    if (!message->size || rpc_is_json(message->payload, message->size))
+        return strndup(message->size ? message->payload : "{}", message->size ? message->size : 2);
+    char *text = adopt_quote(message);
+    return text ? text : adopt_print_bytes(message);
 }
 
 static bool adopt_with(struct device_module *module, const rpc_message *message, const char *id,

@@ -25,7 +25,6 @@ static const struct passed {
     {"{\"id\":\"a/b\"}", NULL}, /* its reply would have no topic */
     {"{\"id\":\"+\"}", NULL},
     {"{\"tid\":{}}", NULL},
-    {"\xff", "app/answers"},
 };
 
 START_TEST(what_passes)
@@ -116,6 +115,23 @@ START_TEST(a_response_topic_alone)
 }
 END_TEST
 
+/* What is neither JSON nor text has an identity all the same. */
+START_TEST(bytes)
+{
+    hello_gate();
+    ck_assert_int_eq(plant_publish(REQ, "\xff\x01", "app/answers", "c1"), ENGINE_CONSUME);
+    ck_assert_str_eq(plant_request()->text, "\xff\x01");
+    ck_assert(!plant_request()->retain);
+    plant_publish(REQ, "\xff\x01", "app/answers", "c1"); /* once more */
+    plant_publish(REQ, "\xff\x02", "app/answers", "c1"); /* another one */
+    plant_say("gate", "resp", "\"done\"");
+    ck_assert_uint_eq(plant_requests(), 2);
+    ck_assert_str_eq(plant_request()->text, "\xff\x02");
+    plant_say("gate", "resp", "\"done\"");
+    plant_expect_states("queued sent queued succeeded sent succeeded");
+}
+END_TEST
+
 START_TEST(in_the_lane)
 {
     hello_gate();
@@ -199,5 +215,5 @@ END_TEST
 UNIT_MAIN("device_adopt", plant_open, plant_close, {what_passes, UNIT_ROWS(passed)},
           {devices_that_are_not_managed, 0}, {identities, UNIT_ROWS(owns)},
           {errors_go_to_the_caller_alone, 0}, {another_response_topic, 0}, {a_response_topic_alone, 0},
-          {in_the_lane, 0}, {one_id_is_in_flight_once, 0}, {duplicates, 0}, {cancelled_by_its_id, 0},
-          {never_queued, 0}, {repeated_only_if_it_may_be, 0})
+          {bytes, 0}, {in_the_lane, 0}, {one_id_is_in_flight_once, 0}, {duplicates, 0},
+          {cancelled_by_its_id, 0}, {never_queued, 0}, {repeated_only_if_it_may_be, 0})
