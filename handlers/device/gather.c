@@ -149,7 +149,7 @@ struct gather {
     size_t next;            /* the first member whose turn has not come, and that has no verdict */
     size_t open;            /* commands on their way */
     size_t ok, failed;      /* verdicts of these kinds */
-    size_t results, causes; /* bytes that were kept of what devices have said */
+    size_t results, causes; /* bytes of what devices have said */
     bool wants_number;
     uint64_t wanted;       /* members that are ok */
     uint64_t stall, abort; /* ms, percent; 0: not given */
@@ -283,11 +283,8 @@ static char *gather_copy(const struct gather *gather, const char *text)
  */
 static const char *gather_keep(const struct gather *gather, const char *text, size_t *bytes)
 {
-    const size_t size = text ? strlen(text) : 0;
-    if (*bytes + size > rpc_max_reply(gather->gathers->instance))
-        return NULL;
-    *bytes += size;
-    return gather_copy(gather, text);
+    *bytes += text ? strlen(text) : 0;
+    return *bytes <= rpc_max_reply(gather->gathers->instance) ? gather_copy(gather, text) : NULL;
 }
 
 /* Gives a member its verdict, whose texts are copied. */
@@ -665,16 +662,25 @@ static void gather_let_go(struct gather *gather, bool is_deadline)
         member_let_go(&gather->members[i], is_deadline);
 }
 
-/* Leaves out what makes the reply too large: first the results, then all members that are ok, then what the
- * others have said. */
-static void gather_shorten(const struct gather *gather, struct gathered *gathered)
+static void gather_drop_results(const struct gather *gather)
+{
+    for (size_t i = 0; i < gather->total; i++)
+        gather->members[i].result.text = NULL;
+}
+
+static void gather_drop_causes(const struct gather *gather)
+{
+    for (size_t i = 0; i < gather->total; i++) {
+        gather->members[i].msg = NULL;
+        gather->members[i].cause.text = NULL;
+    }
+}
+
+/* Leaves out all members that are ok. */
+static void gather_omit(const struct gather *gather, struct gathered *gathered)
 {
     struct member *members = gather->members;
     size_t kept = 0;
-    for (size_t i = 0; i < gather->total; i++)
-        members[i].result.text = NULL;
-    if (rpc_encode(gather->call, &gather_result_shape, gathered))
-        return;
     for (size_t i = 0; i < gather->total; i++) {
         if (members[i].status != MEMBER_OK)
             members[kept++] = members[i];
@@ -682,17 +688,30 @@ static void gather_shorten(const struct gather *gather, struct gathered *gathere
     gathered->count = kept;
     gathered->omitted = (int32_t)(gather->total - kept);
     gathered->has_omitted = true;
+}
+
+/* Leaves out what makes the reply too large: first the results, then all members that are ok, then what the
+ * others have said. Of what was not kept as a whole, nothing is told. */
+static void gather_fit(const struct gather *gather, struct gathered *gathered)
+{
+    const size_t max = rpc_max_reply(gather->gathers->instance);
+    if (gather->results > max)
+        gather_drop_results(gather);
+    if (gather->causes > max)
+        gather_drop_causes(gather);
     if (rpc_encode(gather->call, &gather_result_shape, gathered))
         return;
-    for (size_t i = 0; i < kept; i++) {
-        members[i].msg = NULL;
-        members[i].cause.text = NULL;
-    }
+    gather_drop_results(gather);
+    if (rpc_encode(gather->call, &gather_result_shape, gathered))
+        return;
+    gather_omit(gather, gathered);
+    if (!rpc_encode(gather->call, &gather_result_shape, gathered))
+        gather_drop_causes(gather);
 }
 
 rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)state;
+    (void)call, (void)state;
     struct gather *gather = data;
     struct gathered *gathered = result;
     gather_let_go(gather, outcome == RPC_TIMEOUT);
@@ -703,7 +722,6 @@ rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outco
                                   .ended = gather->ended,
                                   .results = gather->members,
                                   .count = gather->total};
-    if (!rpc_encode(call, &gather_result_shape, gathered))
-        gather_shorten(gather, gathered);
+    gather_fit(gather, gathered);
     return RPC_OK;
 }

@@ -138,7 +138,7 @@ class Agreement(unittest.TestCase):
         if status == "ok":
             Draft7Validator({**BASE, **method["result"]["schema"]}).validate(reply)
         elif status in own:
-            Draft7Validator({**BASE, **own[status]}).validate(reply)
+            Draft7Validator({**BASE, "components": OPENRPC["components"], **own[status]}).validate(reply)
         else:
             self.assertIn(status, OPENRPC["components"]["errors"])
 

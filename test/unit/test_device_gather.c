@@ -11,6 +11,7 @@
 #include "base/instance.h"
 #include "call/engine_parts.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,10 +117,8 @@ START_TEST(what_a_member_says)
 }
 END_TEST
 
-/* The command's own timer may be due before the call's deadline, or after it. */
 START_TEST(the_deadline)
 {
-    plant.host.monotonic += (uint64_t)_i * 300000;
     plant_leave("l2");
     plant_property("timeout-ms", "1500");
     plant_call(HALL, "", "c1");
@@ -132,6 +131,28 @@ START_TEST(the_deadline)
     plant_expect_event("\"state\":\"timeout\",\"err\":\"device_timeout\"");
     ck_assert_ptr_nonnull(strstr(rig_last(&plant.host.replies)->text,
                                  "{\"device\":\"l3\",\"status\":\"timeout\",\"err\":\"device_timeout\","));
+}
+END_TEST
+
+/* Timers count whole milliseconds: after its progress, that of the command is due a moment before the
+ * deadline. */
+START_TEST(a_moment_before_the_deadline)
+{
+    plant.host.monotonic += RIG_SECOND / 1000 - plant.host.monotonic % (RIG_SECOND / 1000) + 900000;
+    plant_property("timeout-ms", "1500");
+    plant_call("devices/lamps/go", "", "c1");
+    plant_pass(100);
+    answer("l1", RESULT);
+    plant.host.monotonic += 100000;
+    answer("l2", "\"progress\":1}");
+    plant_pass(1350);
+    plant.host.monotonic += 49 * (RIG_SECOND / 1000);
+    engine_tick(plant.engine);
+    plant_expect_event("\"state\":\"running\"");
+    plant.host.monotonic += 500000;
+    engine_tick(plant.engine);
+    plant_expect_event("\"state\":\"timeout\"");
+    expect_result("\"ok\":1,\"ended\":\"deadline\"");
 }
 END_TEST
 
@@ -698,17 +719,30 @@ START_TEST(a_reply_that_is_still_too_large)
 END_TEST
 
 /* No more is kept of what devices say than a reply can have. */
-START_TEST(results_that_fit_into_no_reply)
+START_TEST(what_fits_into_no_reply)
 {
-    plant.engine->env.options.max_reply = 250;
+    enum { SIZE = 60000, KEPT = 200000 };
+    char *text = malloc(SIZE + 100);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'x', SIZE);
+    const char *const begin = _i ? "{\"id\":\"12345678\",\"error\":\"" : "{\"id\":\"12345678\",\"result\":\"";
+    memcpy(text, begin, strlen(begin));
+    memcpy(text + SIZE, "\"}", 3);
+    plant.engine->env.options.max_reply = 1000;
     plant_call("devices/long/go", "", "c1");
     plant_pass(300);
-    for (char name[] = "l1"; name[1] <= '7'; name[1]++)
-        answer(name,
-               "\"result\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}");
-    ck_assert_uint_le(module()->gathers.running != NULL, 1);
+    const size_t before = mallinfo2().uordblks;
+    for (size_t i = 0; i < 7; i++) {
+        const char device[] = {'l', (char)('1' + i), '\0'};
+        memcpy(text + 7, strstr(plant.host.others.kept[i].text, "\"id\":\"") + 6, 8);
+        plant_say(device, "resp", text);
+    }
+    ck_assert_uint_lt(mallinfo2().uordblks, before + KEPT);
+    free(text);
     answer("l8", RESULT);
-    expect_result("{\"total\":8,\"ok\":8,\"ended\":\"all\",\"results\":[],\"omitted\":8}");
+    turn();
+    plant_expect_reply("ok", _i ? "{\"device\":\"l7\",\"status\":\"failed\","
+                                : "{\"device\":\"l8\",\"status\":\"ok\"}]");
 }
 END_TEST
 
@@ -740,29 +774,26 @@ START_TEST(no_timer_for_its_end)
     reopen_with("device_fanout_rate", "1");
     plant_pass(2000);
     plant_call(HALL, "", "c1");
+    answer("l1", RESULT);
     plant_pass(900);
     take_all_timers();
     plant_pass(300);
     ck_assert_uint_eq(plant_requests(), 1);
-    plant_call("device.forget", "{\"device\":\"l1\"}", NULL); /* whose command has a timer */
-    plant_expect_reply("ok", "true");
-    take_all_timers();
-    plant_pass(100);
-    plant_expect_reply("ok", "{\"total\":3,\"ok\":0,\"ended\":\"all\"");
+    plant_expect_reply("ok", "{\"total\":3,\"ok\":1,\"ended\":\"all\"");
     ck_assert_ptr_nonnull(strstr(rig_last(&plant.host.replies)->text,
-                                 "{\"device\":\"l2\",\"status\":\"not_sent\",\"err\":\"internal_error\""));
+                                 "{\"device\":\"l3\",\"status\":\"not_sent\",\"err\":\"internal_error\""));
 }
 END_TEST
 
 UNIT_MAIN("device_gather", open_hall, plant_close, {all_answer, 0}, {what_a_member_says, UNIT_ROWS(said)},
-          {the_deadline, 5}, {a_member_that_leaves, 0}, {a_device_that_names_its_commands, 0},
-          {refusals_cost_nothing, UNIT_ROWS(refusals)}, {each_kind_has_its_own_check, 0},
-          {nobody_has_declared_it, 0}, {a_declared_timeout, 0}, {enough, 0}, {more_than_there_are, 2},
-          {a_stall, 0}, {aborted, 0}, {aborted_and_not_answered, 2}, {too_late_to_abort, 0},
-          {all_are_wanted, 0}, {offline_comes_first, 2}, {a_queue, 0}, {a_queue_is_not_enough, 0},
-          {stale_before_its_turn, 0}, {a_full_lane, 0}, {a_device_is_forgotten, 0}, {the_group_is_deleted, 2},
-          {the_caller_goes, 0}, {the_engine_stops, 2}, {everything_at_once, 0}, {calls_take_turns, 0},
-          {refused_ones_cost_little, 0}, {a_crowd, 0}, {all_known_devices, 0}, {no_known_device, 0},
-          {names_at_their_limits, 0}, {progress, 0}, {replies_are_shortened, UNIT_ROWS(limits)},
-          {a_reply_that_is_still_too_large, 0}, {results_that_fit_into_no_reply, 0}, {no_timer_for_a_call, 0},
-          {no_timer_for_its_end, 0})
+          {the_deadline, 0}, {a_moment_before_the_deadline, 0}, {a_member_that_leaves, 0},
+          {a_device_that_names_its_commands, 0}, {refusals_cost_nothing, UNIT_ROWS(refusals)},
+          {each_kind_has_its_own_check, 0}, {nobody_has_declared_it, 0}, {a_declared_timeout, 0}, {enough, 0},
+          {more_than_there_are, 2}, {a_stall, 0}, {aborted, 0}, {aborted_and_not_answered, 2},
+          {too_late_to_abort, 0}, {all_are_wanted, 0}, {offline_comes_first, 2}, {a_queue, 0},
+          {a_queue_is_not_enough, 0}, {stale_before_its_turn, 0}, {a_full_lane, 0},
+          {a_device_is_forgotten, 0}, {the_group_is_deleted, 2}, {the_caller_goes, 0}, {the_engine_stops, 2},
+          {everything_at_once, 0}, {calls_take_turns, 0}, {refused_ones_cost_little, 0}, {a_crowd, 0},
+          {all_known_devices, 0}, {no_known_device, 0}, {names_at_their_limits, 0}, {progress, 0},
+          {replies_are_shortened, UNIT_ROWS(limits)}, {a_reply_that_is_still_too_large, 0},
+          {what_fits_into_no_reply, 2}, {no_timer_for_a_call, 0}, {no_timer_for_its_end, 0})
