@@ -150,6 +150,9 @@ class Agreement(unittest.TestCase):
         replies = ask([(method["name"], text_of(value)) for value in values])
         accepted = 0
         for value, (status, reply) in zip(values, replies):
+            if status == "payload_too_large":
+                self.assertGreater(len(text_of(value)), 1000000)  # what ask.c configures
+                continue
             expected = validator.is_valid(value) and not breaks_a_rule_of_the_text(value)
             self.assertEqual(status not in ("invalid_params", "parse_error"), expected,
                              f"{method['name']} {text_of(value)[:2000]}: {status} {reply}")
