@@ -567,6 +567,19 @@ class Operation(DeviceTest):
             self.assertEqual(panel.receive().topic, "cmd/lamp1/resp/a2")
             self.broker.stop()
 
+    def test_requests_that_may_get_no_reply(self):
+        """They reach the device all the same."""
+        for options in (["response_topic_filter answers/#"], ["reply_delivery subscribed"]):
+            self.begin(*options)
+            device = self.ready()
+            for version in (4, 5):
+                panel = self.client(self.broker, version)
+                panel.subscribe("cmd/lamp1/resp")
+                panel.publish("cmd/lamp1/req", f'{{"id":"b{version}","cmd":"go"}}', qos=1)
+                device.serve()
+                self.assertEqual(panel.receive().topic, "cmd/lamp1/resp")
+            self.broker.stop()
+
     def test_the_database(self):
         """Its file appears when there is something to write, and belongs to the broker's user alone."""
         self.begin()
