@@ -134,7 +134,7 @@ int main(int count, char **arguments)
         fprintf(stderr, "%s\n", why);
         return EXIT_FAILURE;
     }
-    const struct catalogue catalogue = {rpc_modules, &config->engine};
+    const struct catalogue catalogue = {.modules = rpc_modules, .options = &config->engine};
     const int code = check_modules(config->engine.prefix) ? print(arguments[1], &catalogue) : EXIT_FAILURE;
     config_destroy(config);
     return code;

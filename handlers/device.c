@@ -8,6 +8,7 @@
 #include "device/module.h"
 #include "device/orders.h"
 #include "device/roster.h"
+#include "device/wishes.h"
 
 #include <mosquitto_rpc.h>
 #include <string.h>
@@ -199,19 +200,31 @@ static rpc_status device_delete_group(rpc_call *call, void *state, const void *p
     return group_delete(call, &((struct device_module *)state)->groups, params);
 }
 
+static rpc_status device_call_group(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)result;
+    return gather_run(call, &((struct device_module *)state)->gathers,
+                      ((const struct any *)params)->value.text);
+}
+
 /* ---- Methods ---- */
 
 static const rpc_error unknown_errors[] = {
     {.code = "device_unknown", .doc = "no device of this name has been seen", .data = &trouble_shape},
 };
 
-static const rpc_error group_errors[] = {
-    {.code = "storage_failed", .doc = "the database could not be used", .data = &group_failed_shape},
-    {.code = "not_a_member", .doc = "a name is no device's"},
+static const rpc_error gather_errors[] = {
+    {.code = "not_a_member", .doc = "there is no such group", .data = &gather_group_shape},
 };
 
-#define WAITS                                                                                           \
-    .result = &orders_any, .progress = &orders_any, .errors = RPC_TABLE(orders_errors), .defers = true, \
+static const rpc_error group_errors[] = {
+    {.code = "storage_failed", .doc = "the database could not be used", .data = &group_failed_shape},
+    {.code = "not_a_member", .doc = "a name can be no device's, or no group's"},
+    {.code = "group_configured", .doc = "the option device_groups makes the group, and no call changes it"},
+};
+
+#define WAITS                                                                                         \
+    .result = &any_shape, .progress = &any_shape, .errors = RPC_TABLE(orders_errors), .defers = true, \
     .decides_timeout = true, .done = orders_done
 
 static const rpc_method methods[] = {
@@ -221,9 +234,27 @@ static const rpc_method methods[] = {
                "`offline` says what becomes of it if the device is not there: `fail` (the usual), `wait`, or "
                "`queue`, whose reply is `{\"queued\":true,\"id\":…}`; `ttl-ms` how long it is queued; "
                "`stale-ms` how old it may be when it is sent.",
-        .params = &orders_any,
+        .params = &any_shape,
         .run = orders_run,
         WAITS,
+    },
+    {
+        .name = "devices/{group}/{command}",
+        .doc =
+            "Has each member of a group carry out a command, and returns a verdict for each; the group `*` "
+            "has all known devices. User properties of an MQTT 5 call: `want` says what is waited for: "
+            "`present` (the usual), not for members that are known to be gone; `all`, for those, too; or a "
+            "number of members that have succeeded; `stall-ms`: the call ends when no verdict has come for "
+            "so long; `abort`: no more commands are sent when so many percent of at least five verdicts "
+            "are failures; `offline`, `ttl-ms` and `stale-ms` as for the command of one device.",
+        .params = &any_shape,
+        .result = &gather_result_shape,
+        .progress = &gather_progress_shape,
+        .errors = RPC_TABLE(gather_errors),
+        .run = device_call_group,
+        .defers = true,
+        .decides_timeout = true,
+        .done = gather_done,
     },
     {
         .name = "device.call",
@@ -347,6 +378,11 @@ static void device_load_group(void *context, const char *name, const char *devic
     groups_load(&((struct device_module *)context)->groups, name, devices);
 }
 
+static void device_loaded(void *context)
+{
+    groups_meet(&((struct device_module *)context)->groups);
+}
+
 static void device_load_command(void *context, const struct ledger_command *command)
 {
     commands_load(&((struct device_module *)context)->commands, command);
@@ -376,6 +412,7 @@ static void device_connect_parts(struct device_module *module)
                     .device = device_load_device,
                     .group = device_load_group,
                     .command = device_load_command,
+                    .loaded = device_loaded,
                     .renewed = device_renew},
     };
     module->commands = (struct commands){
@@ -403,6 +440,7 @@ static void device_connect_parts(struct device_module *module)
         .options = module->options,
         .table = &module->table,
         .commands = &module->commands,
+        .presence = &module->presence,
         .groups = &module->groups,
     };
 }
@@ -413,9 +451,10 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     module->instance = instance;
     module->options = options;
     device_connect_parts(module);
-    if (!device_set_topic(module) || !presence_init(&module->presence) || !disk_load(&module->disk) ||
-        !groups_configure(&module->groups))
+    if (!device_set_topic(module) || !groups_configure(&module->groups) ||
+        !presence_init(&module->presence) || !disk_load(&module->disk))
         return RPC_INTERNAL_ERROR;
+    groups_meet(&module->groups);
     presence_start(&module->presence);
     return RPC_OK;
 }

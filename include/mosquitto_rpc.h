@@ -800,8 +800,8 @@ typedef struct rpc_publication {
     const void *payload;        /* any bytes; may be NULL if size is 0 */
     size_t size;                /* bytes, at most the configured max_reply */
     const rpc_shape *shape;     /* the payload is `data` as JSON, and payload is NULL. Any shape but raw bytes
-                                   that     one of the module's tables uses as well, since the engine checks only
-                                   those at     the start. NULL: the payload is `payload` */
+                                   that one of the module's tables uses as well, since the engine checks only
+                                   those at the start. NULL: the payload is `payload` */
     const void *data;           /* a struct of the shape; NULL if there is no shape */
     int qos;                    /* 0, 1 or 2 */
     bool retain;                /* to subscribers only; an empty payload removes the retained message of the
@@ -915,6 +915,10 @@ bool rpc_is_json(const char *text, size_t size);
 
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
+
+/* Returns the configured max_reply, in bytes: for a module that gathers a result piece by piece, and need not
+ * keep more than a reply can have. */
+size_t rpc_max_reply(const rpc_instance *instance);
 
 /*
  * Returns how many milliseconds are left until the deadline of a call of a method that has done: at least 1

@@ -87,6 +87,22 @@ bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *me
     return method->strict || catalogue->options->undeclared == UNDECLARED_REFUSE;
 }
 
+unsigned catalogue_find_shared(const rpc_module *module, const rpc_shape *shape)
+{
+    unsigned number = 0, first = 0;
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+            number++;
+            if (error->data != shape)
+                continue;
+            if (first)
+                return first;
+            first = number;
+        }
+    }
+    return 0;
+}
+
 void catalogue_write_event_schema(const rpc_module *module, const rpc_event *event, struct writer *writer)
 {
     const size_t count = catalogue_list_schemas(module, event, NULL);

@@ -21,6 +21,7 @@
 struct catalogue {
     const rpc_module *const *modules; /* in the order of their start, ending with NULL */
     const struct engine_options *options;
+    bool shares; /* the document has room for schemas that several errors refer to */
 };
 
 /* The beginning of the name under which a command is called. The word in braces stands for the device. */
@@ -45,6 +46,12 @@ bool catalogue_takes_bytes(const rpc_method *method);
 
 /* Whether members that the method does not declare are refused. */
 bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *method);
+
+/*
+ * The number of a shape that several errors of the module's methods add to their error objects: that of the
+ * first of these errors, counted over all methods from 1. 0: at most one error has it.
+ */
+unsigned catalogue_find_shared(const rpc_module *module, const rpc_shape *shape);
 
 /*
  * The schema of what an event carries: its data, or the results and errors of the methods that announce it.

@@ -24,7 +24,7 @@ static bool discovery_make_catalogue(rpc_call *call, struct catalogue *catalogue
     const rpc_module **modules = rpc_alloc(call, (count + 1) * sizeof *modules);
     for (instance = newest; modules && instance; instance = instance->next)
         modules[--count] = instance->module;
-    *catalogue = (struct catalogue){modules, &call->engine->env.options};
+    *catalogue = (struct catalogue){.modules = modules, .options = &call->engine->env.options};
     return modules;
 }
 

@@ -48,24 +48,62 @@ static void openrpc_write_code(rpc_status status, struct writer *writer)
     writer_member(writer, "message", status_text(status));
 }
 
-static void openrpc_write_error(const rpc_error *error,
-                                void (*write_schema)(const rpc_error *error, struct writer *writer),
-                                struct writer *writer)
+static void openrpc_open_error(const rpc_error *error, struct writer *writer)
 {
     writer_begin_object(writer);
     writer_member(writer, "err", error->code);
     if (error->doc)
         writer_member(writer, "description", error->doc);
     writer_name(writer, "schema");
-    write_schema(error, writer);
+}
+
+enum { SHARED_NAME = 96 };
+
+/* The name of a schema that several errors of a module share, among those of the document. */
+static const char *openrpc_name_shared(const rpc_module *module, unsigned number, char name[SHARED_NAME])
+{
+    snprintf(name, SHARED_NAME, "%.64s.%u", module->name, number);
+    return name;
+}
+
+/* What several errors add to their error objects stands in the document once. */
+static void openrpc_write_error(const struct catalogue *catalogue, const rpc_module *module,
+                                const rpc_error *error, struct writer *writer)
+{
+    const unsigned shared = catalogue->shares && error->data ? catalogue_find_shared(module, error->data) : 0;
+    char name[SHARED_NAME], reference[SHARED_NAME + 32];
+    openrpc_open_error(error, writer);
+    if (shared) {
+        snprintf(reference, sizeof reference, "#/components/schemas/%s",
+                 openrpc_name_shared(module, shared, name));
+        schema_write_error_with(error, reference, writer);
+    } else {
+        schema_write_error(error, writer);
+    }
     writer_end_object(writer);
+}
+
+static void openrpc_write_shared(const rpc_module *module, struct writer *writer)
+{
+    unsigned number = 0;
+    char name[SHARED_NAME];
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+            number++;
+            if (!error->data || catalogue_find_shared(module, error->data) != number)
+                continue;
+            writer_name(writer, openrpc_name_shared(module, number, name));
+            schema_write_added(error->data, writer);
+        }
+    }
 }
 
 /*
  * All errors of a method's own share one JSON-RPC code, and OpenRPC wants each code once. x-errors has the
  * errors themselves, since `data` differs from one to the other.
  */
-static void openrpc_write_errors(const rpc_method *method, struct writer *writer)
+static void openrpc_write_errors(const struct catalogue *catalogue, const rpc_module *module,
+                                 const rpc_method *method, struct writer *writer)
 {
     if (!method->errors.count)
         return;
@@ -83,7 +121,7 @@ static void openrpc_write_errors(const rpc_method *method, struct writer *writer
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
     for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
-        openrpc_write_error(error, schema_write_error, writer);
+        openrpc_write_error(catalogue, module, error, writer);
     writer_end_array(writer);
 }
 
@@ -189,7 +227,7 @@ static void openrpc_write_members(const struct catalogue *catalogue, const rpc_m
         schema_write(method->progress, false, writer);
         writer_end_object(writer);
     }
-    openrpc_write_errors(method, writer);
+    openrpc_write_errors(catalogue, module, method, writer);
     openrpc_write_mqtt(catalogue, method, writer);
 }
 
@@ -225,8 +263,11 @@ void openrpc_write_command(const struct catalogue *catalogue, const rpc_module *
     openrpc_write_members(catalogue, module, &method, writer);
     if (command->errors.count)
         writer_open_array(writer, "x-causes");
-    for (const rpc_error *error = command->errors.rows; RPC_HAS_ROW(command->errors, error); error++)
-        openrpc_write_error(error, schema_write_device_error, writer);
+    for (const rpc_error *error = command->errors.rows; RPC_HAS_ROW(command->errors, error); error++) {
+        openrpc_open_error(error, writer);
+        schema_write_device_error(error, writer);
+        writer_end_object(writer);
+    }
     if (command->errors.count)
         writer_end_array(writer);
     writer_end_object(writer);
@@ -322,8 +363,10 @@ static void openrpc_write_limits(const struct catalogue *catalogue, struct write
     writer_end_object(writer);
 }
 
-void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
+void openrpc_write(const struct catalogue *given, struct writer *writer)
 {
+    const struct catalogue sharing = {.modules = given->modules, .options = given->options, .shares = true};
+    const struct catalogue *catalogue = &sharing;
     writer_begin_object(writer);
     writer_member(writer, "openrpc", "1.3.2");
     writer_open_object(writer, "info");
@@ -338,6 +381,10 @@ void openrpc_write(const struct catalogue *catalogue, struct writer *writer)
         openrpc_write_code((rpc_status)i, writer);
         writer_end_object(writer);
     }
+    writer_end_object(writer);
+    writer_open_object(writer, "schemas");
+    for (const rpc_module *const *module = catalogue->modules; *module; module++)
+        openrpc_write_shared(*module, writer);
     writer_end_object(writer);
     writer_end_object(writer);
     openrpc_write_events(catalogue, writer);

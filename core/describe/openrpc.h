@@ -27,7 +27,8 @@
 /* The whole document. */
 void openrpc_write(const struct catalogue *catalogue, struct writer *writer);
 
-/* One Method Object of the document, as it stands there. */
+/* One Method Object of the document, as it stands there, but for schemas that the document shares: these
+ * stand where they are used. */
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
                           const rpc_method *method, struct writer *writer);
 

@@ -127,8 +127,9 @@ enum schema_source { SCHEMA_ANY, SCHEMA_METHOD, SCHEMA_ENGINE, SCHEMA_DEVICE };
 
 /* error: NULL: it is not one that a table declares. What does not fit into a reply is left out: first what
  * the error adds, then its message. */
-static void schema_write_error_object(const rpc_error *error, enum schema_source source,
-                                      struct writer *writer)
+/* reference: of the schema of the error's data; NULL: it is written here. */
+static void schema_write_error_object(const rpc_error *error, const char *reference,
+                                      enum schema_source source, struct writer *writer)
 {
     writer_begin_object(writer);
     writer_member(writer, "type", "object");
@@ -147,29 +148,50 @@ static void schema_write_error_object(const rpc_error *error, enum schema_source
     }
     writer_end_object(writer);
     writer_member_json(writer, "msg", "{\"type\":\"string\"}");
-    if (error && error->data)
+    if (error && error->data && !reference)
         schema_write_properties(error->data, false, writer);
     writer_end_object(writer);
+    if (reference) {
+        writer_open_array(writer, "allOf");
+        writer_begin_object(writer);
+        writer_member(writer, "$ref", reference);
+        writer_end_object(writer);
+        writer_end_array(writer);
+    }
     writer_member_json(writer, "required", source == SCHEMA_DEVICE ? "[\"err\"]" : "[\"method\",\"err\"]");
     writer_end_object(writer);
 }
 
 void schema_write_error(const rpc_error *error, struct writer *writer)
 {
-    schema_write_error_object(error, SCHEMA_METHOD, writer);
+    schema_write_error_object(error, NULL, SCHEMA_METHOD, writer);
+}
+
+void schema_write_error_with(const rpc_error *error, const char *reference, struct writer *writer)
+{
+    schema_write_error_object(error, reference, SCHEMA_METHOD, writer);
+}
+
+void schema_write_added(const rpc_shape *shape, struct writer *writer)
+{
+    writer_begin_object(writer);
+    writer_open_object(writer, "properties");
+    schema_write_properties(shape, false, writer);
+    writer_end_object(writer);
+    writer_end_object(writer);
 }
 
 void schema_write_device_error(const rpc_error *error, struct writer *writer)
 {
-    schema_write_error_object(error, SCHEMA_DEVICE, writer);
+    schema_write_error_object(error, NULL, SCHEMA_DEVICE, writer);
 }
 
 void schema_write_engine_error(struct writer *writer)
 {
-    schema_write_error_object(NULL, SCHEMA_ENGINE, writer);
+    schema_write_error_object(NULL, NULL, SCHEMA_ENGINE, writer);
 }
 
 void schema_write_any_error(struct writer *writer)
 {
-    schema_write_error_object(NULL, SCHEMA_ANY, writer);
+    schema_write_error_object(NULL, NULL, SCHEMA_ANY, writer);
 }

@@ -233,7 +233,7 @@ static void command_resume(struct commands *commands, struct command *command, e
     if (rpc_time(commands->instance) < live->queued)
         live->deadline = now;
     const bool is_over = life_is_over(command, now) || life_is_stale(command, now);
-    command->state = state;
+    command->state = state == COMMAND_RUNNING ? COMMAND_SENT : state; /* what it has reported is over */
     life_move(command, state == COMMAND_QUEUED ? PLACE_WAITING : PLACE_FLYING, false);
     if (command->place == PLACE_FLYING) {
         live->again = !is_over && (live->idempotent || command->device->once);

@@ -3,18 +3,26 @@
 #include "gather.h"
 
 #include "names.h"
+#include "wishes.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-enum { PACE_MS = 50, FAILURES_MIN = 5, MEMBERS_MAX = 100000, TEXT_MAX = 65535 };
+enum {
+    PACE_MS = 50,         /* between two times at which commands leave */
+    FAILURES_MIN = 5,     /* verdicts before `abort` counts */
+    MEMBERS_MAX = 100000, /* of one call */
+    TEXT_MAX = 65535
+};
+
+/* The part of a turn that a command takes which is refused, so that many of them do not keep the broker. */
+static const double refused_cost = 0.01;
 
 /* What has become of a member. The order is that of the words. */
 enum member_status {
-    MEMBER_NOT_SENT, /* the call has ended before its turn */
-    MEMBER_UNANSWERED,
+    MEMBER_NOT_SENT,   /* the call has ended before its turn, or `err` says why */
+    MEMBER_UNANSWERED, /* sent, and the call has ended before its answer */
     MEMBER_OK,
     MEMBER_QUEUED,
     MEMBER_FAILED,
@@ -65,7 +73,8 @@ static const rpc_field member_fields[] = {
                .optional = true, .length = {1, 64}),
     RPC_STRING(struct member, msg, .doc = "the error's text", .optional = true, .length = {0, TEXT_MAX}),
     RPC_JSON(struct member, cause, .doc = "the device's own error", .optional = true),
-    RPC_STRING(struct member, id, .doc = "the id of the command", .optional = true, .length = {1, 128}),
+    RPC_STRING(struct member, id, .doc = "the id of the command, unless it is ok", .optional = true,
+               .length = {1, NAME_MAX_BYTES}),
     RPC_DOUBLE(struct member, seen, .doc = "when the device published last, Unix time", .unit = "s",
                .optional = true, .flag = RPC_FLAG(struct member, has_seen)),
 };
@@ -120,132 +129,197 @@ const rpc_shape gather_group_shape = RPC_OBJECT_SHAPE(struct which, which_fields
 
 /* ---- A call ---- */
 
+/* What a command of this name is for one kind of device, and whether its parameters fit. Memory of the call.
+ */
+struct kind {
+    const rpc_command *declared; /* NULL: nobody has declared it */
+    const char *params;          /* for the device */
+    const char *err, *msg;       /* why it gets no command; NULL: it does */
+    struct kind *next;
+};
+
 struct gather {
     struct gathers *gathers;
     rpc_call *call;
     const char *name, *params; /* of the command */
+    struct wishes wishes;
+    struct kind *kinds;
     struct member *members;
-    size_t total, next; /* next: the first one whose turn has not come */
-    size_t open;        /* commands on their way */
-    size_t ok, failed;  /* verdicts; those that are known to be gone do not count */
-    enum gather_want want;
-    uint32_t wanted;       /* WANT_NUMBER */
-    uint32_t stall, abort; /* ms, percent; 0: not given */
-    rpc_timer staller, ender;
+    size_t total;
+    size_t next;            /* the first member whose turn has not come, and that has no verdict */
+    size_t open;            /* commands on their way */
+    size_t ok, failed;      /* verdicts of these kinds */
+    size_t results, causes; /* bytes of what devices have said */
+    bool wants_number;
+    uint64_t wanted;       /* members that are ok */
+    uint64_t stall, abort; /* ms, percent; 0: not given */
+    uint64_t began, heard; /* rpc_clock(): when it started, and when the last verdict came */
+    bool is_aborting;      /* too many have failed: no more are sent */
+    bool is_late;          /* a command has ended since the deadline has come */
+    bool is_over;          /* it ends as soon as nothing of it runs */
     enum gather_end ended;
-    bool is_over;                    /* it ends as soon as nothing of it runs */
-    bool is_waiting;                 /* it is on the list of those that have commands to send */
-    struct gather *prev, *next_call; /* there */
+    struct gather **home; /* the list that it is on, by prev and next; NULL: none */
+    struct gather *prev, *following;
+    bool is_lined_up; /* it is on the list of those that have commands to send, by these: */
+    struct gather *before, *behind;
 };
 
-static void gather_resume(rpc_instance *instance, void *state, void *data)
+static void gather_move(struct gather *gather, struct gather **home)
 {
-    struct gather *gather = data;
-    (void)instance, (void)state;
-    rpc_resume(gather->call);
+    if (gather->home)
+        DL_DELETE2(*gather->home, gather, prev, following);
+    gather->home = home;
+    if (home)
+        DL_APPEND2(*home, gather, prev, following);
 }
 
-/* A call ends a moment later, since whoever finds out that it is over may still work on it. */
+static void gather_line_up(struct gather *gather)
+{
+    DL_APPEND2(gather->gathers->unsent, gather, before, behind);
+    gather->is_lined_up = true;
+}
+
+static void gather_step_back(struct gather *gather)
+{
+    if (gather->is_lined_up)
+        DL_DELETE2(gather->gathers->unsent, gather, before, behind);
+    gather->is_lined_up = false;
+}
+
+static void gather_note_end(struct gather *gather, enum gather_end why)
+{
+    gather->is_over = true;
+    gather->ended = gather->is_aborting && why != ENDED_ENOUGH ? ENDED_ABORTED : why;
+    gather_step_back(gather);
+}
+
+static void gathers_end(struct gathers *gathers)
+{
+    rpc_timer_cancel(gathers->instance, gathers->ender);
+    gathers->ender = (rpc_timer){.id = 0};
+    for (struct gather *gather; (gather = gathers->over);) {
+        gather_move(gather, NULL);
+        rpc_resume(gather->call);
+    }
+}
+
+static void gathers_on_end(rpc_instance *instance, void *state, void *data)
+{
+    (void)instance, (void)state;
+    gathers_end(data);
+}
+
+/* A call ends a moment later, since whoever finds out that it is over may still work on it. If there is no
+ * timer for that, the pacer ends it. */
 static void gather_end(struct gather *gather, enum gather_end why)
 {
+    struct gathers *gathers = gather->gathers;
     if (gather->is_over)
         return;
-    gather->is_over = true;
-    gather->ended = why;
-    gather->ender = rpc_after(gather->gathers->instance, 0, gather_resume, gather);
-}
-
-static void gather_stop_sending(struct gather *gather)
-{
-    if (gather->is_waiting)
-        DL_DELETE2(gather->gathers->unsent, gather, prev, next_call);
-    gather->is_waiting = false;
+    gather_note_end(gather, why);
+    gather_move(gather, &gathers->over);
+    if (!gathers->ender.id)
+        gathers->ender = rpc_after(gathers->instance, 0, gathers_on_end, gathers);
 }
 
 /* Looks whether a call is over. After too many failures it sends no more, and waits for what it has sent. */
 static void gather_judge(struct gather *gather)
 {
     const size_t tried = gather->ok + gather->failed;
-    const bool is_bad =
-        gather->abort && tried >= FAILURES_MIN && gather->failed * 100 >= (size_t)gather->abort * tried;
-    if (gather->want == WANT_NUMBER && gather->ok >= gather->wanted)
+    const bool has_more = gather->next < gather->total;
+    if (has_more && gather->abort && tried >= FAILURES_MIN && gather->failed * 100 >= gather->abort * tried) {
+        gather->is_aborting = true;
+        gather_step_back(gather);
+    }
+    if (gather->wants_number && gather->ok >= gather->wanted)
         gather_end(gather, ENDED_ENOUGH);
-    else if (is_bad && gather->next < gather->total)
-        gather_stop_sending(gather);
-    else if (!gather->open && gather->next == gather->total)
-        gather_end(gather, ENDED_ALL);
-    if (is_bad && !gather->open)
-        gather_end(gather, ENDED_ABORTED);
-}
-
-static void gather_on_stall(rpc_instance *instance, void *state, void *data)
-{
-    (void)instance, (void)state;
-    gather_end(data, ENDED_STALL);
-}
-
-static void gather_wait_on(struct gather *gather)
-{
-    rpc_instance *instance = gather->gathers->instance;
-    rpc_timer_cancel(instance, gather->staller);
-    if (gather->stall)
-        gather->staller = rpc_after(instance, gather->stall, gather_on_stall, gather);
+    else if (!gather->open && (gather->is_aborting || !has_more))
+        gather_end(gather, gather->is_late ? ENDED_DEADLINE : ENDED_ALL);
 }
 
 /* ---- Verdicts ---- */
 
-static enum member_status member_status_of(const struct verdict *verdict)
+static bool member_is_there(const struct member *member)
+{
+    const struct device *device = devices_find(member->gather->gathers->table, member->device);
+    return device && device_is_present(device);
+}
+
+static enum member_status member_status_of(const struct member *member, const struct verdict *verdict)
 {
     if (verdict->queued)
         return MEMBER_QUEUED;
     if (verdict->err && strcmp(verdict->err, "device_offline") == 0)
         return MEMBER_OFFLINE;
+    if (verdict->err && strcmp(verdict->err, "device_rejected") == 0)
+        return MEMBER_REJECTED;
     switch (verdict->state) {
     case COMMAND_SUCCEEDED:
         return MEMBER_OK;
     case COMMAND_FAILED:
         return MEMBER_FAILED;
+    case COMMAND_REJECTED:
+        return MEMBER_REJECTED;
     case COMMAND_TIMEOUT:
         return MEMBER_TIMEOUT;
     case COMMAND_UNKNOWN:
         return MEMBER_UNKNOWN;
+    case COMMAND_EXPIRED:
+        return member_is_there(member) ? MEMBER_NOT_SENT : MEMBER_OFFLINE;
     default:
-        return MEMBER_REJECTED;
+        return MEMBER_NOT_SENT;
     }
 }
 
-static const char *member_copy(const struct member *member, const char *text)
+/* Copies a text into memory of the call. NULL: there is none, or no memory. */
+static char *gather_copy(const struct gather *gather, const char *text)
 {
-    return text ? rpc_printf(member->gather->call, "%s", text) : NULL;
+    const size_t size = text ? strlen(text) + 1 : 0;
+    char *copy = text ? rpc_alloc(gather->call, size) : NULL;
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+/* Keeps what a device has said, unless all of that is more than a reply can have. *bytes is how much it is.
+ */
+static const char *gather_keep(const struct gather *gather, const char *text, size_t *bytes)
+{
+    *bytes += text ? strlen(text) : 0;
+    return *bytes <= rpc_max_reply(gather->gathers->instance) ? gather_copy(gather, text) : NULL;
 }
 
 /* Gives a member its verdict, whose texts are copied. */
 static void member_settle(struct member *member, const struct verdict *verdict)
 {
     struct gather *gather = member->gather;
-    const struct device *device = devices_find(gather->gathers->table, member->device);
     member->is_over = true;
     member->command = NULL;
-    member->status = member_status_of(verdict);
-    member->err = member_copy(member, verdict->err);
-    member->msg = member_copy(member, verdict->msg);
-    member->id = member_copy(member, verdict->id);
-    member->result.text = member_copy(member, verdict->queued ? NULL : verdict->result);
-    member->cause.text = member_copy(member, verdict->cause);
-    member->seen = device ? device->seen : 0;
+    member->status = member_status_of(member, verdict);
+    member->err = verdict->err; /* a constant */
+    member->msg = gather_keep(gather, verdict->msg, &gather->causes);
+    member->cause.text = gather_keep(gather, verdict->cause, &gather->causes);
+    if (member->status == MEMBER_OK)
+        member->result.text = gather_keep(gather, verdict->result, &gather->results);
+    else
+        member->id = gather_copy(gather, verdict->id);
+    member->seen = verdict->seen;
     member->has_seen = member->status == MEMBER_OFFLINE && member->seen > 0;
-    const bool is_fine = member->status == MEMBER_OK || member->status == MEMBER_QUEUED;
-    gather->ok += is_fine;
-    gather->failed += !is_fine && member->status != MEMBER_OFFLINE;
-    gather_wait_on(gather);
+    gather->ok += member->status == MEMBER_OK;
+    gather->failed +=
+        member->status != MEMBER_OK && member->status != MEMBER_QUEUED && member->status != MEMBER_OFFLINE;
+    gather->heard = rpc_clock(gather->gathers->instance);
+    while (gather->next < gather->total && gather->members[gather->next].is_over)
+        gather->next++;
 }
 
 static void member_on_ended(void *context, const struct verdict *verdict)
 {
     struct member *member = context;
-    member->gather->open--;
+    struct gather *gather = member->gather;
+    const bool is_out_of_time = verdict->state == COMMAND_TIMEOUT || verdict->state == COMMAND_EXPIRED;
+    gather->is_late = gather->is_late || (is_out_of_time && rpc_call_left(gather->call) <= 1);
+    gather->open--;
     member_settle(member, verdict);
-    gather_judge(member->gather);
+    gather_judge(gather);
 }
 
 static void member_on_progress(void *context, const char *text)
@@ -255,31 +329,124 @@ static void member_on_progress(void *context, const char *text)
     (void)!rpc_progress(member->gather->call, &progress);
 }
 
+/* ---- Kinds ---- */
+
+static struct kind *gather_add_kind(struct gather *gather, const rpc_command *declared)
+{
+    const struct gathers *gathers = gather->gathers;
+    char why[RPC_WHY_BYTES], *checked;
+    struct kind *kind = rpc_alloc(gather->call, sizeof *kind);
+    if (!kind)
+        return NULL;
+    *kind = (struct kind){.declared = declared, .params = gather->params};
+    kind->err = wishes_check(gathers->instance, gathers->options, declared, gather->params, &checked, why);
+    if (kind->err)
+        kind->msg = gather_copy(gather, why);
+    if (checked)
+        kind->params = gather_copy(gather, checked);
+    free(checked);
+    if (!kind->params)
+        return NULL;
+    LL_PREPEND(gather->kinds, kind);
+    return kind;
+}
+
+/* What the command is for the device of this name. NULL: no memory. */
+static const struct kind *gather_kind_of(struct gather *gather, const struct device *device)
+{
+    const char *name = device ? device->kind : NULL;
+    const rpc_command *declared = rpc_command_find(gather->gathers->instance, name, gather->name);
+    struct kind *kind;
+    LL_FOREACH(gather->kinds, kind)
+    {
+        if (kind->declared == declared)
+            return kind;
+    }
+    return gather_add_kind(gather, declared);
+}
+
+/* Checks the parameters for all members: they must fit one of them. Gives the call the time that the slowest
+ * one needs. */
+static rpc_status gather_check(struct gather *gather)
+{
+    const struct kind *misfit = NULL;
+    uint32_t timeout = 0;
+    bool fits = false;
+    for (size_t i = 0; i < gather->total; i++) {
+        const struct kind *kind =
+            gather_kind_of(gather, devices_find(gather->gathers->table, gather->members[i].device));
+        if (!kind)
+            return RPC_INTERNAL_ERROR;
+        fits = fits || !kind->err;
+        misfit = kind->err && strcmp(kind->err, "invalid_params") == 0 ? kind : misfit;
+        if (!kind->err && kind->declared && kind->declared->timeout > timeout)
+            timeout = kind->declared->timeout;
+    }
+    if (misfit && !fits)
+        return rpc_raise(gather->call, "invalid_params", "%s", misfit->msg ? misfit->msg : "no memory");
+    rpc_call_set_timeout(gather->call, timeout);
+    return RPC_OK;
+}
+
 /* ---- Sending ---- */
 
-/* Begins the command of a member. */
-static void member_begin(struct member *member)
+/* Makes the command of a member. NULL: *why is its verdict. */
+static struct command *member_prepare(struct member *member, struct verdict *why)
 {
     struct gather *gather = member->gather;
     struct gathers *gathers = gather->gathers;
-    struct device *device = devices_find(gathers->table, member->device);
-    struct verdict why = {
-        .state = COMMAND_REJECTED, .err = "device_unknown", .msg = "the device is not known any more"};
-    struct order order = {
+    const struct wishes *wishes = &gather->wishes;
+    const uint64_t waited = rpc_clock(gathers->instance) - gather->began;
+    struct device *device = wishes_find_device(gathers->presence, member->device, wishes->offline, why);
+    if (!device)
+        return NULL;
+    const struct kind *kind = gather_kind_of(gather, device);
+    *why = (struct verdict){.state = COMMAND_EXPIRED, .device = device->name, .seen = device->seen};
+    if (!kind || kind->err) {
+        why->state = kind ? COMMAND_REJECTED : COMMAND_CANCELLED;
+        why->err = kind ? kind->err : "internal_error";
+        why->msg = kind ? kind->msg : "there is no memory for the command";
+        return NULL;
+    }
+    if (wishes->stale && waited >= wishes->stale) {
+        why->err = "expired";
+        why->msg = "it was not sent before stale-ms had passed";
+        return NULL;
+    }
+    const struct order order = {
         .device = device,
         .name = gather->name,
-        .params = gather->params,
-        .offline = gather->want == WANT_ALL ? OFFLINE_WAIT : OFFLINE_FAIL,
+        .params = kind->params,
+        .declared = kind->declared,
+        .offline = wishes->offline,
         .timeout = rpc_call_left(gather->call),
+        .ttl = wishes->ttl,
+        .stale = wishes->stale ? wishes->stale - (uint32_t)waited : 0,
         .ended = member_on_ended,
         .progress = member_on_progress,
         .context = member,
     };
-    member->command = device ? command_begin(gathers->commands, &order, &why) : NULL;
-    if (member->command)
-        gather->open++;
-    else
+    return command_prepare(gathers->commands, &order, why);
+}
+
+/* Begins the command of the next member. It may end before this returns. Returns the part of a turn that this
+ * has taken. */
+static double gather_begin_next(struct gather *gather)
+{
+    struct verdict why;
+    struct member *member = &gather->members[gather->next];
+    struct command *command = member_prepare(member, &why);
+    if (!command) {
         member_settle(member, &why);
+        return refused_cost;
+    }
+    member->command = command;
+    gather->open++;
+    do
+        gather->next++;
+    while (gather->next < gather->total && gather->members[gather->next].is_over);
+    command_start(gather->gathers->commands, command);
+    return 1;
 }
 
 /* How many commands may leave at once. */
@@ -289,28 +456,27 @@ static double gathers_burst(const struct gathers *gathers)
     return burst > 1 ? burst : 1;
 }
 
-/* Begins the next command of the call whose turn it is. */
-static void gathers_send_one(struct gathers *gathers)
-{
-    struct gather *gather = gathers->unsent;
-    gather_stop_sending(gather);
-    while (gather->next < gather->total && gather->members[gather->next].is_over)
-        gather->next++;
-    if (gather->next < gather->total && !gather->is_over) {
-        gathers->allowance--;
-        member_begin(&gather->members[gather->next++]);
-    }
-    if (gather->next < gather->total && !gather->is_over) {
-        DL_APPEND2(gathers->unsent, gather, prev, next_call);
-        gather->is_waiting = true;
-    }
-    gather_judge(gather);
-}
-
 static void gathers_send(struct gathers *gathers)
 {
-    while (gathers->unsent && gathers->allowance >= 1)
-        gathers_send_one(gathers);
+    while (gathers->unsent && gathers->allowance >= 1) {
+        struct gather *gather = gathers->unsent;
+        gather_step_back(gather);
+        gathers->allowance -= gather_begin_next(gather);
+        if (gather->next < gather->total && !gather->is_over && !gather->is_aborting)
+            gather_line_up(gather);
+        gather_judge(gather);
+    }
+}
+
+static void gathers_check_stalls(struct gathers *gathers)
+{
+    const uint64_t now = rpc_clock(gathers->instance);
+    struct gather *gather, *next;
+    DL_FOREACH_SAFE2(gathers->running, gather, next, following)
+    {
+        if (gather->stall && now - gather->heard >= gather->stall)
+            gather_end(gather, ENDED_STALL);
+    }
 }
 
 static void gathers_on_pace(rpc_instance *instance, void *state, void *data)
@@ -322,82 +488,73 @@ static void gathers_on_pace(rpc_instance *instance, void *state, void *data)
     if (gathers->allowance > burst)
         gathers->allowance = burst;
     gathers_send(gathers);
-    if (gathers->unsent || gathers->allowance < burst)
+    gathers_check_stalls(gathers);
+    gathers_end(gathers);
+    if (gathers->running || gathers->allowance < burst)
         return;
     rpc_timer_cancel(instance, gathers->pacer);
     gathers->pacer = (rpc_timer){.id = 0};
 }
 
-static void gather_start(struct gather *gather)
+/* Returns false: there can be no timer. */
+static bool gathers_start_pacer(struct gathers *gathers)
 {
-    struct gathers *gathers = gather->gathers;
-    DL_APPEND2(gathers->unsent, gather, prev, next_call);
-    gather->is_waiting = true;
-    gather_wait_on(gather);
-    if (!gathers->pacer.id) {
-        gathers->allowance = gathers_burst(gathers);
-        gathers->pacer = rpc_every(gathers->instance, PACE_MS, gathers_on_pace, gathers);
-    }
-    gathers_send(gathers);
+    if (gathers->pacer.id)
+        return true;
+    gathers->allowance = gathers_burst(gathers);
+    gathers->pacer = rpc_every(gathers->instance, PACE_MS, gathers_on_pace, gathers);
+    return gathers->pacer.id;
 }
 
 /* ---- The beginning ---- */
-
-/* A number in a user property, in *value if it is given. Another text than a number of the range is an error.
- */
-static rpc_status gather_read_number(rpc_call *call, const char *name, uint32_t max, uint32_t *value)
-{
-    char text[16], *end = NULL;
-    if (!rpc_caller_property(call, name, text, sizeof text))
-        return RPC_OK;
-    const unsigned long number = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-    if (!number || *end || number > max)
-        return rpc_raise(call, "invalid_params", "user property %s: it takes a number from 1 to %lu", name,
-                         (unsigned long)max);
-    *value = (uint32_t)number;
-    return RPC_OK;
-}
 
 static rpc_status gather_read_want(rpc_call *call, struct gather *gather)
 {
     char text[16];
     if (!rpc_caller_property(call, "want", text, sizeof text) || strcmp(text, "present") == 0)
         return RPC_OK;
-    gather->want = strcmp(text, "all") == 0 ? WANT_ALL : WANT_NUMBER;
-    if (gather->want == WANT_ALL)
+    if (strcmp(text, "all") == 0) {
+        if (!gather->wishes.has_offline)
+            gather->wishes.offline = OFFLINE_WAIT;
         return RPC_OK;
+    }
     if (*text < '0' || *text > '9')
-        return rpc_raise(call, "invalid_params", "user property want: it takes present, all, or a number");
-    return gather_read_number(call, "want", MEMBERS_MAX, &gather->wanted);
+        return rpc_raise(call, "invalid_params",
+                         "the user property want must be present, all or a whole number");
+    gather->wants_number = true;
+    return wishes_read_number(call, "want", MEMBERS_MAX, "", &gather->wanted);
 }
 
-/* Fixes the members. Returns false: no memory. */
+static rpc_status gather_read_properties(rpc_call *call, struct gather *gather)
+{
+    rpc_status status = wishes_read(call, gather->gathers->options, &gather->wishes);
+    if (status == RPC_OK)
+        status = gather_read_want(call, gather);
+    if (status == RPC_OK)
+        status = wishes_read_number(call, "stall-ms", UINT32_MAX, "", &gather->stall);
+    if (status == RPC_OK)
+        status = wishes_read_number(call, "abort", 100, "", &gather->abort);
+    return status;
+}
+
+/* Copies the names of the members: those of a group; NULL: all known devices. Returns false: no memory. */
 static bool gather_fix_members(struct gather *gather, const struct group *group)
 {
     const struct devices *table = gather->gathers->table;
-    const struct device *device = group ? NULL : table->all;
     gather->total = group ? group->count : HASH_COUNT(table->all);
     gather->members = rpc_alloc(gather->call, gather->total * sizeof *gather->members);
-    for (size_t i = 0; gather->members && i < gather->total; i++) {
+    if (!gather->members)
+        return false;
+    const struct device *device = table->all;
+    for (size_t i = 0; i < gather->total; i++) {
         struct member *member = &gather->members[i];
         member->gather = gather;
-        member->device = member_copy(member, group ? group->members[i] : device->name);
-        device = device ? device->hh.next : NULL;
+        member->device = gather_copy(gather, group ? group->members[i] : device->name);
         if (!member->device)
             return false;
+        device = group ? NULL : device->hh.next;
     }
-    return gather->members;
-}
-
-/* Those that are known to be gone get their verdicts first, and are not waited for. */
-static void gather_pass_over_the_gone(struct gather *gather)
-{
-    static const struct verdict gone = {.state = COMMAND_REJECTED, .err = "device_offline"};
-    for (size_t i = 0; gather->want != WANT_ALL && i < gather->total; i++) {
-        const struct device *device = devices_find(gather->gathers->table, gather->members[i].device);
-        if (device && !device_is_present(device))
-            member_settle(&gather->members[i], &gone);
-    }
+    return true;
 }
 
 static rpc_status gather_make(struct gathers *gathers, rpc_call *call, const struct group *group,
@@ -409,17 +566,40 @@ static rpc_status gather_make(struct gathers *gathers, rpc_call *call, const str
     *gather = (struct gather){.gathers = gathers,
                               .call = call,
                               .name = rpc_call_level(call, "command"),
-                              .params = params,
-                              .ended = ENDED_DEADLINE};
-    rpc_status status = gather_read_want(call, gather);
-    if (status == RPC_OK)
-        status = gather_read_number(call, "stall-ms", UINT32_MAX, &gather->stall);
-    if (status == RPC_OK)
-        status = gather_read_number(call, "abort", 100, &gather->abort);
-    if (status == RPC_OK && !gather_fix_members(gather, group))
-        status = RPC_INTERNAL_ERROR;
+                              .params = params ? params : "{}",
+                              .wishes = wishes_usual(gathers->options),
+                              .began = rpc_clock(gathers->instance),
+                              .heard = rpc_clock(gathers->instance)};
     *made = gather;
-    return status;
+    const rpc_status status = gather_read_properties(call, gather);
+    if (status != RPC_OK)
+        return status;
+    return gather_fix_members(gather, group) ? gather_check(gather) : RPC_INTERNAL_ERROR;
+}
+
+/* Those that are known to be gone get their verdicts first, and are not waited for. */
+static void gather_pass_over_the_gone(struct gather *gather)
+{
+    for (size_t i = 0; i < gather->total; i++) {
+        struct member *member = &gather->members[i];
+        const struct device *device = devices_find(gather->gathers->table, member->device);
+        if (!device || device_is_present(device))
+            continue;
+        const struct verdict gone = {
+            .state = COMMAND_CANCELLED, .err = "device_offline", .seen = device->seen};
+        member_settle(member, &gone);
+    }
+}
+
+static void gather_start(struct gather *gather)
+{
+    gather_move(gather, &gather->gathers->running);
+    if (gather->wishes.offline == OFFLINE_FAIL)
+        gather_pass_over_the_gone(gather);
+    if (gather->next < gather->total)
+        gather_line_up(gather);
+    gather_judge(gather);
+    gathers_send(gather->gathers);
 }
 
 rpc_status gather_run(rpc_call *call, struct gathers *gathers, const char *params)
@@ -428,60 +608,79 @@ rpc_status gather_run(rpc_call *call, struct gathers *gathers, const char *param
     const bool is_all = strcmp(name, "*") == 0;
     const struct group *group = is_all ? NULL : groups_find(gathers->groups, name);
     const struct which which = {name};
-    struct gather *gather = NULL;
+    struct gather *gather;
+    if (!name_is_command(rpc_call_level(call, "command")))
+        return rpc_raise(call, "method_not_found", "%s", wishes_no_command);
     if (!group && !is_all)
         return rpc_raise_with(
             call, "not_a_member", &which,
             "there is no such group: device.group.set and the option device_groups make one");
     rpc_status status = gather_make(gathers, call, group, params, &gather);
     if (status == RPC_OK)
-        status = rpc_defer(call, gather);
-    if (status != RPC_PENDING)
-        return status;
-    gather_pass_over_the_gone(gather);
-    gather_start(gather);
-    return RPC_PENDING;
+        status = gathers_start_pacer(gathers) ? rpc_defer(call, gather) : RPC_OVERLOADED;
+    if (status == RPC_PENDING)
+        gather_start(gather);
+    return status;
 }
 
 /* ---- The end ---- */
 
 /* What is said of a member whose call ends before its verdict. */
-static enum member_status gather_status_of(const struct gather *gather, const struct member *member)
+static enum member_status member_status_now(const struct member *member)
 {
     if (!member->command)
         return MEMBER_NOT_SENT;
     if (member->command->state == COMMAND_QUEUED)
-        return MEMBER_OFFLINE;
-    return gather->ended == ENDED_DEADLINE ? MEMBER_TIMEOUT : MEMBER_UNANSWERED;
+        return member_is_there(member) ? MEMBER_NOT_SENT : MEMBER_OFFLINE;
+    return MEMBER_UNANSWERED;
 }
 
-/* Nobody waits for the commands of this call any more. */
-static void gather_let_go(struct gather *gather)
+/* Nobody waits for a member any more. At the deadline its command is over, too. */
+static void member_let_go(struct member *member, bool is_deadline)
 {
-    struct gathers *gathers = gather->gathers;
-    gather_stop_sending(gather);
-    rpc_timer_cancel(gathers->instance, gather->staller);
-    rpc_timer_cancel(gathers->instance, gather->ender);
+    struct gather *gather = member->gather;
+    struct commands *commands = gather->gathers->commands;
+    if (is_deadline && member->command)
+        command_expire(commands, member->command);
+    if (member->is_over)
+        return;
+    member->is_over = true;
+    member->status = member_status_now(member);
+    if (!member->command)
+        return;
+    member->id = gather_copy(gather, member->command->id);
+    if (!is_deadline)
+        command_abandon(commands, member->command);
+}
+
+static void gather_let_go(struct gather *gather, bool is_deadline)
+{
+    if (!gather->is_over)
+        gather_note_end(gather, ENDED_DEADLINE);
+    gather_move(gather, NULL);
+    for (size_t i = 0; i < gather->total; i++)
+        member_let_go(&gather->members[i], is_deadline);
+}
+
+static void gather_drop_results(const struct gather *gather)
+{
+    for (size_t i = 0; i < gather->total; i++)
+        gather->members[i].result.text = NULL;
+}
+
+static void gather_drop_causes(const struct gather *gather)
+{
     for (size_t i = 0; i < gather->total; i++) {
-        struct member *member = &gather->members[i];
-        if (member->is_over)
-            continue;
-        member->status = gather_status_of(gather, member);
-        if (member->command)
-            command_abandon(gathers->commands, member->command);
-        member->is_over = true;
+        gather->members[i].msg = NULL;
+        gather->members[i].cause.text = NULL;
     }
 }
 
-/* Leaves out what makes the reply too large: first the results, then all members that are ok. */
-static void gather_shorten(const struct gather *gather, struct gathered *gathered)
+/* Leaves out all members that are ok. */
+static void gather_omit(const struct gather *gather, struct gathered *gathered)
 {
     struct member *members = gather->members;
     size_t kept = 0;
-    for (size_t i = 0; i < gather->total; i++)
-        members[i].result.text = NULL;
-    if (rpc_encode(gather->call, &gather_result_shape, gathered))
-        return;
     for (size_t i = 0; i < gather->total; i++) {
         if (members[i].status != MEMBER_OK)
             members[kept++] = members[i];
@@ -491,12 +690,31 @@ static void gather_shorten(const struct gather *gather, struct gathered *gathere
     gathered->has_omitted = true;
 }
 
+/* Leaves out what makes the reply too large: first the results, then all members that are ok, then what the
+ * others have said. Of what was not kept as a whole, nothing is told. */
+static void gather_fit(const struct gather *gather, struct gathered *gathered)
+{
+    const size_t max = rpc_max_reply(gather->gathers->instance);
+    if (gather->results > max)
+        gather_drop_results(gather);
+    if (gather->causes > max)
+        gather_drop_causes(gather);
+    if (rpc_encode(gather->call, &gather_result_shape, gathered))
+        return;
+    gather_drop_results(gather);
+    if (rpc_encode(gather->call, &gather_result_shape, gathered))
+        return;
+    gather_omit(gather, gathered);
+    if (!rpc_encode(gather->call, &gather_result_shape, gathered))
+        gather_drop_causes(gather);
+}
+
 rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    (void)state;
+    (void)call, (void)state;
     struct gather *gather = data;
     struct gathered *gathered = result;
-    gather_let_go(gather);
+    gather_let_go(gather, outcome == RPC_TIMEOUT);
     if (outcome != RPC_OK && outcome != RPC_TIMEOUT)
         return outcome;
     *gathered = (struct gathered){.total = (int32_t)gather->total,
@@ -504,7 +722,6 @@ rpc_status gather_done(rpc_call *call, void *state, void *data, rpc_status outco
                                   .ended = gather->ended,
                                   .results = gather->members,
                                   .count = gather->total};
-    if (!rpc_encode(call, &gather_result_shape, gathered))
-        gather_shorten(gather, gathered);
+    gather_fit(gather, gathered);
     return RPC_OK;
 }

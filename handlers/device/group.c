@@ -12,8 +12,6 @@
 
 /* ---- Shapes ---- */
 
-enum { MEMBERS_MAX = 10000 };
-
 #define GROUP_NAME(type) \
     RPC_STRING(type, group, .doc = "the name of the group, one topic level", .length = {1, NAME_MAX_BYTES})
 
@@ -27,7 +25,7 @@ struct membership {
 static const rpc_field group_fields[] = {
     GROUP_NAME(struct membership),
     RPC_STRING_ARRAY(struct membership, devices, count, .doc = "the names of its members",
-                     .length = {1, NAME_MAX_BYTES}, .items = {1, MEMBERS_MAX}),
+                     .length = {1, NAME_MAX_BYTES}, .items = {1, GROUP_MEMBERS_MAX}),
 };
 
 const rpc_shape group_shape = RPC_OBJECT_SHAPE(struct membership, group_fields);
@@ -35,7 +33,7 @@ const rpc_shape group_shape = RPC_OBJECT_SHAPE(struct membership, group_fields);
 static const rpc_field entry_fields[] = {
     GROUP_NAME(struct membership),
     RPC_STRING_ARRAY(struct membership, devices, count, .doc = "the names of its members",
-                     .length = {1, NAME_MAX_BYTES}, .items = {1, MEMBERS_MAX}),
+                     .length = {1, NAME_MAX_BYTES}, .items = {1, GROUP_MEMBERS_MAX}),
     RPC_BOOL(struct membership, configured, .doc = "whether it is one of the option device_groups"),
 };
 
@@ -98,9 +96,9 @@ const struct group *groups_find(const struct groups *groups, const char *name)
     return group;
 }
 
-bool groups_exist(const struct groups *groups, const char *name)
+static int group_compare(const void *a, const void *b)
 {
-    return strcmp(name, "*") == 0 || groups_find(groups, name);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 bool groups_have(const struct groups *groups, const char *name, const char *device)
@@ -108,11 +106,7 @@ bool groups_have(const struct groups *groups, const char *name, const char *devi
     if (strcmp(name, "*") == 0)
         return true;
     const struct group *group = groups_find(groups, name);
-    for (size_t i = 0; group && i < group->count; i++) {
-        if (strcmp(group->members[i], device) == 0)
-            return true;
-    }
-    return false;
+    return group && bsearch(&device, group->members, group->count, sizeof device, group_compare);
 }
 
 static void group_remove(struct groups *groups, struct group *group)
@@ -123,126 +117,179 @@ static void group_remove(struct groups *groups, struct group *group)
     free(group);
 }
 
-static bool group_is_listed(const char *const *members, size_t count, const char *name)
-{
-    while (count) {
-        if (strcmp(members[--count], name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Copies names, each once, into one piece of memory behind their pointers. NULL: no memory. */
+/* Copies names in their order, each once, into one piece of memory behind their pointers. NULL: no memory. */
 static const char **group_copy_members(const char *const *names, size_t count, size_t *copied)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += strlen(names[i]) + 1;
     const char **members = malloc(count * sizeof *members + bytes);
-    char *text = members ? (char *)(members + count) : NULL;
+    if (!members)
+        return NULL;
+    memcpy(members, names, count * sizeof *members);
+    qsort(members, count, sizeof *members, group_compare);
+    char *text = (char *)(members + count);
     *copied = 0;
-    for (size_t i = 0; members && i < count; i++) {
-        if (group_is_listed(members, *copied, names[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (*copied && strcmp(members[*copied - 1], members[i]) == 0)
             continue;
-        members[(*copied)++] = strcpy(text, names[i]);
-        text += strlen(names[i]) + 1;
+        const size_t size = strlen(members[i]) + 1;
+        members[(*copied)++] = memcpy(text, members[i], size);
+        text += size;
     }
     return members;
 }
 
-/* Makes a group, or replaces the one of this name. Its members become known devices. Returns false: no
- * memory, and all is as before. */
-static bool group_put(struct groups *groups, const char *name, const char *const *names, size_t count,
-                      bool configured)
+static struct group *group_create(struct groups *groups, const char *name)
 {
-    struct group *group = calloc(1, sizeof *group + strlen(name) + 1), *former;
+    struct group *group = calloc(1, sizeof *group + strlen(name) + 1);
     if (!group)
-        return false;
+        return NULL;
     strcpy(group->name, name);
-    group->configured = configured;
-    group->members = group_copy_members(names, count, &group->count);
-    HASH_FIND_STR(groups->by_name, name, former);
-    if (group->members)
-        HASH_ADD_STR(groups->by_name, name, group);
-    if (!group->hh.tbl) {
-        free(group->members);
-        free(group);
-        return false;
-    }
-    if (former)
-        group_remove(groups, former);
-    groups->members += group->count;
-    for (size_t i = 0; i < group->count; i++)
+    HASH_ADD_STR(groups->by_name, name, group);
+    if (group->hh.tbl)
+        return group;
+    free(group);
+    return NULL;
+}
+
+/* Makes a group of these members, which it takes, or gives them to the one of this name. Returns NULL: no
+ * memory, and all is as before. */
+static struct group *group_put(struct groups *groups, const char *name, const char **members, size_t count)
+{
+    struct group *group;
+    HASH_FIND_STR(groups->by_name, name, group);
+    if (!group && !(group = group_create(groups, name)))
+        return NULL;
+    groups->members += count - group->count;
+    free(group->members);
+    group->members = members;
+    group->count = count;
+    return group;
+}
+
+/* The same with copies of the names. */
+static struct group *group_put_copies(struct groups *groups, const char *name, const char *const *names,
+                                      size_t count)
+{
+    size_t copied;
+    const char **members = group_copy_members(names, count, &copied);
+    struct group *group = members ? group_put(groups, name, members, copied) : NULL;
+    if (!group)
+        free(members);
+    return group;
+}
+
+/* Its members become known devices. No other device is forgotten for one that was only named. */
+static void group_meet(const struct groups *groups, const struct group *group)
+{
+    const struct devices *table = groups->presence->table;
+    for (size_t i = 0; i < group->count && !devices_are_full(table); i++)
         presence_meet(groups->presence, group->members[i]);
-    return true;
+}
+
+void groups_meet(struct groups *groups)
+{
+    for (const struct group *group = groups->by_name; group; group = group->hh.next)
+        group_meet(groups, group);
 }
 
 /* ---- Groups of the configuration and of a former run ---- */
 
-/* Cuts a word at its commas. Returns the number of names; 0: one of them is no device's. */
-static size_t group_cut(char *list, const char **names, size_t max)
+/* Cuts a word at its commas. Returns the number of names; 0: one of them is no device's, or there is none. */
+static size_t group_cut(char *list, const char **names)
 {
     size_t count = 0;
     char *rest = NULL;
     for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-        if (count == max || !name_is_device(name))
+        if (!name_is_device(name))
             return 0;
         names[count++] = name;
     }
     return count;
 }
 
-static bool group_configure_word(struct groups *groups, char *word)
+/* Makes a group of a word `name=device,device`. Returns what is wrong; NULL: nothing. */
+static const char *group_configure_names(struct groups *groups, const char *name, char *list,
+                                         const char **names)
 {
-    char *members = strchr(word, '=');
-    const char **names = members ? malloc(strlen(members) * sizeof *names) : NULL;
-    if (!names)
-        return false;
-    *members++ = '\0';
-    const struct group *former = groups_find(groups, word);
-    const bool is_new = group_is_name(word) && !(former && former->configured);
-    const size_t count = is_new ? group_cut(members, names, strlen(members)) : 0;
-    const bool is_put =
-        count && HASH_COUNT(groups->by_name) < GROUPS_MAX && group_put(groups, word, names, count, true);
+    const size_t count = group_cut(list, names);
+    if (!group_is_name(name))
+        return "its name is no topic level, or *";
+    if (groups_find(groups, name))
+        return "another group has the same name";
+    if (!count)
+        return "it takes name=device,device words, separated by spaces";
+    if (count > GROUP_MEMBERS_MAX || groups->members + count > GROUPS_MEMBERS_MAX)
+        return "a group has at most 10000 members, and all groups together 100000";
+    if (HASH_COUNT(groups->by_name) >= GROUPS_MAX)
+        return "there are at most 1000 groups";
+    struct group *group = group_put_copies(groups, name, names, count);
+    if (!group)
+        return "out of memory";
+    group->configured = true;
+    return NULL;
+}
+
+static const char *group_configure_word(struct groups *groups, char *word)
+{
+    char *list = strchr(word, '=');
+    if (!list)
+        return "it takes name=device,device words, separated by spaces";
+    *list++ = '\0';
+    const char **names = malloc((strlen(list) / 2 + 1) * sizeof *names); /* a name and its comma */
+    const char *why = names ? group_configure_names(groups, word, list, names) : "out of memory";
     free(names);
-    return is_put;
+    return why;
 }
 
 bool groups_configure(struct groups *groups)
 {
     char *words = groups->options->groups ? strdup(groups->options->groups) : NULL, *rest = NULL;
-    bool is_fine = !groups->options->groups || words;
-    for (char *word = words ? strtok_r(words, " ", &rest) : NULL; word && is_fine;
+    const char *why = groups->options->groups && !words ? "out of memory" : NULL, *wrong = "";
+    for (char *word = words ? strtok_r(words, " ", &rest) : NULL; word && !why;
          word = strtok_r(NULL, " ", &rest)) {
-        is_fine = group_configure_word(groups, word);
-        if (!is_fine)
-            rpc_log(groups->instance, RPC_LOG_ERROR,
-                    "device_groups: '%.100s': it takes name=device,device words, separated by spaces, each "
-                    "with another name",
-                    word);
+        wrong = word;
+        why = group_configure_word(groups, word);
     }
+    if (why)
+        rpc_log(groups->instance, RPC_LOG_ERROR, "device_groups: '%.100s': %s", wrong, why);
     free(words);
-    return is_fine;
+    return !why;
 }
 
-/* A group of the configuration hides one of the database. */
+/* The names of a JSON array, which keeps their texts. Other values are left out. NULL: there are none, or no
+ * memory. */
+static const char **group_read(const cJSON *list, size_t *count)
+{
+    const cJSON *item;
+    const int all = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+    const char **names = all ? malloc((size_t)all * sizeof *names) : NULL;
+    *count = 0;
+    if (!names)
+        return NULL;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && name_is_device(item->valuestring) && *count < GROUP_MEMBERS_MAX)
+            names[(*count)++] = item->valuestring;
+    }
+    return names;
+}
+
 void groups_load(struct groups *groups, const char *name, const char *devices)
 {
+    if (!group_is_name(name) || groups_find(groups, name))
+        return;
+    size_t count;
     cJSON *list = cJSON_Parse(devices);
-    const size_t count = cJSON_IsArray(list) ? (size_t)cJSON_GetArraySize(list) : 0;
-    const char **names = count ? malloc(count * sizeof *names) : NULL;
-    const cJSON *item;
-    size_t used = 0;
-    if (names && group_is_name(name) && !groups_find(groups, name) &&
-        HASH_COUNT(groups->by_name) < GROUPS_MAX) {
-        cJSON_ArrayForEach(item, list)
-        {
-            if (cJSON_IsString(item) && name_is_device(item->valuestring))
-                names[used++] = item->valuestring;
-        }
-    }
-    if (used && !group_put(groups, name, names, used, false))
-        rpc_log(groups->instance, RPC_LOG_ERROR, "no memory to load the group %s", name);
+    const char **names = group_read(list, &count);
+    const bool has_room =
+        HASH_COUNT(groups->by_name) < GROUPS_MAX && groups->members + count <= GROUPS_MEMBERS_MAX;
+    if (!names || !count || !has_room || !group_put_copies(groups, name, names, count))
+        rpc_log(groups->instance, RPC_LOG_ERROR, "the group %s of the database is left out: %s", name,
+                !has_room        ? "there are too many groups or members"
+                : list && !count ? "it has no members"
+                                 : "out of memory");
     free(names);
     cJSON_Delete(list);
 }
@@ -254,36 +301,58 @@ struct change {
     struct change *prev, *next;
     struct groups *groups;
     rpc_call *call; /* NULL: it has ended */
-    bool deletes, existed, is_over;
-    struct store_failure failure;   /* no reason: it is on the disk */
-    const struct membership *given; /* memory of the call; NULL: it deletes */
-    char *name;
+    bool deletes, is_over;
+    bool fails;                   /* it is not made: `failure` says why */
+    struct store_failure failure; /* its path is not looked at */
+    const struct group *made;     /* while the call is resumed */
+    bool existed;                 /* likewise, of one that deletes */
     const char **members;
     size_t count;
+    char name[];
 };
 
 static void group_free_change(struct change *change)
 {
-    DL_DELETE(change->groups->changes, change);
-    free(change->name);
+    struct groups *groups = change->groups;
+    DL_DELETE(groups->changes, change);
+    groups->coming -= !change->deletes;
+    groups->coming_members -= change->count;
     free(change->members);
     free(change);
+}
+
+/* Makes a change that is on the disk. Without memory for a new group, what is there goes, too. */
+static void group_make(struct groups *groups, struct change *change)
+{
+    struct group *group;
+    HASH_FIND_STR(groups->by_name, change->name, group);
+    change->existed = group;
+    if (change->deletes) {
+        if (group)
+            group_remove(groups, group);
+        return;
+    }
+    change->made = group_put(groups, change->name, change->members, change->count);
+    if (change->made) {
+        change->members = NULL;
+        group_meet(groups, change->made);
+        return;
+    }
+    change->fails = true;
+    change->failure = (struct store_failure){.cause = STORE_NO_MEMORY, .why = "out of memory"};
+    disk_drop_group(groups->disk, change->name, NULL, NULL);
 }
 
 /* The change is on the disk, or is not made. */
 static void group_apply(void *context, const struct store_failure *failure)
 {
     struct change *change = context;
-    struct groups *groups = change->groups;
-    struct group *group;
     change->is_over = true;
-    HASH_FIND_STR(groups->by_name, change->name, group);
+    change->fails = failure;
     if (failure)
         change->failure = *failure;
-    else if (!change->deletes)
-        group_put(groups, change->name, change->members, change->count, false);
-    else if (group)
-        group_remove(groups, group);
+    else
+        group_make(change->groups, change);
     if (change->call)
         rpc_resume(change->call);
     else
@@ -292,7 +361,7 @@ static void group_apply(void *context, const struct store_failure *failure)
 
 static rpc_status group_raise_configured(rpc_call *call, const char *name)
 {
-    return rpc_raise(call, "invalid_params",
+    return rpc_raise(call, "group_configured",
                      "group: %.100s is a group of the option device_groups, which no "
                      "call changes",
                      name);
@@ -305,31 +374,22 @@ static rpc_status group_raise_failure(rpc_call *call, const struct store_failure
                           failure->why);
 }
 
-static bool group_write(struct disk *disk, const char *name, const char **members, size_t count,
-                        disk_done done, void *context)
+/* NULL: no memory; free with cJSON_free(). */
+static char *group_print(const char *const *members, size_t count)
 {
     cJSON *list = cJSON_CreateStringArray(members, (int)count);
     char *text = list ? cJSON_PrintUnformatted(list) : NULL;
-    const bool is_written = text && disk_put_group(disk, name, text, done, context);
-    cJSON_free(text);
     cJSON_Delete(list);
-    return is_written;
-}
-
-/* Gives a change to the database. Returns false: no memory, or too much waits to be written. */
-static bool group_write_change(struct change *change)
-{
-    struct disk *disk = change->groups->disk;
-    return change->deletes
-               ? disk_drop_group(disk, change->name, group_apply, change)
-               : group_write(disk, change->name, change->members, change->count, group_apply, change);
+    return text;
 }
 
 void groups_renew(struct groups *groups)
 {
-    for (struct group *group = groups->by_name; group; group = group->hh.next) {
-        if (!group->configured)
-            group_write(groups->disk, group->name, group->members, group->count, NULL, NULL);
+    for (const struct group *group = groups->by_name; group; group = group->hh.next) {
+        char *text = group->configured ? NULL : group_print(group->members, group->count);
+        if (text)
+            disk_put_group(groups->disk, group->name, text, NULL, NULL);
+        cJSON_free(text);
     }
 }
 
@@ -342,33 +402,56 @@ void groups_fini(struct groups *groups)
         group_remove(groups, groups->by_name);
 }
 
-/* Begins a change, which the call waits for. NULL: no memory. */
-static struct change *group_make_change(struct groups *groups, const char *name, bool deletes)
+/* Begins a change; members: the names of the new ones. NULL: no memory. */
+static struct change *group_begin_change(struct groups *groups, const char *name, const char *const *members,
+                                         size_t count)
 {
-    struct change *change = calloc(1, sizeof *change);
+    struct change *change = calloc(1, sizeof *change + strlen(name) + 1);
     if (!change)
         return NULL;
+    strcpy(change->name, name);
     change->groups = groups;
-    change->deletes = deletes;
-    change->name = strdup(name);
-    if (!change->name) {
+    change->deletes = !members;
+    change->members = members ? group_copy_members(members, count, &change->count) : NULL;
+    if (members && !change->members) {
         free(change);
         return NULL;
     }
     DL_APPEND(groups->changes, change);
+    groups->coming += !change->deletes;
+    groups->coming_members += change->count;
     return change;
 }
 
-static rpc_status group_begin_change(rpc_call *call, struct change *change)
+/* Gives a change to the database, and makes its call wait for that. */
+static rpc_status group_write_change(rpc_call *call, struct change *change)
 {
-    if (!group_write_change(change)) {
-        const struct store_failure failure = change->groups->disk->failure;
+    struct disk *disk = change->groups->disk;
+    char *text = change->deletes ? NULL : group_print(change->members, change->count);
+    if (!text && !change->deletes) {
         group_free_change(change);
-        return group_raise_failure(call, &failure);
+        return RPC_INTERNAL_ERROR;
+    }
+    const bool is_taken = change->deletes ? disk_drop_group(disk, change->name, group_apply, change)
+                                          : disk_put_group(disk, change->name, text, group_apply, change);
+    cJSON_free(text);
+    if (!is_taken) {
+        group_free_change(change);
+        return group_raise_failure(call, &disk->failure);
     }
     const rpc_status status = rpc_defer(call, change);
     change->call = status == RPC_PENDING ? call : NULL;
     return status;
+}
+
+static void group_tell(rpc_call *call, const struct change *change, void *result)
+{
+    const struct group *made = change->made;
+    if (made)
+        *(struct membership *)result = (struct membership){made->name, made->members, made->count, false};
+    else
+        *(struct group_deleted *)result =
+            (struct group_deleted){rpc_printf(call, "%s", change->name), change->existed};
 }
 
 /* The caller of a change that goes on gets no more than the engine's own error. */
@@ -379,15 +462,9 @@ rpc_status group_end_change(rpc_call *call, void *state, void *data, rpc_status 
     change->call = NULL;
     if (!change->is_over)
         return outcome;
-    rpc_status status = RPC_OK;
-    if (change->failure.why[0]) {
-        status = group_raise_failure(call, &change->failure);
-    } else if (change->deletes) {
-        *(struct group_deleted *)result =
-            (struct group_deleted){rpc_printf(call, "%s", change->name), change->existed};
-    } else {
-        *(struct membership *)result = *change->given;
-    }
+    const rpc_status status = change->fails ? group_raise_failure(call, &change->failure) : RPC_OK;
+    if (status == RPC_OK)
+        group_tell(call, change, result);
     group_free_change(change);
     return status;
 }
@@ -399,7 +476,7 @@ static rpc_status group_check(const struct groups *groups, rpc_call *call, const
 {
     const struct group *former = groups_find(groups, given->group);
     if (!group_is_name(given->group))
-        return rpc_raise(call, "invalid_params",
+        return rpc_raise(call, "not_a_member",
                          "group: a group's name is one topic level without wildcards "
                          "and control characters, and not *");
     if (former && former->configured)
@@ -411,10 +488,11 @@ static rpc_status group_check(const struct groups *groups, rpc_call *call, const
                              "without wildcards and control characters",
                              i);
     }
-    if (!former && HASH_COUNT(groups->by_name) >= GROUPS_MAX)
+    if (!former && HASH_COUNT(groups->by_name) + groups->coming >= GROUPS_MAX)
         return rpc_raise(call, "overloaded", "there are %d groups; device.group.delete makes room",
                          GROUPS_MAX);
-    if (groups->members - (former ? former->count : 0) + given->count > GROUPS_MEMBERS_MAX)
+    if (groups->members - (former ? former->count : 0) + groups->coming_members + given->count >
+        GROUPS_MEMBERS_MAX)
         return rpc_raise(call, "overloaded", "all groups together have at most %d members",
                          GROUPS_MEMBERS_MAX);
     return RPC_OK;
@@ -426,15 +504,8 @@ rpc_status group_set(rpc_call *call, struct groups *groups, const void *params)
     const rpc_status status = group_check(groups, call, given);
     if (status != RPC_OK)
         return status;
-    struct change *change = group_make_change(groups, given->group, false);
-    if (!change)
-        return RPC_INTERNAL_ERROR;
-    change->given = given;
-    change->members = group_copy_members(given->devices, given->count, &change->count);
-    if (change->members)
-        return group_begin_change(call, change);
-    group_free_change(change);
-    return RPC_INTERNAL_ERROR;
+    struct change *change = group_begin_change(groups, given->group, given->devices, given->count);
+    return change ? group_write_change(call, change) : RPC_INTERNAL_ERROR;
 }
 
 rpc_status group_list(rpc_call *call, const struct groups *groups, void *result)
@@ -456,9 +527,6 @@ rpc_status group_delete(rpc_call *call, struct groups *groups, const void *param
     const struct group *group = groups_find(groups, given->group);
     if (group && group->configured)
         return group_raise_configured(call, given->group);
-    struct change *change = group_make_change(groups, given->group, true);
-    if (!change)
-        return RPC_INTERNAL_ERROR;
-    change->existed = group;
-    return group_begin_change(call, change);
+    struct change *change = group_begin_change(groups, given->group, NULL, 0);
+    return change ? group_write_change(call, change) : RPC_INTERNAL_ERROR;
 }

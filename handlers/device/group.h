@@ -2,7 +2,8 @@
 /*
  * Groups of devices: names that stand for several. They come from the option device_groups, which nobody can
  * change while the broker runs, and from the method device.group.set, whose groups are in the database. A
- * member is a known device from then on. No device says itself that it is a member.
+ * member is a known device from then on, if there is room for it: no other device is forgotten for one that
+ * was only named. No device says itself that it is a member.
  *
  * Threads: the broker's thread only.
  *
@@ -15,12 +16,12 @@
 
 #include "presence.h"
 
-enum { GROUPS_MAX = 1000, GROUPS_MEMBERS_MAX = 100000 /* of all groups */ };
+enum { GROUPS_MAX = 1000, GROUPS_MEMBERS_MAX = 100000 /* of all groups */, GROUP_MEMBERS_MAX = 10000 };
 
 struct group {
     bool configured; /* by the option device_groups */
     size_t count;
-    const char **members; /* one piece of memory, with their texts */
+    const char **members; /* in the order of strcmp(), each once; one piece of memory, with their texts */
     UT_hash_handle hh;
     char name[];
 };
@@ -34,21 +35,23 @@ struct groups {
     struct disk *disk;
     struct group *by_name;
     size_t members;         /* of all groups */
-    struct change *changes; /* those that are not on the disk yet */
+    struct change *changes; /* those that are not on the disk yet, */
+    size_t coming;          /* how many of them make groups, perhaps new ones, */
+    size_t coming_members;  /* and the members of these */
 };
 
-/* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init.
- */
+/* Reads device_groups. Returns false, after it has logged why, if that is malformed. For the module's init,
+ * before what a former run has left is loaded: a group of the configuration hides one of its name. */
 bool groups_configure(struct groups *groups);
 
 /* Takes over a group of a former run: a JSON array of names. */
 void groups_load(struct groups *groups, const char *name, const char *devices);
 
+/* Makes the members of all groups known devices, after the devices of a former run are known. */
+void groups_meet(struct groups *groups);
+
 /* Writes all groups to the database again, which is another one. */
 void groups_renew(struct groups *groups);
-
-/* Whether there is such a group. `*` is one. */
-bool groups_exist(const struct groups *groups, const char *group);
 
 /* Whether a device is a member of a group; every device is one of `*`. */
 bool groups_have(const struct groups *groups, const char *group, const char *device);

@@ -3,8 +3,8 @@
 #include "orders.h"
 
 #include "adopt.h"
+#include "wishes.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +15,6 @@ enum { HISTORY_SHOWN = 1000, TIMEOUT_MAX_MS = 86400000 };
 #define TTL_MAX_MS 31622400000.0 /* 366 days */
 
 /* ---- Shapes ---- */
-
-struct any {
-    rpc_json value;
-};
-
-static const rpc_field any_fields[] = {
-    RPC_JSON(struct any, value, .doc = "what the device takes or returns: any JSON value"),
-};
-
-const rpc_shape orders_any = RPC_VALUE_SHAPE(struct any, any_fields);
-
-static const char *const policies[] = {
-    [OFFLINE_FAIL] = "fail", [OFFLINE_WAIT] = "wait", [OFFLINE_QUEUE] = "queue"};
 
 struct called {
     const char *device, *command;
@@ -42,7 +29,7 @@ static const rpc_field called_fields[] = {
     RPC_STRING(struct called, command, .doc = "the name of the command", .length = {1, NAME_MAX_BYTES}),
     RPC_JSON(struct called, params, .doc = "its parameters", .default_json = "{}"),
     RPC_CHOICE(struct called, offline, .doc = "what becomes of it if the device is not there",
-               .choices = RPC_TABLE(policies), .optional = true,
+               .choices = RPC_TABLE(offline_policy_names), .optional = true,
                .flag = RPC_FLAG(struct called, has_offline)),
     RPC_INT64(struct called, ttl, .name = "ttl-ms",
               .doc = "with `queue`: how long it waits for the device; at most device_ttl_max", .unit = "ms",
@@ -83,88 +70,15 @@ _Static_assert(sizeof orders_errors / sizeof orders_errors[0] == ORDERS_ERRORS,
 
 /* ---- What a caller wishes ---- */
 
-struct wishes {
-    enum offline_policy offline;
-    uint64_t ttl;
-    uint32_t stale;
-};
-
-static uint64_t orders_ttl_max(const struct device_module *module)
-{
-    return (uint64_t)module->options->ttl_max * 1000;
-}
-
-static struct wishes orders_usual(const struct device_module *module)
-{
-    const uint64_t ttl = (uint64_t)module->options->ttl * 1000, max = orders_ttl_max(module);
-    return (struct wishes){OFFLINE_FAIL, ttl < max ? ttl : max, 0};
-}
-
-static rpc_status orders_raise_range(rpc_call *call, const char *what, uint64_t max, const char *option)
-{
-    return rpc_raise(call, "invalid_params", "%s must be a whole number of 1 to %" PRIu64 "%s", what, max,
-                     option);
-}
-
-/* Reads a number of a user property, if it is given. */
-static rpc_status orders_read_number(rpc_call *call, const char *name, uint64_t max, const char *option,
-                                     uint64_t *value)
-{
-    char text[24], what[48];
-    if (!rpc_caller_property(call, name, text, sizeof text))
-        return RPC_OK;
-    const size_t digits = strspn(text, "0123456789");
-    const uint64_t number = digits && digits < 20 && !text[digits] ? strtoull(text, NULL, 10) : 0;
-    snprintf(what, sizeof what, "the user property %s", name);
-    if (!number || number > max)
-        return orders_raise_range(call, what, max, option);
-    *value = number;
-    return RPC_OK;
-}
-
-static rpc_status orders_read_offline(rpc_call *call, enum offline_policy *offline)
-{
-    char text[16];
-    if (!rpc_caller_property(call, "offline", text, sizeof text))
-        return RPC_OK;
-    for (unsigned i = 0; i < sizeof policies / sizeof policies[0]; i++) {
-        if (strcmp(text, policies[i]) == 0) {
-            *offline = (enum offline_policy)i;
-            return RPC_OK;
-        }
-    }
-    return rpc_raise(call, "invalid_params", "the user property offline must be fail, wait or queue");
-}
-
-static rpc_status orders_read_properties(rpc_call *call, const struct device_module *module,
-                                         struct wishes *wishes)
-{
-    char progress[8];
-    uint64_t stale = wishes->stale;
-    rpc_status status = orders_read_offline(call, &wishes->offline);
-    if (status == RPC_OK)
-        status =
-            orders_read_number(call, "ttl-ms", orders_ttl_max(module), " (device_ttl_max)", &wishes->ttl);
-    if (status == RPC_OK)
-        status = orders_read_number(call, "stale-ms", UINT32_MAX, "", &stale);
-    if (status != RPC_OK)
-        return status;
-    wishes->stale = (uint32_t)stale;
-    if (!rpc_caller_property(call, "progress", progress, sizeof progress) || strcmp(progress, "1") == 0 ||
-        strcmp(progress, "0") == 0)
-        return RPC_OK;
-    return rpc_raise(call, "invalid_params", "the user property progress must be 1 or 0");
-}
-
-/* Likewise of the members of device.call, which come before the user properties. */
+/* Reads the members of device.call, which come before the user properties. */
 static rpc_status orders_read_members(rpc_call *call, const struct device_module *module,
                                       const struct called *called, struct wishes *wishes)
 {
     const uint32_t timeout_max = rpc_timeout_max(module->instance);
-    if (called->has_ttl && (uint64_t)called->ttl > orders_ttl_max(module))
-        return orders_raise_range(call, "ttl-ms", orders_ttl_max(module), " (device_ttl_max)");
+    if (called->has_ttl && (uint64_t)called->ttl > wishes_ttl_max(module->options))
+        return wishes_raise_range(call, "ttl-ms", wishes_ttl_max(module->options), " (device_ttl_max)");
     if (called->has_timeout && called->timeout > timeout_max)
-        return orders_raise_range(call, "timeout-ms", timeout_max, " (timeout_max)");
+        return wishes_raise_range(call, "timeout-ms", timeout_max, " (timeout_max)");
     wishes->offline = called->has_offline ? called->offline : wishes->offline;
     wishes->ttl = called->has_ttl ? (uint64_t)called->ttl : wishes->ttl;
     wishes->stale = called->has_stale ? (uint32_t)called->stale : wishes->stale;
@@ -186,7 +100,8 @@ struct waiter {
 
 static rpc_status orders_raise(rpc_call *call, const struct verdict *verdict)
 {
-    const bool is_ours = strcmp(verdict->err, "internal_error") != 0;
+    const bool is_ours =
+        strcmp(verdict->err, "internal_error") != 0 && strcmp(verdict->err, "invalid_params") != 0;
     const struct trouble trouble = {
         .device = verdict->device,
         .id = verdict->id,
@@ -244,43 +159,17 @@ rpc_status orders_done(rpc_call *call, void *state, void *data, rpc_status outco
 
 /* ---- The call ---- */
 
-/* Finds the device, or meets it if it may be commanded before it was ever seen. */
-static rpc_status orders_find_device(rpc_call *call, struct device_module *module, const char *name,
-                                     enum offline_policy offline, struct device **device)
-{
-    if (!name_is_device(name))
-        return rpc_raise(call, "invalid_params", "device: it is no name of a device");
-    *device = devices_find(&module->table, name);
-    if (*device)
-        return RPC_OK;
-    if (offline == OFFLINE_FAIL && module->options->known_only)
-        return module_raise_unknown(call, name);
-    *device = presence_meet(&module->presence, name);
-    if (*device)
-        return RPC_OK;
-    const struct verdict full = {
-        .err = "device_busy", .msg = "too many devices are known: see device_max", .device = name};
-    return orders_raise(call, &full);
-}
-
-/* Checks the parameters of a declared command. *checked is NULL, or to be freed with free(). */
-static rpc_status orders_check(rpc_call *call, struct device_module *module, const rpc_command *declared,
-                               const struct verdict *which, const char *params, char **checked)
+/* Checks the parameters. *checked is NULL, or to be freed with free(). */
+static rpc_status orders_check(rpc_call *call, struct device_module *module, const struct order *order,
+                               char **checked)
 {
     char why[RPC_WHY_BYTES];
-    if (!declared && module->options->undeclared)
-        return RPC_OK;
-    if (!declared) {
-        struct verdict verdict = *which;
-        verdict.err = "method_not_found";
-        verdict.msg = "no module declares the command, and device_undeclared is false";
-        return orders_raise(call, &verdict);
-    }
-    const rpc_status status =
-        rpc_command_check(module->instance, declared, RPC_COMMAND_PARAMS, params, checked, why);
-    return status == RPC_INVALID_PARAMS || status == RPC_PARSE_ERROR
-               ? rpc_raise(call, "invalid_params", "%s", why)
-               : status;
+    const struct verdict verdict = {
+        .device = order->device->name,
+        .err = wishes_check(module->instance, module->options, order->declared, order->params, checked, why),
+        .msg = why,
+    };
+    return verdict.err ? orders_raise(call, &verdict) : RPC_OK;
 }
 
 /* Makes the command, and the call pending. */
@@ -312,39 +201,37 @@ static rpc_status orders_order(rpc_call *call, struct device_module *module, str
                                const char *device, const struct wishes *wishes)
 {
     const struct adopted *adopted = module->adopting;
-    const struct verdict which = {.device = device};
+    struct verdict why;
     char *checked = NULL;
     if (!name_is_command(order->name)) {
-        const struct verdict none = {.err = "method_not_found",
-                                     .msg = "no command has such a name: it has other characters than A-Z, "
-                                            "a-z, 0-9, '_', '.' and '-', or is too long",
-                                     .device = device};
+        const struct verdict none = {.err = "method_not_found", .msg = wishes_no_command, .device = device};
         return orders_raise(call, &none);
     }
-    rpc_status status = orders_find_device(call, module, device, wishes->offline, &order->device);
-    if (status != RPC_OK)
-        return status;
+    if (!name_is_device(device))
+        return rpc_raise(call, "invalid_params", "device: it is no name of a device");
+    order->device = wishes_find_device(&module->presence, device, wishes->offline, &why);
+    if (!order->device)
+        return orders_raise(call, &why);
     order->declared = rpc_command_find(module->instance, order->device->kind, order->name);
     if (order->declared && order->declared->timeout && !order->timeout)
         rpc_call_set_timeout(call, order->declared->timeout);
-    if (!adopted)
-        status = orders_check(call, module, order->declared, &which, order->params, &checked);
-    if (status == RPC_OK) {
-        order->params = checked ? checked : order->params;
-        order->offline = wishes->offline;
-        order->ttl = wishes->ttl;
-        order->stale = wishes->stale;
-        status = orders_begin(call, module, order);
-    }
+    const rpc_status status = adopted ? RPC_OK : orders_check(call, module, order, &checked);
+    if (status != RPC_OK)
+        return status;
+    order->params = checked ? checked : order->params;
+    order->offline = wishes->offline;
+    order->ttl = wishes->ttl;
+    order->stale = wishes->stale;
+    const rpc_status begun = orders_begin(call, module, order);
     free(checked);
-    return status;
+    return begun;
 }
 
 rpc_status orders_run(rpc_call *call, void *state, const void *params, void *result)
 {
     struct device_module *module = state;
     const struct adopted *adopted = module->adopting;
-    struct wishes wishes = orders_usual(module);
+    struct wishes wishes = wishes_usual(module->options);
     struct order order = {.name = rpc_call_level(call, "command"),
                           .params = ((const struct any *)params)->value.text};
     (void)result;
@@ -355,7 +242,7 @@ rpc_status orders_run(rpc_call *call, void *state, const void *params, void *res
         order.correlation = adopted->message->correlation;
         order.correlation_size = adopted->message->correlation_size;
     }
-    const rpc_status status = orders_read_properties(call, module, &wishes);
+    const rpc_status status = wishes_read(call, module->options, &wishes);
     return status == RPC_OK ? orders_order(call, module, &order, rpc_call_level(call, "device"), &wishes)
                             : status;
 }
@@ -364,12 +251,12 @@ rpc_status orders_call(rpc_call *call, void *state, const void *params, void *re
 {
     struct device_module *module = state;
     const struct called *called = params;
-    struct wishes wishes = orders_usual(module);
+    struct wishes wishes = wishes_usual(module->options);
     struct order order = {.name = called->command, .params = called->params.text};
     (void)result;
     if (!module->options->call)
         return rpc_raise(call, "method_not_found", "device.call is closed: see device_call");
-    rpc_status status = orders_read_properties(call, module, &wishes);
+    rpc_status status = wishes_read(call, module->options, &wishes);
     if (status == RPC_OK)
         status = orders_read_members(call, module, called, &wishes);
     if (status != RPC_OK)

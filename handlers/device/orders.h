@@ -14,7 +14,6 @@
 
 #include "module.h"
 
-extern const rpc_shape orders_any; /* one JSON value */
 extern const rpc_shape orders_call_params;
 extern const rpc_shape orders_history_params, orders_history_result;
 extern const rpc_shape orders_cancel_params, orders_cancel_result;

@@ -13,6 +13,7 @@ enum {
     PUBLISH_ROWS = 500,      /* statuses that are published at once when many are to be */
     PUBLISH_PAUSE_MS = 100,  /* between two such times */
     PUBLISH_RETRY_MS = 1000, /* likewise, after one that could not be published */
+    COMMANDS_BYTES = 2048,   /* of the names of commands that a hello names, together */
     COMMANDS_MAX = 100,      /* that a hello names */
     SEEN_S = 60,             /* the database knows when a device was seen, within so many seconds */
     ROOT_BYTES = 128         /* of the inbox root, at most */
@@ -298,14 +299,19 @@ void presence_heard(struct presence *presence, struct device *device, const rpc_
         presence_see(presence, device, "published");
 }
 
+static size_t presence_count_bytes(const struct hello *hello)
+{
+    size_t bytes = 1;
+    for (size_t i = 0; i < hello->command_count; i++)
+        bytes += strlen(hello->commands[i]) + 1;
+    return bytes;
+}
+
 /* The names of commands as words. Those that are no names cannot be called, and are left out. NULL: no
  * memory. */
 static char *presence_join_commands(const struct hello *hello)
 {
-    size_t size = 1;
-    for (size_t i = 0; i < hello->command_count; i++)
-        size += strlen(hello->commands[i]) + 1;
-    char *words = malloc(size), *end = words;
+    char *words = malloc(presence_count_bytes(hello)), *end = words;
     for (size_t i = 0; words && i < hello->command_count; i++) {
         if (name_is_command(hello->commands[i]))
             end += sprintf(end, "%s%s", end == words ? "" : " ", hello->commands[i]);
@@ -339,8 +345,15 @@ static bool presence_take_hello(struct device *device, const struct hello *hello
 void presence_hello(struct presence *presence, const char *name, const rpc_message *message)
 {
     static const struct hello silent = {.ttd = 0};
+    const struct hello *hello = message->data ? message->data : &silent;
+    if (presence_count_bytes(hello) > COMMANDS_BYTES) {
+        rpc_log(presence->instance, RPC_LOG_NOTICE,
+                "the hello of device %s is not taken: its commands have more than %d bytes", name,
+                COMMANDS_BYTES);
+        return;
+    }
     struct device *device = presence_meet(presence, name);
-    if (!device || !presence_take_hello(device, message->data ? message->data : &silent) ||
+    if (!device || !presence_take_hello(device, hello) ||
         !presence_connect(presence, device, message->connection, message->sender_id))
         return;
     device->seen = rpc_time(presence->instance);

@@ -11,7 +11,7 @@ ASK_FOR_PROGRESS = (USER_PROPERTY, ("progress", "1"))
 class RelayTest(BrokerTest):
 
     def start(self, options=(), **how):
-        return super().start(["relay_root cmd", *options], **how)
+        return super().start(["relay_root cmd", "device_topic none", *options], **how)
 
     def step(self, caller, box, done):
         """Sends an interim reply to the calls of a box. Returns how many there are."""

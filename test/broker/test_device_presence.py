@@ -1,7 +1,9 @@
 """Which devices are there (section 7 of the contract)."""
 import collections
+import contextlib
 import json
 import signal
+import sqlite3
 import time
 
 from crowd import Crowd
@@ -239,6 +241,17 @@ class Reconnects(DeviceTest):
         for _ in range(20):
             self.client(self.broker, client_id="other").reset()
         self.never_offline(watcher)
+
+    def is_on_disk(self, name):
+        """A hello is written at once, but nobody waits for it."""
+        path = self.broker.directory / "devices.db"
+        if not path.exists():
+            return False
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            try:
+                return bool(database.execute("SELECT 1 FROM devices WHERE name = ?", (name,)).fetchall())
+            except sqlite3.OperationalError:  # it is being made
+                return False
 
     def test_presence_survives_a_restart_as_unknown(self):
         """A device that was there before may be there again: nothing is known until it says so."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What a schema accepts the method accepts, and what it refuses is invalid_params: over generated cases, with a
 validator that is not ours on one side and the engine on the other."""
+import copy
 import json
 import math
 import random
@@ -138,7 +139,7 @@ class Agreement(unittest.TestCase):
         if status == "ok":
             Draft7Validator({**BASE, **method["result"]["schema"]}).validate(reply)
         elif status in own:
-            Draft7Validator({**BASE, **own[status]}).validate(reply)
+            Draft7Validator({**BASE, "components": OPENRPC["components"], **own[status]}).validate(reply)
         else:
             self.assertIn(status, OPENRPC["components"]["errors"])
 
@@ -239,11 +240,19 @@ class Agreement(unittest.TestCase):
         self.assertEqual(set(limits), set(OPENRPC["x-limits"]))
         self.assertEqual(document, {name: value for name, value in OPENRPC.items() if name != "x-limits"})
 
+    def with_own_schemas(self, method):
+        """A Method Object in which no error refers to a schema of the document."""
+        method = copy.deepcopy(method)
+        for error in method.get("x-errors", []):
+            for shared in error["schema"].pop("allOf", []):
+                error["schema"]["properties"].update(resolve(OPENRPC, shared["$ref"])["properties"])
+        return method
+
     def test_each_method_is_described_as_in_the_document(self):
         replies = ask([("rpc.describe", json.dumps({"method": name})) for name in METHODS])
         for method, (status, description) in zip(METHODS.values(), replies):
             self.assertEqual(status, "ok")
-            self.assertEqual(description["method"], method)
+            self.assertEqual(description["method"], self.with_own_schemas(method))
             for event in description["events"]:
                 self.assertIn(event, OPENRPC["x-events"])
 

@@ -71,6 +71,9 @@ static void start(double wall, uint64_t monotonic)
     plant.host.monotonic = monotonic;
     plant.host.host.user_property = find_property;
     plant.options.duplicate_window = config->engine.duplicate_window;
+    plant.options.max_payload = config->engine.max_payload;
+    plant.options.max_reply = config->engine.max_reply;
+    plant.options.timeout_max = config->engine.timeout_max;
     rig_start(&plant);
     rig_add(&plant, &rpc_module_lamp, NULL);
     rig_add(&plant, &rpc_module_device, options_of(&rpc_module_device));

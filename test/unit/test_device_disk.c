@@ -331,7 +331,7 @@ START_TEST(groups_are_remembered)
     ck_assert(groups_have(&module()->groups, "g", "a") && groups_have(&module()->groups, "g", "b"));
     rig_ask(&rig, "device.group.delete", "{\"group\":\"g\"}");
     restart();
-    ck_assert(!groups_exist(&module()->groups, "g"));
+    ck_assert(!groups_find(&module()->groups, "g"));
 }
 END_TEST
 
@@ -460,7 +460,7 @@ START_TEST(a_group_that_is_on_its_way_at_the_stop)
     rig_tell(&rig, "device.group.set", "{\"group\":\"g\",\"devices\":[\"l\"]}");
     rig_tell(&rig, "device.group.set", "{\"group\":\"h\",\"devices\":[\"l\"]}");
     restart();
-    ck_assert(groups_exist(&module()->groups, "g") && groups_exist(&module()->groups, "h"));
+    ck_assert(groups_find(&module()->groups, "g") && groups_find(&module()->groups, "h"));
 }
 END_TEST
 

@@ -73,7 +73,36 @@ static void look(void)
     receive("tester", "rpc/call/device.counts", "", RIG_REPLY);
 }
 
-static void (*const acts[])(void) = {call_and_answer, call_and_fail, call_and_repeat, adopt, look, declared};
+/* Fake hosts keep the clock, so that commands of groups leave when it is moved. */
+static void call_all(void)
+{
+    receive("tester", "rpc/call/devices/*/open", "{\"a\":1}", RIG_REPLY);
+    plant.host.monotonic += RIG_SECOND / 10;
+    engine_tick(plant.engine);
+    receive("gate", "cmd/gate/resp", "{\"result\":{\"b\":2}}", NULL);
+    plant.host.monotonic += RIG_SECOND / 10;
+    engine_tick(plant.engine);
+}
+
+static void call_all_declared(void)
+{
+    receive("tester", "rpc/call/devices/*/light", "{\"on\":true}", RIG_REPLY);
+}
+
+static void regroup(void)
+{
+    receive("tester", "rpc/call/device.group.set", "{\"group\":\"g\",\"devices\":[\"gate\",\"a\"]}",
+            RIG_REPLY);
+    receive("tester", "rpc/call/device.group.list", "", RIG_REPLY);
+}
+
+static void ungroup(void)
+{
+    receive("tester", "rpc/call/device.group.delete", "{\"group\":\"g\"}", RIG_REPLY);
+}
+
+static void (*const acts[])(void) = {call_and_answer, call_and_fail, call_and_repeat,   adopt,   look,
+                                     declared,        call_all,      call_all_declared, regroup, ungroup};
 
 static void next_identity(void)
 {

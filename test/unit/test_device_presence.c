@@ -240,6 +240,20 @@ START_TEST(hellos_that_are_none)
 }
 END_TEST
 
+/* Each name is short enough, and there are not too many. */
+START_TEST(a_hello_with_long_commands)
+{
+    char payload[4000] = "{\"commands\":[";
+    for (int i = 0; i < 20; i++)
+        snprintf(payload + strlen(payload), sizeof payload - strlen(payload), "%s\"%0120d\"", i ? "," : "",
+                 i);
+    strcat(payload, "]}");
+    ck_assert_int_eq(say("l", &first, "cmd/l/hello", payload), ENGINE_CONSUME);
+    ck_assert_ptr_null(find("l"));
+    ck_assert(fake_host_logged(&rig.host, "its commands have more than 2048 bytes"));
+}
+END_TEST
+
 START_TEST(a_hello_of_somebody_else)
 {
     ck_assert_int_eq(say("m", &first, "cmd/l/hello", ""), ENGINE_REFUSE);
@@ -856,8 +870,9 @@ END_TEST
 
 UNIT_MAIN("device_presence", open_rig, close_rig, {a_hello_makes_a_device, 0},
           {what_a_hello_says, UNIT_ROWS(hellos)}, {a_hello_replaces_the_one_before, 0},
-          {hellos_that_are_none, UNIT_ROWS(bad_hellos)}, {a_hello_of_somebody_else, 0},
-          {others_are_no_devices, 0}, {messages_are_watched_while_there_are_devices, 0},
+          {hellos_that_are_none, UNIT_ROWS(bad_hellos)}, {a_hello_with_long_commands, 0},
+          {a_hello_of_somebody_else, 0}, {others_are_no_devices, 0},
+          {messages_are_watched_while_there_are_devices, 0},
           {an_answer_makes_a_device_that_is_not_managed, 0}, {subscriptions, UNIT_ROWS(filters)},
           {a_device_that_comes_back_settles, 0}, {a_device_that_listens_need_not_settle, 2},
           {offline_after_the_grace, 0}, {a_takeover_is_no_event, UNIT_ROWS(takeovers)},
