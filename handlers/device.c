@@ -219,7 +219,8 @@ static const rpc_error gather_errors[] = {
 
 static const rpc_error group_errors[] = {
     {.code = "storage_failed", .doc = "the database could not be used", .data = &group_failed_shape},
-    {.code = "not_a_member", .doc = "a name is no device's"},
+    {.code = "not_a_member", .doc = "a name can be no device's, or no group's"},
+    {.code = "group_configured", .doc = "the option device_groups makes the group, and no call changes it"},
 };
 
 #define WAITS                                                                                         \

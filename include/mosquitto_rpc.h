@@ -1045,8 +1045,8 @@ typedef struct rpc_adoption {
  * Carries out a message of an inbox as a call of its sender: as if the sender had published the parameters to
  * {prefix}/call/{method}, with this Response Topic and Correlation Data and with the QoS and the user
  * properties of the message. Rates, the recognition of duplicates, the deadline and the end of the sender's
- * connection are those of any call; so the option response_topic_filter holds, and a message that comes again
- * is adopted again and recognised by its identity. The parameters are never taken for JSON-RPC, and an MQTT
+ * connection are those of any call; so a message that comes again is adopted again and recognised by its
+ * identity. The parameters are never taken for JSON-RPC, and an MQTT
  * 3.1.1 sender gets its reply on reply_topic, too. A success that errors_only keeps back is cached, announced
  * and counted like any other.
  *
@@ -1056,8 +1056,10 @@ typedef struct rpc_adoption {
  * - true: the call is taken, also if it was answered with an error. receive returns RPC_INBOX_CONSUME.
  * - false: it is not, and nobody gets an answer, since there is no memory; or the message is a bridge's and
  *   the option bridge_calls is false; or no module has the method and the option unknown_methods is forward;
- *   or, which the engine logs, message is not the one that the instance receives, method or reply_topic is
- *   NULL, params or correlation is NULL and its size is not 0, or the correlation is too large.
+ *   or no reply may go to reply_topic, by its form or by the options response_topic_filter, reply_delivery
+ * and bridge_response_topics; or, which the engine logs, message is not the one that the instance receives,
+ * method or reply_topic is NULL, params or correlation is NULL and its size is not 0, or the correlation is
+ * too large.
  */
 bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption);
 

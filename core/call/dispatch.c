@@ -362,7 +362,8 @@ bool dispatch_adopt(struct engine *engine, const struct host_message *message, c
         return false;
     exchange->adopted = true;
     exchange->to.errors_only = errors_only;
-    const enum engine_verdict verdict = dispatch_receive(exchange);
+    const enum engine_verdict verdict =
+        route_by_response_topic(exchange) == RPC_OK ? dispatch_receive(exchange) : ENGINE_PASS;
     exchange_release(exchange);
     return verdict != ENGINE_PASS;
 }

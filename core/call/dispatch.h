@@ -23,7 +23,8 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
 /*
  * Carries out a message of an inbox as a call of the method `name`: the message is what its sender would have
  * published to the method's topic, but that its payload is never JSON-RPC. errors_only: its sender gets a
- * reply only if it is an error. Returns false: no memory, or the method is left to other servers.
+ * reply only if it is an error. Returns false: no memory, or the method is left to other servers, or no reply
+ * may go to the message's Response Topic.
  */
 bool dispatch_adopt(struct engine *engine, const struct host_message *message, const char *name,
                     bool errors_only);

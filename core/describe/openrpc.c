@@ -93,7 +93,7 @@ static void openrpc_write_shared(const rpc_module *module, struct writer *writer
             if (!error->data || catalogue_find_shared(module, error->data) != number)
                 continue;
             writer_name(writer, openrpc_name_shared(module, number, name));
-            schema_write(error->data, false, writer);
+            schema_write_added(error->data, writer);
         }
     }
 }

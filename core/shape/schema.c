@@ -172,6 +172,15 @@ void schema_write_error_with(const rpc_error *error, const char *reference, stru
     schema_write_error_object(error, reference, SCHEMA_METHOD, writer);
 }
 
+void schema_write_added(const rpc_shape *shape, struct writer *writer)
+{
+    writer_begin_object(writer);
+    writer_open_object(writer, "properties");
+    schema_write_properties(shape, false, writer);
+    writer_end_object(writer);
+    writer_end_object(writer);
+}
+
 void schema_write_device_error(const rpc_error *error, struct writer *writer)
 {
     schema_write_error_object(error, NULL, SCHEMA_DEVICE, writer);

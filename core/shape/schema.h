@@ -31,8 +31,11 @@ void schema_write_field(const rpc_field *field, bool strict, struct writer *writ
 /* The schema of the error object of an error that a method declares, which may add members. */
 void schema_write_error(const rpc_error *error, struct writer *writer);
 
-/* Likewise, with a reference to the schema of what it adds. */
+/* Likewise, with a reference to the schema of what it adds, as schema_write_added() writes it. */
 void schema_write_error_with(const rpc_error *error, const char *reference, struct writer *writer);
+
+/* The schema of an object that may have the members of a shape: an error may also be raised without them. */
+void schema_write_added(const rpc_shape *shape, struct writer *writer);
 
 /* The schema of an error object as a device reports it, without the member `method`. */
 void schema_write_device_error(const rpc_error *error, struct writer *writer);

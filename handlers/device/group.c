@@ -361,7 +361,7 @@ static void group_apply(void *context, const struct store_failure *failure)
 
 static rpc_status group_raise_configured(rpc_call *call, const char *name)
 {
-    return rpc_raise(call, "invalid_params",
+    return rpc_raise(call, "group_configured",
                      "group: %.100s is a group of the option device_groups, which no "
                      "call changes",
                      name);
@@ -476,7 +476,7 @@ static rpc_status group_check(const struct groups *groups, rpc_call *call, const
 {
     const struct group *former = groups_find(groups, given->group);
     if (!group_is_name(given->group))
-        return rpc_raise(call, "invalid_params",
+        return rpc_raise(call, "not_a_member",
                          "group: a group's name is one topic level without wildcards "
                          "and control characters, and not *");
     if (former && former->configured)

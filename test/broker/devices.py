@@ -274,7 +274,8 @@ class Watcher:
         self.client = test.client(broker, 5, **how)
         self.event, self.root = f"{prefix}/event/device/command", root
         self.seen, self.unseen = [], []
-        self.client.subscribe(*(filters or (self.event, f"{root}/+/status")))
+        # At QoS 0 the broker sends everything at once; else 20 messages at a time, and settle() would miss the rest.
+        self.client.subscribe(*(filters or (self.event, f"{root}/+/status")), qos=0)
 
     def _take(self, timeout):
         message = self.client.receive(timeout)

@@ -15,9 +15,16 @@ GUIDE_PLUGIN = os.environ.get("RPC_GUIDE_PLUGIN") or os.path.join(os.path.dirnam
 REST = "…"
 
 
-def examples(page):
-    """The page's commands, each with the lines that the page shows below it, "" if there are none."""
-    return re.findall(r"^ {4,6}\$ (mosquitto_(?:rr|pub) .*)\n((?: {4,6}[^$\n].*\n)*)", (ROOT / page).read_text(), re.MULTILINE)
+def examples(text):
+    """The commands in the text of a page, each with the lines that it shows below it, "" if there are none."""
+    return re.findall(r"^ {4,6}\$ (mosquitto_(?:rr|pub) .*)\n((?: {4,6}[^$\n].*\n)*)", text, re.MULTILINE)
+
+
+def run_example(broker, command):
+    """What a command prints at this broker."""
+    words = shlex.split(command)
+    words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def read(shown):
@@ -47,17 +54,13 @@ def without_times(answer):
 
 
 class Pages(BrokerTest):
-    def run_example(self, broker, command):
-        words = shlex.split(command)
-        words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
-        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
-
     def check_page(self, page, plugin, count, options=()):
         broker = self.start(options, plugin=plugin)
-        self.assertEqual(len(examples(page)), count)
-        for command, shown in examples(page):
+        found = examples((ROOT / page).read_text())
+        self.assertEqual(len(found), count)
+        for command, shown in found:
             with self.subTest(command=command):
-                answer = self.run_example(broker, command)
+                answer = run_example(broker, command)
                 self.assertEqual(bool(answer), bool(shown))
                 if shown:
                     self.assertTrue(fits(read(shown), without_times(json.loads(answer))), f"the page shows {shown}, not {answer}")
@@ -90,28 +93,28 @@ class Pages(BrokerTest):
 
     def test_the_kept_document(self):
         broker = self.start(plugin=PLUGIN)
-        document = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
+        document = json.loads(run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
         self.assertEqual(document, json.loads((ROOT / "docs/openrpc.json").read_text()))
 
     def test_the_list_of_the_guide(self):
         broker = self.start(plugin=GUIDE_PLUGIN)
-        self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":60}'""")
-        doors = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/listDoors -e r -n"))["doors"]
+        run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":60}'""")
+        doors = json.loads(run_example(broker, "mosquitto_rr -V 5 -t rpc/call/listDoors -e r -n"))["doors"]
         self.assertEqual([door["door"] for door in doors if door["until"]], ["yard"])
         self.assertEqual(len(doors), 4)
 
     def test_the_option_of_the_guide(self):
         broker = self.start(["door_max_open 10s"], plugin=GUIDE_PLUGIN)
-        answer = self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
+        answer = run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
         self.assertEqual(json.loads(answer)["longest"], 10)
 
     def test_a_wait_of_the_guide(self):
         """It lasts as long as its door stays open, however short the configured deadline."""
         broker = self.start(["timeout 500ms"], plugin=GUIDE_PLUGIN)
-        self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":2}'""")
-        answer = self.run_example(broker, """mosquitto_rr -V 5 -t rpc/call/awaitClosed -e r -m '{"door":"yard"}'""")
+        run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":2}'""")
+        answer = run_example(broker, """mosquitto_rr -V 5 -t rpc/call/awaitClosed -e r -m '{"door":"yard"}'""")
         self.assertEqual(json.loads(answer), {"door": "yard"})
-        document = json.loads(self.run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
+        document = json.loads(run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
         wait = next(method for method in document["methods"] if method["name"] == "awaitClosed")
         self.assertGreater(wait["x-mqtt"]["timeoutMs"], 3600 * 1000)  # the most that max_open can be
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What a schema accepts the method accepts, and what it refuses is invalid_params: over generated cases, with a
 validator that is not ours on one side and the engine on the other."""
+import copy
 import json
 import math
 import random
@@ -149,6 +150,9 @@ class Agreement(unittest.TestCase):
         replies = ask([(method["name"], text_of(value)) for value in values])
         accepted = 0
         for value, (status, reply) in zip(values, replies):
+            if status == "payload_too_large":
+                self.assertGreater(len(text_of(value)), 1000000)  # what ask.c configures
+                continue
             expected = validator.is_valid(value) and not breaks_a_rule_of_the_text(value)
             self.assertEqual(status not in ("invalid_params", "parse_error"), expected,
                              f"{method['name']} {text_of(value)[:2000]}: {status} {reply}")
@@ -239,11 +243,19 @@ class Agreement(unittest.TestCase):
         self.assertEqual(set(limits), set(OPENRPC["x-limits"]))
         self.assertEqual(document, {name: value for name, value in OPENRPC.items() if name != "x-limits"})
 
+    def with_own_schemas(self, method):
+        """A Method Object in which no error refers to a schema of the document."""
+        method = copy.deepcopy(method)
+        for error in method.get("x-errors", []):
+            for shared in error["schema"].pop("allOf", []):
+                error["schema"]["properties"].update(resolve(OPENRPC, shared["$ref"])["properties"])
+        return method
+
     def test_each_method_is_described_as_in_the_document(self):
         replies = ask([("rpc.describe", json.dumps({"method": name})) for name in METHODS])
         for method, (status, description) in zip(METHODS.values(), replies):
             self.assertEqual(status, "ok")
-            self.assertEqual(description["method"], method)
+            self.assertEqual(description["method"], self.with_own_schemas(method))
             for event in description["events"]:
                 self.assertIn(event, OPENRPC["x-events"])
 

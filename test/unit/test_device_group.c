@@ -147,12 +147,12 @@ END_TEST
 static const struct refusal {
     const char *method, *payload, *status, *text;
 } refusals[] = {
-    {"device.group.set", "{\"group\":\"*\",\"devices\":[\"a\"]}", "invalid_params", "group"},
-    {"device.group.set", "{\"group\":\"a/b\",\"devices\":[\"a\"]}", "invalid_params", "group"},
+    {"device.group.set", "{\"group\":\"*\",\"devices\":[\"a\"]}", "not_a_member", "group"},
+    {"device.group.set", "{\"group\":\"a/b\",\"devices\":[\"a\"]}", "not_a_member", "group"},
     {"device.group.set", "{\"group\":\"g\",\"devices\":[]}", "invalid_params", "devices"},
     {"device.group.set", "{\"group\":\"g\",\"devices\":[\"a\",\"b/c\"]}", "not_a_member", "devices[1]"},
-    {"device.group.set", "{\"group\":\"hall\",\"devices\":[\"a\"]}", "invalid_params", "device_groups"},
-    {"device.group.delete", "{\"group\":\"hall\"}", "invalid_params", "device_groups"},
+    {"device.group.set", "{\"group\":\"hall\",\"devices\":[\"a\"]}", "group_configured", "device_groups"},
+    {"device.group.delete", "{\"group\":\"hall\"}", "group_configured", "device_groups"},
 };
 
 START_TEST(refusals_change_nothing)
