@@ -181,8 +181,7 @@ static void lane_hold(struct commands *commands, struct command *command)
 
 /* ---- Commands on the disk ---- */
 
-/* Its time is over. */
-static struct verdict lane_overdue(const struct commands *commands, const struct command *command)
+void lane_give_up(struct commands *commands, struct command *command)
 {
     struct verdict verdict =
         life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
@@ -195,12 +194,6 @@ static struct verdict lane_overdue(const struct commands *commands, const struct
                           ? "it was not sent in time: other commands of the device came first"
                           : "it was not sent in time: the device was not there";
     }
-    return verdict;
-}
-
-void lane_give_up(struct commands *commands, struct command *command)
-{
-    const struct verdict verdict = lane_overdue(commands, command);
     lane_end(commands, command, &verdict);
 }
 
@@ -324,9 +317,8 @@ static struct command *lane_find_next(const struct commands *commands, const str
 
 static void lane_send(struct commands *commands, struct command *command)
 {
-    if (lane_has_expired(commands, command)) { /* the caller goes on with the next one: no recursion */
-        const struct verdict verdict = lane_overdue(commands, command);
-        life_end(commands, command, &verdict);
+    if (lane_has_expired(commands, command)) {
+        lane_give_up(commands, command);
         return;
     }
     struct device *device = command->device;

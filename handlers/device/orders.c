@@ -243,13 +243,8 @@ rpc_status orders_run(rpc_call *call, void *state, const void *params, void *res
         order.correlation_size = adopted->message->correlation_size;
     }
     const rpc_status status = wishes_read(call, module->options, &wishes);
-    if (status != RPC_OK)
-        return status;
-    if (adopted && wishes.offline == OFFLINE_QUEUE)
-        return rpc_raise(call, "invalid_params",
-                         "the user property offline: only calls of device/{device}/{command} can be queued, "
-                         "and not messages to a device's topic");
-    return orders_order(call, module, &order, rpc_call_level(call, "device"), &wishes);
+    return status == RPC_OK ? orders_order(call, module, &order, rpc_call_level(call, "device"), &wishes)
+                            : status;
 }
 
 rpc_status orders_call(rpc_call *call, void *state, const void *params, void *result)

@@ -183,23 +183,6 @@ START_TEST(cancelled_by_its_id)
 }
 END_TEST
 
-/* The database has no place for messages as they are. */
-START_TEST(never_queued)
-{
-    hello_gate();
-    for (int there = 1; there >= 0; there--) {
-        plant_property("offline", "queue");
-        plant_publish(REQ, there ? "{\"id\":\"a7\"}" : "{\"id\":\"a\\\"8\"}", "app/answers",
-                      there ? "c7" : "c8");
-        plant_expect_reply("invalid_params", "offline");
-        plant_leave("gate");
-        plant_forget();
-    }
-    ck_assert_uint_eq(plant_requests(), 0);
-    plant_expect_states("");
-}
-END_TEST
-
 START_TEST(repeated_only_if_it_may_be)
 {
     plant_hello("lamp1", "");
@@ -216,4 +199,4 @@ UNIT_MAIN("device_adopt", plant_open, plant_close, {what_passes, UNIT_ROWS(passe
           {devices_that_are_not_managed, 0}, {identities, UNIT_ROWS(owns)},
           {errors_go_to_the_caller_alone, 0}, {another_response_topic, 0}, {a_response_topic_alone, 0},
           {bytes, 0}, {in_the_lane, 0}, {one_id_is_in_flight_once, 0}, {duplicates, 0},
-          {cancelled_by_its_id, 0}, {never_queued, 0}, {repeated_only_if_it_may_be, 0})
+          {cancelled_by_its_id, 0}, {repeated_only_if_it_may_be, 0})

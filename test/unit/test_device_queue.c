@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define OPEN "device/gate/open"      /* nobody declares it: it is not idempotent */
@@ -148,32 +147,6 @@ START_TEST(it_sleeps_before_it_was_sent)
     ck_assert_ptr_nonnull(strstr(plant_request()->text, "\"cmd\":\"open\""));
     plant_answer("gate", "\"result\":1}");
     ck_assert_ptr_nonnull(strstr(plant_request()->text, "\"cmd\":\"last\""));
-}
-END_TEST
-
-/* All are overdue before their timers have been looked at: a loop ends them, for which the stack is enough.
- */
-START_TEST(many_are_stale_at_once)
-{
-    enum { MANY = 3000 };
-    plant_open_with("device_queue", "10000");
-    meet_and_leave("gate");
-    for (int i = 0; i < MANY; i++) {
-        char id[24];
-        snprintf(id, sizeof id, "many%d", i);
-        plant_property("stale-ms", "60000");
-        queue(OPEN, id);
-    }
-    struct rlimit limit;
-    ck_assert_int_eq(getrlimit(RLIMIT_STACK, &limit), 0);
-    limit.rlim_cur = 512 * 1024;
-    ck_assert_int_eq(setrlimit(RLIMIT_STACK, &limit), 0);
-    plant.host.monotonic += 61 * RIG_SECOND;
-    plant_hello("gate", "");
-    ck_assert_uint_eq(plant_requests(), 0);
-    plant_forget();
-    plant_call("device.counts", "", "counts");
-    plant_expect_reply("ok", "\"expired\":3000");
 }
 END_TEST
 
@@ -480,11 +453,10 @@ END_TEST
 
 UNIT_MAIN("device_queue", open_on_file, plant_close, {queued_and_sent, 0}, {in_order, 0},
           {of_a_device_that_is_there, 0}, {it_leaves_before_it_was_sent, 0},
-          {it_sleeps_before_it_was_sent, 0}, {many_are_stale_at_once, 0},
-          {of_a_device_that_was_never_seen, 0}, {its_time_passes, 0}, {it_is_stale_before, 0},
-          {the_longest_times, 0}, {a_mute_device, 0}, {too_many, 0}, {cancelled, 0}, {killed_while_queued, 0},
-          {killed_while_queued_and_too_late, 0}, {killed_and_the_clock_is_behind, 0},
-          {killed_in_flight, UNIT_ROWS(in_flight)},
+          {it_sleeps_before_it_was_sent, 0}, {of_a_device_that_was_never_seen, 0}, {its_time_passes, 0},
+          {it_is_stale_before, 0}, {the_longest_times, 0}, {a_mute_device, 0}, {too_many, 0}, {cancelled, 0},
+          {killed_while_queued, 0}, {killed_while_queued_and_too_late, 0},
+          {killed_and_the_clock_is_behind, 0}, {killed_in_flight, UNIT_ROWS(in_flight)},
           {killed_in_flight_and_may_be_repeated, UNIT_ROWS(in_flight)}, {killed_in_flight_and_too_late, 0},
           {killed_after_a_timeout, 0}, {killed_after_the_end, 0}, {killed_a_hundred_times, 0},
           {it_cannot_be_queued, 0}, {it_cannot_be_sent, 0}, {its_caller_goes_away, 0},
