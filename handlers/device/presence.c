@@ -259,18 +259,29 @@ static bool presence_is_request_filter(const struct presence *presence, const ch
     return strcmp(filter, "req") == 0 || strcmp(filter, "+") == 0 || strcmp(filter, "#") == 0;
 }
 
+static void presence_end_connection(struct presence *presence, const void *connection)
+{
+    struct device *gone;
+    devices_forget_stranger(presence->table, connection);
+    while ((gone = devices_of_connection(presence->table, connection)))
+        presence_leave(presence, gone);
+}
+
 void presence_sign(struct presence *presence, const rpc_presence *sign)
 {
+    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
     if (sign->sign == RPC_SIGN_GONE) {
-        struct device *gone;
-        while ((gone = devices_of_connection(presence->table, sign->connection)))
-            presence_leave(presence, gone);
+        presence_end_connection(presence, sign->connection);
         return;
     }
-    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
+    struct stranger *stranger = devices_stranger(presence->table, sign->connection);
+    if (sign->sign == RPC_SIGN_SEEN && stranger->key == sign->connection && stranger->name == name)
+        return;
+    struct device *device = name ? devices_find(presence->table, name) : NULL;
+    if (!device && sign->sign == RPC_SIGN_SEEN)
+        *stranger = (struct stranger){sign->connection, name};
     if (!name)
         return;
-    struct device *device = devices_find(presence->table, name);
     const bool listens = sign->sign == RPC_SIGN_SUBSCRIBED && name_is_device(name) &&
                          presence_is_request_filter(presence, sign->filter, name);
     if (!device && listens)

@@ -91,6 +91,7 @@ struct device *devices_add(struct devices *devices, const char *name, double now
         free(device);
         return NULL;
     }
+    memset(devices->strangers, 0, sizeof devices->strangers);
     device_set_state(device, DEVICE_UNKNOWN, "start", now);
     DL_APPEND(devices->away, device);
     return device;
@@ -148,6 +149,7 @@ bool devices_connect(struct devices *devices, struct device *device, const void 
     }
     if (device->connection == connection)
         return true;
+    devices_forget_stranger(devices, key);
     devices_disconnect(devices, device);
     DL_DELETE(devices->away, device);
     DL_APPEND(connection->devices, device);

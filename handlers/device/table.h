@@ -73,12 +73,24 @@ struct device {
     char name[];
 };
 
+/*
+ * A connection that was found to be of no device. Most messages are sent by clients that are none: they need
+ * not be looked up by name each time. All are forgotten when a device is added.
+ */
+struct stranger {
+    const void *key;  /* the connection; NULL: none */
+    const char *name; /* by which it was looked up: only its address is compared */
+};
+
+enum { DEVICES_STRANGERS_BITS = 6, DEVICES_STRANGERS = 1 << DEVICES_STRANGERS_BITS };
+
 /* All zero but for max: empty. */
 struct devices {
     struct device *all; /* in the order in which they were added */
     struct connection *connections;
     struct device *away; /* those without a connection, the longest first */
     size_t max;          /* set by the owner */
+    struct stranger strangers[DEVICES_STRANGERS];
 };
 
 /* The device of this name; NULL: it is not known. */
@@ -86,6 +98,21 @@ struct device *devices_find(const struct devices *devices, const char *name);
 
 /* The first device of a connection, which ->next leads on from; NULL: it has none. */
 struct device *devices_of_connection(const struct devices *devices, const void *key);
+
+/* Where it would be remembered that a connection is of no device. */
+static inline struct stranger *devices_stranger(struct devices *devices, const void *key)
+{
+    const uint64_t mixed = (uint64_t)(uintptr_t)key * UINT64_C(0x9E3779B97F4A7C15);
+    return &devices->strangers[mixed >> (64 - DEVICES_STRANGERS_BITS)];
+}
+
+/* A connection has ended, or is a device's now. */
+static inline void devices_forget_stranger(struct devices *devices, const void *key)
+{
+    struct stranger *stranger = devices_stranger(devices, key);
+    if (stranger->key == key)
+        stranger->key = NULL;
+}
 
 bool devices_are_full(const struct devices *devices);
 
