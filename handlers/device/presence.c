@@ -119,16 +119,16 @@ static void presence_enter(struct presence *presence, struct device *device, enu
 
 static void presence_disarm(struct presence *presence, struct device *device)
 {
-    rpc_timer_cancel(presence->instance, device->timer);
-    device->timer = (rpc_timer){.id = 0};
+    rpc_timer_cancel(presence->instance, (rpc_timer){presence->instance, device->timer});
+    device->timer = 0;
 }
 
 /* A device has one timer at a time. Returns false if there can be none. */
 static bool presence_arm(struct presence *presence, struct device *device, double milliseconds)
 {
     presence_disarm(presence, device);
-    device->timer = rpc_after(presence->instance, (uint32_t)milliseconds, presence->due, device);
-    return device->timer.id;
+    device->timer = rpc_after(presence->instance, (uint32_t)milliseconds, presence->due, device).id;
+    return device->timer;
 }
 
 /* How long a device may send nothing until it is silent, ms; 0: that is not watched. */
@@ -178,7 +178,7 @@ static void presence_check_silence(struct presence *presence, struct device *dev
 
 void presence_due(struct presence *presence, struct device *device)
 {
-    device->timer = (rpc_timer){.id = 0};
+    device->timer = 0;
     if (device->leaving) {
         presence_end_grace(presence, device);
     } else if (device->settling) {
@@ -276,18 +276,29 @@ static bool presence_is_request_filter(const struct presence *presence, const ch
     return strcmp(filter, "req") == 0 || strcmp(filter, "+") == 0 || strcmp(filter, "#") == 0;
 }
 
+static void presence_end_connection(struct presence *presence, const void *connection, const char *client)
+{
+    struct device *gone;
+    devices_forget_stranger(presence->table, connection);
+    while ((gone = devices_of_connection(presence->table, connection, client)))
+        presence_leave(presence, gone);
+}
+
 void presence_sign(struct presence *presence, const rpc_presence *sign)
 {
+    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
     if (sign->sign == RPC_SIGN_GONE) {
-        struct device *gone;
-        while ((gone = devices_of_connection(presence->table, sign->connection)))
-            presence_leave(presence, gone);
+        presence_end_connection(presence, sign->connection, sign->client);
         return;
     }
-    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
+    struct stranger *stranger = devices_stranger(presence->table, sign->connection);
+    if (sign->sign == RPC_SIGN_SEEN && stranger->key == sign->connection && stranger->name == name)
+        return;
+    struct device *device = name ? devices_find(presence->table, name) : NULL;
+    if (!device && sign->sign == RPC_SIGN_SEEN)
+        *stranger = (struct stranger){sign->connection, name};
     if (!name)
         return;
-    struct device *device = devices_find(presence->table, name);
     const bool listens = sign->sign == RPC_SIGN_SUBSCRIBED && name_is_device(name) &&
                          presence_is_request_filter(presence, sign->filter, name);
     if (!device && listens)
