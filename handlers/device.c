@@ -217,6 +217,12 @@ static const rpc_error gather_errors[] = {
     {.code = "not_a_member", .doc = "there is no such group", .data = &gather_group_shape},
 };
 
+static const rpc_error forget_errors[] = {
+    {.code = "storage_failed",
+     .doc = "it is forgotten, but the database could not be used: after a crash it may be known again",
+     .data = &group_failed_shape},
+};
+
 static const rpc_error group_errors[] = {
     {.code = "storage_failed", .doc = "the database could not be used", .data = &group_failed_shape},
     {.code = "not_a_member", .doc = "a name can be no device's, or no group's"},
@@ -281,6 +287,8 @@ static const rpc_method methods[] = {
         .result = &orders_cancel_result,
         .errors = RPC_TABLE(orders_cancel_errors),
         .run = orders_cancel,
+        .defers = true,
+        .done = confirm_done,
     },
     {
         .name = "device.counts",
@@ -314,7 +322,10 @@ static const rpc_method methods[] = {
         .idempotent = true,
         .params = &roster_device_params,
         .result = &roster_forget_result,
+        .errors = RPC_TABLE(forget_errors),
         .run = roster_forget,
+        .defers = true,
+        .done = confirm_done,
     },
     {
         .name = "device.group.set",
@@ -443,6 +454,7 @@ static void device_connect_parts(struct device_module *module)
         .presence = &module->presence,
         .groups = &module->groups,
     };
+    module->confirms = (struct confirms){.disk = &module->disk};
 }
 
 static rpc_status device_init(rpc_instance *instance, void *state, const void *options)
@@ -466,6 +478,7 @@ static void device_fini(void *state)
     disk_fini(&module->disk);
     commands_fini(&module->commands);
     groups_fini(&module->groups);
+    confirms_fini(&module->confirms);
     devices_clear(&module->table);
 }
 

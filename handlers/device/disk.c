@@ -21,7 +21,14 @@ enum {
     HISTORY_MAX_ALL = 10000, /* likewise, of all devices */
 };
 
-enum disk_kind { DISK_PUT_DEVICE, DISK_DROP_DEVICE, DISK_PUT_GROUP, DISK_DROP_GROUP, DISK_PUT_COMMAND };
+enum disk_kind {
+    DISK_PUT_DEVICE,
+    DISK_DROP_DEVICE,
+    DISK_PUT_GROUP,
+    DISK_DROP_GROUP,
+    DISK_PUT_COMMAND,
+    DISK_AWAIT
+};
 
 /* One write, or one row that was read. Its texts follow it. */
 struct disk_write {
@@ -176,6 +183,8 @@ static bool disk_write_one(struct ledger *ledger, const struct disk_write *write
         return ledger_put_group(ledger, write->row.group.name, write->row.group.devices, failure);
     case DISK_DROP_GROUP:
         return ledger_drop_group(ledger, write->row.group.name, failure);
+    case DISK_AWAIT:
+        return true;
     case DISK_PUT_COMMAND:
         break;
     }
@@ -454,6 +463,12 @@ bool disk_put_group(struct disk *disk, const char *name, const char *devices, di
 bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *context)
 {
     return disk_put_now(disk, disk_copy_group(DISK_DROP_GROUP, name, NULL), done, context);
+}
+
+bool disk_await(struct disk *disk, disk_done done, void *context)
+{
+    const struct disk_write row = {.kind = DISK_AWAIT};
+    return (disk->pending || disk->running) && disk_put_now(disk, disk_copy(&row, NULL, 0), done, context);
 }
 
 /* ---- Devices ---- */

@@ -93,6 +93,10 @@ bool disk_put_command(struct disk *disk, const struct ledger_command *command, d
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context);
 bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *context);
 
+/* Tells done when all that was given before is on the disk, or could not be written. Returns false, and done
+ * is not called: nothing is waited for, or there is no memory. */
+bool disk_await(struct disk *disk, disk_done done, void *context);
+
 /* Deletes a device with its commands, and takes it off the list of those that are to be written. To be called
  * before it is removed from the table. */
 bool disk_drop_device(struct disk *disk, struct device *device);

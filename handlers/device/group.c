@@ -367,7 +367,7 @@ static rpc_status group_raise_configured(rpc_call *call, const char *name)
                      name);
 }
 
-static rpc_status group_raise_failure(rpc_call *call, const struct store_failure *failure)
+rpc_status group_raise_failure(rpc_call *call, const struct store_failure *failure)
 {
     const struct group_failed failed = {failure->cause};
     return rpc_raise_with(call, "storage_failed", &failed, "the change was not stored (device_db): %s",

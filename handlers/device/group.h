@@ -66,6 +66,9 @@ void groups_fini(struct groups *groups);
 extern const rpc_shape group_shape, group_list_shape, group_which_shape, group_deleted_shape;
 extern const rpc_shape group_failed_shape; /* of storage_failed */
 
+/* Raises storage_failed. */
+rpc_status group_raise_failure(rpc_call *call, const struct store_failure *failure);
+
 rpc_status group_set(rpc_call *call, struct groups *groups, const void *params);
 rpc_status group_list(rpc_call *call, const struct groups *groups, void *result);
 rpc_status group_delete(rpc_call *call, struct groups *groups, const void *params);

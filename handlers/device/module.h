@@ -11,6 +11,7 @@
 #ifndef DEVICE_MODULE_H
 #define DEVICE_MODULE_H
 
+#include "confirm.h"
 #include "gather.h"
 #include "names.h"
 
@@ -25,6 +26,7 @@ struct device_module {
     struct presence presence;
     struct groups groups;
     struct gathers gathers;
+    struct confirms confirms;
     const struct adopted *adopting; /* the message whose call runs just now; NULL: none */
 };
 

@@ -386,8 +386,11 @@ static const rpc_field cancelled_fields[] = {
 
 const rpc_shape orders_cancel_result = RPC_OBJECT_SHAPE(struct cancelled, cancelled_fields);
 
-const rpc_error orders_cancel_errors[1] = {
+const rpc_error orders_cancel_errors[2] = {
     {.code = "command_unknown", .doc = "no command of this id waits, is in flight, or is in the history"},
+    {.code = "storage_failed",
+     .doc = "it is cancelled, but the database could not be used: after a crash it may be queued again",
+     .data = &group_failed_shape},
 };
 
 static struct command *orders_find_in(struct command *list, const char *id)
@@ -422,7 +425,8 @@ rpc_status orders_cancel(rpc_call *call, void *state, const void *params, void *
         return rpc_raise(call, "command_unknown", "there is no command of this id");
     cancelled->cancelled = command->live && command_cancel(&module->commands, command);
     cancelled->state = cancelled->cancelled ? COMMAND_CANCELLED : command->state;
-    return RPC_OK;
+    return cancelled->cancelled ? confirm_later(call, &module->confirms, cancelled, sizeof *cancelled)
+                                : RPC_OK;
 }
 
 /* ---- Counts ---- */

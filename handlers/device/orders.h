@@ -22,7 +22,7 @@ extern const rpc_shape orders_counts_result;
 /* The errors of commands, and of device.cancel. */
 enum { ORDERS_ERRORS = 13 };
 extern const rpc_error orders_errors[ORDERS_ERRORS];
-extern const rpc_error orders_cancel_errors[1];
+extern const rpc_error orders_cancel_errors[2];
 
 rpc_status orders_run(rpc_call *call, void *state, const void *params, void *result);
 rpc_status orders_call(rpc_call *call, void *state, const void *params, void *result);

@@ -207,10 +207,10 @@ rpc_status roster_forget(rpc_call *call, void *state, const void *params, void *
     const struct which *which = params;
     struct forgotten *forgotten = result;
     struct device *device = devices_find(&module->table, which->device);
-    (void)call;
     forgotten->device = which->device;
     forgotten->forgotten = device != NULL;
-    if (device)
-        presence_forget(&module->presence, device);
-    return RPC_OK;
+    if (!device)
+        return RPC_OK;
+    presence_forget(&module->presence, device);
+    return confirm_later(call, &module->confirms, forgotten, sizeof *forgotten);
 }

@@ -1,4 +1,5 @@
 """Commands to devices that are not there (section 5 of the contract)."""
+import sqlite3
 import time
 
 from devices import SHORT, DeviceTest
@@ -333,6 +334,24 @@ class Queue(DeviceTest):
         self.assertEqual(device.come().serve().cmd, "on")
         app.result(call)
         device.expect_nothing()
+
+    def test_what_is_undone_while_the_disk_is_slow(self):
+        """Callers of device.cancel and device.forget hear of it when it is on the disk: it outlives a crash."""
+        for method, undone in (("device.cancel", "cancelled"), ("device.forget", "forgotten")):
+            with self.subTest(method=method):
+                self.begin()
+                app, device = self.app(), self.offline()
+                name = self.queue(app, "lamp1", "go")
+                other = sqlite3.connect(self.broker.directory / "devices.db", isolation_level=None)
+                self.addCleanup(other.close)
+                other.execute("BEGIN IMMEDIATE")
+                call = app.send(method, {"id": name} if method == "device.cancel" else {"device": "lamp1"})
+                self.assertTrue(app.is_waiting(call))
+                other.execute("ROLLBACK")
+                self.assertIs(app.result(call)[undone], True)
+                self.restart()
+                device.come().expect_nothing()
+                self.broker.stop()
 
 
 if __name__ == "__main__":
