@@ -352,6 +352,14 @@ static void device_load_command(void *context, const struct ledger_command *comm
     commands_load(&((struct device_module *)context)->commands, command);
 }
 
+/* What was read late may be of devices that are there already. */
+static void device_loaded(void *context)
+{
+    struct device_module *module = context;
+    if (module->presence.started)
+        presence_start(&module->presence);
+}
+
 static void device_renew(void *context)
 {
     struct device_module *module = context;
@@ -376,6 +384,7 @@ static void device_connect_parts(struct device_module *module)
                     .device = device_load_device,
                     .group = device_load_group,
                     .command = device_load_command,
+                    .loaded = device_loaded,
                     .renewed = device_renew},
     };
     module->commands = (struct commands){
