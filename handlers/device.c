@@ -433,6 +433,7 @@ static void device_fini(void *state)
 {
     struct device_module *module = state;
     presence_fini(&module->presence);
+    commands_stop(&module->commands);
     disk_fini(&module->disk);
     commands_fini(&module->commands);
     groups_fini(&module->groups);

@@ -129,6 +129,14 @@ void plant_reopen(void)
     engine_tick(plant.engine);
 }
 
+void plant_restart(void)
+{
+    const double wall = plant.host.wall;
+    stop();
+    start(wall, RIG_SECOND);
+    engine_tick(plant.engine);
+}
+
 void plant_open_with(const char *name, const char *value)
 {
     stop();
@@ -218,10 +226,15 @@ void plant_hello(const char *device, const char *payload)
     plant_settle();
 }
 
-void plant_leave(const char *device)
+void plant_drop(const char *device)
 {
     const struct host_ending ending = {.id = device, .connection = connection_of(device)};
     engine_client_ended(plant.engine, &ending);
+}
+
+void plant_leave(const char *device)
+{
+    plant_drop(device);
     plant_pass(2100);
 }
 

@@ -34,6 +34,9 @@ void plant_forget(void);
  * first one writes when it ends is undone. */
 void plant_reopen(void);
 
+/* Stops the engine as the broker does, and starts another one on its files. */
+void plant_restart(void);
+
 /* User properties of the next message of the application. */
 void plant_property(const char *name, const char *value);
 
@@ -41,7 +44,8 @@ void plant_property(const char *name, const char *value);
 enum engine_verdict plant_say(const char *device, const char *what, const char *payload);
 void plant_hello(const char *device, const char *payload);
 
-/* Its connection ends, and device_grace passes. */
+/* Its connection ends; likewise, and device_grace passes. */
+void plant_drop(const char *device);
 void plant_leave(const char *device);
 
 /* The application calls {prefix}/call/{method}, with this Correlation Data. */
