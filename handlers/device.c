@@ -12,7 +12,8 @@
 #include <mosquitto_rpc.h>
 #include <string.h>
 
-enum { DAY = 86400, DEVICES_MAX = 100000 };
+/* A device and a command have a timer each, and a prefix has at most 200000. */
+enum { DAY = 86400, DEVICES_MAX = 100000, COMMANDS_MAX = 90000 };
 
 /* ---- Options ---- */
 
@@ -63,7 +64,7 @@ static const rpc_field option_fields[] = {
               .default_json = "32", .range = {1, 10000}),
     RPC_INT32(struct device_options, commands_max,
               .doc = "largest number of commands of all devices that have not ended", .default_json = "10000",
-              .range = {1, 1000000}),
+              .range = {1, COMMANDS_MAX}),
     RPC_INT64(struct device_options, ttl, .doc = "how long a queued command waits, unless its caller says so",
               .unit = "s", .default_json = "3600", .range = {1, 366 * DAY}),
     RPC_INT64(struct device_options, ttl_max, .doc = "the longest that a caller may ask for", .unit = "s",
@@ -367,6 +368,14 @@ static void device_renew(void *context)
     commands_renew(&module->commands);
 }
 
+static const struct disk_loading loading = {
+    .device = device_load_device,
+    .group = device_load_group,
+    .command = device_load_command,
+    .loaded = device_loaded,
+    .renewed = device_renew,
+};
+
 static void device_due(rpc_instance *instance, void *state, void *data)
 {
     (void)instance;
@@ -380,13 +389,9 @@ static void device_connect_parts(struct device_module *module)
         .instance = module->instance,
         .options = module->options,
         .table = &module->table,
-        .loading = {.context = module,
-                    .device = device_load_device,
-                    .group = device_load_group,
-                    .command = device_load_command,
-                    .loaded = device_loaded,
-                    .renewed = device_renew},
+        .loading = loading,
     };
+    module->disk.loading.context = module;
     module->commands = (struct commands){
         .instance = module->instance,
         .options = module->options,

@@ -85,6 +85,11 @@ uint32_t rpc_timeout_max(const rpc_instance *instance)
     return (uint32_t)instance->env->options.timeout_max;
 }
 
+size_t rpc_reply_max(const rpc_instance *instance)
+{
+    return (size_t)instance->env->options.max_reply;
+}
+
 void *rpc_alloc(rpc_call *call, size_t size)
 {
     return arena_alloc(&call->arena, size);

@@ -46,9 +46,15 @@ static const char *command_check_room(const struct commands *commands, const str
                : "too many commands of the device wait: see device_queue";
 }
 
-static bool command_fits(const struct commands *commands, const struct command *command)
+/* Why its message is too large; NULL: it is not. What an application sent to its device itself, the device
+ * takes. */
+static const char *command_check_size(const struct commands *commands, const struct command *command)
 {
-    return command->live->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
+    const size_t size = lane_message_size(command);
+    if (!command->live->adopted && size > (size_t)commands->options->max_payload)
+        return "the message to the device would be over device_max_payload";
+    return size > rpc_reply_max(commands->instance) ? "the message to the device would be over max_reply"
+                                                    : NULL;
 }
 
 struct command *command_prepare(struct commands *commands, const struct order *order, struct verdict *why)
@@ -70,9 +76,10 @@ struct command *command_prepare(struct commands *commands, const struct order *o
     why->msg = "there is no memory for the command";
     if (!command)
         return NULL;
-    if (!command_fits(commands, command)) {
+    const char *too_large = command_check_size(commands, command);
+    if (too_large) {
         why->err = "payload_too_large";
-        why->msg = "the message to the device would be over device_max_payload";
+        why->msg = too_large;
     } else if (commands->bytes > LIFE_BYTES_MAX) {
         why->err = "device_busy";
         why->msg = "the commands that have not ended are too large together";

@@ -570,6 +570,21 @@ bool disk_load(struct disk *disk)
     return true;
 }
 
+/* Writes what waits. Returns false: it could not be written. */
+static bool disk_write_last(struct disk *disk)
+{
+    disk->job = (struct disk_job){.disk = disk, .ledger = disk->ledger, .writes = disk->pending};
+    if (disk_open(disk)) {
+        disk->job.ledger = disk->ledger;
+        disk_write_all(&disk->job);
+        if (!disk->job.fine)
+            disk_note_failure(disk, "the last changes of devices could not be written");
+    }
+    disk_free_all(&disk->pending);
+    disk->bytes = 0;
+    return disk->job.fine;
+}
+
 void disk_fini(struct disk *disk)
 {
     if (!disk->instance)
@@ -578,13 +593,8 @@ void disk_fini(struct disk *disk)
     rpc_timer_cancel(disk->instance, disk->pruning);
     if (!disk->unloaded)
         disk_put_devices(disk);
-    if (disk->pending && disk_open(disk)) {
-        disk->job = (struct disk_job){.disk = disk, .ledger = disk->ledger, .writes = disk->pending};
-        disk_write_all(&disk->job);
-        if (!disk->job.fine)
-            disk_note_failure(disk, "the last changes of devices could not be written");
-    }
-    disk_free_all(&disk->pending);
+    while (disk->pending && disk_write_last(disk))
+        disk_put_devices(disk); /* those for which there was no room */
     ledger_close(disk->ledger);
     disk->ledger = NULL;
 }

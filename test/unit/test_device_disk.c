@@ -373,6 +373,23 @@ START_TEST(the_rest_is_written_at_the_stop)
 }
 END_TEST
 
+/* Also if there was no room for it behind what waited. */
+START_TEST(the_rest_of_the_rest_is_written_at_the_stop)
+{
+    static char text[16777216 - 1000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    ck_assert(disk_put_group(&module()->disk, "g", "[\"a\"]", NULL, NULL));
+    ck_assert(module()->disk.running);
+    ck_assert(disk_put_group(&module()->disk, "large", text, NULL, NULL));
+    while (disk_put_group(&module()->disk, "g", "[\"a\"]", NULL, NULL))
+        ;
+    hello("l", &first, "");
+    restart();
+    ck_assert(find("l") && groups_exist(&module()->groups, "g"));
+}
+END_TEST
+
 START_TEST(what_waits_is_bounded)
 {
     enum { SIZE = 4 << 20 };
@@ -572,8 +589,8 @@ UNIT_MAIN("device_disk", open_rig, close_rig, {nothing_is_written_for_nothing, 0
           {devices_are_written_once_a_second, 0}, {messages_are_written_once_a_minute, 0},
           {commands_are_told_when_they_are_stored, 0}, {the_device_of_a_command_is_stored_with_it, 0},
           {a_write_leads_to_another, 0}, {a_device_that_is_not_managed, 0}, {groups_are_remembered, 0},
-          {the_rest_is_written_at_the_stop, 0}, {what_waits_is_bounded, 0},
-          {a_database_that_cannot_be_used, 0}, {a_database_that_is_read_late, 0},
+          {the_rest_is_written_at_the_stop, 0}, {the_rest_of_the_rest_is_written_at_the_stop, 0},
+          {what_waits_is_bounded, 0}, {a_database_that_cannot_be_used, 0}, {a_database_that_is_read_late, 0},
           {a_queue_that_is_read_late, 2}, {a_database_that_cannot_be_pruned, 0},
           {a_database_that_is_deleted, 0}, {a_group_that_is_on_its_way_at_the_stop, 0},
           {rows_of_another_program, UNIT_ROWS(bad_rows)})

@@ -106,6 +106,24 @@ START_TEST(it_keeps_its_place)
 }
 END_TEST
 
+static const char *const large[] = {"rpc/call/" OPEN, "cmd/gate/req"};
+
+/* The engine publishes nothing over max_reply: the caller is told at once, and the lane is free. */
+START_TEST(it_is_over_max_reply)
+{
+    enum { SIZE = 190 };
+    char payload[SIZE + 1];
+    plant_open_with("device_max_payload", "1000");
+    plant_hello("gate", "");
+    plant.engine->env.options.max_reply = SIZE - 1;
+    plant_forget();
+    snprintf(payload, sizeof payload, "{\"id\":\"a%0*d\"}", SIZE - 10, 1);
+    plant_publish(large[_i], payload, RIG_REPLY, "c1");
+    plant_expect_reply("payload_too_large", "max_reply");
+    ck_assert_uint_eq(commands()->live, 0);
+}
+END_TEST
+
 /* ---- Bytes ---- */
 
 START_TEST(too_many_bytes)
@@ -117,6 +135,7 @@ START_TEST(too_many_bytes)
     memset(params, '1', SIZE);
     params[SIZE] = '\0';
     plant_open_with("device_max_payload", "16777216");
+    plant.engine->env.options.max_reply = 16777216;
     plant_hello("gate", "");
     const struct order order = {
         .device = find("gate"), .name = "open", .timeout = 1000, .params = params, .offline = OFFLINE_WAIT};
@@ -133,4 +152,5 @@ START_TEST(too_many_bytes)
 END_TEST
 
 UNIT_MAIN("device_lane", plant_open, plant_close, {a_long_lane_is_over_at_once, 0},
-          {over_when_it_begins, UNIT_ROWS(short_times)}, {it_keeps_its_place, 0}, {too_many_bytes, 0})
+          {over_when_it_begins, UNIT_ROWS(short_times)}, {it_keeps_its_place, 0},
+          {it_is_over_max_reply, UNIT_ROWS(large)}, {too_many_bytes, 0})
