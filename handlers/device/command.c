@@ -315,8 +315,10 @@ void commands_stop(struct commands *commands)
         struct command *command;
         DL_FOREACH(device->flying, command)
         {
-            if (command->state == COMMAND_QUEUED)
-                life_store(commands, command, COMMAND_QUEUED, NULL);
+            if (command->state != COMMAND_QUEUED)
+                continue;
+            lane_give_number_back(commands, command);
+            life_store(commands, command, COMMAND_QUEUED, NULL);
         }
     }
 }

@@ -171,16 +171,20 @@ static bool lane_publish(struct commands *commands, struct command *command)
     return true;
 }
 
-/* It was not sent: it is the first that waits, and is not tried again before `milliseconds` have passed. Its
- * number goes to the next command that is sent. */
-static void lane_hold(struct commands *commands, struct command *command, uint32_t milliseconds)
+void lane_give_number_back(struct commands *commands, struct command *command)
 {
     struct device *device = command->device;
-    if (command->seq == device->seq) {
-        device->seq--;
-        command->seq = 0;
-        disk_touch_device(commands->disk, device);
-    }
+    if (!command->seq || command->seq != device->seq)
+        return;
+    device->seq--;
+    command->seq = 0;
+    disk_touch_device(commands->disk, device);
+}
+
+/* It was not sent: it is the first that waits, and is not tried again before `milliseconds` have passed. */
+static void lane_hold(struct commands *commands, struct command *command, uint32_t milliseconds)
+{
+    lane_give_number_back(commands, command);
     command->live->hold = milliseconds ? rpc_clock(commands->instance) + milliseconds : 0;
     life_move(command, PLACE_WAITING, true);
     lane_arm(command);
@@ -227,11 +231,12 @@ static void lane_written_sent(void *context, const struct store_failure *failure
     if (!command)
         return;
     struct device *device = command->device;
+    const bool is_there = device_is_deliverable(device);
     if (lane_has_expired(command, rpc_clock(commands->instance))) {
+        lane_give_number_back(commands, command);
         lane_give_up(commands, command);
         return;
     }
-    const bool is_there = device_is_deliverable(device);
     if (!failure && is_there && lane_publish(commands, command))
         return;
     lane_hold(commands, command, failure || is_there ? HOLD_MS : 0);

@@ -246,11 +246,18 @@ void plant_property(const char *name, const char *value)
     properties[property_count++] = (struct property){name, value};
 }
 
-enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
-                                  const char *correlation)
+enum engine_verdict plant_begin(const char *topic, const char *payload, const char *response,
+                                const char *correlation)
 {
     const enum engine_verdict verdict = rig_send(&plant, topic, payload, response, correlation);
     property_count = 0;
+    return verdict;
+}
+
+enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
+                                  const char *correlation)
+{
+    const enum engine_verdict verdict = plant_begin(topic, payload, response, correlation);
     plant_settle();
     return verdict;
 }

@@ -53,6 +53,9 @@ enum engine_verdict plant_call(const char *method, const char *payload, const ch
 /* Likewise to any topic; response may be NULL. */
 enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
                                   const char *correlation);
+/* Likewise, without waiting for what is written to the database. */
+enum engine_verdict plant_begin(const char *topic, const char *payload, const char *response,
+                                const char *correlation);
 /* The connection of the application ends. */
 void plant_hang_up(void);
 
