@@ -916,8 +916,8 @@ bool rpc_is_json(const char *text, size_t size);
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
 
-/* Returns the configured max_reply, in bytes: for a module that gathers a result piece by piece, and need not
- * keep more than a reply can have. */
+/* Returns the configured max_reply, in bytes: the largest payload of a reply, and of what rpc_send() sends.
+ */
 size_t rpc_max_reply(const rpc_instance *instance);
 
 /*

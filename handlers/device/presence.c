@@ -406,6 +406,13 @@ static void presence_watch(struct presence *presence)
     presence->watching = watching;
 }
 
+/* Whether the option names a device. It may name ten thousands: only for devices that are met. */
+static bool presence_is_listed(const struct presence *presence, const char *name)
+{
+    const char *managed = presence->options->managed;
+    return managed && (strcmp(managed, "*") == 0 || name_is_listed(managed, name));
+}
+
 struct device *presence_meet(struct presence *presence, const char *name)
 {
     struct devices *table = presence->table;
@@ -422,7 +429,7 @@ struct device *presence_meet(struct presence *presence, const char *name)
                                         : "out of memory");
         return NULL;
     }
-    device->managed = presence_is_managed(presence, name);
+    device->managed = presence_is_listed(presence, name);
     presence_watch(presence);
     return device;
 }
@@ -438,10 +445,8 @@ void presence_manage(struct presence *presence, struct device *device)
 
 bool presence_is_managed(const struct presence *presence, const char *name)
 {
-    const char *managed = presence->options->managed;
     const struct device *device = devices_find(presence->table, name);
-    return (device && device->managed) || (managed && strcmp(managed, "*") == 0) ||
-           name_is_listed(managed, name);
+    return device ? device->managed : presence_is_listed(presence, name);
 }
 
 void presence_forget(struct presence *presence, struct device *device)
@@ -479,8 +484,6 @@ void presence_load(struct presence *presence, const struct ledger_device *row)
     device->stored = true;
     device->managed = device->managed || row->managed;
     presence_watch(presence);
-    if (device->managed && presence->started)
-        presence_publish(presence, device);
 }
 
 /* Meets the devices that the option names. */
@@ -497,11 +500,14 @@ static bool presence_meet_managed(struct presence *presence)
             rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: %s is no name of a device", name);
             return false;
         }
-        if (!presence_meet(presence, name)) {
+        struct device *device = devices_find(presence->table, name);
+        if (!device && !(device = devices_add(presence->table, name, rpc_time(presence->instance)))) {
             rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: there is no room for %s", name);
             return false;
         }
+        device->managed = true;
     }
+    presence_watch(presence);
     return true;
 }
 
@@ -515,9 +521,11 @@ void presence_start(struct presence *presence)
 {
     presence->started = true;
     for (struct device *device = presence->table->all; device; device = device->hh.next) {
-        device->managed = device->managed || presence_is_managed(presence, device->name);
+        device->managed = device->managed || presence_is_listed(presence, device->name);
         if (device->managed)
             presence_publish_later(presence, device);
+        if (device->state != DEVICE_UNKNOWN && device_is_deliverable(device))
+            commands_device_there(presence->commands, device);
     }
 }
 

@@ -132,6 +132,14 @@ void plant_reopen(void)
     engine_tick(plant.engine);
 }
 
+void plant_restart(void)
+{
+    const double wall = plant.host.wall;
+    stop();
+    start(wall, RIG_SECOND);
+    engine_tick(plant.engine);
+}
+
 void plant_open_with(const char *name, const char *value)
 {
     stop();
@@ -221,10 +229,15 @@ void plant_hello(const char *device, const char *payload)
     plant_settle();
 }
 
-void plant_leave(const char *device)
+void plant_drop(const char *device)
 {
     const struct host_ending ending = {.id = device, .connection = connection_of(device)};
     engine_client_ended(plant.engine, &ending);
+}
+
+void plant_leave(const char *device)
+{
+    plant_drop(device);
     plant_pass(2100);
 }
 
@@ -236,11 +249,18 @@ void plant_property(const char *name, const char *value)
     properties[property_count++] = (struct property){name, value};
 }
 
-enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
-                                  const char *correlation)
+enum engine_verdict plant_begin(const char *topic, const char *payload, const char *response,
+                                const char *correlation)
 {
     const enum engine_verdict verdict = rig_send(&plant, topic, payload, response, correlation);
     property_count = 0;
+    return verdict;
+}
+
+enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
+                                  const char *correlation)
+{
+    const enum engine_verdict verdict = plant_begin(topic, payload, response, correlation);
     plant_settle();
     return verdict;
 }
