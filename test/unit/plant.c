@@ -201,8 +201,7 @@ void plant_pass(unsigned milliseconds)
 
 /* ---- Devices ---- */
 
-/* Each device has a connection of its own, by the hash of its name. */
-static const void *connection_of(const char *device)
+const void *plant_connection(const char *device)
 {
     static const char connections[64];
     unsigned hash = 5381;
@@ -215,7 +214,7 @@ enum engine_verdict plant_say(const char *device, const char *what, const char *
 {
     char topic[300];
     const struct host_client app = plant.client;
-    plant.client = (struct host_client){.id = device, .version = 4, .connection = connection_of(device)};
+    plant.client = (struct host_client){.id = device, .version = 4, .connection = plant_connection(device)};
     engine_presence(plant.engine, &(const struct host_presence){RPC_SIGN_SEEN, &plant.client, NULL});
     snprintf(topic, sizeof topic, "cmd/%s/%s", device, what);
     const enum engine_verdict verdict = rig_publish(&plant, topic, payload);
@@ -231,7 +230,7 @@ void plant_hello(const char *device, const char *payload)
 
 void plant_drop(const char *device)
 {
-    const struct host_ending ending = {.id = device, .connection = connection_of(device)};
+    const struct host_ending ending = {.id = device, .connection = plant_connection(device)};
     engine_client_ended(plant.engine, &ending);
 }
 

@@ -40,6 +40,9 @@ void plant_restart(void);
 /* User properties of the next message of the application. */
 void plant_property(const char *name, const char *value);
 
+/* The connection of a device, by the hash of its name. */
+const void *plant_connection(const char *device);
+
 /* A device publishes, over a connection of its own. */
 enum engine_verdict plant_say(const char *device, const char *what, const char *payload);
 void plant_hello(const char *device, const char *payload);
