@@ -2,6 +2,8 @@
 /* What the methods of the module device share: see module.h. */
 #include "module.h"
 
+#include <string.h>
+
 static const rpc_field trouble_fields[] = {
     DEVICE_NAME_FIELD(struct trouble),
     RPC_STRING(struct trouble, id, .doc = "the id of the command", .optional = true, .length = {1, 65535}),
@@ -13,6 +15,13 @@ static const rpc_field trouble_fields[] = {
 };
 
 const rpc_shape trouble_shape = RPC_OBJECT_SHAPE(struct trouble, trouble_fields);
+
+bool module_fits_reply(rpc_call *call, const rpc_shape *shape, const void *result)
+{
+    enum { AROUND = 1024 };
+    const char *text = rpc_encode(call, shape, result);
+    return text && strlen(text) + AROUND <= rpc_max_reply(rpc_call_instance(call));
+}
 
 rpc_status module_raise_unknown(rpc_call *call, const char *name)
 {

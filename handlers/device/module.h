@@ -46,6 +46,9 @@ struct trouble {
 
 extern const rpc_shape trouble_shape;
 
+/* Whether a result fits into a reply, with what may be around it there. */
+bool module_fits_reply(rpc_call *call, const rpc_shape *shape, const void *result);
+
 /* Raises device_unknown. */
 rpc_status module_raise_unknown(rpc_call *call, const char *name);
 

@@ -281,8 +281,9 @@ struct asked {
 
 static const rpc_field asked_fields[] = {
     DEVICE_NAME_FIELD(struct asked),
-    RPC_INT32(struct asked, limit, .doc = "largest number of commands", .default_json = "16",
-              .range = {1, HISTORY_SHOWN}),
+    RPC_INT32(struct asked, limit,
+              .doc = "largest number of commands; there are fewer if they do not fit into a reply",
+              .default_json = "16", .range = {1, HISTORY_SHOWN}),
 };
 
 const rpc_shape orders_history_params = RPC_OBJECT_SHAPE(struct asked, asked_fields);
@@ -359,6 +360,8 @@ rpc_status orders_history(rpc_call *call, void *state, const void *params, void 
     count = orders_add(entries, count, max, device->flying);
     told->count = orders_add(entries, count, max, device->ended);
     told->commands = entries;
+    while (told->count > 1 && !module_fits_reply(call, &orders_history_result, told))
+        told->count /= 2;
     return RPC_OK;
 }
 

@@ -21,7 +21,9 @@ static const rpc_field list_params_fields[] = {
                .flag = RPC_FLAG(struct list_params, has_state)),
     RPC_STRING(struct list_params, group, .doc = "only devices of this group", .optional = true,
                .length = {1, NAME_MAX_BYTES}),
-    RPC_INT32(struct list_params, limit, .doc = "largest number of devices in the result",
+    RPC_INT32(struct list_params, limit,
+              .doc =
+                  "largest number of devices in the result; there are fewer if they do not fit into a reply",
               .default_json = "100", .range = {1, LIST_MAX}),
     RPC_STRING(struct list_params, after,
                .doc = "only devices behind this one: `next` of the former page; without it, from the "
@@ -171,6 +173,15 @@ static bool roster_is_wanted(const struct device_module *module, const struct li
            (!wanted->group || groups_have(&module->groups, wanted->group, device->name));
 }
 
+/* A page that does not fit into a reply is shorter. */
+static void roster_shorten(rpc_call *call, struct list_result *list)
+{
+    while (list->count > 1 && !module_fits_reply(call, &roster_list_result, list)) {
+        list->count /= 2;
+        list->next = list->devices[list->count - 1].status.device;
+    }
+}
+
 rpc_status roster_list(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct device_module *module = state;
@@ -198,6 +209,7 @@ rpc_status roster_list(rpc_call *call, void *state, const void *params, void *re
         };
     }
     list->next = device ? last->name : NULL;
+    roster_shorten(call, list);
     return RPC_OK;
 }
 

@@ -393,5 +393,32 @@ class Table(DeviceTest):
             self.assertEqual(self.names(app, limit=100, state=state), names)
 
 
+class Lists(DeviceTest):
+
+    def test_a_page_that_is_larger_than_a_reply(self):
+        """It is shorter than its caller allows; no device is missing, and none is there twice."""
+        names = [f"lamp{number}" for number in range(1000)]
+        self.begin(f"device_managed {' '.join(names)}")
+        app, found, after = self.app(), [], {}
+        while after is not None:
+            page = app.method("device.list", {"limit": 1000, **after})
+            self.assertEqual(page["total"], len(names))
+            found += [row["device"] for row in page["devices"]]
+            after = {"after": page["next"]} if "next" in page else None
+        self.assertEqual(found, names)
+
+    def test_a_history_that_is_larger_than_a_reply(self):
+        """The newest commands are in it."""
+        self.begin("device_queue 1000")
+        app, device = self.app(), self.offline()
+        for number in range(500):
+            app.call("lamp1", f"go{number}-{'x' * 100}", offline="wait", timeout_ms=50000)
+        rows = app.rows("device.history", {"device": "lamp1", "limit": 1000})
+        self.assertGreater(len(rows), 100)
+        self.assertEqual([row["command"].split("-")[0] for row in rows],
+                         [f"go{499 - number}" for number in range(len(rows))])
+        device.come()
+
+
 if __name__ == "__main__":
     main()
