@@ -313,9 +313,23 @@ static void answer_succeed(struct commands *commands, struct command *command, c
     free(checked);
 }
 
+/* A command may report twenty times a second, and a hundred times at once. Further reports are passed over,
+ * or they would take the place of the reply in the broker's queue for the caller. */
+static bool answer_take_report(const struct commands *commands, struct live *live)
+{
+    enum { REPORT_MS = 50, REPORTS_AT_ONCE = 100 };
+    const uint64_t now = rpc_clock(commands->instance);
+    if (live->reports > now + REPORT_MS * REPORTS_AT_ONCE)
+        return false;
+    live->reports = (live->reports > now ? live->reports : now) + REPORT_MS;
+    return true;
+}
+
 /* Progress that is not what the command declares is passed on to nobody. */
 static void answer_progress(struct commands *commands, struct command *command, const char *progress)
 {
+    if (!answer_take_report(commands, command->live))
+        return;
     char why[RPC_WHY_BYTES];
     char *checked = NULL;
     const struct live *live = command->live;

@@ -88,6 +88,7 @@ struct live {
     uint64_t stale;    /* when it is not sent any more; 0: never */
     uint64_t retry;    /* in flight: when it is sent again; 0: that is not planned */
     uint64_t hold;     /* waiting: before this it is not tried again */
+    uint64_t reports;  /* when as many reports of progress as it made would have come at their rate */
     uint32_t timeout;
     uint64_t ttl;
     double queued, expires, stale_time; /* Unix time, for the database; stale_time 0: never */

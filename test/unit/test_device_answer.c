@@ -97,6 +97,24 @@ START_TEST(progress)
 }
 END_TEST
 
+/* A device that reports too much keeps neither its caller from its reply nor others from theirs. */
+START_TEST(progress_is_limited)
+{
+    plant_property("progress", "1");
+    open_gate();
+    const size_t before = plant.host.replies.count;
+    for (int i = 0; i < 300; i++)
+        plant_answer("gate", "\"progress\":1}");
+    ck_assert_uint_eq(plant.host.replies.count - before, 101);
+    plant_pass(1000);
+    for (int i = 0; i < 300; i++)
+        plant_answer("gate", "\"progress\":2}");
+    ck_assert_uint_eq(plant.host.replies.count - before, 121);
+    plant_answer("gate", "\"result\":true}");
+    ck_assert_uint_eq(plant.host.replies.count - before, 122);
+}
+END_TEST
+
 START_TEST(progress_extends_nothing)
 {
     open_gate();
@@ -395,7 +413,7 @@ START_TEST(an_answer_without_an_id_after_a_timeout)
 END_TEST
 
 UNIT_MAIN("device_answer", plant_open, plant_close, {what_an_answer_says, UNIT_ROWS(said)},
-          {another_order, 0}, {progress, 0}, {progress_extends_nothing, 0},
+          {another_order, 0}, {progress, 0}, {progress_is_limited, 0}, {progress_extends_nothing, 0},
           {a_result_that_is_not_declared, 0}, {an_answer_that_is_no_json, UNIT_ROWS(no_json)},
           {an_object_that_is_no_answer, UNIT_ROWS(broken)}, {an_object_that_is_no_answer_to_this_command, 0},
           {an_answer_over_max_payload, 0}, {a_long_message_of_a_device, 2}, {late_answers, UNIT_ROWS(late)},
