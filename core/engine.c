@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-/* The roof of one prefix: its parts' beginning and end, guards, counters. See engine.h. */
+/* The roof of one prefix: its parts' beginning and end, counters. See engine.h. */
 #include "engine.h"
 
 #include "base/text.h"
 #include "call/answer.h"
 #include "call/copies.h"
-#include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/inbox.h"
+#include "call/receive.h"
 #include "call/task.h"
 #include "call/topic.h"
 #include "shape/codec_json.h"
@@ -145,6 +145,7 @@ bool engine_serves(const struct engine *engine, const char *topic, struct engine
 {
     const struct engine_options *options = &engine->env.options;
     place->inbox = NULL;
+    place->adoption = NULL;
     place->tree = topic_classify(options->prefix, topic, &place->name);
     if (place->tree && topic_is_in_force(options, place->tree->served))
         return true;
@@ -153,51 +154,14 @@ bool engine_serves(const struct engine *engine, const char *topic, struct engine
     return place->inbox;
 }
 
-/*
- * Whether replies to these topics are another server's, to which calls of unknown methods are left: those of
- * methods that nobody registered here, and those of the endpoint where it is closed.
- */
-static bool engine_leaves_replies(struct engine *engine, const struct engine_place *place)
-{
-    const struct engine_options *options = &engine->env.options;
-    char name[TOPIC_CALLED_MAX + 1];
-    if (options->unknown_methods != UNKNOWN_FORWARD || place->tree->kind != TOPIC_RESPONSE)
-        return false;
-    if (place->tree->extent != TOPIC_BELOW_WITH)
-        return !topic_is_in_force(options, TOPIC_OPEN);
-    const size_t length = topic_replied_length(place->name);
-    if (length >= sizeof name)
-        return true;
-    snprintf(name, sizeof name, "%.*s", (int)length, place->name);
-    return !registry_find_method(&engine->registry, name);
-}
-
-/* Whether the client may publish to a tree that is not one of calls. The guards do not hold for bridges. */
-static bool engine_may_publish(struct engine *engine, const struct engine_place *place,
-                               const struct host_client *client)
-{
-    const struct engine_options *options = &engine->env.options;
-    if (client->bridge || place->tree->sender != TOPIC_SENDER_PUBLISHERS)
-        return client->bridge || engine_leaves_replies(engine, place);
-    return !options->guard_events || (client->user && text_has_word(options->event_publishers, client->user));
-}
-
 /* An evicted call is answered after the handler that evicted it returns. */
 enum engine_verdict engine_receive(struct engine *engine, const struct host_message *message,
                                    const struct engine_place *place)
 {
     const struct host_client *client = message->client;
-    const struct topic_tree *tree = place->tree;
-    enum engine_verdict verdict = ENGINE_PASS;
-    engine_client_seen(engine, client);
-    if (place->inbox)
-        verdict = inbox_receive(place->instance, place->inbox, message, place->name);
-    else if (!tree)
-        return ENGINE_PASS;
-    else if (tree->sender != TOPIC_SENDER_CALLERS)
-        verdict = engine_may_publish(engine, place, client) ? ENGINE_PASS : ENGINE_REFUSE;
-    else if (!client->bridge || engine->env.options.bridge_calls)
-        verdict = dispatch_message(engine, message, tree->kind, place->name);
+    if (engine->connections)
+        engine_client_seen(engine, client);
+    const enum engine_verdict verdict = receive_message(engine, message, place);
     if (verdict == ENGINE_REFUSE) {
         engine->env.counters.refused++;
         env_log(&engine->env, RPC_LOG_DEBUG, "refused: client %.100s may not publish to %.200s", client->id,

@@ -13,13 +13,13 @@
 #define CORE_ENGINE_H
 
 #include "base/env.h"
+#include "call/place.h"
 
 #include <mosquitto_rpc.h>
 
 enum { ENGINE_WHY = 640 };
 
 struct engine;
-struct topic_tree;
 
 /*
  * Makes an engine without methods. options and host are copied. Returns NULL when there is no memory.
@@ -59,14 +59,6 @@ void engine_stop(struct engine *engine);
  * returned, and its threads go on, with what they use. The code they run must never be unloaded then.
  */
 bool engine_destroy(struct engine *engine, uint64_t patience);
-
-/* Where a topic lies, as engine_serves() has found it. It points into the topic. */
-struct engine_place {
-    const struct topic_tree *tree; /* among the topics of the prefix; NULL: it is in none */
-    const rpc_inbox *inbox;        /* of a module, outside the prefix; NULL: it is in none */
-    rpc_instance *instance;        /* whose inbox it is */
-    const char *name; /* the part of the topic that names a method, or that lies below the inbox root */
-};
 
 /* Whether a topic is the engine's business, a cheap question to ask of every message. */
 bool engine_serves(const struct engine *engine, const char *topic, struct engine_place *place);

@@ -13,7 +13,8 @@
 #include <mosquitto_rpc.h>
 #include <string.h>
 
-enum { DAY = 86400, DEVICES_MAX = 100000 };
+/* A device and a command have a timer each, and a prefix has at most 200000. */
+enum { DAY = 86400, DEVICES_MAX = 100000, COMMANDS_MAX = 90000 };
 
 /* ---- Options ---- */
 
@@ -64,7 +65,7 @@ static const rpc_field option_fields[] = {
               .default_json = "32", .range = {1, 10000}),
     RPC_INT32(struct device_options, commands_max,
               .doc = "largest number of commands of all devices that have not ended", .default_json = "10000",
-              .range = {1, 1000000}),
+              .range = {1, COMMANDS_MAX}),
     RPC_INT64(struct device_options, ttl, .doc = "how long a queued command waits, unless its caller says so",
               .unit = "s", .default_json = "3600", .range = {1, 366 * DAY}),
     RPC_INT64(struct device_options, ttl_max, .doc = "the longest that a caller may ask for", .unit = "s",
@@ -389,14 +390,18 @@ static void device_load_group(void *context, const char *name, const char *devic
     groups_load(&((struct device_module *)context)->groups, name, devices);
 }
 
-static void device_loaded(void *context)
-{
-    groups_meet(&((struct device_module *)context)->groups);
-}
-
 static void device_load_command(void *context, const struct ledger_command *command)
 {
     commands_load(&((struct device_module *)context)->commands, command);
+}
+
+/* What was read late may be of devices that are there already. */
+static void device_loaded(void *context)
+{
+    struct device_module *module = context;
+    groups_meet(&module->groups);
+    if (module->presence.started)
+        presence_start(&module->presence);
 }
 
 static void device_renew(void *context)
@@ -405,6 +410,14 @@ static void device_renew(void *context)
     groups_renew(&module->groups);
     commands_renew(&module->commands);
 }
+
+static const struct disk_loading loading = {
+    .device = device_load_device,
+    .group = device_load_group,
+    .command = device_load_command,
+    .loaded = device_loaded,
+    .renewed = device_renew,
+};
 
 static void device_due(rpc_instance *instance, void *state, void *data)
 {
@@ -419,13 +432,9 @@ static void device_connect_parts(struct device_module *module)
         .instance = module->instance,
         .options = module->options,
         .table = &module->table,
-        .loading = {.context = module,
-                    .device = device_load_device,
-                    .group = device_load_group,
-                    .command = device_load_command,
-                    .loaded = device_loaded,
-                    .renewed = device_renew},
+        .loading = loading,
     };
+    module->disk.loading.context = module;
     module->commands = (struct commands){
         .instance = module->instance,
         .options = module->options,
@@ -475,6 +484,7 @@ static void device_fini(void *state)
 {
     struct device_module *module = state;
     presence_fini(&module->presence);
+    commands_stop(&module->commands);
     disk_fini(&module->disk);
     commands_fini(&module->commands);
     groups_fini(&module->groups);

@@ -916,8 +916,8 @@ bool rpc_is_json(const char *text, size_t size);
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
 
-/* Returns the configured max_reply, in bytes: for a module that gathers a result piece by piece, and need not
- * keep more than a reply can have. */
+/* Returns the configured max_reply, in bytes: the largest payload of a reply, and of what rpc_send() sends.
+ */
 size_t rpc_max_reply(const rpc_instance *instance);
 
 /*
@@ -995,7 +995,7 @@ typedef void (*rpc_timer_handler)(rpc_instance *instance, void *state, void *dat
  * missed. rpc_after() calls the handler once, after so many milliseconds or, with 0, as soon as possible.
  * data may be NULL. init may call both functions, too. Return a timer whose id is 0 if there is no memory,
  * the prefix has 200000 timers, or the service is stopping; or if handler is NULL, which the engine logs. A
- * timer takes about 150 bytes, and starting or cancelling one less than a microsecond on average.
+ * timer takes about 100 bytes, and starting or cancelling one less than a microsecond on average.
  *
  * A timer ends before its only call, when it is cancelled, and with its instance.
  */

@@ -360,17 +360,7 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
     return answer_publish(env, &sent, payload, size) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
-/* ---- Presence and logging ---- */
-
-void rpc_presence_watch(rpc_instance *instance, bool seen)
-{
-    const struct host *host = &instance->env->host;
-    if (!instance->module->presence)
-        env_log(instance->env, RPC_LOG_ERROR, "module %s watches for clients, but has no .presence",
-                instance->module->name);
-    else if (seen != instance->sees_messages)
-        host->watch_messages(host->context, instance->sees_messages = seen);
-}
+/* ---- Logging ---- */
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)
 {

@@ -341,29 +341,23 @@ static enum engine_verdict dispatch_receive(struct exchange *exchange)
 }
 
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
-                                     enum topic_kind kind, const char *name)
+                                     enum topic_kind kind, const struct engine_place *place)
 {
-    struct exchange *exchange = exchange_create(engine, message, kind, name);
+    const rpc_adoption *adoption = place->adoption;
+    struct exchange *exchange = exchange_create(engine, message, kind, place->name);
+    if (!exchange && adoption)
+        return ENGINE_PASS;
     if (!exchange) {
         engine->env.counters.dropped++;
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    const enum engine_verdict verdict = dispatch_receive(exchange);
+    if (adoption) {
+        exchange->adopted = true;
+        exchange->to.errors_only = adoption->errors_only;
+    }
+    const bool is_left = adoption && route_by_response_topic(exchange) != RPC_OK;
+    const enum engine_verdict verdict = is_left ? ENGINE_PASS : dispatch_receive(exchange);
     exchange_release(exchange);
     return verdict;
-}
-
-bool dispatch_adopt(struct engine *engine, const struct host_message *message, const char *name,
-                    bool errors_only)
-{
-    struct exchange *exchange = exchange_create(engine, message, TOPIC_CALL, name);
-    if (!exchange)
-        return false;
-    exchange->adopted = true;
-    exchange->to.errors_only = errors_only;
-    const enum engine_verdict verdict =
-        route_by_response_topic(exchange) == RPC_OK ? dispatch_receive(exchange) : ENGINE_PASS;
-    exchange_release(exchange);
-    return verdict != ENGINE_PASS;
 }

@@ -14,20 +14,15 @@
 #define CORE_CALL_DISPATCH_H
 
 #include "call/exchange.h"
-
-/* Handles a message to a topic of calls. name is the topic's part that names the method, as topic_classify()
- * says. */
-enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
-                                     enum topic_kind kind, const char *name);
+#include "call/place.h"
 
 /*
- * Carries out a message of an inbox as a call of the method `name`: the message is what its sender would have
- * published to the method's topic, but that its payload is never JSON-RPC. errors_only: its sender gets a
- * reply only if it is an error. Returns false: no memory, or the method is left to other servers, or no reply
- * may go to the message's Response Topic.
+ * Handles a message to a topic of calls, of which the place's name names the method, as topic_classify()
+ * says. The payload of an adopted message is never JSON-RPC; it passes if there is no memory for it, or if no
+ * reply may go to its Response Topic.
  */
-bool dispatch_adopt(struct engine *engine, const struct host_message *message, const char *name,
-                    bool errors_only);
+enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
+                                     enum topic_kind kind, const struct engine_place *place);
 
 /* The outcome of a pending call is known. The last one of its exchange sends the reply. */
 void dispatch_settle(rpc_call *call, rpc_status status);

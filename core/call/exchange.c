@@ -20,7 +20,14 @@ void exchange_take_reply_buffer(struct exchange *exchange)
         return;
     char *buffer = engine->spare_reply ? engine->spare_reply : malloc(size);
     engine->spare_reply = NULL;
-    exchange->reply.out = writer_make(exchange->to.codec, buffer, buffer ? size : 0);
+    /* Member by member: a whole struct would be made elsewhere and copied. */
+    struct writer *writer = &exchange->reply.out;
+    writer->codec = exchange->to.codec;
+    writer->out = buffer;
+    writer->capacity = buffer ? size : 0;
+    writer->used = 0;
+    writer->full = false;
+    writer->state = 0;
 }
 
 void exchange_give_reply_buffer(struct exchange *exchange)

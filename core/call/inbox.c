@@ -2,7 +2,6 @@
 /* Inboxes: see inbox.h. */
 #include "call/inbox.h"
 
-#include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/topic.h"
 #include "shape/codec.h"
@@ -137,48 +136,6 @@ const char *rpc_message_level(const rpc_message *message, unsigned level)
             return *text;
     }
     return NULL;
-}
-
-/* ---- Adoption ---- */
-
-/* What is wrong with an adoption; NULL: nothing. */
-static const char *inbox_find_fault(const rpc_instance *instance, const rpc_message *message,
-                                    const rpc_adoption *adoption)
-{
-    if (!instance->received || instance->received->payload != message->payload)
-        return "which it does not receive now";
-    if (!adoption->method || !adoption->reply_topic)
-        return "without a method or a topic for the reply";
-    if ((adoption->params_size && !adoption->params) ||
-        (adoption->correlation_size && !adoption->correlation))
-        return "with parameters or Correlation Data that are NULL";
-    return adoption->correlation_size > TOPIC_MAX ? "with Correlation Data over 65535 bytes" : NULL;
-}
-
-/* What the sender would have published: its topic is {prefix}/call/{method}. */
-bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption)
-{
-    struct env *env = instance->env;
-    const char *fault = inbox_find_fault(instance, message, adoption);
-    if (fault) {
-        env_log(env, RPC_LOG_ERROR, "module %s adopts a message %s", instance->module->name, fault);
-        return false;
-    }
-    if (message->bridge && !env->options.bridge_calls)
-        return false;
-    struct host_message call = *instance->received;
-    struct arena arena;
-    arena_init(&arena);
-    call.topic = arena_printf(&arena, "%s/call/%s", env->options.prefix, adoption->method);
-    call.payload = arena_copy(&arena, adoption->params_size ? adoption->params : "", adoption->params_size);
-    call.size = adoption->params_size;
-    call.response_topic = adoption->reply_topic;
-    call.correlation = adoption->correlation;
-    call.correlation_size = adoption->correlation_size;
-    const bool is_taken = call.topic && call.payload &&
-                          dispatch_adopt(instance->engine, &call, adoption->method, adoption->errors_only);
-    arena_fini(&arena);
-    return is_taken;
 }
 
 /* ---- Roots ---- */

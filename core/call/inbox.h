@@ -2,16 +2,16 @@
 /*
  * Inboxes: topics outside the prefix whose messages a module receives. A module's inboxes lie below its inbox
  * root, which its instance has (registry.h); this finds the inbox of a message and calls its receive
- * function. The functions rpc_inbox_set_root(), rpc_inbox_root(), rpc_message_level() and rpc_adopt() of
- * mosquitto_rpc.h are here, too.
+ * function. The functions rpc_inbox_set_root(), rpc_inbox_root() and rpc_message_level() of mosquitto_rpc.h
+ * are here, too.
  *
  * Threads: the broker's thread only.
  *
  * Ownership: a message is borrowed from the host until inbox_receive() returns, and a module borrows it
  * likewise.
  *
- * Failure: only decoding a payload, rpc_inbox_set_root() and rpc_adopt() need memory. A payload that cannot
- * be decoded is the module's to judge: it gets the reason.
+ * Failure: only decoding a payload and rpc_inbox_set_root() need memory. A payload that cannot be decoded is
+ * the module's to judge: it gets the reason.
  */
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H

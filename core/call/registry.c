@@ -652,6 +652,16 @@ rpc_instance *registry_enter(struct registry *registry, const char *prefix, cons
                                                                                              : NULL;
 }
 
+void rpc_presence_watch(rpc_instance *instance, bool seen)
+{
+    const struct host *host = &instance->env->host;
+    if (!instance->module->presence)
+        env_log(instance->env, RPC_LOG_ERROR, "module %s watches for clients, but has no .presence",
+                instance->module->name);
+    else if (seen != instance->sees_messages)
+        host->watch_messages(host->context, instance->sees_messages = seen);
+}
+
 bool registry_start(struct registry *registry, const char *prefix, rpc_instance *instance,
                     const void *options, char why[REGISTRY_WHY])
 {

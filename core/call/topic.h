@@ -81,7 +81,7 @@ struct topic_tree {
     const char *doc;
 };
 
-/* The table of trees, in the order of documents; it ends with a NULL word. */
+/* The table of trees, in the order of documents: the first one is that of calls; it ends with a NULL word. */
 extern const struct topic_tree topic_trees[];
 
 /* The event that errors go to when nothing else is declared for them. */

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* Timers of modules on a heap of moments: see timers.h. */
-#define HASH_NONFATAL_OOM 1
-
 #include "work/timers.h"
 
 #include "base/instance.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
-enum { TIMERS_MAX = 200000, NANOSECONDS = 1000000 /* in a millisecond */ };
+enum {
+    TIMERS_MAX = 200000,
+    TIMERS_MIN_ROOM = 16,
+    SLOT_BITS = 18,       /* of an id: the timer's slot; the others make it unlike all ids before it */
+    NANOSECONDS = 1000000 /* in a millisecond */
+};
+
+_Static_assert(TIMERS_MAX <= 1 << SLOT_BITS, "an id has room for each slot");
 
 struct timer {
     struct heap_node node; /* the first member: the heap's nodes are these */
-    UT_hash_handle hh;
     uint64_t id;
     rpc_instance *instance;
     rpc_timer_handler handler;
@@ -21,11 +24,45 @@ struct timer {
     uint64_t interval; /* nanoseconds; 0: once */
 };
 
+static size_t timers_slot(uint64_t id)
+{
+    return id & ((1U << SLOT_BITS) - 1);
+}
+
+static struct timer *timers_find(const struct timers *timers, uint64_t id)
+{
+    const size_t slot = timers_slot(id);
+    if (slot >= timers->used || timers->slots[slot] % 2)
+        return NULL;
+    struct timer *timer = (struct timer *)timers->slots[slot];
+    return timer->id == id ? timer : NULL;
+}
+
+/* Gives a timer a slot and an id. Returns false if there is no memory. */
+static bool timers_enter(struct timers *timers, struct timer *timer)
+{
+    if (!timers->spare && timers->used == timers->room) {
+        const size_t room = timers->room ? 2 * timers->room : TIMERS_MIN_ROOM;
+        uintptr_t *slots = realloc(timers->slots, room * sizeof *slots);
+        if (!slots)
+            return false;
+        timers->slots = slots;
+        timers->room = room;
+    }
+    const size_t slot = timers->spare ? timers->spare - 1 : timers->used++;
+    if (timers->spare)
+        timers->spare = timers->slots[slot] / 2;
+    timers->slots[slot] = (uintptr_t)timer;
+    timer->id = ++timers->last << SLOT_BITS | slot;
+    return true;
+}
+
 static void timers_free(struct timers *timers, struct timer *timer)
 {
+    const size_t slot = timers_slot(timer->id);
     heap_remove(&timers->due, &timer->node);
-    if (timer->hh.tbl)
-        HASH_DEL(timers->by_id, timer);
+    timers->slots[slot] = 2 * timers->spare + 1;
+    timers->spare = slot + 1;
     free(timer);
 }
 
@@ -40,16 +77,16 @@ static rpc_timer timers_start(rpc_instance *instance, uint64_t after, uint64_t i
     if (!handler || instance->env->stopping || timers->due.count >= TIMERS_MAX)
         return none;
     struct timer *timer = calloc(1, sizeof *timer);
-    if (!timer)
+    if (!timer || !timers_enter(timers, timer)) {
+        free(timer);
         return none;
-    *timer = (struct timer){.id = ++timers->last_id,
-                            .instance = instance,
-                            .handler = handler,
-                            .data = data,
-                            .interval = interval};
-    HASH_ADD(hh, timers->by_id, id, sizeof timer->id, timer);
+    }
+    timer->instance = instance;
+    timer->handler = handler;
+    timer->data = data;
+    timer->interval = interval;
     /* A timer that is started by a timer is not due in the same round, or the round could go on for ever. */
-    if (timer->hh.tbl && heap_set(&timers->due, &timer->node, env_now(instance->env) + after + 1))
+    if (heap_set(&timers->due, &timer->node, env_now(instance->env) + after + 1))
         return (rpc_timer){instance, timer->id};
     timers_free(timers, timer);
     return none;
@@ -76,8 +113,7 @@ bool rpc_timer_cancel(rpc_instance *instance, rpc_timer timer)
                 instance->module->name);
         return false;
     }
-    struct timer *found;
-    HASH_FIND(hh, instance->timers->by_id, &timer.id, sizeof timer.id, found);
+    struct timer *found = timers_find(instance->timers, timer.id);
     if (found)
         timers_free(instance->timers, found);
     return found != NULL;
@@ -122,4 +158,6 @@ void timers_fini(struct timers *timers)
     while ((first = heap_first(&timers->due)))
         timers_free(timers, (struct timer *)first);
     heap_fini(&timers->due);
+    free(timers->slots);
+    *timers = (struct timers){.last = timers->last};
 }

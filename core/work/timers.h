@@ -22,9 +22,11 @@ struct timer;
 
 /* All zero: no timer is set. */
 struct timers {
-    struct heap due;     /* keys are monotonic nanoseconds */
-    struct timer *by_id; /* the same timers; NULL: none */
-    uint64_t last_id;    /* ids are never used again */
+    struct heap due;   /* keys are monotonic nanoseconds */
+    uintptr_t *slots;  /* each has a timer or, odd, is free and twice the next free one's number, plus 1 */
+    size_t used, room; /* slots that were ever used, and that there is memory for */
+    size_t spare;      /* the number of the first free slot, from 1 on; 0: none */
+    uint64_t last;     /* timers that were ever set: so ids are never used again */
 };
 
 /* When the next timer is due, monotonic nanoseconds; UINT64_MAX: none is set. */

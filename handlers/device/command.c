@@ -46,9 +46,15 @@ static const char *command_check_room(const struct commands *commands, const str
                : "too many commands of the device wait: see device_queue";
 }
 
-static bool command_fits(const struct commands *commands, const struct command *command)
+/* Why its message is too large; NULL: it is not. What an application sent to its device itself, the device
+ * takes. */
+static const char *command_check_size(const struct commands *commands, const struct command *command)
 {
-    return command->adopted || lane_message_size(command) <= (size_t)commands->options->max_payload;
+    const size_t size = lane_message_size(command);
+    if (!command->adopted && size > (size_t)commands->options->max_payload)
+        return "the message to the device would be over device_max_payload";
+    return size > rpc_max_reply(commands->instance) ? "the message to the device would be over max_reply"
+                                                    : NULL;
 }
 
 struct command *command_prepare(struct commands *commands, const struct order *order, struct verdict *why)
@@ -66,14 +72,21 @@ struct command *command_prepare(struct commands *commands, const struct order *o
         return NULL;
     }
     struct command *command = life_create(commands, order);
-    if (command && command_fits(commands, command) && lane_arm(command))
+    why->err = "internal_error";
+    why->msg = "there is no memory for the command";
+    if (!command)
+        return NULL;
+    const char *too_large = command_check_size(commands, command);
+    if (too_large) {
+        why->err = "payload_too_large";
+        why->msg = too_large;
+    } else if (commands->bytes > LIFE_BYTES_MAX) {
+        why->err = "device_busy";
+        why->msg = "the commands that have not ended are too large together";
+    } else if (lane_arm(command)) {
         return command;
-    const bool is_large = command && !command_fits(commands, command);
-    why->err = is_large ? "payload_too_large" : "internal_error";
-    why->msg = is_large ? "the message to the device would be over device_max_payload"
-                        : "there is no memory for the command";
-    if (command)
-        life_discard(commands, command);
+    }
+    life_discard(commands, command);
     return NULL;
 }
 
@@ -192,6 +205,13 @@ static uint64_t command_until(double end, double now)
     return left < 1 ? 0 : left < max ? (uint64_t)left : (uint64_t)max;
 }
 
+/* Another program may have written the row. */
+static bool command_is_proper(const struct ledger_command *row)
+{
+    return name_is_command(row->id) && name_is_command(row->name) &&
+           (!row->params || rpc_is_json(row->params, strlen(row->params)));
+}
+
 static struct command *command_make_loaded(struct commands *commands, const struct ledger_command *row,
                                            struct device *device)
 {
@@ -260,7 +280,7 @@ static struct device *command_meet_loaded(struct commands *commands, const char 
 
 void commands_load(struct commands *commands, const struct ledger_command *row)
 {
-    struct device *device = command_meet_loaded(commands, row->device);
+    struct device *device = command_is_proper(row) ? command_meet_loaded(commands, row->device) : NULL;
     struct command *command =
         device && !life_find(commands, row->id) ? command_make_loaded(commands, row, device) : NULL;
     if (!command)
@@ -290,6 +310,21 @@ void commands_renew(struct commands *commands)
     for (struct device *device = commands->table->all; device; device = device->hh.next) {
         command_renew(commands, device->waiting);
         command_renew(commands, device->flying);
+    }
+}
+
+void commands_stop(struct commands *commands)
+{
+    for (struct device *device = commands->table ? commands->table->all : NULL; device;
+         device = device->hh.next) {
+        struct command *command;
+        DL_FOREACH(device->flying, command)
+        {
+            if (command->state != COMMAND_QUEUED)
+                continue;
+            lane_give_number_back(commands, command);
+            life_store(commands, command, COMMAND_QUEUED, NULL);
+        }
     }
 }
 

@@ -55,10 +55,14 @@ void commands_forget_device(struct commands *commands, struct device *device);
 /* Takes over a command of a former run, and meets its device. */
 void commands_load(struct commands *commands, const struct ledger_command *command);
 
-/* Frees all commands, without telling anybody. The disk has ended. */
 /* Writes the commands that have rows and have not ended to the database again, which is another one. */
 void commands_renew(struct commands *commands);
 
+/* The module stops: commands whose rows may say that they were sent, and that were not, wait on. To be called
+ * before the disk ends. */
+void commands_stop(struct commands *commands);
+
+/* Frees all commands, without telling anybody. The disk has ended. */
 void commands_fini(struct commands *commands);
 
 #endif

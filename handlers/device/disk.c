@@ -200,11 +200,11 @@ static void disk_write_all(struct disk_job *job)
     job->fine = ledger_commit(job->ledger, &job->failure);
 }
 
+/* What cannot be pruned now is pruned with a later command: the writes before it are on the disk anyway. */
 static void disk_prune(struct disk_job *job)
 {
     const struct ledger_limits limits = {HISTORY_MAX, HISTORY_MAX_ALL, -INFINITY, PRUNE_ROWS};
-    job->more = false;
-    job->fine = ledger_prune(job->ledger, &limits, &job->more, &job->failure);
+    ledger_prune(job->ledger, &limits, &job->more, NULL);
 }
 
 static void disk_work(rpc_job *job, void *data)
@@ -278,10 +278,11 @@ static void disk_start(struct disk *disk)
 static void disk_note_failure(struct disk *disk, const char *what)
 {
     const struct store_failure *failure = &disk->job.failure;
-    if (disk->failed && failure->cause == disk->failure.cause)
-        return;
+    const bool is_known = disk->failed && failure->cause == disk->failure.cause;
     disk->failed = true;
     disk->failure = *failure;
+    if (is_known)
+        return;
     rpc_log(disk->instance, RPC_LOG_ERROR, "%s in %s: %s (device_db)", what,
             failure->path ? failure->path : disk->options->db, failure->why);
 }
@@ -350,7 +351,7 @@ static void disk_end_write(struct disk *disk, struct disk_write *write, bool fin
         if (device)
             disk_touch_device(disk, device);
         if (write->done)
-            write->done(write->context, fine ? NULL : &disk->failure);
+            write->done(write->context, fine ? NULL : &disk->job.failure);
         disk->bytes -= write->bytes;
         free(write);
         return;
@@ -383,7 +384,6 @@ static void disk_end_writes(struct disk *disk)
         disk_note_success(disk);
     else
         disk_note_failure(disk, "devices and their commands could not be written");
-    disk->failure = disk->job.failure;
     disk->prune_due = disk->job.prunes && fine ? disk->job.more : disk->prune_due;
     DL_FOREACH_SAFE(writes, write, next)
     {
@@ -396,36 +396,37 @@ static void disk_end_writes(struct disk *disk)
         disk_check_connections(disk);
 }
 
+/* The engine stops: disk_fini() writes what was not written. */
+static void disk_end_cancelled(struct disk *disk)
+{
+    if (!disk->job.ran || (!disk->job.loads && !disk->job.fine))
+        disk_take_back(disk);
+    disk_free_all(&disk->job.writes);
+}
+
+/* Whoever is told of a write may ask for another one, which the next job does: this one is needed until all
+ * have been told. */
 static rpc_status disk_end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct disk *disk = ((struct disk_job *)data)->disk;
     (void)call, (void)state, (void)result;
-    disk->running = false;
-    if (!disk->job.ran) {
-        disk_take_back(disk);
-        return RPC_OK;
-    }
-    if (outcome != RPC_OK) {
-        if (!disk->job.loads && !disk->job.fine)
-            disk_take_back(disk);
-        disk_free_all(&disk->job.writes);
-        return RPC_OK;
-    }
-    const bool loads = disk->job.loads, fine = disk->job.fine;
-    if (loads)
+    if (outcome != RPC_OK || !disk->job.ran)
+        disk_end_cancelled(disk);
+    else if (disk->job.loads)
         disk_end_load(disk);
     else
         disk_end_writes(disk);
-    if (fine)
+    disk->running = false;
+    if (disk->job.fine)
         disk_start(disk);
-    else if (!loads)
+    else if (!disk->job.loads)
         disk_arm(disk, DEVICES_MS);
     return RPC_OK;
 }
 
 /* ---- Writes ---- */
 
-static void disk_refuse(struct disk *disk, const char *why)
+void disk_refuse(struct disk *disk, const char *why)
 {
     disk->failure = (struct store_failure){.cause = STORE_NO_MEMORY, .path = disk->options->db};
     snprintf(disk->failure.why, sizeof disk->failure.why, "%s", why);
@@ -584,6 +585,21 @@ bool disk_load(struct disk *disk)
     return true;
 }
 
+/* Writes what waits. Returns false: it could not be written. */
+static bool disk_write_last(struct disk *disk)
+{
+    disk->job = (struct disk_job){.disk = disk, .ledger = disk->ledger, .writes = disk->pending};
+    if (disk_open(disk)) {
+        disk->job.ledger = disk->ledger;
+        disk_write_all(&disk->job);
+        if (!disk->job.fine)
+            disk_note_failure(disk, "the last changes of devices could not be written");
+    }
+    disk_free_all(&disk->pending);
+    disk->bytes = 0;
+    return disk->job.fine;
+}
+
 void disk_fini(struct disk *disk)
 {
     if (!disk->instance)
@@ -592,13 +608,8 @@ void disk_fini(struct disk *disk)
     rpc_timer_cancel(disk->instance, disk->pruning);
     if (!disk->unloaded)
         disk_put_devices(disk);
-    if (disk->pending && disk_open(disk)) {
-        disk->job = (struct disk_job){.disk = disk, .ledger = disk->ledger, .writes = disk->pending};
-        disk_write_all(&disk->job);
-        if (!disk->job.fine)
-            disk_note_failure(disk, "the last changes of devices could not be written");
-    }
-    disk_free_all(&disk->pending);
+    while (disk->pending && disk_write_last(disk))
+        disk_put_devices(disk); /* those for which there was no room */
     ledger_close(disk->ledger);
     disk->ledger = NULL;
 }

@@ -44,8 +44,8 @@ struct disk_job {
     bool loads;                /* it reads instead */
     bool prunes;               /* it also deletes old commands, */
     bool more;                 /* and has left some */
-    bool fine, ran;
-    int64_t connections; /* of the ledger, when it had run */
+    bool fine, ran;            /* its writes are on the disk, or all was read; it has run at all */
+    int64_t connections;       /* of the ledger, when it had run */
     struct store_failure failure;
 };
 
@@ -87,8 +87,8 @@ void disk_touch_device(struct disk *disk, struct device *device);
 void disk_keep_device(struct disk *disk, struct device *device);
 
 /* Write, and tell done, which may be NULL. Return false, and done is not called: the file could not be read
- * yet, or there is no memory, or too much waits to be written; `failure` says which. */
-/* The row of the command's device is written with it, if it is not as it should be. */
+ * yet, or there is no memory, or too much waits to be written; `failure` says which. disk_put_command() also
+ * writes the row of the command's device, if it is not as it should be. */
 bool disk_put_command(struct disk *disk, const struct ledger_command *command, disk_done done, void *context);
 bool disk_put_group(struct disk *disk, const char *name, const char *devices, disk_done done, void *context);
 bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *context);
@@ -96,6 +96,9 @@ bool disk_drop_group(struct disk *disk, const char *name, disk_done done, void *
 /* Tells done when all that was given before is on the disk, or could not be written. Returns false, and done
  * is not called: nothing is waited for, or there is no memory. */
 bool disk_await(struct disk *disk, disk_done done, void *context);
+
+/* Notes in `failure` why a write cannot be asked for: for want of memory. */
+void disk_refuse(struct disk *disk, const char *why);
 
 /* Deletes a device with its commands, and takes it off the list of those that are to be written. To be called
  * before it is removed from the table. */

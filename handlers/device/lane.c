@@ -171,17 +171,33 @@ static bool lane_publish(struct commands *commands, struct command *command)
     return true;
 }
 
-/* It could not be sent: it is the first that waits, and is tried again later. */
-static void lane_hold(struct commands *commands, struct command *command)
+void lane_give_number_back(struct commands *commands, struct command *command)
 {
-    command->live->hold = rpc_clock(commands->instance) + HOLD_MS;
+    struct device *device = command->device;
+    if (!command->seq || command->seq != device->seq)
+        return;
+    device->seq--;
+    command->seq = 0;
+    disk_touch_device(commands->disk, device);
+}
+
+/* It was not sent: it is the first that waits, and is not tried again before `milliseconds` have passed. */
+static void lane_hold(struct commands *commands, struct command *command, uint32_t milliseconds)
+{
+    lane_give_number_back(commands, command);
+    command->live->hold = milliseconds ? rpc_clock(commands->instance) + milliseconds : 0;
     life_move(command, PLACE_WAITING, true);
     lane_arm(command);
 }
 
-/* ---- Commands on the disk ---- */
+/* ---- Commands whose time is over ---- */
 
-void lane_give_up(struct commands *commands, struct command *command)
+static bool lane_has_expired(const struct command *command, uint64_t now)
+{
+    return life_is_over(command, now) || life_is_stale(command, now);
+}
+
+static void lane_end_overdue(struct commands *commands, struct command *command)
 {
     struct verdict verdict =
         life_verdict(command, COMMAND_TIMEOUT, "device_timeout", "the device has not answered in time");
@@ -194,14 +210,17 @@ void lane_give_up(struct commands *commands, struct command *command)
                           ? "it was not sent in time: other commands of the device came first"
                           : "it was not sent in time: the device was not there";
     }
-    lane_end(commands, command, &verdict);
+    life_end(commands, command, &verdict);
 }
 
-static bool lane_has_expired(const struct commands *commands, const struct command *command)
+void lane_give_up(struct commands *commands, struct command *command)
 {
-    const uint64_t now = rpc_clock(commands->instance);
-    return life_is_over(command, now) || life_is_stale(command, now);
+    struct device *device = command->device;
+    lane_end_overdue(commands, command);
+    lane_flush(commands, device);
 }
+
+/* ---- Commands on the disk ---- */
 
 /* Its row says that it was sent, or could not be made to say so. */
 static void lane_written_sent(void *context, const struct store_failure *failure)
@@ -212,16 +231,18 @@ static void lane_written_sent(void *context, const struct store_failure *failure
     if (!command)
         return;
     struct device *device = command->device;
-    if (lane_has_expired(commands, command)) {
+    const bool is_there = device_is_deliverable(device);
+    if (lane_has_expired(command, rpc_clock(commands->instance))) {
+        lane_give_number_back(commands, command);
         lane_give_up(commands, command);
         return;
     }
-    if (!failure && device_is_deliverable(device) && lane_publish(commands, command))
+    if (!failure && is_there && lane_publish(commands, command))
         return;
-    lane_hold(commands, command);
+    lane_hold(commands, command, failure || is_there ? HOLD_MS : 0);
     if (!failure)
         life_store(commands, command, COMMAND_QUEUED, NULL);
-    if (device_is_deliverable(device))
+    if (is_there)
         lane_flush(commands, device);
 }
 
@@ -272,6 +293,7 @@ static void lane_written_queued(void *context, const struct store_failure *failu
 static void lane_queue(struct commands *commands, struct command *command)
 {
     struct live *live = command->live;
+    live->hold = 0;
     live->deadline = rpc_clock(commands->instance) + live->ttl;
     live->expires = rpc_time(commands->instance) + (double)live->ttl / 1000;
     disk_keep_device(commands->disk, command->device);
@@ -299,17 +321,19 @@ static bool lane_has_twin(const struct command *command)
     return false;
 }
 
-/* The command that is to be sent next; NULL: none may be now. */
-static struct command *lane_find_next(const struct commands *commands, const struct device *device)
+/* The command that is to be sent next; NULL: none may be now. Those of the disk are passed over while they
+ * are held: the database has failed. */
+static struct command *lane_find_next(const struct commands *commands, const struct device *device,
+                                      uint64_t now)
 {
-    const uint64_t now = rpc_clock(commands->instance);
     struct command *command;
     DL_FOREACH(device->waiting, command)
     {
         const struct live *live = command->live;
-        if (live->ticket || lane_has_twin(command))
+        const bool is_held = live->hold > now;
+        if (live->ticket || lane_has_twin(command) || (is_held && !command->stored))
             return NULL;
-        if (live->hold <= now && lane_is_open(commands, device, live->offline, live->loaded))
+        if (!is_held && lane_is_open(commands, device, live->offline, live->loaded))
             return command;
     }
     return NULL;
@@ -317,10 +341,6 @@ static struct command *lane_find_next(const struct commands *commands, const str
 
 static void lane_send(struct commands *commands, struct command *command)
 {
-    if (lane_has_expired(commands, command)) {
-        lane_give_up(commands, command);
-        return;
-    }
     struct device *device = command->device;
     if (!command->seq) {
         command->seq = ++device->seq;
@@ -329,20 +349,30 @@ static void lane_send(struct commands *commands, struct command *command)
     life_move(command, PLACE_FLYING, false);
     if (!command->stored) {
         if (!lane_publish(commands, command))
-            lane_hold(commands, command);
+            lane_hold(commands, command, HOLD_MS);
         return;
     }
     lane_disarm(command);
     if (!life_store(commands, command, COMMAND_SENT, lane_written_sent))
-        lane_hold(commands, command);
+        lane_hold(commands, command, HOLD_MS);
+}
+
+/* Sends what may be sent, and ends those before it whose time was over at the time `now`. */
+static void lane_flush_at(struct commands *commands, struct device *device, uint64_t now)
+{
+    struct command *next;
+    while (device->flying_count < (uint32_t)commands->options->window &&
+           (next = lane_find_next(commands, device, now))) {
+        if (lane_has_expired(next, now))
+            lane_end_overdue(commands, next);
+        else
+            lane_send(commands, next);
+    }
 }
 
 void lane_flush(struct commands *commands, struct device *device)
 {
-    struct command *next;
-    while (device->flying_count < (uint32_t)commands->options->window &&
-           (next = lane_find_next(commands, device)))
-        lane_send(commands, next);
+    lane_flush_at(commands, device, rpc_clock(commands->instance));
 }
 
 void lane_end(struct commands *commands, struct command *command, const struct verdict *verdict)
@@ -355,13 +385,14 @@ void lane_end(struct commands *commands, struct command *command, const struct v
 void lane_enter(struct commands *commands, struct command *command)
 {
     const struct live *live = command->live;
+    const uint64_t now = rpc_clock(commands->instance);
     life_move(command, PLACE_WAITING, false);
     life_change(commands, command, COMMAND_QUEUED, NULL);
     if (live->offline == OFFLINE_QUEUE &&
         !lane_is_open(commands, command->device, live->offline, live->loaded))
         lane_queue(commands, command);
-    else
-        lane_flush(commands, command->device);
+    else if (!lane_has_expired(command, now)) /* else its timer ends it, once it was begun */
+        lane_flush_at(commands, command->device, now);
 }
 
 /* ---- When its time comes ---- */
@@ -405,7 +436,7 @@ static void lane_on_timer(rpc_instance *instance, void *state, void *data)
         lane_end_unstored(commands, command, &commands->disk->failure);
         return;
     }
-    if (lane_has_expired(commands, command)) {
+    if (lane_has_expired(command, now)) {
         lane_give_up(commands, command);
         return;
     }

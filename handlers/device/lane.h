@@ -36,6 +36,9 @@ void lane_end(struct commands *commands, struct command *command, const struct v
 /* Ends a command whose time is over: as expired if it was never sent, else as timed out. */
 void lane_give_up(struct commands *commands, struct command *command);
 
+/* A command has got its number, and was not sent: the next one that is sent gets it. */
+void lane_give_number_back(struct commands *commands, struct command *command);
+
 /* The device has reported progress: it is not sent again. */
 void lane_note_progress(struct commands *commands, struct command *command, const char *progress);
 

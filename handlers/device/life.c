@@ -137,6 +137,11 @@ static struct live *life_create_live(struct commands *commands, const struct ord
     return live;
 }
 
+static size_t life_bytes(const struct live *live)
+{
+    return live->body_size + live->correlation_size;
+}
+
 /* Notes when it ends and when it is stale, by both clocks. */
 static void life_set_times(const struct commands *commands, const struct order *order, struct live *live)
 {
@@ -171,6 +176,7 @@ struct command *life_create(struct commands *commands, const struct order *order
     command->own_id = !order->id || order->loaded;
     command->adopted = order->payload;
     commands->live++;
+    commands->bytes += life_bytes(live);
     if (!command->own_id)
         return command;
     HASH_ADD(hh, commands->by_id, id[0], strlen(command->id), command);
@@ -195,6 +201,7 @@ static void life_drop_live(struct commands *commands, struct command *command)
     rpc_timer_cancel(commands->instance, live->timer);
     if (live->ticket)
         live->ticket->command = NULL;
+    commands->bytes -= life_bytes(live);
     life_free_live(live);
     command->live = NULL;
     commands->live--;
@@ -378,8 +385,10 @@ bool life_store(struct commands *commands, struct command *command, enum command
         .ended = state < COMMAND_SUCCEEDED ? 0 : command->time,
     };
     struct ticket *ticket = done ? life_give_ticket(commands, command) : NULL;
-    if (done && !ticket)
+    if (done && !ticket) {
+        disk_refuse(commands->disk, "out of memory");
         return false;
+    }
     if (disk_put_command(commands->disk, &row, done, ticket))
         return true;
     if (ticket)

@@ -21,6 +21,8 @@
 
 enum { LIFE_ID_BYTES = 9, LIFE_HISTORY = 16, LIFE_HISTORY_ALL = 10000 };
 
+enum { LIFE_BYTES_MAX = 67108864 }; /* of what all live commands send */
+
 /* What becomes of a command for a device that is not there. */
 enum offline_policy { OFFLINE_FAIL, OFFLINE_WAIT, OFFLINE_QUEUE };
 
@@ -133,6 +135,7 @@ struct commands {
     struct command *ended;          /* all that have ended, the oldest first */
     struct ticket *tickets;         /* writes that are not done */
     size_t live, history;           /* how many there are */
+    size_t bytes;                   /* of what the live ones send */
     uint64_t random;                /* the state of a generator; 0: it was not used yet */
     int64_t counts[COMMAND_STATES]; /* how often a command came into each state */
 };

@@ -242,7 +242,11 @@ rpc_status orders_run(rpc_call *call, void *state, const void *params, void *res
         order.correlation = adopted->message->correlation;
         order.correlation_size = adopted->message->correlation_size;
     }
-    const rpc_status status = wishes_read(call, module->options, &wishes);
+    rpc_status status = wishes_read(call, module->options, &wishes);
+    if (status == RPC_OK && adopted && wishes.offline == OFFLINE_QUEUE)
+        status = rpc_raise(call, "invalid_params",
+                           "the user property offline: a message to the topic of a device cannot be queued; "
+                           "call device/{device}/{command}");
     return status == RPC_OK ? orders_order(call, module, &order, rpc_call_level(call, "device"), &wishes)
                             : status;
 }

@@ -119,16 +119,16 @@ static void presence_enter(struct presence *presence, struct device *device, enu
 
 static void presence_disarm(struct presence *presence, struct device *device)
 {
-    rpc_timer_cancel(presence->instance, device->timer);
-    device->timer = (rpc_timer){.id = 0};
+    rpc_timer_cancel(presence->instance, (rpc_timer){presence->instance, device->timer});
+    device->timer = 0;
 }
 
 /* A device has one timer at a time. Returns false if there can be none. */
 static bool presence_arm(struct presence *presence, struct device *device, double milliseconds)
 {
     presence_disarm(presence, device);
-    device->timer = rpc_after(presence->instance, (uint32_t)milliseconds, presence->due, device);
-    return device->timer.id;
+    device->timer = rpc_after(presence->instance, (uint32_t)milliseconds, presence->due, device).id;
+    return device->timer;
 }
 
 /* How long a device may send nothing until it is silent, ms; 0: that is not watched. */
@@ -178,7 +178,7 @@ static void presence_check_silence(struct presence *presence, struct device *dev
 
 void presence_due(struct presence *presence, struct device *device)
 {
-    device->timer = (rpc_timer){.id = 0};
+    device->timer = 0;
     if (device->leaving) {
         presence_end_grace(presence, device);
     } else if (device->settling) {
@@ -276,18 +276,29 @@ static bool presence_is_request_filter(const struct presence *presence, const ch
     return strcmp(filter, "req") == 0 || strcmp(filter, "+") == 0 || strcmp(filter, "#") == 0;
 }
 
+static void presence_end_connection(struct presence *presence, const void *connection, const char *client)
+{
+    struct device *gone;
+    devices_forget_stranger(presence->table, connection);
+    while ((gone = devices_of_connection(presence->table, connection, client)))
+        presence_leave(presence, gone);
+}
+
 void presence_sign(struct presence *presence, const rpc_presence *sign)
 {
+    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
     if (sign->sign == RPC_SIGN_GONE) {
-        struct device *gone;
-        while ((gone = devices_of_connection(presence->table, sign->connection)))
-            presence_leave(presence, gone);
+        presence_end_connection(presence, sign->connection, sign->client);
         return;
     }
-    const char *name = presence->options->identity == IDENTITY_USER ? sign->user : sign->client;
+    struct stranger *stranger = devices_stranger(presence->table, sign->connection);
+    if (sign->sign == RPC_SIGN_SEEN && stranger->key == sign->connection && stranger->name == name)
+        return;
+    struct device *device = name ? devices_find(presence->table, name) : NULL;
+    if (!device && sign->sign == RPC_SIGN_SEEN)
+        *stranger = (struct stranger){sign->connection, name};
     if (!name)
         return;
-    struct device *device = devices_find(presence->table, name);
     const bool listens = sign->sign == RPC_SIGN_SUBSCRIBED && name_is_device(name) &&
                          presence_is_request_filter(presence, sign->filter, name);
     if (!device && listens)
@@ -395,6 +406,13 @@ static void presence_watch(struct presence *presence)
     presence->watching = watching;
 }
 
+/* Whether the option names a device. It may name ten thousands: only for devices that are met. */
+static bool presence_is_listed(const struct presence *presence, const char *name)
+{
+    const char *managed = presence->options->managed;
+    return managed && (strcmp(managed, "*") == 0 || name_is_listed(managed, name));
+}
+
 struct device *presence_meet(struct presence *presence, const char *name)
 {
     struct devices *table = presence->table;
@@ -411,7 +429,7 @@ struct device *presence_meet(struct presence *presence, const char *name)
                                         : "out of memory");
         return NULL;
     }
-    device->managed = presence_is_managed(presence, name);
+    device->managed = presence_is_listed(presence, name);
     presence_watch(presence);
     return device;
 }
@@ -427,10 +445,8 @@ void presence_manage(struct presence *presence, struct device *device)
 
 bool presence_is_managed(const struct presence *presence, const char *name)
 {
-    const char *managed = presence->options->managed;
     const struct device *device = devices_find(presence->table, name);
-    return (device && device->managed) || (managed && strcmp(managed, "*") == 0) ||
-           name_is_listed(managed, name);
+    return device ? device->managed : presence_is_listed(presence, name);
 }
 
 void presence_forget(struct presence *presence, struct device *device)
@@ -468,8 +484,6 @@ void presence_load(struct presence *presence, const struct ledger_device *row)
     device->stored = true;
     device->managed = device->managed || row->managed;
     presence_watch(presence);
-    if (device->managed && presence->started)
-        presence_publish(presence, device);
 }
 
 /* Meets the devices that the option names. */
@@ -486,11 +500,14 @@ static bool presence_meet_managed(struct presence *presence)
             rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: %s is no name of a device", name);
             return false;
         }
-        if (!presence_meet(presence, name)) {
+        struct device *device = devices_find(presence->table, name);
+        if (!device && !(device = devices_add(presence->table, name, rpc_time(presence->instance)))) {
             rpc_log(presence->instance, RPC_LOG_ERROR, "device_managed: there is no room for %s", name);
             return false;
         }
+        device->managed = true;
     }
+    presence_watch(presence);
     return true;
 }
 
@@ -504,9 +521,11 @@ void presence_start(struct presence *presence)
 {
     presence->started = true;
     for (struct device *device = presence->table->all; device; device = device->hh.next) {
-        device->managed = device->managed || presence_is_managed(presence, device->name);
+        device->managed = device->managed || presence_is_listed(presence, device->name);
         if (device->managed)
             presence_publish_later(presence, device);
+        if (device->state != DEVICE_UNKNOWN && device_is_deliverable(device))
+            commands_device_there(presence->commands, device);
     }
 }
 

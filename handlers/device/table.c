@@ -54,12 +54,15 @@ struct device *devices_find(const struct devices *devices, const char *name)
 static struct connection *devices_find_connection(const struct devices *devices, const void *key)
 {
     struct connection *connection;
-    HASH_FIND_PTR(devices->connections, &key, connection);
+    HASH_FIND_PTR(devices->shared, &key, connection);
     return connection;
 }
 
-struct device *devices_of_connection(const struct devices *devices, const void *key)
+struct device *devices_of_connection(const struct devices *devices, const void *key, const char *client)
 {
+    struct device *own = devices_find(devices, client);
+    if (own && own->connection == key && !own->shared)
+        return own;
     const struct connection *connection = devices_find_connection(devices, key);
     return connection ? connection->devices : NULL;
 }
@@ -91,6 +94,7 @@ struct device *devices_add(struct devices *devices, const char *name, double now
         free(device);
         return NULL;
     }
+    memset(devices->strangers, 0, sizeof devices->strangers);
     device_set_state(device, DEVICE_UNKNOWN, "start", now);
     DL_APPEND(devices->away, device);
     return device;
@@ -121,7 +125,7 @@ static struct connection *devices_get_connection(struct devices *devices, const 
     if (connection || !(connection = calloc(1, sizeof *connection)))
         return connection;
     connection->key = key;
-    HASH_ADD_PTR(devices->connections, key, connection);
+    HASH_ADD_PTR(devices->shared, key, connection);
     if (connection->hh.tbl)
         return connection;
     free(connection);
@@ -132,38 +136,44 @@ static void devices_drop_connection(struct devices *devices, struct connection *
 {
     if (connection->devices)
         return;
-    HASH_DEL(devices->connections, connection);
+    HASH_DEL(devices->shared, connection);
     free(connection);
 }
 
 bool devices_connect(struct devices *devices, struct device *device, const void *key, const char *client)
 {
-    struct connection *connection = devices_get_connection(devices, key);
     const char *other = strcmp(client, device->name) == 0 ? NULL : client;
-    if (!connection)
+    struct connection *shared = other ? devices_get_connection(devices, key) : NULL;
+    if (other && !shared)
         return false;
     if (!device_set_text(&device->client, other)) {
-        devices_drop_connection(devices, connection);
+        devices_drop_connection(devices, shared); /* there is no text to set else */
         return false;
     }
-    if (device->connection == connection)
+    if (device->connection == key && device->shared == shared)
         return true;
+    devices_forget_stranger(devices, key);
     devices_disconnect(devices, device);
     DL_DELETE(devices->away, device);
-    DL_APPEND(connection->devices, device);
-    device->connection = connection;
+    if (shared)
+        DL_APPEND(shared->devices, device);
+    device->connection = key;
+    device->shared = shared;
     return true;
 }
 
 void devices_disconnect(struct devices *devices, struct device *device)
 {
-    struct connection *connection = device->connection;
-    if (!connection)
+    struct connection *shared = device->shared;
+    if (!device->connection)
         return;
+    if (shared) {
+        DL_DELETE(shared->devices, device);
+        devices_drop_connection(devices, shared);
+    }
     device->connection = NULL;
-    DL_DELETE(connection->devices, device);
+    device->shared = NULL;
     DL_APPEND(devices->away, device);
-    devices_drop_connection(devices, connection);
 }
 
 /* ---- What is known of one ---- */

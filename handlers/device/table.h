@@ -37,7 +37,8 @@ extern const char *const device_state_names[DEVICE_STATES];
 
 struct device;
 
-/* A connection over which devices are present: the device's own one, or a gateway's. */
+/* A connection over which devices are present that do not have its client id for a name: a gateway's, or, if
+ * user names are devices' names, any. */
 struct connection {
     const void *key;        /* as in rpc_presence */
     struct device *devices; /* at least one */
@@ -45,17 +46,18 @@ struct connection {
 };
 
 struct device {
-    struct connection *connection; /* NULL: it has none, as far as the plugin knows */
-    struct device *prev, *next;    /* among those of its connection; without one, among those that are away */
-    char *client;                  /* the client id of its connection, if that is not its name; else NULL */
-    char *kind;                    /* the kind that its hello named; NULL: none */
-    char *commands;                /* the commands that its hello named, separated by spaces; NULL: any */
-    double since;                  /* when it came into its state, Unix time */
-    double seen;                   /* when it sent something last, Unix time; 0: never */
-    double written;                /* `seen` as it was last given to the database */
-    const char *why;               /* why it is in its state: a constant word */
-    rpc_timer timer;               /* of presence.h */
-    int64_t seq;                   /* of its last command */
+    const void *connection;     /* as in rpc_presence; NULL: it has none, as far as the plugin knows */
+    struct connection *shared;  /* the same, if its client id is not the device's name; else NULL */
+    struct device *prev, *next; /* among those of `shared`; without a connection, among those that are away */
+    char *client;               /* the client id of its connection, if that is not its name; else NULL */
+    char *kind;                 /* the kind that its hello named; NULL: none */
+    char *commands;             /* the commands that its hello named, separated by spaces; NULL: any */
+    double since;               /* when it came into its state, Unix time */
+    double seen;                /* when it sent something last, Unix time; 0: never */
+    double written;             /* `seen` as it was last given to the database */
+    const char *why;            /* why it is in its state: a constant word */
+    uint64_t timer;             /* the id of presence.h's; 0: none */
+    int64_t seq;                /* of its last command */
     struct command *waiting, *flying, *ended; /* of command.h: lists, the oldest first */
     uint32_t waiting_count, flying_count, ended_count;
     uint32_t ttd; /* s for which it listens after a hello; 0: as long as it is connected */
@@ -73,19 +75,46 @@ struct device {
     char name[];
 };
 
+/*
+ * A connection that was found to be of no device. Most messages are sent by clients that are none: they need
+ * not be looked up by name each time. All are forgotten when a device is added.
+ */
+struct stranger {
+    const void *key;  /* the connection; NULL: none */
+    const char *name; /* by which it was looked up: only its address is compared */
+};
+
+enum { DEVICES_STRANGERS_BITS = 6, DEVICES_STRANGERS = 1 << DEVICES_STRANGERS_BITS };
+
 /* All zero but for max: empty. */
 struct devices {
-    struct device *all; /* in the order in which they were added */
-    struct connection *connections;
-    struct device *away; /* those without a connection, the longest first */
-    size_t max;          /* set by the owner */
+    struct device *all;        /* in the order in which they were added */
+    struct connection *shared; /* connections */
+    struct device *away;       /* those without a connection, the longest first */
+    size_t max;                /* set by the owner */
+    struct stranger strangers[DEVICES_STRANGERS];
 };
 
 /* The device of this name; NULL: it is not known. */
 struct device *devices_find(const struct devices *devices, const char *name);
 
-/* The first device of a connection, which ->next leads on from; NULL: it has none. */
-struct device *devices_of_connection(const struct devices *devices, const void *key);
+/* A device of a connection, and of its client; NULL: there is none. */
+struct device *devices_of_connection(const struct devices *devices, const void *key, const char *client);
+
+/* Where it would be remembered that a connection is of no device. */
+static inline struct stranger *devices_stranger(struct devices *devices, const void *key)
+{
+    const uint64_t mixed = (uint64_t)(uintptr_t)key * UINT64_C(0x9E3779B97F4A7C15);
+    return &devices->strangers[mixed >> (64 - DEVICES_STRANGERS_BITS)];
+}
+
+/* A connection has ended, or is a device's now. */
+static inline void devices_forget_stranger(struct devices *devices, const void *key)
+{
+    struct stranger *stranger = devices_stranger(devices, key);
+    if (stranger->key == key)
+        stranger->key = NULL;
+}
 
 bool devices_are_full(const struct devices *devices);
 
@@ -111,7 +140,7 @@ static inline bool device_has_live_commands(const struct device *device)
 /* Whether its connection is this one. */
 static inline bool device_is_on(const struct device *device, const void *key)
 {
-    return device->connection && device->connection->key == key;
+    return device->connection && device->connection == key;
 }
 
 /* The client id that it is reached by. */

@@ -32,8 +32,10 @@ import sys
 import time
 from statistics import median, quantiles
 
-from common import (BARE, BATCH, BATCH_PARAMS, CONFIRMATION, MOSQUITTO, PLUGIN, Failure, Places, broker, client,
-                    client_figures, jsonrpc_payload, print_table, start, start_client, stop)
+from common import (BARE, BATCH, BATCH_PARAMS, COMMAND, COMMAND_TOPIC, CONFIRMATION, DEVICE, MOSQUITTO, PLUGIN,
+                    REQUEST_TOPIC, Failure, Places, broker, client, client_figures, jsonrpc_payload, print_table,
+                    processor_time, responder, start_client)
+from many_devices import CROWD, crowd, raise_file_limit as raise_crowd_limit
 
 METHOD = "report"
 CALL_TOPIC = "rpc/call/" + METHOD
@@ -67,6 +69,16 @@ WORK = {
 }
 WORK_BASE = {"by a worker, traffic of others": "at once, traffic of others"}  # for the others it is the first
 
+# A command's way from an application to a device and back, QoS 1: the application publishes to the device's topic
+# itself on a broker without a plugin, or calls. And the calls of another method, without devices and among many.
+DEVICE_LINES = ("device_db :memory:",)
+DEVICES = {
+    "a command, by hand": (None, REQUEST_TOPIC, COMMAND),
+    "a command, by a call": (PLUGIN, COMMAND_TOPIC, None),
+}
+CROWD_PATIENCE = 5  # seconds until all that the hellos of many devices have begun is done
+AMONG = ("report, no devices", "report, {:,} devices are there")
+
 # A population of clients, each with one call outstanding.
 POPULATION = 10000
 POPULATION_PROCESSES = 2
@@ -90,6 +102,8 @@ class Settings(Places):
         if arguments.no_memory:
             self.memory = ()
         self.many = () if arguments.no_many or "plugin" not in arguments.only else MANY
+        self.devices = {} if arguments.no_devices or "plugin" not in arguments.only else DEVICES
+        self.crowd = 100 if arguments.quick else CROWD
         self.features = {} if arguments.no_features or "plugin" not in arguments.only else FEATURES
         self.work = {} if arguments.no_work or "plugin" not in arguments.only else WORK
         self.population = 0 if arguments.no_population or "plugin" not in arguments.only else POPULATION
@@ -97,30 +111,7 @@ class Settings(Places):
             self.population = min(self.population, 100)
 
 
-# ---- Processes ----------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def responder(settings, port, qos):
-    """A responder whose subscription stands."""
-    command = [settings.file("bench_responder"), str(port), CALL_TOPIC, str(qos)]
-    process = start(settings, "responder", command, stdout=subprocess.PIPE, text=True)
-    try:
-        if process.stdout.readline() != "ready\n":
-            raise Failure("the responder did not start")
-        yield
-    finally:
-        stop(process)
-        process.stdout.close()
-
-
 # ---- Measurements -------------------------------------------------------------------------------
-
-
-def processor_time(pid):
-    """What a process has spent, in microseconds."""
-    with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
-        return int(schedstat.read().split()[0]) / 1000
 
 
 def measure_client(settings, port, pid, shape, options):
@@ -140,7 +131,7 @@ def measure(settings, variant, shape, qos):
     with contextlib.ExitStack() as stack:
         port, pid = stack.enter_context(broker(settings, PLUGINS.get(variant), qos))
         if variant == "responder":
-            stack.enter_context(responder(settings, port, qos))
+            stack.enter_context(responder(settings, port, CALL_TOPIC, qos))
         return measure_client(settings, port, pid, shape, options)
 
 
@@ -160,6 +151,23 @@ def measure_feature(settings, name, shape):
     figures["rate"] *= calls
     figures["cpu"] /= calls
     return figures
+
+
+def measure_device(settings, name):
+    """One application with one command outstanding."""
+    plugin, topic, payload = DEVICES[name]
+    options = ["-q", 1, "-t", topic, "-e", CONFIRMATION, *(["-b", payload] if payload else [])]
+    with broker(settings, plugin, 1, DEVICE_LINES if plugin else ()) as (port, pid):
+        with responder(settings, port, REQUEST_TOPIC, 1, DEVICE):
+            return measure_client(settings, port, pid, (1, 1), options)
+
+
+def measure_among(settings, count):
+    """Plain calls among so many devices, QoS 1, once they have come to rest."""
+    with broker(settings, PLUGIN, 1, DEVICE_LINES) as (port, pid), crowd(port, count):
+        if count:
+            time.sleep(CROWD_PATIENCE)
+        return measure_client(settings, port, pid, (1, 1), ["-q", 1, "-t", CALL_TOPIC, "-e", CONFIRMATION])
 
 
 @contextlib.contextmanager
@@ -233,6 +241,10 @@ def run_rounds(settings):
                 figures.setdefault((many, shape), []).append(measure_many(settings, many, shape))
             for name in settings.features:
                 figures.setdefault((name, shape), []).append(measure_feature(settings, name, shape))
+        for name in settings.devices:
+            figures.setdefault(("device", name), []).append(measure_device(settings, name))
+        for name, count in zip(AMONG, (0, settings.crowd) if settings.devices else ()):
+            figures.setdefault(("device", name), []).append(measure_among(settings, count))
         for name in settings.work:
             figures.setdefault(("work", name), []).append(measure_work(settings, name))
         for variant in POPULATION_VARIANTS if settings.population else ():
@@ -326,6 +338,16 @@ def print_work(figures):
     print_table("Work on a worker, QoS 0, 1 client × 1 outstanding; × against at once", head, rows)
 
 
+def print_devices(settings, figures):
+    by_hand, rows = next(iter(DEVICES)), []
+    for name, base_name in [*((name, by_hand) for name in DEVICES), *((name, AMONG[0]) for name in AMONG)]:
+        own, base = figures["device", name], figures["device", base_name]
+        rows.append([name.format(settings.crowd), *figure_cells(own),
+                     *(ratio(own, base, figure) for figure in ("p50", "rate", "cpu"))])
+    head = ("", *FIGURE_HEAD, "p50 ×", "rate ×", "CPU ×")
+    print_table("Devices, QoS 1, 1 client × 1 outstanding; × against by hand, and against no devices", head, rows)
+
+
 def print_population(settings, figures):
     base = figures["population", POPULATION_VARIANTS[0]]
     rows = []
@@ -362,6 +384,8 @@ def print_tables(settings, figures):
         print_many(figures)
     if settings.features:
         print_features(figures)
+    if settings.devices:
+        print_devices(settings, figures)
     if settings.work:
         print_work(figures)
     if settings.population:
@@ -389,7 +413,10 @@ def variant_list(text):
 
 
 def raise_file_limit(settings):
-    """A population needs files; without enough of them it is left out."""
+    """A population and a crowd of devices need files; without enough of them they are left out."""
+    if settings.devices and not raise_crowd_limit(settings.crowd):
+        print(f"not enough open files are allowed here for {settings.crowd:,} devices: there are none")
+        settings.crowd = 0
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most != resource.RLIM_INFINITY and most < 3 * settings.population // POPULATION_PROCESSES + 1000:
@@ -405,6 +432,7 @@ def read_arguments():
     parser.add_argument("--no-many", action="store_true", help="leave out the 10 to 10,000 methods")
     parser.add_argument("--no-features", action="store_true",
                         help="leave out JSON-RPC, batches and the duplicate check")
+    parser.add_argument("--no-devices", action="store_true", help="leave out devices and their commands")
     parser.add_argument("--no-work", action="store_true", help="leave out the calls that take time")
     parser.add_argument("--no-population", action="store_true", help="leave out the 10,000 clients")
     parser.add_argument("--cpus", choices=("apart", "one", "free"), default="apart",

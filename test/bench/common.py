@@ -23,6 +23,11 @@ PARAMS = '{"sensor_id":"temp1","value":25.5}'
 BATCH = 100
 BATCH_PARAMS = "[" + ",".join([PARAMS] * BATCH) + "]"
 
+# A command of a device: what an application publishes to the device itself, and what it calls.
+DEVICE = "lamp1"
+REQUEST_TOPIC, COMMAND_TOPIC = f"cmd/{DEVICE}/req", f"rpc/call/device/{DEVICE}/report"
+COMMAND = '{"id":"k7f3m2pq","cmd":"report","params":' + PARAMS + "}"
+
 # No process waits longer than this for another one to start or to end, in seconds. Only what has failed takes
 # so long.
 PATIENCE = 60
@@ -150,6 +155,26 @@ def write_configuration(path, port, plugin, qos, options):
         if plugin:
             file.write(PLUGIN_CONFIGURATION.format(path=plugin, qos=qos))
             file.writelines(f"plugin_opt_{option}\n" for option in options)
+
+
+@contextlib.contextmanager
+def responder(places, port, topic, qos, device=None):
+    """A responder whose subscription stands, or a device that has said hello."""
+    command = [places.file("bench_responder"), str(port), topic, str(qos), *([device] if device else [])]
+    process = start(places, "responder", command, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise Failure("the responder did not start")
+        yield
+    finally:
+        stop(process)
+        process.stdout.close()
+
+
+def processor_time(pid):
+    """What a process has spent, in microseconds."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:
+        return int(schedstat.read().split()[0]) / 1000
 
 
 def start_client(places, port, *options):

@@ -20,6 +20,7 @@ processors with AVX2 and for those without; without it a call takes 2 % more.
 """
 import argparse
 import collections
+import contextlib
 import os
 import platform
 import re
@@ -29,31 +30,41 @@ import subprocess
 import sys
 import tempfile
 import time
+from statistics import median
 
-from common import (BARE, BATCH, BATCH_PARAMS, CONFIRMATION, PARAMS, PATIENCE, PLUGIN, ROOT, Failure, Places,
-                    broker, client, jsonrpc_payload, print_table)
+from common import (BARE, BATCH, BATCH_PARAMS, COMMAND, COMMAND_TOPIC, CONFIRMATION, DEVICE, PARAMS, PATIENCE, PLUGIN,
+                    REQUEST_TOPIC, ROOT, Failure, Places, broker, client, jsonrpc_payload, print_table,
+                    processor_time, responder)
+from many_devices import CROWD, crowd, raise_file_limit
 from harness import broker_version
 
 BUDGET_PATH = os.path.join(ROOT, "test", "bench", "budget")
 BUDGET_HEAD = """\
-# The broker's instructions for a plain call of ping, and what they were counted with. The test bench_instructions
-# fails when a call takes 3 % more. scripts/bench --update-budget writes this file.
+# The broker's instructions for a plain call of ping, for a command's way to a device and back, and what they were
+# counted with. The tests bench_instructions and bench_devices fail when one takes 3 % more. scripts/bench
+# --update-budget writes this file.
 """
-TOLERANCE = 0.03  # what a plain call may cost more than its budget
+TOLERANCE = 0.03  # what may cost more than its budget
 LEVELS = (0, 1, 2)  # of QoS
 LENGTHS = {1: (200, 1200), BATCH: (10, 60)}  # messages of a short and of a long run, by the calls in each
 PROFILE_ROWS = 80
 SKIPPED = 77  # the exit code of a test that ctest is to call skipped
 
 # topic None: the client's own message comes back to it. lines: of the plugin's configuration. calls: in each
-# message.
-Case = collections.namedtuple("Case", "plugin topic payload lines calls", defaults=(PARAMS, (), 1))
+# message. device: a device answers.
+Case = collections.namedtuple("Case", "plugin topic payload lines calls device", defaults=(PARAMS, (), 1, False))
 
 WATCH = ("report_watch true",)
 NO_DUPLICATE_CHECK = ("duplicate_window 0", "redelivery_guard 0")
 FLOOR = Case(None, None)
 BARE_PING = Case(BARE, "rpc/call/ping")
 PING = Case(PLUGIN, "rpc/call/ping")
+# A command's way from the application to the device and back: the application publishes to the device's topic
+# itself, without a plugin, or calls.
+DEVICE_LINES = ("device_db :memory:",)
+BY_HAND = Case(None, REQUEST_TOPIC, COMMAND, device=True)
+BY_CALL = Case(PLUGIN, COMMAND_TOPIC, lines=DEVICE_LINES, device=True)
+DEVICE_QOS = 1  # which commands have
 CASES = {
     "floor": FLOOR,
     "bare ping": BARE_PING,
@@ -68,7 +79,23 @@ CASES = {
     "report, duplicate check off": Case(PLUGIN, "rpc/call/report", lines=NO_DUPLICATE_CHECK),
     "on the broker's thread": Case(PLUGIN, "rpc/call/at.once", "{}"),
     "the same on a worker": Case(PLUGIN, "rpc/call/by.worker", "{}"),
+    "a device's command, by hand": BY_HAND,
+    "a device's command, by a call": BY_CALL,
 }
+# What has a budget, by its name there: case and QoS.
+PLAIN_CALLS = {f"QoS {qos}": (PING, qos) for qos in LEVELS}
+DEVICE_CALLS = {f"device, QoS {DEVICE_QOS}": (BY_CALL, DEVICE_QOS)}
+
+# Calls among many devices: who calls, by the number of its client. That the device
+# goes after each run makes no work within the grace. A worker has been started before in both cases, as it is when a device is written to the database: some
+# functions of the C library take more instructions in any process that has ever had two threads.
+STRANGER = "another client"
+CALLERS = {STRANGER: 1, "a device": 0}
+CROWD_LINES = ("sys_interval 0", "device_grace 600s", *DEVICE_LINES)
+REPEATS = 3  # the broker looks through all clients every five seconds: the median leaves that out
+MARKER = 2  # the number of the client that divides what is counted
+QUIET_MICROSECONDS = 100000  # of processor time in a second
+CROWD_TOLERANCE = 0.02  # what a plain call may cost more among many devices
 TRACED = {"floor": FLOOR, "bare": BARE_PING, "ours": PING}
 
 
@@ -90,7 +117,11 @@ def run(places, case, qos, messages, around):
     if case.topic:
         options += ["-t", case.topic, "-e", CONFIRMATION]
     lines = ("sys_interval 0", *case.lines) if case.plugin == PLUGIN else ()
-    with broker(places, case.plugin, qos, lines, around) as (port, _):
+    with contextlib.ExitStack() as stack:
+        port, _ = stack.enter_context(broker(places, case.plugin, qos, lines, around))
+        if case.device:
+            level = DEVICE_QOS if case.plugin else qos
+            stack.enter_context(responder(places, port, REQUEST_TOPIC, level, DEVICE))
         client(places, port, *options)
 
 
@@ -110,23 +141,95 @@ def run_both(places, case, qos, counted_run):
 # ---- Instructions -------------------------------------------------------------------------------
 
 
+def callgrind(places, path, *options, preloaded=("bench_clock.so",)):
+    return ["env", "LD_PRELOAD=" + ":".join(map(places.file, preloaded)), "valgrind", "--tool=callgrind", "--quiet",
+            f"--callgrind-out-file={path}", *options]
+
+
 def run_callgrind(places, case, qos, messages, path):
-    around = ["env", f"LD_PRELOAD={places.file('bench_clock.so')}", "valgrind", "--tool=callgrind", "--quiet",
-              f"--callgrind-out-file={path}"]
-    run(places, case, qos, messages, around)
+    run(places, case, qos, messages, callgrind(places, path))
 
 
 def run_counted(places, case, qos, messages, path):
     run_callgrind(places, case, qos, messages, path)
+    return {"total": read_total(path)}
+
+
+def read_total(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         found = re.search(r"^totals: (\d+)", file.read(), re.MULTILINE)
     if not found:
         raise Failure("callgrind wrote no total")
-    return {"total": int(found[1])}
+    return int(found[1])
 
 
 def count_instructions(places, case, qos):
     return run_both(places, case, qos, run_counted)["total"]
+
+
+# ---- A crowd of devices ---------------------------------------------------------------------------
+
+
+def wait_until_quiet(pid):
+    """Until all that the hellos have begun is done: timers of some seconds, and writes to the database."""
+    deadline = time.monotonic() + PATIENCE
+    quiet = 0
+    while quiet < 3:
+        if time.monotonic() > deadline:
+            raise Failure("the broker does not come to rest")
+        before = processor_time(pid)
+        time.sleep(1)
+        quiet = quiet + 1 if processor_time(pid) - before < QUIET_MICROSECONDS else 0
+
+
+def run_in_crowd(places, count, path):
+    """Plain calls of ping among so many devices. Each run is a part of what callgrind writes; returns the numbers of
+    the parts of short and long runs, by caller and QoS."""
+    parts, number = {}, 1
+    around = callgrind(places, path, "--dump-before=report_mark*", preloaded=("bench_clock.so", "bench_memory.so"))
+    with broker(places, PLUGIN, 2, CROWD_LINES, around) as (port, pid):
+        once = ("-q", 0, "-w", 0, "-n", 1, "-f", MARKER, "-b", "{}", "-e", CONFIRMATION)
+        client(places, port, *once, "-t", "rpc/call/by.worker")
+        with crowd(port, count, ["bench-" + str(CALLERS["a device"])] if count else ()):
+            for caller in CALLERS if count else [STRANGER]:
+                call = ("-w", 0, "-f", CALLERS[caller], "-b", PARAMS, "-e", CONFIRMATION, "-t", "rpc/call/ping")
+                client(places, port, "-n", 1, *call)  # the first one in a minute has the database note its time
+                wait_until_quiet(pid)
+                for qos in REPEATS * LEVELS:
+                    for messages in LENGTHS[1]:
+                        client(places, port, *once, "-t", "rpc/call/mark")
+                        client(places, port, "-q", qos, "-n", messages, *call)
+                    number += 2
+                    parts.setdefault((caller, qos), []).append((number - 1, number))
+            client(places, port, *once, "-t", "rpc/call/mark")
+    return parts
+
+
+def count_in_crowd(places, count):
+    """What a plain call costs among so many devices, by caller and QoS."""
+    short, long = LENGTHS[1]
+    with tempfile.TemporaryDirectory(prefix="rpc-count-") as folder:
+        path = os.path.join(folder, "parts")
+        parts = run_in_crowd(places, count, path)
+        differences = {key: [read_total(f"{path}.{more}") - read_total(f"{path}.{less}") for less, more in pairs]
+                       for key, pairs in parts.items()}
+    return {key: median(found) / (long - short) for key, found in differences.items()}
+
+
+def count_excesses(places):
+    """By caller and QoS: what a plain call costs without devices, among the crowd, and how much more that is."""
+    if not raise_file_limit(CROWD):
+        raise Missing(f"so many open files as {CROWD:,} devices need are not allowed here")
+    alone, among = count_in_crowd(places, 0), count_in_crowd(places, CROWD)
+    return {key: (alone[STRANGER, key[1]], figure, figure / alone[STRANGER, key[1]] - 1)
+            for key, figure in among.items()}
+
+
+def print_crowd(places):
+    rows = [[f"QoS {qos}, called by {caller}", f"{alone:,.0f}", f"{among:,.0f}", f"{excess:+.2%}"]
+            for (caller, qos), (alone, among, excess) in count_excesses(places).items()]
+    print_table("Instructions of the broker for a plain call of ping, with plain memory, once a worker was started",
+                ("", "no devices", f"{CROWD:,} devices", "more"), rows)
 
 
 def print_instructions(places):
@@ -215,40 +318,63 @@ def conditions(places):
 
 
 def read_budget():
-    """The conditions, and the instructions by QoS."""
+    """The conditions, and the instructions by name."""
     with open(BUDGET_PATH, encoding="utf-8") as file:
         lines = [line.strip().split(": ", 1) for line in file if not line.startswith("#")]
     budget = dict(lines)
-    return budget["with"], {qos: int(budget[f"QoS {qos}"]) for qos in LEVELS}
+    return budget.pop("with"), {name: int(figure) for name, figure in budget.items()}
 
 
 def write_budget(places):
-    figures = {qos: round(count_instructions(places, PING, qos)) for qos in LEVELS}
+    figures = {name: round(count_instructions(places, *counted))
+               for name, counted in {**PLAIN_CALLS, **DEVICE_CALLS}.items()}
     old = read_budget()[1] if os.path.exists(BUDGET_PATH) else {}
     with open(BUDGET_PATH, "w", encoding="utf-8") as file:
         file.write(f"{BUDGET_HEAD}with: {conditions(places)}\n")
-        file.writelines(f"QoS {qos}: {figure}\n" for qos, figure in figures.items())
-    for qos, figure in figures.items():
-        print(f"QoS {qos}: {old.get(qos, 0):,} -> {figure:,}")
+        file.writelines(f"{name}: {figure}\n" for name, figure in figures.items())
+    for name, figure in figures.items():
+        print(f"{name}: {old.get(name, 0):,} -> {figure:,}")
 
 
-def check_budget(places):
-    """Fails if a plain call takes more than its budget; returns the exit code."""
-    counted_with, budget = read_budget()
-    if counted_with != conditions(places):
-        print(f"skipped: the budget is for {counted_with}; this is {conditions(places)}")
-        return SKIPPED
+def exceeds_budget(places, counted, budget):
+    """Whether one of the cases takes more than its budget. Prints what each takes."""
     excesses = []
-    for qos in LEVELS:
-        figure = count_instructions(places, PING, qos)
-        excesses.append(figure / budget[qos] - 1)
-        print(f"QoS {qos}: {figure:,.0f} instructions, budget {budget[qos]:,}, {excesses[-1]:+.2%}", flush=True)
+    for name, case in counted.items():
+        figure = count_instructions(places, *case)
+        excesses.append(figure / budget[name] - 1)
+        print(f"{name}: {figure:,.0f} instructions, budget {budget[name]:,}, {excesses[-1]:+.2%}", flush=True)
     if max(excesses) > TOLERANCE:
         print(f"a call exceeds its budget by more than {TOLERANCE:.0%}; if it has to: scripts/bench "
               "--update-budget, and both figures into the commit message")
     elif min(excesses) < -TOLERANCE:
         print("calls take less than their budget: scripts/bench --update-budget makes it tight again")
-    return 1 if max(excesses) > TOLERANCE else 0
+    return max(excesses) > TOLERANCE
+
+
+def check_budget(places, counted):
+    """Fails if one of the cases takes more than its budget; returns the exit code."""
+    counted_with, budget = read_budget()
+    if counted_with != conditions(places):
+        print(f"skipped: the budget is for {counted_with}; this is {conditions(places)}")
+        return SKIPPED
+    return 1 if exceeds_budget(places, counted, budget) else 0
+
+
+def check_crowd(places):
+    """Fails if a plain call takes more among many devices than it may; returns the exit code. It compares what was
+    counted in the same place, so that it needs no budget."""
+    fails = False
+    for (caller, qos), (alone, among, excess) in count_excesses(places).items():
+        fails = fails or excess > CROWD_TOLERANCE
+        print(f"QoS {qos}, called by {caller}, {CROWD:,} devices: {among:,.0f} instructions, without them {alone:,.0f}, "
+              f"{excess:+.2%} of at most {CROWD_TOLERANCE:.0%}", flush=True)
+    return 1 if fails else 0
+
+
+def check_devices(places):
+    """Skipped is only the one of the two that cannot be checked, if the other one is right."""
+    crowd_code, budget_code = check_crowd(places), check_budget(places, DEVICE_CALLS)
+    return crowd_code or (budget_code if budget_code != SKIPPED else 0)
 
 
 # ---- The command line ---------------------------------------------------------------------------
@@ -261,6 +387,8 @@ def read_arguments():
     action.add_argument("--profile", type=int, choices=LEVELS, nargs="?", const=0, metavar="QOS",
                         help="the functions in which a plain call spends them")
     action.add_argument("--check-budget", action="store_true", help="fail if a plain call takes too many")
+    action.add_argument("--check-devices", action="store_true",
+                        help="fail if a device's command takes too many, or a plain call among many devices")
     action.add_argument("--update-budget", action="store_true", help="write the budget, print the old one")
     return parser.parse_args()
 
@@ -269,13 +397,16 @@ def perform(arguments, places):
     """Returns the exit code."""
     require_tool("valgrind", "valgrind")
     if arguments.check_budget:
-        return check_budget(places)
+        return check_budget(places, PLAIN_CALLS)
+    if arguments.check_devices:
+        return check_devices(places)
     if arguments.update_budget:
         write_budget(places)
     elif arguments.profile is not None:
         print_profile(places, arguments.profile)
     else:
         print_instructions(places)
+        print_crowd(places)
         require_tool("strace", "strace")
         print_system_calls(places)
     return 0
@@ -289,7 +420,7 @@ def main():
         sys.exit(perform(arguments, Places("free")))
     except Missing as missing:
         print(missing, file=sys.stderr)
-        sys.exit(SKIPPED if arguments.check_budget else 1)
+        sys.exit(SKIPPED if arguments.check_budget or arguments.check_devices else 1)
     except Failure as failure:
         sys.exit(f"instructions.py: {failure}")
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
  * report.c: what the benchmark calls. `report` is the whole way of an ordinary call: parameters of several
  * kinds, an error of its own that it may raise, a look-up by name, a result that is announced. The other two
  * are alike but for where they run: at.once answers on the broker's thread, by.worker hands nothing to do to
- * a worker, or to sleep.
+ * a worker, or to sleep. mark is for counting.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -122,6 +122,17 @@ static rpc_status at_once(rpc_call *call, void *state, const void *params, void 
     return RPC_OK;
 }
 
+/* ---- mark ---- */
+
+/* Counters that begin anew with each call of this function count what happens between two of them. */
+__attribute__((noinline)) static rpc_status report_mark(rpc_call *call, void *state, const void *params,
+                                                        void *result)
+{
+    (void)call, (void)state, (void)params;
+    ((struct done *)result)->ok = true;
+    return RPC_OK;
+}
+
 static void run_errand(rpc_job *job, void *data)
 {
     const struct errand *errand = *(const struct errand **)data;
@@ -197,6 +208,11 @@ static const rpc_method methods[] = {
      .run = by_worker,
      .work = run_errand,
      .done = errand_done},
+    {.name = "mark",
+     .doc = "Divides what is counted into parts.",
+     .params = &errand_shape,
+     .result = &done_shape,
+     .run = report_mark},
 };
 
 RPC_MODULE(report, .doc = "What the benchmark calls.", .state_size = sizeof(struct sensors),

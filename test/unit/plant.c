@@ -132,6 +132,14 @@ void plant_reopen(void)
     engine_tick(plant.engine);
 }
 
+void plant_restart(void)
+{
+    const double wall = plant.host.wall;
+    stop();
+    start(wall, RIG_SECOND);
+    engine_tick(plant.engine);
+}
+
 void plant_open_with(const char *name, const char *value)
 {
     stop();
@@ -193,8 +201,7 @@ void plant_pass(unsigned milliseconds)
 
 /* ---- Devices ---- */
 
-/* Each device has a connection of its own, by the hash of its name. */
-static const void *connection_of(const char *device)
+const void *plant_connection(const char *device)
 {
     static const char connections[64];
     unsigned hash = 5381;
@@ -207,7 +214,7 @@ enum engine_verdict plant_say(const char *device, const char *what, const char *
 {
     char topic[300];
     const struct host_client app = plant.client;
-    plant.client = (struct host_client){.id = device, .version = 4, .connection = connection_of(device)};
+    plant.client = (struct host_client){.id = device, .version = 4, .connection = plant_connection(device)};
     engine_presence(plant.engine, &(const struct host_presence){RPC_SIGN_SEEN, &plant.client, NULL});
     snprintf(topic, sizeof topic, "cmd/%s/%s", device, what);
     const enum engine_verdict verdict = rig_publish(&plant, topic, payload);
@@ -221,10 +228,15 @@ void plant_hello(const char *device, const char *payload)
     plant_settle();
 }
 
+void plant_drop(const char *device)
+{
+    const struct host_ending ending = {.id = device, .connection = plant_connection(device)};
+    engine_client_ended(plant.engine, &ending);
+}
+
 void plant_leave(const char *device)
 {
-    const struct host_ending ending = {.id = device, .connection = connection_of(device)};
-    engine_client_ended(plant.engine, &ending);
+    plant_drop(device);
     plant_pass(2100);
 }
 
@@ -236,11 +248,18 @@ void plant_property(const char *name, const char *value)
     properties[property_count++] = (struct property){name, value};
 }
 
-enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
-                                  const char *correlation)
+enum engine_verdict plant_begin(const char *topic, const char *payload, const char *response,
+                                const char *correlation)
 {
     const enum engine_verdict verdict = rig_send(&plant, topic, payload, response, correlation);
     property_count = 0;
+    return verdict;
+}
+
+enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
+                                  const char *correlation)
+{
+    const enum engine_verdict verdict = plant_begin(topic, payload, response, correlation);
     plant_settle();
     return verdict;
 }

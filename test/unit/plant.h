@@ -34,14 +34,21 @@ void plant_forget(void);
  * first one writes when it ends is undone. */
 void plant_reopen(void);
 
+/* Stops the engine as the broker does, and starts another one on its files. */
+void plant_restart(void);
+
 /* User properties of the next message of the application. */
 void plant_property(const char *name, const char *value);
+
+/* The connection of a device, by the hash of its name. */
+const void *plant_connection(const char *device);
 
 /* A device publishes, over a connection of its own. */
 enum engine_verdict plant_say(const char *device, const char *what, const char *payload);
 void plant_hello(const char *device, const char *payload);
 
-/* Its connection ends, and device_grace passes. */
+/* Its connection ends; likewise, and device_grace passes. */
+void plant_drop(const char *device);
 void plant_leave(const char *device);
 
 /* The application calls {prefix}/call/{method}, with this Correlation Data. */
@@ -49,6 +56,9 @@ enum engine_verdict plant_call(const char *method, const char *payload, const ch
 /* Likewise to any topic; response may be NULL. */
 enum engine_verdict plant_publish(const char *topic, const char *payload, const char *response,
                                   const char *correlation);
+/* Likewise, without waiting for what is written to the database. */
+enum engine_verdict plant_begin(const char *topic, const char *payload, const char *response,
+                                const char *correlation);
 /* The connection of the application ends. */
 void plant_hang_up(void);
 

@@ -90,6 +90,20 @@ START_TEST(errors_go_to_the_caller_alone)
 }
 END_TEST
 
+/* What an application says in its own words is not what the database keeps. */
+START_TEST(it_cannot_be_queued)
+{
+    hello_gate();
+    plant_leave("gate");
+    plant_forget();
+    plant_property("offline", "queue");
+    plant_publish(REQ, "{\"id\":\"a\\\"7\"}", "app/answers", "c7");
+    plant_expect_reply("invalid_params", "device/{device}/{command}");
+    plant_hello("gate", "");
+    ck_assert_uint_eq(plant_requests(), 0);
+}
+END_TEST
+
 START_TEST(another_response_topic)
 {
     hello_gate();
@@ -197,6 +211,6 @@ END_TEST
 
 UNIT_MAIN("device_adopt", plant_open, plant_close, {what_passes, UNIT_ROWS(passed)},
           {devices_that_are_not_managed, 0}, {identities, UNIT_ROWS(owns)},
-          {errors_go_to_the_caller_alone, 0}, {another_response_topic, 0}, {a_response_topic_alone, 0},
-          {bytes, 0}, {in_the_lane, 0}, {one_id_is_in_flight_once, 0}, {duplicates, 0},
-          {cancelled_by_its_id, 0}, {repeated_only_if_it_may_be, 0})
+          {errors_go_to_the_caller_alone, 0}, {it_cannot_be_queued, 0}, {another_response_topic, 0},
+          {a_response_topic_alone, 0}, {bytes, 0}, {in_the_lane, 0}, {one_id_is_in_flight_once, 0},
+          {duplicates, 0}, {cancelled_by_its_id, 0}, {repeated_only_if_it_may_be, 0})

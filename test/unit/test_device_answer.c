@@ -25,7 +25,7 @@ static void answer_5(const char *device, const char *payload, const char *correl
 {
     char topic[100];
     const struct host_client app = plant.client;
-    plant.client = (struct host_client){.id = device, .version = 5};
+    plant.client = (struct host_client){.id = device, .version = 5, .connection = plant_connection(device)};
     snprintf(topic, sizeof topic, "cmd/%s/resp", device);
     rig_send(&plant, topic, payload, NULL, correlation);
     plant.client = app;

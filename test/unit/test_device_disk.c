@@ -149,6 +149,14 @@ static void note(void *context, const struct store_failure *failure)
     last = failure ? *failure : (struct store_failure){.cause = STORE_CAUSES};
 }
 
+static const struct ledger_command command;
+
+static void note_and_write(void *context, const struct store_failure *failure)
+{
+    note(context, failure);
+    ck_assert(disk_put_command(context, &command, note, NULL));
+}
+
 static const struct ledger_command command = {.id = "abc",
                                               .device = "l",
                                               .name = "light",
@@ -313,6 +321,22 @@ START_TEST(the_device_of_a_command_is_stored_with_it)
 }
 END_TEST
 
+/* Whoever is told of a write asks for the next one: that is no other file, into which all is written again.
+ */
+START_TEST(a_write_leads_to_another)
+{
+    struct disk *disk = &module()->disk;
+    hello("l", &first, "");
+    pass(1100);
+    ck_assert(disk_put_command(disk, &command, note_and_write, disk));
+    settle();
+    ck_assert_int_eq(outcomes, 2);
+    ck_assert_int_eq(disk->connections, 1);
+    ck_assert_ptr_null(disk->dirty);
+    ck_assert_uint_eq(disk->bytes, 0);
+}
+END_TEST
+
 /* One that is not managed gets a row for its command. */
 START_TEST(a_device_that_is_not_managed)
 {
@@ -346,6 +370,23 @@ START_TEST(the_rest_is_written_at_the_stop)
     restart();
     ck_assert_int_eq(outcomes, told);
     ck_assert(groups_have(&module()->groups, "g", "a") && groups_have(&module()->groups, "h", "a"));
+}
+END_TEST
+
+/* Also if there was no room for it behind what waited. */
+START_TEST(the_rest_of_the_rest_is_written_at_the_stop)
+{
+    static char text[16777216 - 1000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    ck_assert(disk_put_group(&module()->disk, "g", "[\"a\"]", NULL, NULL));
+    ck_assert(module()->disk.running);
+    ck_assert(disk_put_group(&module()->disk, "large", text, NULL, NULL));
+    while (disk_put_group(&module()->disk, "g", "[\"a\"]", NULL, NULL))
+        ;
+    hello("l", &first, "");
+    restart();
+    ck_assert(find("l") && groups_find(&module()->groups, "g"));
 }
 END_TEST
 
@@ -430,6 +471,65 @@ START_TEST(a_database_that_is_read_late)
 }
 END_TEST
 
+static bool was_sent(const char *topic)
+{
+    const struct fake_box *others = &rig.host.others;
+    for (size_t i = 0; i < others->count; i++) {
+        if (strcmp(others->kept[i].topic, topic) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Its devices may be there by then, with _i; and the option may name them. */
+START_TEST(a_queue_that_is_read_late)
+{
+    static const char garbage[] = "This is no database, and has been written by nobody in particular.";
+    char saved[PATH + 8];
+    hello("l", &first, "");
+    ck_assert(disk_put_command(&module()->disk, &command, note, NULL));
+    stop();
+    by_other(path, "UPDATE devices SET managed = 0");
+    snprintf(saved, sizeof saved, "%s.saved", path);
+    ck_assert_int_eq(rename(path, saved), 0);
+    write_file(path, garbage, sizeof garbage);
+    set_option("device_managed", "*");
+    start();
+    if (_i)
+        hello("l", &first, "");
+    ck_assert_int_eq(rename(saved, path), 0);
+    pass_until_it_works();
+    pass(1100);
+    ck_assert(find("l")->managed);
+    ck_assert(was_sent("cmd/l/status") && was_sent("cmd/l/req") == (_i == 1));
+}
+END_TEST
+
+/* Old commands cannot be deleted just now: what is new is on the disk all the same. */
+START_TEST(a_database_that_cannot_be_pruned)
+{
+    struct ledger_command old = command;
+    char id[8];
+    old.state = COMMAND_SUCCEEDED;
+    old.id = id;
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof id, "old%d", i);
+        old.ended = 1700000000 + i;
+        ck_assert(disk_put_command(&module()->disk, &old, NULL, NULL));
+    }
+    settle();
+    by_other(path, "CREATE TRIGGER keep BEFORE DELETE ON commands BEGIN SELECT RAISE(ABORT, 'no'); END");
+    module()->disk.prune_due = true;
+    ck_assert(disk_put_command(&module()->disk, &command, note, NULL));
+    settle();
+    ck_assert(outcomes == 1 && last.cause == STORE_CAUSES);
+    ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM commands"), "21");
+    by_other(path, "DROP TRIGGER keep");
+    pass(61000);
+    ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM commands WHERE ending IS NOT NULL"), "16");
+}
+END_TEST
+
 /* What is known is written again into a file that took the place of a deleted one. */
 START_TEST(a_database_that_is_deleted)
 {
@@ -488,7 +588,9 @@ UNIT_MAIN("device_disk", open_rig, close_rig, {nothing_is_written_for_nothing, 0
           {one_that_makes_room_is_forgotten, 0}, {more_devices_than_there_is_room_for, 0},
           {devices_are_written_once_a_second, 0}, {messages_are_written_once_a_minute, 0},
           {commands_are_told_when_they_are_stored, 0}, {the_device_of_a_command_is_stored_with_it, 0},
-          {a_device_that_is_not_managed, 0}, {groups_are_remembered, 0}, {the_rest_is_written_at_the_stop, 0},
+          {a_write_leads_to_another, 0}, {a_device_that_is_not_managed, 0}, {groups_are_remembered, 0},
+          {the_rest_is_written_at_the_stop, 0}, {the_rest_of_the_rest_is_written_at_the_stop, 0},
           {what_waits_is_bounded, 0}, {a_database_that_cannot_be_used, 0}, {a_database_that_is_read_late, 0},
+          {a_queue_that_is_read_late, 2}, {a_database_that_cannot_be_pruned, 0},
           {a_database_that_is_deleted, 0}, {a_group_that_is_on_its_way_at_the_stop, 0},
           {rows_of_another_program, UNIT_ROWS(bad_rows)})

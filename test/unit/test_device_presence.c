@@ -14,6 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33) && !defined __SANITIZE_ADDRESS__ && \
+    !defined __SANITIZE_THREAD__
+#include <malloc.h>
+#define COUNTS_MEMORY 1
+#endif
+
 extern const rpc_module rpc_module_device;
 
 enum { LINES = 7, MANY = 1000 };
@@ -755,6 +761,77 @@ START_TEST(a_tool_with_the_account_of_a_device)
 }
 END_TEST
 
+/* A client that was found to be no device is looked up again when it can be one. */
+START_TEST(strangers_become_devices)
+{
+    set_option("device_gateways", "gate");
+    reopen_rig();
+    hello("d", &third); /* from now on messages are watched */
+    say("l", &first, "any", "x");
+    say("l", &first, "any", "x");
+    ck_assert_int_eq(say_as("g", "gate", &second, "cmd/l/hello", ""), ENGINE_CONSUME);
+    gone("g", &second);
+    pass(5000);
+    expect_state("l", "offline");
+    say("l", &first, "any", "x");
+    expect_state("l", "online");
+    gone("l", &first);
+    pass(5000);
+    expect_state("l", "offline");
+}
+END_TEST
+
+/* The broker may use the address of a connection that has ended for another one, of a client whose id may
+ * have the former one's place in memory. */
+START_TEST(the_connection_of_a_stranger_is_used_again)
+{
+    char id[8] = "other";
+    hello("l", &first);
+    say(id, &second, "any", "x");
+    gone("l", &first);
+    pass(5000);
+    gone(id, &second);
+    strcpy(id, "l");
+    say(id, &second, "any", "x");
+    expect_state("l", "online");
+}
+END_TEST
+
+#ifdef COUNTS_MEMORY
+
+/* docs/devices.md says how much it is. */
+START_TEST(a_known_device_takes_little_memory)
+{
+    enum { DEVICES = 10000, MOST = 400 };
+    static const char connections[DEVICES];
+    char name[24], topic[40];
+    set_option("device_heartbeat", _i ? "10000s" : "0s");
+    reopen_rig();
+    say("l", &first, "cmd/l/resp", "{}");
+    const size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < DEVICES - 1; i++) {
+        snprintf(name, sizeof name, "device-%04d", i);
+        snprintf(topic, sizeof topic, "cmd/%s/resp", name);
+        say(name, &connections[i], topic, "{}");
+    }
+    pass(5000);
+    const size_t each = (mallinfo2().uordblks - before) / (DEVICES - 1);
+    expect_state("device-0000", "online");
+    ck_assert_uint_eq(rig.engine->timers.due.count, _i ? DEVICES : 0);
+    printf("a known device takes %zu bytes%s\n", each, _i ? ", with a timer for its heartbeat" : "");
+    ck_assert_uint_lt(each, MOST);
+}
+END_TEST
+
+#define MEMORY_TESTS                          \
+    ,                                         \
+    {                                         \
+        a_known_device_takes_little_memory, 2 \
+    }
+#else
+#define MEMORY_TESTS
+#endif
+
 /* ---- Methods ---- */
 
 START_TEST(lists_of_devices)
@@ -894,7 +971,7 @@ START_TEST(without_memory)
         hello("l", &first);
         expect_state("l", "ready");
         presence_forget(&module()->presence, find("l"));
-        ck_assert_ptr_null(module()->table.connections);
+        ck_assert_ptr_null(module()->table.shared);
         fake_host_forget(&rig.host);
         if (!failed)
             return;
@@ -918,6 +995,8 @@ UNIT_MAIN("device_presence", open_rig, close_rig, {a_hello_makes_a_device, 0},
           {requests_are_guarded_if_asked_for, 0}, {all_devices_are_managed, 0},
           {named_devices_are_managed, 0}, {names_that_no_device_has, UNIT_ROWS(bad_names)},
           {a_gateway_speaks_for_others, 0}, {a_bridge_can_be_a_gateway, 0}, {devices_by_user_name, 0},
-          {a_tool_with_the_account_of_a_device, 0}, {lists_of_devices, 0}, {the_status_of_a_device, 0},
+          {a_tool_with_the_account_of_a_device, 0}, {strangers_become_devices, 0},
+          {the_connection_of_a_stranger_is_used_again, 0}, {lists_of_devices, 0}, {the_status_of_a_device, 0},
           {a_device_is_forgotten, 0}, {the_longest_offline_makes_room, 0},
-          {a_status_that_could_not_be_published, 0}, {another_root, 0}, {no_topics, 0}, {without_memory, 2})
+          {a_status_that_could_not_be_published, 0}, {another_root, 0}, {no_topics, 0},
+          {without_memory, 2} MEMORY_TESTS)

@@ -374,6 +374,62 @@ START_TEST(killed_a_hundred_times)
 }
 END_TEST
 
+/* The row says already that it was sent, and it was not. */
+START_TEST(stopped_before_it_was_sent)
+{
+    meet_and_leave("gate");
+    queue(OPEN, "c1");
+    plant_say("gate", "hello", "");
+    plant_restart();
+    plant_expect_states("");
+    plant_hello("gate", "");
+    ck_assert_uint_eq(plant_requests(), 1);
+    ck_assert_str_eq(plant_request()->properties, "seq=1;");
+    ck_assert_str_eq(stored_state(), "sent");
+}
+END_TEST
+
+/* Its device goes away while the row is written, and is back before device_grace has passed. */
+START_TEST(its_device_is_away_for_a_moment)
+{
+    meet_and_leave("gate");
+    queue("device/gate/first", "c1");
+    queue("device/gate/second", "c2");
+    plant_say("gate", "hello", "");
+    plant_drop("gate");
+    plant_settle();
+    ck_assert_uint_eq(plant_requests(), 0);
+    plant_hello("gate", "");
+    ck_assert_uint_eq(plant_requests(), 1);
+    ck_assert_ptr_nonnull(strstr(plant_request()->text, "first"));
+    ck_assert_str_eq(plant_request()->properties, "seq=1;");
+}
+END_TEST
+
+static const char *const bad_rows[] = {
+    "UPDATE commands SET id='a\"b'",
+    "UPDATE commands SET name='a b'",
+    "UPDATE commands SET params='{'",
+    "UPDATE commands SET device='a/b'",
+};
+
+/* Nothing is sent that is no message to a device. */
+START_TEST(rows_of_another_program)
+{
+    sqlite3 *file;
+    meet_and_leave("gate");
+    queue(OPEN, "c1");
+    ck_assert_int_eq(sqlite3_open(database, &file), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(file, bad_rows[_i], NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(file);
+    plant_reopen();
+    plant_hello("gate", "");
+    ck_assert_uint_eq(plant_requests(), 0);
+    plant_call(OPEN, "", "c2");
+    ck_assert_uint_eq(plant_requests(), 1);
+}
+END_TEST
+
 /* ---- A database that fails ---- */
 
 static void forbid_writing(bool forbid)
@@ -459,5 +515,6 @@ UNIT_MAIN("device_queue", open_on_file, plant_close, {queued_and_sent, 0}, {in_o
           {killed_and_the_clock_is_behind, 0}, {killed_in_flight, UNIT_ROWS(in_flight)},
           {killed_in_flight_and_may_be_repeated, UNIT_ROWS(in_flight)}, {killed_in_flight_and_too_late, 0},
           {killed_after_a_timeout, 0}, {killed_after_the_end, 0}, {killed_a_hundred_times, 0},
-          {it_cannot_be_queued, 0}, {it_cannot_be_sent, 0}, {its_caller_goes_away, 0},
-          {its_device_is_forgotten, 0})
+          {stopped_before_it_was_sent, 0}, {its_device_is_away_for_a_moment, 0},
+          {rows_of_another_program, UNIT_ROWS(bad_rows)}, {it_cannot_be_queued, 0}, {it_cannot_be_sent, 0},
+          {its_caller_goes_away, 0}, {its_device_is_forgotten, 0})

@@ -24,7 +24,7 @@ static void close_table(void)
 {
     devices_clear(&table);
     ck_assert_ptr_null(table.all);
-    ck_assert_ptr_null(table.connections);
+    ck_assert_ptr_null(table.shared);
     ck_assert_ptr_null(table.away);
 }
 
@@ -100,22 +100,26 @@ END_TEST
 START_TEST(devices_are_found_by_connection)
 {
     struct device *a = add("a");
-    ck_assert_ptr_null(devices_of_connection(&table, &first));
+    ck_assert_ptr_null(devices_of_connection(&table, &first, "a"));
     ck_assert(devices_connect(&table, a, &first, "a"));
-    ck_assert_ptr_eq(devices_of_connection(&table, &first), a);
+    ck_assert_ptr_eq(devices_of_connection(&table, &first, "a"), a);
     ck_assert(device_is_on(a, &first) && !device_is_on(a, &second));
     ck_assert_ptr_null(table.away);
     ck_assert(devices_connect(&table, a, &second, "other"));
-    ck_assert_ptr_null(devices_of_connection(&table, &first));
-    ck_assert_ptr_eq(devices_of_connection(&table, &second), a);
+    ck_assert_ptr_null(devices_of_connection(&table, &first, "a"));
+    ck_assert_ptr_eq(devices_of_connection(&table, &second, "other"), a);
     ck_assert_str_eq(device_client(a), "other");
     devices_disconnect(&table, a);
     devices_disconnect(&table, a);
-    ck_assert_ptr_null(devices_of_connection(&table, &second));
+    ck_assert_ptr_null(devices_of_connection(&table, &second, "other"));
     ck_assert_ptr_eq(table.away, a);
     ck_assert_str_eq(device_client(a), "other");
     ck_assert(devices_connect(&table, a, &second, "a"));
     ck_assert_ptr_null(a->client);
+    ck_assert_ptr_null(table.shared);
+    ck_assert_ptr_eq(devices_of_connection(&table, &second, "a"), a);
+    ck_assert_ptr_null(devices_of_connection(&table, &second, "other"));
+    ck_assert_ptr_null(devices_of_connection(&table, &first, "a"));
 }
 END_TEST
 
@@ -128,12 +132,25 @@ START_TEST(many_devices_of_one_connection)
         snprintf(name, sizeof name, "d%d", i);
         ck_assert(devices_connect(&table, add(name), &first, "gateway"));
     }
-    ck_assert_uint_eq(HASH_COUNT(table.connections), 1);
+    ck_assert_uint_eq(HASH_COUNT(table.shared), 1);
     int count = 0;
-    for (struct device *device; (device = devices_of_connection(&table, &first)); count++)
+    for (struct device *device; (device = devices_of_connection(&table, &first, "gateway")); count++)
         devices_disconnect(&table, device);
     ck_assert_int_eq(count, MANY);
-    ck_assert_ptr_null(table.connections);
+    ck_assert_ptr_null(table.shared);
+}
+END_TEST
+
+/* A gateway may be a device itself. */
+START_TEST(a_device_that_is_a_gateway)
+{
+    struct device *a = add("a"), *g = add("g");
+    ck_assert(devices_connect(&table, a, &first, "g") && devices_connect(&table, g, &first, "g"));
+    ck_assert_ptr_eq(devices_of_connection(&table, &first, "g"), g);
+    devices_disconnect(&table, g);
+    ck_assert_ptr_eq(devices_of_connection(&table, &first, "g"), a);
+    devices_disconnect(&table, a);
+    ck_assert_ptr_null(devices_of_connection(&table, &first, "g"));
 }
 END_TEST
 
@@ -142,9 +159,9 @@ START_TEST(a_connected_device_is_removed)
     struct device *a = add("a"), *b = add("b");
     ck_assert(devices_connect(&table, a, &first, "g") && devices_connect(&table, b, &first, "g"));
     devices_remove(&table, a);
-    ck_assert_ptr_eq(devices_of_connection(&table, &first), b);
+    ck_assert_ptr_eq(devices_of_connection(&table, &first, "gateway"), b);
     devices_remove(&table, b);
-    ck_assert_ptr_null(devices_of_connection(&table, &first));
+    ck_assert_ptr_null(devices_of_connection(&table, &first, "gateway"));
 }
 END_TEST
 
@@ -200,6 +217,7 @@ static bool use_table(void)
     struct device *device = devices_add(&table, "a", 5);
     const bool worked = device && devices_connect(&table, device, &first, "gateway") &&
                         devices_connect(&table, device, &second, "other") &&
+                        devices_connect(&table, device, &first, "a") &&
                         device_set_text(&device->kind, "lamp");
     if (device && !worked) {
         device->kind = NULL;
@@ -217,7 +235,7 @@ START_TEST(without_memory)
         const bool worked = use_table();
         const bool failed = failing_disarm();
         ck_assert_uint_eq(failing_live(), 0);
-        ck_assert_ptr_null(table.connections);
+        ck_assert_ptr_null(table.shared);
         ck_assert_int_eq(worked, !failed);
         if (!failed)
             return;
@@ -275,6 +293,7 @@ END_TEST
 
 UNIT_MAIN("device_table", open_table, close_table, {devices_are_found_by_name, 0}, {the_table_is_bounded, 0},
           {a_device_is_small, 0}, {names_are_spread, 5}, {devices_are_found_by_connection, 0},
-          {many_devices_of_one_connection, 0}, {a_connected_device_is_removed, 0},
-          {the_one_that_was_away_longest_makes_room, 0}, {who_gets_commands, UNIT_ROWS(deliverables)},
-          {without_memory, 2}, {names_of_devices_and_commands, UNIT_ROWS(names)}, {words_of_a_list, 0})
+          {many_devices_of_one_connection, 0}, {a_device_that_is_a_gateway, 0},
+          {a_connected_device_is_removed, 0}, {the_one_that_was_away_longest_makes_room, 0},
+          {who_gets_commands, UNIT_ROWS(deliverables)}, {without_memory, 2},
+          {names_of_devices_and_commands, UNIT_ROWS(names)}, {words_of_a_list, 0})
