@@ -186,8 +186,10 @@ static bool config_add_prefix(const struct reading *reading, const char *prefix)
     const size_t length = strcspn(prefix, "/");
     char accepted[96];
     if (!topic_is_prefix(prefix))
-        return config_refuse(reading, "prefix", prefix,
-                             "a prefix is a topic of at most 128 bytes without wildcards and empty levels");
+        return config_refuse(
+            reading, "prefix", prefix,
+            "a prefix is a topic of at most 128 bytes without wildcards and empty levels, which may "
+            "begin with a slash");
     for (const char *const *level = config->host->reserved; *level; level++) {
         if (strlen(*level) != length || strncmp(prefix, *level, length) != 0)
             continue;

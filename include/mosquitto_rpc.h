@@ -1065,7 +1065,8 @@ bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_ado
 
 /*
  * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most
- * 128 bytes without wildcards and empty levels that does not begin with `$`; NULL switches the inboxes off. A
+ * 128 bytes without wildcards and empty levels, which may begin with a slash, but not with `$`; NULL switches
+ * the inboxes off. A
  * root that was set and overlaps the topics of a prefix or another root stops the broker's start after init:
  * unlike the usual root (rpc_module.inbox_root), somebody has asked for it. Returns:
  *

@@ -226,9 +226,10 @@ bool topic_patterns_meet(const char *one, const char *other)
 
 bool topic_is_prefix(const char *prefix)
 {
-    const size_t length = strlen(prefix);
-    return length && length <= TOPIC_PREFIX_MAX && text_is_topic(prefix) && !topic_has_level(prefix, "") &&
-           prefix[length - 1] != '/';
+    const char *levels = prefix + (*prefix == '/');
+    const size_t length = strlen(levels);
+    return length && strlen(prefix) <= TOPIC_PREFIX_MAX && text_is_topic(levels) &&
+           !topic_has_level(levels, "") && levels[length - 1] != '/';
 }
 
 const char *topic_below(const char *root, const char *topic)

@@ -135,7 +135,7 @@ bool topic_patterns_meet(const char *one, const char *other);
 /* ---- Prefixes, roots and whole topics ---- */
 
 /* Whether prefix can be served, as a prefix or as an inbox root: a topic of 1 to TOPIC_PREFIX_MAX bytes
-   without empty levels. */
+   without empty levels but the first one. */
 bool topic_is_prefix(const char *prefix);
 
 /* What stands in topic behind root and the '/' that follows it; NULL: topic is not below root. */

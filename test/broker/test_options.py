@@ -180,6 +180,18 @@ class Prefixes(BrokerTest):
         for prefix in ("a", "a/b", "ab"):
             self.assertEqual(result_of(ask(client, "probe.count", prefix=prefix)), {"runs": 1})
 
+    def test_a_prefix_that_begins_with_a_slash(self):
+        broker = self.start(["prefix /rpc/v1 rpc"], lines=["sys_interval 1"])
+        for version in (4, 5):
+            client = self.client(broker, version)
+            client.subscribe("/rpc/v1/call/+/response/+", "/rpc/v1/event/#", f"/rpc/cmd/lamp{version}/status")
+            client.publish("/rpc/v1/call/echo", '{"request_id":"7"}', qos=1)
+            self.assertEqual(client.receive().topic, "/rpc/v1/call/echo/response/7")
+            client.publish("/rpc/v1/event/error", "forged", qos=0)
+            device = self.client(broker, version, client_id=f"lamp{version}")
+            device.publish(f"/rpc/cmd/lamp{version}/hello", qos=1)
+            self.assertEqual(client.receive().topic, f"/rpc/cmd/lamp{version}/status")
+
     def test_a_prefix_that_hash_does_not_match(self):
         broker = self.start(["prefix $rpc"])
         client, watcher = self.client(broker, 5), self.client(broker, 5)

@@ -205,11 +205,12 @@ END_TEST
 
 START_TEST(several_prefixes)
 {
-    create("prefix", " prod/rpc  dev/rpc $mine $SYSTEM ");
-    ck_assert_uint_eq(config->prefix_count, 4);
+    create("prefix", " prod/rpc  dev/rpc $mine $SYSTEM /rpc/v1 ");
+    ck_assert_uint_eq(config->prefix_count, 5);
     ck_assert_str_eq(config->prefixes[0], "prod/rpc");
     ck_assert_str_eq(config->prefixes[1], "dev/rpc");
     ck_assert_str_eq(config->prefixes[2], "$mine");
+    ck_assert_str_eq(config->prefixes[4], "/rpc/v1");
 }
 END_TEST
 
@@ -280,7 +281,9 @@ END_TEST
 
 /* ---- What is refused ---- */
 
-#define PREFIX "a prefix is a topic of at most 128 bytes without wildcards and empty levels"
+#define PREFIX                                                                                             \
+    "a prefix is a topic of at most 128 bytes without wildcards and empty levels, which may begin with a " \
+    "slash"
 #define RESERVED "the first level of a prefix must not be "
 #define CLASH "its topics must not be those of another prefix"
 #define FILTER "it takes a topic filter, in which + is a whole level and # the last one"
@@ -295,7 +298,10 @@ static const struct refused {
 } refused[] = {
     {{"prefix", "a/+"}, "prefix", "a/+", PREFIX},
     {{"prefix", "a b/#"}, "prefix", "b/#", PREFIX},
-    {{"prefix", "/rpc"}, "prefix", "/rpc", PREFIX},
+    {{"prefix", "//rpc"}, "prefix", "//rpc", PREFIX},
+    {{"prefix", "/"}, "prefix", "/", PREFIX},
+    {{"prefix", "/rpc/"}, "prefix", "/rpc/", PREFIX},
+    {{"prefix", "/rpc rpc /rpc/call"}, "prefix", "/rpc/call", CLASH},
     {{"prefix", "rpc/"}, "prefix", "rpc/", PREFIX},
     {{"prefix", "$SYS/rpc"}, "prefix", "$SYS/rpc", RESERVED "$SYS"},
     {{"prefix", "$SYS"}, "prefix", "$SYS", RESERVED "$SYS"},

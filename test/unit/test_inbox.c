@@ -234,7 +234,7 @@ START_TEST(other_roots)
 }
 END_TEST
 
-static const char *const bad_roots[] = {"a/+", "/a", "a/", "a//b", "$SYS/a", "#"};
+static const char *const bad_roots[] = {"a/+", "//a", "/", "a/", "a//b", "$SYS/a", "#"};
 
 START_TEST(roots_that_are_no_topics)
 {

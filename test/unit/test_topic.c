@@ -64,6 +64,8 @@ static const struct classified {
     {"rpc", "rp", FOREIGN, NULL},
     {"rpc", "", FOREIGN, NULL},
     {"rpc", "/rpc/call/ping", FOREIGN, NULL},
+    {"/rpc", "/rpc/call/ping", TOPIC_CALL, "ping"},
+    {"/rpc", "rpc/call/ping", FOREIGN, NULL},
     {"rpc", "RPC/call/ping", FOREIGN, NULL},
     {"rpc", "x/rpc/call/ping", FOREIGN, NULL},
     {"rpc", "rpc//call/ping", FOREIGN, NULL},
@@ -157,9 +159,9 @@ static const struct prefix {
 } prefixes[] = {
     {"rpc", true},      {"prod/rpc", true}, {"a b", true}, /* the list of the configuration cannot say
                                                               it, but MQTT can */
-    {"\xC3\xA4", true}, {"$mine", true},    {"call", true},    {"", false},    {"/", false},
-    {"/rpc", false},    {"rpc/", false},    {"a//b", false},   {"a/+", false}, {"#", false},
-    {"a\x01", false},   {"a\xFF", false},   {"$SYSTEM", true},
+    {"\xC3\xA4", true}, {"$mine", true},    {"call", true},   {"", false},      {"/", false},
+    {"/rpc", true},     {"//rpc", false},   {"/rpc/", false}, {"rpc/", false},  {"a//b", false},
+    {"a/+", false},     {"#", false},       {"a\x01", false}, {"a\xFF", false}, {"$SYSTEM", true},
 };
 
 static const struct name families[] = {
