@@ -916,8 +916,9 @@ bool rpc_is_json(const char *text, size_t size);
 /* Returns the configured timeout_max, in milliseconds: the longest deadline that callers may set. */
 uint32_t rpc_timeout_max(const rpc_instance *instance);
 
-/* Returns the configured max_reply, in bytes: the largest payload of a reply, and of what rpc_send() sends. */
-size_t rpc_reply_max(const rpc_instance *instance);
+/* Returns the configured max_reply, in bytes: the largest payload of a reply, and of what rpc_send() sends. A
+ * module that gathers a result piece by piece need not keep more. */
+size_t rpc_max_reply(const rpc_instance *instance);
 
 /*
  * Returns how many milliseconds are left until the deadline of a call of a method that has done: at least 1

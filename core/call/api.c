@@ -85,7 +85,7 @@ uint32_t rpc_timeout_max(const rpc_instance *instance)
     return (uint32_t)instance->env->options.timeout_max;
 }
 
-size_t rpc_reply_max(const rpc_instance *instance)
+size_t rpc_max_reply(const rpc_instance *instance)
 {
     return (size_t)instance->env->options.max_reply;
 }

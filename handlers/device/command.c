@@ -53,7 +53,7 @@ static const char *command_check_size(const struct commands *commands, const str
     const size_t size = lane_message_size(command);
     if (!command->live->adopted && size > (size_t)commands->options->max_payload)
         return "the message to the device would be over device_max_payload";
-    return size > rpc_reply_max(commands->instance) ? "the message to the device would be over max_reply"
+    return size > rpc_max_reply(commands->instance) ? "the message to the device would be over max_reply"
                                                     : NULL;
 }
 

@@ -533,7 +533,7 @@ START_TEST(a_handler_sets_the_deadline)
     const uint64_t start = rig.host.monotonic;
     ck_assert_uint_eq(rpc_clock(rig_instance(&rig)), start / 1000000);
     ck_assert_uint_eq(rpc_timeout_max(rig_instance(&rig)), 60000);
-    ck_assert_uint_eq(rpc_reply_max(rig_instance(&rig)), (size_t)rig.options.max_reply);
+    ck_assert_uint_eq(rpc_max_reply(rig_instance(&rig)), (size_t)rig.options.max_reply);
     works_call(&rig, "half", 0);
     ck_assert_uint_eq(engine_due(rig.engine), start + UINT64_C(300000000));
     works_pass(&rig, 300);
