@@ -386,7 +386,7 @@ START_TEST(the_rest_of_the_rest_is_written_at_the_stop)
         ;
     hello("l", &first, "");
     restart();
-    ck_assert(find("l") && groups_exist(&module()->groups, "g"));
+    ck_assert(find("l") && groups_find(&module()->groups, "g"));
 }
 END_TEST
 
