@@ -134,7 +134,7 @@ static bool presence_arm(struct presence *presence, struct device *device, doubl
 /* How long a device may send nothing until it is silent, ms; 0: that is not watched. */
 static double presence_patience(const struct presence *presence, const struct device *device)
 {
-    const bool is_watched = device->connection && !device->ttd &&
+    const bool is_watched = device->connected && !device->ttd &&
                             (device->state == DEVICE_ONLINE || device->state == DEVICE_READY);
     return is_watched ? 2.5 * presence->options->heartbeat : 0;
 }

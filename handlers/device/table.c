@@ -61,7 +61,7 @@ static struct connection *devices_find_connection(const struct devices *devices,
 struct device *devices_of_connection(const struct devices *devices, const void *key, const char *client)
 {
     struct device *own = devices_find(devices, client);
-    if (own && own->connection == key && !own->shared)
+    if (own && device_is_on(own, key) && !own->shared)
         return own;
     const struct connection *connection = devices_find_connection(devices, key);
     return connection ? connection->devices : NULL;
@@ -150,13 +150,14 @@ bool devices_connect(struct devices *devices, struct device *device, const void 
         devices_drop_connection(devices, shared); /* there is no text to set else */
         return false;
     }
-    if (device->connection == key && device->shared == shared)
+    if (device_is_on(device, key) && device->shared == shared)
         return true;
     devices_forget_stranger(devices, key);
     devices_disconnect(devices, device);
     DL_DELETE(devices->away, device);
     if (shared)
         DL_APPEND(shared->devices, device);
+    device->connected = true;
     device->connection = key;
     device->shared = shared;
     return true;
@@ -165,13 +166,13 @@ bool devices_connect(struct devices *devices, struct device *device, const void 
 void devices_disconnect(struct devices *devices, struct device *device)
 {
     struct connection *shared = device->shared;
-    if (!device->connection)
+    if (!device->connected)
         return;
     if (shared) {
         DL_DELETE(shared->devices, device);
         devices_drop_connection(devices, shared);
     }
-    device->connection = NULL;
+    device->connected = false;
     device->shared = NULL;
     DL_APPEND(devices->away, device);
 }

@@ -46,7 +46,7 @@ struct connection {
 };
 
 struct device {
-    const void *connection;     /* as in rpc_presence; NULL: it has none, as far as the plugin knows */
+    const void *connection;     /* as in rpc_presence, if it has one */
     struct connection *shared;  /* the same, if its client id is not the device's name; else NULL */
     struct device *prev, *next; /* among those of `shared`; without a connection, among those that are away */
     char *client;               /* the client id of its connection, if that is not its name; else NULL */
@@ -62,6 +62,7 @@ struct device {
     uint32_t waiting_count, flying_count, ended_count;
     uint32_t ttd; /* s for which it listens after a hello; 0: as long as it is connected */
     enum device_state state;
+    bool connected; /* it has a connection, as far as the plugin knows */
     bool leaving;   /* its connection has ended, and device_grace has not passed */
     bool settling;  /* it has just come back, and may not have subscribed yet */
     bool listening; /* it has said hello or subscribed since it came */
@@ -140,7 +141,7 @@ static inline bool device_has_live_commands(const struct device *device)
 /* Whether its connection is this one. */
 static inline bool device_is_on(const struct device *device, const void *key)
 {
-    return device->connection && device->connection == key;
+    return device->connected && device->connection == key;
 }
 
 /* The client id that it is reached by. */
