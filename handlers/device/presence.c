@@ -220,7 +220,7 @@ static bool presence_connect(struct presence *presence, struct device *device, c
 static bool presence_is_beside(const struct presence *presence, const struct device *device, const char *user,
                                const char *client, const void *connection)
 {
-    return presence->options->identity == IDENTITY_USER && device->connection &&
+    return presence->options->identity == IDENTITY_USER && device->connected &&
            !device_is_on(device, connection) && user && strcmp(user, device->name) == 0 &&
            strcmp(client, device_client(device)) != 0;
 }
