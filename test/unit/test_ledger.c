@@ -568,8 +568,8 @@ START_TEST(one_failure_fails_the_group)
                 ledger_put_group(ledger, "bad", "[]", &failure) && ledger_commit(ledger, &failure));
     else
         succeed(save_device(ledger, "good", 1));
-    char before[64];
-    snprintf(before, sizeof before, "%s", loaded(ledger));
+    char *before = strdup(loaded(ledger));
+    ck_assert_ptr_nonnull(before);
     snprintf(sql, sizeof sql, "CREATE TRIGGER no BEFORE %s BEGIN SELECT raise(ABORT, 'not this one'); END",
              all_changes[_i].refused);
     by_other(path, sql);
@@ -584,6 +584,7 @@ START_TEST(one_failure_fails_the_group)
     CHECK_FAILED(ledger_commit(ledger, &failure), STORE_FAILED);
     ck_assert_str_eq(failure.why, "not this one");
     ck_assert_str_eq(loaded(ledger), before);
+    free(before);
     by_other(path, "DROP TRIGGER no");
     succeed(ledger_begin(ledger, &failure) && all_changes[_i].make() && ledger_commit(ledger, &failure));
 }

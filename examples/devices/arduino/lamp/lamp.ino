@@ -70,7 +70,7 @@ void light(JsonObjectConst params) {
 
 // One step of blinking: on, or off. It never waits, because the lamp must go on listening.
 void blinkOn() {
-  char json[40];
+  char json[44];
   lastPhase = millis();
   show(phase++ % 2 == 0);
   if (phase % 2 == 1)
