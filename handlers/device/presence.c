@@ -195,14 +195,20 @@ void presence_due(struct presence *presence, struct device *device)
 
 /* ---- Signs ---- */
 
-/* A connection that takes the device over leaves its state as it is. Returns false if there is no memory. */
+/* A connection that takes the device over leaves its state as it is. Returns false if it is not taken: there
+ * is no memory, or the client id of a gateway is too long. */
 static bool presence_connect(struct presence *presence, struct device *device, const void *connection,
                              const char *client)
 {
     if (device_is_on(device, connection))
         return true;
-    if (!devices_connect(presence->table, device, connection, client))
+    if (!devices_connect(presence->table, device, connection, client)) {
+        if (strlen(client) > DEVICE_CLIENT_MAX)
+            rpc_log(presence->instance, RPC_LOG_WARNING,
+                    "device %s is not present over a client whose id has more than %d bytes", device->name,
+                    DEVICE_CLIENT_MAX);
         return false;
+    }
     if (!device->leaving)
         return true;
     device->leaving = false;

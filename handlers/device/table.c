@@ -143,6 +143,8 @@ static void devices_drop_connection(struct devices *devices, struct connection *
 bool devices_connect(struct devices *devices, struct device *device, const void *key, const char *client)
 {
     const char *other = strcmp(client, device->name) == 0 ? NULL : client;
+    if (other && strlen(other) > DEVICE_CLIENT_MAX)
+        return false;
     struct connection *shared = other ? devices_get_connection(devices, key) : NULL;
     if (other && !shared)
         return false;

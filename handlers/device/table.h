@@ -20,6 +20,8 @@
 #include <mosquitto_rpc.h>
 #include <uthash.h>
 
+enum { DEVICE_CLIENT_MAX = 1024 };
+
 struct command;
 
 /* What the plugin knows of a device's presence. The order is that of device_state_names. */
@@ -150,7 +152,8 @@ static inline const char *device_client(const struct device *device)
     return device->client ? device->client : device->name;
 }
 
-/* Gives a device a connection and its client id. */
+/* Gives a device a connection and its client id. Returns false: no memory, or an id of more than
+ * DEVICE_CLIENT_MAX bytes, which each device of a gateway would keep. */
 bool devices_connect(struct devices *devices, struct device *device, const void *key, const char *client);
 
 /* Takes its connection away. It keeps the client id. */

@@ -154,6 +154,20 @@ START_TEST(a_device_that_is_a_gateway)
 }
 END_TEST
 
+/* Each device of a gateway keeps its client id. */
+START_TEST(long_client_ids)
+{
+    static char id[DEVICE_CLIENT_MAX + 2];
+    struct device *a = add("a");
+    memset(id, 'g', DEVICE_CLIENT_MAX);
+    ck_assert(devices_connect(&table, a, &first, id));
+    id[DEVICE_CLIENT_MAX] = 'g';
+    ck_assert(!devices_connect(&table, a, &second, id));
+    ck_assert(device_is_on(a, &first));
+    ck_assert_ptr_null(devices_of_connection(&table, &second, id));
+}
+END_TEST
+
 START_TEST(a_connected_device_is_removed)
 {
     struct device *a = add("a"), *b = add("b");
@@ -293,7 +307,7 @@ END_TEST
 
 UNIT_MAIN("device_table", open_table, close_table, {devices_are_found_by_name, 0}, {the_table_is_bounded, 0},
           {a_device_is_small, 0}, {names_are_spread, 5}, {devices_are_found_by_connection, 0},
-          {many_devices_of_one_connection, 0}, {a_device_that_is_a_gateway, 0},
+          {many_devices_of_one_connection, 0}, {a_device_that_is_a_gateway, 0}, {long_client_ids, 0},
           {a_connected_device_is_removed, 0}, {the_one_that_was_away_longest_makes_room, 0},
           {who_gets_commands, UNIT_ROWS(deliverables)}, {without_memory, 2},
           {names_of_devices_and_commands, UNIT_ROWS(names)}, {words_of_a_list, 0})
