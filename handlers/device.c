@@ -266,7 +266,7 @@ static const rpc_method methods[] = {
     {
         .name = "device.call",
         .doc = "The same for callers who cannot put the device and the command into the topic. Closed unless "
-               "the option device_call opens it: whoever may call it may command every device.",
+               "the option device_call opens it: a caller of this method may command every device.",
         .params = &orders_call_params,
         .run = orders_call,
         WAITS,

@@ -723,8 +723,7 @@ const char *rpc_prefix(const rpc_instance *instance);
 /* Returns the time now. */
 double rpc_time(const rpc_instance *instance);
 
-/* Returns the milliseconds since some moment, by a clock that nobody sets: for durations. Timers follow it.
- */
+/* Returns the milliseconds since some moment, by a clock that cannot be set. For durations; timers use it. */
 uint64_t rpc_clock(const rpc_instance *instance);
 
 /*
@@ -821,11 +820,11 @@ typedef struct rpc_publication {
  * presence (struct rpc_module) reports. Returns:
  *
  * - RPC_OK: the broker has the message.
- * - RPC_INVALID_PARAMS: the topic, the Response Topic, the Content Type, the QoS, the size of the Correlation
- * Data, a user property or the number of them is not allowed; a message to one client is retained; the
- * payload, the Correlation Data or the user properties are NULL, but their size or number is not 0; or there
- * is a shape and data does not fit it, or one of shape and data without the other, or both a shape and a
- * payload. The engine logs the fault.
+ * - RPC_INVALID_PARAMS: the topic, the Response Topic, the Content Type, the QoS, the size of the
+ *   Correlation Data, a user property or the number of them is not allowed; a message to one client is
+ *   retained; the payload, the Correlation Data or the user properties are NULL, but their size or number
+ *   is not 0; or there is a shape and data does not fit it, or one of shape and data without the other, or
+ *   both a shape and a payload. The engine logs the fault.
  * - RPC_REPLY_TOO_LARGE: the payload is larger than the configured max_reply.
  * - RPC_CANCELLED: the service is stopping.
  * - RPC_INTERNAL_ERROR: there is no memory, or the host cannot send to one client.
@@ -1054,12 +1053,12 @@ typedef struct rpc_adoption {
  * handler runs before rpc_adopt() returns. Returns:
  *
  * - true: the call is taken, also if it was answered with an error. receive returns RPC_INBOX_CONSUME.
- * - false: it is not, and nobody gets an answer, since there is no memory; or the message is a bridge's and
+ * - false: it is not, and the sender gets no answer: there is no memory; or the message is a bridge's and
  *   the option bridge_calls is false; or no module has the method and the option unknown_methods is forward;
  *   or no reply may go to reply_topic, by its form or by the options response_topic_filter, reply_delivery
- * and bridge_response_topics; or, which the engine logs, message is not the one that the instance receives,
- * method or reply_topic is NULL, params or correlation is NULL and its size is not 0, or the correlation is
- * too large.
+ *   and bridge_response_topics; or, which the engine logs, message is not the one that the instance
+ *   receives, method or reply_topic is NULL, params or correlation is NULL and its size is not 0, or the
+ *   correlation is too large.
  */
 bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_adoption *adoption);
 

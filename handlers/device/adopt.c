@@ -26,7 +26,7 @@ const rpc_shape adopt_shape = RPC_OBJECT_SHAPE(struct request, request_fields);
 
 enum { TOPIC_BYTES = 2 * NAME_MAX_BYTES + ANSWER_ID_BYTES + 16 };
 
-/* The name of the command for whoever reads of it: what the payload says, if that can be a name. */
+/* The name of the command in events and in the history: what the payload says, if that can be a name. */
 static void adopt_name(const struct request *request, char name[NAME_MAX_BYTES + 1])
 {
     const char *const all[] = {request ? request->cmd.text : NULL, request ? request->command.text : NULL,

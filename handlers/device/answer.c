@@ -260,7 +260,7 @@ static const char *answer_judge_error(const struct trouble_said *said, enum comm
     return is_order ? "out_of_order" : is_rejected ? "device_rejected" : "device_failed";
 }
 
-/* The end of an adopted command: the device's own message goes to whoever listens. */
+/* The end of an adopted command: the device's own message goes to its subscribers. */
 static void answer_end(struct commands *commands, struct command *command, struct verdict *verdict)
 {
     if (command->adopted && verdict->result) {
@@ -325,7 +325,7 @@ static bool answer_take_report(const struct commands *commands, struct live *liv
     return true;
 }
 
-/* Progress that is not what the command declares is passed on to nobody. */
+/* Progress that does not fit what the command declares is not passed on. */
 static void answer_progress(struct commands *commands, struct command *command, const char *progress)
 {
     if (!answer_take_report(commands, command->live))

@@ -249,7 +249,7 @@ static struct command *command_make_loaded(struct commands *commands, const stru
 
 /*
  * What becomes of a command that had not ended: it waits on, is sent again when its device is back, or ends
- * in a moment. If the clock is behind the time at which it was queued, nobody knows how old it is.
+ * in a moment. If the clock is behind the time at which it was queued, its age is unknown.
  */
 static void command_resume(struct commands *commands, struct command *command, enum command_state state)
 {

@@ -3,7 +3,8 @@
  * Commands: what devices are to do, from the call to the verdict.
  *
  *     queued → sent → (running) → succeeded | failed | rejected
- *     or: expired (never sent), timeout (sent, no answer), cancelled, unknown (sent, and nobody can know)
+ *     or: expired (never sent), timeout (sent, no answer), cancelled, unknown (sent, and its outcome is
+ * unknown)
  *
  * Each device has a lane (lane.h): device_window commands are in flight, the others wait in the order in
  * which they came. Every change of a state is announced. A command that has ended stays in its device's
@@ -32,8 +33,8 @@ void command_discard(struct commands *commands, struct command *command);
 /* Both in one. */
 struct command *command_begin(struct commands *commands, const struct order *order, struct verdict *why);
 
-/* Nobody waits for it any more: if it was not sent, it ends as cancelled; else it goes on. `ended` is not
- * called any more. */
+/* Its caller does not wait for it any more: if it was not sent, it ends as cancelled; else it goes on.
+ * `ended` is not called any more. */
 void command_abandon(struct commands *commands, struct command *command);
 
 /* Its caller's deadline has passed, which may come a moment before its own. `ended` gets its verdict now, if

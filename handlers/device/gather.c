@@ -209,8 +209,8 @@ static void gathers_on_end(rpc_instance *instance, void *state, void *data)
     gathers_end(data);
 }
 
-/* A call ends a moment later, since whoever finds out that it is over may still work on it. If there is no
- * timer for that, the pacer ends it. */
+/* A call ends a moment later, since the function that finds out that it is over may still work on it. If
+ * there is no timer for that, the pacer ends it. */
 static void gather_end(struct gather *gather, enum gather_end why)
 {
     struct gathers *gathers = gather->gathers;
@@ -635,7 +635,7 @@ static enum member_status member_status_now(const struct member *member)
     return MEMBER_UNANSWERED;
 }
 
-/* Nobody waits for a member any more. At the deadline its command is over, too. */
+/* The call does not wait for a member any more. At the deadline its command is over, too. */
 static void member_let_go(struct member *member, bool is_deadline)
 {
     struct gather *gather = member->gather;

@@ -393,7 +393,7 @@ void groups_renew(struct groups *groups)
     }
 }
 
-/* Nobody is told of a change that is not on the disk when the module stops. */
+/* A change that is not on the disk when the module stops gets no reply. */
 void groups_fini(struct groups *groups)
 {
     while (groups->changes)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Groups of devices: names that stand for several. They come from the option device_groups, which nobody can
- * change while the broker runs, and from the method device.group.set, whose groups are in the database. A
+ * Groups of devices: names that stand for several. They come from the option device_groups, which no
+ * call can change, and from the method device.group.set, whose groups are in the database. A
  * member is a known device from then on, if there is room for it: no other device is forgotten for one that
  * was only named. No device says itself that it is a member.
  *

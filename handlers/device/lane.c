@@ -109,7 +109,7 @@ static char *lane_print(const struct command *command)
     return text;
 }
 
-/* Whole seconds until nobody wants it carried out any more, rounded up. */
+/* Whole seconds until it must not be carried out any more, rounded up. */
 static uint32_t lane_expiry(const struct command *command, uint64_t now)
 {
     const uint64_t end = lane_first(command->live->answer, command->live->stale);

@@ -53,14 +53,14 @@ struct order {
     size_t payload_size;
     const void *correlation; /* likewise; NULL: none */
     size_t correlation_size;
-    const rpc_command *declared; /* NULL: nobody has declared it */
+    const rpc_command *declared; /* NULL: no module declares it */
     enum offline_policy offline;
     uint32_t timeout;    /* ms until its caller wants to know, at least 1; of a command that was queued: from
                             when it is sent until its answer is overdue */
     uint64_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
     uint32_t stale;      /* ms after which it is not sent any more; 0: never */
     bool loaded;         /* it comes from a former run: its id is the plugin's own */
-    command_ended ended; /* called once, never before the command was begun; NULL: nobody wants to know */
+    command_ended ended; /* called once, never before the command was begun; NULL: it is not called */
     command_progress progress; /* may be NULL */
     void *context;
 };
@@ -98,8 +98,8 @@ struct live {
     bool idempotent;
     bool loaded;    /* it comes from a former run */
     bool again;     /* in flight: it is sent again when its device is back */
-    bool lost;      /* in flight: nobody knows what became of it; it ends in a moment */
-    bool abandoned; /* nobody waits for it any more, and it is being written */
+    bool lost;      /* in flight: its outcome is unknown; it ends in a moment */
+    bool abandoned; /* its caller does not wait for it any more, and it is being written */
     command_ended ended;
     command_progress progress;
     void *context;
@@ -148,7 +148,7 @@ extern const rpc_shape command_event_shape;
 /* Random number below `below`. */
 uint32_t life_random(struct commands *commands, uint32_t below);
 
-/* Makes a command that nobody knows of yet: PLACE_NONE, not announced. NULL: no memory. */
+/* Makes a command that has not begun: PLACE_NONE, not announced. NULL: no memory. */
 struct command *life_create(struct commands *commands, const struct order *order);
 
 /* Frees a command that was made and not begun. */

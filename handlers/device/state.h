@@ -21,7 +21,7 @@ enum command_state {
     COMMAND_EXPIRED,   /* never sent */
     COMMAND_TIMEOUT,   /* sent, and not answered in time; an answer may still come */
     COMMAND_CANCELLED, /* never sent */
-    COMMAND_UNKNOWN,   /* sent, and nobody knows what became of it */
+    COMMAND_UNKNOWN,   /* sent, and its outcome is unknown */
     COMMAND_STATES
 };
 

@@ -57,7 +57,7 @@ struct device *wishes_find_device(struct presence *presence, const char *name, e
                                   struct verdict *why);
 
 /*
- * Checks the parameters of a command. declared: NULL if nobody has declared it, or not for this kind of
+ * Checks the parameters of a command. declared: NULL if no module declares it, or not for this kind of
  * device. *checked is the text for the device, to be freed with free(); NULL: the parameters as they are.
  * Returns NULL, or the code of an error and its text in why.
  */
