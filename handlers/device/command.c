@@ -100,14 +100,6 @@ void command_discard(struct commands *commands, struct command *command)
     life_discard(commands, command);
 }
 
-struct command *command_begin(struct commands *commands, const struct order *order, struct verdict *why)
-{
-    struct command *command = command_prepare(commands, order, why);
-    if (command)
-        command_start(commands, command);
-    return command;
-}
-
 /* ---- The end ---- */
 
 void command_abandon(struct commands *commands, struct command *command)

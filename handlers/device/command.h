@@ -30,9 +30,6 @@ struct command *command_prepare(struct commands *commands, const struct order *o
 void command_start(struct commands *commands, struct command *command);
 void command_discard(struct commands *commands, struct command *command);
 
-/* Both in one. */
-struct command *command_begin(struct commands *commands, const struct order *order, struct verdict *why);
-
 /* Its caller does not wait for it any more: if it was not sent, it ends as cancelled; else it goes on.
  * `ended` is not called any more. */
 void command_abandon(struct commands *commands, struct command *command);

@@ -27,6 +27,14 @@ static struct device *find(const char *name)
     return devices_find(commands()->table, name);
 }
 
+static struct command *begin(const struct order *order, struct verdict *why)
+{
+    struct command *command = command_prepare(commands(), order, why);
+    if (command)
+        command_start(commands(), command);
+    return command;
+}
+
 /* ---- Many at once ---- */
 
 static size_t ended, unsent;
@@ -54,7 +62,7 @@ START_TEST(a_long_lane_is_over_at_once)
     plant_hello("gate", "");
     const struct order order = {.device = find("gate"), .name = "open", .timeout = 1000, .ended = note_end};
     for (int i = 0; i < MANY; i++)
-        ck_assert_ptr_nonnull(command_begin(commands(), &order, &why));
+        ck_assert_ptr_nonnull(begin(&order, &why));
     limit_stack();
     plant_pass(1100);
     ck_assert_uint_eq(ended, MANY);
@@ -141,12 +149,12 @@ START_TEST(too_many_bytes)
         .device = find("gate"), .name = "open", .timeout = 1000, .params = params, .offline = OFFLINE_WAIT};
     find("gate")->leaving = true; /* none is sent */
     for (int i = 0; i < FIT; i++)
-        ck_assert_ptr_nonnull(command_begin(commands(), &order, &why));
-    ck_assert_ptr_null(command_begin(commands(), &order, &why));
+        ck_assert_ptr_nonnull(begin(&order, &why));
+    ck_assert_ptr_null(begin(&order, &why));
     ck_assert_str_eq(why.err, "device_busy");
     plant_pass(1100);
     ck_assert_uint_eq(commands()->bytes, 0);
-    ck_assert_ptr_nonnull(command_begin(commands(), &order, &why));
+    ck_assert_ptr_nonnull(begin(&order, &why));
     free(params);
 }
 END_TEST
