@@ -92,7 +92,7 @@ static const rpc_field option_fields[] = {
                .doc = "file of the SQLite database with managed devices, groups and queued commands; each "
                       "further prefix that uses it gets a file of its own beside it; `:memory:`: a database "
                       "in memory, which ends with the broker",
-               .default_json = "\"devices.db\"", .length = {1, 4096}),
+               .unit = "path", .default_json = "\"devices.db\"", .length = {1, 4096}),
 };
 
 static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct device_options, option_fields);

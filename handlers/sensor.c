@@ -101,7 +101,7 @@ static const rpc_field option_fields[] = {
         .doc =
             "file of the SQLite database; each further prefix that uses it gets a file of its own beside it; "
             "`:memory:`: a database in memory, which ends with the broker",
-        .default_json = "\"sensors.db\"", .length = {1, 4096}),
+        .unit = "path", .default_json = "\"sensors.db\"", .length = {1, 4096}),
     RPC_INT32(
         struct options, max_sensors,
         .doc =

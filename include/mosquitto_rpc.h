@@ -182,7 +182,8 @@ typedef struct rpc_field {
     const char *name;         /* the name on the wire; NULL: the C member's name */
     const char *doc;          /* one line for the reference */
     const char *unit;         /* NULL: none. In options, "ms" and "s" accept 10s, 5m, "bytes" accepts 64k, and
-                                 "words" makes a string a list whose words are separated by spaces */
+                                 "words" makes a string a list whose words are separated by spaces, and "path"
+                                 a file of the module's, which the log names at start */
     rpc_kind kind;            /* of the member, or of the elements of an array */
     bool optional;            /* may be missing; a field with a default may be missing, too */
     bool nullable;            /* may be null; the handler sees null as not given */

@@ -158,6 +158,7 @@ static uint64_t broker_host_time(const struct broker_host *host)
 static bool broker_host_publish(void *context, const struct host_publication *message)
 {
     struct broker_host *host = context;
+    const bool is_private = message->status && message->client && !message->to_subscribers; /* a reply */
     mosquitto_property *properties = NULL;
     const bool mount = message->client && message->client->mounted &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
@@ -170,6 +171,8 @@ static bool broker_host_publish(void *context, const struct host_publication *me
         mosquitto_property_free_all(&properties);
     else if (broker_host_needs_round(host, message->client))
         wake_request(&host->wake);
+    if (sent && is_private && host->notices.client_count < NOTICES_CLIENTS)
+        notices_log_reply(&host->notices, message->client->id, message->topic);
     return sent;
 }
 

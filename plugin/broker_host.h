@@ -16,6 +16,7 @@
 #include "bridges.h"
 #include "compat/broker.h"
 #include "host.h"
+#include "notices.h"
 #include "outbox.h"
 #include "wake.h"
 
@@ -28,6 +29,7 @@ struct broker_host {
     struct bridges bridges;
     struct outbox outbox;
     struct wake wake;
+    struct notices notices;
     size_t watchers; /* instances that want a sign of each message */
     bool ticking;    /* what is published now may leave only with the round after the next */
 };

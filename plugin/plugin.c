@@ -131,6 +131,8 @@ static int plugin_receive(struct plugin *plugin, struct mosquitto_evt_message *e
         plugin_set_alarm(plugin);
     if (!engine)
         return MOSQ_ERR_SUCCESS;
+    if (!plugin->host.notices.asked_delay)
+        notices_log_delay(&plugin->host.notices, event->client);
     struct broker_message message;
     broker_message_init(&message, &plugin->host, event, topic, topic != event->topic);
     /* Where a plugin before this one has closed the connection, there is no id left to reply to. */
@@ -471,9 +473,9 @@ static void plugin_destroy(struct plugin *plugin)
 /* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
 static void plugin_log_start(const struct plugin *plugin)
 {
+    notices_log_start(plugin->config);
     for (size_t i = 0; i < plugin->config->prefix_count; i++) {
         const char *prefix = plugin->config->prefixes[i];
-        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc: serving %s/call/#", prefix);
         if (!claims_add(prefix))
             mosquitto_log_printf(
                 MOSQ_LOG_WARNING,
