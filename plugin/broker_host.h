@@ -15,12 +15,10 @@
 
 #include "bridges.h"
 #include "compat/broker.h"
+#include "compat/mosquitto_headers.h"
 #include "host.h"
 #include "outbox.h"
 #include "wake.h"
-
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
 
 struct broker_host {
     struct broker broker;
