@@ -15,13 +15,11 @@
 
 #include "bridges.h"
 #include "compat/broker.h"
+#include "compat/mosquitto_headers.h"
 #include "host.h"
 #include "notices.h"
 #include "outbox.h"
 #include "wake.h"
-
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
 
 struct broker_host {
     struct broker broker;

@@ -37,10 +37,8 @@
 #ifndef PLUGIN_OUTBOX_H
 #define PLUGIN_OUTBOX_H
 
+#include "compat/mosquitto_headers.h"
 #include "host.h"
-
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
 
 enum {
     OUTBOX_MAX = 65536,                /* replies on their way */

@@ -10,14 +10,12 @@
  */
 #include "broker_host.h"
 #include "claims.h"
+#include "compat/mosquitto_headers.h"
 #include "modules.h"
 #include "options.h"
 #include "service.h"
 
 #include <dlfcn.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

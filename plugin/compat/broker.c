@@ -5,10 +5,10 @@
  */
 #include "compat/broker.h"
 
+#include "compat/mosquitto_headers.h"
+
 #include <dlfcn.h>
 #include <link.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
 #include <stdlib.h>
 
 /* Strings of a program stand between NULs. The program's own memory, whole segments of it, is no array that

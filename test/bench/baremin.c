@@ -12,10 +12,6 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -11,10 +11,10 @@
  *
  * Prints one line of name=value: latencies in microseconds, round trips a second, errors.
  */
+#include "compat/mosquitto_headers.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

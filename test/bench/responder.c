@@ -15,8 +15,6 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
-#include <mosquitto.h>
-#include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "work.h"
 
 #include <cjson/cJSON.h>
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 
 static cJSON *make_result(const char *sensor_id, double value)

@@ -8,7 +8,8 @@
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
 
-#include <mosquitto.h>
+#include "compat/mosquitto_headers.h"
+
 #include <stddef.h>
 
 /* Where the references announce a success, as the product announces rpc/event/reported. */

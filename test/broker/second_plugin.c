@@ -8,10 +8,9 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "compat/mosquitto_headers.h"
+
 #include <dlfcn.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
 #include <string.h>
 
 static mosquitto_plugin_id_t *identifier;

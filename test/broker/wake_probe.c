@@ -11,12 +11,10 @@
  *     plugin_opt_alarm DELAY          the same from the beginning, logged as well
  *     plugin_opt_websockets true      the clients are WebSockets clients, which take a round longer on 2.0
  */
+#include "compat/mosquitto_headers.h"
 #include "wake.h"
 
 #include <dlfcn.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

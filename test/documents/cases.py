@@ -1,46 +1,97 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-"""JSON values out of schemas: some that fit, some that lie on an edge, some that are wrong."""
+"""JSON values out of schemas: first, for every place in the schema, each value on and beside its bounds and one of
+each wrong type; then, by chance, values with several such places."""
 import math
 
 CHARACTERS = "aZ0 _\"\\/\n\t\x01\x7fé€\u2028漢😀\U0010ffff"
-LONGEST = 20000  # characters of any string: max_payload of the engine is far above
+DEPTH_MAX = 32  # of the engine
+NUMBERS = [0, -0.0, 1, -1, 0.5, 1.0, 1e3, -7, 1000, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, 2**63,
+           -2**63, -2**63 - 1, 9.3e18, 10**25, 1e-320, 1.7976931348623157e308, -1e308, math.inf, -math.inf]
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else 0
+
+
+ODD = [None, True, "", "x", "\0", [], [0], {}, {"\0": 0}, {"a": {"b": "\0"}}, nested(DEPTH_MAX), *NUMBERS]
 
 
 class Cases:
-    """`wild` is how often a value is not chosen to fit."""
+    """`wild` is how often a value that chance makes is not chosen to fit."""
 
     def __init__(self, random):
         self.random = random
         self.wild = 0
+
+    # What every place is tried with.
+
+    def systematic(self, schema):
+        """Values with one place that is on or beside a bound, or of another type; the rest of each fits."""
+        yield self.make(schema)
+        yield from ODD
+        yield from self.around(schema)
+        if "properties" in schema:
+            members = {name: self.make(inner) for name, inner in schema["properties"].items()}
+            yield {**members, "undeclared": 0}
+            for name, inner in schema["properties"].items():
+                yield {other: value for other, value in members.items() if other != name}
+                for value in self.systematic(inner):
+                    yield {**members, name: value}
+        if "items" in schema:
+            before = [self.make(schema["items"])] * (schema.get("minItems", 0) - 1)
+            for value in self.systematic(schema["items"]):
+                yield [*before, value]
+
+    def around(self, schema):
+        """Values on and beside the bounds of the schema itself, without what is in it."""
+        for bound in ("minimum", "maximum"):
+            if bound in schema:
+                yield from self.beside(schema[bound])
+        for choice in schema.get("enum", []):
+            yield from (choice, f"{choice}x", f"{choice}"[:-1], f"{choice}".upper())
+        if schema.get("enum") is None and "maxLength" in schema:
+            least, most = schema.get("minLength", 0), schema["maxLength"]
+            for length in {0, max(0, least - 1), least, least + 1, most - 1, most, most + 1}:
+                yield from (character * length for character in "xé漢😀")
+            yield from ("\0" * least, "x" * (most - 1) + "\0", "\n" * least)
+        if "maxItems" in schema:
+            least, most = schema.get("minItems", 0), schema["maxItems"]
+            for count in {0, max(0, least - 1), least, most, most + 1}:
+                yield [self.make(schema["items"])] * count
+
+    def beside(self, bound):
+        if isinstance(bound, int):  # larger ones have no float with a text that is exact
+            floats = (float(bound), bound - 0.5, bound + 0.5) if abs(bound) < 2**50 else ()
+            return (bound - 1, bound, bound + 1, *floats)
+        return (bound, math.nextafter(bound, math.inf), math.nextafter(bound, -math.inf))
+
+    # What chance makes.
 
     def anything(self, depth=0):
         kind = self.random.randrange(6 if depth > 2 else 8)
         if kind < 2:
             return self.random.choice([None, True, False])
         if kind < 4:
-            return self.number()
+            return self.random.choice([*NUMBERS, self.random.uniform(-1e6, 1e6), self.random.randrange(-10**6, 10**6)])
         if kind < 6:
             return self.text(0, 12)
         if kind == 6:
             return [self.anything(depth + 1) for _ in range(self.random.randrange(4))]
         return {self.text(0, 6): self.anything(depth + 1) for _ in range(self.random.randrange(4))}
 
-    def number(self):
-        return self.random.choice([
-            0, -0.0, 1, -1, 0.5, 1.0, 1e3, -7, 1000, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, 2**63,
-            -2**63, -2**63 - 1, 9.3e18, 10**25, 1e-320, 1.7976931348623157e308, -1e308, math.inf, -math.inf,
-            self.random.uniform(-1e6, 1e6), self.random.randrange(-10**6, 10**6)])
-
     def text(self, least, most):
-        length = self.random.choice([least, most, self.random.randint(least, most)])
-        characters = self.random.choices(CHARACTERS, k=length)
+        """A long one is a short one over and over."""
+        length = self.random.choice([least, most, self.random.randint(least, most), self.random.randint(least, min(most, least + 16))])
+        part = self.random.choices(CHARACTERS, k=min(length, 23))
+        text = ("".join(part) * (length // 23 + 1))[:length]
         if length and self.random.random() < self.wild / 4:
-            characters[self.random.randrange(length)] = "\0"
-        return "".join(characters)
+            at = self.random.randrange(length)
+            text = text[:at] + "\0" + text[at + 1:]
+        return text
 
     def make(self, schema):
-        if self.random.random() < self.wild:
-            return self.edge(schema)
+        if self.wild and self.random.random() < self.wild:
+            return self.random.choice([self.anything(), *self.around(schema)])
         types = schema.get("type", "any")
         if isinstance(types, list):
             types = self.random.choice(types)
@@ -67,7 +118,7 @@ class Cases:
         return self.random.choice([low, high, middle])
 
     def make_string(self, schema):
-        return self.text(schema.get("minLength", 0), min(schema["maxLength"], LONGEST))
+        return self.text(schema.get("minLength", 0), schema["maxLength"])
 
     def make_array(self, schema):
         least, most = schema.get("minItems", 0), min(schema["maxItems"], 40)
@@ -77,34 +128,7 @@ class Cases:
     def make_object(self, schema):
         required = schema.get("required", [])
         made = {name: self.make(inner) for name, inner in schema.get("properties", {}).items()
-                if name in required or self.random.random() < 0.6}
-        if self.random.random() < 0.3:
+                if (name in required and self.random.random() >= self.wild / 4) or self.random.random() < 0.6}
+        if self.random.random() < (0.3 if schema.get("additionalProperties", True) else self.wild / 4):
             made["undeclared " + self.text(0, 3)] = self.anything()
-        return made
-
-    def edge(self, schema):
-        """Just inside, just outside, or something else altogether."""
-        choices = [self.anything]
-        if "minimum" in schema:
-            choices += [lambda: self.beside(schema["minimum"]), lambda: self.beside(schema["maximum"])]
-        if schema.get("maxLength", LONGEST) < LONGEST:
-            choices += [lambda: self.text(schema["maxLength"] + 1, schema["maxLength"] + 1),
-                        lambda: self.text(0, max(0, schema.get("minLength", 0) - 1))]
-        if "enum" in schema:
-            choices += [lambda: str(self.random.choice(schema["enum"])) + self.random.choice(["", "x"])]
-        if schema.get("maxItems", LONGEST) < LONGEST:
-            choices += [lambda: [self.make(schema["items"])] * (schema["maxItems"] + self.random.randrange(2)),
-                        lambda: [self.make(schema["items"])] * max(0, schema.get("minItems", 0) - 1)]
-        if "properties" in schema:
-            choices += [lambda: self.without_one(self.make_object(schema))] * 4
-        return self.random.choice(choices)()
-
-    def beside(self, bound):
-        if isinstance(bound, int):
-            return bound + self.random.choice([-1, 0, 1, 0.5 if abs(bound) < 2**50 else 0])
-        return self.random.choice([bound, math.nextafter(bound, math.inf), math.nextafter(bound, -math.inf)])
-
-    def without_one(self, made):
-        if made:
-            del made[self.random.choice(sorted(made))]
         return made

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-"""What the tests of documents share: the documents themselves, and the engine that answers."""
+"""What the tests of documents share: the documents themselves, the engine that answers, and short words for faults."""
 import json
 import os
 import subprocess
@@ -35,10 +35,48 @@ def check(kind, command, part, payloads):
 def ask_lines(calls):
     """The columns of the replies, as texts."""
     lines = "".join(f"{method}\t{payload}\n" for method, payload in calls)
-    run = subprocess.run([os.environ["RPC_ASK"]], input=lines.encode(), capture_output=True, check=True, timeout=300)
+    run = subprocess.run([os.environ["RPC_ASK"]], input=lines.encode(), capture_output=True, timeout=300)
     replies = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
-    assert len(replies) == len(calls), "a call without a reply"
+    if run.returncode or len(replies) != len(calls):
+        last = ": ".join(calls[min(len(replies), len(calls) - 1)])
+        said = run.stderr.decode(errors="replace").strip().split("\n")[:5]
+        raise AssertionError("\n".join([f"the engine ended with {run.returncode} at {brief(last)}", *map(brief, said)]))
     return replies
+
+
+def brief(text, most=200):
+    """A text that may be very long, in one line."""
+    text = " ".join(text.split("\n"))
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
+def place(path):
+    return "/".join(map(str, path)) or "the whole"
+
+
+def misfit(validator, value):
+    """Why a value does not fit a schema, in one line; None: it fits."""
+    error = next(validator.iter_errors(value), None)
+    return error and f"{place(error.absolute_path)}: {brief(error.message)} ({error.validator})"
+
+
+def difference(one, other, path=()):
+    """Where two JSON values differ first, in one line; None: nowhere."""
+    if one == other:
+        return None
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() != other.keys():
+            return f"{place(path)}: only one has {brief(', '.join(sorted(one.keys() ^ other.keys())))}"
+        return next(filter(None, (difference(one[name], other[name], (*path, name)) for name in one)))
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return next(filter(None, (difference(*pair, (*path, at)) for at, pair in enumerate(zip(one, other)))))
+    return f"{place(path)}: {brief(json.dumps(one))} is not {brief(json.dumps(other))}"
+
+
+def expect_none(faults, of):
+    """Fails with the first faults, each of which is a line."""
+    if faults:
+        raise AssertionError("\n".join([f"{len(faults)} faults in {of} cases, such as", *faults[:3]])) from None
 
 
 def params_schema(method):

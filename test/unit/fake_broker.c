@@ -5,7 +5,6 @@
 #include "compat/broker.h"
 
 #include <check.h>
-#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>

@@ -16,9 +16,8 @@
 #ifndef FAKE_BROKER_H
 #define FAKE_BROKER_H
 
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
+#include "compat/mosquitto_headers.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
