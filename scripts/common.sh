@@ -34,7 +34,7 @@ quietly() {
 
 # install_packages PACKAGE...: installs those that dpkg does not have, and says before how much that is.
 install_packages() {
-    local missing=() package plan number bytes
+    local missing=() package plan number megabytes
     for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
@@ -42,8 +42,8 @@ install_packages() {
     quietly "$root/build/apt-update.log" as_root apt-get update || return
     plan=(-y --no-install-recommends install "${missing[@]}")
     number=$(apt-get -s "${plan[@]}" | grep -c '^Inst ')
-    bytes=$(apt-get --print-uris "${plan[@]}" | awk "/^'/ { bytes += \$3 } END { print bytes + 0 }")
-    say "Installing $number packages with apt-get, $(((bytes + 999999) / 1000000)) MB to download: ${missing[*]}"
+    megabytes=$(apt-get --print-uris "${plan[@]}" | awk "/^'/ { bytes += \$3 } END { print int(bytes / 1e6 + 0.999) }")
+    say "Installing $number packages with apt-get, $megabytes MB to download: ${missing[*]}"
     quietly "$root/build/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "${plan[@]}"
 }
 
