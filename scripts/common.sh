@@ -11,21 +11,40 @@ say() {
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
-    else
+    elif command -v sudo >/dev/null; then
         sudo "$@"
+    else
+        echo "This needs root, or sudo: $*" >&2
+        return 1
     fi
 }
 
-# install_packages PACKAGE...: installs those that dpkg does not have.
+# quietly LOG COMMAND...: runs the command with its output in the file LOG, and shows the end of it if it fails.
+quietly() {
+    local log=$1 status=0
+    shift
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 || status=$?
+    [ $status -eq 0 ] || {
+        tail -n 60 "$log"
+        echo "$1 failed with $status. The whole output is in $log"
+    } >&2
+    return $status
+}
+
+# install_packages PACKAGE...: installs those that dpkg does not have, and says before how much that is.
 install_packages() {
-    local missing=() package
+    local missing=() package plan number megabytes
     for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
-    say "Installing with apt-get: ${missing[*]}"
-    as_root apt-get update -q
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    quietly "$root/build/apt-update.log" as_root apt-get update || return
+    plan=(-y --no-install-recommends install "${missing[@]}")
+    number=$(apt-get -s "${plan[@]}" | grep -c '^Inst ')
+    megabytes=$(apt-get --print-uris "${plan[@]}" | awk "/^'/ { bytes += \$3 } END { print int(bytes / 1e6 + 0.999) }")
+    say "Installing $number packages with apt-get, $megabytes MB to download: ${missing[*]}"
+    quietly "$root/build/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "${plan[@]}"
 }
 
 # What building the plugin takes.
@@ -47,4 +66,11 @@ free_port() {
             return
         fi
     done
+}
+
+# summary PASSED FAILED: a line like the one that ctest ends with.
+summary() {
+    local total=$(($1 + $2)) percent=100
+    [ "$total" -eq 0 ] || percent=$((100 * $1 / total))
+    echo "$percent% tests passed, $2 tests failed out of $total"
 }
