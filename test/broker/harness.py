@@ -19,6 +19,7 @@ The environment says what is tested; without it, a build in ./build and the brok
     RPC_KEEP           if set, the directories of the brokers are kept and named
 """
 import functools
+import ipaddress
 import itertools
 import json
 import os
@@ -138,6 +139,20 @@ def free_port():
 def release_port(port):
     if port in reservations:
         reservations.pop(port).close()
+
+
+def listening():
+    """Where sockets of TCP listen, as (address, port); an IPv4 address is mapped to IPv6."""
+    found = []
+    for name, first in (("tcp", bytes(10) + b"\xff\xff"), ("tcp6", b"")):
+        path = pathlib.Path("/proc/net", name)
+        for line in path.read_text().splitlines()[1:] if path.exists() else []:
+            _, local, _, state = line.split()[:4]
+            address, port = local.split(":")
+            words = (int(address[at:at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8))
+            if state == "0A":
+                found.append((ipaddress.IPv6Address(first + b"".join(words)), int(port, 16)))
+    return found
 
 
 class Broker:
@@ -285,7 +300,13 @@ class Broker:
                 raise BrokerExited(self._forget_process(), self.log()[seen:])
             assert time.monotonic() < deadline, f"the broker did not start:\n{self.log()}"
             time.sleep(0.01)
+        assert not self.exposed(), f"it listens on {self.exposed()}:\n{self.config()}"
         return self
+
+    def exposed(self):
+        """Addresses other than those of this machine on which one of its ports is open, as (address, port)."""
+        return [(address, port) for address, port in listening()
+                if port in self.ports and not (address.ipv4_mapped or address).is_loopback]
 
     def run_to_exit(self, timeout=None, leaks=True):
         """Starts a broker that is expected to refuse; returns its exit code. leaks: whether they count."""
