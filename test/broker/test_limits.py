@@ -7,7 +7,8 @@ import time
 
 from harness import (INSTRUMENTED, SLOW, TIMEOUT, BrokerTest, Client, ask, ask_by_id, encode, error_of,
                      eventually, main, payload_of, result_of)
-from mqtt import CORRELATION_DATA, KEEPALIVE, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence, user_property_of
+from mqtt import (CORRELATION_DATA, KEEPALIVE, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, TOPIC_ALIAS_MAXIMUM, Silence,
+                  user_property_of)
 
 
 class Memory(BrokerTest):
@@ -46,6 +47,18 @@ class Memory(BrokerTest):
             other.publish("news", str(number), qos=1)
             self.assertEqual(small.receive().payload, str(number).encode())
         ask(small, "probe.big", {"size": 1}, qos=0, correlation=b"1", topic="r")
+
+    def test_topic_aliases_of_a_client_with_a_limit(self):
+        """With max_reply below the client's limit, as the manual says. A broker of 2.1 that drops a message has given its
+        topic an alias that the client never sees."""
+        broker = self.start(["max_reply 128"])
+        for qos in (0, 1):
+            client = self.client(broker, 5, properties=[(MAXIMUM_PACKET_SIZE, 400), (TOPIC_ALIAS_MAXIMUM, 5)])
+            for number in range(30):
+                reply = ask(client, "probe.big", {"size": 1000}, qos=qos, topic=f"r{number % 7}")
+                self.assert_error(error_of(reply), "reply_too_large")
+            for number in range(14):
+                self.assertEqual(result_of(ask(client, "echo", "1", qos=qos, topic=f"r{number % 7}")), 1)
 
 
 class Bounds(BrokerTest):
