@@ -27,6 +27,7 @@ struct host_client {
     bool far_bridge;  /* the host knows that another broker has opened it as a bridge: what it gets is
                          published  there */
     bool clean_start; /* the client asked for a new session when it connected */
+    bool served_late; /* it may get messages only in the next round of the host's loop; for the host alone */
     bool mounted;     /* behind a listener that hides a part of all topics; for the host alone */
     bool told_late;   /* the host may notice the end of the connection only some time after it; likewise */
     const void *connection; /* tells this connection from others with the same client id; only ever compared.

@@ -27,7 +27,8 @@ void broker_host_read_client(const struct broker_host *broker_host, const struct
     client->far_bridge = bridges_has(&broker_host->bridges, connection);
     client->clean_start = mosquitto_client_clean_session(connection);
     client->mounted = mounted;
-    client->told_late = !broker_host->broker.is_2_1 && mosquitto_client_protocol(connection) == mp_websockets;
+    client->served_late = mosquitto_client_protocol(connection) == mp_websockets;
+    client->told_late = !broker_host->broker.is_2_1 && client->served_late;
     client->connection = connection;
 }
 
@@ -130,14 +131,15 @@ static int broker_host_add_properties(const struct broker_host *host, mosquitto_
 }
 
 /*
- * Whether the loop has to go round for what has just been published: on 2.1 if it was published in a TICK or
- * waits for one, before 2.1 if it goes to a WebSockets client or waits for the safe point.
+ * Whether the loop has to go round for what has just been published: on 2.1 if it was published in a TICK,
+ * waits for one, or goes to a WebSockets client, which a broker that was built with libwebsockets serves as
+ * 2.0 does; before 2.1 if it goes to a WebSockets client or waits for the safe point.
  */
 static bool broker_host_needs_round(const struct broker_host *host, const struct host_client *client)
 {
     switch (host->outbox.moment) {
     case OUTBOX_AT_ONCE:
-        return host->ticking || host->outbox.waiting;
+        return host->ticking || host->outbox.waiting || (client && client->served_late);
     case OUTBOX_AT_WAIT:
         return host->outbox.waiting;
     case OUTBOX_AT_TICK:

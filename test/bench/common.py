@@ -30,7 +30,7 @@ COMMAND = '{"id":"k7f3m2pq","cmd":"report","params":' + PARAMS + "}"
 
 # No process waits longer than this for another one to start or to end, in seconds. Only what has failed takes
 # so long.
-PATIENCE = 60
+PATIENCE = 600
 
 # - max_inflight_messages: at QoS 2 a plugin answers before the handshake of the call has ended, so that
 #   a client with 16 calls outstanding has more than 16 handshakes under way, and the responder has all

@@ -10,7 +10,7 @@ import socket
 import struct
 
 from common import PATIENCE, Failure
-from mqtt import data, packet
+from mqtt import KEEPALIVE, data, packet
 
 CROWD = 10000
 SPARE_FILES = 500  # for all else, and for what valgrind keeps to itself
@@ -41,8 +41,8 @@ def say_hello(name):
 def connect(port, names):
     devices = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in names]
     for device, name in zip(devices, names):
-        # MQTT 3.1.1, a clean session, no keep alive
-        device.sendall(packet(CONNECT, 0, data("MQTT") + bytes([4, 2]) + struct.pack("!H", 0) + data(name)))
+        # MQTT 3.1.1, a clean session
+        device.sendall(packet(CONNECT, 0, data("MQTT") + bytes([4, 2]) + struct.pack("!H", KEEPALIVE) + data(name)))
     for device in devices:
         read_packet(device, CONNACK, 4)
     for device, name in zip(devices, names):

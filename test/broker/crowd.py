@@ -5,7 +5,8 @@ import socket
 import struct
 import time
 
-from mqtt import CONNACK, CONNECT, PUBACK, PUBLISH, SUBSCRIBE, data, packet
+from harness import TIMEOUT
+from mqtt import CONNACK, CONNECT, KEEPALIVE, PUBACK, PUBLISH, SUBSCRIBE, data, packet
 
 
 class Member:
@@ -22,7 +23,7 @@ class Member:
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.crowd.selector.register(self.sock, selectors.EVENT_READ, self)
-        self.out = packet(CONNECT, 0, data("MQTT") + struct.pack("!BBH", 4, 2, 0) + data(self.name))
+        self.out = packet(CONNECT, 0, data("MQTT") + struct.pack("!BBH", 4, 2, KEEPALIVE) + data(self.name))
         self.out += packet(SUBSCRIBE, 2, struct.pack("!H", 65535) + data(f"cmd/{self.name}/req") + b"\x01")
         self.publish("hello", hello)
 
@@ -125,7 +126,7 @@ class Crowd:
         while self.selector.select(seconds):
             self.turn(0)
 
-    def arrive(self, members=None, hello=b"", timeout=60, at_once=100):
+    def arrive(self, members=None, hello=b"", timeout=TIMEOUT, at_once=100):
         """Connects members, so many at a time, and waits until the broker has taken their hellos."""
         members, greeted = list(members or self.members.values()), set()
         self.acknowledged = greeted.add

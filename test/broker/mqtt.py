@@ -18,6 +18,9 @@ CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, U
 PAYLOAD_FORMAT, MESSAGE_EXPIRY, CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION_DATA = 1, 2, 3, 8, 9
 SESSION_EXPIRY, TOPIC_ALIAS_MAXIMUM, TOPIC_ALIAS, USER_PROPERTY, MAXIMUM_PACKET_SIZE = 17, 34, 35, 38, 39
 
+# Seconds. No client of a test is idle for so long; 2.0.15 refuses MQTT 3 clients without a keep alive.
+KEEPALIVE = 3600
+
 NOT_AUTHORIZED = 0x87
 NO_MATCHING_SUBSCRIBERS = 0x10
 
@@ -273,7 +276,7 @@ class Client:
     """One connection. Messages that arrive while it waits for something else are kept for receive()."""
 
     def __init__(self, address, version=4, client_id=None, clean=True, username=None, password=None,
-                 keepalive=0, properties=(), websocket=False, tls=False, timeout=10, auto_ack=True, check=True,
+                 keepalive=KEEPALIVE, properties=(), websocket=False, tls=False, timeout=10, auto_ack=True, check=True,
                  connect=True):
         """address: a port of 127.0.0.1, or the path of a Unix socket. tls: the broker's certificate is not
         checked. check: a refusal raises."""
@@ -285,7 +288,7 @@ class Client:
         if connect:
             self.connect(clean, username, password, keepalive, properties, check)
 
-    def connect(self, clean=True, username=None, password=None, keepalive=0, properties=(), check=True):
+    def connect(self, clean=True, username=None, password=None, keepalive=KEEPALIVE, properties=(), check=True):
         """The MQTT part of connecting, for those who made the object with connect=False."""
         self.send(self._connect_packet(clean, username, password, keepalive, properties))
         self._read_connack(check)

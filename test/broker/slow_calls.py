@@ -11,7 +11,7 @@ from harness import SLOW, TIMEOUT, BrokerTest, encode, eventually, new_identity,
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, USER_PROPERTY, property_of, user_property_of
 from test_wake import percentile
 
-AT_ONCE = 1.0 * SLOW  # seconds: less than the work takes, even on a busy machine
+AT_ONCE = 1.0 * SLOW  # seconds, times self.pace: less than the work takes
 
 
 class Range:
@@ -148,8 +148,8 @@ class SlowTest(BrokerTest):
                          wanted)
 
     def assert_quick(self, client, count=5):
-        """Checks that another client is served."""
+        """Checks that another client is served at once; for tests that are patient."""
         for _ in range(count):
             began = time.monotonic()
             self.assertEqual(self.outcome(client, "echo", 1), ("ok", 1))
-            self.assertLess(time.monotonic() - began, AT_ONCE)
+            self.assertLess(time.monotonic() - began, AT_ONCE * self.pace)

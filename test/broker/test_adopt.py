@@ -48,7 +48,7 @@ class Adoption(RelayTest):
         late.expect_nothing()
 
     def test_user_properties_of_the_message(self):
-        broker = self.start()
+        broker = self.start(["timeout 10s"])
         sender, other = self.client(broker, 5), self.client(broker, 5)
         notes = [(USER_PROPERTY, ("other", "1")), (USER_PROPERTY, ("note", "x"))]
         sender.publish("cmd/a/ask/now/-", qos=1, properties=[(RESPONSE_TOPIC, "r"), *notes])

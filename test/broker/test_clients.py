@@ -18,7 +18,7 @@ class Clients(BrokerTest):
     def run_tool(self, *command):
         tool, *arguments = command
         done = subprocess.run([tool, "-h", "127.0.0.1", "-p", str(self.running.port), *arguments], stdout=subprocess.PIPE,
-                              timeout=3 * TIMEOUT, check=False)
+                              timeout=TIMEOUT, check=False)
         self.assertEqual(done.returncode, 0, command)
         return done.stdout.decode()
 
@@ -31,7 +31,7 @@ class Clients(BrokerTest):
     def watch(self, topic, count=1):
         """A mosquitto_sub that ends after so many messages; started when its subscription stands."""
         process = subprocess.Popen(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.running.port), "-i", f"watcher-{topic}",
-                                    "-t", topic, "-v", "-C", str(count), "-W", str(2 * TIMEOUT)],
+                                    "-t", topic, "-v", "-C", str(count), "-W", str(TIMEOUT)],
                                    stdout=subprocess.PIPE)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -39,7 +39,7 @@ class Clients(BrokerTest):
         return process
 
     def messages(self, process):
-        output, _ = process.communicate(timeout=3 * TIMEOUT)
+        output, _ = process.communicate(timeout=TIMEOUT)
         lines = (line.split(" ", 1) for line in output.decode().splitlines())
         return [(topic, json.loads(payload)) for topic, payload in lines]
 
@@ -97,7 +97,7 @@ class Clients(BrokerTest):
         devices = [subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.running.port), "-t", "rpc/call/updateSensor",
                                      "-m", f'{{"sensor_id":"s{number}","value":{number}}}', "-q", str(number % 3)])
                    for number in range(20)]
-        self.assertEqual([device.wait(3 * TIMEOUT) for device in devices], [0] * 20)
+        self.assertEqual([device.wait(TIMEOUT) for device in devices], [0] * 20)
         self.assertEqual({data["sensor_id"] for _, data in self.messages(watcher)}, {f"s{n}" for n in range(20)})
 
 

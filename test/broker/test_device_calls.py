@@ -4,7 +4,7 @@ import json
 import time
 
 from devices import SHORT, DeviceTest, lamp
-from harness import TIMEOUT, ask_by_id, eventually, has_websockets, main, new_identity, payload_of
+from harness import TIMEOUT, ask_by_id, eventually, has_websockets, main, new_identity, patient, payload_of
 from mqtt import CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, property_of, user_property_of
 
 TRANSPORTS = ("tcp", "tls", "websockets") if has_websockets() else ("tcp", "tls")
@@ -165,7 +165,7 @@ class Topics(DeviceTest):
         self.broker.stop()
         self.begin("device_call true")
         app, device, watcher = self.app(), self.ready(), self.watch()
-        call = app.send("device.call", {**params, "timeout-ms": SHORT})
+        call = app.send("device.call", {**params, "timeout-ms": 50000})
         self.assertEqual(device.serve().body["params"], {"far": 7})
         self.assertEqual(app.result(call), {"did": "go"})
         call = app.send("device.call", {**params, "timeout-ms": SHORT})
@@ -378,7 +378,7 @@ class Life(DeviceTest):
                                    ({"error": {"err": "rejected", "msg": "not now"}}, "rejected", "device_rejected"),
                                    (None, "timeout", "device_timeout")):
             with self.subTest(state=state):
-                call = self.running.call("lamp1", "go", timeout_ms=SHORT if answer is None else 20000)
+                call = self.running.call("lamp1", "go", timeout_ms=SHORT if answer is None else 50000)
                 command = self.lamp.take()
                 if answer:
                     self.lamp.answer(command, **answer)
@@ -405,9 +405,10 @@ class Life(DeviceTest):
         for state, count in (("succeeded", 2), ("failed", 1), ("rejected", 1), ("sent", 4), ("timeout", 0)):
             self.assertEqual(after[state] - before[state], count, state)
 
+    @patient
     def test_an_acknowledgement_is_no_answer(self):
         """The device's PUBACK changes nothing."""
-        call = self.running.call("lamp1", "go", timeout_ms=SHORT)
+        call = self.running.call("lamp1", "go", timeout_ms=SHORT * self.pace)
         command = self.lamp.take()  # the client has acknowledged it
         self.lamp.client.ping()
         self.assertEqual(self.states(command.id), ["sent"])

@@ -3,14 +3,15 @@ import json
 import time
 
 from devices import SHORT, DeviceTest
-from harness import ask_by_id, main, payload_of
+from harness import ask_by_id, main, patient, payload_of
 
 
 class Errors(DeviceTest):
 
+    @patient
     def test_each_in_all_forms(self):
         """An error is the same to MQTT 5 callers, by request_id, and as JSON-RPC, and names the device."""
-        self.begin(f"timeout {2 * SHORT}ms")
+        self.begin(f"timeout {min(2 * SHORT * self.pace, 60000)}ms")
         mute, gone, good = self.ready("mute"), self.offline("gone"), self.ready("good", version=5)
         good.run()
         cases = [("device_unknown", "never", "go", set()), ("device_offline", "gone", "go", {"seen"}),
@@ -21,20 +22,19 @@ class Errors(DeviceTest):
                   "out_of_order": {"err": "out_of_order", "expected": 99}}
         client = self.client(self.broker, 5)
         for err, device, command, members in cases:
-            with self.subTest(err):
-                good.fails = errors.get(err)
-                app = self.app()
-                one = app.error(app.call(device, command))
-                two = ask_by_id(client, f"device/{device}/{command}", {"far": 7})["error"]
-                client.publish(f"rpc/call/device/{device}/{command}", json.dumps(
-                    {"jsonrpc": "2.0", "id": err, "method": f"device/{device}/{command}", "params": {}}), qos=1)
-                reply = payload_of(client.receive())["error"]
-                self.assertEqual(reply["code"], -32010)
-                for error in (one, two, reply["data"]):
-                    self.assert_error(error, err, device=device, method=f"device/{device}/{command}")
-                    self.assertLessEqual(members, set(error), error)
-                    if err == "device_failed":
-                        self.assertEqual(error["cause"], errors[err])
+            good.fails = errors.get(err)
+            app = self.app()
+            one = app.error(app.call(device, command))
+            two = ask_by_id(client, f"device/{device}/{command}", {"far": 7})["error"]
+            client.publish(f"rpc/call/device/{device}/{command}", json.dumps(
+                {"jsonrpc": "2.0", "id": err, "method": f"device/{device}/{command}", "params": {}}), qos=1)
+            reply = payload_of(client.receive())["error"]
+            self.assertEqual(reply["code"], -32010, err)
+            for error in (one, two, reply["data"]):
+                self.assert_error(error, err, device=device, method=f"device/{device}/{command}")
+                self.assertLessEqual(members, set(error), error)
+                if err == "device_failed":
+                    self.assertEqual(error["cause"], errors[err])
         good.stop()
         mute.go()
         self.assertEqual(gone.taken, [])

@@ -3,7 +3,7 @@ import sqlite3
 import time
 
 from devices import SHORT, DeviceTest
-from harness import SLOW, TIMEOUT, ask_by_id, main, new_identity, payload_of
+from harness import SLOW, ask_by_id, main, new_identity, payload_of
 
 HOUR = 3600000
 
@@ -21,7 +21,7 @@ class Fail(DeviceTest):
             error = app.error(app.call("lamp1", "go", timeout_ms=50000, **options))
             self.assert_error(error, "device_offline", device="lamp1")
             self.assertTrue(before - 1 <= error["seen"] <= after + 1, error)
-            self.assertLess(time.monotonic() - began, TIMEOUT)
+            self.assertLess(time.monotonic() - began, 50, "it came at the deadline")
         error = ask_by_id(self.client(self.broker, 4), "device/lamp1/go")["error"]
         self.assert_error(error, "device_offline", device="lamp1")
         device.come().expect_nothing()
@@ -290,7 +290,7 @@ class Queue(DeviceTest):
         """Nothing is without a deadline."""
         self.begin()
         app, device, watcher = self.app(), self.offline(), self.watch()
-        name = self.queue(app, "lamp1", "go", ttl_ms=4 * SHORT, timeout_ms=SHORT)
+        name = self.queue(app, "lamp1", "go", ttl_ms=HOUR, timeout_ms=SHORT)
         after = self.queue(app, "lamp1", "on")
         self.assertEqual(device.come().take().id, name)
         watcher.command(id=name, state="timeout")

@@ -10,7 +10,7 @@ import signal
 import subprocess
 
 from devices import SHORT, DeviceTest
-from harness import ROOT, eventually, main, new_identity, payload_of
+from harness import ROOT, eventually, main, new_identity, patient, payload_of
 from mqtt import CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, property_of
 from test_example_devices import C, Device
 from pages import PORT
@@ -554,11 +554,12 @@ class Operation(DeviceTest):
             lamp.close()
             self.broker.stop()
 
+    @patient
     def test_response_topics_of_adopted_requests(self):
         """A filter that covers cmd/+/resp/# lets an MQTT 3 application have its errors."""
         self.assertIn("`cmd/+/resp/#`", section("Devices", OPERATION))
         for options in (["response_topic_filter cmd/+/resp/#"], []):
-            self.begin(*options, f"timeout {SHORT}ms")
+            self.begin(*options, f"timeout {SHORT * self.pace}ms")
             device, panel = self.ready(), self.client(self.broker, 4)
             panel.subscribe("cmd/lamp1/resp")
             panel.publish("cmd/lamp1/req", '{"id":"a1","cmd":"go"}', qos=1)

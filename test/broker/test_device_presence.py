@@ -8,7 +8,8 @@ import time
 
 from crowd import Crowd
 from devices import GRACE, QUIET, SHORT, DeviceTest
-from harness import SLOW, broker_version, eventually, has_websockets, main
+from harness import SLOW, broker_version, eventually, has_websockets, main, patient
+from mqtt import KEEPALIVE
 
 TELLS_CONNECTIONS = broker_version() >= (2, 1)  # CONNECT and SUBSCRIBE
 HEARTBEAT = 300 * SLOW  # ms
@@ -81,7 +82,7 @@ class States(DeviceTest):
     def test_a_keepalive_that_runs_out(self):
         self.begin()
         watcher, device = self.watch(), self.ready(keepalive=1)
-        watcher.status("lamp1", "offline", 30)
+        watcher.status("lamp1", "offline")
         device.client.expect_end()
 
     def test_silence_is_not_absence(self):
@@ -99,13 +100,14 @@ class States(DeviceTest):
         watcher.status("lamp1", "silent")
         self.assertNotIn("offline", watcher.statuses("lamp1"))
 
+    @patient
     def test_heartbeats_keep_a_device_from_being_silent(self):
-        self.begin(f"device_heartbeat {HEARTBEAT}ms")
+        self.begin(f"device_heartbeat {HEARTBEAT * self.pace}ms")
         watcher, device = self.watch(), self.ready()
-        end = time.monotonic() + 2.5 * SILENCE
+        end = time.monotonic() + 2.5 * SILENCE * self.pace
         while time.monotonic() < end:
             device.client.publish("telemetry/lamp1", "what it says does not matter")
-            time.sleep(HEARTBEAT / 1000 / 3)
+            time.sleep(HEARTBEAT * self.pace / 1000 / 3)
         self.assertNotIn("silent", watcher.statuses("lamp1"))
         watcher.status("lamp1", "silent")
 
@@ -115,10 +117,11 @@ class States(DeviceTest):
         time.sleep(1)
         self.assertEqual(watcher.statuses("lamp1")[-1], "ready")
 
+    @patient
     def test_sleepers(self):
         """Within the window of its hello a device gets everything, in order; after it nothing, until the next hello."""
         self.begin()
-        app, watcher, device = self.app(), self.watch(), self.ready(hello={"ttd": 1})
+        app, watcher, device = self.app(), self.watch(), self.ready(hello={"ttd": self.pace})
         watcher.status("lamp1", "ready")
         call = app.call("lamp1", "go")
         device.serve()
@@ -201,8 +204,9 @@ class Reconnects(DeviceTest):
             device.client.close()
         self.never_offline(watcher)
 
+    @patient
     def test_reconnects_within_the_grace(self):
-        self.begin(f"device_grace {4 * SLOW}s")
+        self.begin(f"device_grace {4 * self.pace}s")
         app, watcher, device = self.app(), self.watch(), self.ready()
         for number in range(20):
             device.go() if number % 2 else device.vanish()
@@ -211,7 +215,7 @@ class Reconnects(DeviceTest):
         call = app.call("lamp1", "go")
         device.serve()
         self.assertEqual(app.result(call), {"did": "go"})
-        time.sleep(5 * SLOW)
+        time.sleep(5 * self.pace)
         self.assertNotIn("offline", watcher.statuses("lamp1"))
 
     def test_end_and_return_in_one_round_of_the_loop(self):
@@ -222,9 +226,9 @@ class Reconnects(DeviceTest):
             new = self.device(version=4)
             new.client = self.client(self.broker, 4, client_id="lamp1", connect=False)
             device.client.ping()
-            self.broker.signal(signal.SIGSTOP)
+            self.broker.pause()
             getattr(device.client, how)()
-            new.client.send(new.client._connect_packet(True, None, None, 0, ()))
+            new.client.send(new.client._connect_packet(True, None, None, KEEPALIVE, ()))
             new.client.send(new.client.publish_packet("cmd/lamp1/hello"))
             self.broker.signal(signal.SIGCONT)
             new.client._read_connack(True)
@@ -376,7 +380,7 @@ class Table(DeviceTest):
         app, watcher = self.app(), self.watch("cmd/+/status")
         for state in ("ready", "offline", "ready"):
             if state == "ready":
-                crowd.arrive(at_once=300, timeout=60 * SLOW)
+                crowd.arrive(at_once=300)
             else:
                 for member in crowd.members.values():
                     member.cut()
@@ -388,7 +392,7 @@ class Table(DeviceTest):
                 watcher.seen.clear()
                 return sum(told.values()) >= len(names)
 
-            eventually(is_told, 60 * SLOW)
+            eventually(is_told)
             self.assertEqual(set(told.values()), {1}, state)
             self.assertEqual(self.names(app, limit=100, state=state), names)
 

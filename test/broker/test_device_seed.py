@@ -3,7 +3,7 @@ import json
 import time
 
 from devices import DeviceTest, FakeDevice, lamp
-from harness import SLOW, main
+from harness import main, patient
 from mqtt import CONNECT, data, packet
 
 
@@ -30,8 +30,9 @@ class Seed(DeviceTest):
             self.assertEqual(self.caller.result(call), {"on": True, "brightness": 50})
             time.sleep(min(2, max(end - time.monotonic(), 0)))
 
+    @patient
     def test_a_heartbeat_every_two_seconds(self):
-        self.begin("device_heartbeat 2s", tls=True, users={"seed": "secret"})
+        self.begin(f"device_heartbeat {2 * self.pace}s", tls=True, users={"seed": "secret"})
         self.caller, watcher = self.app(), self.watch()
         will = self.client(self.broker)
         will.subscribe("seed/state")
@@ -39,7 +40,7 @@ class Seed(DeviceTest):
                               password="wrong", check=False)
         self.assertNotEqual(refused.connack, 0)
         device = self.arrive()
-        self.beat(device, 7 * max(SLOW, 1))
+        self.beat(device, 7 * self.pace)
         self.assertEqual(set(watcher.statuses("seed")) & {"silent", "offline"}, set())
         old = device
         device = self.arrive()  # it reconnects before the broker has noticed its end

@@ -39,7 +39,7 @@ class Subject:
         sent."""
         test, name = self.test, self.device.name
         test.leave(self.device if self.device.client else self.device.come(**self.hello), test.watcher)
-        ttl = SHORT if state in ("expired", "timeout") else HOUR
+        ttl = SHORT if state == "expired" else HOUR
         timeout = {"timeout_ms": SHORT} if state == "timeout" else {}
         call = test.caller.call(name, self.command, self.params, offline="queue", ttl_ms=ttl, **timeout)
         self.id = test.caller.result(call)["id"]

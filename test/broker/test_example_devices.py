@@ -191,7 +191,7 @@ class Devices:
         self.player.send("blink", {"times": 2, "interval": 1500}, "b")
         self.assertIn("progress", self.player.answer())
         self.cut()
-        answer, deadline = None, time.monotonic() + 3 * TIMEOUT
+        answer, deadline = None, time.monotonic() + TIMEOUT
         while "result" not in (answer or {}) and time.monotonic() < deadline:
             self.player.send("blink", {"times": 2, "interval": 1500}, "b")  # as the plugin does, for it said "once"
             try:
@@ -208,7 +208,7 @@ class Devices:
         time.sleep(0.5)
         self.broker.start()
         self.player = Player(self, self.broker)
-        answer, deadline = None, time.monotonic() + 3 * TIMEOUT
+        answer, deadline = None, time.monotonic() + TIMEOUT
         while "result" not in (answer or {}) and time.monotonic() < deadline:
             self.player.send("light", {"on": True, "brightness": 9}, "before")
             try:
@@ -406,7 +406,7 @@ class ApplicationTest(ExampleTest):
 
     def finish(self, process):
         """What it printed, what it complained of, and its exit status."""
-        output, complaint = process.communicate(timeout=3 * TIMEOUT)
+        output, complaint = process.communicate(timeout=TIMEOUT)
         return output, complaint, process.returncode
 
     def run_application(self, command):

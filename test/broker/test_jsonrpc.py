@@ -393,7 +393,7 @@ class Programs(JsonRpcTest):
         program = shutil.which(name)
         self.assertTrue(program, f"{name} is needed (Debian's mosquitto-clients)")
         return subprocess.run([program, "-h", "127.0.0.1", "-p", str(broker.port), *arguments], check=True,
-                              stdout=subprocess.PIPE, timeout=3 * TIMEOUT, text=True).stdout
+                              stdout=subprocess.PIPE, timeout=TIMEOUT, text=True).stdout
 
     def test_mosquitto_rr(self):
         broker = self.start(["jsonrpc_methods *"])

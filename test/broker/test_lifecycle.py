@@ -5,10 +5,9 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 import unittest
 
-from harness import (PLUGIN, SECOND_PLUGIN, SLOW, TEST_PLUGIN, TIMEOUT, BrokerExited, BrokerTest,
+from harness import (PLUGIN, SECOND_PLUGIN, TEST_PLUGIN, TIMEOUT, BrokerExited, BrokerTest,
                      ask, ask_by_id, broker_version, eventually, main, payload_of, result_of)
 from mqtt import RESPONSE_TOPIC
 
@@ -19,10 +18,7 @@ class Stop(BrokerTest):
     """The broker ends at SIGTERM, idle and with busy workers."""
 
     def test_idle(self):
-        broker = self.start()
-        began = time.monotonic()
-        broker.stop()
-        self.assertLess(time.monotonic() - began, 5 * SLOW)
+        self.start().stop()
 
     def test_after_calls(self):
         broker = self.start()
@@ -229,9 +225,9 @@ class Daemon(BrokerTest):
         broker.pick_ports()
         self.addCleanup(self.end_daemon, broker)
         broker.launch()
-        self.assertEqual(broker.process.wait(3 * TIMEOUT), 0)
+        self.assertEqual(broker.process.wait(TIMEOUT), 0)
         broker.process = None
-        broker.wait_log(r"version \S+ running", 3 * TIMEOUT)
+        broker.wait_log(r"version \S+ running", TIMEOUT)
         pid = self.daemon_of(broker)
         client = self.client(broker, 5)
         self.assertEqual(result_of(ask(client, "echo", "1")), 1)

@@ -1,12 +1,14 @@
 """Sizes, rates, memory, slow handlers, and the counters that show them."""
 import json
+import math
 import socket
 import struct
 import time
 
 from harness import (INSTRUMENTED, SLOW, TIMEOUT, BrokerTest, Client, ask, ask_by_id, encode, error_of,
                      eventually, main, payload_of, result_of)
-from mqtt import CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Silence, user_property_of
+from mqtt import (CORRELATION_DATA, KEEPALIVE, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, TOPIC_ALIAS_MAXIMUM, Silence,
+                  user_property_of)
 
 
 class Memory(BrokerTest):
@@ -45,6 +47,18 @@ class Memory(BrokerTest):
             other.publish("news", str(number), qos=1)
             self.assertEqual(small.receive().payload, str(number).encode())
         ask(small, "probe.big", {"size": 1}, qos=0, correlation=b"1", topic="r")
+
+    def test_topic_aliases_of_a_client_with_a_limit(self):
+        """With max_reply below the client's limit, as the manual says. A broker of 2.1 that drops a message has given its
+        topic an alias that the client never sees."""
+        broker = self.start(["max_reply 128"])
+        for qos in (0, 1):
+            client = self.client(broker, 5, properties=[(MAXIMUM_PACKET_SIZE, 400), (TOPIC_ALIAS_MAXIMUM, 5)])
+            for number in range(30):
+                reply = ask(client, "probe.big", {"size": 1000}, qos=qos, topic=f"r{number % 7}")
+                self.assert_error(error_of(reply), "reply_too_large")
+            for number in range(14):
+                self.assertEqual(result_of(ask(client, "echo", "1", qos=qos, topic=f"r{number % 7}")), 1)
 
 
 class Bounds(BrokerTest):
@@ -132,7 +146,7 @@ class Bounds(BrokerTest):
             maker.client_id = f"visitor-{number}"
             with socket.create_connection(("127.0.0.1", broker.port), TIMEOUT) as visitor:
                 visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                visitor.sendall(maker._connect_packet(True, None, None, 0, ()) + calls)
+                visitor.sendall(maker._connect_packet(True, None, None, KEEPALIVE, ()) + calls)
                 seen = b""
                 while b"\x50\x02\x00\x01" not in seen and b"\x50\x03\x00\x01" not in seen:  # PUBREC
                     seen += visitor.recv(4096)
@@ -181,6 +195,7 @@ class Rates(BrokerTest):
     def flood(self, client, count, method="echo", batch=0):
         """Calls at once; returns the status of each reply that came."""
         kind, payload = ("batch", encode(batch * [1])) if batch else ("call", "1")
+        self.began = getattr(self, "began", time.monotonic())
         for number in range(count):
             client.publish(f"rpc/{kind}/{method}", payload, properties=[(RESPONSE_TOPIC, "r")])
         client.ping()
@@ -190,13 +205,17 @@ class Rates(BrokerTest):
         client.inbox.clear()
         return statuses
 
+    def so_far(self, burst, rate):
+        """How many there may have been since the first flood: all at once, and those that came free meanwhile."""
+        return range(burst, burst + math.ceil(rate * (time.monotonic() - self.began)) + 2)
+
     def test_rate_limit(self):
         """First the burst, then a hundred errors, then no replies; after a while the same again."""
         broker = self.start(["rate_limit 10", "rate_burst 30"])
         client, other = self.client(broker, 5), self.client(broker, 5)
         statuses = self.flood(client, 1000)
-        self.assertIn(statuses.count("ok"), range(30, 30 + 15 * SLOW))
-        self.assertIn(statuses.count("rate_limited"), range(100, 100 + 150 * SLOW))
+        self.assertIn(statuses.count("ok"), self.so_far(30, 10))
+        self.assertIn(statuses.count("rate_limited"), self.so_far(100, 100))
         self.assertEqual(set(statuses), {"ok", "rate_limited"})
         self.assertEqual(self.flood(other, 30), 30 * ["ok"])
         broker.wait_log("called echo: rate_limited: more calls than rate_limit allows")
@@ -205,7 +224,7 @@ class Rates(BrokerTest):
 
     def test_the_burst_is_twice_the_rate(self):
         client = self.client(self.start(["rate_limit 20"]), 5)
-        self.assertIn(self.flood(client, 200).count("ok"), range(40, 40 + 15 * SLOW))
+        self.assertIn(self.flood(client, 200).count("ok"), self.so_far(40, 20))
 
     def test_off_by_default(self):
         self.assertEqual(self.flood(self.client(self.start(), 5), 1000), 1000 * ["ok"])
@@ -213,7 +232,9 @@ class Rates(BrokerTest):
     def test_batches_count_by_the_item(self):
         """A batch of more calls than tokens are left runs, and leaves a debt."""
         client = self.client(self.start(["rate_limit 1", "rate_burst 25"]), 5)
-        self.assertEqual(self.flood(client, 6, batch=10), 3 * ["ok"] + 3 * ["rate_limited"])
+        statuses = self.flood(client, 6, batch=10)
+        self.assertEqual(statuses, sorted(statuses))
+        self.assertIn(10 * statuses.count("ok"), range(30, 40 + math.ceil(time.monotonic() - self.began)))
 
     def test_coming_back_is_no_way_out(self):
         broker = self.start(["rate_limit 1", "rate_burst 10"])
@@ -224,7 +245,8 @@ class Rates(BrokerTest):
                     client = self.client(broker, version, client_id=f"same-{clean}", clean=clean)
                     total += self.flood(client, 10).count("ok")
                     client.reset()
-                self.assertIn(total, range(10, 10 + 10 * SLOW))
+                self.assertIn(total, self.so_far(10, 1))
+                del self.began
 
     def test_fresh_ids_are_no_way_out(self):
         """With rate_limit_by address, and for anonymous clients with rate_limit_by user."""
@@ -232,18 +254,19 @@ class Rates(BrokerTest):
             with self.subTest(who):
                 broker = self.start(["rate_limit 1", "rate_burst 10", f"rate_limit_by {who}"])
                 total = sum(self.flood(self.client(broker, 5), 10).count("ok") for _ in range(5))
-                self.assertIn(total, range(50, 51) if who == "client" else range(10, 10 + 10 * SLOW))
+                self.assertIn(total, range(50, 51) if who == "client" else self.so_far(10, 1))
+                del self.began
 
     def test_rate_bytes(self):
         """Large calls are refused when their client has sent twice the bytes; others are not."""
         broker = self.start(["rate_bytes 100k"])
         client, other = self.client(broker, 5), self.client(broker, 5)
-        payload = "[" + ",".join(25_000 * ["0"]) + "]"
+        payload, began = "[" + ",".join(25_000 * ["0"]) + "]", time.monotonic()
         for _ in range(20):
             client.publish("rpc/call/echo", payload, properties=[(RESPONSE_TOPIC, "r")])
         client.ping()
         statuses = [user_property_of(reply, "status") for reply in client.inbox]
-        self.assertIn(statuses.count("ok"), range(5, 8 + 3 * SLOW))
+        self.assertIn(statuses.count("ok"), range(5, 8 + math.ceil(2 * (time.monotonic() - began))))
         self.assertEqual(set(statuses), {"ok", "rate_limited"})
         self.assertIn("rate_bytes", error_of(client.inbox[-1])["msg"])
         self.assertEqual(self.flood(other, 30), 30 * ["ok"])
@@ -266,14 +289,14 @@ class Rates(BrokerTest):
         broker = self.start(["error_rate 5"])
         watcher = self.client(broker)
         watcher.subscribe("rpc/event/#")
-        clients = [self.client(broker, version) for version in (4, 5)]
+        clients, began = [self.client(broker, version) for version in (4, 5)], time.monotonic()
         for number in range(100):
             topic, payload = ("rpc/call/echo", "{") if number % 4 < 2 else ("rpc/call/probe.fail", "")
             clients[number % 2].publish(topic, payload)
         for client in clients:
             client.ping()
         watcher.ping()
-        self.assertIn(len(watcher.inbox), range(5, 5 + 10 * SLOW))
+        self.assertIn(len(watcher.inbox), range(5, 12 + math.ceil(5 * (time.monotonic() - began))))
         self.assert_error(error_of(ask(clients[1], "probe.fail")), "internal_error")
         time.sleep(1.2)
         watcher.ping()
@@ -401,10 +424,10 @@ class Subscribed(BrokerTest):
     def test_a_client_that_never_reads_takes_no_memory(self):
         """The broker never frees a message to a client by its id that it has dropped."""
         broker = self.begin(lines=["sys_interval 1", "max_queued_messages 20"], log_types=("information",))
-        deaf = Client(broker.port, version=5, timeout=2 * SLOW, client_id="deaf", auto_ack=False)
-        self.addCleanup(deaf.close)
+        deaf = self.client(broker, version=5, client_id="deaf", auto_ack=False)
         deaf.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.subscribe("rpc/reply/deaf/#")
+        deaf.timeout = 2 * SLOW
         try:
             for number in range(1500):
                 deaf.publish("rpc/call/probe.big", '{"size":20000}', qos=number % 2, wait=False,
@@ -415,14 +438,7 @@ class Subscribed(BrokerTest):
         other.subscribe("rpc/reply/other/#")
         self.assertEqual(result_of(ask(other, "echo", "1", topic="rpc/reply/other/x")), 1)
         deaf.close()
-        time.sleep(1.1)  # the broker counts once a second
         eventually(lambda: self.stored_messages(broker) < 150)
-
-    def stored_messages(self, broker):
-        """The last count that the broker has published; it publishes only changes."""
-        watcher = self.client(broker)
-        watcher.subscribe("$SYS/broker/store/messages/count")
-        return int(watcher.receive().payload)
 
 
 class Sizes(BrokerTest):
@@ -480,7 +496,7 @@ class Counters(BrokerTest):
         """Receives counters until the condition holds."""
         found = {}
         while not (set(found) >= set(self.NAMES) and until(found)):
-            message = client.receive(3 * TIMEOUT)
+            message = client.receive(TIMEOUT)
             name = message.topic.removeprefix(f"$SYS/broker/rpc/{prefix}/")
             if name in self.NAMES:
                 found[name] = int(message.payload)
@@ -534,7 +550,7 @@ class Counters(BrokerTest):
         broker = self.start(["sys_interval 1s"])
         first = self.client(broker)
         first.subscribe("$SYS/broker/rpc/rpc/calls")
-        self.assertEqual(int(first.receive(3 * TIMEOUT).payload), 0)
+        self.assertEqual(int(first.receive(TIMEOUT).payload), 0)
         late = self.client(broker)
         late.subscribe("$SYS/broker/rpc/rpc/calls")
         self.assertTrue(late.receive().retain)
@@ -546,7 +562,7 @@ class Counters(BrokerTest):
         for wanted in (2, 4):
             ask(client, "echo", "1")
             ask(client, "echo", "1")
-            eventually(lambda: int(watcher.receive(3 * TIMEOUT).payload) == wanted)
+            eventually(lambda: int(watcher.receive(TIMEOUT).payload) == wanted)
 
     def test_off(self):
         broker = self.start(["sys_interval 0"])
@@ -560,7 +576,7 @@ class Counters(BrokerTest):
         watcher = self.client(broker)
         watcher.subscribe("$SYS/broker/rpc/rpc/calls")
         self.client(broker).publish("$SYS/broker/rpc/rpc/calls", "99", qos=0, retain=True)
-        self.assertEqual(int(watcher.receive(3 * TIMEOUT).payload), 0)
+        self.assertEqual(int(watcher.receive(TIMEOUT).payload), 0)
 
 
 class SlowCalls(BrokerTest):
@@ -573,12 +589,12 @@ class SlowCalls(BrokerTest):
 
     def test_the_log_is_not_filled(self):
         broker = self.start(["slow_call 1ms"])
-        client = self.client(broker, 5)
+        client, began = self.client(broker, 5), time.monotonic()
         for _ in range(200):
             client.publish("rpc/call/probe.sleep", '{"ms":3}')
         ask(client, "echo", "1")
         lines = [line for line in broker.log().splitlines() if "probe.sleep" in line and "Received" not in line]
-        self.assertLess(len(lines), 100)
+        self.assertLess(len(lines), 100 + 2 * (time.monotonic() - began))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ class Pages(BrokerTest):
         self.assertFalse(fits([1], [1, 2]))
 
     def test_the_kept_document(self):
-        broker = self.start(plugin=PLUGIN)
+        broker = self.start(["timeout 10s"], plugin=PLUGIN)  # the default
         document = json.loads(run_example(broker, "mosquitto_rr -V 5 -t rpc/call/rpc.discover -e r -n"))
         self.assertEqual(document, json.loads((ROOT / "docs/openrpc.json").read_text()))
 

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import (PLUGIN, TIMEOUT, WRONG_CLOCK, Broker, BrokerTest, ask, error_of, eventually, main, payload_of,
+from harness import (PLUGIN, WRONG_CLOCK, Broker, BrokerTest, ask, error_of, eventually, main, patient, payload_of,
                      result_of)
 from mqtt import RESPONSE_TOPIC
 
@@ -259,7 +259,7 @@ class Places(Files):
 
         self.store(client, "busy")
         self.assertFalse(gets_in())
-        eventually(gets_in, TIMEOUT + 20, 0.5)
+        eventually(gets_in, pause=0.5)
         self.assertEqual(payload_of(watcher.receive()), {"sensor_id": "silent"})
         self.assertEqual(self.listed(client), ["busy", "new"])
 
@@ -318,7 +318,7 @@ class WrongClocks(Files):
 
     def check_wrong_for_a_while(self, seconds, restart):
         """Pruning runs six times while the clock is wrong, and again when it is right."""
-        broker = self.run_with_clock("sensor_keep_age 60s")
+        broker = self.run_with_clock(f"sensor_keep_age {60 * self.pace}s")
         client = self.client(broker, 5)
         for value in range(5):
             self.store(client, "a", value)
@@ -332,11 +332,11 @@ class WrongClocks(Files):
         shown = result_of(ask(client, "getTime", qos=0))["unix"]
         self.assertAlmostEqual(shown, time.time() + seconds, delta=60, msg="the clock is right")
         self.store(client, "a", 5)
-        time.sleep(13)
+        time.sleep(13 * self.pace)
         self.assertEqual(self.values(client, "a"), list(range(6)))
         self.set_clock(0)
         self.store(client, "a", 6)
-        time.sleep(7)
+        time.sleep(7 * self.pace)
         self.assertEqual(self.values(client, "a"), list(range(7)))
         self.assertEqual(self.values(client, "a", limit=1), [6])
         self.assertEqual(self.listed(client), ["a", "quiet"])
@@ -346,15 +346,18 @@ class WrongClocks(Files):
         self.assertEqual(self.listed(client), ["a", "quiet"])
         self.assertEqual(result_of(ask(client, "getSensor", {"sensor_id": "a"}))["value"], 6)
 
+    @patient
     def test_ahead(self):
         self.check_wrong_for_a_while(DAYS_60, False)
 
+    @patient
     def test_ahead_at_the_start(self):
         self.check_wrong_for_a_while(DAYS_60, True)
 
+    @patient
     def test_ahead_over_another_start(self):
         """A reading that the wrong clock has stored is no proof of it at the next start."""
-        broker = self.run_with_clock("sensor_keep_age 60s")
+        broker = self.run_with_clock(f"sensor_keep_age {60 * self.pace}s")
         client = self.client(broker, 5)
         for value in range(5):
             self.store(client, "a", value)
@@ -364,20 +367,22 @@ class WrongClocks(Files):
         broker.stop()
         broker.start()
         client = self.client(broker, 5)
-        time.sleep(13)
+        time.sleep(13 * self.pace)
         self.assertEqual(self.values(client, "a"), list(range(6)))
         self.set_clock(0)
         self.store(client, "a", 6)
         broker.stop()
         broker.start()
         client = self.client(broker, 5)
-        time.sleep(7)
+        time.sleep(7 * self.pace)
         self.assertEqual(self.values(client, "a"), list(range(7)))
         self.assertEqual(self.listed(client), ["a", "quiet"])
 
+    @patient
     def test_behind(self):
         self.check_wrong_for_a_while(-DAYS_60, False)
 
+    @patient
     def test_behind_at_the_start(self):
         self.check_wrong_for_a_while(-DAYS_60, True)
 

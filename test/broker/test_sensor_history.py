@@ -9,7 +9,7 @@ import threading
 import time
 
 from harness import (INSTRUMENTED, PLUGIN, SLOW, TIMEOUT, BrokerTest, ask, error_of, eventually, main, new_identity,
-                     payload_of, result_of)
+                     patient, payload_of, result_of)
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, user_property_of
 
 
@@ -138,9 +138,10 @@ class Average(Sensors):
             self.assertAlmostEqual(seen[topic]["temp"], temperature, places=9)
             self.assertEqual((seen[topic]["unit"], seen[topic]["source"]), ("C", "all_sensors"))
 
+    @patient
     def test_silence(self):
         """Repeats the average as long as sensors report; then announces once that there is none."""
-        self.open("sensor_interval 1s", "sensor_window 3s")
+        self.open("sensor_interval 1s", f"sensor_window {3 * self.pace}s")
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")
         self.update("a", 5)
@@ -151,15 +152,16 @@ class Average(Sensors):
         self.assertEqual(announced[-1], {"temp": None, "unit": "C", "source": "all_sensors", "sensors": 0})
         watcher.expect_nothing(2)
 
+    @patient
     def test_an_average_of_an_earlier_broker(self):
-        self.open("sensor_interval 1s", "sensor_window 4s", persistence=True)
+        self.open("sensor_interval 1s", f"sensor_window {4 * self.pace}s", persistence=True)
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")
         self.update("a", 5)
         while not payload_of(watcher.receive())["sensors"]:
             pass
         self.broker.stop()
-        time.sleep(4.5)
+        time.sleep(4.5 * self.pace)
         self.broker.start()
         watcher = self.client(self.broker)
         watcher.subscribe("rpc/event/temperature")

@@ -23,7 +23,7 @@ from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of, user_property_of
 
 LONGEST_REST = 5  # seconds between two attempts to open the database, and between two loads
 LOCK = 3          # seconds that another program holds a lock in these tests; the module waits for two
-PROMPT = 1 * SLOW  # seconds that the others' calls may take meanwhile; they take a millisecond
+PROMPT = 1 * SLOW  # seconds that the others' calls may take meanwhile; they take a millisecond, and a lock takes two
 LOG = ("error", "warning", "notice", "information")
 
 
@@ -117,9 +117,13 @@ class Trouble(BrokerTest):
         return error
 
     def assert_others_served(self):
-        before = time.monotonic()
-        self.assertIs(result_of(ask(self.bystander, "ping", qos=0))["ok"], True)
-        self.assertLess(time.monotonic() - before, PROMPT)
+        """One of three calls in a row is prompt: a busy machine delays some."""
+        taken = []
+        while not taken or taken[-1] >= PROMPT:
+            self.assertLess(len(taken), 3, taken)
+            before = time.monotonic()
+            self.assertIs(result_of(ask(self.bystander, "ping", qos=0))["ok"], True)
+            taken.append(time.monotonic() - before)
 
     def assert_told(self, *causes):
         """Checks that readings fail with this cause in reply, event and log, and that other calls are served."""

@@ -3,8 +3,8 @@ import itertools
 import signal
 import time
 
-from harness import SLOW, BrokerTest, Client, ask, has_websockets, main, payload_of, result_of
-from mqtt import SESSION_EXPIRY, CORRELATION_DATA, RESPONSE_TOPIC, property_of
+from harness import SLOW, BrokerTest, ask, has_websockets, main, payload_of, result_of
+from mqtt import CORRELATION_DATA, KEEPALIVE, RESPONSE_TOPIC, SESSION_EXPIRY, property_of
 
 
 class Offline(BrokerTest):
@@ -96,7 +96,7 @@ class TakenOver(BrokerTest):
                 broker.pause()
                 old.publish("rpc/call/echo", '{"request_id":"secret"}', qos=qos, wait=False)
                 old.reset()
-                new.send(new._connect_packet(True, None, None, 0, ()))
+                new.send(new._connect_packet(True, None, None, KEEPALIVE, ()))
                 time.sleep(0.1)
                 broker.signal(signal.SIGCONT)
                 new._read_connack(True)
@@ -145,8 +145,8 @@ class NeverReading(BrokerTest):
 
     def test_others_are_served(self):
         broker = self.start(lines=["max_queued_messages 100"])
-        deaf = Client(broker.port, version=5, timeout=2 * SLOW)
-        self.addCleanup(deaf.close)
+        deaf = self.client(broker, version=5)
+        deaf.timeout = 2 * SLOW
         try:
             for _ in range(400):
                 deaf.publish("rpc/call/probe.big", '{"size":60000}', qos=1, wait=False,

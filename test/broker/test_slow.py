@@ -9,7 +9,8 @@ import signal
 import time
 import unittest
 
-from harness import INSTRUMENTED, SLOW, TIMEOUT, ask_by_id, encode, has_websockets, main, payload_of
+from harness import (INSTRUMENTED, SLOW, TIMEOUT, ask_by_id, encode, eventually, has_websockets, main, patient,
+                     payload_of)
 from mqtt import RESPONSE_TOPIC, Silence
 from slow_calls import AT_ONCE, Range, SlowTest, show
 
@@ -17,13 +18,14 @@ from slow_calls import AT_ONCE, Range, SlowTest, show
 class Others(SlowTest):
     """While work sleeps, calls of other clients are not delayed."""
 
+    @patient
     def test_ten_seconds(self):
         """Pings, calls, other work, clients that come and go, and every kind of connection."""
-        broker = self.start(["timeout 60s", "workers 3"], websockets=has_websockets())
+        broker = self.start(["timeout_max 10m", "timeout 10m", "workers 3"], websockets=has_websockets())
         sleeper, other, second = (self.client(broker, 5) for _ in range(3))
-        sleeping = self.call(sleeper, "slow.sleep", {"ms": 10000})
+        sleeping = self.call(sleeper, "slow.sleep", {"ms": 10000 * self.pace})
         began, pings, calls, works = time.monotonic(), [], [], []
-        while time.monotonic() < began + 9:
+        while time.monotonic() < began + 9 * self.pace:
             start = time.monotonic()
             other.ping()
             pings.append(time.monotonic() - start)
@@ -35,35 +37,38 @@ class Others(SlowTest):
             visitor.disconnect()
         for what, times in (("ping", pings), ("inline call", calls), ("5 ms of work", works)):
             show(what, times)
-            self.assertLess(max(times), AT_ONCE)
+            self.assertLess(max(times), AT_ONCE * self.pace)
         self.assertFalse(sleeper.inbox)
-        self.assertEqual(self.reply(sleeper)[:2], (sleeping, "ok"))
-        self.assertGreaterEqual(time.monotonic() - began, 10)
+        self.assertEqual(self.reply(sleeper, TIMEOUT + 10 * self.pace)[:2], (sleeping, "ok"))
+        self.assertGreaterEqual(time.monotonic() - began, 10 * self.pace)
 
+    @patient
     def test_more_work_than_threads(self):
         """Work waits for a thread; calls that need none do not."""
         broker = self.start(["workers 2", "timeout 60s"])
         sleeper, other = self.client(broker, 5), self.client(broker, 5)
-        identities = [self.call(sleeper, "slow.sleep", {"ms": 500}) for _ in range(6)]
-        self.assert_quick(other)
-        self.wait_for_stats(broker, begun=2)
         began = time.monotonic()
-        self.assertEqual(set(self.replies(sleeper, 6)), set(identities))
-        self.assertGreater(time.monotonic() - began, 0.9)
+        identities = [self.call(sleeper, "slow.sleep", {"ms": 1000 * self.pace}) for _ in range(6)]
+        self.assert_quick(other)
+        self.assertEqual(self.stats(broker)["finished"], 0)
+        self.assertEqual(set(self.replies(sleeper, 6, TIMEOUT + 5 * self.pace)), set(identities))
+        self.assertGreater(time.monotonic() - began, 2.9 * self.pace)
         self.assert_settled(broker)
 
+    @patient
     def test_side_by_side(self):
         broker = self.start(["workers 8"])
         client = self.client(broker, 5)
         began = time.monotonic()
         for _ in range(8):
-            self.call(client, "slow.sleep", {"ms": 1000}, qos=0)
+            self.call(client, "slow.sleep", {"ms": 1000 * self.pace}, qos=0)
         self.assertEqual({status for status, _ in self.replies(client, 8).values()}, {"ok"})
-        self.assertLess(time.monotonic() - began, 7)
+        self.assertLess(time.monotonic() - began, 7 * self.pace)
 
+    @patient
     def test_quick_work_overtakes(self):
         client = self.client(self.start(["workers 2"]), 5)
-        late = self.call(client, "slow.sleep", {"ms": 1000})
+        late = self.call(client, "slow.sleep", {"ms": 1000 * self.pace})
         soon = self.call(client, "slow.sleep", {"ms": 10})
         self.assertEqual(list(self.replies(client, 2)), [soon, late])
 
@@ -95,34 +100,37 @@ class Lanes(SlowTest):
         self.assertEqual(orders, [1, 2, 3, 4])
         self.assertGreaterEqual(time.monotonic() - began, 0.6)
 
+    @patient
     def test_a_lane_keeps_no_thread(self):
         """Ten calls wait in one lane; there are two threads, and one of them is free."""
         broker = self.start(["workers 2", "timeout 60s"])
         client, other = self.client(broker, 5), self.client(broker, 5)
         for _ in range(10):
-            self.call(client, "slow.sleep", {"ms": 400, "lane": "a"})
+            self.call(client, "slow.sleep", {"ms": 300 * self.pace, "lane": "a"})
         for lane in ("b", None):
             params = {"ms": 10, **({"lane": lane} if lane else {})}
             status, _, took = self.timed(other, "slow.sleep", params)
             self.assertEqual(status, "ok")
-            self.assertLess(took, 2)
+            self.assertLess(took, 2 * self.pace)
         self.assertLess(self.stats(broker)["finished"], 10)
-        self.replies(client, 10)
+        self.replies(client, 10, TIMEOUT + 4 * self.pace)
 
+    @patient
     def test_prefixes_share_no_lane(self):
         broker = self.start(["prefix one two", "workers 1"])
         client = self.client(broker, 5)
-        first = self.call(client, "slow.sleep", {"ms": 1000, "lane": "a"}, prefix="one")
+        first = self.call(client, "slow.sleep", {"ms": 1000 * self.pace, "lane": "a"}, prefix="one")
         second = self.call(client, "slow.sleep", {"ms": 10, "lane": "a"}, prefix="two")
         self.assertEqual(list(self.replies(client, 2)), [second, first])
         for prefix in ("one", "two"):
             self.assertEqual(self.stats(broker, prefix)["started"], 1)
 
+    @patient
     def test_all_of_a_lane_at_once(self):
         """The first job runs alone, and the waiting ones of the lane then run together."""
         broker = self.start(["workers 4"])
         client = self.client(broker, 5)
-        identities = [self.call(client, "slow.group", {"ms": 400, "lane": "db"}) for _ in range(20)]
+        identities = [self.call(client, "slow.group", {"ms": 400 * self.pace, "lane": "db"}) for _ in range(20)]
         found = self.replies(client, 20)
         self.assertEqual(list(found), identities)
         groups = [content["group"] for _, content in found.values()]
@@ -132,19 +140,21 @@ class Lanes(SlowTest):
 
 class Priorities(SlowTest):
 
+    @patient
     def test_the_urgent_go_first(self):
         broker = self.start(["workers 1"])
         client = self.client(broker, 5)
-        blocking = self.call(client, "slow.sleep", {"ms": 500})
+        blocking = self.call(client, "slow.sleep", {"ms": 500 * self.pace})
         self.wait_for_stats(broker, begun=1)
         low, normal, high = (self.call(client, method) for method in ("slow.low", "slow.sleep", "slow.high"))
         self.assertEqual(list(self.replies(client, 4)), [blocking, high, normal, low])
 
+    @patient
     def test_no_call_starves(self):
         """An endless series of urgent calls delays the others, but not for ever."""
         broker = self.start(["workers 1", "timeout 60s"])
         client = self.client(broker, 5)
-        blocking = self.call(client, "slow.sleep", {"ms": 500})
+        blocking = self.call(client, "slow.sleep", {"ms": 500 * self.pace})
         self.wait_for_stats(broker, begun=1)
         low, normal = self.call(client, "slow.low"), self.call(client, "slow.sleep")
         urgent = [self.call(client, "slow.high", {"ms": 1}) for _ in range(60)]
@@ -237,15 +247,17 @@ class Forms(SlowTest):
         self.assertEqual(sorted(item["result"]["order"] for item in content), list(range(1, 101)))
         self.assert_settled(self.running)
 
+    @patient
     def test_batch_with_a_late_item(self):
         """The whole batch waits for the late item until its deadline."""
         client = self.client(self.running, 5)
-        status, content, took = self.timed(client, "slow.brief", [{"ms": 5}, {"ms": 2000}, {"ms": 10}], kind="batch")
+        status, content, took = self.timed(client, "slow.brief", [{"ms": 5}, {"ms": 2000 * self.pace}, {"ms": 10}], kind="batch",
+                                           timeout=200 * self.pace)
         self.assertEqual(status, "ok")
         self.assertIn("result", content[0])
         self.assert_error(content[1]["error"], "timeout", method="slow.brief")
         self.assertIn("result", content[2])
-        self.assertLess(took, 1.5 * SLOW)
+        self.assertLess(took, 1.5 * self.pace)
 
     def request(self, number, params, method="slow.sleep"):
         return {"jsonrpc": "2.0", "method": method, "id": number, "params": params}
@@ -323,17 +335,19 @@ class Deferred(SlowTest):
             self.assertEqual(payload_of(client.receive()), {"request_id": str(number), "result": {"text": "hello"}})
         self.wait_for_stats(broker, dones=3, in_time=3, begun=0)
 
+    @patient
     def test_no_worker_is_needed(self):
         broker = self.start(["workers 1"])
         client, other = self.client(broker, 5), self.client(broker, 5)
-        self.call(client, "slow.sleep", {"ms": 2000})
+        self.call(client, "slow.sleep", {"ms": 2000 * self.pace})
         began = time.monotonic()
         self.assertEqual(self.outcome(other, "slow.alarm", {"ms": 200}), ("ok", {"text": "it rang"}))
-        self.assertIn(time.monotonic() - began, Range(0.2, 0.2 + AT_ONCE))
+        self.assertIn(time.monotonic() - began, Range(0.2, 0.2 + 1.5 * self.pace))
 
+    @patient
     def test_alarms_in_their_order(self):
         client = self.client(self.start(), 5)
-        identities = [self.call(client, "slow.alarm", {"ms": ms}, qos=0) for ms in (900, 500, 100)]
+        identities = [self.call(client, "slow.alarm", {"ms": ms * self.pace}, qos=0) for ms in (900, 500, 100)]
         self.assertEqual(list(self.replies(client, 3)), identities[::-1])
 
     def test_in_a_batch(self):
@@ -360,11 +374,11 @@ class Deferred(SlowTest):
     def test_timer(self):
         """The timer of a module runs without calls."""
         broker = self.start(["sys_interval 0"], lines=["sys_interval 0"])
+        began = time.monotonic()
         self.outcome(self.client(broker, 5), "slow.tick", {"ms": 20})
-        time.sleep(2)
+        eventually(lambda: time.sleep(2) or self.stats(broker)["ticks"] > 20)
         ticks = self.stats(broker)["ticks"]
-        self.assertGreater(ticks, 20)
-        self.assertLessEqual(ticks, 2 * TIMEOUT / 0.02)
+        self.assertLessEqual(ticks, (time.monotonic() - began) / 0.02)
         self.outcome(self.client(broker, 5), "slow.tick", {"ms": 0})
         ticks = self.stats(broker)["ticks"]
         time.sleep(0.3)
@@ -410,11 +424,12 @@ class Routes(SlowTest):
         self.call(spy, "slow.sleep", {"ms": 20}, topic="rpc/reply/spy/x")
         spy.expect_nothing(0.2)
 
+    @patient
     def test_two_prefixes(self):
         broker = self.start(["prefix prod/rpc dev/rpc", "workers 1", "max_pending 2"])
         client = self.client(broker, 5)
         for _ in range(3):
-            self.call(client, "slow.sleep", {"ms": 1000}, prefix="prod/rpc")
+            self.call(client, "slow.sleep", {"ms": 1000 * self.pace}, prefix="prod/rpc")
             time.sleep(0.1)
         self.assertEqual(self.outcome(client, "slow.sleep", prefix="prod/rpc")[0], "overloaded")
         self.assertEqual(self.timed(client, "slow.sleep", {"ms": 10}, prefix="dev/rpc")[0], "ok")

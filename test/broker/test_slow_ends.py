@@ -6,7 +6,7 @@ connection. test_slow_vanishing.py tests what the broker keeps in memory.
 import itertools
 import unittest
 
-from harness import broker_version, has_websockets, main, payload_of
+from harness import broker_version, has_websockets, main, patient, payload_of
 from mqtt import SESSION_EXPIRY
 from slow_calls import SlowTest, with_id
 
@@ -59,11 +59,12 @@ class Ended(SlowTest):
                 successor.ping()
                 self.assertFalse(successor.inbox)
 
+    @patient
     def test_other_connections_are_not_affected(self):
         broker = self.start(["workers 4"])
         going, staying = self.client(broker, 5), self.client(broker, 5)
         for client in (going, staying, going, staying):
-            self.call(client, "slow.sleep", {"ms": 500})
+            self.call(client, "slow.sleep", {"ms": 500 * self.pace})
         going.reset()
         self.assertEqual({status for status, _ in self.replies(staying, 2).values()}, {"ok"})
         self.wait_for_stats(broker, dones=4, in_time=2)
@@ -90,29 +91,31 @@ class Ended(SlowTest):
             successor.ping()
             self.assertFalse(successor.inbox)
 
+    @patient
     def test_the_session_gets_the_reply(self):
         """At QoS 1 and 2, if it is taken up after the reply. Older brokers do not report MQTT 5 sessions."""
         broker = self.start(["workers 4"])
         versions = (4, 5) if broker_version() >= (2, 1) else (4,)
         for version, qos, method in itertools.product(versions, (0, 1, 2), ("slow.firm", "slow.sleep")):
             for how in ("disconnect", "reset"):
-                with self.subTest(version=version, qos=qos, method=method, how=how):
-                    before = self.stats(broker)["dones"]
-                    name = f"session-{version}-{qos}-{method}-{how}"
-                    connection = self.client(broker, version, client_id=name, clean=False)
-                    self.call_by_id(connection, method, {"ms": 150}, qos)
-                    self.leave(broker, connection, how)
-                    self.wait_for_stats(broker, dones=before + 1)
-                    back = self.client(broker, version, client_id=name, clean=False)
-                    self.assertTrue(back.session_present)
-                    if qos:
-                        message = back.receive()
-                        self.assertEqual(message.qos, qos)
-                        content = payload_of(message)
-                        outcome = content["error"]["err"] if "error" in content else "ok"
-                        self.assertEqual(outcome, "ok" if method == "slow.firm" else "cancelled")
-                    back.expect_nothing(0.05)
-                    back.disconnect()
+                before = self.stats(broker)["dones"]
+                name = f"session-{version}-{qos}-{method}-{how}"
+                connection = self.client(broker, version, client_id=name, clean=False)
+                self.call_by_id(connection, method, {"ms": 150 * self.pace}, qos)
+                self.leave(broker, connection, how)
+                self.wait_for_stats(broker, dones=before + 1)
+                back = self.client(broker, version, client_id=name, clean=False)
+                self.assertTrue(back.session_present, name)
+                if qos:
+                    back.ping()
+                    self.assertTrue(back.inbox, f"{name} got no reply")
+                    message = back.receive()
+                    self.assertEqual(message.qos, qos)
+                    content = payload_of(message)
+                    outcome = content["error"]["err"] if "error" in content else "ok"
+                    self.assertEqual(outcome, "ok" if method == "slow.firm" else "cancelled", name)
+                back.expect_nothing(0.05)
+                back.disconnect()
 
     def test_no_other_connection_gets_the_reply(self):
         """Another connection of any kind has the id when the reply is ready, and the first one ended in any way."""

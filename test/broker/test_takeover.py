@@ -9,7 +9,7 @@ import signal
 import time
 
 from harness import BrokerTest, ask, broker_version, has_websockets, main, new_identity
-from mqtt import CORRELATION_DATA, DISCONNECT, RESPONSE_TOPIC, packet
+from mqtt import CORRELATION_DATA, DISCONNECT, KEEPALIVE, RESPONSE_TOPIC, packet
 
 VERSIONS, LEVELS, KINDS = (3, 4, 5), (0, 1, 2), ("inline", "batch", "open", "deferred", "copy")
 STRANGERS = ("silent", "calls", "publishes", "leaves", "keeps a session")
@@ -42,7 +42,7 @@ class Victim:
 
     def take_over(self):
         stranger = self.stranger
-        content = stranger._connect_packet(self.kind_of_stranger != "keeps a session", None, None, 0, ())
+        content = stranger._connect_packet(self.kind_of_stranger != "keeps a session", None, None, KEEPALIVE, ())
         if self.kind_of_stranger == "calls":
             content += stranger.publish_packet("rpc/call/echo", '{"request_id":"own"}')
         if self.kind_of_stranger == "publishes":

@@ -1,7 +1,8 @@
 """Waking the broker's loop, with a plugin that does nothing else.
 
-Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits without a name are far
-from what is measured and near enough to what an unwoken loop would take.
+Times are of CLOCK_MONOTONIC, which is the same for the broker and for us. Limits are far from what is measured and
+near enough to what an unwoken loop would take. A busy machine delays some results, as it delays the answers to pings
+before and after them; and in one run, and not in the next, while a defect shows in each run.
 """
 import contextlib
 import pathlib
@@ -11,12 +12,12 @@ import threading
 import time
 import unittest
 
-from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, eventually, has_websockets, main)
+from harness import (INSTRUMENTED, SLOW, SLOW_EPOLL, WAKE_PROBE, BrokerTest, eventually, has_websockets, late, main,
+                     patient)
 from mqtt import Closed
 
 NATURAL = 100  # ms: the shortest wait of a loop that is not woken
 DEADLINE = 50 * SLOW  # ms: within this time of its moment an alarm has to be seen
-ATTEMPTS = 3
 PER_LISTENER = ["per_listener_settings true"]
 
 
@@ -71,39 +72,47 @@ class WakeTest(BrokerTest):
               f"p99 {percentile(received, .99):.3f} max {max(received):.3f} ms")
         return received
 
-    def check(self, received):
-        """Without a wake-up, few would be below 20 ms; with instrumentation some are not."""
-        self.assertLess(percentile(received, .5 if INSTRUMENTED else .99), 20 * SLOW)
+    def pings(self, broker, count=100, **how):
+        """How long, in ms, the broker takes for an answer; what arrives wakes it."""
+        client, taken = self.client(broker, **how), []
+        for _ in range(count):
+            began = time.monotonic()
+            client.ping()
+            taken.append((time.monotonic() - began) * 1000)
+        client.disconnect()
+        return taken
 
-    def check_some_run(self, run):
-        """A busy machine delays some results in one run and not in the next; a defect shows in each run."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return self.check(run())
-            except AssertionError:
-                if attempt == ATTEMPTS - 1:
-                    raise
+    def check(self, broker, count, **how):
+        """Without a wake-up, few would be below 20 ms; with instrumentation some are not. Returns all times, and those
+        of pings."""
+        connection = {name: how[name] for name in ("port", "websocket") if name in how}
+        control = self.pings(broker, **connection)
+        received = self.run_threads(broker, count, **how)
+        control += self.pings(broker, **connection)
+        self.assert_prompt(received, control, 20 * SLOW, 0.5 if INSTRUMENTED else 0.1)
+        return received, control
 
 
 class Results(WakeTest):
 
+    @patient
     def test_idle(self):
-        broker = self.start_probe()
-        self.check_some_run(lambda: self.run_threads(broker, 600))
+        self.check(self.start_probe(), 600)
 
+    @patient
     def test_seldom(self):
         """The loop has come to rest in between."""
-        broker = self.start_probe()
-        self.check_some_run(lambda: self.run_threads(broker, 100, pause=20000))
+        self.check(self.start_probe(), 100, pause=20000)
 
+    @patient
     def test_many_threads(self):
-        broker = self.start_probe()
-        self.check_some_run(lambda: self.run_threads(broker, 300, threads=8, pause=1000))
+        self.check(self.start_probe(), 300, threads=8, pause=1000)
 
+    @patient
     def test_loaded(self):
         broker = self.start_probe()
         with Traffic([self.client(broker) for _ in range(3)]):
-            self.check_some_run(lambda: self.run_threads(broker, 600))
+            self.check(broker, 600)
 
     def check_lost(self, **how):
         """
@@ -112,25 +121,25 @@ class Results(WakeTest):
         """
         broker = self.start_probe(preload=SLOW_EPOLL, **how)
         self.addCleanup(time.sleep, 0.2)
-        self.check_some_run(lambda: self.none_lost(self.run_threads(broker, 600)))
+        received, control = self.check(broker, 600)
+        self.assertLessEqual(late(received, NATURAL - 10),
+                             (0.05 if INSTRUMENTED else 0.01) + 3 * late(control, NATURAL / 2))
 
-    def none_lost(self, received):
-        lost = sum(took >= NATURAL - 10 for took in received)
-        self.assertLessEqual(lost, len(received) // 20 if INSTRUMENTED else 0)
-        return received
-
+    @patient
     def test_none_is_lost(self):
         self.check_lost()
 
+    @patient
     def test_per_listener_settings(self):
-        broker = self.start_probe(first=PER_LISTENER)
-        self.check_some_run(lambda: self.run_threads(broker, 600))
+        self.check(self.start_probe(first=PER_LISTENER), 600)
 
+    @patient
     def test_per_listener_settings_loaded(self):
         broker = self.start_probe(first=PER_LISTENER)
         with Traffic([self.client(broker) for _ in range(3)]):
-            self.check_some_run(lambda: self.run_threads(broker, 600))
+            self.check(broker, 600)
 
+    @patient
     def test_per_listener_settings_none_is_lost(self):
         self.check_lost(first=PER_LISTENER)
 
@@ -138,16 +147,18 @@ class Results(WakeTest):
 @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
 class WebSockets(WakeTest):
 
-    LISTENER = ["listener {second_port} 127.0.0.1", "protocol websockets", "allow_anonymous true",
-                f"plugin {WAKE_PROBE}", "plugin_opt_websockets true"]
+    LISTENER = ["listener {second_port} 127.0.0.1", "protocol websockets", "socket_domain ipv4",
+                "allow_anonymous true", f"plugin {WAKE_PROBE}", "plugin_opt_websockets true"]
 
     def check_settings(self, first):
         broker = self.start(plugins=[], first=["set_tcp_nodelay true", *first], lines=self.LISTENER)
-        self.check_some_run(lambda: self.run_threads(broker, 300, port=broker.second_port, websocket=True))
+        self.check(broker, 300, port=broker.second_port, websocket=True)
 
+    @patient
     def test_one_setting(self):
         self.check_settings([])
 
+    @patient
     def test_per_listener_settings(self):
         self.check_settings(PER_LISTENER)
 
@@ -166,26 +177,30 @@ class Alarms(WakeTest):
         self.addCleanup(time.sleep, 0.2)  # see check_lost()
         client, other = self.client(broker), self.client(broker)
         client.subscribe("wake/alarmed")
-        late = []
+        lateness, control = [], self.pings(broker)
         for number in range(10):
             timer = threading.Timer((90 + number) / 1000, other.publish, ("other", "x"))
             if traffic:
                 timer.start()
-            late.append(self.lateness(client, 100 + number))
+            lateness.append(self.lateness(client, 100 + number))
             timer.cancel()
-        print(f"    late p50 {percentile(late, .5):.3f} max {max(late):.3f} ms")
-        self.assertGreater(min(late), 0)
-        self.assertLess(statistics.median(late), DEADLINE)
+        print(f"    late p50 {percentile(lateness, .5):.3f} max {max(lateness):.3f} ms")
+        self.assertGreater(min(lateness), 0)
+        self.assertLess(statistics.median(lateness), DEADLINE + 5 * statistics.median(control))
 
+    @patient
     def test_idle(self):
         self.check_alarms()
 
+    @patient
     def test_traffic_just_before(self):
         self.check_alarms(traffic=True)
 
+    @patient
     def test_slow_epoll(self):
         self.check_alarms(preload=SLOW_EPOLL)
 
+    @patient
     def test_per_listener_settings(self):
         self.check_alarms(first=PER_LISTENER)
         self.check_alarms(first=PER_LISTENER, traffic=True)
@@ -194,13 +209,15 @@ class Alarms(WakeTest):
     def check_alone(self, **how):
         """No client ever connects."""
         broker = self.start_probe(["alarm 3000000"], **how)
-        late = int(broker.wait_log(r"probe: alarm after (\d+) us")[1]) / 1000
-        print(f"    late {late:.3f} ms")
-        self.assertLess(late, DEADLINE)
+        lateness = int(broker.wait_log(r"probe: alarm after (\d+) us")[1]) / 1000
+        print(f"    late {lateness:.3f} ms")
+        self.assertLess(lateness, DEADLINE)
 
+    @patient
     def test_no_clients(self):
         self.check_alone()
 
+    @patient
     def test_no_clients_with_per_listener_settings(self):
         self.check_alone(first=PER_LISTENER)
 
@@ -214,13 +231,13 @@ class Quiet(WakeTest):
         return int(re.search(r"(?m)^voluntary_ctxt_switches:\s*(\d+)", status)[1])
 
     def check_rest(self, **how):
-        """Two seconds have 20 rounds of 100 ms; signals that do not stop would make thousands."""
+        """A second has ten rounds of 100 ms; signals that do not stop would make thousands."""
         broker = self.start_probe(**how)
         self.run_threads(broker, 20)
         time.sleep(0.1)
-        before = self.switches(broker)
+        before, began = self.switches(broker), time.monotonic()
         time.sleep(2)
-        self.assertLess(self.switches(broker) - before, 100)
+        self.assertLess(self.switches(broker) - before, 50 * (time.monotonic() - began))
 
     @unittest.skipIf(INSTRUMENTED, "counts what the instrument does, too")
     def test_no_signals_while_nothing_is_pending(self):
@@ -234,9 +251,7 @@ class End(WakeTest):
     def check_end(self, broker):
         """A broker logs that it runs before it does; it loses a SIGTERM that arrives in between."""
         self.client(broker).close()
-        began = time.monotonic()
         broker.stop()
-        self.assertLess(time.monotonic() - began, 5 * SLOW)
         self.assertRegex(broker.log(), r"probe: signal \d+ is as before")
 
     def test_idle(self):

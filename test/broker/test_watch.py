@@ -2,7 +2,7 @@
 import json
 import time
 
-from harness import BrokerTest, ask, broker_version, error_of, main, result_of
+from harness import TIMEOUT, BrokerTest, ask, broker_version, error_of, main, result_of
 from mqtt import CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, RESPONSE_TOPIC, USER_PROPERTY, property_of
 
 
@@ -96,7 +96,7 @@ class Presence(BrokerTest):
         expected = [("seen", None), ("gone", None)]
         if broker_version() >= (2, 1):
             expected = [("connected", None), ("subscribed", "cmd/lamp1/req"), *expected]
-        until = time.monotonic() + 20
+        until = time.monotonic() + TIMEOUT
         while self.signs(caller, "lamp1") != expected and time.monotonic() < until:
             time.sleep(0.1)
         self.assertEqual(self.signs(caller, "lamp1"), expected)
@@ -111,7 +111,7 @@ class Presence(BrokerTest):
             lamp.disconnect()
             connected = [("connected", None)] if broker_version() >= (2, 1) else []
             expected = [*connected, *seen, ("gone", None)]
-            until = time.monotonic() + 20
+            until = time.monotonic() + TIMEOUT
             while self.signs(caller, client_id) != expected and time.monotonic() < until:
                 time.sleep(0.1)
             self.assertEqual(self.signs(caller, client_id), expected)

@@ -62,7 +62,7 @@ function makeClient(Client, mqttClient, inTopic) {
 }
 
 async function waitFor(condition) {
-    const deadline = Date.now() + 10000
+    const deadline = Date.now() + 60000
     while (!condition()) {
         assert(Date.now() < deadline, "it did not come true in time")
         await new Promise(resolve => setTimeout(resolve, 20))

@@ -183,7 +183,7 @@ void plant_settle(void)
 {
     struct tasks *tasks = plant.engine->tasks;
     while (tasks->background) {
-        ck_assert_msg(fake_host_wait(&plant.host, 20000), "no work came to its end");
+        ck_assert_msg(fake_host_wait(&plant.host, RIG_PATIENCE), "no work came to its end");
         engine_tick(plant.engine);
     }
 }

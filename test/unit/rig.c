@@ -154,7 +154,7 @@ void rig_add_modules(struct rig *rig, const struct config *config)
 void rig_settle(struct rig *rig)
 {
     while (rig->engine->tasks->pending) {
-        ck_assert_msg(fake_host_wait(&rig->host, 20000), "no work came to its end");
+        ck_assert_msg(fake_host_wait(&rig->host, RIG_PATIENCE), "no work came to its end");
         engine_tick(rig->engine);
     }
 }
@@ -162,7 +162,7 @@ void rig_settle(struct rig *rig)
 void rig_wait(struct rig *rig, size_t replies)
 {
     while (rig->host.replies.count < replies) {
-        if (!fake_host_wait(&rig->host, rig->impatient ? 50 : 20000)) {
+        if (!fake_host_wait(&rig->host, rig->impatient ? 50 : RIG_PATIENCE)) {
             ck_assert_msg(rig->impatient, "no work came to its end");
             ck_assert_uint_ne(engine_due(rig->engine), UINT64_MAX);
             rig->host.monotonic = engine_due(rig->engine);

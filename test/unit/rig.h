@@ -18,6 +18,10 @@
 #define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
 #define RIG_SECOND UINT64_C(1000000000)
 
+enum {
+    RIG_PATIENCE = 300000
+}; /* milliseconds that a test waits for work, far above what a busy machine takes */
+
 struct rig {
     struct fake_host host;
     struct config *defaults;
@@ -58,7 +62,7 @@ void rig_add_modules(struct rig *rig, const struct config *config);
 /* Waits until no call is pending. Fails the test if no work ends for 20 seconds. */
 void rig_settle(struct rig *rig);
 
-/* Waits until there are so many replies. If no work ends for 20 seconds, fails the test; an impatient rig
+/* Waits until there are so many replies. If no work ends for RIG_PATIENCE, fails the test; an impatient rig
  * advances the clock instead. */
 void rig_wait(struct rig *rig, size_t replies);
 

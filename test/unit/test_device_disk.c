@@ -111,7 +111,7 @@ static void hello(const char *id, const void *connection, const char *payload)
 static void settle(void)
 {
     while (module()->disk.running) {
-        ck_assert_msg(fake_host_wait(&rig.host, 20000), "no work came to its end");
+        ck_assert_msg(fake_host_wait(&rig.host, RIG_PATIENCE), "no work came to its end");
         engine_tick(rig.engine);
     }
 }

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { STEPS = 4000, CLIENTS = 6, SPINS = 200, SEEDS = 12 };
+enum { STEPS = 4000, CLIENTS = 6, SPINS = 40, SEEDS = 8 };
 
 static struct rig rig;
 static char contexts[8];

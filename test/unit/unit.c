@@ -24,7 +24,7 @@ void unit_ignore_leaks(void)
 }
 #endif
 
-enum { SECONDS = 120 }; /* for one test, sanitizers and a busy machine included */
+enum { SECONDS = 900 }; /* for one test, sanitizers and a busy machine included */
 
 static void add(TCase *tests, const struct unit_test *test)
 {

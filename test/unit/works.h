@@ -25,7 +25,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-enum { WORKS_SLOTS = 64, WORKS_BYTES = WORKS_SLOTS - 1, WORKS_PATIENCE = 20000 /* ms */ };
+enum { WORKS_SLOTS = 64, WORKS_BYTES = WORKS_SLOTS - 1, WORKS_PATIENCE = RIG_PATIENCE };
 
 struct works_slot {
     /* For tests to set. */
