@@ -213,17 +213,6 @@ static void wake_handle(int number, siginfo_t *info, void *context)
 
 /* ---- Beginning and end ---- */
 
-/* A real-time signal that is not in use: the broker owns the lowest from 2.1 on. 0: there is none. */
-static int wake_find_signal(void)
-{
-    for (int number = SIGRTMAX; number > SIGRTMIN; number--) {
-        struct sigaction now;
-        if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-            return number;
-    }
-    return 0;
-}
-
 static bool wake_make_timer(const struct wake *wake, timer_t *timer)
 {
     struct sigevent event;
@@ -232,6 +221,22 @@ static bool wake_make_timer(const struct wake *wake, timer_t *timer)
     event.sigev_signo = wake->signal;
     event.sigev_notify_thread_id = wake->thread;
     return timer_create(CLOCK_MONOTONIC, &event, timer) == 0;
+}
+
+/*
+ * Chooses a real-time signal that is not in use, and makes the first timer with it: the broker owns the
+ * lowest from 2.1 on, and emulators accept handlers of signals that they cannot send. Returns false if there
+ * is none.
+ */
+static bool wake_choose_signal(struct wake *wake)
+{
+    for (wake->signal = SIGRTMAX; wake->signal > SIGRTMIN; wake->signal--) {
+        struct sigaction now;
+        if (sigaction(wake->signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL &&
+            wake_make_timer(wake, &wake->kick))
+            return true;
+    }
+    return false;
 }
 
 /* Ignoring the signal drops one that is on its way; after that the old disposition cannot kill us. */
@@ -260,21 +265,18 @@ bool wake_start(struct wake *wake, bool safe_point, void (*collect)(void *contex
     atomic_init(&wake->alarm_at, NO_ALARM);
     if (safe_point)
         safepoint_find(&wake->safepoint);
-    wake->signal = wake_find_signal();
-    if (!wake->signal || !wake_enter(wake))
+    if (!wake_choose_signal(wake))
         return false;
-    if (sigaction(wake->signal, &action, &wake->before) != 0) {
-        wake_leave(wake);
-        return false;
-    }
-    if (wake_make_timer(wake, &wake->kick)) {
-        wake->running = wake_make_timer(wake, &wake->alarm);
-        if (!wake->running)
-            timer_delete(wake->kick);
-    }
-    if (!wake->running)
+    const bool has_handler = wake_enter(wake) && sigaction(wake->signal, &action, &wake->before) == 0;
+    wake->running = has_handler && wake_make_timer(wake, &wake->alarm);
+    if (wake->running)
+        return true;
+    timer_delete(wake->kick);
+    if (has_handler)
         wake_restore_signal(wake);
-    return wake->running;
+    else
+        wake_leave(wake);
+    return false;
 }
 
 void wake_stop(struct wake *wake)

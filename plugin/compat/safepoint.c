@@ -12,7 +12,9 @@ enum { MAX_EVENTS = 1000, TIMEOUT_MS = 100 };
 
 /* A system call that has returned, as far as it concerns epoll_wait(). */
 struct call {
-    const unsigned char *next; /* the instruction after it */
+    const char *next; /* the instruction after it */
+    const char *made; /* the bytes of the instruction that makes system calls */
+    size_t size;      /* of these, which stand before next; 0: it is not known */
     int64_t result;
     uintptr_t events;
     int max_events, timeout; /* of registers twice as wide, whose upper halves mean nothing */
@@ -20,13 +22,13 @@ struct call {
 
 #if defined(__x86_64__) && defined(__LP64__)
 
-static const unsigned char instruction[] = {0x0f, 0x05}; /* syscall */
-
 static struct call safepoint_read_call(const mcontext_t *machine)
 {
     const greg_t *registers = machine->gregs;
     return (struct call){
-        .next = (const unsigned char *)registers[REG_RIP],
+        .next = (const char *)registers[REG_RIP],
+        .made = "\x0f\x05", /* syscall */
+        .size = 2,
         .result = registers[REG_RAX],
         .events = (uintptr_t)registers[REG_RSI],
         .max_events = (int)registers[REG_RDX],
@@ -36,12 +38,12 @@ static struct call safepoint_read_call(const mcontext_t *machine)
 
 #elif defined(__aarch64__) && defined(__LP64__)
 
-static const unsigned char instruction[] = {0x01, 0x00, 0x00, 0xd4}; /* svc #0 */
-
 static struct call safepoint_read_call(const mcontext_t *machine)
 {
     return (struct call){
-        .next = (const unsigned char *)machine->pc,
+        .next = (const char *)machine->pc,
+        .made = "\x01\x00\x00\xd4", /* svc #0 */
+        .size = 4,
         .result = (int64_t)machine->regs[0],
         .events = (uintptr_t)machine->regs[1],
         .max_events = (int)machine->regs[2],
@@ -49,14 +51,16 @@ static struct call safepoint_read_call(const mcontext_t *machine)
     };
 }
 
-#elif defined(__arm__) && defined(__thumb2__)
+#elif defined(__arm__) && defined(__ARM_EABI__)
 
-static const unsigned char instruction[] = {0x00, 0xdf}; /* svc 0 */
-
+/* The C library may be of either instruction set, whichever this file is. */
 static struct call safepoint_read_call(const mcontext_t *machine)
 {
+    const bool is_thumb = machine->arm_cpsr & 0x20;
     return (struct call){
-        .next = (const unsigned char *)machine->arm_pc,
+        .next = (const char *)machine->arm_pc,
+        .made = is_thumb ? "\x00\xdf" : "\x00\x00\x00\xef", /* svc 0 */
+        .size = is_thumb ? 2 : 4,
         .result = (int32_t)machine->arm_r0,
         .events = machine->arm_r1,
         .max_events = (int)machine->arm_r2,
@@ -66,7 +70,6 @@ static struct call safepoint_read_call(const mcontext_t *machine)
 
 #else
 
-static const unsigned char instruction[] = {0};
 #define SAFEPOINT_UNKNOWN 1
 
 static struct call safepoint_read_call(const mcontext_t *machine)
@@ -113,5 +116,5 @@ bool safepoint_reached(const struct safepoint *safepoint, const void *context)
     const struct call call = safepoint_read_call(&interrupted->uc_mcontext);
     return call.result == -EINTR && call.max_events == MAX_EVENTS && call.timeout == TIMEOUT_MS &&
            call.events >= safepoint->begin && call.events < safepoint->end &&
-           memcmp(call.next - sizeof instruction, instruction, sizeof instruction) == 0;
+           memcmp(call.next - call.size, call.made, call.size) == 0;
 }

@@ -21,7 +21,7 @@
  * that change no more. Where in the C library the call is does not matter, which differs between C
  * libraries, between versions of one, and with libraries preloaded in front of it.
  *
- * Processors other than x86-64, AArch64 and ARM with Thumb-2 have no safe point here.
+ * Processors other than x86-64, AArch64 and 32-bit ARM have no safe point here.
  *
  * Threads: safepoint_find() on the broker's thread; safepoint_reached() in a signal handler on that thread.
  *

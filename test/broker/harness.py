@@ -16,6 +16,7 @@ The environment says what is tested; without it, a build in ./build and the brok
     RPC_MOSQUITTO      the broker
     RPC_PRELOAD        a library to preload into the broker, such as libasan.so
     RPC_VALGRIND       if set, the broker runs under valgrind
+    RPC_SLOW           how much longer everything takes, for a broker that an emulator runs
     RPC_KEEP           if set, the directories of the brokers are kept and named
 """
 import functools
@@ -49,8 +50,8 @@ MOSQUITTO = os.environ.get("RPC_MOSQUITTO") or shutil.which("mosquitto") or "/us
 PRELOAD = os.environ.get("RPC_PRELOAD")
 VALGRIND = os.environ.get("RPC_VALGRIND")
 
-INSTRUMENTED = bool(PRELOAD or VALGRIND)
-SLOW = 10 if VALGRIND else 3 if PRELOAD else 1  # how much longer everything takes
+INSTRUMENTED = bool(PRELOAD or VALGRIND or os.environ.get("RPC_SLOW"))
+SLOW = int(os.environ.get("RPC_SLOW") or (10 if VALGRIND else 3 if PRELOAD else 1))  # how much longer everything takes
 TIMEOUT = 60 * SLOW  # seconds that a test waits for what takes milliseconds; only what has failed takes so long
 
 SANITIZER_REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")

@@ -9,6 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* That of the C library's struct timespec, which is wider than a long on 32-bit systems with 64-bit times. */
+#ifdef SYS_clock_gettime64
+enum { CALL = sizeof(time_t) > sizeof(long) ? SYS_clock_gettime64 : SYS_clock_gettime };
+#else
+enum { CALL = SYS_clock_gettime };
+#endif
+
 static long wrong_seconds(void)
 {
     char text[32] = "0";
@@ -23,7 +30,7 @@ static long wrong_seconds(void)
 
 __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    const int result = (int)syscall(SYS_clock_gettime, clock, time);
+    const int result = (int)syscall(CALL, clock, time);
     if (clock == CLOCK_REALTIME)
         time->tv_sec += wrong_seconds();
     return result;

@@ -270,9 +270,9 @@ bool fake_host_wait(struct fake_host *fake, unsigned milliseconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    const long fraction = until.tv_nsec + milliseconds % 1000 * 1000000L;
-    until.tv_sec += milliseconds / 1000 + fraction / 1000000000;
-    until.tv_nsec = fraction % 1000000000;
+    const uint64_t nanoseconds = (uint64_t)until.tv_nsec + milliseconds * UINT64_C(1000000);
+    until.tv_sec += (time_t)(nanoseconds / 1000000000);
+    until.tv_nsec = (long)(nanoseconds % 1000000000);
     int result;
     do
         result = sem_timedwait(&fake->woken, &until);

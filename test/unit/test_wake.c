@@ -36,14 +36,31 @@ typedef int set_function(timer_t timer, int flags, const struct itimerspec *time
 /* Replaces the C library's function. Calls before_stopping() once before it stops a timer. */
 int timer_settime(timer_t timer, int flags, const struct itimerspec *times, struct itimerspec *before)
 {
+    const bool is_wide = sizeof(time_t) > sizeof(long); /* 64-bit times on a 32-bit system */
     set_function *next;
-    *(void **)&next = dlsym(RTLD_NEXT, "timer_settime");
+    *(void **)&next = dlsym(RTLD_NEXT, is_wide ? "__timer_settime64" : "timer_settime");
     void (*const first)(void) = before_stopping;
     if (first && !times->it_value.tv_sec && !times->it_value.tv_nsec) {
         before_stopping = NULL;
         first();
     }
     return next(timer, flags, times, before);
+}
+
+static int refused; /* the lowest signal with which no timer can be made; 0: there is none */
+
+typedef int create_function(clockid_t clock, struct sigevent *event, timer_t *timer);
+
+/* Replaces the C library's function. */
+int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
+{
+    create_function *next;
+    *(void **)&next = dlsym(RTLD_NEXT, "timer_create");
+    if (refused && event && event->sigev_signo >= refused) {
+        errno = EINVAL;
+        return -1;
+    }
+    return next(clock, event, timer);
 }
 
 static uint64_t now(void)
@@ -318,7 +335,7 @@ static void *handler_of(int number)
 START_TEST(the_signal_is_restored)
 {
     const int number = wake.signal;
-    ck_assert_int_eq(number, SIGRTMAX);
+    ck_assert_int_ge(number, SIGRTMAX - 2); /* emulators cannot send the highest two */
     ck_assert_ptr_ne(handler_of(number), (void *)(uintptr_t)SIG_DFL);
     request_elsewhere();
     wake_stop(&wake);
@@ -388,6 +405,20 @@ START_TEST(without_a_free_signal_there_is_none)
 }
 END_TEST
 
+/* Some emulators accept handlers of the highest signals, but cannot send them. */
+START_TEST(a_signal_without_timers_is_passed_over)
+{
+    struct wake second;
+    refused = SIGRTMIN + 3;
+    ck_assert(wake_start(&second, true, collect, &wake));
+    ck_assert_int_eq(second.signal, SIGRTMIN + 2);
+    wake_stop(&second);
+    refused = SIGRTMIN;
+    ck_assert(!wake_start(&second, true, collect, &wake));
+    wake_stop(&second);
+}
+END_TEST
+
 START_TEST(all_zero_is_closed)
 {
     struct wake closed;
@@ -406,4 +437,5 @@ UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS}, {a_request
           {only_the_wait_of_the_loop_is_safe, 0}, {no_safe_point_once_there_was_a_tick, 0},
           {no_safe_point_where_it_is_off, 0}, {the_signal_is_restored, 0},
           {what_a_signal_carries_is_not_believed, 0}, {two_take_different_signals, 0},
-          {without_a_free_signal_there_is_none, 0}, {all_zero_is_closed, 0})
+          {without_a_free_signal_there_is_none, 0}, {a_signal_without_timers_is_passed_over, 0},
+          {all_zero_is_closed, 0})
