@@ -491,7 +491,7 @@ struct own_value {
 
 static const rpc_field own_value[] = {
     RPC_OBJECT(struct own_value, own, struct own, .doc = "all", .shape = &own_shape)};
-static const rpc_shape own_value_shape = {RPC_FORM_VALUE, sizeof(struct own), own_value, 1};
+static const rpc_shape own_value_shape = {RPC_FORM_VALUE, sizeof(struct own), own_value, 1, NULL};
 
 static rpc_status give_timeout(rpc_call *call, void *state, const void *params, void *result)
 {
