@@ -327,23 +327,25 @@ typedef struct rpc_shape {
     rpc_form form;
     size_t size; /* of the struct, bytes */
     const rpc_field *fields;
-    size_t count; /* number of fields */
+    size_t count;     /* number of fields */
+    const char *type; /* the struct's type as text, written by the macro, which names it in documents; or NULL
+                       */
 } rpc_shape;
 
 /* The shape of struct `type`, whose members the array `table` describes. */
-#define RPC_OBJECT_SHAPE(type, table)                              \
-    {                                                              \
-        RPC_FORM_OBJECT, sizeof(type), (table), RPC_FIELDS_(table) \
+#define RPC_OBJECT_SHAPE(type, table)                                     \
+    {                                                                     \
+        RPC_FORM_OBJECT, sizeof(type), (table), RPC_FIELDS_(table), #type \
     }
 /* The shape of one JSON value that is not an object with declared members; `table` has one entry. */
-#define RPC_VALUE_SHAPE(type, table)                              \
-    {                                                             \
-        RPC_FORM_VALUE, sizeof(type), (table), RPC_FIELDS_(table) \
+#define RPC_VALUE_SHAPE(type, table)                                     \
+    {                                                                    \
+        RPC_FORM_VALUE, sizeof(type), (table), RPC_FIELDS_(table), #type \
     }
 /* The shape of a payload that is not JSON: the handler's parameters are an rpc_bytes. */
-#define RPC_BYTES_SHAPE                            \
-    {                                              \
-        RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0 \
+#define RPC_BYTES_SHAPE                                  \
+    {                                                    \
+        RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0, NULL \
     }
 
 #define RPC_FIELDS_(table)                                                                     \
@@ -445,14 +447,29 @@ typedef struct rpc_error {
                               code is a name of RPC_STATUS_MAP */
 } rpc_error;
 
-/* An event: clients subscribe to {prefix}/event/{name}. */
+/*
+ * An event: clients subscribe to {prefix}/event/{name}.
+ *
+ * A keyed event has a topic for each value of one of its members, its key: {prefix}/event/{name}/{value}. If
+ * it is retained, the broker has the last one of each value, for example the state of each door, and
+ * rpc_retract() removes the one of a value. A value can be a level of a topic if it has 1 to 128 bytes, and
+ * none of them is `/`, `+`, `#` or a control character. An event with another value, or an error without the
+ * key, is published to {prefix}/event/{name}, and is not retained, since the events of several values would
+ * replace each other there. The broker does not start if another event has a name {name}/{level}, where
+ * values lie.
+ */
 typedef struct rpc_event {
     const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
                          or "request" */
     const char *doc;  /* one line for the reference */
     const rpc_shape
-        *data;     /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
-    bool retained; /* the broker retains the last one for clients that subscribe later */
+        *data;       /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
+    bool retained;   /* the broker retains the last one for clients that subscribe later */
+    const char *key; /* the name of a member on the wire: the event is keyed by it; NULL: it is not keyed. All
+                        that the event carries has the member: data, the results of the methods with this
+                        event, and the data of all errors of the methods with this error event. It is an
+                        RPC_STRING, RPC_CHOICE, RPC_INT32 or RPC_INT64, and always there: not optional or
+                        nullable, and without a default */
 } rpc_event;
 
 typedef enum rpc_announcement {
@@ -776,7 +793,7 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
  * publishes result and error events itself. Inside a call, pass call: if the listener of its caller has a
- * mount point, the event appears below it. Outside of calls, pass NULL. Returns:
+ * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too. Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,
@@ -785,6 +802,20 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  * - RPC_CANCELLED: the service is stopping.
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
+
+/*
+ * Removes the retained message of one value of one of the module's events that are retained and keyed: for
+ * what is no more. Subscribers of its topic get an empty message, so that they know. key is the value as
+ * text, of an integer in decimal; the function need not have published it. call is as in rpc_announce(): the
+ * one with which the event was published. Returns:
+ *
+ * - RPC_OK: the broker has no retained message of this value; or key cannot be a level of a topic, so that
+ *   there was none.
+ * - RPC_INTERNAL_ERROR: the module does not declare this event as retained and keyed, which the engine logs;
+ *   or there is no memory.
+ * - RPC_CANCELLED: the service is stopping.
+ */
+rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event, const char *key);
 
 /* A user property of a message. Both are UTF-8 without control characters, of at most 65535 bytes. */
 typedef struct rpc_property {
