@@ -92,7 +92,14 @@ static const rpc_event events[] = {
     }
 
 static const rpc_error update_errors[] = {
-    {.code = "out_of_range", .doc = "the temperature is below absolute zero", .data = &sensors_which_shape},
+    {.code = "out_of_range",
+     .doc = "the temperature is below absolute zero; or the time is older than sensor_keep_age, or more than "
+            "60 s "
+            "ahead of the broker's clock",
+     .data = &sensors_which_shape},
+    {.code = "already_stored",
+     .doc = "the sensor has a reading of this `time`, with another value: this one",
+     .data = &sensors_reading_shape},
     {.code = "too_many_sensors",
      .doc = "the sensor is new, and its client has sensor_max_per_client sensors, or there are "
             "sensor_max_sensors, and none has been silent for sensor_max_silence; `msg` says which",
@@ -111,6 +118,7 @@ static const rpc_method methods[] = {
     {
         .name = "updateSensor",
         .doc = "Stores a reading of a sensor. The reply says that the reading is in the database.",
+        .strict = true,
         .params = &report_params,
         .result = &report_result,
         .errors = RPC_TABLE(update_errors),
@@ -133,8 +141,9 @@ static const rpc_method methods[] = {
     },
     {
         .name = "listSensors",
-        .doc = "Returns the last readings of all sensors.",
+        .doc = "Returns the last readings of all sensors, or of a page of them.",
         .read_only = true,
+        .params = &show_list_params,
         .result = &show_list_shape,
         .errors = RPC_TABLE(storage_errors),
         .run = show_list,

@@ -15,7 +15,8 @@ struct history_asked {
     const char *sensor_id;
     double from, to;
     int32_t limit;
-    bool has_from, has_to;
+    int64_t after;
+    bool has_from, has_to, has_after;
 };
 
 static const rpc_field history_param_fields[] = {
@@ -29,6 +30,9 @@ static const rpc_field history_param_fields[] = {
     RPC_INT32(struct history_asked, limit,
               .doc = "largest number of readings in the result, those of the range that were stored last",
               .default_json = "100", .range = {1, HISTORY_MAX}),
+    RPC_INT64(struct history_asked, after, .doc = "the `next` of the last page, for the readings before it",
+              .optional = true, .nullable = true, .flag = RPC_FLAG(struct history_asked, has_after),
+              .range = {1, INFINITY}),
 };
 
 const rpc_shape history_params = RPC_OBJECT_SHAPE(struct history_asked, history_param_fields);
@@ -39,7 +43,8 @@ struct point {
 };
 
 static const rpc_field history_point_fields[] = {
-    RPC_DOUBLE(struct point, time, .doc = "when it was reported, Unix time", .unit = "s"),
+    RPC_DOUBLE(struct point, time,
+               .doc = "when it was taken or, if the call did not say, reported, Unix time", .unit = "s"),
     RPC_DOUBLE(struct point, value, .doc = "the temperature"),
     RPC_CHOICE(struct point, unit, .doc = "Celsius, Fahrenheit or Kelvin",
                .choices = RPC_TABLE(sensors_units)),
@@ -51,7 +56,8 @@ struct history {
     const char *sensor_id;
     const struct point *readings;
     size_t count;
-    bool more;
+    bool more, has_next;
+    int64_t next;
 };
 
 static const rpc_field history_result_fields[] = {
@@ -60,6 +66,8 @@ static const rpc_field history_result_fields[] = {
                      .doc = "the readings of the range, in the order in which they were stored",
                      .items = {0, HISTORY_MAX}, .shape = &history_point_shape),
     RPC_BOOL(struct history, more, .doc = "whether the range has earlier readings, which are over the limit"),
+    RPC_INT64(struct history, next, .doc = "the `after` of the page with these; null: there are none",
+              .nullable = true, .flag = RPC_FLAG(struct history, has_next)),
 };
 
 const rpc_shape history_result = RPC_OBJECT_SHAPE(struct history, history_result_fields);
@@ -100,16 +108,10 @@ rpc_status history_run(rpc_call *call, void *state, const void *params, void *re
         .from = given->has_from ? given->from : -INFINITY,
         .to = given->has_to ? given->to : INFINITY,
         .limit = (size_t)given->limit,
+        .before = given->has_after ? given->after : 0,
     };
     question->answer.points = points;
     return rpc_start(call, sensors->history == sensors->store ? "writing" : "reading", question);
-}
-
-/* This module has not written a unit that it does not know; such a unit is taken for Celsius. */
-static struct point history_point_of(const struct store_point *stored)
-{
-    const bool known = stored->unit >= 0 && stored->unit < UNITS;
-    return (struct point){stored->time, stored->value, known ? (enum unit)stored->unit : CELSIUS};
 }
 
 rpc_status history_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
@@ -125,9 +127,12 @@ rpc_status history_done(rpc_call *call, void *state, void *data, rpc_status outc
     struct point *points = rpc_alloc(call, question->answer.count * sizeof *points);
     if (!points)
         return RPC_INTERNAL_ERROR;
-    for (size_t i = 0; i < question->answer.count; i++)
-        points[i] = history_point_of(&question->answer.points[i]);
-    *history =
-        (struct history){question->query.sensor, points, question->answer.count, question->answer.more};
+    const struct store_answer *answer = &question->answer;
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct reading reading = sensors_reading_of_point(NULL, &answer->points[i]);
+        points[i] = (struct point){reading.time, reading.value, reading.unit};
+    }
+    *history = (struct history){question->query.sensor, points,       answer->count,
+                                answer->more,           answer->more, answer->first};
     return RPC_OK;
 }

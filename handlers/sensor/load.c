@@ -27,8 +27,9 @@ static bool load_copy_one(struct loading *loading, const struct store_reading *l
         loading->capacity = capacity;
     }
     struct loaded *loaded = &loading->sensors[loading->count++];
-    *loaded =
-        (struct loaded){.sensor = {.value = last->value, .time = last->time, .unit = (enum unit)last->unit}};
+    loaded->sensor = (struct sensor){
+        .value = last->value, .time = last->time, .unit = (enum unit)last->unit, .heard = last->stored};
+    memset(loaded->owner, 0, sizeof loaded->owner);
     memcpy(loaded->sensor.id, last->sensor, last->size);
     memcpy(loaded->owner, last->owner, strnlen(last->owner, OWNER_BYTES - 1));
     return true;
@@ -74,7 +75,7 @@ static void load_take(struct sensors *sensors, const struct loading *loading)
     const double now = age_now(&sensors->age, rpc_time(sensors->instance));
     for (size_t i = 0; i < loading->count; i++) {
         struct sensor *sensor = &loading->sensors[i].sensor;
-        sensor->heard = fmin(sensor->time, now);
+        sensor->heard = fmin(sensor->heard, now);
         table_load(table, sensor, loading->sensors[i].owner);
     }
     table_sort(table);

@@ -16,6 +16,8 @@ struct update {
     const char *sensor_id;
     double value;
     enum unit unit;
+    double time;
+    bool has_time;
 };
 
 static const rpc_field report_param_fields[] = {
@@ -23,6 +25,9 @@ static const rpc_field report_param_fields[] = {
     RPC_DOUBLE(struct update, value, .doc = "the temperature, not below absolute zero"),
     RPC_CHOICE(struct update, unit, .doc = "Celsius, Fahrenheit or Kelvin",
                .choices = RPC_TABLE(sensors_units), .default_json = "\"C\""),
+    RPC_DOUBLE(struct update, time,
+               .doc = "when it was taken, Unix time; without it: now. Such a reading is stored once",
+               .unit = "s", .optional = true, .flag = RPC_FLAG(struct update, has_time)),
 };
 
 const rpc_shape report_params = RPC_OBJECT_SHAPE(struct update, report_param_fields);
@@ -31,12 +36,16 @@ struct updated {
     const char *sensor_id;
     double value;
     bool ok;
+    double time;
+    bool has_time;
 };
 
 static const rpc_field report_result_fields[] = {
     SENSOR_ID(struct updated),
     RPC_DOUBLE(struct updated, value, .doc = "the reported temperature, in the unit of the call"),
     RPC_BOOL(struct updated, ok, .doc = "always true"),
+    RPC_DOUBLE(struct updated, time, .doc = "the time of the call", .unit = "s", .optional = true,
+               .flag = RPC_FLAG(struct updated, has_time)),
 };
 
 const rpc_shape report_result = RPC_OBJECT_SHAPE(struct updated, report_result_fields);
@@ -49,7 +58,8 @@ struct report {
     struct sensor *sensor;
     struct sensor *leaver; /* makes room for it; NULL: none */
     struct report *before; /* the one before it in its group */
-    bool stored;
+    bool stored;           /* the database has it, or has had it before; or has another one of its time: */
+    struct store_added added;
     struct store_failure failure;
 };
 
@@ -63,7 +73,7 @@ void report_work(rpc_job *job, void *data)
     for (int count = 1; report; count++) {
         if (report->leaver)
             store_drop(store, report->leaver->id, strlen(report->leaver->id), &failure);
-        store_add(store, &report->reading, &failure);
+        store_add(store, &report->reading, &report->added, &failure);
         report->before = last;
         last = report;
         report = count < GROUP_MAX ? rpc_job_take_next(job) : NULL;
@@ -76,13 +86,25 @@ void report_work(rpc_job *job, void *data)
     }
 }
 
-static rpc_status report_check_value(rpc_call *call, const struct update *given)
+/* A reading may not be older than the age at which readings are deleted. `now` is the believed time (age.h),
+ * so that a clock which is ahead by mistake does not refuse readings. */
+static rpc_status report_check(rpc_call *call, const struct sensors *sensors, const struct update *given,
+                               double now)
 {
-    if (given->value >= absolute_zero[given->unit])
-        return RPC_OK;
     const struct which which = {given->sensor_id};
-    return rpc_raise_with(call, "out_of_range", &which, "%.15g %s is below absolute zero", given->value,
-                          sensors_units[given->unit]);
+    const double clock = rpc_call_time(call), keep_age = (double)sensors->options->keep_age;
+    if (given->value < absolute_zero[given->unit])
+        return rpc_raise_with(call, "out_of_range", &which, "%.15g %s is below absolute zero", given->value,
+                              sensors_units[given->unit]);
+    if (given->has_time && given->time > clock + STORE_AHEAD_S)
+        return rpc_raise_with(call, "out_of_range", &which,
+                              "the time is %.15g s ahead of the broker's clock, at most %d s are allowed",
+                              given->time - clock, STORE_AHEAD_S);
+    if (given->has_time && keep_age > 0 && given->time < now - keep_age)
+        return rpc_raise_with(call, "out_of_range", &which,
+                              "the reading is %.15g s old, and is kept for %.0f s (sensor_keep_age)",
+                              now - given->time, keep_age);
+    return RPC_OK;
 }
 
 /* What sensors are counted by, with its value: "client lamp1". NULL: no memory. */
@@ -144,9 +166,9 @@ rpc_status report_run(rpc_call *call, void *state, const void *params, void *res
 {
     struct sensors *sensors = state;
     const struct update *given = params;
-    const double now = rpc_call_time(call);
+    const double clock = rpc_call_time(call), now = age_now(&sensors->age, clock);
     (void)result;
-    rpc_status status = report_check_value(call, given);
+    rpc_status status = report_check(call, sensors, given, now);
     if (status != RPC_OK)
         return status;
     const char *owner = report_owner_of(call, sensors);
@@ -154,10 +176,11 @@ rpc_status report_run(rpc_call *call, void *state, const void *params, void *res
         return RPC_INTERNAL_ERROR;
     enum table_refusal why;
     struct report report = {
-        .reading = {given->sensor_id, strlen(given->sensor_id), given->value, now, (int)given->unit, owner},
+        .reading = {given->sensor_id, strlen(given->sensor_id), given->value,
+                    given->has_time ? given->time : clock, (int)given->unit, owner,
+                    given->has_time ? clock : 0},
     };
-    report.sensor = table_expect(&sensors->table, given->sensor_id, owner, age_now(&sensors->age, now),
-                                 &report.leaver, &why);
+    report.sensor = table_expect(&sensors->table, given->sensor_id, owner, now, &report.leaver, &why);
     if (!report.sensor)
         return report_refuse(call, sensors, given->sensor_id, why);
     status = report_start(call, sensors, &report);
@@ -176,15 +199,39 @@ static void report_end_leaving(struct sensors *sensors, rpc_call *call, struct s
     table_leave(&sensors->table, leaver);
 }
 
-/* A stored reading becomes the sensor's last one and is announced, even if its call has already ended. */
+static rpc_status report_raise_conflict(rpc_call *call, const struct report *report)
+{
+    const struct store_point *stored = &report->added.stored;
+    const struct reading reading = sensors_reading_of_point(report->reading.sensor, stored);
+    return rpc_raise_with(call, "already_stored", &reading,
+                          "the sensor has another reading of this time: %.15g %s", reading.value,
+                          sensors_units[reading.unit]);
+}
+
+/* The database has the reading. It is announced even if its call has already ended, but not if the database
+ * has had it before. */
+static rpc_status report_end(struct sensors *sensors, rpc_call *call, const struct report *report,
+                             rpc_status outcome, struct updated *updated)
+{
+    const struct store_reading *reading = &report->reading;
+    if (report->added.outcome == STORE_CONFLICT)
+        return outcome == RPC_OK ? report_raise_conflict(call, report) : outcome;
+    *updated = (struct updated){reading->sensor, reading->value, true, reading->time, reading->stored != 0};
+    if (report->added.outcome == STORE_REPEATED)
+        rpc_call_set_unchanged(call);
+    else if (outcome != RPC_OK)
+        rpc_announce(sensors->instance, call, "sensorUpdated", updated);
+    return RPC_OK;
+}
+
+/* What the database has of the sensor becomes its last reading, even if the call has already ended. */
 rpc_status report_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     const struct report *report = data;
-    const struct store_reading *reading = &report->reading;
-    struct updated *updated = result;
+    const struct reading last = sensors_reading_of_point(report->sensor->id, &report->added.last);
     if (report->stored)
-        table_take(&sensors->table, report->sensor, reading->value, (enum unit)reading->unit, reading->time);
+        table_take(&sensors->table, report->sensor, last.value, last.unit, last.time);
     else
         report_give_up(sensors, report);
     if (report->stored && report->leaver)
@@ -194,8 +241,5 @@ rpc_status report_done(rpc_call *call, void *state, void *data, rpc_status outco
     if (!report->stored)
         return outcome == RPC_OK ? sensors_raise_failure(call, &report->failure, "the reading was not stored")
                                  : outcome;
-    *updated = (struct updated){reading->sensor, reading->value, true};
-    if (outcome != RPC_OK)
-        rpc_announce(sensors->instance, call, "sensorUpdated", updated);
-    return RPC_OK;
+    return report_end(sensors, call, report, outcome, result);
 }

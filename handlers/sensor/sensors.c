@@ -21,7 +21,8 @@ static const rpc_field sensors_reading_fields[] = {
     RPC_DOUBLE(struct reading, value, .doc = "its last temperature"),
     RPC_CHOICE(struct reading, unit, .doc = "Celsius, Fahrenheit or Kelvin",
                .choices = RPC_TABLE(sensors_units)),
-    RPC_DOUBLE(struct reading, time, .doc = "when it was reported, Unix time", .unit = "s"),
+    RPC_DOUBLE(struct reading, time,
+               .doc = "when it was taken or, if the call did not say, reported, Unix time", .unit = "s"),
 };
 
 const rpc_shape sensors_reading_shape = RPC_OBJECT_SHAPE(struct reading, sensors_reading_fields);
@@ -29,6 +30,12 @@ const rpc_shape sensors_reading_shape = RPC_OBJECT_SHAPE(struct reading, sensors
 struct reading sensors_reading_of(const struct sensor *sensor)
 {
     return (struct reading){sensor->id, sensor->value, sensor->unit, sensor->time};
+}
+
+struct reading sensors_reading_of_point(const char *id, const struct store_point *stored)
+{
+    const bool is_known = stored->unit >= 0 && stored->unit < UNITS;
+    return (struct reading){id, stored->value, is_known ? (enum unit)stored->unit : CELSIUS, stored->time};
 }
 
 struct failed {

@@ -56,7 +56,7 @@ struct loading {
 };
 
 struct loaded {
-    struct sensor sensor; /* its id, value, unit and time */
+    struct sensor sensor; /* its id, value, unit and time; and when a reading came last, by the clock */
     char owner[OWNER_BYTES];
 };
 
@@ -108,6 +108,10 @@ struct reading {
 extern const rpc_shape sensors_reading_shape;
 
 struct reading sensors_reading_of(const struct sensor *sensor);
+
+/* A stored reading. This module has not written a unit that it does not know; such a unit is taken for
+ * Celsius. */
+struct reading sensors_reading_of_point(const char *id, const struct store_point *stored);
 
 /* The members of storage_failed. */
 extern const rpc_shape sensors_failed_shape;

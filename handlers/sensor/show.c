@@ -6,15 +6,32 @@
 
 /* ---- getSensor, listSensors ---- */
 
+struct list_asked {
+    int32_t limit;
+    const char *after;
+};
+
+static const rpc_field show_list_param_fields[] = {
+    RPC_INT32(struct list_asked, limit, .doc = "largest number of sensors in the result",
+              .default_json = "10000", .range = {1, SENSORS_MAX}),
+    RPC_STRING(struct list_asked, after, .doc = "the `next` of the last page", .optional = true,
+               .nullable = true, .length = {0, SENSOR_CHARACTERS}),
+};
+
+const rpc_shape show_list_params = RPC_OBJECT_SHAPE(struct list_asked, show_list_param_fields);
+
 struct list {
     const struct reading *sensors;
     size_t count;
+    const char *next;
 };
 
 static const rpc_field show_list_fields[] = {
     RPC_OBJECT_ARRAY(struct list, sensors, count, struct reading,
-                     .doc = "the result of getSensor for each sensor, ordered by first reading",
+                     .doc = "the result of getSensor for each sensor, in the order of the ids' bytes",
                      .items = {0, SENSORS_MAX}, .shape = &sensors_reading_shape),
+    RPC_STRING(struct list, next, .doc = "the `after` of the next page; null: there is none",
+               .nullable = true, .length = {1, SENSOR_CHARACTERS}),
 };
 
 const rpc_shape show_list_shape = RPC_OBJECT_SHAPE(struct list, show_list_fields);
@@ -32,17 +49,24 @@ rpc_status show_get(rpc_call *call, void *state, const void *params, void *resul
 
 rpc_status show_list(rpc_call *call, void *state, const void *params, void *result)
 {
-    (void)params;
     const struct sensors *sensors = state;
+    const struct list_asked *given = params;
     struct list *list = result;
     if (!sensors->loaded)
         return sensors_raise_failure(call, &sensors->why_not_loaded, "the sensors could not be read so far");
-    struct reading *readings = rpc_alloc(call, sensors->table.known * sizeof *readings);
+    const struct table *table = &sensors->table;
+    const size_t limit = (size_t)given->limit < table->known ? (size_t)given->limit : table->known;
+    struct reading *readings = rpc_alloc(call, limit * sizeof *readings);
     if (!readings)
         return RPC_INTERNAL_ERROR;
-    for (const struct sensor *sensor = sensors->table.sensors; sensor; sensor = sensor->hh.next) {
-        if (sensor->known)
-            readings[list->count++] = sensors_reading_of(sensor);
+    for (size_t i = given->after ? table_rank(table, given->after) : 0; i < table_size(table); i++) {
+        if (!table->sorted[i]->known)
+            continue;
+        if (list->count == limit) {
+            list->next = readings[limit - 1].sensor_id;
+            break;
+        }
+        readings[list->count++] = sensors_reading_of(table->sorted[i]);
     }
     list->sensors = readings;
     return RPC_OK;

@@ -13,7 +13,7 @@
 
 #include <mosquitto_rpc.h>
 
-extern const rpc_shape show_list_shape, show_average_shape;
+extern const rpc_shape show_list_params, show_list_shape, show_average_shape;
 
 rpc_status show_get(rpc_call *call, void *state, const void *params, void *result);
 rpc_status show_list(rpc_call *call, void *state, const void *params, void *result);

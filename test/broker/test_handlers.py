@@ -88,7 +88,7 @@ class Sensor(Shipped):
         self.assert_error(self.error("getSensor", {"sensor_id": "nowhere"}), "unknown_sensor", method="getSensor")
 
     def test_list(self):
-        self.assertEqual(self.result("listSensors"), {"sensors": []})
+        self.assertEqual(self.result("listSensors"), {"sensors": [], "next": None})
         for name in ("b", "a", "b"):
             self.result("updateSensor", {"sensor_id": name, "value": 1})
         sensors = self.result("listSensors")["sensors"]

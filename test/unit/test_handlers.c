@@ -176,7 +176,7 @@ END_TEST
 START_TEST(refused_readings_create_no_sensor)
 {
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
-    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":20}");
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"t\"}", "ok",
@@ -212,13 +212,13 @@ END_TEST
 
 START_TEST(sensors_are_listed_in_order)
 {
-    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":1}");
     tell("updateSensor", "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\"}");
     tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":3}");
     rig_expect(&rig, "listSensors", "", "ok",
-               "{\"sensors\":[{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"C\",\"time\":1700000000.25},"
-               "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\",\"time\":1700000000.25}]}");
+               "{\"sensors\":[{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\",\"time\":1700000000.25},"
+               "{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"C\",\"time\":1700000000.25}],\"next\":null}");
     ck_assert_uint_eq(rig.host.events.count, 0);
 }
 END_TEST
@@ -231,7 +231,7 @@ START_TEST(lists_are_exact)
     const char *const reading =
         "{\"sensor_id\":\"a\",\"value\":0.30000000000000004,\"unit\":\"C\",\"time\":1700000000.1234567}";
     char list[256];
-    snprintf(list, sizeof list, "{\"sensors\":[%s]}", reading);
+    snprintf(list, sizeof list, "{\"sensors\":[%s],\"next\":null}", reading);
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok", reading);
     rig_expect(&rig, "listSensors", "", "ok", list);
 }
@@ -284,7 +284,7 @@ START_TEST(prefixes_have_their_own_sensors)
     rig_start(&dev);
     rig_add_modules(&dev, config);
     tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1}");
-    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     rig_close(&dev);
 }
 END_TEST

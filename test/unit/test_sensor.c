@@ -163,7 +163,7 @@ static void wait_for(unsigned seconds)
 static void expect_sensors(const char *text)
 {
     char expected[1000];
-    snprintf(expected, sizeof expected, "{\"sensors\":[%s]}", text);
+    snprintf(expected, sizeof expected, "{\"sensors\":[%s],\"next\":null}", text);
     rig_expect(&rig, "listSensors", "", "ok", expected);
 }
 
@@ -192,23 +192,32 @@ static void make_history(void)
 #define POINT_4 "{\"time\":1700000030,\"value\":4,\"unit\":\"C\"}"
 
 static const struct history {
-    const char *limits, *points, *more;
+    const char *limits, *points;
+    const char *next; /* NULL: there are no earlier ones */
 } histories[] = {
-    {"", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"limit\":4", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "true"},
-    {",\"limit\":1", POINT_4, "true"},
-    {",\"from\":1700000020", POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"from\":1700000020.0001", POINT_4, "false"},
-    {",\"to\":1700000020", POINT_1 "," POINT_2 "," POINT_3, "false"},
-    {",\"to\":1700000020,\"limit\":1", POINT_3, "true"},
-    {",\"to\":1700000010.5", POINT_1, "false"},
-    {",\"to\":1700000010.4999", "", "false"},
-    {",\"from\":1700000010.5,\"to\":1700000010.5", POINT_1, "false"},
-    {",\"from\":1700000020,\"to\":1700000020,\"limit\":1", POINT_3, "true"},
-    {",\"from\":1700000031", "", "false"},
-    {",\"from\":1700000030,\"to\":1700000020", "", "false"},
-    {",\"from\":-1e308,\"to\":1e308", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
+    {"", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"limit\":4", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "2"},
+    {",\"limit\":1", POINT_4, "5"},
+    {",\"from\":1700000020", POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"from\":1700000020.0001", POINT_4, NULL},
+    {",\"to\":1700000020", POINT_1 "," POINT_2 "," POINT_3, NULL},
+    {",\"to\":1700000020,\"limit\":1", POINT_3, "4"},
+    {",\"to\":1700000010.5", POINT_1, NULL},
+    {",\"to\":1700000010.4999", "", NULL},
+    {",\"from\":1700000010.5,\"to\":1700000010.5", POINT_1, NULL},
+    {",\"from\":1700000020,\"to\":1700000020,\"limit\":1", POINT_3, "4"},
+    {",\"from\":1700000031", "", NULL},
+    {",\"from\":1700000030,\"to\":1700000020", "", NULL},
+    {",\"from\":-1e308,\"to\":1e308", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"after\":5", POINT_1 "," POINT_2 "," POINT_3, NULL},
+    {",\"after\":5,\"limit\":2", POINT_2 "," POINT_3, "2"},
+    {",\"after\":2,\"limit\":2", POINT_1, NULL},
+    {",\"after\":3,\"limit\":1", POINT_2, "2"},
+    {",\"after\":1", "", NULL},
+    {",\"after\":null,\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "2"},
+    {",\"after\":9223372036854775807,\"limit\":1", POINT_4, "5"},
+    {",\"after\":5,\"to\":1700000020,\"from\":1700000020,\"limit\":1", POINT_3, "4"},
 };
 
 START_TEST(histories_have_limits)
@@ -218,8 +227,8 @@ START_TEST(histories_have_limits)
     char text[600];
     make_history();
     snprintf(payload, sizeof payload, "{\"sensor_id\":\"a\"%s}", row->limits);
-    snprintf(text, sizeof text, "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":%s}", row->points,
-             row->more);
+    snprintf(text, sizeof text, "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":%s,\"next\":%s}",
+             row->points, row->next ? "true" : "false", row->next ? row->next : "null");
     rig_expect(&rig, "sensorHistory", payload, "ok", text);
     ck_assert_uint_eq(rig.host.events.count, 0);
     close_rig();
@@ -234,6 +243,9 @@ static const char *const wrong_histories[] = {
     "{\"sensor_id\":\"a\",\"limit\":1.5}",
     "{\"sensor_id\":\"a\",\"from\":\"yesterday\"}",
     "{\"sensor_id\":\"a\",\"to\":1e999}",
+    "{\"sensor_id\":\"a\",\"after\":0}",
+    "{\"sensor_id\":\"a\",\"after\":\"1\"}",
+    "{\"sensor_id\":\"a\",\"after\":1.5}",
 };
 
 START_TEST(histories_are_asked_for_rightly)
@@ -379,7 +391,7 @@ START_TEST(keep_count)
     ck_assert_int_eq(count_rows("readings"), 3);
     rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000004,\"value\":4,\"unit\":\"C\"},"
-               "{\"time\":1700000005,\"value\":5,\"unit\":\"C\"}],\"more\":false}");
+               "{\"time\":1700000005,\"value\":5,\"unit\":\"C\"}],\"more\":false,\"next\":null}");
     close_rig();
 }
 END_TEST
@@ -483,8 +495,8 @@ START_TEST(sensors_are_loaded)
     store_in("a", 2, "K", 1);
     store_in("b", 3, "K", 2);
     reopen_rig();
-    expect_sensors("{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"K\",\"time\":1700000002},"
-                   "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"K\",\"time\":1700000001}");
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"K\",\"time\":1700000001},"
+                   "{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"K\",\"time\":1700000002}");
     close_rig();
 }
 END_TEST
@@ -539,8 +551,8 @@ START_TEST(loading_late)
         reply = rig_ask(&rig, "updateSensor", reading_of("b", 5, "C"));
     while (strcmp(reply->status, "ok") != 0);
     wait_for(20);
-    expect_sensors("{\"sensor_id\":\"b\",\"value\":5,\"unit\":\"C\",\"time\":1700000000},"
-                   "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001},"
+                   "{\"sensor_id\":\"b\",\"value\":5,\"unit\":\"C\",\"time\":1700000000}");
     close_rig();
 }
 END_TEST
@@ -569,14 +581,14 @@ START_TEST(prefixes_in_one_file)
     start_rig(&dev, "dev/rpc");
     store_at("a", 1, 1);
     dev.host.wall = start_time + 2;
-    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     ck_assert_str_eq(rig_ask(&dev, "updateSensor", reading_of("a", 2, "C"))->status, "ok");
     rig_expect(&dev, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000002,\"value\":2,\"unit\":\"C\"}],"
-               "\"more\":false}");
+               "\"more\":false,\"next\":null}");
     rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000001,\"value\":1,\"unit\":\"C\"}],"
-               "\"more\":false}");
+               "\"more\":false,\"next\":null}");
     rig_close(&dev);
     reopen_rig();
     expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
@@ -674,7 +686,7 @@ END_TEST
 
 static const double years = 10 * 366 * 86400.0;
 
-#define HISTORY_OF_A "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":false}"
+#define HISTORY_OF_A "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":false,\"next\":null}"
 
 static void expect_history(const char *points)
 {
