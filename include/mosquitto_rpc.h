@@ -444,14 +444,29 @@ typedef struct rpc_error {
                               code is a name of RPC_STATUS_MAP */
 } rpc_error;
 
-/* An event: clients subscribe to {prefix}/event/{name}. */
+/*
+ * An event: clients subscribe to {prefix}/event/{name}.
+ *
+ * A keyed event has a topic for each value of one of its members, its key: {prefix}/event/{name}/{value}. If
+ * it is retained, the broker has the last one of each value, for example the state of each door, and
+ * rpc_retract() removes the one of a value. A value is a level of a topic if it has 1 to 128 bytes without
+ * `/`,
+ * `+`, `#` and control characters. What has another value, or is an error without the key, is published to
+ * {prefix}/event/{name}, and is not retained, since the events of several values would replace each other
+ * there. The broker does not start if another event has a name {name}/{level}, where values lie.
+ */
 typedef struct rpc_event {
     const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
                          or "request" */
     const char *doc;  /* one line for the reference */
     const rpc_shape
-        *data;     /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
-    bool retained; /* the broker retains the last one for clients that subscribe later */
+        *data;       /* of rpc_announce(); NULL: it is a result or error event of methods, and no other */
+    bool retained;   /* the broker retains the last one for clients that subscribe later */
+    const char *key; /* the name of a member on the wire: the event is keyed by it; NULL: it is not keyed. All
+                        that the event carries has the member: data, the results of the methods with this
+                        event, and the data of all errors of the methods with this error event. It is an
+                        RPC_STRING, RPC_CHOICE, RPC_INT32 or RPC_INT64, and always there: not optional or
+                        nullable, and without a default */
 } rpc_event;
 
 typedef enum rpc_announcement {
@@ -785,6 +800,20 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  * - RPC_CANCELLED: the service is stopping.
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
+
+/*
+ * Removes the retained message of one value of one of the module's events that are retained and keyed: for
+ * what is no more. Subscribers of its topic get an empty message, so that they know. key is the value as
+ * text, of an integer in decimal; the function need not have published it. call is as in rpc_announce(): the
+ * one with which the event was published. Returns:
+ *
+ * - RPC_OK: the broker has no retained message of this value; or key is no level of a topic, so that there
+ * was none.
+ * - RPC_INTERNAL_ERROR: the module does not declare this event as retained and keyed, which the engine logs;
+ * or there is no memory.
+ * - RPC_CANCELLED: the service is stopping.
+ */
+rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event, const char *key);
 
 /* A user property of a message. Both are UTF-8 without control characters, of at most 65535 bytes. */
 typedef struct rpc_property {

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Decodes the UTF-8 character at text, which has size bytes left. Returns how many bytes it takes, or 0:
@@ -54,6 +55,12 @@ struct text_near text_near_to(const char *word);
 /* Looks at one more word, which becomes the best if it is near and nearer than those before: if few
  * characters have to be inserted, removed or replaced, whatever their case. Its cost is bounded. */
 void text_near_try(struct text_near *near, const char *other);
+
+/* Whether two texts are the same; NULL is no text. */
+static inline bool text_is(const char *text, const char *other)
+{
+    return text && strcmp(text, other) == 0;
+}
 
 /* Whether word is one of the words of a list with spaces between them; NULL: a list without words. */
 bool text_has_word(const char *list, const char *word);

@@ -7,6 +7,7 @@
 #include "call/engine_parts.h"
 #include "call/topic.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -185,11 +186,21 @@ static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
 
 /* ---- Events ---- */
 
-/* Publishes an event of size bytes at text. call is the one that caused it, or NULL. Returns false: no
- * memory, or the engine is stopping. */
-static bool answer_publish_event(struct engine *engine, const rpc_call *call,
-                                 const struct registry_event *event, const char *text, size_t size)
+/* The value of the key in what a keyed event carries, a struct of a shape. NULL: the event is not keyed. */
+static const char *answer_find_key(const struct registry_event *event, const rpc_shape *shape,
+                                   const void *data, char number[FIELDS_KEY])
 {
+    const char *member = event->declared->key;
+    return member ? fields_key(fields_find(shape, member), data, number) : NULL;
+}
+
+/* Publishes an event of size bytes at text. call is the one that caused it, or NULL. key: of a keyed event,
+ * the value, or NULL, if it has none. Returns false: no memory, or the engine is stopping. */
+static bool answer_publish_event(struct engine *engine, const rpc_call *call,
+                                 const struct registry_event *event, const char *key, const char *text,
+                                 size_t size)
+{
+    char topic[TOPIC_KEYED_MAX];
     if (engine->env.stopping)
         return false;
     struct host_publication sent = {
@@ -199,11 +210,17 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call,
         .qos = engine->env.options.qos,
         .retain = event->declared->retained,
     };
+    if (event->declared->key && key && topic_is_level(key)) {
+        snprintf(topic, sizeof topic, "%s/%s", event->topic, key);
+        sent.topic = topic;
+    } else if (event->declared->key) {
+        sent.retain = false;
+    }
     const bool is_sent = answer_publish(&engine->env, &sent, text, size);
     if (is_sent)
         engine->env.counters.events++;
     else
-        answer_count_dropped(engine, "an event", event->topic);
+        answer_count_dropped(engine, "an event", sent.topic);
     return is_sent;
 }
 
@@ -230,7 +247,18 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
         return RPC_INTERNAL_ERROR;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    return answer_publish_event(engine, call, event, writer.out, writer.used) ? RPC_OK : RPC_INTERNAL_ERROR;
+    char number[FIELDS_KEY];
+    const char *key = answer_find_key(event, event->declared->data, data, number);
+    return answer_publish_event(engine, call, event, key, writer.out, writer.used) ? RPC_OK
+                                                                                   : RPC_INTERNAL_ERROR;
+}
+
+rpc_status answer_retract(struct engine *engine, const rpc_call *call, const struct registry_event *event,
+                          const char *key)
+{
+    if (!topic_is_level(key))
+        return RPC_OK;
+    return answer_publish_event(engine, call, event, key, "", 0) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Failure ---- */
@@ -288,7 +316,8 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
     struct writer writer = answer_writer(engine, engine->event_codec);
     answer_write_error(call, &writer, detail, !own);
     if (!writer.full)
-        answer_publish_event(engine, call, own ? own : &engine->answers->error, writer.out, writer.used);
+        answer_publish_event(engine, call, own ? own : &engine->answers->error, call->failure.key, writer.out,
+                             writer.used);
     return !writer.full;
 }
 
@@ -402,10 +431,12 @@ static bool answer_encode(const rpc_call *call, struct writer *writer)
 static rpc_status answer_announce_alone(rpc_call *call, const struct registry_event *event)
 {
     struct writer writer = answer_writer(call->engine, call->engine->event_codec);
+    char number[FIELDS_KEY];
     if (!answer_encode(call, &writer))
         return answer_failure(call, RPC_INTERNAL_ERROR);
+    const char *key = answer_find_key(event, call->method->declared->result, call->result, number);
     if (!writer.full)
-        answer_publish_event(call->engine, call, event, writer.out, writer.used);
+        answer_publish_event(call->engine, call, event, key, writer.out, writer.used);
     else if (!call->asked)
         return answer_too_large(call);
     return RPC_OK;
@@ -452,7 +483,9 @@ static rpc_status answer_success(rpc_call *call)
         return RPC_OK;
     if (out.codec != call->engine->event_codec)
         return answer_announce_alone(call, event);
-    answer_publish_event(call->engine, call, event, out.out + start, size);
+    char number[FIELDS_KEY];
+    const char *key = answer_find_key(event, call->method->declared->result, call->result, number);
+    answer_publish_event(call->engine, call, event, key, out.out + start, size);
     return RPC_OK;
 }
 

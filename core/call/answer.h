@@ -83,4 +83,11 @@ const struct codec *answer_codec(const rpc_call *call);
 rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
                            const void *data);
 
+/*
+ * Removes the retained message of one value of an event that is retained and keyed. Returns RPC_OK, also if
+ * the value has no topic; RPC_INTERNAL_ERROR: no memory.
+ */
+rpc_status answer_retract(struct engine *engine, const rpc_call *call, const struct registry_event *event,
+                          const char *key);
+
 #endif

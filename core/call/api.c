@@ -190,6 +190,18 @@ static const char *api_make_message(rpc_call *call, const char *format, va_list 
     return safe ? text_printable(message, safe, API_MESSAGE_MAX) : NULL;
 }
 
+/* The value of the key of the method's error event, in memory of the call. NULL: the event is not keyed, or
+ * no memory. */
+static const char *api_copy_key(rpc_call *call, const rpc_shape *shape, const void *data)
+{
+    const struct registry_event *event = call->method->error_event;
+    char number[FIELDS_KEY];
+    if (!event || !event->declared->key)
+        return NULL;
+    const char *key = fields_key(fields_find(shape, event->declared->key), data, number);
+    return arena_copy(&call->arena, key, strlen(key));
+}
+
 static rpc_status api_raise_error(rpc_call *call, const char *code, const void *data, const char *format,
                                   va_list arguments)
 {
@@ -209,8 +221,9 @@ static rpc_status api_raise_error(rpc_call *call, const char *code, const void *
     const char *extra =
         data ? api_encode(call, answer_codec(call), fields_encode_members, declared->data, data, &size)
              : NULL;
+    const char *key = extra ? api_copy_key(call, declared->data, data) : NULL;
     call->failure =
-        (struct failure){status, declared ? declared->code : status_name(status), message, extra, size};
+        (struct failure){status, declared ? declared->code : status_name(status), message, extra, size, key};
     return status;
 }
 
@@ -260,6 +273,21 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
         return RPC_INTERNAL_ERROR;
     }
     return answer_announce(engine, call, found, data);
+}
+
+rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event, const char *key)
+{
+    struct engine *engine = instance->engine;
+    if (engine->env.stopping)
+        return RPC_CANCELLED;
+    const struct registry_event *found = registry_find_event(&engine->registry, event);
+    if (!found || found->instance != instance || !found->declared->key || !found->declared->retained) {
+        env_log(&engine->env, RPC_LOG_ERROR,
+                "module %s retracts %.128s, which it does not declare as retained and keyed",
+                instance->module->name, event);
+        return RPC_INTERNAL_ERROR;
+    }
+    return answer_retract(engine, call, found, key);
 }
 
 /* ---- Sending ---- */

@@ -201,7 +201,7 @@ rpc_status call_fail(rpc_call *call, rpc_status status, const char *format, ...)
     va_start(arguments, format);
     const char *message = arena_vprintf(&call->arena, format, arguments);
     va_end(arguments);
-    call->failure = (struct failure){status, status_name(status), message, NULL, 0};
+    call->failure = (struct failure){.status = status, .code = status_name(status), .message = message};
     return status;
 }
 

@@ -89,6 +89,7 @@ struct failure {
     const char *extra;   /* more members of the error object, in memory of the call, as the codec of the
                             call's outcome writes them; NULL: none */
     size_t extra_size;   /* bytes */
+    const char *key;     /* the value of the key of the method's error event, likewise; NULL: none */
 };
 
 struct rpc_call {

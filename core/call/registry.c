@@ -145,6 +145,28 @@ const rpc_error *registry_find_error(const rpc_method *method, const char *code)
 
 /* ---- Events ---- */
 
+/* Checks that the values of keyed events, which are levels behind their names, are no events. */
+static bool registry_check_values(const struct registry *registry, const struct place *place,
+                                  const rpc_event *declared)
+{
+    const char *last = strrchr(declared->name, '/');
+    const struct registry_event *outer = NULL;
+    if (last)
+        HASH_FIND(hh, registry->events, declared->name, (size_t)(last - declared->name), outer);
+    if (outer && outer->declared->key)
+        return registry_fault(place, "it lies where values of the keyed event %s of module %s lie",
+                              outer->declared->name, outer->instance->module->name);
+    for (const struct registry_event *event = declared->key ? registry->events : NULL; event;
+         event = event->hh.next) {
+        const char *below = topic_below(declared->name, event->declared->name);
+        if (below && !strchr(below, '/'))
+            return registry_fault(place,
+                                  "it is keyed, and the event %s of module %s lies where its values lie",
+                                  event->declared->name, event->instance->module->name);
+    }
+    return true;
+}
+
 static bool registry_add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
                                const rpc_event *declared, char *why)
 {
@@ -155,6 +177,8 @@ static bool registry_add_event(struct registry *registry, rpc_instance *instance
         return registry_fault(&place, "the name belongs to the engine");
     if (registry_find_event(registry, declared->name))
         return registry_fault(&place, "declared twice");
+    if (!registry_check_values(registry, &place, declared))
+        return false;
 
     struct registry_event *event = calloc(1, sizeof *event);
     if (!event)
@@ -377,11 +401,47 @@ const char *registry_call_level(const struct registry_method *method, const char
 static bool registry_is_published(const rpc_module *module, const rpc_event *event)
 {
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
-        if ((method->event && strcmp(method->event, event->name) == 0) ||
-            (method->error_event && strcmp(method->error_event, event->name) == 0))
+        if (text_is(method->event, event->name) || text_is(method->error_event, event->name))
             return true;
     }
     return event->data;
+}
+
+/* Checks that what an event carries has the event's key. what and whose say what it is. */
+static bool registry_check_key(const struct place *place, const char *key, const rpc_shape *shape,
+                               const char *what, const char *whose)
+{
+    const rpc_field *field = fields_find(shape, key);
+    if (!field)
+        return registry_fault(place, "its .key is %.64s, but %s%s has no such member", key, what, whose);
+    return fields_can_be_key(field) ||
+           registry_fault(
+               place,
+               "its .key is %.64s, but in %s%s that is no string, choice or integer that is always "
+               "there",
+               key, what, whose);
+}
+
+/* Checks that all that a keyed event carries has its key. */
+static bool registry_check_keys(const rpc_module *module, const rpc_event *event, const struct place *place)
+{
+    if (event->data && !registry_check_key(place, event->key, event->data, "its data", ""))
+        return false;
+    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
+        if (text_is(method->event, event->name) &&
+            !registry_check_key(place, event->key, method->result, "the result of ", method->name))
+            return false;
+        if (!text_is(method->error_event, event->name))
+            continue;
+        if (!method->errors.count)
+            return registry_fault(place, "it has a .key, but %s declares no errors, which would have it",
+                                  method->name);
+        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+            if (!registry_check_key(place, event->key, error->data, "the data of error ", error->code))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* Checks that each event can be published. */
@@ -393,6 +453,8 @@ static bool registry_check_events(const rpc_module *module, char *why)
             return registry_fault(&place,
                                   "nothing publishes it: it needs .data, for rpc_announce(), or a method "
                                   "with it as .event or .error_event");
+        if (event->key && !registry_check_keys(module, event, &place))
+            return false;
     }
     return true;
 }
@@ -533,15 +595,6 @@ static bool registry_check_inbox(const rpc_module *module, const rpc_inbox *inbo
     return true;
 }
 
-static bool registry_has_option(const rpc_module *module, const char *name)
-{
-    for (size_t i = 0; module->options && i < module->options->count; i++) {
-        if (strcmp(fields_name(&module->options->fields[i]), name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Prepares the shape of an inbox's payload. */
 static bool registry_fill_inbox(const rpc_module *module, const rpc_inbox *inbox, struct fields *payload,
                                 char *why)
@@ -565,7 +618,7 @@ static bool registry_add_inboxes(rpc_instance *instance, const char *prefix, cha
     if (!level || !topic_is_name(level) || strchr(level, '/'))
         return registry_fault(&place,
                               "a module with inboxes has a root, which is one level of [A-Za-z0-9_.-]+");
-    if (module->inbox_option && !registry_has_option(module, module->inbox_option))
+    if (module->inbox_option && !fields_find(module->options, module->inbox_option))
         return registry_fault(&place, "its inbox_option, %s, is no field of its .options",
                               module->inbox_option);
     instance->inbox_payloads = calloc(module->inboxes.count, sizeof *instance->inbox_payloads);

@@ -51,6 +51,9 @@ const struct topic_tree topic_trees[] = {
      TOPIC_TO_SUBSCRIBERS, TOPIC_TO_SUBSCRIBERS, "all replies, with `reply_delivery subscribed`"},
     {"event", "event", "event/{event}", TOPIC_SUBTREE, TOPIC_EVENT, TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS,
      TOPIC_ALWAYS, "an announcement; the payload is its data, nothing around it"},
+    {"keyedEvent", NULL, "event/{event}/{key}", TOPIC_SUBTREE, TOPIC_EVENT, TOPIC_SENDER_PUBLISHERS,
+     TOPIC_ALWAYS, TOPIC_ALWAYS,
+     "an announcement of a keyed event: one topic for each value of the member that is its key"},
     {"error", "event/" TOPIC_ERROR_EVENT, "event/" TOPIC_ERROR_EVENT, TOPIC_SUBTREE, TOPIC_EVENT,
      TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS, TOPIC_ALWAYS, TOPIC_ERROR_DOC},
     {"dead", "dead", "dead", TOPIC_SUBTREE, TOPIC_RESERVED, TOPIC_SENDER_PLUGIN, TOPIC_NEVER, TOPIC_NEVER,
@@ -161,6 +164,12 @@ static bool topic_has_levels_of(const char *pattern, char wild)
 bool topic_is_name(const char *name)
 {
     return topic_has_levels_of(name, '\0');
+}
+
+bool topic_is_level(const char *text)
+{
+    const size_t length = strlen(text);
+    return length && length <= TOPIC_LEVEL_MAX && !strchr(text, '/') && text_is_topic(text);
 }
 
 bool topic_is_family(const char *name)

@@ -27,6 +27,8 @@ enum {
     TOPIC_PREFIX_MAX = 128, /* bytes of a prefix or an inbox root */
     TOPIC_REPLY_MAX = 256,  /* bytes of a Response Topic or a request_id */
     TOPIC_MAX = 65535,      /* bytes of any topic: MQTT's length field has 16 bits */
+    /* bytes that hold {prefix}/event/{name}/{value} with its NUL */
+    TOPIC_KEYED_MAX = TOPIC_PREFIX_MAX + sizeof "/event//" + TOPIC_NAME_MAX + TOPIC_LEVEL_MAX,
     TOPIC_CALLED_MAX = TOPIC_NAME_MAX + TOPIC_WILD_MAX * TOPIC_LEVEL_MAX /* bytes of a name as it is called */
 };
 
@@ -107,6 +109,10 @@ bool topic_is_in_force(const struct engine_options *options, unsigned needs);
 
 /* Whether name can be a method's or an event's. */
 bool topic_is_name(const char *name);
+
+/* Whether text can be one level of a topic to publish to, as the value of a key is: 1 to TOPIC_LEVEL_MAX
+   bytes of well-formed UTF-8 without '/', wildcards and control characters. */
+bool topic_is_level(const char *text);
 
 /* Whether name can be a method family's: levels of names, and 1 to TOPIC_WILD_MAX levels `{word}`, each word
    [A-Za-z0-9_]+ and different from the others. */

@@ -2,6 +2,7 @@
 /* What the documents of a service have in common: see catalogue.h. */
 #include "describe/catalogue.h"
 
+#include "base/text.h"
 #include "shape/schema.h"
 
 #include <stdio.h>
@@ -42,11 +43,6 @@ bool catalogue_takes_bytes(const rpc_method *method)
     return method->params && method->params->form == RPC_FORM_BYTES;
 }
 
-static bool catalogue_is_named(const rpc_event *event, const char *name)
-{
-    return name && strcmp(event->name, name) == 0;
-}
-
 /*
  * Counts the schemas of what an event can carry, and writes them as elements unless writer is NULL: its own
  * data, unless that is the result of a method that announces it; the results of the methods that announce it;
@@ -57,15 +53,15 @@ static size_t catalogue_list_schemas(const rpc_module *module, const rpc_event *
     const rpc_shape *data = event->data;
     size_t count = 0;
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
-        if (catalogue_is_named(event, method->event) && method->result == data)
+        if (text_is(method->event, event->name) && method->result == data)
             data = NULL;
     }
     count += data != NULL;
     if (data && writer)
         schema_write(data, false, writer);
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
-        const bool announces = catalogue_is_named(event, method->event);
-        const bool fails = catalogue_is_named(event, method->error_event);
+        const bool announces = text_is(method->event, event->name);
+        const bool fails = text_is(method->error_event, event->name);
         count += announces;
         if (announces && writer)
             schema_write(method->result, false, writer);

@@ -392,9 +392,10 @@ void fields_set_strict(struct fields *fields)
     }
 }
 
-static const rpc_field *fields_find(const rpc_shape *shape, const char *name)
+const rpc_field *fields_find(const rpc_shape *shape, const char *name)
 {
-    for (size_t i = 0; i < shape->count; i++) {
+    const size_t count = shape && shape->form == RPC_FORM_OBJECT ? shape->count : 0;
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(fields_name(&shape->fields[i]), name) == 0)
             return &shape->fields[i];
     }
@@ -406,7 +407,29 @@ bool fields_declare(const struct fields *fields, const char *name)
     const rpc_shape *shape = fields->shape;
     if (shape && shape->form == RPC_FORM_VALUE)
         shape = shape->fields->shape;
-    return shape && fields_find(shape, name);
+    return fields_find(shape, name);
+}
+
+/* ---- Keys ---- */
+
+bool fields_can_be_key(const rpc_field *field)
+{
+    const bool is_text = field->kind == RPC_KIND_STRING || field->kind == RPC_KIND_CHOICE;
+    const bool is_integer = field->kind == RPC_KIND_INT32 || field->kind == RPC_KIND_INT64;
+    return (is_text || is_integer) && !field->counter && !field->nullable && !fields_may_miss(field);
+}
+
+const char *fields_key(const rpc_field *field, const void *in, char number[FIELDS_KEY])
+{
+    const void *member = (const char *)in + field->offset;
+    if (field->kind == RPC_KIND_STRING)
+        return *(const char *const *)member;
+    if (field->kind == RPC_KIND_CHOICE)
+        return field->choices.rows[*(const int *)member];
+    const int64_t integer =
+        field->kind == RPC_KIND_INT32 ? *(const int32_t *)member : *(const int64_t *)member;
+    number[number_print_integer(integer, number)] = '\0';
+    return number;
 }
 
 /* Finds the first member that no field declares, and names the nearest field. The walk is still outside of

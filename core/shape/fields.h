@@ -69,6 +69,19 @@ rpc_status fields_encode(const rpc_shape *shape, const void *in, struct writer *
 rpc_status fields_encode_members(const rpc_shape *shape, const void *in, struct writer *writer,
                                  char why[FIELDS_WHY]);
 
+/* The field of a shape that has this name. NULL: an object of the shape has none, or shape is NULL or no
+ * object's. */
+const rpc_field *fields_find(const rpc_shape *shape, const char *name);
+
+/* Whether the field can be the key of events: one string, choice or integer that is in every object. */
+bool fields_can_be_key(const rpc_field *field);
+
+enum { FIELDS_KEY = 24 }; /* bytes that hold any integer and a NUL */
+
+/* The value of a field that can be a key, as text: in is a struct that fits its shape. Returns number, or
+ * what the struct or the table points at. */
+const char *fields_key(const rpc_field *field, const void *in, char number[FIELDS_KEY]);
+
 /* The name of a field on the wire. */
 static inline const char *fields_name(const rpc_field *field)
 {

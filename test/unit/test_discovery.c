@@ -111,7 +111,9 @@ static void reopen(bool to_subscribers, const char *open)
 #define JSONRPC ",\"jsonrpc\":\"rpc/jsonrpc\""
 #define JSONRPC_RESPONSE ",\"jsonrpcResponse\":\"rpc/jsonrpc/response/{token}\""
 #define REPLY ",\"reply\":\"rpc/reply/{client id}/\xE2\x80\xA6\""
-#define EVENTS ",\"event\":\"rpc/event/{event}\",\"error\":\"rpc/event/error\""
+#define EVENTS                                                                                           \
+    ",\"event\":\"rpc/event/{event}\",\"keyedEvent\":\"rpc/event/{event}/{key}\",\"error\":\"rpc/event/" \
+    "error\""
 
 static const struct topics {
     bool to_subscribers;

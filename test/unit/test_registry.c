@@ -80,6 +80,38 @@ static const rpc_shape client_shape = RPC_OBJECT_SHAPE(struct text, client_field
     "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most " \
     "128 bytes"
 
+struct keys {
+    const char *name, *optional, *usual, *nullable;
+    const char *const *list;
+    size_t count;
+    bool flag;
+    double real;
+    rpc_json json;
+    struct text object;
+};
+
+static const rpc_field key_fields[] = {
+    RPC_STRING(struct keys, name, .doc = "may be a key", .length = {0, 9}),
+    RPC_STRING(struct keys, optional, .doc = "may be missing", .optional = true, .length = {0, 9}),
+    RPC_STRING(struct keys, usual, .doc = "has a default", .default_json = "\"a\"", .length = {0, 9}),
+    RPC_STRING(struct keys, nullable, .doc = "may be null", .nullable = true, .length = {0, 9}),
+    RPC_STRING_ARRAY(struct keys, list, count, .doc = "several", .length = {0, 9}, .items = {0, 9}),
+    RPC_BOOL(struct keys, flag, .doc = "a bool"),
+    RPC_DOUBLE(struct keys, real, .doc = "a double"),
+    RPC_JSON(struct keys, json, .doc = "any value"),
+    RPC_OBJECT(struct keys, object, struct text, .doc = "an object", .shape = &text_shape),
+};
+static const rpc_shape key_shape = RPC_OBJECT_SHAPE(struct keys, key_fields);
+
+static const rpc_field renamed_fields[] = {
+    RPC_STRING(struct text, text, .name = "other", .doc = "has another name on the wire", .length = {0, 9})};
+static const rpc_shape renamed_shape = RPC_OBJECT_SHAPE(struct text, renamed_fields);
+
+#define KEYED(...) .events = RPC_TABLE((const rpc_event[]){{__VA_ARGS__}})
+#define NO_KEY(key, where)                                                                                   \
+    "module m: event e: its .key is " key ", but in " where " that is no string, choice or integer that is " \
+    "always there"
+
 #define METHODS(...) \
     .methods = RPC_TABLE((const rpc_method[]){{.name = "fine", .run = run}, {.run = run, __VA_ARGS__}})
 #define EVENTS(...) .events = RPC_TABLE((const rpc_event[]){{.name = "known"}, {__VA_ARGS__}})
@@ -199,6 +231,61 @@ static const struct wrong {
     {{.name = "m", EVENTS(.name = "e", .data = &text_shape)}, "module m: event known: " UNPUBLISHED},
     {{.name = "m", METHODS(.name = "a", .event = "known", .error_event = "known"), EVENTS(.name = "e")},
      "module m: event e: " UNPUBLISHED},
+    /* Keys of events. */
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "nothing")},
+     "module m: event e: its .key is nothing, but its data has no such member"},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "")},
+     "module m: event e: its .key is , but its data has no such member"},
+    {{.name = "m", KEYED(.name = "e", .data = &renamed_shape, .key = "text")},
+     "module m: event e: its .key is text, but its data has no such member"},
+    {{.name = "m", KEYED(.name = "e", .data = &text_value, .key = "text")},
+     "module m: event e: its .key is text, but its data has no such member"},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "optional")},
+     NO_KEY("optional", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "usual")}, NO_KEY("usual", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "nullable")},
+     NO_KEY("nullable", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "list")}, NO_KEY("list", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "flag")}, NO_KEY("flag", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "real")}, NO_KEY("real", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "json")}, NO_KEY("json", "its data")},
+    {{.name = "m", KEYED(.name = "e", .data = &key_shape, .key = "object")}, NO_KEY("object", "its data")},
+    {{.name = "m", METHODS(.name = "a", .event = "e"), KEYED(.name = "e", .key = "name")},
+     "module m: event e: its .key is name, but the result of a has no such member"},
+    {{.name = "m",
+      METHODS(.name = "a", .event = "e", .result = &text_shape),
+      KEYED(.name = "e", .data = &key_shape, .key = "name")},
+     "module m: event e: its .key is name, but the result of a has no such member"},
+    {{.name = "m",
+      METHODS(.name = "a", .event = "e", .result = &key_shape),
+      KEYED(.name = "e", .data = &key_shape, .key = "list")},
+     NO_KEY("list", "its data")},
+    {{.name = "m",
+      METHODS(.name = "a", .event = "e", .result = &key_shape),
+      KEYED(.name = "e", .key = "list")},
+     NO_KEY("list", "the result of a")},
+    {{.name = "m", METHODS(.name = "a", .error_event = "e"), KEYED(.name = "e", .key = "name")},
+     "module m: event e: it has a .key, but a declares no errors, which would have it"},
+    {{.name = "m",
+      METHODS(.name = "a", .error_event = "e", ERRORS(.code = "x", .data = &key_shape)),
+      KEYED(.name = "e", .key = "name")},
+     "module m: event e: its .key is name, but the data of error fine has no such member"},
+    {{.name = "m",
+      METHODS(.name = "a", .error_event = "e",
+              .errors = RPC_TABLE((const rpc_error[]){{.code = "x", .data = &key_shape}})),
+      KEYED(.name = "e", .key = "flag")},
+     NO_KEY("flag", "the data of error x")},
+    /* Where the values of keys lie. */
+    {{.name = "m", KEYED(.name = "keyed/open", .data = &key_shape)},
+     "module m: event keyed/open: it lies where values of the keyed event keyed of module other lie"},
+    {{.name = "m", KEYED(.name = "keyed/open", .data = &key_shape, .key = "name")},
+     "module m: event keyed/open: it lies where values of the keyed event keyed of module other lie"},
+    {{.name = "m", KEYED(.name = "room", .data = &key_shape, .key = "name")},
+     "module m: event room: it is keyed, and the event room/open of module other lies where its values lie"},
+    {{.name = "m",
+      .events = RPC_TABLE((const rpc_event[]){{.name = "a/b", .data = &key_shape, .key = "name"},
+                                              {.name = "a/b/c", .data = &key_shape}})},
+     "module m: event a/b/c: it lies where values of the keyed event a/b of module m lie"},
     /* Errors. */
     {{.name = "m", METHODS(.name = "a", ERRORS(.code = ""))},
      "module m: method a:  is no code for an error of its own"},
@@ -276,7 +363,9 @@ static const struct wrong {
 static const rpc_module other = {
     .name = "other",
     .methods = RPC_TABLE((const rpc_method[]){{.name = "theirs", .run = run}}),
-    .events = RPC_TABLE((const rpc_event[]){{.name = "theirs", .data = &text_shape}}),
+    .events = RPC_TABLE((const rpc_event[]){{.name = "theirs", .data = &text_shape},
+                                            {.name = "keyed", .data = &key_shape, .key = "name"},
+                                            {.name = "room/open", .data = &text_shape}}),
 };
 
 START_TEST(faults_are_told)
@@ -334,6 +423,22 @@ START_TEST(extremes_are_fine)
     rig_add(&rig, &extremes, NULL);
     rig_expect(&rig, "fine", "", "ok", "{}");
     ck_assert_ptr_nonnull(rpc_command_find(rig_instance(&rig), "m", X64 X64));
+}
+END_TEST
+
+/* Neither below values, nor beside them. */
+static const rpc_module neighbours = {
+    .name = "m",
+    .events = RPC_TABLE((const rpc_event[]){{.name = "keyed/a/b", .data = &text_shape},
+                                            {.name = "keyedtoo", .data = &key_shape, .key = "name"},
+                                            {.name = "roo", .data = &key_shape, .key = "name"},
+                                            {.name = "theirs/open", .data = &key_shape, .key = "name"}}),
+};
+
+START_TEST(neighbours_of_keyed_events_are_fine)
+{
+    rig_add(&rig, &other, NULL);
+    rig_add(&rig, &neighbours, NULL);
 }
 END_TEST
 
@@ -537,6 +642,6 @@ END_TEST
 
 UNIT_MAIN("registry", open_rig, close_rig, {faults_are_told, UNIT_ROWS(wrong)},
           {more_faults_are_told, UNIT_ROWS(unchecked)}, {explanations_are_bounded, 0}, {extremes_are_fine, 0},
-          {a_module_can_be_empty, 0}, {finds_errors_by_their_code, 0}, {finds_each_of_many, 0},
-          {walks_in_order, 0}, {ends_in_reverse, 0}, {a_failed_start_is_ended, 0},
-          {wrong_tables_are_never_started, 0})
+          {neighbours_of_keyed_events_are_fine, 0}, {a_module_can_be_empty, 0},
+          {finds_errors_by_their_code, 0}, {finds_each_of_many, 0}, {walks_in_order, 0}, {ends_in_reverse, 0},
+          {a_failed_start_is_ended, 0}, {wrong_tables_are_never_started, 0})
