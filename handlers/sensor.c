@@ -75,6 +75,11 @@ static const rpc_shape options_shape = RPC_OBJECT_SHAPE(struct sensor_options, o
 
 static const rpc_event events[] = {
     {.name = "sensorUpdated", .doc = "a reading was stored", .data = &report_result},
+    {.name = "sensor",
+     .doc = "the last reading of a sensor, whenever another one has become the last, and after a start",
+     .data = &sensors_reading_shape,
+     .retained = true,
+     .key = "sensor_id"},
     {.name = "sensorUpdateFailed", .doc = "updateSensor failed, and its caller asked for no reply"},
     {.name = "sensorForgotten",
      .doc = "a sensor and its readings were deleted, by forgetSensor or to make room for a new sensor",

@@ -48,18 +48,22 @@ rpc_status forget_run(rpc_call *call, void *state, const void *params, void *res
     return rpc_start(call, "writing", parting);
 }
 
-/* Deletes many readings in several jobs, so that other jobs of the lane can run in between. What is left when
- * the call times out is deleted by pruning. */
+/* The broker may have retained the state of a sensor that is no more, if it ended before it was told to
+ * forget it: that goes in any case. Deletes many readings in several jobs, so that other jobs of the lane can
+ * run in between. What is left when the call times out is deleted by pruning. */
 rpc_status forget_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
     struct sensors *sensors = state;
     struct parting *parting = data;
     const struct store_forgetting *forgetting = &parting->forgetting;
     const struct which which = {forgetting->sensor};
-    if (parting->done && forgetting->found && !parting->hidden) {
+    if (parting->done && !parting->hidden) {
         parting->hidden = true;
-        table_forget(&sensors->table, forgetting->sensor);
-        rpc_announce(sensors->instance, call, "sensorForgotten", &which);
+        sensors_retract(sensors, forgetting->sensor);
+        if (forgetting->found) {
+            table_forget(&sensors->table, forgetting->sensor);
+            rpc_announce(sensors->instance, call, "sensorForgotten", &which);
+        }
     }
     if (!parting->done && parting->failure.why[0])
         sensors_log_failure(sensors, &parting->failure, "a sensor was not forgotten");

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELOAD_MS = 5000 }; /* time between two attempts */
+enum {
+    RELOAD_MS = 5000,    /* time between two attempts */
+    ANNOUNCE_MS = 10,    /* time between two parts of what is announced */
+    ANNOUNCE_COUNT = 100 /* sensors in a part, so that the broker's clients do not wait for all */
+};
 
 /* Another program may have written to the file. */
 static bool load_is_valid(const struct store_reading *last)
@@ -45,6 +49,13 @@ static bool load_one(void *data, const struct store_reading *last)
     return !loading->more && !loading->no_memory;
 }
 
+static int load_compare(const void *one, const void *other)
+{
+    const double first = ((const struct loaded *)one)->sensor.heard;
+    const double second = ((const struct loaded *)other)->sensor.heard;
+    return (first > second) - (first < second);
+}
+
 static void load_work(rpc_job *job, void *data)
 {
     struct loading *loading = data;
@@ -52,6 +63,8 @@ static void load_work(rpc_job *job, void *data)
     loading->more = loading->no_memory = false;
     loading->loaded = store_load(loading->store, load_one, loading, &loading->failure) &&
                       store_last_time(loading->store, loading->max_step, &loading->last, &loading->failure);
+    if (loading->count)
+        qsort(loading->sensors, loading->count, sizeof *loading->sensors, load_compare);
     loading->path = store_path(loading->store);
     loading->exposure = store_exposure(loading->store);
     if (!loading->loaded || !loading->no_memory)
@@ -68,7 +81,8 @@ void load_free(struct loading *loading)
 }
 
 /* Adds the loaded sensors to the table. One that is already in it has reported since, and keeps that reading.
- */
+ * If the clock is behind, all seem to have been heard now: then the order in which they are added says who
+ * was first. */
 static void load_take(struct sensors *sensors, const struct loading *loading)
 {
     struct table *table = &sensors->table;
@@ -87,6 +101,24 @@ static void load_start_age(struct sensors *sensors, double last)
     const struct sensor_options *options = sensors->options;
     const double patience = fmax((double)options->keep_age, options->max_silence);
     age_start(&sensors->age, rpc_time(sensors->instance), last, patience);
+}
+
+/* Announces the next sensors, in the order of their ids: a broker without persistence has lost their states.
+ */
+static void load_announce(rpc_instance *instance, void *state, void *data)
+{
+    struct sensors *sensors = state;
+    const struct table *table = &sensors->table;
+    size_t at = table_rank(table, sensors->announced);
+    (void)data;
+    for (int count = 0; at < table_size(table) && count < ANNOUNCE_COUNT; at++, count++) {
+        const struct sensor *sensor = table->sorted[at];
+        memcpy(sensors->announced, sensor->id, sizeof sensor->id);
+        if (sensor->known)
+            sensors_announce(sensors, sensor);
+    }
+    if (at < table_size(table))
+        rpc_after(instance, ANNOUNCE_MS, load_announce, NULL);
 }
 
 static void load_log(const struct sensors *sensors, const struct loading *loading)
@@ -121,6 +153,8 @@ static rpc_status load_done(rpc_call *call, void *state, void *data, rpc_status 
         load_start_age(sensors, loading->last);
         load_take(sensors, loading);
         load_log(sensors, loading);
+        if (loading->count)
+            rpc_after(sensors->instance, 0, load_announce, NULL);
     } else {
         if (outcome == RPC_OK)
             sensors_log_failure(sensors, &loading->failure, "the sensors could not be read");

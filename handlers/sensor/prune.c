@@ -47,8 +47,10 @@ static rpc_status prune_done(rpc_call *call, void *state, void *data, rpc_status
     struct pruning *pruning = data;
     (void)call, (void)result;
     sensors->pruning_runs = false;
-    for (size_t at = 0; pruning->pruned && at < pruning->size; at += strlen(pruning->removed + at) + 1)
+    for (size_t at = 0; pruning->pruned && at < pruning->size; at += strlen(pruning->removed + at) + 1) {
         table_forget(&sensors->table, pruning->removed + at);
+        sensors_retract(sensors, pruning->removed + at);
+    }
     free(pruning->removed);
     pruning->removed = NULL;
     pruning->size = 0;

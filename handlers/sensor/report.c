@@ -195,6 +195,7 @@ static void report_end_leaving(struct sensors *sensors, rpc_call *call, struct s
     const struct which which = {leaver->id};
     rpc_log(sensors->instance, RPC_LOG_NOTICE, "the sensor %s was silent and makes room for a new one",
             leaver->id);
+    sensors_retract(sensors, leaver->id);
     rpc_announce(sensors->instance, call, "sensorForgotten", &which);
     table_leave(&sensors->table, leaver);
 }
@@ -230,10 +231,10 @@ rpc_status report_done(rpc_call *call, void *state, void *data, rpc_status outco
     struct sensors *sensors = state;
     const struct report *report = data;
     const struct reading last = sensors_reading_of_point(report->sensor->id, &report->added.last);
-    if (report->stored)
-        table_take(&sensors->table, report->sensor, last.value, last.unit, last.time);
-    else
+    if (!report->stored)
         report_give_up(sensors, report);
+    else if (table_take(&sensors->table, report->sensor, last.value, last.unit, last.time))
+        sensors_announce(sensors, report->sensor);
     if (report->stored && report->leaver)
         report_end_leaving(sensors, call, report->leaver);
     if (report->failure.why[0])

@@ -38,6 +38,17 @@ struct reading sensors_reading_of_point(const char *id, const struct store_point
     return (struct reading){id, stored->value, is_known ? (enum unit)stored->unit : CELSIUS, stored->time};
 }
 
+void sensors_announce(const struct sensors *sensors, const struct sensor *sensor)
+{
+    const struct reading reading = sensors_reading_of(sensor);
+    rpc_announce(sensors->instance, NULL, "sensor", &reading);
+}
+
+void sensors_retract(const struct sensors *sensors, const char *id)
+{
+    rpc_retract(sensors->instance, NULL, "sensor", id);
+}
+
 struct failed {
     enum store_cause cause;
 };

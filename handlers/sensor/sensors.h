@@ -81,7 +81,8 @@ struct sensors {
     bool loaded;                   /* the table has the sensors of the database */
     struct store_failure why_not_loaded;
     bool pruning_runs;
-    bool averaged; /* the retained average may be one of some sensors, and not null */
+    char announced[SENSOR_BYTES]; /* the sensor that load.c has announced last */
+    bool averaged;                /* the retained average may be one of some sensors, and not null */
     struct loading loading;
     struct pruning pruning;
 };
@@ -112,6 +113,11 @@ struct reading sensors_reading_of(const struct sensor *sensor);
 /* A stored reading. This module has not written a unit that it does not know; such a unit is taken for
  * Celsius. */
 struct reading sensors_reading_of_point(const char *id, const struct store_point *stored);
+
+/* Publishes a sensor's last reading, which the broker retains; or has the broker forget it. The topics are
+ * the same whoever calls, so that no call is given to the engine. */
+void sensors_announce(const struct sensors *sensors, const struct sensor *sensor);
+void sensors_retract(const struct sensors *sensors, const char *id);
 
 /* The members of storage_failed. */
 extern const rpc_shape sensors_failed_shape;

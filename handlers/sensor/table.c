@@ -257,11 +257,9 @@ bool table_load(struct table *table, const struct sensor *loaded, const char *ow
     return true;
 }
 
-/* The time decides between sensors that were loaded while the clock was behind. */
 static int table_compare(const struct sensor *one, const struct sensor *other)
 {
-    const int order = (one->heard > other->heard) - (one->heard < other->heard);
-    return order ? order : (one->time > other->time) - (one->time < other->time);
+    return (one->heard > other->heard) - (one->heard < other->heard);
 }
 
 void table_sort(struct table *table)

@@ -107,7 +107,8 @@ void table_stay(struct table *table, struct sensor *sensor);
  * if there is no memory. */
 bool table_load(struct table *table, const struct sensor *loaded, const char *owner);
 
-/* Puts the sensors into the order in which they were heard, after loading. */
+/* Puts the sensors into the order in which they were heard, after loading. Those of the same moment stay in
+ * the order in which they were added. */
 void table_sort(struct table *table);
 
 /* The database has deleted a sensor: it is not known any more, and is removed if it expects no reading. A
