@@ -21,7 +21,10 @@ class Shipped(BrokerTest):
         return error_of(ask(self.connection, method, params))
 
     def expect_event(self, name):
+        """The next event, but for the states of sensors."""
         event = self.watcher.receive()
+        while event.topic.startswith("rpc/event/sensor/"):
+            event = self.watcher.receive()
         self.assertEqual(event.topic, f"rpc/event/{name}")
         return payload_of(event)
 
