@@ -76,13 +76,13 @@ static void close_objects(struct writer *writer, int count)
 }
 
 static void each_method(const struct catalogue *catalogue, struct writer *writer,
-                        void (*write)(const struct catalogue *catalogue, const rpc_method *method,
-                                      struct writer *writer))
+                        void (*write)(const struct catalogue *catalogue, const rpc_module *module,
+                                      const rpc_method *method, struct writer *writer))
 {
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_method *method = (*module)->methods.rows; RPC_HAS_ROW((*module)->methods, method);
              method++)
-            write(catalogue, method, writer);
+            write(catalogue, *module, method, writer);
     }
 }
 
@@ -94,16 +94,6 @@ static void each_event(const struct catalogue *catalogue, struct writer *writer,
         for (const rpc_event *event = (*module)->events.rows; RPC_HAS_ROW((*module)->events, event); event++)
             write(catalogue, *module, event, writer);
     }
-}
-
-/* The name of a command in keys: {kind}/{name}. */
-enum { COMMAND_MAX = 2 * TOPIC_NAME_MAX };
-
-static const char *make_command_name(const rpc_module *module, const rpc_command *command,
-                                     char name[COMMAND_MAX])
-{
-    snprintf(name, COMMAND_MAX, "%s/%s", module->name, command->name);
-    return name;
 }
 
 static const rpc_command *find_command(const rpc_module *module, const char *name)
@@ -122,12 +112,13 @@ static void each_command(const struct catalogue *catalogue, struct writer *write
                                        const rpc_command *command, const rpc_method *method, const char *name,
                                        struct writer *writer))
 {
-    char called[CATALOGUE_NAME], name[COMMAND_MAX];
+    char called[CATALOGUE_NAME], name[CATALOGUE_NAME];
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_command *command = (*module)->commands.rows; RPC_HAS_ROW((*module)->commands, command);
              command++) {
             const rpc_method method = catalogue_make_method(command, called);
-            write(catalogue, *module, command, &method, make_command_name(*module, command, name), writer);
+            write(catalogue, *module, command, &method, catalogue_name_command(*module, command, name),
+                  writer);
         }
     }
 }
@@ -150,14 +141,14 @@ static const char *make_inbox_name(const rpc_module *module, const rpc_inbox *in
 }
 
 static void each_inbox(const struct catalogue *catalogue, struct writer *writer,
-                       void (*write)(const struct catalogue *catalogue, const rpc_inbox *inbox,
-                                     const char *name, struct writer *writer))
+                       void (*write)(const struct catalogue *catalogue, const rpc_module *module,
+                                     const rpc_inbox *inbox, const char *name, struct writer *writer))
 {
     char name[INBOX_MAX];
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_inbox *inbox = (*module)->inboxes.rows; RPC_HAS_ROW((*module)->inboxes, inbox);
              inbox++)
-            write(catalogue, inbox, make_inbox_name(*module, inbox, name), writer);
+            write(catalogue, *module, inbox, make_inbox_name(*module, inbox, name), writer);
     }
 }
 
@@ -237,9 +228,10 @@ static void write_response_channel(const struct catalogue *catalogue, const char
     close_objects(writer, 2);
 }
 
-static void write_method_channels(const struct catalogue *catalogue, const rpc_method *method,
-                                  struct writer *writer)
+static void write_method_channels(const struct catalogue *catalogue, const rpc_module *module,
+                                  const rpc_method *method, struct writer *writer)
 {
+    (void)module;
     const char *name = method->name;
     write_channel(catalogue, writer, "call", "/call/", name);
     open_reply_channel(writer, "reply", name, "the Response Topic of the call");
@@ -258,16 +250,43 @@ static void write_method_channels(const struct catalogue *catalogue, const rpc_m
     write_response_channel(catalogue, name, writer);
 }
 
+/* Says of the parameter of a channel that it is a member of the payload, whose name is escaped (RFC 6901). */
+static void write_key(const char *member, struct writer *writer)
+{
+    char location[64 + 2 * TOPIC_NAME_MAX] = "$message.payload#/", *end = location + strlen(location);
+    for (; *member && end < location + sizeof location - 3; member++) {
+        if (*member == '~' || *member == '/')
+            *end++ = '~';
+        *end++ = *member == '~' ? '0' : *member == '/' ? '1' : *member;
+    }
+    *end = '\0';
+    writer_member(writer, "description", "the value of the event's key");
+    writer_member(writer, "location", location);
+}
+
 static void write_event_channel(const struct catalogue *catalogue, const rpc_module *module,
                                 const rpc_event *event, struct writer *writer)
 {
     (void)module;
     write_channel(catalogue, writer, "event", "/event/", event->name);
+    if (!event->key)
+        return;
+    char rest[TOPIC_NAME_MAX + sizeof CATALOGUE_KEY];
+    snprintf(rest, sizeof rest, "%s" CATALOGUE_KEY, event->name);
+    open_channel(catalogue, writer, "keyedEvent", "/event/", rest, event->name);
+    writer_open_object(writer, "parameters");
+    writer_open_object(writer, "key");
+    write_key(event->key, writer);
+    close_objects(writer, 2);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "event", "event", event->name);
+    close_objects(writer, 2);
 }
 
-static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
-                                struct writer *writer)
+static void write_inbox_channel(const struct catalogue *catalogue, const rpc_module *module,
+                                const rpc_inbox *inbox, const char *name, struct writer *writer)
 {
+    (void)module;
     const char *last = strrchr(catalogue->options->prefix, '/');
     const int head = last ? (int)(last + 1 - catalogue->options->prefix) : 0;
     char address[TOPIC_PREFIX_MAX + INBOX_MAX];
@@ -291,7 +310,7 @@ static void write_inbox_channel(const struct catalogue *catalogue, const rpc_inb
 static void write_command_channel(const struct catalogue *catalogue, const rpc_module *first,
                                   const rpc_command *command, const rpc_method *method, struct writer *writer)
 {
-    char name[COMMAND_MAX];
+    char name[CATALOGUE_NAME];
     const rpc_module *const *module = catalogue->modules;
     while (*module != first && !find_command(*module, command->name))
         module++;
@@ -305,7 +324,8 @@ static void write_command_channel(const struct catalogue *catalogue, const rpc_m
     for (; *module; module++) {
         const rpc_command *same = find_command(*module, command->name);
         if (same)
-            write_message_ref(writer, (*module)->name, "command", make_command_name(*module, same, name));
+            write_message_ref(writer, (*module)->name, "command",
+                              catalogue_name_command(*module, same, name));
     }
     close_objects(writer, 2);
 }
@@ -417,10 +437,10 @@ static void write_operation_by_id(const rpc_method *method, struct writer *write
     close_objects(writer, 2);
 }
 
-static void write_method_operations(const struct catalogue *catalogue, const rpc_method *method,
-                                    struct writer *writer)
+static void write_method_operations(const struct catalogue *catalogue, const rpc_module *module,
+                                    const rpc_method *method, struct writer *writer)
 {
-    (void)catalogue;
+    (void)catalogue, (void)module;
     open_operation(writer, "receive", "call", method->name, method->doc);
     write_reply(writer, "reply", method->name);
     writer_member_bool(writer, "x-read-only", method->read_only);
@@ -471,13 +491,16 @@ static void write_event_operation(const struct catalogue *catalogue, const rpc_m
                                   const rpc_event *event, struct writer *writer)
 {
     (void)module;
-    write_sent(writer, "event", event->name, event->doc, catalogue->options->qos, event->retained);
+    write_sent(writer, "event", event->name, event->doc, catalogue->options->qos,
+               event->retained && !event->key);
+    if (event->key)
+        write_sent(writer, "keyedEvent", event->name, event->doc, catalogue->options->qos, event->retained);
 }
 
-static void write_inbox_operation(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
-                                  struct writer *writer)
+static void write_inbox_operation(const struct catalogue *catalogue, const rpc_module *module,
+                                  const rpc_inbox *inbox, const char *name, struct writer *writer)
 {
-    (void)catalogue;
+    (void)catalogue, (void)module;
     open_operation(writer, "receive", "inbox", name, inbox->doc);
     writer_end_object(writer);
 }
@@ -525,37 +548,40 @@ static void open_message(struct writer *writer, const char *what, const char *na
 #define FAILURE_TRAIT "#/components/messageTraits/failure"
 #define PROGRESS_TRAIT "#/components/messageTraits/progress"
 
-static void write_call_message(const rpc_method *method, const char *what, const char *name,
+static void write_call_message(const struct catalogue *catalogue, const rpc_module *module,
+                               const rpc_method *method, const char *what, const char *name,
                                struct writer *writer)
 {
+    const struct schema_name schema = catalogue_name(catalogue, module, name, "Params");
     open_message(writer, what, name, "Parameters", CALL_TRAIT);
     if (catalogue_takes_bytes(method)) {
         writer_member(writer, "contentType", "application/octet-stream");
         writer_member(writer, "description", "any bytes");
     } else {
         writer_name(writer, "payload");
-        schema_write(method->params, false, writer);
+        schema_write(method->params, false, &schema, writer);
     }
     writer_end_object(writer);
 }
 
 /* A message whose payload has a shape. */
-static void write_shaped_message(const rpc_shape *shape, const char *what, const char *name,
+static void write_shaped_message(const struct schema_name *schema, const rpc_shape *shape, const char *what,
                                  const char *title, const char *trait, struct writer *writer)
 {
-    open_message(writer, what, name, title, trait);
+    open_message(writer, what, schema->what, title, trait);
     writer_name(writer, "payload");
-    schema_write(shape, false, writer);
+    schema_write(shape, false, schema, writer);
     writer_end_object(writer);
 }
 
-static void write_error_message(const rpc_method *method, struct writer *writer)
+static void write_error_message(const struct catalogue *catalogue, const rpc_module *module,
+                                const rpc_method *method, struct writer *writer)
 {
     open_message(writer, "error", method->name, "Error", FAILURE_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
     for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
-        schema_write_error(error, writer);
+        catalogue_write_error(catalogue, module, error, writer);
     writer_json(writer, "{\"$ref\":\"#/components/schemas/engineError\"}");
     writer_end_array(writer);
     close_objects(writer, 2);
@@ -578,9 +604,10 @@ static void write_calls(const struct catalogue *catalogue, const rpc_method *met
 }
 
 /* Begins the schema of an object with a request_id and one more member. The caller writes its schema. */
-static void open_wrapping(struct writer *writer, const char *member)
+static void open_wrapping(const struct schema_name *schema, struct writer *writer, const char *member)
 {
     writer_begin_object(writer);
+    schema_write_title(schema, writer);
     writer_member(writer, "type", "object");
     writer_open_array(writer, "required");
     writer_string(writer, "request_id");
@@ -592,34 +619,41 @@ static void open_wrapping(struct writer *writer, const char *member)
 }
 
 /* A reply without a Response Topic. */
-static void write_wrapped(struct writer *writer, const char *what, const char *name, const char *member,
-                          const char *inner, const char *trait)
+static void write_wrapped(const struct schema_name *schema, struct writer *writer, const char *what,
+                          const char *member, const char *inner, const char *trait)
 {
+    const char *name = schema->what;
     open_message(writer, what, name, "Reply to a call that has a request_id and no Response Topic", trait);
     writer_open_object(writer, "correlationId");
     writer_member(writer, "location", REQUEST_ID);
     writer_end_object(writer);
     writer_name(writer, "payload");
-    open_wrapping(writer, member);
+    open_wrapping(schema, writer, member);
     write_ref(writer, "#/components/messages/", inner, name, "/payload");
     close_objects(writer, 3);
 }
 
-static void write_wrapped_messages(const char *name, struct writer *writer)
+static void write_wrapped_messages(const struct catalogue *catalogue, const rpc_module *module,
+                                   const char *name, struct writer *writer)
 {
-    write_wrapped(writer, "wrappedResult", name, "result", "result", SUCCESS_TRAIT);
-    write_wrapped(writer, "wrappedResults", name, "result", "results", SUCCESS_TRAIT);
-    write_wrapped(writer, "wrappedError", name, "error", "error", FAILURE_TRAIT);
+    const struct schema_name result = catalogue_name(catalogue, module, name, "WrappedResult");
+    const struct schema_name results = catalogue_name(catalogue, module, name, "WrappedResults");
+    const struct schema_name error = catalogue_name(catalogue, module, name, "WrappedError");
+    write_wrapped(&result, writer, "wrappedResult", "result", "result", SUCCESS_TRAIT);
+    write_wrapped(&results, writer, "wrappedResults", "result", "results", SUCCESS_TRAIT);
+    write_wrapped(&error, writer, "wrappedError", "error", "error", FAILURE_TRAIT);
 }
 
-static void write_batch_messages(const struct catalogue *catalogue, const rpc_method *method,
-                                 struct writer *writer)
+static void write_batch_messages(const struct catalogue *catalogue, const rpc_module *module,
+                                 const rpc_method *method, struct writer *writer)
 {
+    const struct schema_name batch = catalogue_name(catalogue, module, method->name, "Batch");
+    const struct schema_name outcome = catalogue_name(catalogue, module, method->name, "Outcome");
     open_message(writer, "batch", method->name, "Batch of parameters", CALL_TRAIT);
     writer_open_object(writer, "payload");
     writer_open_array(writer, "anyOf");
     write_calls(catalogue, method, writer);
-    open_wrapping(writer, "calls");
+    open_wrapping(&batch, writer, "calls");
     write_calls(catalogue, method, writer);
     close_objects(writer, 2);
     writer_end_array(writer);
@@ -629,6 +663,7 @@ static void write_batch_messages(const struct catalogue *catalogue, const rpc_me
     writer_name(writer, "payload");
     open_batch(catalogue, writer);
     writer_begin_object(writer);
+    schema_write_title(&outcome, writer);
     writer_member(writer, "type", "object");
     writer_open_object(writer, "properties");
     writer_name(writer, "result");
@@ -641,66 +676,69 @@ static void write_batch_messages(const struct catalogue *catalogue, const rpc_me
     close_objects(writer, 3);
 }
 
-static void write_method_messages(const struct catalogue *catalogue, const rpc_method *method,
-                                  struct writer *writer)
+static void write_method_messages(const struct catalogue *catalogue, const rpc_module *module,
+                                  const rpc_method *method, struct writer *writer)
 {
-    write_call_message(method, "call", method->name, writer);
-    write_shaped_message(method->result, "result", method->name, "Result", SUCCESS_TRAIT, writer);
-    write_error_message(method, writer);
+    const struct schema_name result = catalogue_name(catalogue, module, method->name, "Result");
+    const struct schema_name progress = catalogue_name(catalogue, module, method->name, "Progress");
+    write_call_message(catalogue, module, method, "call", method->name, writer);
+    write_shaped_message(&result, method->result, "result", "Result", SUCCESS_TRAIT, writer);
+    write_error_message(catalogue, module, method, writer);
     if (method->progress)
-        write_shaped_message(method->progress, "progress", method->name, "Interim reply", PROGRESS_TRAIT,
+        write_shaped_message(&progress, method->progress, "progress", "Interim reply", PROGRESS_TRAIT,
                              writer);
     if (catalogue_takes_bytes(method))
         return;
-    write_batch_messages(catalogue, method, writer);
-    write_wrapped_messages(method->name, writer);
+    write_batch_messages(catalogue, module, method, writer);
+    write_wrapped_messages(catalogue, module, method->name, writer);
 }
 
 static void write_command_messages(const struct catalogue *catalogue, const rpc_module *module,
                                    const rpc_command *command, const rpc_method *method, const char *name,
                                    struct writer *writer)
 {
-    (void)catalogue, (void)module;
-    write_call_message(method, "command", name, writer);
-    write_shaped_message(method->result, "commandResult", name, "Result", SUCCESS_TRAIT, writer);
+    const struct schema_name result = catalogue_name(catalogue, module, name, "Result");
+    const struct schema_name progress = catalogue_name(catalogue, module, name, "Progress");
+    write_call_message(catalogue, module, method, "command", name, writer);
+    write_shaped_message(&result, method->result, "commandResult", "Result", SUCCESS_TRAIT, writer);
     open_message(writer, "commandError", name, "Error", FAILURE_TRAIT);
     writer_name(writer, "payload");
-    schema_write_any_error(writer);
+    schema_write_error(NULL, SCHEMA_ANY, NULL, &result, writer);
     writer_end_object(writer);
     if (command->progress)
-        write_shaped_message(command->progress, "commandProgress", name, "Interim reply", PROGRESS_TRAIT,
+        write_shaped_message(&progress, command->progress, "commandProgress", "Interim reply", PROGRESS_TRAIT,
                              writer);
 }
 
 static void write_event_message(const struct catalogue *catalogue, const rpc_module *module,
                                 const rpc_event *event, struct writer *writer)
 {
-    (void)catalogue;
     open_message(writer, "event", event->name, event->doc ? event->doc : "", NULL);
     writer_name(writer, "payload");
-    catalogue_write_event_schema(module, event, writer);
+    catalogue_write_event_schema(catalogue, module, event, writer);
     writer_end_object(writer);
 }
 
-static void write_inbox_message(const struct catalogue *catalogue, const rpc_inbox *inbox, const char *name,
-                                struct writer *writer)
+static void write_inbox_message(const struct catalogue *catalogue, const rpc_module *module,
+                                const rpc_inbox *inbox, const char *name, struct writer *writer)
 {
-    (void)catalogue;
+    const struct schema_name schema = catalogue_name(catalogue, module, name, "Message");
     open_message(writer, "inbox", name, inbox->doc, NULL);
     if (inbox->shape) {
         writer_name(writer, "payload");
-        schema_write(inbox->shape, false, writer);
+        schema_write(inbox->shape, false, &schema, writer);
     } else {
         writer_member(writer, "contentType", "application/octet-stream");
     }
     writer_end_object(writer);
 }
 
-static void write_error_event_message(struct writer *writer)
+static void write_error_event_message(const struct catalogue *catalogue, struct writer *writer)
 {
+    const struct schema_name name = catalogue_name(catalogue, NULL, TOPIC_ERROR_EVENT, "Event");
     open_message(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, NULL);
     writer_name(writer, "payload");
-    schema_write_any_error(writer);
+    schema_write_error(NULL, SCHEMA_ANY, NULL, &name, writer);
     writer_end_object(writer);
 }
 
@@ -748,7 +786,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     each_method(catalogue, writer, write_method_messages);
     each_command(catalogue, writer, write_command_messages);
     write_jsonrpc_messages(catalogue, writer);
-    write_error_event_message(writer);
+    write_error_event_message(catalogue, writer);
     each_event(catalogue, writer, write_event_message);
     each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
@@ -763,23 +801,25 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
  * The document shows MQTT 5 properties as headers, since AsyncAPI's expressions can point at headers. The
  * user property `status` distinguishes a result from an error.
  */
-#define TRAIT(header)                                                                                \
-    "{\"headers\":{\"type\":\"object\",\"properties\":{" header                                      \
+#define TRAIT(title, header)                                                                         \
+    "{\"headers\":{\"title\":\"" title "\",\"type\":\"object\",\"properties\":{" header              \
     ",\"correlationData\":{\"type\":\"string\"}}},\"correlationId\":{\"location\":\"$message.header" \
     "#/correlationData\"}}"
 
 /* A reply that was sent before has a mark of its own. */
-#define REPLY_TRAIT(status) TRAIT("\"status\":" status ",\"repeated\":{\"const\":\"1\"}")
+#define REPLY_TRAIT(title, status) TRAIT(title, "\"status\":" status ",\"repeated\":{\"const\":\"1\"}")
 
 static void write_traits(struct writer *writer)
 {
     writer_open_object(writer, "messageTraits");
-    writer_member_json(writer, "call",
-                       TRAIT("\"responseTopic\":{\"type\":\"string\"},\"progress\":{\"const\":\"1\"}"));
-    writer_member_json(writer, "success", REPLY_TRAIT("{\"const\":\"ok\"}"));
-    writer_member_json(writer, "failure",
-                       REPLY_TRAIT("{\"type\":\"string\",\"not\":{\"enum\":[\"ok\",\"progress\"]}}"));
-    writer_member_json(writer, "progress", TRAIT("\"status\":{\"const\":\"progress\"}"));
+    writer_member_json(
+        writer, "call",
+        TRAIT("CallHeaders", "\"responseTopic\":{\"type\":\"string\"},\"progress\":{\"const\":\"1\"}"));
+    writer_member_json(writer, "success", REPLY_TRAIT("SuccessHeaders", "{\"const\":\"ok\"}"));
+    writer_member_json(
+        writer, "failure",
+        REPLY_TRAIT("FailureHeaders", "{\"type\":\"string\",\"not\":{\"enum\":[\"ok\",\"progress\"]}}"));
+    writer_member_json(writer, "progress", TRAIT("ProgressHeaders", "\"status\":{\"const\":\"progress\"}"));
     writer_end_object(writer);
 }
 
@@ -789,11 +829,13 @@ static void write_traits(struct writer *writer)
 static void open_response(struct writer *writer)
 {
     writer_open_object(writer, "response");
+    writer_member(writer, "title", "JsonRpcResponse");
     writer_member(writer, "type", "object");
     writer_open_object(writer, "properties");
     writer_member_json(writer, "jsonrpc", "{\"const\":\"2.0\"}");
     writer_member_json(writer, "result", "{}");
     writer_open_object(writer, "error");
+    writer_member(writer, "title", "JsonRpcError");
     writer_member(writer, "type", "object");
     writer_open_object(writer, "properties");
     writer_member_json(writer, "code", "{\"type\":\"integer\"}");
@@ -801,18 +843,19 @@ static void open_response(struct writer *writer)
     writer_name(writer, "data");
 }
 
-static void write_schemas(struct writer *writer)
+static void write_schemas(const struct catalogue *catalogue, struct writer *writer)
 {
+    const struct schema_name name = catalogue_name(catalogue, NULL, "", "");
     writer_open_object(writer, "schemas");
     writer_name(writer, "engineError");
-    schema_write_engine_error(writer);
-    writer_member_json(
-        writer, "request",
-        "{\"type\":\"object\",\"properties\":{\"jsonrpc\":{\"const\":\"2.0\"},\"method\":{\"type\":"
-        "\"string\"},\"params\":{\"type\":[\"object\",\"array\"]},\"id\":" JSONRPC_ID
-        "},\"required\":[\"jsonrpc\",\"method\"]}");
+    schema_write_error(NULL, SCHEMA_ENGINE, NULL, &name, writer);
+    writer_member_json(writer, "request",
+                       "{\"title\":\"JsonRpcRequest\",\"type\":\"object\",\"properties\":{\"jsonrpc\":{"
+                       "\"const\":\"2.0\"},\"method\":{\"type\":"
+                       "\"string\"},\"params\":{\"title\":\"JsonRpcParams\",\"type\":[\"object\",\"array\"]},"
+                       "\"id\":" JSONRPC_ID "},\"required\":[\"jsonrpc\",\"method\"]}");
     open_response(writer);
-    schema_write_any_error(writer);
+    schema_write_error(NULL, SCHEMA_ANY, NULL, &name, writer);
     writer_end_object(writer);
     writer_member_json(writer, "required", "[\"code\",\"message\"]");
     writer_end_object(writer);
@@ -850,6 +893,6 @@ void asyncapi_write(const struct catalogue *catalogue, struct writer *writer)
     writer_open_object(writer, "components");
     write_messages(catalogue, writer);
     write_traits(writer);
-    write_schemas(writer);
+    write_schemas(catalogue, writer);
     close_objects(writer, 2);
 }

@@ -150,17 +150,30 @@ static void print_called(const rpc_method *method)
     print_shape("Interim replies, to an MQTT 5 caller that asks for them", method->progress);
 }
 
-static void print_method(const rpc_method *method)
+/* The level of a key's value is written as its member in braces. */
+static void print_event_topic(const rpc_event *event)
+{
+    printf("`{prefix}/event/%s%s%s%s`", event->name, event->key ? "/{" : "", event->key ? event->key : "",
+           event->key ? "}" : "");
+}
+
+static void print_method(const rpc_module *module, const rpc_method *method)
 {
     print_called(method);
     print_errors("Errors that the method declares", method->errors.count, method->errors.rows);
-    if (method->event)
-        printf("\nThe plugin publishes the result to `{prefix}/event/%s`%s.\n", method->event,
+    const rpc_event *event = method->event ? catalogue_find_event(module, method->event) : NULL;
+    if (event) {
+        printf("\nThe plugin publishes the result to ");
+        print_event_topic(event);
+        printf("%s.\n",
                method->announce == RPC_ANNOUNCE_ALWAYS ? "" : ", but only if the caller asked for no reply");
-    if (method->error_event)
-        printf("\nThe plugin publishes an error of the handler to `{prefix}/event/%s` if the caller asked "
-               "for no reply.\n",
-               method->error_event);
+    }
+    event = method->error_event ? catalogue_find_event(module, method->error_event) : NULL;
+    if (event) {
+        printf("\nThe plugin publishes an error of the handler to ");
+        print_event_topic(event);
+        printf(" if the caller asked for no reply.\n");
+    }
 }
 
 static void print_commands(const rpc_module *module)
@@ -181,9 +194,11 @@ static void print_events(const rpc_module *module)
     if (!module->events.count)
         return;
     printf("\n### Events\n\n| topic | when | retained |\n|---|---|---|\n");
-    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++)
-        printf("| `{prefix}/event/%s` | %s | %s |\n", event->name, event->doc,
-               event->retained ? "yes" : "no");
+    for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
+        printf("| ");
+        print_event_topic(event);
+        printf(" | %s | %s |\n", event->doc, event->retained ? "yes" : "no");
+    }
     for (const rpc_event *event = module->events.rows; RPC_HAS_ROW(module->events, event); event++) {
         char title[160];
         snprintf(title, sizeof title, "Payload of `%s`", event->name);
@@ -225,7 +240,7 @@ static void print_module(const rpc_module *module)
         print_options(module->name, module->options);
     }
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++)
-        print_method(method);
+        print_method(module, method);
     print_commands(module);
     print_events(module);
     print_inboxes(module);

@@ -75,12 +75,20 @@ static char *write_document(document write, const struct catalogue *catalogue)
     for (size_t capacity = 1 << 16;; capacity *= 2) {
         char *text = calloc(1, capacity + 1);
         struct writer writer = writer_make(&codec_json, text, capacity);
+        struct titles titles;
+        struct catalogue titled = *catalogue;
         if (!text)
             return NULL;
-        write(catalogue, &writer);
-        if (!writer.full)
+        titles_init(&titles);
+        titled.titles = &titles;
+        write(&titled, &writer);
+        const bool is_whole = !titles.failed;
+        titles_fini(&titles);
+        if (is_whole && !writer.full)
             return text;
         free(text);
+        if (!is_whole)
+            return NULL;
     }
 }
 

@@ -326,23 +326,25 @@ typedef struct rpc_shape {
     rpc_form form;
     size_t size; /* of the struct, bytes */
     const rpc_field *fields;
-    size_t count; /* number of fields */
+    size_t count;     /* number of fields */
+    const char *type; /* the struct's type as text, written by the macro, which names it in documents; or NULL
+                       */
 } rpc_shape;
 
 /* The shape of struct `type`, whose members the array `table` describes. */
-#define RPC_OBJECT_SHAPE(type, table)                              \
-    {                                                              \
-        RPC_FORM_OBJECT, sizeof(type), (table), RPC_FIELDS_(table) \
+#define RPC_OBJECT_SHAPE(type, table)                                     \
+    {                                                                     \
+        RPC_FORM_OBJECT, sizeof(type), (table), RPC_FIELDS_(table), #type \
     }
 /* The shape of one JSON value that is not an object with declared members; `table` has one entry. */
-#define RPC_VALUE_SHAPE(type, table)                              \
-    {                                                             \
-        RPC_FORM_VALUE, sizeof(type), (table), RPC_FIELDS_(table) \
+#define RPC_VALUE_SHAPE(type, table)                                     \
+    {                                                                    \
+        RPC_FORM_VALUE, sizeof(type), (table), RPC_FIELDS_(table), #type \
     }
 /* The shape of a payload that is not JSON: the handler's parameters are an rpc_bytes. */
-#define RPC_BYTES_SHAPE                            \
-    {                                              \
-        RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0 \
+#define RPC_BYTES_SHAPE                                  \
+    {                                                    \
+        RPC_FORM_BYTES, sizeof(rpc_bytes), NULL, 0, NULL \
     }
 
 #define RPC_FIELDS_(table)                                                                     \
@@ -791,7 +793,8 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
  * publishes result and error events itself. Inside a call, pass call: if the listener of its caller has a
- * mount point, the event appears below it. Outside of calls, pass NULL. Returns:
+ * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too.
+ * Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,

@@ -60,13 +60,43 @@ static rpc_status discovery_copy_document(rpc_call *call, const struct writer *w
 struct discovery {
     const rpc_instance *newest; /* the newest module when the document was made; NULL: it was not made */
     char *text;                 /* the document; NULL, if it was made: it is over max_reply */
+    struct titles titles; /* of its schemas, if it was made; descriptions of single methods have them, too */
 };
 
 static void discovery_forget(void *state)
 {
     struct discovery *discovery = state;
+    if (!discovery->newest)
+        return;
     free(discovery->text);
-    *discovery = (struct discovery){.newest = NULL};
+    titles_fini(&discovery->titles);
+    discovery->newest = NULL;
+}
+
+/* Makes the document, if there is none of these modules. Returns false: no memory. */
+static bool discovery_make(rpc_call *call, struct discovery *discovery, struct catalogue *catalogue)
+{
+    const rpc_instance *const newest = call->engine->registry.instances;
+    if (!discovery_make_catalogue(call, catalogue))
+        return false;
+    catalogue->titles = &discovery->titles;
+    if (discovery->newest == newest)
+        return true;
+    discovery_forget(discovery);
+    titles_init(&discovery->titles);
+    discovery->newest = newest;
+    struct writer writer = answer_writer(call->engine, &codec_json);
+    openrpc_write(catalogue, &writer);
+    discovery->text = writer.full ? NULL : malloc(writer.used + 1);
+    if ((!discovery->text && !writer.full) || discovery->titles.failed) {
+        discovery_forget(discovery);
+        return false;
+    }
+    if (discovery->text) {
+        memcpy(discovery->text, writer.out, writer.used);
+        discovery->text[writer.used] = '\0';
+    }
+    return true;
 }
 
 static const rpc_field openrpc_fields[] = {
@@ -75,28 +105,13 @@ static const rpc_field openrpc_fields[] = {
 
 static const rpc_shape openrpc_shape = RPC_VALUE_SHAPE(struct document, openrpc_fields);
 
-/* Without memory to keep the document the next call makes it again. */
 static rpc_status discovery_discover(rpc_call *call, void *state, const void *params, void *result)
 {
     struct discovery *discovery = state;
-    const rpc_instance *const newest = call->engine->registry.instances;
+    struct catalogue catalogue;
     (void)params;
-    if (discovery->newest != newest) {
-        struct catalogue catalogue;
-        if (!discovery_make_catalogue(call, &catalogue))
-            return RPC_INTERNAL_ERROR;
-        struct writer writer = answer_writer(call->engine, &codec_json);
-        openrpc_write(&catalogue, &writer);
-        discovery_forget(discovery);
-        char *text = writer.full ? NULL : malloc(writer.used + 1);
-        if (!text && !writer.full)
-            return discovery_copy_document(call, &writer, result);
-        if (text) {
-            memcpy(text, writer.out, writer.used);
-            text[writer.used] = '\0';
-        }
-        *discovery = (struct discovery){newest, text};
-    }
+    if (!discovery_make(call, discovery, &catalogue))
+        return RPC_INTERNAL_ERROR;
     if (!discovery->text)
         return discovery_raise_too_large(call);
     ((struct document *)result)->text.text = discovery->text;
@@ -118,6 +133,19 @@ static const rpc_shape entry_shape = RPC_OBJECT_SHAPE(struct entry, entry_fields
 
 enum { ENTRIES_MAX = 1000000 };
 
+struct event_entry {
+    const char *name, *doc, *key;
+};
+
+static const rpc_field event_entry_fields[] = {
+    RPC_STRING(struct event_entry, name, .doc = "its name", .length = {1, TOPIC_NAME_MAX}),
+    RPC_STRING(struct event_entry, doc, .doc = "what it is, in one line", .length = {0, 65535}),
+    RPC_STRING(struct event_entry, key, .doc = "of a keyed event, the member that is its key",
+               .optional = true, .length = {1, 65535}),
+};
+
+static const rpc_shape event_entry_shape = RPC_OBJECT_SHAPE(struct event_entry, event_entry_fields);
+
 /* A kind of devices. */
 struct kind {
     const char *name, *doc;
@@ -135,7 +163,8 @@ static const rpc_field kind_fields[] = {
 static const rpc_shape kind_shape = RPC_OBJECT_SHAPE(struct kind, kind_fields);
 
 struct list {
-    const struct entry *methods, *events;
+    const struct entry *methods;
+    const struct event_entry *events;
     const struct kind *devices;
     size_t method_count, event_count, device_count;
 };
@@ -143,8 +172,8 @@ struct list {
 static const rpc_field list_fields[] = {
     RPC_OBJECT_ARRAY(struct list, methods, method_count, struct entry, .doc = "all methods",
                      .items = {0, ENTRIES_MAX}, .shape = &entry_shape),
-    RPC_OBJECT_ARRAY(struct list, events, event_count, struct entry, .doc = "all events of modules",
-                     .items = {0, ENTRIES_MAX}, .shape = &entry_shape),
+    RPC_OBJECT_ARRAY(struct list, events, event_count, struct event_entry, .doc = "all events of modules",
+                     .items = {0, ENTRIES_MAX}, .shape = &event_entry_shape),
     RPC_OBJECT_ARRAY(struct list, devices, device_count, struct kind,
                      .doc = "all kinds of devices that have commands", .items = {0, ENTRIES_MAX},
                      .shape = &kind_shape),
@@ -193,14 +222,15 @@ static rpc_status discovery_list(rpc_call *call, void *state, const void *params
     const struct registry *registry = &call->engine->registry;
     struct list *list = result;
     struct entry *methods = rpc_alloc(call, HASH_COUNT(registry->methods) * sizeof *methods);
-    struct entry *events = rpc_alloc(call, HASH_COUNT(registry->events) * sizeof *events);
+    struct event_entry *events = rpc_alloc(call, HASH_COUNT(registry->events) * sizeof *events);
     (void)state, (void)params;
     if (!methods || !events || !discovery_list_devices(call, list))
         return RPC_INTERNAL_ERROR;
     for (const struct registry_method *method = registry->methods; method; method = method->hh.next)
         methods[list->method_count++] = discovery_make_entry(method->declared->name, method->declared->doc);
     for (const struct registry_event *event = registry->events; event; event = event->hh.next)
-        events[list->event_count++] = discovery_make_entry(event->declared->name, event->declared->doc);
+        events[list->event_count++] = (struct event_entry){
+            event->declared->name, event->declared->doc ? event->declared->doc : "", event->declared->key};
     list->methods = methods;
     list->events = events;
     return RPC_OK;
@@ -261,10 +291,9 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
     const struct which *given = params;
     const struct registry_method *method = registry_find_method(&call->engine->registry, given->method);
     struct catalogue catalogue;
-    (void)state;
     if (!method)
         return rpc_raise(call, "unknown_method", "there is no method of this name");
-    if (!discovery_make_catalogue(call, &catalogue))
+    if (!discovery_make(call, state, &catalogue))
         return RPC_INTERNAL_ERROR;
     struct writer writer = answer_writer(call->engine, &codec_json);
     writer_begin_object(&writer);
@@ -277,6 +306,10 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
     writer_end_array(&writer);
     discovery_write_commands(call, &catalogue, method, given->method, &writer);
     writer_end_object(&writer);
+    if (catalogue.titles->failed) {
+        discovery_forget(state);
+        return RPC_INTERNAL_ERROR;
+    }
     return discovery_copy_document(call, &writer, result);
 }
 

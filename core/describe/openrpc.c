@@ -25,7 +25,8 @@ static const char *openrpc_structure_of(const rpc_shape *shape)
 }
 
 /* Content Descriptors of those that may be missing, or of the others. The schema says what a field means. */
-static void openrpc_write_params(const rpc_shape *shape, bool may_miss, bool strict, struct writer *writer)
+static void openrpc_write_params(const rpc_shape *shape, bool may_miss, bool strict,
+                                 const struct schema_name *schema, struct writer *writer)
 {
     for (size_t i = 0; shape && i < shape->count; i++) {
         const rpc_field *field = &shape->fields[i];
@@ -35,7 +36,7 @@ static void openrpc_write_params(const rpc_shape *shape, bool may_miss, bool str
         writer_member(writer, "name", fields_name(field));
         writer_member_bool(writer, "required", !may_miss);
         writer_name(writer, "schema");
-        schema_write_field(field, strict, writer);
+        schema_write_field(field, strict, schema, writer);
         writer_end_object(writer);
     }
 }
@@ -57,44 +58,33 @@ static void openrpc_open_error(const rpc_error *error, struct writer *writer)
     writer_name(writer, "schema");
 }
 
-enum { SHARED_NAME = 96 };
-
-/* The name of a schema that several errors of a module share, among those of the document. */
-static const char *openrpc_name_shared(const rpc_module *module, unsigned number, char name[SHARED_NAME])
+/* The schema of an error, and of what it adds if others add the same, unless they have been written. */
+static void openrpc_write_shared_error(const struct catalogue *catalogue, const rpc_module *module,
+                                       const rpc_error *error, struct writer *writer)
 {
-    snprintf(name, SHARED_NAME, "%.64s.%u", module->name, number);
-    return name;
-}
-
-/* What several errors add to their error objects stands in the document once. */
-static void openrpc_write_error(const struct catalogue *catalogue, const rpc_module *module,
-                                const rpc_error *error, struct writer *writer)
-{
-    const unsigned shared = catalogue->shares && error->data ? catalogue_find_shared(module, error->data) : 0;
-    char name[SHARED_NAME], reference[SHARED_NAME + 32];
-    openrpc_open_error(error, writer);
-    if (shared) {
-        snprintf(reference, sizeof reference, "#/components/schemas/%s",
-                 openrpc_name_shared(module, shared, name));
-        schema_write_error_with(error, reference, writer);
-    } else {
-        schema_write_error(error, writer);
+    const struct schema_name name = catalogue_name(catalogue, module, error->code, "Error");
+    const char *title = schema_title_error(error, SCHEMA_METHOD, &name);
+    const bool shares = error->data && catalogue_shares(module, error->data);
+    const char *data = shares ? schema_title_added(error->data, &name) : NULL;
+    char reference[CATALOGUE_REFERENCE];
+    if (data && titles_take_first(catalogue->titles, data)) {
+        writer_name(writer, data);
+        schema_write_added(error->data, &name, writer);
     }
-    writer_end_object(writer);
+    if (title && titles_take_first(catalogue->titles, title)) {
+        writer_name(writer, title);
+        schema_write_error(error, SCHEMA_METHOD, data ? catalogue_refer(data, reference) : NULL, &name,
+                           writer);
+    }
 }
 
-static void openrpc_write_shared(const rpc_module *module, struct writer *writer)
+static void openrpc_write_shared(const struct catalogue *catalogue, const rpc_module *module,
+                                 struct writer *writer)
 {
-    unsigned number = 0;
-    char name[SHARED_NAME];
-    for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
-        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
-            number++;
-            if (!error->data || catalogue_find_shared(module, error->data) != number)
-                continue;
-            writer_name(writer, openrpc_name_shared(module, number, name));
-            schema_write_added(error->data, writer);
-        }
+    for (const rpc_method *method = module->methods.rows;
+         RPC_HAS_ROW(module->methods, method) && !writer->full; method++) {
+        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
+            openrpc_write_shared_error(catalogue, module, error, writer);
     }
 }
 
@@ -120,20 +110,23 @@ static void openrpc_write_errors(const struct catalogue *catalogue, const rpc_mo
     }
     writer_end_array(writer);
     writer_open_array(writer, "x-errors");
-    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
-        openrpc_write_error(catalogue, module, error, writer);
+    for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++) {
+        openrpc_open_error(error, writer);
+        catalogue_write_error(catalogue, module, error, writer);
+        writer_end_object(writer);
+    }
     writer_end_array(writer);
 }
 
 /* ---- Methods ---- */
 
-static void openrpc_write_announced(const struct catalogue *catalogue, const rpc_method *method,
-                                    struct writer *writer)
+static void openrpc_write_announced(const struct catalogue *catalogue, const rpc_module *module,
+                                    const rpc_method *method, struct writer *writer)
 {
     if (method->event) {
         writer_open_object(writer, "announces");
         writer_member(writer, "event", method->event);
-        catalogue_write_topic(catalogue, writer, "topic", "/event/", method->event);
+        catalogue_write_event_topics(catalogue, catalogue_find_event(module, method->event), writer);
         writer_member(writer, "when", method->announce == RPC_ANNOUNCE_ALWAYS ? "always" : "unanswered");
         writer_end_object(writer);
     }
@@ -141,7 +134,7 @@ static void openrpc_write_announced(const struct catalogue *catalogue, const rpc
         return;
     writer_open_object(writer, "errorEvent");
     writer_member(writer, "event", method->error_event);
-    catalogue_write_topic(catalogue, writer, "topic", "/event/", method->error_event);
+    catalogue_write_event_topics(catalogue, catalogue_find_event(module, method->error_event), writer);
     writer_end_object(writer);
 }
 
@@ -168,8 +161,8 @@ static bool openrpc_is_open(const char *open, const char *name)
            (is_command && text_has_word(open, CATALOGUE_DEVICE "{command}"));
 }
 
-static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_method *method,
-                               struct writer *writer)
+static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_module *module,
+                               const rpc_method *method, struct writer *writer)
 {
     static const char *const payloads[] = {
         [RPC_FORM_OBJECT] = "object", [RPC_FORM_VALUE] = "value", [RPC_FORM_BYTES] = "bytes"};
@@ -191,13 +184,26 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_meth
     if (catalogue_takes_time(method))
         writer_member_integer(writer, "timeoutMs",
                               method->timeout ? method->timeout : (uint32_t)options->timeout);
-    openrpc_write_announced(catalogue, method, writer);
+    openrpc_write_announced(catalogue, module, method, writer);
     writer_end_object(writer);
 }
 
-/* The members of a Method Object, in an object that is open. */
+/* A Content Descriptor of what has a shape. role: of its schema. */
+static void openrpc_write_descriptor(const struct catalogue *catalogue, const rpc_module *module,
+                                     const rpc_shape *shape, const char *name, const char *what,
+                                     const char *role, struct writer *writer)
+{
+    const struct schema_name schema = catalogue_name(catalogue, module, what, role);
+    writer_begin_object(writer);
+    writer_member(writer, "name", name);
+    writer_name(writer, "schema");
+    schema_write(shape, false, &schema, writer);
+    writer_end_object(writer);
+}
+
+/* The members of a Method Object, in an object that is open. what: the name in titles. */
 static void openrpc_write_members(const struct catalogue *catalogue, const rpc_module *module,
-                                  const rpc_method *method, struct writer *writer)
+                                  const rpc_method *method, const char *what, struct writer *writer)
 {
     writer_member(writer, "name", method->name);
     if (method->doc)
@@ -212,30 +218,25 @@ static void openrpc_write_members(const struct catalogue *catalogue, const rpc_m
     writer_member(writer, "paramStructure", openrpc_structure_of(method->params));
     writer_open_array(writer, "params");
     const bool strict = catalogue_is_strict(catalogue, method);
-    openrpc_write_params(method->params, false, strict, writer);
-    openrpc_write_params(method->params, true, strict, writer);
+    const struct schema_name schema = catalogue_name(catalogue, module, what, "Params");
+    openrpc_write_params(method->params, false, strict, &schema, writer);
+    openrpc_write_params(method->params, true, strict, &schema, writer);
     writer_end_array(writer);
-    writer_open_object(writer, "result");
-    writer_member(writer, "name", "result");
-    writer_name(writer, "schema");
-    schema_write(method->result, false, writer);
-    writer_end_object(writer);
+    writer_name(writer, "result");
+    openrpc_write_descriptor(catalogue, module, method->result, "result", what, "Result", writer);
     if (method->progress) {
-        writer_open_object(writer, "x-progress");
-        writer_member(writer, "name", "progress");
-        writer_name(writer, "schema");
-        schema_write(method->progress, false, writer);
-        writer_end_object(writer);
+        writer_name(writer, "x-progress");
+        openrpc_write_descriptor(catalogue, module, method->progress, "progress", what, "Progress", writer);
     }
     openrpc_write_errors(catalogue, module, method, writer);
-    openrpc_write_mqtt(catalogue, method, writer);
+    openrpc_write_mqtt(catalogue, module, method, writer);
 }
 
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
                           const rpc_method *method, struct writer *writer)
 {
     writer_begin_object(writer);
-    openrpc_write_members(catalogue, module, method, writer);
+    openrpc_write_members(catalogue, module, method, method->name, writer);
     writer_end_object(writer);
 }
 
@@ -259,13 +260,15 @@ void openrpc_write_command(const struct catalogue *catalogue, const rpc_module *
 {
     char name[CATALOGUE_NAME];
     const rpc_method method = catalogue_make_method(command, name);
+    char what[CATALOGUE_NAME];
     writer_begin_object(writer);
-    openrpc_write_members(catalogue, module, &method, writer);
+    openrpc_write_members(catalogue, module, &method, catalogue_name_command(module, command, what), writer);
     if (command->errors.count)
         writer_open_array(writer, "x-causes");
     for (const rpc_error *error = command->errors.rows; RPC_HAS_ROW(command->errors, error); error++) {
+        const struct schema_name schema = catalogue_name(catalogue, module, error->code, "Cause");
         openrpc_open_error(error, writer);
-        schema_write_device_error(error, writer);
+        schema_write_error(error, SCHEMA_DEVICE, NULL, &schema, writer);
         writer_end_object(writer);
     }
     if (command->errors.count)
@@ -295,31 +298,33 @@ static void openrpc_write_devices(const struct catalogue *catalogue, struct writ
 
 /* ---- Events ---- */
 
-static void openrpc_open_event(const struct catalogue *catalogue, const char *name, const char *doc,
-                               bool retained, struct writer *writer)
+static void openrpc_open_event(const struct catalogue *catalogue, const rpc_event *event,
+                               struct writer *writer)
 {
     writer_begin_object(writer);
-    writer_member(writer, "name", name);
-    catalogue_write_topic(catalogue, writer, "topic", "/event/", name);
-    if (doc)
-        writer_member(writer, "description", doc);
-    writer_member_bool(writer, "retained", retained);
+    writer_member(writer, "name", event->name);
+    catalogue_write_event_topics(catalogue, event, writer);
+    if (event->doc)
+        writer_member(writer, "description", event->doc);
+    writer_member_bool(writer, "retained", event->retained);
     writer_name(writer, "schema");
 }
 
 void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *module, const rpc_event *event,
                          struct writer *writer)
 {
-    openrpc_open_event(catalogue, event->name, event->doc, event->retained, writer);
-    catalogue_write_event_schema(module, event, writer);
+    openrpc_open_event(catalogue, event, writer);
+    catalogue_write_event_schema(catalogue, module, event, writer);
     writer_end_object(writer);
 }
 
 static void openrpc_write_events(const struct catalogue *catalogue, struct writer *writer)
 {
+    static const rpc_event error = {.name = TOPIC_ERROR_EVENT, .doc = TOPIC_ERROR_DOC};
+    const struct schema_name name = catalogue_name(catalogue, NULL, TOPIC_ERROR_EVENT, "Event");
     writer_open_array(writer, "x-events");
-    openrpc_open_event(catalogue, TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, false, writer);
-    schema_write_any_error(writer);
+    openrpc_open_event(catalogue, &error, writer);
+    schema_write_error(NULL, SCHEMA_ANY, NULL, &name, writer);
     writer_end_object(writer);
     for (const rpc_module *const *module = catalogue->modules; *module; module++) {
         for (const rpc_event *event = (*module)->events.rows;
@@ -365,8 +370,9 @@ static void openrpc_write_limits(const struct catalogue *catalogue, struct write
 
 void openrpc_write(const struct catalogue *given, struct writer *writer)
 {
-    const struct catalogue sharing = {.modules = given->modules, .options = given->options, .shares = true};
+    struct catalogue sharing = *given;
     const struct catalogue *catalogue = &sharing;
+    sharing.shares = true;
     writer_begin_object(writer);
     writer_member(writer, "openrpc", "1.3.2");
     writer_open_object(writer, "info");
@@ -384,7 +390,7 @@ void openrpc_write(const struct catalogue *given, struct writer *writer)
     writer_end_object(writer);
     writer_open_object(writer, "schemas");
     for (const rpc_module *const *module = catalogue->modules; *module; module++)
-        openrpc_write_shared(*module, writer);
+        openrpc_write_shared(catalogue, *module, writer);
     writer_end_object(writer);
     writer_end_object(writer);
     openrpc_write_events(catalogue, writer);

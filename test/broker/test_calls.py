@@ -199,6 +199,27 @@ class Replies(BrokerTest):
         self.assertEqual([(reply.payload, property_of(reply, CORRELATION_DATA), user_property_of(reply, "status"))
                           for reply in seen], 4 * [(b'{"runs":1}', identity, "ok")])
 
+    def test_response_topics_of_the_caller(self):
+        """%c and %u are one level each; a name that cannot be one has no Response Topics at all."""
+        users = {"bob": "secret", "b+b": "secret"}
+        broker = self.start(["response_topic_filter to/%c/%u/#"], users=users)
+        for client_id, user, topic, fine in (
+                ("c1", "bob", "to/c1/bob/x", True), ("c1", "bob", "to/c1/bob", True), ("c1", "bob", "to/c2/bob/x", False),
+                ("c1", "bob", "to/c1/eve/x", False), ("c1", "b+b", "to/c1/bob/x", False), ("c1", None, "to/c1//x", False),
+                ("+", "bob", "to/c2/bob/x", False), ("#", "bob", "to/c2/bob/x", False), ("a/bob", "bob", "to/a/bob/bob/x", False),
+                ("%u", "bob", "to/%u/bob/x", True), ("%u", "bob", "to/bob/bob/x", False)):
+            with self.subTest(client_id=client_id, user=user, topic=topic):
+                how = {"username": user, "password": "secret"} if user else {}
+                client, watcher = self.client(broker, 5, client_id=client_id, **how), self.client(broker, 5)
+                watcher.subscribe("rpc/event/error")
+                client.publish("rpc/call/echo", "1", qos=1, properties=[(RESPONSE_TOPIC, topic)])
+                if fine:
+                    self.assertEqual(client.receive().topic, topic)
+                else:
+                    self.assert_error(watcher.receive(), "invalid_request", client=client_id)
+                client.expect_nothing(0.05)
+                client.close()
+
     def test_response_topic_filter(self):
         broker = self.start(["response_topic_filter clients/+/in"])
         client, watcher = self.client(broker, 5), self.client(broker)

@@ -91,6 +91,21 @@ class Topics(DeviceTest):
         self.assertEqual([command.params for command in device.taken],
                          [{"far": 7}] * 10 + [{"far": 1}, {"far": 2}, {"far": 3}])
 
+    def test_a_deadline_beside_a_request_id(self):
+        """For callers without user properties; neither member reaches the device."""
+        self.begin()
+        device = self.ready()
+        for version in (3, 4, 5):
+            with self.subTest(version=version):
+                client = self.client(self.broker, version)
+                client.publish("rpc/call/device/lamp1/go", json.dumps({"request_id": "t", "timeout_ms": SHORT, "far": 7}), qos=1)
+                self.assertEqual(device.take().params, {"far": 7})  # and no answer
+                self.assertEqual(payload_of(client.receive())["error"]["err"], "device_timeout")
+                for value in (0, 1.5, "1"):
+                    error = ask_by_id(client, "device/lamp1/go", {"timeout_ms": value})["error"]
+                    self.assertEqual(error["err"], "invalid_request")
+                    self.assertIn("timeout_ms", error["msg"])
+
     def test_what_others_see(self):
         """The command and the device's answer are ordinary messages; call, reply and hello are not seen."""
         self.begin()

@@ -173,7 +173,8 @@ class Tables(DeviceTest):
     def test_members_of_errors(self):
         schemas = {f"#/components/schemas/{name}": schema for name, schema in DOCUMENT["components"]["schemas"].items()}
         for error in CALL["x-errors"]:
-            parts = [error["schema"], *(schemas[part["$ref"]] for part in error["schema"].get("allOf", ()))]
+            schema = schemas[error["schema"]["$ref"]]
+            parts = [schema, *(schemas[part["$ref"]] for part in schema.get("allOf", ()))]
             self.assertLessEqual({"device", "id", "seen"}, {name for part in parts for name in part["properties"]}, error)
 
     def test_verdicts_of_groups(self):

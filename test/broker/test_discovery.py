@@ -65,7 +65,7 @@ class Discovery(BrokerTest):
             self.assert_error(error_of(ask(client, method)), "method_not_found")
 
     def test_too_large(self):
-        client = self.client(self.start(["max_reply 2000", "modules clock echo ping rpc sensor"], plugin=PLUGIN), 5)
+        client = self.client(self.start(["max_reply 3000", "modules clock echo ping rpc sensor"], plugin=PLUGIN), 5)
         error = error_of(ask(client, "rpc.discover"))
         self.assert_error(error, "reply_too_large")
         self.assertIn("rpc.describe", error["msg"])

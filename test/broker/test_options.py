@@ -1,8 +1,11 @@
 """Options do what they say, and a wrong one stops the broker with a line that helps."""
+import json
 import re
 import unittest
 
-from harness import (PLUGIN, BrokerExited, BrokerTest, ask, broker_version, error_of, main, payload_of, result_of)
+from harness import (PLUGIN, BrokerExited, BrokerTest, ask, ask_by_id, broker_version, error_of, main, payload_of,
+                     result_of)
+from mqtt import RESPONSE_TOPIC
 from slow_calls import SlowTest
 
 PER_LISTENER = ["per_listener_settings true"]
@@ -191,6 +194,23 @@ class Prefixes(BrokerTest):
             device = self.client(broker, version, client_id=f"lamp{version}")
             device.publish(f"/rpc/cmd/lamp{version}/hello", qos=1)
             self.assertEqual(client.receive().topic, f"/rpc/cmd/lamp{version}/status")
+
+    def test_undeclared_members(self):
+        """Refused by all methods with the option, whatever the way to call, and ignored without."""
+        for option, refuses in (("undeclared refuse", True), ("undeclared ignore", False)):
+            client = self.client(self.start([option]), 5)
+            given = {"gate": "a", "open": True, "opens": False}
+            reply = ask(client, "setGate", given)
+            message = "opens is not declared, did you mean open?"
+            if refuses:
+                self.assert_error(error_of(reply), "invalid_params", msg=message)
+                self.assertEqual(ask_by_id(client, "setGate", given)["error"]["msg"], message)
+            else:
+                self.assertEqual(result_of(reply), {"gate": "a", "open": True})
+                self.assertEqual(ask_by_id(client, "setGate", given)["result"], {"gate": "a", "open": True})
+            client.publish("rpc/batch/setGate", json.dumps([given]), qos=1, properties=[(RESPONSE_TOPIC, "r")])
+            outcome, = payload_of(client.receive())
+            self.assertEqual(outcome.get("error", {}).get("msg"), message if refuses else None)
 
     def test_a_prefix_that_hash_does_not_match(self):
         broker = self.start(["prefix $rpc"])

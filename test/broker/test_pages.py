@@ -23,7 +23,7 @@ def examples(text):
 def run_example(broker, command):
     """What a command prints at this broker."""
     words = shlex.split(command)
-    words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
+    words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] != "mosquitto_pub" else [])
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
@@ -102,6 +102,19 @@ class Pages(BrokerTest):
         doors = json.loads(run_example(broker, "mosquitto_rr -V 5 -t rpc/call/listDoors -e r -n"))["doors"]
         self.assertEqual([door["door"] for door in doors if door["until"]], ["yard"])
         self.assertEqual(len(doors), 4)
+
+    def test_the_keyed_event_of_the_guide(self):
+        """The state of each door, from the start on and after each change, for clients that subscribe later."""
+        broker = self.start(plugin=GUIDE_PLUGIN)
+        (command, shown), = re.findall(r"^ {4}\$ (mosquitto_sub .*)\n((?: {4}[^$\n].*\n)*)", (ROOT / "docs/guide.md").read_text(),
+                                       re.MULTILINE)
+        shown = dict(line.split(None, 1) for line in shown.splitlines())
+        self.assertEqual(dict(line.split(None, 1) for line in run_example(broker, command).splitlines()), shown)
+        run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":60}'""")
+        doors = dict(line.split(None, 1) for line in run_example(broker, command).splitlines())
+        self.assertEqual(doors.keys(), shown.keys())
+        self.assertGreater(json.loads(doors.pop("rpc/event/door/yard"))["until"], 0)
+        self.assertLess(doors.items(), shown.items())
 
     def test_the_option_of_the_guide(self):
         broker = self.start(["door_max_open 10s"], plugin=GUIDE_PLUGIN)

@@ -190,6 +190,20 @@ static const struct own_topic {
     {"to/%c/in", "a/b", NULL, "to/a/b/in", false},
     {"to/%x/%c", "a", NULL, "to/%x/a", true},
     {"to/%", "a", NULL, "to/%", true},
+    /* Names that would be more than one level, none, or match other topics. */
+    {"to/%u/in", "a", "+", "to/b/in", false},
+    {"to/%u", "a", "#", "to/b", false},
+    {"to/%u/in", "a", "b/c", "to/b/c/in", false},
+    {"to/%u", "a", "", "to/", false},
+    {"to/%c", "", "u", "to/", false},
+    {"to/%u", "a", "b\x01", "to/b", false},
+    {"to/+/%u", "a", NULL, "to/x/", false},
+    /* A name is not expanded once more. */
+    {"to/%c/%u", "%u", "%c", "to/%u/%c", true},
+    {"to/%c/%u", "%u", "x", "to/x/x", false},
+    {"to/%%c", "a", NULL, "to/%a", true},
+    {"%c", "clients", NULL, "clients", true},
+    {"to/+/%c/#", "a", NULL, "to/x/a/y/z", true},
 };
 
 START_TEST(response_topics_of_the_caller)

@@ -24,9 +24,13 @@ static void open_lab(void)
     rig_add(&rig, &rpc_module_rpc, NULL);
 }
 
+static struct config *all_modules; /* NULL: only the lab's */
+
 static void close_lab(void)
 {
     rig_close(&rig);
+    config_destroy(all_modules);
+    all_modules = NULL;
 }
 
 /* The reply of a call that must succeed, as a tree to be freed. */
@@ -177,6 +181,22 @@ START_TEST(open_methods)
 }
 END_TEST
 
+/* The engine with all modules that there are, those of tests included. */
+static void add_all(void)
+{
+    all_modules = rig_config(NULL, 0);
+    rig_start(&rig);
+    rig_add_modules(&rig, all_modules);
+}
+
+static void reopen_with_all(void)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_reply = 1 << 20;
+    add_all();
+}
+
 /* An event without data of its own has that of the methods that announce it. */
 START_TEST(events)
 {
@@ -185,13 +205,107 @@ START_TEST(events)
     const cJSON *counted = find(list, "counted");
     expect_json(get(counted, "topic"), "\"rpc/event/counted\"");
     expect_json(get(counted, "retained"), "false");
-    expect_json(
-        get(counted, "schema"),
-        "{\"type\":\"object\",\"properties\":{\"n\":{\"description\":\"a number\",\"type\":\"integer\","
-        "\"minimum\":-2147483648,\"maximum\":2147483647}},\"required\":[\"n\"]}");
+    expect_json(get(counted, "schema"),
+                "{\"title\":\"CountResult\",\"type\":\"object\",\"properties\":{\"n\":{\"description\":\"a "
+                "number\",\"type\":\"integer\","
+                "\"minimum\":-2147483648,\"maximum\":2147483647}},\"required\":[\"n\"]}");
     const cJSON *failed = find(list, "actFailed");
     expect_json(get(failed, "retained"), "true");
     ck_assert_int_eq(cJSON_GetArraySize(get(get(failed, "schema"), "anyOf")), 3);
+    cJSON_Delete(document);
+}
+END_TEST
+
+/* A keyed event says what its key is, and where its values are. */
+START_TEST(keyed_events)
+{
+    reopen_with_all();
+    cJSON *document = result_of("rpc.discover", "{}"), *listed = result_of("rpc.list", "");
+    cJSON *described = result_of("rpc.describe", "{\"method\":\"setGate\"}");
+    const cJSON *gate = find(get(document, "x-events"), "gate");
+    expect_json(get(gate, "topic"), "\"rpc/event/gate\"");
+    expect_json(get(gate, "key"), "\"gate\"");
+    expect_json(get(gate, "keyedTopic"), "\"rpc/event/gate/{key}\"");
+    ck_assert_ptr_null(
+        cJSON_GetObjectItemCaseSensitive(find(get(document, "x-events"), "probeCounted"), "keyedTopic"));
+    ck_assert(cJSON_Compare(find(get(described, "events"), "gate"), gate, true));
+    expect_json(get(get(get(described, "method"), "x-mqtt"), "announces"),
+                "{\"event\":\"gate\",\"topic\":\"rpc/event/gate\",\"key\":\"gate\",\"keyedTopic\":"
+                "\"rpc/event/gate/{key}\",\"when\":\"always\"}");
+    expect_json(find(get(listed, "events"), "gate"),
+                "{\"name\":\"gate\",\"doc\":\"The state of a gate\",\"key\":\"gate\"}");
+    cJSON_Delete(described);
+    cJSON_Delete(listed);
+    cJSON_Delete(document);
+}
+END_TEST
+
+/* ---- Titles ---- */
+
+static bool is_object(const cJSON *schema)
+{
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(schema, "type"), *one;
+    cJSON_ArrayForEach(one, type)
+    {
+        if (strcmp(one->valuestring, "object") == 0)
+            return true;
+    }
+    return cJSON_IsString(type) && strcmp(type->valuestring, "object") == 0;
+}
+
+enum { TITLED_MAX = 2000 };
+
+static struct titled {
+    const char *title;
+    char *schema; /* without what belongs to the place where it stands */
+} titled[TITLED_MAX];
+
+static size_t titled_count;
+
+static void note_title(const cJSON *schema)
+{
+    const cJSON *title = get(schema, "title");
+    cJSON *copy = cJSON_Duplicate(schema, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "description");
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "default");
+    ck_assert_uint_lt(titled_count, TITLED_MAX);
+    titled[titled_count++] = (struct titled){title->valuestring, cJSON_PrintUnformatted(copy)};
+    cJSON_Delete(copy);
+}
+
+/* Every schema of an object has a title. A member of `properties` may be called `type`. */
+static void note_titles(const cJSON *tree, bool is_properties)
+{
+    const cJSON *child;
+    if (!is_properties && is_object(tree))
+        note_title(tree);
+    cJSON_ArrayForEach(child, tree)
+    {
+        note_titles(child,
+                    cJSON_IsObject(tree) && strcmp(child->string, "properties") == 0 && !is_properties);
+    }
+}
+
+/* The same title means the same schema, over all modules; with and without options that change schemas. */
+START_TEST(titles)
+{
+    rig_close(&rig);
+    rig_init(&rig);
+    rig.options.max_reply = 1 << 20;
+    rig.options.undeclared = _i ? UNDECLARED_REFUSE : UNDECLARED_IGNORE;
+    add_all();
+    cJSON *document = result_of("rpc.discover", "{}");
+    titled_count = 0;
+    note_titles(document, false);
+    ck_assert_uint_gt(titled_count, 100);
+    for (size_t i = 0; i < titled_count; i++) {
+        for (size_t j = 0; j < i; j++)
+            ck_assert_msg(strcmp(titled[i].title, titled[j].title) != 0 ||
+                              strcmp(titled[i].schema, titled[j].schema) == 0,
+                          "%s: %s and %s", titled[i].title, titled[i].schema, titled[j].schema);
+    }
+    for (size_t i = 0; i < titled_count; i++)
+        cJSON_free(titled[i].schema);
     cJSON_Delete(document);
 }
 END_TEST
@@ -311,11 +425,11 @@ START_TEST(commands_in_the_document)
         "\"idempotent\":true,\"timeoutMs\":7000}");
     expect_json(get(get(light, "result"), "schema"), "{\"description\":\"any JSON value\"}");
     expect_json(get(get(get(light, "x-progress"), "schema"), "required"), "[\"level\"]");
-    expect_json(
-        get(cJSON_GetArrayItem(get(light, "x-causes"), 0), "schema"),
-        "{\"type\":\"object\",\"properties\":{\"err\":{\"type\":\"string\",\"const\":\"hot\"},\"msg\":{"
-        "\"type\":\"string\"},\"level\":{\"description\":\"d\",\"type\":\"integer\",\"minimum\":0,"
-        "\"maximum\":9}},\"required\":[\"err\"]}");
+    expect_json(get(cJSON_GetArrayItem(get(light, "x-causes"), 0), "schema"),
+                "{\"title\":\"HotCause\",\"type\":\"object\",\"properties\":{\"err\":{\"type\":\"string\","
+                "\"const\":\"hot\"},\"msg\":{"
+                "\"type\":\"string\"},\"level\":{\"description\":\"d\",\"type\":\"integer\",\"minimum\":0,"
+                "\"maximum\":9}},\"required\":[\"err\"]}");
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(light, "errors"));
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-causes"));
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-progress"));
@@ -510,9 +624,10 @@ START_TEST(many_of_it_in_a_batch)
 END_TEST
 
 UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {idempotent, 0},
-          {topics_in_force, UNIT_ROWS(topics)}, {open_methods, UNIT_ROWS(openings)}, {events, 0}, {list, 0},
-          {describe, 0}, {what_is_too_large, 300}, {what_just_fits, 0}, {the_document_is_kept, 0},
-          {a_new_method_makes_it_anew, 0}, {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0},
-          {commands_in_the_document, 0}, {no_commands_in_the_document, 0}, {commands_in_the_list, 0},
+          {topics_in_force, UNIT_ROWS(topics)}, {open_methods, UNIT_ROWS(openings)}, {events, 0},
+          {keyed_events, 0}, {titles, 2}, {list, 0}, {describe, 0}, {what_is_too_large, 300},
+          {what_just_fits, 0}, {the_document_is_kept, 0}, {a_new_method_makes_it_anew, 0},
+          {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0}, {commands_in_the_document, 0},
+          {no_commands_in_the_document, 0}, {commands_in_the_list, 0},
           {describe_commands, UNIT_ROWS(described_names)}, {describe_a_long_name, 0},
           {commands_at_the_endpoint, 0})

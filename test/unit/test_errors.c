@@ -491,7 +491,7 @@ struct own_value {
 
 static const rpc_field own_value[] = {
     RPC_OBJECT(struct own_value, own, struct own, .doc = "all", .shape = &own_shape)};
-static const rpc_shape own_value_shape = {RPC_FORM_VALUE, sizeof(struct own), own_value, 1};
+static const rpc_shape own_value_shape = {RPC_FORM_VALUE, sizeof(struct own), own_value, 1, NULL};
 
 static rpc_status give_timeout(rpc_call *call, void *state, const void *params, void *result)
 {
@@ -610,6 +610,12 @@ static const rpc_method strict_methods[] = {
      .result = &own_shape,
      .run = give_timeout},
     {.name = "loose", .doc = "", .params = &own_shape, .result = &own_shape, .run = give_timeout},
+    {.name = "strict.value",
+     .doc = "",
+     .strict = true,
+     .params = &own_value_shape,
+     .result = &own_shape,
+     .run = give_timeout},
 };
 static const rpc_module stricts = {.name = "stricts", .doc = "", .methods = RPC_TABLE(strict_methods)};
 
@@ -619,6 +625,10 @@ START_TEST(strict_methods_refuse_by_themselves)
     rig_add(&rig, &stricts, NULL);
     expect_message("rpc/call/strict", "{\"timeout_ms\":7,\"timeout\":7}", "invalid_params",
                    "timeout is not declared");
+    expect_message("rpc/batch/strict", "[{\"timeout_ms\":7},{\"timeout_ms\":7,\"timeout_sm\":7}]", "ok",
+                   "timeout_sm is not declared, did you mean timeout_ms?");
+    expect_message("rpc/call/strict.value", "{\"timeout_ms\":7,\"timeoutms\":7}", "invalid_params",
+                   "own.timeoutms is not declared, did you mean timeout_ms?");
     rig_expect(&rig, "loose", "{\"timeout_ms\":7,\"timeout\":7}", "ok", "{\"timeout_ms\":7}");
 }
 END_TEST

@@ -638,7 +638,7 @@ START_TEST(long_explanations_are_cut)
         many[i] = words[i];
     }
     const rpc_field field = {.member = "n", .kind = RPC_KIND_CHOICE, .choices = RPC_TABLE(many)};
-    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(int), &field, 1};
+    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(int), &field, 1, NULL};
     void *out;
     ck_assert_int_eq(decode_one(&shape, "\"x\"", &out), RPC_INVALID_PARAMS);
     ck_assert_uint_lt(strlen(why), FIELDS_WHY);
@@ -740,7 +740,7 @@ static void expect_wrong(const rpc_shape *shape, const char *expected)
 
 START_TEST(wrong_fields_are_refused)
 {
-    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct sample), &wrong_fields[_i].field, 1};
+    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct sample), &wrong_fields[_i].field, 1, NULL};
     expect_wrong(&shape, wrong_fields[_i].why);
 }
 END_TEST
@@ -780,9 +780,9 @@ START_TEST(forms_are_checked)
     expect_wrong(&(rpc_shape)RPC_VALUE_SHAPE(struct sample, two), value);
     expect_wrong(&(rpc_shape)RPC_VALUE_SHAPE(struct sample, optional), value);
     expect_wrong(&(rpc_shape)RPC_VALUE_SHAPE(struct sample, with_default), value);
-    expect_wrong(&(rpc_shape){RPC_FORM_VALUE, sizeof(struct sample), two, 0}, value);
-    expect_wrong(&(rpc_shape){RPC_FORM_BYTES, sizeof(rpc_bytes), two, 1}, "bytes have no fields");
-    expect_wrong(&(rpc_shape){RPC_FORM_BYTES, sizeof(rpc_bytes) + 1, NULL, 0}, "bytes have no fields");
+    expect_wrong(&(rpc_shape){RPC_FORM_VALUE, sizeof(struct sample), two, 0, NULL}, value);
+    expect_wrong(&(rpc_shape){RPC_FORM_BYTES, sizeof(rpc_bytes), two, 1, NULL}, "bytes have no fields");
+    expect_wrong(&(rpc_shape){RPC_FORM_BYTES, sizeof(rpc_bytes) + 1, NULL, 0, NULL}, "bytes have no fields");
 }
 END_TEST
 
@@ -790,7 +790,7 @@ START_TEST(no_shape_and_empty_shapes_are_fine)
 {
     struct fields fields;
     const rpc_shape bytes = RPC_BYTES_SHAPE;
-    const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0};
+    const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0, NULL};
     void *out;
     ck_assert_int_eq(fields_init(&fields, NULL, why), RPC_OK);
     ck_assert_ptr_null(fields.shape);

@@ -1088,7 +1088,7 @@ START_TEST(discovering_for_the_first_time)
         rig_close(&rig);
         expect_nothing_left();
     }
-    ck_assert_uint_gt(answered, modes[_i] == FAILING_ONCE); /* even if the result cannot be kept */
+    ck_assert_uint_gt(answered, 0);
 }
 END_TEST
 

@@ -381,7 +381,7 @@ struct one {
 
 static void expect_told(const rpc_field *field, size_t size, const char *sent, const char *told)
 {
-    const rpc_shape shape = {RPC_FORM_VALUE, size, field, 1};
+    const rpc_shape shape = {RPC_FORM_VALUE, size, field, 1, NULL};
     struct fields fields;
     char expected[128];
     void *out;
@@ -489,7 +489,7 @@ END_TEST
 START_TEST(a_value_by_position_is_the_only_one)
 {
     static const rpc_field field = RPC_DOUBLE(struct one, n, .doc = "d");
-    static const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct one), &field, 1};
+    static const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct one), &field, 1, NULL};
     struct fields fields;
     void *out;
     ck_assert_int_eq(fields_init(&fields, &shape, why), RPC_OK);
@@ -507,7 +507,7 @@ END_TEST
 
 START_TEST(nothing_by_position)
 {
-    const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0};
+    const rpc_shape empty = {RPC_FORM_OBJECT, 1, NULL, 0, NULL};
     struct fields fields;
     void *out;
     ck_assert_int_eq(fields_init(&fields, &empty, why), RPC_OK);
@@ -795,9 +795,9 @@ END_TEST
 
 /* ---- Wrong tables ---- */
 
-static const rpc_shape value_spot = {RPC_FORM_VALUE, sizeof(struct spot), spot_fields, 1};
-static const rpc_shape large_spot = {RPC_FORM_OBJECT, sizeof(struct spot) + 8, spot_fields, 3};
-static const rpc_shape no_spot = {RPC_FORM_OBJECT, 0, NULL, 0};
+static const rpc_shape value_spot = {RPC_FORM_VALUE, sizeof(struct spot), spot_fields, 1, NULL};
+static const rpc_shape large_spot = {RPC_FORM_OBJECT, sizeof(struct spot) + 8, spot_fields, 3, NULL};
+static const rpc_shape no_spot = {RPC_FORM_OBJECT, 0, NULL, 0, NULL};
 
 #define COUNTER (1 + offsetof(struct report, tag_count))
 #define END sizeof(struct report)
@@ -900,7 +900,7 @@ static void expect_wrong(const rpc_shape *shape, const char *expected)
 
 START_TEST(wrong_fields_are_refused)
 {
-    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &wrong_fields[_i].field, 1};
+    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &wrong_fields[_i].field, 1, NULL};
     expect_wrong(&shape, wrong_fields[_i].why);
 }
 END_TEST
@@ -913,8 +913,8 @@ START_TEST(wrong_fields_are_found_in_objects)
     const rpc_field object = {
         .member = "o", .kind = RPC_KIND_OBJECT, .size = sizeof(struct report), .shape = &inner_shape};
     rpc_field array = object;
-    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &object, 1};
-    const rpc_shape array_shape = {RPC_FORM_OBJECT, sizeof(struct report), &array, 1};
+    const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &object, 1, NULL};
+    const rpc_shape array_shape = {RPC_FORM_OBJECT, sizeof(struct report), &array, 1, NULL};
     char expected[256];
     array.counter = COUNTER;
     array.items.max = 1;
@@ -928,10 +928,10 @@ END_TEST
 START_TEST(nameless_fields_are_found_in_objects)
 {
     static const rpc_field nameless = {.kind = RPC_KIND_BOOL};
-    static const rpc_shape inner_shape = {RPC_FORM_OBJECT, 1, &nameless, 1};
+    static const rpc_shape inner_shape = {RPC_FORM_OBJECT, 1, &nameless, 1, NULL};
     static const rpc_field object = {
         .member = "o", .kind = RPC_KIND_OBJECT, .size = 1, .shape = &inner_shape};
-    static const rpc_shape shape = {RPC_FORM_OBJECT, 1, &object, 1};
+    static const rpc_shape shape = {RPC_FORM_OBJECT, 1, &object, 1, NULL};
     expect_wrong(&shape, "o: a field was not made by one of the macros");
 }
 END_TEST
@@ -948,7 +948,7 @@ static void make_chain(int levels, const char *name)
                                       .kind = last ? RPC_KIND_BOOL : RPC_KIND_OBJECT,
                                       .size = 1,
                                       .shape = last ? NULL : &chain[i + 1]};
-        chain[i] = (rpc_shape){RPC_FORM_OBJECT, 1, &chain_fields[i], 1};
+        chain[i] = (rpc_shape){RPC_FORM_OBJECT, 1, &chain_fields[i], 1, NULL};
     }
 }
 
@@ -967,7 +967,7 @@ START_TEST(no_shape_is_nested_in_itself)
 {
     rpc_shape shape;
     const rpc_field field = {.member = "a", .kind = RPC_KIND_OBJECT, .size = 1, .shape = &shape};
-    shape = (rpc_shape){RPC_FORM_OBJECT, 1, &field, 1};
+    shape = (rpc_shape){RPC_FORM_OBJECT, 1, &field, 1, NULL};
     expect_wrong(&shape, "a.a.a.a.a.a.a.a: objects are nested deeper than 8 levels");
 }
 END_TEST
@@ -1012,7 +1012,7 @@ static char long_words[100][16];
 START_TEST(explanations_are_cut_between_characters)
 {
     rpc_field field = RPC_CHOICE(struct report, shade, .doc = "d", .choices = RPC_TABLE(long_choices));
-    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct report), &field, 1};
+    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct report), &field, 1, NULL};
     static const char *const names[] = {"a", "aa", "aaa", "aaaa"};
     struct fields fields;
     void *out;
@@ -1037,13 +1037,13 @@ END_TEST
 START_TEST(options_are_flat)
 {
     for (size_t i = 0; i < report_shape.count; i++) {
-        const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &report_fields[i], 1};
+        const rpc_shape shape = {RPC_FORM_OBJECT, sizeof(struct report), &report_fields[i], 1, NULL};
         ck_assert_msg(options_check_shape(&shape), "%s", report_fields[i].member);
     }
     const char *const nested = "an option cannot be an object or an array";
-    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 1, 1}), nested);
-    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 5, 1}), nested);
-    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 10, 1}),
+    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 1, 1, NULL}), nested);
+    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 5, 1, NULL}), nested);
+    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 10, 1, NULL}),
                      "an option cannot be null");
 }
 END_TEST

@@ -8,17 +8,23 @@
 #include "unit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static char out[4096];
 
-static const char *schema_as(const rpc_shape *shape, bool strict)
+static const char *schema_named(const rpc_shape *shape, bool strict, const struct schema_name *name)
 {
     memset(out, 0, sizeof out);
     struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
-    schema_write(shape, strict, &writer);
+    schema_write(shape, strict, name, &writer);
     ck_assert(!writer.full);
     return out;
+}
+
+static const char *schema_as(const rpc_shape *shape, bool strict)
+{
+    return schema_named(shape, strict, NULL);
 }
 
 static const char *schema_of(const rpc_shape *shape)
@@ -103,7 +109,7 @@ static const struct row {
 
 START_TEST(fields)
 {
-    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct thing), &rows[_i].field, 1};
+    const rpc_shape shape = {RPC_FORM_VALUE, sizeof(struct thing), &rows[_i].field, 1, NULL};
     ck_assert_str_eq(schema_of(&shape), rows[_i].json);
 }
 END_TEST
@@ -161,18 +167,116 @@ START_TEST(errors)
     const rpc_error more = {.code = "more", .data = &inner_shape};
     struct writer writer = writer_make(&codec_json, out, sizeof out - 1);
     writer_begin_array(&writer);
-    schema_write_error(&plain, &writer);
-    schema_write_error(&more, &writer);
-    schema_write_any_error(&writer);
+    schema_write_error(&plain, SCHEMA_METHOD, NULL, NULL, &writer);
+    schema_write_error(&more, SCHEMA_METHOD, NULL, NULL, &writer);
+    schema_write_error(&more, SCHEMA_METHOD, "#/x", NULL, &writer);
+    schema_write_added(&inner_shape, NULL, &writer);
+    schema_write_error(NULL, SCHEMA_ANY, NULL, NULL, &writer);
     writer_end_array(&writer);
     out[writer.used] = '\0';
-#define ERROR(code, data)                                                                      \
+#define ERROR_AND(code, data, more)                                                            \
     "{\"type\":\"object\",\"properties\":{\"method\":{\"type\":\"string\"},\"err\":{\"type\":" \
-    "\"string\"" code "},\"msg\":{\"type\":\"string\"}" data "},\"required\":[\"method\",\"err\"]}"
-    ck_assert_str_eq(out,
-                     "[" ERROR(",\"const\":\"plain\"", "") "," ERROR(
-                         ",\"const\":\"more\"", ",\"truth\":{\"type\":\"boolean\"}") "," ERROR("", "") "]");
+    "\"string\"" code "},\"msg\":{\"type\":\"string\"}" data "}" more ",\"required\":[\"method\",\"err\"]}"
+#define ERROR(code, data) ERROR_AND(code, data, "")
+    ck_assert_str_eq(
+        out, "[" ERROR(",\"const\":\"plain\"", "") "," ERROR(
+                 ",\"const\":\"more\"",
+                 ",\"truth\":{\"type\":"
+                 "\"boolean\"}") "," ERROR_AND(",\"const\":\"more\"", "",
+                                               ",\"allOf\":[{\"$ref\":\"#/x\"}]") ",{\"type\":\"object\","
+                                                                                  "\"properties\":{\"truth\":"
+                                                                                  "{\"type\":"
+                                                                                  "\"boolean\"}}}," ERROR(
+                                                                                      "", "") "]");
 }
 END_TEST
 
-UNIT_MAIN("schema", NULL, NULL, {fields, UNIT_ROWS(rows)}, {objects, 0}, {other_shapes, 0}, {errors, 0})
+/* ---- Titles ---- */
+
+static struct titles titles;
+
+static const char *title_of(const rpc_shape *shape, bool strict, const char *what)
+{
+    static char title[TITLES_MAX];
+    const struct schema_name name = {&titles, "house", what, "Params"};
+    const char *schema = schema_named(shape, strict, &name);
+    ck_assert_ptr_eq(strstr(schema, "{\"title\":\""), schema);
+    snprintf(title, sizeof title, "%.*s", (int)strcspn(schema + 10, "\""), schema + 10);
+    return title;
+}
+
+static void open_titles(void)
+{
+    titles_init(&titles);
+}
+
+static void close_titles(void)
+{
+    ck_assert(!titles.failed);
+    titles_fini(&titles);
+}
+
+/* The outermost object is named by where it came first, those in it by their struct. */
+START_TEST(objects_have_titles)
+{
+    const struct schema_name name = {&titles, "house", "open/the_Door", "Params"};
+    const char *schema = schema_named(&outer_shape, false, &name);
+    ck_assert_ptr_nonnull(strstr(schema, "{\"title\":\"OpenTheDoorParams\",\"type\":\"object\""));
+    ck_assert_ptr_nonnull(
+        strstr(schema, "\"the one\":{\"title\":\"HouseThingOrNull\",\"type\":[\"object\",\"null\"]"));
+    ck_assert_ptr_nonnull(strstr(schema, "\"items\":{\"title\":\"HouseThing\",\"type\":\"object\""));
+}
+END_TEST
+
+START_TEST(a_title_is_that_of_one_schema)
+{
+    static const rpc_field field[] = {RPC_BOOL(struct thing, truth, .doc = NULL)};
+    static const rpc_shape one = RPC_OBJECT_SHAPE(struct thing, field),
+                           two = RPC_OBJECT_SHAPE(struct thing, field);
+    static const rpc_shape three = RPC_OBJECT_SHAPE(struct thing, field);
+    ck_assert_str_eq(title_of(&one, false, "door"), "DoorParams");
+    ck_assert_str_eq(title_of(&one, false, "window"), "DoorParams");
+    ck_assert_str_eq(title_of(&two, false, "Door"), "HouseDoorParams");
+    ck_assert_str_eq(title_of(&one, true, "door"), "HouseDoorParams2");
+    ck_assert_str_eq(title_of(&three, false, "window"), "WindowParams");
+    ck_assert_str_eq(title_of(&two, false, "window"), "HouseDoorParams");
+    ck_assert_str_eq(title_of(NULL, false, "door"), "AnyObject");
+    ck_assert_str_eq(title_of(NULL, false, "window"), "AnyObject");
+    ck_assert_str_eq(title_of(NULL, true, "door"), "EmptyObject");
+}
+END_TEST
+
+START_TEST(errors_have_titles)
+{
+    const struct schema_name name = {&titles, "house", NULL, NULL}, other = {&titles, "shed", NULL, NULL};
+    const rpc_error stuck = {.code = "door_stuck"}, more = {.code = "door_stuck", .data = &inner_shape};
+    ck_assert_str_eq(schema_title_error(&stuck, SCHEMA_METHOD, &name), "DoorStuckError");
+    ck_assert_str_eq(schema_title_error(&stuck, SCHEMA_METHOD, &other), "DoorStuckError");
+    ck_assert_str_eq(schema_title_error(&more, SCHEMA_METHOD, &other), "ShedDoorStuckError");
+    ck_assert_str_eq(schema_title_error(&more, SCHEMA_DEVICE, &name), "DoorStuckCause");
+    ck_assert_str_eq(schema_title_error(NULL, SCHEMA_ENGINE, &name), "EngineError");
+    ck_assert_str_eq(schema_title_error(NULL, SCHEMA_ANY, &other), "Error");
+    ck_assert_str_eq(schema_title_added(&inner_shape, &name), "HouseThingData");
+    ck_assert_str_eq(schema_title_added(&inner_shape, &other), "HouseThingData");
+}
+END_TEST
+
+/* Names of any length and of any characters. */
+START_TEST(titles_are_bounded)
+{
+    char what[2001];
+    memset(what, 'n', sizeof what - 1);
+    what[sizeof what - 1] = '\0';
+    for (int i = 0; i < 12; i++) {
+        const rpc_shape shape = inner_shape;
+        const char *title = title_of(&shape, i, what);
+        ck_assert_uint_lt(strlen(title), TITLES_MAX);
+        titles_take_first(&titles, title);
+    }
+    ck_assert_str_eq(title_of(&inner_shape, false, "{a}/\xC3\xA9-9.b_c"), "A9BCParams");
+}
+END_TEST
+
+UNIT_MAIN("schema", open_titles, close_titles, {fields, UNIT_ROWS(rows)}, {objects, 0}, {other_shapes, 0},
+          {errors, 0}, {objects_have_titles, 0}, {a_title_is_that_of_one_schema, 0}, {errors_have_titles, 0},
+          {titles_are_bounded, 0})
