@@ -38,7 +38,8 @@ static const rpc_field option_fields[] = {
     RPC_INT32(
         struct sensor_options, max_sensors,
         .doc =
-            "largest number of sensors; each takes about 150 bytes of max_reply in the reply to listSensors",
+            "largest number of sensors; each takes about 150 bytes of max_reply in the reply to listSensors "
+            "without limit",
         .default_json = "400", .range = {1, SENSORS_MAX}),
     RPC_INT32(struct sensor_options, max_per_client,
               .doc =
