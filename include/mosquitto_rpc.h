@@ -498,7 +498,8 @@ typedef struct rpc_method {
         *params; /* NULL: none; the engine ignores the object that a caller sends, unless strict */
     const rpc_shape *result;     /* NULL: the reply is {} */
     RPC_ROWS_(rpc_error) errors; /* none: only the engine's own */
-    const char *event;           /* the result event, one of the module's events; NULL: none */
+    const char *event;           /* the result event, one of the module's events; NULL: none. It follows no
+                                    success that rpc_call_set_unchanged() says changes nothing */
     rpc_announcement announce;   /* when it is published; of a method with a result event */
     const char *error_event; /* the event for errors that the handler gives to calls that asked for no reply,
                                 one of the module's events; NULL: the engine's event "error" */
@@ -937,6 +938,14 @@ void rpc_resume(rpc_call *call);
  * run before it makes the call pending.
  */
 void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds);
+
+/*
+ * Says that a success of the call changes nothing: the engine does not publish the method's result event, and
+ * the caller gets the result as ever. For methods that recognise what they have done already, for example a
+ * reading that a device has sent again. Events that the module announces itself, and errors, are published as
+ * ever. Call it in run or done, before that returns the outcome.
+ */
+void rpc_call_set_unchanged(rpc_call *call);
 
 /*
  * Returns whether a text is one JSON value, as an RPC_JSON of a result must be: for text of clients that the

@@ -460,8 +460,9 @@ static rpc_status answer_overflow(rpc_call *call, const struct registry_event *e
 static rpc_status answer_success(rpc_call *call)
 {
     const struct registry_method *method = call->method;
-    const struct registry_event *event =
-        method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked ? method->event : NULL;
+    const bool is_announced =
+        (method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked) && !call->unchanged;
+    const struct registry_event *event = is_announced ? method->event : NULL;
     if (!call->asked)
         return event ? answer_announce_alone(call, event) : RPC_OK;
     if (call->exchange->reply.overflowed)

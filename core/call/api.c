@@ -54,6 +54,11 @@ bool rpc_caller_property(const rpc_call *call, const char *name, char *value, si
     return message && host->user_property(host->context, message, name, value, size);
 }
 
+void rpc_call_set_unchanged(rpc_call *call)
+{
+    call->unchanged = true;
+}
+
 rpc_instance *rpc_call_instance(const rpc_call *call)
 {
     return call->method->instance;

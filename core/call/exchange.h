@@ -105,6 +105,7 @@ struct rpc_call {
     bool by_handler;     /* the failure is the handler's own */
     bool own_memory;     /* the call is not the exchange's embedded one */
     bool has_worked;     /* work or a wait of it has ended well before */
+    bool unchanged;      /* its success changes nothing, so that it is not announced */
     uint32_t timeout;    /* ms from its arrival to its deadline, as its handler has set it; 0: it has not */
     enum call_state state;
     rpc_status refusal;  /* why it could not become pending; RPC_OK: its handler did not ask, or it could */

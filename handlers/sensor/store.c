@@ -9,6 +9,11 @@
  * stored, also while the clock is wrong. A sensor that was forgotten has the prefix '' and its key as name,
  * until its last reading is deleted. `home` names the prefix whose file it is, once one has taken it.
  *
+ * A reading that has a time of its own also has in `stored` when it came; of any other, `time` says so.
+ * `heard` is the same for a sensor's last reading to come, which need not be its last one. `taken` has the
+ * readings with a time of their own by this time. It is a table and no index of `readings`, since making an
+ * index reads the whole table: so a large file is brought up to date at once.
+ *
  * store/database.h has what all databases need.
  */
 #include "store.h"
@@ -47,9 +52,21 @@ static const char *const steps[] = {
     "CREATE INDEX readings_in_order ON readings (sensor, id, time);"
     "ALTER TABLE sensors ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE home (prefix TEXT NOT NULL);",
+
+    /* No step may take longer for a file with many readings. */
+    "ALTER TABLE sensors ADD COLUMN heard REAL;"
+    "ALTER TABLE readings ADD COLUMN stored REAL;"
+    "CREATE TABLE taken ("
+    " sensor INTEGER NOT NULL, time REAL NOT NULL, reading INTEGER NOT NULL,"
+    " PRIMARY KEY (sensor, time)) WITHOUT ROWID;"
+    "CREATE TRIGGER taken_came AFTER INSERT ON readings WHEN new.stored IS NOT NULL BEGIN"
+    " INSERT OR REPLACE INTO taken (sensor, time, reading) VALUES (new.sensor, new.time, new.id); END;"
+    "CREATE TRIGGER taken_went AFTER DELETE ON readings WHEN old.stored IS NOT NULL BEGIN"
+    " DELETE FROM taken WHERE sensor = old.sensor AND time = old.time AND reading = old.id; END;",
 };
 
 enum statement {
+    FIND_TAKEN,
     SAVE_LAST,
     SAVE_READING,
     LOAD,
@@ -64,29 +81,46 @@ enum statement {
     STATEMENTS
 };
 
+#define TEXT_OF(number) #number
+#define TEXT(macro) TEXT_OF(macro)
+
+/* Whether the new reading takes the place of the last one: see store_add(). */
+#define IS_LAST "?7 IS NULL OR ?5 >= time OR time > ?7 + " TEXT(STORE_AHEAD_S)
+
+/* When a reading came. */
+#define CAME "coalesce(stored, time)"
+
 static const char *const statements[STATEMENTS] = {
-    [SAVE_LAST] =
-        "INSERT INTO sensors (prefix, name, value, unit, time, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-        " ON CONFLICT (prefix, name) DO UPDATE SET value = ?3, unit = ?4, time = ?5 RETURNING id",
-    [SAVE_READING] = "INSERT INTO readings (sensor, value, unit, time) VALUES (?1, ?3, ?4, ?5)",
-    [LOAD] = "SELECT name, value, unit, time, owner FROM sensors WHERE prefix = ?1 ORDER BY id",
-    [TIMES] = "SELECT time FROM readings NOT INDEXED WHERE time > ?1 ORDER BY id DESC LIMIT ?2",
-    [HISTORY] = "SELECT time, value, unit FROM readings INDEXED BY readings_in_order"
+    [FIND_TAKEN] = "SELECT s.time, s.value, s.unit, r.value, r.unit FROM sensors s"
+                   " CROSS JOIN taken t ON t.sensor = s.id AND t.time = ?5"
+                   " CROSS JOIN readings r ON r.id = t.reading WHERE s.prefix = ?1 AND s.name = ?2",
+    [SAVE_LAST] = "INSERT INTO sensors (prefix, name, value, unit, time, owner, heard)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                  " ON CONFLICT (prefix, name) DO UPDATE SET value = iif(" IS_LAST ", ?3, value),"
+                  " unit = iif(" IS_LAST ", ?4, unit), time = iif(" IS_LAST ", ?5, time), heard = ?7"
+                  " RETURNING time, value, unit, id",
+    [SAVE_READING] = "INSERT INTO readings (sensor, value, unit, time, stored) VALUES (?1, ?3, ?4, ?5, ?7)",
+    [LOAD] = "SELECT name, value, unit, time, owner, coalesce(heard, time) FROM sensors WHERE prefix = ?1"
+             " ORDER BY id",
+    [TIMES] = "SELECT " CAME " FROM readings NOT INDEXED WHERE " CAME " > ?1 ORDER BY id DESC LIMIT ?2",
+    [HISTORY] = "SELECT time, value, unit, id FROM readings INDEXED BY readings_in_order"
                 " WHERE sensor = (SELECT id FROM sensors WHERE prefix = ?1 AND name = ?2)"
-                " AND time BETWEEN ?3 AND ?4 ORDER BY id DESC LIMIT ?5",
+                " AND id < ?6 AND time BETWEEN ?3 AND ?4 ORDER BY id DESC LIMIT ?5",
     [FORGET] = "UPDATE sensors SET prefix = '', name = id, owner = '' WHERE prefix = ?1 AND name = ?2"
                " RETURNING id",
-    [FIRST_KEPT] = "SELECT id FROM readings NOT INDEXED WHERE time BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1",
+    [FIRST_KEPT] = "SELECT id FROM readings NOT INDEXED WHERE " CAME " BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1",
     /* NOT INDEXED reads the table in the order of its keys. The index would need a sort at each call. */
     [NEXT_SENSOR] = "SELECT id, kept, prefix = '' FROM sensors NOT INDEXED"
                     " WHERE id > ?2 AND prefix IN (?1, '') ORDER BY id LIMIT 1",
+    /* The first condition on the time is the index's, and holds if the second does, but for a minute. */
     [DELETE_OLD] = "DELETE FROM readings WHERE id IN"
                    " (SELECT id FROM readings INDEXED BY readings_in_order"
-                   " WHERE sensor = ?1 AND id < ?2 AND time < ?4 ORDER BY id LIMIT ?3)",
+                   " WHERE sensor = ?1 AND id < ?2 AND time < ?4 AND " CAME " < ?4"
+                   " ORDER BY id LIMIT ?3)",
     [DELETE_FIRST] = "DELETE FROM readings WHERE id IN"
                      " (SELECT id FROM readings INDEXED BY readings_in_order"
                      " WHERE sensor = ?1 ORDER BY id LIMIT ?3)",
-    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND (prefix = '' OR time < ?2)"
+    [DELETE_SENSOR] = "DELETE FROM sensors WHERE id = ?1 AND (prefix = '' OR coalesce(heard, time) < ?2)"
                       " RETURNING prefix, name",
 };
 
@@ -163,24 +197,62 @@ bool store_begin(struct store *store, struct store_failure *failure)
     return database_begin(store->database, failure);
 }
 
+/* Binds the name of a reading's sensor, which has the same parameters in FIND_TAKEN and SAVE_LAST. */
+static void store_bind_sensor(const struct store *store, sqlite3_stmt *statement,
+                              const struct store_reading *reading)
+{
+    database_bind_prefix(store->database, statement, 1);
+    database_bind_text(statement, 2, reading->sensor, reading->size);
+}
+
 /* Binds the columns of a reading, which have the same parameters in SAVE_LAST and SAVE_READING. */
 static void store_bind_reading(sqlite3_stmt *statement, const struct store_reading *reading)
 {
     sqlite3_bind_double(statement, 3, reading->value);
     sqlite3_bind_int(statement, 4, reading->unit);
     sqlite3_bind_double(statement, 5, reading->time);
+    if (reading->stored)
+        sqlite3_bind_double(statement, 7, reading->stored);
+    else
+        sqlite3_bind_null(statement, 7);
 }
 
-static bool store_save(struct store *store, const struct store_reading *reading)
+/* The first three columns of a row are a reading. */
+static struct store_point store_point_of(sqlite3_stmt *row)
+{
+    return (struct store_point){sqlite3_column_double(row, 0), sqlite3_column_double(row, 1),
+                                sqlite3_column_int(row, 2)};
+}
+
+/* Looks for a reading of the same sensor and of the same time, which is both readings' own. */
+static bool store_find_taken(struct store *store, const struct store_reading *reading,
+                             struct store_added *added)
+{
+    sqlite3_stmt *row = database_statement(store->database, FIND_TAKEN);
+    store_bind_sensor(store, row, reading);
+    sqlite3_bind_double(row, 5, reading->time);
+    const int code = sqlite3_step(row);
+    if (code == SQLITE_ROW) {
+        added->last = store_point_of(row);
+        added->stored.value = sqlite3_column_double(row, 3);
+        added->stored.unit = sqlite3_column_int(row, 4);
+        const bool is_same = added->stored.value == reading->value && added->stored.unit == reading->unit;
+        added->outcome = is_same ? STORE_REPEATED : STORE_CONFLICT;
+    }
+    return database_finish(store->database, row, code);
+}
+
+static bool store_save(struct store *store, const struct store_reading *reading, struct store_added *added)
 {
     sqlite3_stmt *statement = database_statement(store->database, SAVE_LAST);
-    database_bind_prefix(store->database, statement, 1);
-    database_bind_text(statement, 2, reading->sensor, reading->size);
+    store_bind_sensor(store, statement, reading);
     store_bind_reading(statement, reading);
     database_bind_text(statement, 6, reading->owner ? reading->owner : "",
                        reading->owner ? strlen(reading->owner) : 0);
     const int code = sqlite3_step(statement);
-    const int64_t sensor = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    const int64_t sensor = code == SQLITE_ROW ? sqlite3_column_int64(statement, 3) : 0;
+    if (code == SQLITE_ROW)
+        added->last = store_point_of(statement);
     if (!database_finish(store->database, statement, code))
         return false;
     statement = database_statement(store->database, SAVE_READING);
@@ -189,9 +261,13 @@ static bool store_save(struct store *store, const struct store_reading *reading)
     return database_run(store->database, SAVE_READING);
 }
 
-bool store_add(struct store *store, const struct store_reading *reading, struct store_failure *failure)
+bool store_add(struct store *store, const struct store_reading *reading, struct store_added *added,
+               struct store_failure *failure)
 {
-    const bool ok = database_check_group(store->database) && store_save(store, reading);
+    *added = (struct store_added){STORE_ADDED, {reading->time, reading->value, reading->unit}, {0, 0, 0}};
+    const bool ok = database_check_group(store->database) &&
+                    (!reading->stored || store_find_taken(store, reading, added)) &&
+                    (added->outcome != STORE_ADDED || store_save(store, reading, added));
     return database_conclude_change(store->database, ok, failure);
 }
 
@@ -242,6 +318,7 @@ bool store_load(struct store *store, store_visit visit, void *data, struct store
             .unit = sqlite3_column_int(row, 2),
             .time = sqlite3_column_double(row, 3),
             .owner = (const char *)sqlite3_column_text(row, 4),
+            .stored = sqlite3_column_double(row, 5),
         };
         if (!last.sensor || !last.owner) {
             code = SQLITE_NOMEM;
@@ -291,14 +368,14 @@ static bool store_look_up(struct store *store, const struct store_query *query, 
     sqlite3_bind_double(statement, 4, query->to);
     sqlite3_bind_int64(statement, 5,
                        (int64_t)query->limit + 1); /* one beyond the limit, to set answer->more */
+    sqlite3_bind_int64(statement, 6, query->before ? query->before : INT64_MAX);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         answer->more = answer->count == query->limit;
         if (answer->more)
             break;
-        answer->points[answer->count++] =
-            (struct store_point){sqlite3_column_double(statement, 0), sqlite3_column_double(statement, 1),
-                                 sqlite3_column_int(statement, 2)};
+        answer->points[answer->count++] = store_point_of(statement);
+        answer->first = sqlite3_column_int64(statement, 3);
     }
     store_reverse(answer->points, answer->count);
     return database_finish(store->database, statement, code);
@@ -308,10 +385,12 @@ bool store_history(struct store *store, const struct store_query *query, struct 
                    struct store_failure *failure)
 {
     answer->count = 0;
+    answer->first = 0;
     answer->more = false;
     const bool ok = database_ready(store->database) && store_look_up(store, query, answer);
     if (!ok) {
         answer->count = 0;
+        answer->first = 0;
         answer->more = false;
     }
     return database_conclude(store->database, ok, failure);
@@ -401,7 +480,7 @@ static bool store_next_sensor(struct store *store, struct pruning *pruning)
 }
 
 /* Finds the first reading that is not too old. Later ones were stored after it, and are no older than it,
- * whatever their times say. */
+ * whatever the clock said. */
 static bool store_find_kept(struct store *store, const struct store_limits *limits)
 {
     sqlite3_stmt *statement = database_statement(store->database, FIRST_KEPT);

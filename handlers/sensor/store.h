@@ -79,7 +79,12 @@ struct store_reading {
                  number that is read may have any value. */
     const char *owner; /* who reported the sensor first, terminated; NULL or "": not known. store_add() takes
                           it for a new sensor only */
+    double stored; /* of a reading with a time of its own, one that was taken offline: when it came, by the
+                      clock, Unix time; 0: `time` says that, too. What store_load() shows always has it */
 };
+
+/* By how many seconds a reading's own time may be ahead of the clock. */
+#define STORE_AHEAD_S 60
 
 /*
  * Begins a group of readings, which is stored as a whole or not at all:
@@ -94,9 +99,33 @@ struct store_reading {
  */
 bool store_begin(struct store *store, struct store_failure *failure);
 
-/* Adds a reading to the history and makes it the sensor's last reading, even if an earlier one has a later
- * time. */
-bool store_add(struct store *store, const struct store_reading *reading, struct store_failure *failure);
+struct store_point {
+    double time, value;
+    int unit;
+};
+
+enum store_outcome {
+    STORE_ADDED,    /* the reading is in the group */
+    STORE_REPEATED, /* the store has this reading, and nothing is changed */
+    STORE_CONFLICT  /* the store has another reading of the sensor for this time, and nothing is changed */
+};
+
+/* What store_add() has done, if the group is committed. */
+struct store_added {
+    enum store_outcome outcome;
+    struct store_point stored; /* what the store has for the reading's time: of a conflict, the other one */
+    struct store_point last;   /* the sensor's last reading now */
+};
+
+/*
+ * Adds a reading to the history and makes it the sensor's last reading, even if an earlier one has a later
+ * time. A reading with a time of its own is different: a sensor has one of each such time, and one that is
+ * older than the last reading does not take its place; unless that has a time more than STORE_AHEAD_S after
+ * this one came, so that it is of a wrong clock. Readings of the same group count. *added is written on
+ * success.
+ */
+bool store_add(struct store *store, const struct store_reading *reading, struct store_added *added,
+               struct store_failure *failure);
 
 /* Forgets a sensor, if there is one of that name. store_prune() deletes its readings later; nothing shows
  * them any more. */
@@ -120,7 +149,7 @@ typedef bool (*store_visit)(void *data, const struct store_reading *last);
 bool store_load(struct store *store, store_visit visit, void *data, struct store_failure *failure);
 
 /*
- * Writes the time of the reading that was stored last, of any sensor, to *time; NAN: there is none. Steps of
+ * Writes to *time when a reading was stored last, of any sensor; NAN: there is none. Steps of
  * more than max_step seconds from one reading to the next, in the order in which they were stored, are left
  * out of it: between the two the clock may have been set, and they count as if they were of the same time.
  * Readings of a clock that was not set at all, which are from before 2020, are passed over.
@@ -131,25 +160,23 @@ struct store_query {
     const char *sensor; /* as in struct store_reading */
     size_t size;
     double from, to; /* Unix time, seconds, both included */
-    size_t limit;    /* of the readings in that time, only the `limit` ones that were stored last */
-};
-
-struct store_point {
-    double time, value;
-    int unit;
+    size_t limit;    /* of the readings in that time, only the `limit` ones that were stored last, */
+    int64_t before;  /* and before the one with this key; 0: of all */
 };
 
 struct store_answer {
     struct store_point *points; /* an array of the caller's for `limit` points */
     size_t count;
-    bool more; /* there are earlier readings between from and to */
+    bool more;     /* there are earlier readings between from and to, */
+    int64_t first; /* which are before this key, that of the first point; 0: there are no points */
 };
 
 /*
  * Looks up a sensor's readings, in the order in which they were stored, so that a reading which was stored
- * while the clock was ahead does not hide later ones. Takes longer the more readings the sensor has. An
- * unknown sensor has none. The caller sets answer->points. The other members are written even on failure;
- * then count is 0.
+ * while the clock was ahead does not hide later ones. Keys grow in this order and stay, so that what is
+ * stored or deleted meanwhile changes nothing of the readings before a key. Takes longer the more readings
+ * the sensor has. An unknown sensor has none. The caller sets answer->points. The other members are written
+ * even on failure; then count is 0.
  */
 bool store_history(struct store *store, const struct store_query *query, struct store_answer *answer,
                    struct store_failure *failure);
@@ -169,8 +196,8 @@ struct store_forgetting {
 bool store_forget(struct store *store, struct store_forgetting *forgetting, struct store_failure *failure);
 
 struct store_limits {
-    double oldest; /* Unix time, seconds: readings from before are deleted; -INFINITY: none */
-    double now;    /* Unix time, seconds: readings of a later time come from a wrong clock; INFINITY: none */
+    double oldest; /* Unix time, seconds: readings that were stored before are deleted; -INFINITY: none */
+    double now;    /* Unix time, seconds: a later time is one of a wrong clock; INFINITY: none is */
     int64_t
         keep; /* readings that each sensor keeps, those that were stored last, at least 1; INT64_MAX: all */
     int64_t rows; /* max readings that one call deletes, and max sensors that it looks at, at least 1 */
@@ -183,11 +210,11 @@ struct store_limits {
 
 /*
  * Deletes the readings beyond the limits, each sensor that has no readings left and whose last reading is too
- * old, and what was forgotten. A reading that was stored after one which is not too old stays, even if its
- * own time is from before `oldest`: the clock was wrong when it was stored. A call takes a bounded time and
- * goes on where the last one stopped. *more says that there is more to do; it is false on failure. Everything
- * that one call deletes is deleted in one transaction. The file does not become smaller, but SQLite uses the
- * free space in it again.
+ * old, and what was forgotten. A reading is as old as its being stored is long ago, whatever time of its own
+ * it has. A reading that was stored after one which is not too old stays, even if the clock said a time
+ * before `oldest` then: the clock was wrong. A call takes a bounded time and goes on where the last one
+ * stopped. *more says that there is more to do; it is false on failure. Everything that one call deletes is
+ * deleted in one transaction. The file does not become smaller, but SQLite uses the free space in it again.
  */
 bool store_prune(struct store *store, const struct store_limits *limits, bool *more,
                  struct store_failure *failure);

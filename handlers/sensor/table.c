@@ -21,6 +21,61 @@ const struct sensor *table_find(const struct table *table, const char *id)
     return sensor && sensor->known ? sensor : NULL;
 }
 
+/* ---- The order of the ids ---- */
+
+size_t table_size(const struct table *table)
+{
+    return HASH_COUNT(table->sensors);
+}
+
+/* Among the first `count` of them. */
+static size_t table_rank_in(const struct table *table, const char *id, size_t count)
+{
+    size_t first = 0;
+    while (first < count) {
+        const size_t middle = first + (count - first) / 2;
+        if (strcmp(table->sorted[middle]->id, id) <= 0)
+            first = middle + 1;
+        else
+            count = middle;
+    }
+    return first;
+}
+
+size_t table_rank(const struct table *table, const char *id)
+{
+    return table_rank_in(table, id, table_size(table));
+}
+
+/* Makes room for one more. */
+static bool table_grow(struct table *table)
+{
+    if (table_size(table) < table->capacity)
+        return true;
+    const size_t capacity = table->capacity ? 2 * table->capacity : 64;
+    struct sensor **sorted = realloc(table->sorted, capacity * sizeof(struct sensor *));
+    if (!sorted)
+        return false;
+    table->sorted = sorted;
+    table->capacity = capacity;
+    return true;
+}
+
+/* The hash table has the sensor already. */
+static void table_rank_add(struct table *table, struct sensor *sensor)
+{
+    const size_t others = table_size(table) - 1, at = table_rank_in(table, sensor->id, others);
+    memmove(&table->sorted[at + 1], &table->sorted[at], (others - at) * sizeof(struct sensor *));
+    table->sorted[at] = sensor;
+}
+
+static void table_rank_remove(struct table *table, const struct sensor *sensor)
+{
+    const size_t after = table_rank(table, sensor->id);
+    memmove(&table->sorted[after - 1], &table->sorted[after],
+            (table_size(table) - after) * sizeof(struct sensor *));
+}
+
 /* ---- Owners ---- */
 
 static struct owner *table_find_owner(const struct table *table, const char *name)
@@ -61,11 +116,12 @@ static struct sensor *table_add(struct table *table, const char *id, const char 
 {
     struct owner *owner = *name ? table_get_owner(table, name) : NULL;
     struct sensor *sensor = *name && !owner ? NULL : calloc(1, sizeof *sensor);
-    if (sensor) {
+    if (sensor && table_grow(table)) {
         memcpy(sensor->id, id, strlen(id) + 1);
         HASH_ADD_STR(table->sensors, id, sensor);
         if (sensor->hh.tbl) {
             DL_APPEND(table->silent, sensor);
+            table_rank_add(table, sensor);
             sensor->owner = owner;
             if (owner)
                 owner->sensors++;
@@ -79,6 +135,7 @@ static struct sensor *table_add(struct table *table, const char *id, const char 
 
 static void table_remove(struct table *table, struct sensor *sensor)
 {
+    table_rank_remove(table, sensor);
     HASH_DEL(table->sensors, sensor);
     DL_DELETE(table->silent, sensor);
     table->known -= sensor->known;
@@ -91,7 +148,7 @@ static void table_remove(struct table *table, struct sensor *sensor)
 
 static bool table_is_full(const struct table *table)
 {
-    return HASH_COUNT(table->sensors) - table->leaving >= table->max;
+    return table_size(table) - table->leaving >= table->max;
 }
 
 /* Sensors that expect a reading or are leaving are at the end of the list. NULL: none has been silent for
@@ -151,14 +208,17 @@ struct sensor *table_expect(struct table *table, const char *id, const char *own
     return sensor;
 }
 
-void table_take(struct table *table, struct sensor *sensor, double value, enum unit unit, double time)
+bool table_take(struct table *table, struct sensor *sensor, double value, enum unit unit, double time)
 {
+    const bool is_same =
+        sensor->known && sensor->value == value && sensor->unit == unit && sensor->time == time;
     sensor->expected--;
     sensor->value = value;
     sensor->unit = unit;
     sensor->time = time;
     table->known += !sensor->known;
     sensor->known = true;
+    return !is_same;
 }
 
 void table_give_up(struct table *table, struct sensor *sensor)
@@ -197,11 +257,9 @@ bool table_load(struct table *table, const struct sensor *loaded, const char *ow
     return true;
 }
 
-/* The time decides between sensors that were loaded while the clock was behind. */
 static int table_compare(const struct sensor *one, const struct sensor *other)
 {
-    const int order = (one->heard > other->heard) - (one->heard < other->heard);
-    return order ? order : (one->time > other->time) - (one->time < other->time);
+    return (one->heard > other->heard) - (one->heard < other->heard);
 }
 
 void table_sort(struct table *table)
@@ -227,6 +285,9 @@ void table_clear(struct table *table)
     {
         table_remove(table, sensor);
     }
+    free(table->sorted);
+    table->sorted = NULL;
+    table->capacity = 0;
 }
 
 /* ---- The average ---- */

@@ -47,7 +47,7 @@ struct sensor {
     bool known;          /* it has a reading */
     bool leaving;        /* it gives up its place */
     unsigned expected;   /* readings that are being written; a sensor that expects some is not removed */
-    double heard;        /* the believed time (age.h) at which its last reading came */
+    double heard;        /* the believed time (age.h) at which a reading of it came last */
     struct owner *owner; /* NULL: not known */
     struct sensor *prev, *next; /* in the order in which they were heard */
     UT_hash_handle hh;
@@ -55,7 +55,9 @@ struct sensor {
 
 /* All zero but for the limits: an empty table. */
 struct table {
-    struct sensor *sensors; /* in the order in which they were added */
+    struct sensor *sensors; /* by id */
+    struct sensor **sorted; /* the same ones in the order of their ids, byte by byte: for pages */
+    size_t capacity;        /* of that array */
     struct sensor *silent;  /* the same ones; the one that was heard first comes first */
     struct owner *owners;
     size_t known;         /* how many of them are known */
@@ -67,6 +69,10 @@ struct table {
 
 /* The known sensor with this id; NULL: there is none. */
 const struct sensor *table_find(const struct table *table, const char *id);
+
+/* How many of the sorted sensors, known or not, come before `id` or have it; and how many there are. */
+size_t table_rank(const struct table *table, const char *id);
+size_t table_size(const struct table *table);
 
 /* Why a reading cannot be expected. */
 enum table_refusal {
@@ -85,8 +91,9 @@ enum table_refusal {
 struct sensor *table_expect(struct table *table, const char *id, const char *owner, double now,
                             struct sensor **leaver, enum table_refusal *why);
 
-/* An expected reading is in the database: it is the sensor's last one from now on. */
-void table_take(struct table *table, struct sensor *sensor, double value, enum unit unit, double time);
+/* An expected reading is in the database, and this is the sensor's last one from now on. Returns whether it
+ * was another one before. */
+bool table_take(struct table *table, struct sensor *sensor, double value, enum unit unit, double time);
 
 /* An expected reading was not stored. Removes a sensor that has no reading and expects none. */
 void table_give_up(struct table *table, struct sensor *sensor);
@@ -100,7 +107,8 @@ void table_stay(struct table *table, struct sensor *sensor);
  * if there is no memory. */
 bool table_load(struct table *table, const struct sensor *loaded, const char *owner);
 
-/* Puts the sensors into the order in which they were heard, after loading. */
+/* Puts the sensors into the order in which they were heard, after loading. Those of the same moment stay in
+ * the order in which they were added. */
 void table_sort(struct table *table);
 
 /* The database has deleted a sensor: it is not known any more, and is removed if it expects no reading. A

@@ -44,14 +44,16 @@ class Clients(BrokerTest):
         return [(topic, json.loads(payload)) for topic, payload in lines]
 
     def test_a_device_that_retains_by_accident(self):
-        watcher = self.watch("rpc/#")
+        watcher = self.watch("rpc/#", 2)
         self.publish("-t", "rpc/call/updateSensor", "-m", '{"sensor_id":"temp1","value":25.5}', "-q", "0", "-r")
-        self.assertEqual(self.messages(watcher),
-                         [("rpc/event/sensorUpdated", {"sensor_id": "temp1", "value": 25.5, "ok": True})])
+        state, updated = self.messages(watcher)
+        self.assertEqual((state[0], state[1]["value"]), ("rpc/event/sensor/temp1", 25.5))
+        self.assertEqual(updated, ("rpc/event/sensorUpdated", {"sensor_id": "temp1", "value": 25.5, "ok": True}))
         shown = json.loads(self.request("-t", "rpc/call/getSensor", "-m", '{"sensor_id":"temp1"}'))
         self.assertEqual((shown["value"], shown["unit"]), (25.5, "C"))
         late = self.client(self.running)
         late.subscribe("#")
+        self.assertEqual(late.receive().topic, "rpc/event/sensor/temp1")
         late.expect_nothing()
 
     def test_a_request_and_its_response(self):

@@ -160,6 +160,7 @@ class Examples(BrokerTest):
         other.subscribe("rpc/event/#", qos=1)
         for value, sensor in ((20.5, "a"), (21, "b")):
             result_of(ask(panel, "updateSensor", {"sensor_id": sensor, "value": value}))
+            self.assertEqual(other.receive().topic, f"rpc/event/sensor/{sensor}")
             self.assertEqual(other.receive().topic, "rpc/event/sensorUpdated")
         for method in ("forgetSensor", "device.forget", "device.group.set", "device.group.delete"):
             for topic in (f"rpc/call/{method}", f"rpc/call/{method}/request", f"rpc/batch/{method}"):

@@ -269,7 +269,7 @@ class Forgetting(Files):
     def test_forgotten_for_good(self):
         broker = self.run_broker()
         client, watcher = self.client(broker, 5), self.client(broker)
-        watcher.subscribe("rpc/event/#")
+        watcher.subscribe("rpc/event/sensorUpdated", "rpc/event/sensorForgotten")
         for value in range(5):
             self.store(client, "a", value)
             watcher.receive()

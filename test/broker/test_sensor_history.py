@@ -58,7 +58,7 @@ class History(Sensors):
             self.update("a", value, "CFK"[value % 3])
         answer = self.history("a")
         readings = answer["readings"]
-        self.assertEqual(set(answer), {"sensor_id", "readings", "more"})
+        self.assertEqual(set(answer), {"sensor_id", "readings", "more", "next"})
         self.assertEqual([reading["value"] for reading in readings], list(range(1, 11)))
         self.assertEqual([reading["unit"] for reading in readings], ["CFK"[value % 3] for value in range(1, 11)])
         times = [reading["time"] for reading in readings]
@@ -72,7 +72,7 @@ class History(Sensors):
         self.assertIs(part["more"], True)
 
     def test_page_by_page(self):
-        """Reads the whole history: `to` becomes the time of the oldest reading of each page."""
+        """Reads the whole history: `after` becomes the `next` of each page."""
         self.open("max_batch 1000", "max_payload 1m", "max_reply 1m")
         expected = []
         for number in range(25):
@@ -83,11 +83,11 @@ class History(Sensors):
         found, limits = [], {"limit": 1000}
         while True:
             answer = self.history("a", **limits)
-            page = [reading["value"] for reading in answer["readings"]]
-            found = [value for value in page if value not in found] + found
+            found = [reading["value"] for reading in answer["readings"]] + found
+            self.assertEqual(answer["more"], answer["next"] is not None)
             if not answer["more"]:
                 break
-            limits["to"] = answer["readings"][0]["time"]
+            limits["after"] = answer["next"]
         self.assertEqual(found, expected)
 
     def test_the_longest_answer(self):
@@ -220,14 +220,14 @@ class Paths(Sensors):
             with contextlib.closing(sqlite3.connect(path)) as database:
                 self.assertEqual(database.execute("SELECT count(*) FROM readings").fetchone(), (count,))
 
-    def test_restart_keeps_the_order(self):
+    def test_the_order_is_that_of_the_ids(self):
         self.open()
         for sensor in ("z", "a", "m", "a"):
             self.update(sensor, 1, "K")
         before = self.result("listSensors")["sensors"]
         self.reopen()
         self.assertEqual(self.result("listSensors")["sensors"], before)
-        self.assertEqual([reading["sensor_id"] for reading in before], ["z", "a", "m"])
+        self.assertEqual([reading["sensor_id"] for reading in before], ["a", "m", "z"])
 
 
 class Storing(Sensors):

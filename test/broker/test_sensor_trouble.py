@@ -129,7 +129,7 @@ class Trouble(BrokerTest):
         """Checks that readings fail with this cause in reply, event and log, and that other calls are served."""
         error = self.assert_failed(self.update(), *causes)
         listener = self.client(self.broker)
-        listener.subscribe("rpc/event/#")
+        listener.subscribe("rpc/event/sensorUpdated", "rpc/event/sensorUpdateFailed")
         self.connection.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":0}')
         event = listener.receive()
         listener.disconnect()

@@ -116,6 +116,7 @@ static rpc_status init(rpc_instance *instance, void *state, const void *options)
 
 static const rpc_event events[] = {
     {.name = "actFailed", .doc = "act has failed", .retained = true},
+    {.name = "acted", .doc = "act.told or act.alone has run"},
     {.name = "counted", .doc = "count has run"},
     {.name = "got", .doc = "get has run"},
     {.name = "noted", .doc = "a note", .data = &text_shape},
@@ -134,6 +135,12 @@ static const rpc_method methods[] = {
      .error_event = "actFailed",
      .run = act},
     {.name = "act.common", .result = &text_shape, .run = act},
+    {.name = "act.told", .result = &text_shape, .event = "acted", .run = act},
+    {.name = "act.alone",
+     .result = &text_shape,
+     .event = "acted",
+     .announce = RPC_ANNOUNCE_UNANSWERED,
+     .run = act},
     {.name = "count",
      .result = &number_shape,
      .event = "counted",

@@ -5,6 +5,8 @@
  *   act         runs the function that the test gives; declares the errors "plain" and "trouble" (with data),
  *               and the event actFailed for them
  *   act.common  likewise, without an event of its own and without errors
+ *   act.told    likewise; its result is always announced, as acted
+ *   act.alone   likewise, announced if its caller asks for no reply
  *   count       counts its runs: {"n":1}, always announced as counted
  *   look        counts its runs, too, but is declared read-only
  *   get         returns the count; announced as got if its caller asks for no reply

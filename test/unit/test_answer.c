@@ -636,6 +636,44 @@ START_TEST(no_event_at_all)
 }
 END_TEST
 
+static rpc_status change_half(rpc_call *call, void *state, const void *params, void *result)
+{
+    static int runs;
+    (void)state, (void)params, (void)result;
+    if (runs++ % 2 == 0)
+        rpc_call_set_unchanged(call);
+    return RPC_OK;
+}
+
+/* What has changed nothing is answered, and not announced; what the next call does is another matter. */
+static const struct {
+    const char *topic, *payload;
+    bool asks;
+    size_t replies, events;
+} half_changes[] = {
+    {"rpc/call/act.told", "", true, 2, 1},
+    {"rpc/call/act.told", "", false, 0, 1},
+    {"rpc/call/act.told", "{\"request_id\":\"x\"}", false, 2, 1},
+    {"rpc/call/act.told", "{\"jsonrpc\":\"2.0\",\"method\":\"act.told\",\"id\":1}", true, 2, 1},
+    {"rpc/call/act.alone", "", true, 2, 0},
+    {"rpc/call/act.alone", "", false, 0, 1},
+    {"rpc/batch/act.told", "[{},{},{},{}]", true, 2, 4},
+    {"rpc/batch/act.told", "[{},{},{},{}]", false, 0, 4},
+};
+
+START_TEST(what_changes_nothing_is_not_announced)
+{
+    lab_start(&rig, &options, change_half);
+    for (int i = 0; i < 2; i++)
+        rig_send(&rig, half_changes[_i].topic, half_changes[_i].payload,
+                 half_changes[_i].asks ? RIG_REPLY : NULL, NULL);
+    ck_assert_uint_eq(rig.host.replies.count, half_changes[_i].replies);
+    ck_assert_uint_eq(rig.host.events.count, half_changes[_i].events);
+    for (size_t i = 0; i < rig.host.replies.count; i++)
+        ck_assert_str_eq(rig.host.replies.kept[i].status, "ok");
+}
+END_TEST
+
 /* ---- What handlers see ---- */
 
 static rpc_status look_around(rpc_call *call, void *state, const void *params, void *result)
@@ -1267,14 +1305,14 @@ UNIT_MAIN("answer", open_rig, close_rig, {replies_carry_what_they_must, 0},
           {an_unknown_method_and_a_bad_route, 0}, {long_unknown_names, 0},
           {bad_payloads_are_answered, UNIT_ROWS(payloads)}, {bad_payloads_are_announced, UNIT_ROWS(payloads)},
           {good_payloads, 0}, {bytes_with_nul, 0}, {max_payload, 0}, {result_events, 0},
-          {unanswered_events, 0}, {no_event_at_all, 0}, {handlers_see_the_call, 0},
-          {handlers_see_anonymous_callers, 0}, {plain_statuses, RPC_RAISED - 1},
-          {statuses_that_are_none, UNIT_ROWS(misused)}, {errors_are_raised, UNIT_ROWS(raised)},
-          {errors_are_announced, UNIT_ROWS(raised)}, {errors_without_an_event_of_their_own, 0},
-          {method_not_found_is_never_announced, 0}, {messages_are_cut, 0},
-          {max_reply_by_response_topic, UNIT_ROWS(limits)}, {max_reply_by_request_id, UNIT_ROWS(limits)},
-          {what_is_too_large_says_so, 0}, {the_event_may_fit_alone, 0},
-          {errors_shrink_to_fit, UNIT_ROWS(details)}, {wrapped_errors_shrink_to_fit, UNIT_ROWS(details)},
-          {unfit_results, 0}, {handlers_announce, UNIT_ROWS(announcements)},
-          {announcements_without_a_call, 0}, {other_modules_events, 0}, {dropped_messages, 2},
-          {dropped_announcements, 2})
+          {unanswered_events, 0}, {what_changes_nothing_is_not_announced, UNIT_ROWS(half_changes)},
+          {no_event_at_all, 0}, {handlers_see_the_call, 0}, {handlers_see_anonymous_callers, 0},
+          {plain_statuses, RPC_RAISED - 1}, {statuses_that_are_none, UNIT_ROWS(misused)},
+          {errors_are_raised, UNIT_ROWS(raised)}, {errors_are_announced, UNIT_ROWS(raised)},
+          {errors_without_an_event_of_their_own, 0}, {method_not_found_is_never_announced, 0},
+          {messages_are_cut, 0}, {max_reply_by_response_topic, UNIT_ROWS(limits)},
+          {max_reply_by_request_id, UNIT_ROWS(limits)}, {what_is_too_large_says_so, 0},
+          {the_event_may_fit_alone, 0}, {errors_shrink_to_fit, UNIT_ROWS(details)},
+          {wrapped_errors_shrink_to_fit, UNIT_ROWS(details)}, {unfit_results, 0},
+          {handlers_announce, UNIT_ROWS(announcements)}, {announcements_without_a_call, 0},
+          {other_modules_events, 0}, {dropped_messages, 2}, {dropped_announcements, 2})

@@ -129,6 +129,20 @@ static const struct update {
      "{\"sensor_id\":\"t\",\"value\":-459.67,\"ok\":true}"},
     {"{\"sensor_id\":\"\xC3\xA4\\n\",\"value\":1e20}", "ok",
      "{\"sensor_id\":\"\xC3\xA4\\n\",\"value\":1e+20,\"ok\":true}"},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"time\":1699999000.5}", "ok",
+     "{\"sensor_id\":\"t\",\"value\":1,\"ok\":true,\"time\":1699999000.5}"},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"time\":1700000060.26}", "out_of_range",
+     RANGE("t", "the time is 60.0099999904633 s ahead of the broker's clock, at most 60 s are allowed")},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"time\":1697407999}", "out_of_range",
+     RANGE("t", "the reading is 2592001.25 s old, and is kept for 2592000 s (sensor_keep_age)")},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"time\":null}", "invalid_params",
+     "{\"method\":\"updateSensor\",\"err\":\"invalid_params\",\"msg\":\"time must be a number\"}"},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"units\":\"K\"}", "invalid_params",
+     "{\"method\":\"updateSensor\",\"err\":\"invalid_params\",\"msg\":\"units is not declared, did you mean "
+     "unit?\"}"},
+    {"{\"sensor_id\":\"t\",\"value\":1,\"times\":1}", "invalid_params",
+     "{\"method\":\"updateSensor\",\"err\":\"invalid_params\",\"msg\":\"times is not declared, did you mean "
+     "time?\"}"},
     {"{\"sensor_id\":\"t\",\"value\":-273.16}", "out_of_range",
      RANGE("t", "-273.16 C is below absolute zero")},
     {"{\"sensor_id\":\"t\",\"value\":-273.16,\"unit\":\"C\"}", "out_of_range",
@@ -150,7 +164,7 @@ START_TEST(update_sensor_answers)
     const struct update *row = &updates[_i];
     rig_expect(&rig, "updateSensor", row->payload, row->status, row->text);
     const bool fine = strcmp(row->status, "ok") == 0;
-    ck_assert_uint_eq(rig.host.events.count, fine ? 1 : 0);
+    ck_assert_uint_eq(rig.host.events.count, fine ? 2 : 0); /* the sensor's state comes first */
     if (fine)
         rig_expect_event(&rig, "rpc/event/sensorUpdated", row->text);
 }
@@ -163,7 +177,7 @@ START_TEST(update_sensor_announces)
                         : strcmp(row->status, "out_of_range") == 0 ? "rpc/event/sensorUpdateFailed"
                                                                    : "rpc/event/error";
     tell("updateSensor", row->payload);
-    ck_assert_uint_eq(rig.host.events.count, 1);
+    ck_assert_uint_eq(rig.host.events.count, strcmp(row->status, "ok") == 0 ? 2 : 1);
     if (strcmp(row->status, "invalid_params") == 0)
         rig_expect_error(&rig, row->text);
     else
@@ -176,7 +190,7 @@ END_TEST
 START_TEST(refused_readings_create_no_sensor)
 {
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
-    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":20}");
     tell("updateSensor", "{\"sensor_id\":\"t\",\"value\":-300}");
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"t\"}", "ok",
@@ -212,13 +226,13 @@ END_TEST
 
 START_TEST(sensors_are_listed_in_order)
 {
-    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&rig, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":1}");
     tell("updateSensor", "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\"}");
     tell("updateSensor", "{\"sensor_id\":\"b\",\"value\":3}");
     rig_expect(&rig, "listSensors", "", "ok",
-               "{\"sensors\":[{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"C\",\"time\":1700000000.25},"
-               "{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\",\"time\":1700000000.25}]}");
+               "{\"sensors\":[{\"sensor_id\":\"a\\\"\",\"value\":2,\"unit\":\"K\",\"time\":1700000000.25},"
+               "{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"C\",\"time\":1700000000.25}],\"next\":null}");
     ck_assert_uint_eq(rig.host.events.count, 0);
 }
 END_TEST
@@ -231,7 +245,7 @@ START_TEST(lists_are_exact)
     const char *const reading =
         "{\"sensor_id\":\"a\",\"value\":0.30000000000000004,\"unit\":\"C\",\"time\":1700000000.1234567}";
     char list[256];
-    snprintf(list, sizeof list, "{\"sensors\":[%s]}", reading);
+    snprintf(list, sizeof list, "{\"sensors\":[%s],\"next\":null}", reading);
     rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok", reading);
     rig_expect(&rig, "listSensors", "", "ok", list);
 }
@@ -284,7 +298,7 @@ START_TEST(prefixes_have_their_own_sensors)
     rig_start(&dev);
     rig_add_modules(&dev, config);
     tell("updateSensor", "{\"sensor_id\":\"a\",\"value\":1}");
-    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     rig_close(&dev);
 }
 END_TEST

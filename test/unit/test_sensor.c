@@ -163,7 +163,7 @@ static void wait_for(unsigned seconds)
 static void expect_sensors(const char *text)
 {
     char expected[1000];
-    snprintf(expected, sizeof expected, "{\"sensors\":[%s]}", text);
+    snprintf(expected, sizeof expected, "{\"sensors\":[%s],\"next\":null}", text);
     rig_expect(&rig, "listSensors", "", "ok", expected);
 }
 
@@ -172,6 +172,25 @@ static void expect_unknown(const char *sensor)
     char payload[100];
     snprintf(payload, sizeof payload, "{\"sensor_id\":\"%s\"}", sensor);
     ck_assert_str_eq(rig_ask(&rig, "getSensor", payload)->status, "unknown_sensor");
+}
+
+/* The n-th event removes what the broker has retained at this topic. */
+static void expect_retracted(size_t number, const char *topic)
+{
+    ck_assert_uint_lt(number, rig.host.events.count);
+    const struct fake_message *event = &rig.host.events.kept[number];
+    ck_assert_str_eq(event->topic, topic);
+    ck_assert(event->retain);
+    ck_assert_uint_eq(event->size, 0);
+}
+
+static size_t count_events(const char *topic)
+{
+    size_t count = 0;
+    ck_assert_uint_le(rig.host.events.count, FAKE_KEPT);
+    for (size_t i = 0; i < rig.host.events.count; i++)
+        count += strcmp(rig.host.events.kept[i].topic, topic) == 0;
+    return count;
 }
 
 /* ---- sensorHistory ---- */
@@ -192,23 +211,32 @@ static void make_history(void)
 #define POINT_4 "{\"time\":1700000030,\"value\":4,\"unit\":\"C\"}"
 
 static const struct history {
-    const char *limits, *points, *more;
+    const char *limits, *points;
+    const char *next; /* NULL: there are no earlier ones */
 } histories[] = {
-    {"", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"limit\":4", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "true"},
-    {",\"limit\":1", POINT_4, "true"},
-    {",\"from\":1700000020", POINT_2 "," POINT_3 "," POINT_4, "false"},
-    {",\"from\":1700000020.0001", POINT_4, "false"},
-    {",\"to\":1700000020", POINT_1 "," POINT_2 "," POINT_3, "false"},
-    {",\"to\":1700000020,\"limit\":1", POINT_3, "true"},
-    {",\"to\":1700000010.5", POINT_1, "false"},
-    {",\"to\":1700000010.4999", "", "false"},
-    {",\"from\":1700000010.5,\"to\":1700000010.5", POINT_1, "false"},
-    {",\"from\":1700000020,\"to\":1700000020,\"limit\":1", POINT_3, "true"},
-    {",\"from\":1700000031", "", "false"},
-    {",\"from\":1700000030,\"to\":1700000020", "", "false"},
-    {",\"from\":-1e308,\"to\":1e308", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, "false"},
+    {"", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"limit\":4", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "2"},
+    {",\"limit\":1", POINT_4, "5"},
+    {",\"from\":1700000020", POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"from\":1700000020.0001", POINT_4, NULL},
+    {",\"to\":1700000020", POINT_1 "," POINT_2 "," POINT_3, NULL},
+    {",\"to\":1700000020,\"limit\":1", POINT_3, "4"},
+    {",\"to\":1700000010.5", POINT_1, NULL},
+    {",\"to\":1700000010.4999", "", NULL},
+    {",\"from\":1700000010.5,\"to\":1700000010.5", POINT_1, NULL},
+    {",\"from\":1700000020,\"to\":1700000020,\"limit\":1", POINT_3, "4"},
+    {",\"from\":1700000031", "", NULL},
+    {",\"from\":1700000030,\"to\":1700000020", "", NULL},
+    {",\"from\":-1e308,\"to\":1e308", POINT_1 "," POINT_2 "," POINT_3 "," POINT_4, NULL},
+    {",\"after\":5", POINT_1 "," POINT_2 "," POINT_3, NULL},
+    {",\"after\":5,\"limit\":2", POINT_2 "," POINT_3, "2"},
+    {",\"after\":2,\"limit\":2", POINT_1, NULL},
+    {",\"after\":3,\"limit\":1", POINT_2, "2"},
+    {",\"after\":1", "", NULL},
+    {",\"after\":null,\"limit\":3", POINT_2 "," POINT_3 "," POINT_4, "2"},
+    {",\"after\":9223372036854775807,\"limit\":1", POINT_4, "5"},
+    {",\"after\":5,\"to\":1700000020,\"from\":1700000020,\"limit\":1", POINT_3, "4"},
 };
 
 START_TEST(histories_have_limits)
@@ -218,8 +246,8 @@ START_TEST(histories_have_limits)
     char text[600];
     make_history();
     snprintf(payload, sizeof payload, "{\"sensor_id\":\"a\"%s}", row->limits);
-    snprintf(text, sizeof text, "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":%s}", row->points,
-             row->more);
+    snprintf(text, sizeof text, "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":%s,\"next\":%s}",
+             row->points, row->next ? "true" : "false", row->next ? row->next : "null");
     rig_expect(&rig, "sensorHistory", payload, "ok", text);
     ck_assert_uint_eq(rig.host.events.count, 0);
     close_rig();
@@ -234,6 +262,9 @@ static const char *const wrong_histories[] = {
     "{\"sensor_id\":\"a\",\"limit\":1.5}",
     "{\"sensor_id\":\"a\",\"from\":\"yesterday\"}",
     "{\"sensor_id\":\"a\",\"to\":1e999}",
+    "{\"sensor_id\":\"a\",\"after\":0}",
+    "{\"sensor_id\":\"a\",\"after\":\"1\"}",
+    "{\"sensor_id\":\"a\",\"after\":1.5}",
 };
 
 START_TEST(histories_are_asked_for_rightly)
@@ -379,7 +410,7 @@ START_TEST(keep_count)
     ck_assert_int_eq(count_rows("readings"), 3);
     rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000004,\"value\":4,\"unit\":\"C\"},"
-               "{\"time\":1700000005,\"value\":5,\"unit\":\"C\"}],\"more\":false}");
+               "{\"time\":1700000005,\"value\":5,\"unit\":\"C\"}],\"more\":false,\"next\":null}");
     close_rig();
 }
 END_TEST
@@ -483,8 +514,8 @@ START_TEST(sensors_are_loaded)
     store_in("a", 2, "K", 1);
     store_in("b", 3, "K", 2);
     reopen_rig();
-    expect_sensors("{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"K\",\"time\":1700000002},"
-                   "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"K\",\"time\":1700000001}");
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"K\",\"time\":1700000001},"
+                   "{\"sensor_id\":\"b\",\"value\":3,\"unit\":\"K\",\"time\":1700000002}");
     close_rig();
 }
 END_TEST
@@ -539,8 +570,8 @@ START_TEST(loading_late)
         reply = rig_ask(&rig, "updateSensor", reading_of("b", 5, "C"));
     while (strcmp(reply->status, "ok") != 0);
     wait_for(20);
-    expect_sensors("{\"sensor_id\":\"b\",\"value\":5,\"unit\":\"C\",\"time\":1700000000},"
-                   "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
+    expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001},"
+                   "{\"sensor_id\":\"b\",\"value\":5,\"unit\":\"C\",\"time\":1700000000}");
     close_rig();
 }
 END_TEST
@@ -569,14 +600,14 @@ START_TEST(prefixes_in_one_file)
     start_rig(&dev, "dev/rpc");
     store_at("a", 1, 1);
     dev.host.wall = start_time + 2;
-    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[]}");
+    rig_expect(&dev, "listSensors", "", "ok", "{\"sensors\":[],\"next\":null}");
     ck_assert_str_eq(rig_ask(&dev, "updateSensor", reading_of("a", 2, "C"))->status, "ok");
     rig_expect(&dev, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000002,\"value\":2,\"unit\":\"C\"}],"
-               "\"more\":false}");
+               "\"more\":false,\"next\":null}");
     rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
                "{\"sensor_id\":\"a\",\"readings\":[{\"time\":1700000001,\"value\":1,\"unit\":\"C\"}],"
-               "\"more\":false}");
+               "\"more\":false,\"next\":null}");
     rig_close(&dev);
     reopen_rig();
     expect_sensors("{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700000001}");
@@ -590,14 +621,18 @@ START_TEST(events_come_in_order)
 {
     char text[100];
     open_on_file();
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 25; i++)
         report(i % 2 ? "odd" : "even", i);
     rig_settle(&rig);
     ck_assert_uint_eq(rig.host.events.count, 50);
-    for (int i = 0; i < 50; i++) {
-        snprintf(text, sizeof text, "{\"sensor_id\":\"%s\",\"value\":%d,\"ok\":true}", i % 2 ? "odd" : "even",
-                 i);
-        ck_assert_str_eq(rig.host.events.kept[i].text, text);
+    for (int i = 0; i < 25; i++) {
+        const char *sensor = i % 2 ? "odd" : "even";
+        const struct fake_message *events = &rig.host.events.kept[2 * i];
+        snprintf(text, sizeof text, "{\"sensor_id\":\"%s\",\"value\":%d,\"unit\":\"C\",\"time\":1700000000}",
+                 sensor, i);
+        ck_assert_str_eq(events[0].text, text);
+        snprintf(text, sizeof text, "{\"sensor_id\":\"%s\",\"value\":%d,\"ok\":true}", sensor, i);
+        ck_assert_str_eq(events[1].text, text);
     }
     close_rig();
 }
@@ -670,11 +705,421 @@ START_TEST(stopping_while_locked)
 }
 END_TEST
 
+/* ---- Readings that were taken offline ---- */
+
+/* A reading that was taken at a moment after the start, in the form of updateSensor's parameters. */
+static const char *taken(const char *sensor, double value, double moment)
+{
+    static char payload[200];
+    snprintf(payload, sizeof payload, "{\"sensor_id\":\"%s\",\"value\":%.17g,\"time\":%.17g}", sensor, value,
+             start_time + moment);
+    return payload;
+}
+
+static void expect_taken(const char *sensor, double value, double moment, const char *status)
+{
+    ck_assert_str_eq(rig_ask(&rig, "updateSensor", taken(sensor, value, moment))->status, status);
+}
+
+#define POINT(moment, value) "{\"time\":170000" moment ",\"value\":" value ",\"unit\":\"C\"}"
+
+START_TEST(offline_readings_keep_their_time)
+{
+    set_option("sensor_interval", "0");
+    open_on_file();
+    rig.host.wall = start_time + 5000;
+    expect_taken("a", 1, 1000, "ok"); /* its first reading */
+    rig_expect_event(&rig, "rpc/event/sensorUpdated",
+                     "{\"sensor_id\":\"a\",\"value\":1,\"ok\":true,\"time\":1700001000}");
+    ck_assert_str_eq(rig.host.events.kept[0].topic, "rpc/event/sensor/a");
+    ck_assert_str_eq(rig.host.events.kept[0].text,
+                     "{\"sensor_id\":\"a\",\"value\":1,\"unit\":\"C\",\"time\":1700001000}");
+    ck_assert(rig.host.events.kept[0].retain);
+    store_at("a", 2, 5001);
+    expect_taken("a", 3, 2000, "ok"); /* older than the last one */
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    for (int round = 0; round < 2; round++) {
+        rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
+                   "{\"sensor_id\":\"a\",\"value\":2,\"unit\":\"C\",\"time\":1700005001}");
+        rig_expect(&rig, "sensorHistory", "{\"sensor_id\":\"a\"}", "ok",
+                   "{\"sensor_id\":\"a\",\"readings\":[" POINT("1000", "1") "," POINT("5001", "2") "," POINT(
+                       "2000", "3") "],\"more\":false,\"next\":null}");
+        rig_expect(
+            &rig, "sensorHistory", "{\"sensor_id\":\"a\",\"from\":1700001500,\"to\":1700002500}", "ok",
+            "{\"sensor_id\":\"a\",\"readings\":[" POINT("2000", "3") "],\"more\":false,\"next\":null}");
+        reopen_rig();
+        rig.host.wall = start_time + 5010;
+    }
+    expect_taken("a", 4, 5005, "ok"); /* newer than the last one */
+    rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
+               "{\"sensor_id\":\"a\",\"value\":4,\"unit\":\"C\",\"time\":1700005005}");
+    close_rig();
+}
+END_TEST
+
+/* It is answered as before, and neither stored nor announced, also after a restart. */
+START_TEST(repeated_readings_change_nothing)
+{
+    static char before[FAKE_TEXT];
+    set_option("sensor_interval", "0");
+    open_on_file();
+    rig.host.wall = start_time + 5000;
+    snprintf(before, sizeof before, "%s", rig_ask(&rig, "updateSensor", taken("a", 1.5, 1000))->text);
+    for (int round = 0; round < 3; round++) {
+        rig.host.wall = start_time + 5001 + round;
+        rig_expect(&rig, "updateSensor", taken("a", 1.5, 1000), "ok", before);
+        fake_host_forget(&rig.host);
+        rig_tell(&rig, "updateSensor", taken("a", 1.5, 1000)); /* its caller asks for no reply */
+        rig_settle(&rig);
+        ck_assert_uint_eq(count_events("rpc/event/sensorUpdated"), 0);
+        ck_assert_uint_eq(count_events("rpc/event/sensor/a"), 0);
+        rig_expect(&rig, "updateSensor", taken("a", 2, 1000), "already_stored",
+                   "{\"method\":\"updateSensor\",\"err\":\"already_stored\",\"msg\":\"the sensor has another "
+                   "reading of this time: 1.5 C\",\"sensor_id\":\"a\",\"value\":1.5,\"unit\":\"C\","
+                   "\"time\":1700001000}");
+        reopen_rig();
+    }
+    rig.host.wall = start_time + 5010;
+    rig_tell(&rig, "updateSensor", taken("a", 2, 1000));
+    rig_settle(&rig);
+    ck_assert_uint_eq(count_events("rpc/event/sensorUpdateFailed"), 1);
+    ck_assert_int_eq(count_rows("readings"), 1);
+    close_rig();
+}
+END_TEST
+
+/* A batch of a day's readings, as a device sends it that has been offline; and sends again, since it has got
+ * no reply: to the same broker, and to the next one. */
+static const char *days_batch(int first, int count)
+{
+    static char batch[100 * 100];
+    size_t used = 0;
+    for (int i = first; i < first + count; i++)
+        used += (size_t)snprintf(batch + used, sizeof batch - used, "%s%s", i == first ? "[" : ",",
+                                 taken("a", i, i * 864));
+    snprintf(batch + used, sizeof batch - used, "]");
+    return batch;
+}
+
+START_TEST(batches_of_offline_readings)
+{
+    set_option("sensor_interval", "0");
+    open_on_file();
+    rig.host.wall = start_time + 86400;
+    rig_send(&rig, "rpc/batch/updateSensor", days_batch(0, 50), RIG_REPLY, NULL);
+    rig_settle(&rig);
+    fake_host_forget(&rig.host);
+    for (int round = 0; round < 4; round++) {
+        rig_send(&rig, "rpc/batch/updateSensor", days_batch(0, 100), RIG_REPLY, NULL);
+        rig_settle(&rig);
+        ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+        ck_assert_ptr_null(strstr(rig_last(&rig.host.replies)->text, "error"));
+        ck_assert_int_eq(count_rows("readings"), 100);
+        ck_assert_uint_eq(rig.host.events.count, round == 0   ? 100
+                                                 : round == 2 ? 1
+                                                              : 0); /* 1: after the start */
+        if (round % 2)
+            reopen_rig();
+        rig.host.wall = start_time + 86500;
+        fake_host_forget(&rig.host);
+    }
+    ck_assert_int_eq(count_rows("readings a JOIN readings b ON b.id = a.id + 1 AND b.time > a.time"), 99);
+    rig_expect(&rig, "getSensor", "{\"sensor_id\":\"a\"}", "ok",
+               "{\"sensor_id\":\"a\",\"value\":99,\"unit\":\"C\",\"time\":1700085536}");
+    close_rig();
+}
+END_TEST
+
+/* The same reading twice, and another one of its time, all waiting at once. */
+START_TEST(the_same_reading_in_one_group)
+{
+    set_option("sensor_interval", "0");
+    open_on_file();
+    sqlite3 *lock = other("BEGIN IMMEDIATE");
+    for (int i = 0; i < 5; i++)
+        rig_send(&rig, "rpc/call/updateSensor", taken("a", i < 4 ? 1 : 2, -5), RIG_REPLY, NULL);
+    sqlite3_close(lock);
+    rig_settle(&rig);
+    ck_assert_uint_eq(rig.host.replies.count, 5);
+    for (int i = 0; i < 5; i++)
+        ck_assert_str_eq(rig.host.replies.kept[i].status, i < 4 ? "ok" : "already_stored");
+    ck_assert_uint_eq(count_events("rpc/event/sensorUpdated"), 1);
+    ck_assert_uint_eq(count_events("rpc/event/sensor/a"), 1);
+    ck_assert_int_eq(count_rows("readings"), 1);
+    close_rig();
+}
+END_TEST
+
+/* The first reading was stored too late for its caller, and announced; the repetition is not announced. */
+START_TEST(a_late_repetition)
+{
+    set_option("sensor_interval", "0");
+    open_on_file();
+    for (int i = 0; i < 2; i++) {
+        fake_host_forget(&rig.host);
+        sqlite3 *lock = other("BEGIN IMMEDIATE");
+        rig_send(&rig, "rpc/call/updateSensor", taken("a", 1, -5), RIG_REPLY, NULL);
+        wait_until_it_runs();
+        rig.host.monotonic += 11 * RIG_SECOND;
+        engine_tick(rig.engine);
+        ck_assert_str_eq(rig_last(&rig.host.replies)->status, "timeout");
+        sqlite3_close(lock);
+        rig_settle(&rig);
+        ck_assert_uint_eq(count_events("rpc/event/sensorUpdated"), i ? 0 : 1);
+    }
+    expect_taken("a", 1, -5, "ok");
+    ck_assert_uint_eq(rig.host.events.count, 0);
+    close_rig();
+}
+END_TEST
+
+/* The age that is configured, how long ago the reading was taken, and by how much the broker's clock is
+ * wrong. */
+static const struct {
+    const char *keep_age;
+    double ago, wrong;
+    const char *status;
+} moments[] = {
+    {"1000s", 1000, 0, "ok"},
+    {"1000s", 1000.5, 0, "out_of_range"},
+    {"1000s", 1e300, 0, "out_of_range"},
+    {"1000s", -60, 0, "ok"},
+    {"1000s", -60.5, 0, "out_of_range"},
+    {"1000s", -1e300, 0, "out_of_range"},
+    {"0", 1e9, 0, "ok"},
+    {"0", 1e300, 0, "ok"},
+    {"0", -60.5, 0, "out_of_range"},
+    {"1000s", 10, 1e8, "ok"}, /* the clock is ahead, and not believed */
+    {"1000s", 1500, 1e8, "out_of_range"},
+    {"1000s", 0, -1e8, "out_of_range"}, /* the clock is behind: the reading seems to be ahead */
+};
+
+START_TEST(times_are_checked)
+{
+    set_option("sensor_keep_age", moments[_i].keep_age);
+    set_option("sensor_interval", "0");
+    open_on_file();
+    store_at("other", 1, 0);
+    rig.host.wall = start_time + moments[_i].wrong;
+    expect_taken("a", 1, -moments[_i].ago, moments[_i].status);
+    if (strcmp(moments[_i].status, "ok") == 0)
+        expect_taken("a", 1, -moments[_i].ago, "ok");
+    else
+        expect_unknown("a");
+    close_rig();
+}
+END_TEST
+
+/* What was taken long ago stays for as long as what was taken now, and its sensor, too; and does not keep
+ * others for longer. */
+START_TEST(offline_readings_grow_old)
+{
+    set_option("sensor_keep_age", "100s");
+    set_option("sensor_interval", "0");
+    open_on_file();
+    store_at("live", 1, 0);
+    expect_taken("offline", 2, -95, "ok");
+    expect_taken("live", 3, -90, "ok");
+    reopen_rig();
+    wait_for(80);
+    ck_assert_int_eq(count_rows("readings"), 3);
+    expect_taken("late", 4, 20, "ok");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"offline\"}")->status, "ok");
+    wait_for(40);
+    ck_assert_int_eq(count_rows("readings"), 1);
+    expect_unknown("offline");
+    expect_unknown("live");
+    expect_sensors("{\"sensor_id\":\"late\",\"value\":4,\"unit\":\"C\",\"time\":1700000020}");
+    wait_for(50);
+    ck_assert_int_eq(count_rows("readings"), 1);
+    fake_host_forget(&rig.host);
+    wait_for(40);
+    ck_assert_int_eq(count_rows("readings"), 0);
+    expect_sensors("");
+    close_rig();
+}
+END_TEST
+
+/* A sensor whose readings are old when they come is not silent, also after a restart, with a right clock and
+ * with one that is behind. */
+START_TEST(offline_sensors_are_heard)
+{
+    set_option("sensor_max_sensors", "2");
+    set_option("sensor_max_silence", "500s");
+    open_on_file();
+    store_at("quiet", 1, 0);
+    rig.host.wall = start_time + 300;
+    expect_taken("offline", 1, -5000, "ok");
+    close_rig();
+    config = rig_config(lines, line_count);
+    rig_init(&rig);
+    rig.host.wall = start_time + (_i ? 300 : -300);
+    rig.options.prefix = "rpc";
+    rig_start(&rig);
+    rig_add_modules(&rig, config);
+    rig.host.monotonic++;
+    rig.host.wall = start_time + 300;
+    wait_for(_i ? 300 : 900);
+    ck_assert_str_eq(rig_ask(&rig, "updateSensor", reading_of("new", 1, "C"))->status, "ok");
+    expect_unknown("quiet");
+    ck_assert_str_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"offline\"}")->status, "ok");
+    close_rig();
+}
+END_TEST
+
+/* The average goes by the times of the readings. */
+START_TEST(offline_readings_in_the_average)
+{
+    set_option("sensor_interval", "10s");
+    set_option("sensor_window", "30s");
+    open_rig();
+    expect_taken("old", 100, -25, "ok");
+    expect_taken("new", 10, -5, "ok");
+    fake_host_forget(&rig.host);
+    wait_for(10);
+    expect_average(AVERAGE("10", "1"));
+    expect_taken("old", 20, 0, "ok");
+    fake_host_forget(&rig.host);
+    wait_for(10);
+    expect_average(AVERAGE("15", "2"));
+    close_rig();
+}
+END_TEST
+
+/* ---- Pages of sensors ---- */
+
+static const char *listed(const char *params)
+{
+    static char names[400];
+    const char *text = rig_ask(&rig, "listSensors", params)->payload, *next;
+    names[0] = '\0';
+    for (const char *at = text; (at = strstr(at, "\"sensor_id\":\"")); at++) {
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%.*s ", (int)strcspn(at + 13, "\""), at + 13);
+    }
+    ck_assert_ptr_nonnull(next = strstr(text, "\"next\":"));
+    const size_t used = strlen(names);
+    snprintf(names + used, sizeof names - used, "%.*s", (int)strcspn(next + 7, "}"), next + 7);
+    return names;
+}
+
+START_TEST(sensors_have_pages)
+{
+    static const char *const ids[] = {"d", "b", "e", "a/1", "c", "B"};
+    open_on_file();
+    ck_assert_str_eq(listed("{\"limit\":1}"), "null");
+    for (int i = 0; i < 6; i++)
+        store_at(ids[i], i, i);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_str_eq(listed(""), "B a/1 b c d e null");
+        ck_assert_str_eq(listed("{\"limit\":6}"), "B a/1 b c d e null");
+        ck_assert_str_eq(listed("{\"limit\":2,\"after\":null}"), "B a/1 \"a/1\"");
+        ck_assert_str_eq(listed("{\"limit\":2,\"after\":\"a/1\"}"), "b c \"c\"");
+        ck_assert_str_eq(listed("{\"limit\":2,\"after\":\"c\"}"), "d e null");
+        ck_assert_str_eq(listed("{\"after\":\"bb\"}"), "c d e null");
+        ck_assert_str_eq(listed("{\"after\":\"e\"}"), "null");
+        ck_assert_str_eq(listed("{\"limit\":1,\"after\":\"\"}"), "B \"B\"");
+        reopen_rig();
+    }
+    rig_ask(&rig, "forgetSensor", "{\"sensor_id\":\"c\"}"); /* between two pages */
+    store_at("a/2", 1, 10);
+    store_at("cc", 1, 11);
+    ck_assert_str_eq(listed("{\"limit\":2,\"after\":\"c\"}"), "cc d \"d\"");
+    ck_assert_str_eq(rig_ask(&rig, "listSensors", "{\"limit\":0}")->status, "invalid_params");
+    ck_assert_str_eq(rig_ask(&rig, "listSensors", "{\"limit\":10001}")->status, "invalid_params");
+    close_rig();
+}
+END_TEST
+
+/* Sensors whose first reading is still being written are in no page. */
+START_TEST(pages_have_known_sensors)
+{
+    open_on_file();
+    store_at("b", 1, 1);
+    store_at("d", 1, 1);
+    sqlite3 *lock = other("BEGIN IMMEDIATE");
+    report("a", 1);
+    report("c", 1);
+    report("e", 1);
+    ck_assert_str_eq(listed("{\"limit\":1}"), "b \"b\"");
+    ck_assert_str_eq(listed("{\"limit\":1,\"after\":\"b\"}"), "d null");
+    ck_assert_str_eq(listed("{\"limit\":2}"), "b d null");
+    sqlite3_close(lock);
+    rig_settle(&rig);
+    ck_assert_str_eq(listed("{\"limit\":4}"), "a b c d \"d\"");
+    close_rig();
+}
+END_TEST
+
+/* ---- The event sensor ---- */
+
+/* After a start all sensors are announced, a part at a time, in the order of their ids. */
+START_TEST(sensors_are_announced_after_a_start)
+{
+    enum { COUNT = 250 };
+    char name[16];
+    set_option("sensor_interval", "0");
+    set_option("sensor_max_per_client", "400");
+    open_on_file();
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "s%03d", COUNT - 1 - i);
+        rig_tell(&rig, "updateSensor", reading_of(name, i, "C"));
+    }
+    rig_settle(&rig);
+    reopen_rig();
+    size_t seen = 0;
+    for (int ticks = 0; ticks < 10 && seen < COUNT; ticks++) {
+        fake_host_forget(&rig.host);
+        rig.host.monotonic += RIG_SECOND / 50;
+        engine_tick(rig.engine);
+        ck_assert_uint_le(rig.host.events.count, 100);
+        for (size_t i = 0; i < rig.host.events.count && i < FAKE_KEPT; i++) {
+            snprintf(name, sizeof name, "/s%03d", (int)(seen + i));
+            ck_assert_ptr_nonnull(strstr(rig.host.events.kept[i].topic, name));
+            ck_assert(rig.host.events.kept[i].retain);
+        }
+        seen += rig.host.events.count;
+    }
+    ck_assert_uint_eq(seen, COUNT);
+    wait_for(2);
+    ck_assert_uint_eq(rig_ask(&rig, "getSensor", "{\"sensor_id\":\"s000\"}")->retain, false);
+    ck_assert_uint_eq(rig.host.events.count, 0);
+    close_rig();
+}
+END_TEST
+
+/* Ids that are no level of a topic have no topic of their own, where the broker could retain them. */
+START_TEST(ids_that_are_no_level)
+{
+    open_rig();
+    store_at("a/b", 1, 1);
+    ck_assert_str_eq(rig.host.events.kept[0].topic, "rpc/event/sensor");
+    ck_assert(!rig.host.events.kept[0].retain);
+    rig_ask(&rig, "forgetSensor", "{\"sensor_id\":\"a/b\"}");
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    close_rig();
+}
+END_TEST
+
+START_TEST(pruned_sensors_are_retracted)
+{
+    set_option("sensor_keep_age", "10s");
+    set_option("sensor_interval", "0");
+    open_on_file();
+    store_at("a", 1, 0);
+    fake_host_forget(&rig.host);
+    wait_for(30);
+    expect_retracted(0, "rpc/event/sensor/a");
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    close_rig();
+}
+END_TEST
+
 /* ---- Clocks that are wrong ---- */
 
 static const double years = 10 * 366 * 86400.0;
 
-#define HISTORY_OF_A "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":false}"
+#define HISTORY_OF_A "{\"sensor_id\":\"a\",\"readings\":[%s],\"more\":false,\"next\":null}"
 
 static void expect_history(const char *points)
 {
@@ -893,9 +1338,11 @@ START_TEST(silent_sensors_make_room)
     fake_host_forget(&rig.host);
     report_as("c4", "fourth", "ok");
     ck_assert(fake_host_logged(&rig.host, "the sensor second was silent"));
-    ck_assert_uint_eq(rig.host.events.count, 2);
-    ck_assert_str_eq(rig.host.events.kept[0].topic, "rpc/event/sensorForgotten");
-    ck_assert_str_eq(rig.host.events.kept[0].text, "{\"sensor_id\":\"second\"}");
+    ck_assert_uint_eq(rig.host.events.count, 4);
+    ck_assert_str_eq(rig.host.events.kept[0].topic, "rpc/event/sensor/fourth");
+    expect_retracted(1, "rpc/event/sensor/second");
+    ck_assert_str_eq(rig.host.events.kept[2].topic, "rpc/event/sensorForgotten");
+    ck_assert_str_eq(rig.host.events.kept[2].text, "{\"sensor_id\":\"second\"}");
     expect_unknown("second");
     ck_assert_int_eq(count_rows("sensors WHERE prefix = 'rpc'"), 3);
     wait_for(60);
@@ -992,11 +1439,13 @@ START_TEST(sensors_are_forgotten)
     store_at("b", 3, 3);
     rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}", "ok", FORGOTTEN("a", "true"));
     rig_expect_event(&rig, "rpc/event/sensorForgotten", "{\"sensor_id\":\"a\"}");
+    expect_retracted(0, "rpc/event/sensor/a");
     expect_unknown("a");
     ck_assert_int_eq(count_rows("readings"), 1);
     ck_assert_int_eq(count_rows("sensors"), 1);
     rig_expect(&rig, "forgetSensor", "{\"sensor_id\":\"a\"}", "ok", FORGOTTEN("a", "false"));
-    ck_assert_uint_eq(rig.host.events.count, 0);
+    ck_assert_uint_eq(rig.host.events.count, 1);
+    expect_retracted(0, "rpc/event/sensor/a"); /* a broker may still have it */
     store_at("a", 4, 4);
     expect_history("{\"time\":1700000004,\"value\":4,\"unit\":\"C\"}");
     reopen_rig();
@@ -1137,7 +1586,13 @@ START_TEST(other_files_are_logged)
 }
 END_TEST
 
-UNIT_MAIN("sensor", make_folder, remove_folder, {a_wrong_clock_destroys_nothing, UNIT_ROWS(wrong_clocks)},
+UNIT_MAIN("sensor", make_folder, remove_folder, {offline_readings_keep_their_time, 0},
+          {repeated_readings_change_nothing, 0}, {batches_of_offline_readings, 0},
+          {the_same_reading_in_one_group, 0}, {a_late_repetition, 0}, {times_are_checked, UNIT_ROWS(moments)},
+          {offline_readings_grow_old, 0}, {offline_sensors_are_heard, 2},
+          {offline_readings_in_the_average, 0}, {sensors_have_pages, 0}, {pages_have_known_sensors, 0},
+          {sensors_are_announced_after_a_start, 0}, {ids_that_are_no_level, 0},
+          {pruned_sensors_are_retracted, 0}, {a_wrong_clock_destroys_nothing, UNIT_ROWS(wrong_clocks)},
           {the_future_does_not_count, 0}, {a_clock_that_stays_ahead, 0}, {a_client_has_few_places, 0},
           {clients_with_odd_names, 0}, {what_counts_as_a_client, UNIT_ROWS(countings)},
           {silent_sensors_make_room, 0}, {floods_push_nothing_out, 0}, {silence_survives_a_restart, 0},

@@ -26,6 +26,7 @@ enum { PATH = 128, BUSY_MS = 50 };
 static char folder[PATH / 2], path[PATH], wal[PATH], shared[PATH];
 static struct store *store;
 static struct store_failure failure;
+static struct store_added added; /* by the last store_add() */
 
 /* ---- The folder ---- */
 
@@ -73,7 +74,7 @@ static struct store_reading reading(const char *sensor, double value, double tim
 static bool add(struct store *to, const char *sensor, double value, double time)
 {
     const struct store_reading given = reading(sensor, value, time);
-    return store_add(to, &given, &failure);
+    return store_add(to, &given, &added, &failure);
 }
 
 static void succeed(bool ok)
@@ -142,7 +143,7 @@ static const char *history(struct store *from, const char *sensor, double first,
 {
     static char text[8 * POINTS];
     static struct store_point points[POINTS];
-    const struct store_query query = {sensor, strlen(sensor), first, last, limit};
+    const struct store_query query = {sensor, strlen(sensor), first, last, limit, 0};
     struct store_answer answer = {.points = points};
     succeed(store_history(from, &query, &answer, &failure));
     int used = snprintf(text, sizeof text, "%s", answer.more ? "+ " : "");
@@ -156,10 +157,29 @@ static const char *all_of(struct store *from, const char *sensor)
     return history(from, sensor, -INFINITY, INFINITY, POINTS);
 }
 
+/* Pages of a history, the last one first: "7 8 9|4 5 6|". Between two pages the test does something. */
+static const char *pages(struct store *from, const char *sensor, size_t limit, void (*between)(void))
+{
+    static char text[1000];
+    struct store_point points[20];
+    struct store_query query = {sensor, strlen(sensor), -INFINITY, INFINITY, limit, 0};
+    struct store_answer answer = {.points = points};
+    size_t used = 0;
+    do {
+        succeed(store_history(from, &query, &answer, &failure));
+        for (size_t i = 0; i < answer.count; i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%g", i ? " " : "", points[i].value);
+        used += (size_t)snprintf(text + used, sizeof text - used, "|");
+        query.before = answer.first;
+        between();
+    } while (answer.more);
+    return text;
+}
+
 static bool fails_to_look(struct store *from)
 {
     struct store_point point;
-    const struct store_query query = {"a", 1, 0, 10, 1};
+    const struct store_query query = {"a", 1, 0, 10, 1, 0};
     struct store_answer answer = {.points = &point, .count = 5, .more = true};
     const bool ok = store_history(from, &query, &answer, &failure);
     ck_assert(!answer.more);
@@ -174,8 +194,8 @@ START_TEST(readings_are_loaded)
     succeed(store_open(store, &failure));
     ck_assert_str_eq(loaded(store), "");
     succeed(store_begin(store, &failure));
-    const struct store_reading first = {"b", 1, 25.5, 1795253475.25, 2, NULL};
-    succeed(store_add(store, &first, &failure));
+    const struct store_reading first = {"b", 1, 25.5, 1795253475.25, 2, NULL, 0};
+    succeed(store_add(store, &first, &added, &failure));
     succeed(add(store, "a", -0.1, 2));
     succeed(store_commit(store, &failure));
     succeed(save(store, "c", 3, 4));
@@ -186,7 +206,7 @@ START_TEST(readings_are_loaded)
     ck_assert_str_eq(all_of(store, "a"), "-0.1 5");
 
     struct store_point point;
-    const struct store_query query = {"b", 1, 1795253475.25, 1795253475.25, 1};
+    const struct store_query query = {"b", 1, 1795253475.25, 1795253475.25, 1, 0};
     struct store_answer answer = {.points = &point};
     succeed(store_history(store, &query, &answer, &failure));
     ck_assert_uint_eq(answer.count, 1);
@@ -196,13 +216,13 @@ END_TEST
 
 START_TEST(names_may_be_any_text)
 {
-    const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0, NULL},
-                                          {"abc", 1, 2, 2, 0, NULL},
-                                          {"'; DROP TABLE sensors", 21, 3, 3, 0, NULL},
-                                          {"\xc3\xa4", 2, 4, 4, 0, NULL}};
+    const struct store_reading names[] = {{"a\0b", 3, 1, 1, 0, NULL, 0},
+                                          {"abc", 1, 2, 2, 0, NULL, 0},
+                                          {"'; DROP TABLE sensors", 21, 3, 3, 0, NULL, 0},
+                                          {"\xc3\xa4", 2, 4, 4, 0, NULL, 0}};
     succeed(store_begin(store, &failure));
     for (size_t i = 0; i < 4; i++)
-        succeed(store_add(store, &names[i], &failure));
+        succeed(store_add(store, &names[i], &added, &failure));
     succeed(store_commit(store, &failure));
     ck_assert_str_eq(asked("SELECT count(*) FROM sensors"), "4");
     ck_assert_str_eq(asked("SELECT length(CAST(name AS BLOB)) FROM sensors WHERE value = 1"), "3");
@@ -256,7 +276,8 @@ START_TEST(histories_are_in_the_order_of_storing)
 }
 END_TEST
 
-/* The history of a range of time must not read more of the table than it shows. */
+/* The history of a range of time must not read more of the table than it shows. A further index would be made
+ * at the first start of a later version, which would read all of a large table. */
 START_TEST(histories_need_only_the_index)
 {
     succeed(store_open(store, &failure));
@@ -264,6 +285,41 @@ START_TEST(histories_need_only_the_index)
         asked("SELECT count(*) FROM sqlite_master WHERE tbl_name = 'readings' AND type = 'index'"), "1");
     ck_assert_str_eq(asked("SELECT name FROM pragma_index_info('readings_in_order') WHERE seqno = 2"),
                      "time");
+}
+END_TEST
+
+static void nothing(void)
+{
+}
+
+static void store_one(void)
+{
+    succeed(save(store, "a", 99, 99));
+}
+
+static void prune_three(void)
+{
+    by_other(path, "DELETE FROM readings WHERE id IN (SELECT id FROM readings ORDER BY id LIMIT 3)");
+}
+
+static void store_and_prune(void)
+{
+    store_one();
+    prune_three();
+}
+
+/* What is stored between two pages is not in the next ones, and what is deleted shifts none. */
+START_TEST(histories_have_pages)
+{
+    save_many(store, "a", 1, 4);
+    save_many(store, "b", 50, 5);
+    save_many(store, "a", 5, 6);
+    ck_assert_str_eq(pages(store, "a", 3, nothing), "8 9 10|5 6 7|2 3 4|1|");
+    ck_assert_str_eq(pages(store, "a", 5, nothing), "6 7 8 9 10|1 2 3 4 5|");
+    ck_assert_str_eq(pages(store, "a", 10, nothing), "1 2 3 4 5 6 7 8 9 10|");
+    ck_assert_str_eq(pages(store, "a", 3, store_one), "8 9 10|5 6 7|2 3 4|1|");
+    ck_assert_str_eq(pages(store, "a", 4, store_and_prune), "99 99 99 99|7 8 9 10|5 6|");
+    ck_assert_str_eq(pages(store, "c", 4, nothing), "|");
 }
 END_TEST
 
@@ -325,7 +381,7 @@ START_TEST(the_file_is_ours_and_has_a_log)
     succeed(save(store, "a", 1, 1));
     ck_assert_str_eq(asked("PRAGMA journal_mode"), "wal");
     ck_assert_str_eq(asked("PRAGMA application_id"), "1919968115");
-    ck_assert_str_eq(asked("PRAGMA user_version"), "3");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "4");
     ck_assert_str_eq(asked("SELECT prefix FROM home"), "rpc");
     ck_assert_str_eq(store_path(store), path);
 }
@@ -415,11 +471,12 @@ static int rows_at(const char *file)
 static void *store_hundred(void *prefix)
 {
     struct store_failure own_failure;
+    struct store_added own_added;
     struct store *own = store_new(path, prefix, 60000);
     intptr_t stored = 0;
     for (int i = 0; i < 100; i++) {
         const struct store_reading given = reading("a", i, i);
-        const bool ok = store_begin(own, &own_failure) && store_add(own, &given, &own_failure) &&
+        const bool ok = store_begin(own, &own_failure) && store_add(own, &given, &own_added, &own_failure) &&
                         store_commit(own, &own_failure);
         if (!ok && !i)
             fprintf(stderr, "%s: %s\n", (const char *)prefix, own_failure.why);
@@ -494,6 +551,182 @@ START_TEST(stored_readings_survive_a_kill)
         ck_assert_str_eq(asked("SELECT kept - (SELECT count(*) FROM readings) FROM sensors"), "0");
     }
     ck_assert_str_eq(asked("PRAGMA integrity_check"), "ok");
+}
+END_TEST
+
+/* ---- Readings with a time of their own ---- */
+
+static struct store_forgetting forget(const char *sensor, int64_t rows, int *calls);
+
+/* Adds a reading that was taken at `time`, and came at `stored`. Returns what became of it. */
+static enum store_outcome take_in(struct store *to, const char *sensor, double value, double time,
+                                  double stored)
+{
+    struct store_reading given = reading(sensor, value, time);
+    given.stored = stored;
+    succeed(store_add(to, &given, &added, &failure));
+    return added.outcome;
+}
+
+static enum store_outcome take(struct store *to, const char *sensor, double value, double time, double stored)
+{
+    succeed(store_begin(to, &failure));
+    const enum store_outcome outcome = take_in(to, sensor, value, time, stored);
+    succeed(store_commit(to, &failure));
+    return outcome;
+}
+
+START_TEST(taken_readings_are_stored_once)
+{
+    ck_assert_int_eq(take(store, "a", 1, 10.25, 100), STORE_ADDED);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(take(store, "a", 1, 10.25, 200), STORE_REPEATED);
+        ck_assert(added.last.time == 10.25 && added.last.value == 1 && added.last.unit == 0);
+        ck_assert_int_eq(take(store, "a", 2, 10.25, 200), STORE_CONFLICT);
+        ck_assert(added.stored.time == 10.25 && added.stored.value == 1 && added.stored.unit == 0);
+        reopen();
+    }
+    struct store_reading other_unit = reading("a", 1, 10.25);
+    other_unit.stored = 300;
+    other_unit.unit = 1;
+    succeed(store_begin(store, &failure) && store_add(store, &other_unit, &added, &failure) &&
+            store_commit(store, &failure));
+    ck_assert_int_eq(added.outcome, STORE_CONFLICT);
+    ck_assert_int_eq(take(store, "b", 1, 10.25, 300), STORE_ADDED);
+    ck_assert_int_eq(take(store, "a", 1, 10.5, 300), STORE_ADDED);
+    ck_assert_str_eq(all_of(store, "a"), "1 1");
+    ck_assert_str_eq(asked("SELECT kept FROM sensors WHERE name = 'a'"), "2");
+}
+END_TEST
+
+/* Also within one group, and if the group fails it was never there. */
+START_TEST(taken_readings_in_one_group)
+{
+    succeed(store_begin(store, &failure));
+    ck_assert_int_eq(take_in(store, "a", 1, 10, 100), STORE_ADDED);
+    ck_assert_int_eq(take_in(store, "a", 1, 10, 100), STORE_REPEATED);
+    ck_assert_int_eq(take_in(store, "a", 2, 10, 100), STORE_CONFLICT);
+    ck_assert_int_eq(take_in(store, "a", 2, 11, 100), STORE_ADDED);
+    store_rollback(store);
+    ck_assert_str_eq(loaded(store), "");
+    succeed(store_begin(store, &failure));
+    ck_assert_int_eq(take_in(store, "a", 2, 10, 100), STORE_ADDED);
+    ck_assert_int_eq(take_in(store, "a", 1, 10, 100), STORE_CONFLICT);
+    succeed(add(store, "a", 3, 10)); /* of this time, but not by its own word */
+    ck_assert_int_eq(added.outcome, STORE_ADDED);
+    succeed(add(store, "a", 3, 10));
+    ck_assert_int_eq(take_in(store, "a", 2, 10, 100), STORE_REPEATED);
+    succeed(store_commit(store, &failure));
+    ck_assert_str_eq(all_of(store, "a"), "2 3 3");
+}
+END_TEST
+
+/* What is deleted, by whomever, is not stored any more. */
+START_TEST(taken_readings_that_are_deleted)
+{
+    int calls;
+    bool more;
+    take(store, "a", 1, 10, 100);
+    forget("a", 1, &calls);
+    ck_assert_int_eq(take(store, "a", 2, 10, 100), STORE_ADDED);
+    by_other(path, "DELETE FROM readings");
+    ck_assert_int_eq(take(store, "a", 3, 10, 100), STORE_ADDED);
+    ck_assert_int_eq(take(store, "a", 4, 11, 100), STORE_ADDED);
+    const struct store_limits limits = {.oldest = -INFINITY, .now = 1000, .keep = 1, .rows = 100};
+    succeed(store_prune(store, &limits, &more, &failure));
+    ck_assert_int_eq(take(store, "a", 5, 10, 100), STORE_ADDED);
+    ck_assert_str_eq(all_of(store, "a"), "4 5");
+    ck_assert_str_eq(asked("SELECT count(*) FROM taken"), "2");
+    forget("a", 1, &calls);
+    ck_assert_str_eq(asked("SELECT count(*) FROM taken"), "0");
+}
+END_TEST
+
+/* Another program has disabled the triggers, and a row that names no reading is left. */
+START_TEST(rows_that_name_no_reading)
+{
+    take(store, "a", 1, 10, 100);
+    by_other(path, "DROP TRIGGER taken_went; DELETE FROM readings");
+    ck_assert_int_eq(take(store, "a", 2, 10, 100), STORE_ADDED);
+    ck_assert_int_eq(take(store, "a", 2, 10, 100), STORE_REPEATED);
+}
+END_TEST
+
+START_TEST(taken_readings_of_two_stores)
+{
+    struct store *second = store_new(path, "rpc", BUSY_MS), *third = store_new(path, "x", BUSY_MS);
+    take(store, "a", 1, 10, 100);
+    ck_assert_int_eq(take(second, "a", 1, 10, 100), STORE_REPEATED);
+    ck_assert_int_eq(take(third, "a", 1, 10, 100), STORE_ADDED);
+    store_close(second);
+    store_close(third);
+}
+END_TEST
+
+/* A reading of time `first`, and one that comes later: which one is the last, also after a restart. */
+static const struct {
+    double first, first_stored, second, second_stored, last;
+} last_ones[] = {
+    {50, 0, 40, 60, 50},     /* older */
+    {50, 0, 50.5, 60, 50.5}, /* newer */
+    {50, 0, 50, 60, 50},         {50, 60, 40, 70, 50},        {50, 60, 55, 70, 55},
+    {50, 60, 45, 0, 45},   /* the clock has been set back, and such a reading is always the last one */
+    {5000, 0, 40, 60, 40}, /* the first one is of a clock that was ahead */
+    {5000, 0, 4941, 4939, 4941}, {5000, 0, 4942, 4941, 5000}, {119, 60, 70, 60, 119},
+};
+
+START_TEST(which_is_the_last)
+{
+    char expected[64];
+    struct store_reading first = reading("a", 1, last_ones[_i].first),
+                         second = reading("a", 2, last_ones[_i].second);
+    first.stored = last_ones[_i].first_stored;
+    second.stored = last_ones[_i].second_stored;
+    succeed(store_begin(store, &failure) && store_add(store, &first, &added, &failure));
+    ck_assert(added.last.time == first.time && added.last.value == 1);
+    succeed(store_add(store, &second, &added, &failure) && store_commit(store, &failure));
+    const bool is_second = last_ones[_i].last == second.time;
+    snprintf(expected, sizeof expected, "a=%d/0@%g ", is_second ? 2 : 1, last_ones[_i].last);
+    ck_assert_str_eq(loaded(store), expected);
+    ck_assert(added.last.time == last_ones[_i].last && added.last.value == (is_second ? 2 : 1));
+    reopen();
+    ck_assert_str_eq(loaded(store), expected);
+    ck_assert_str_eq(all_of(store, "a"), "1 2");
+}
+END_TEST
+
+/* A repetition does not become the last one, even if it would have if it had come now. */
+START_TEST(a_repetition_changes_nothing)
+{
+    take(store, "a", 1, 130, 100);
+    succeed(save(store, "a", 2, 101));
+    ck_assert_int_eq(take(store, "a", 1, 130, 102), STORE_REPEATED);
+    ck_assert(added.last.value == 2 && added.last.time == 101);
+    ck_assert_str_eq(loaded(store), "a=2/0@101 ");
+}
+END_TEST
+
+static bool see_stored(void *data, const struct store_reading *last)
+{
+    *(double *)data = last->stored;
+    return true;
+}
+
+/* What came last, not what is the last one. */
+START_TEST(when_a_sensor_was_heard)
+{
+    double heard = 0;
+    take(store, "a", 1, 10, 100);
+    succeed(store_load(store, see_stored, &heard, &failure));
+    ck_assert_double_eq(heard, 100);
+    succeed(save(store, "a", 2, 150));
+    succeed(store_load(store, see_stored, &heard, &failure));
+    ck_assert_double_eq(heard, 150);
+    take(store, "a", 3, 20, 200);
+    reopen();
+    succeed(store_load(store, see_stored, &heard, &failure));
+    ck_assert_double_eq(heard, 200);
+    ck_assert_str_eq(loaded(store), "a=2/0@150 ");
 }
 END_TEST
 
@@ -722,7 +955,7 @@ static const struct {
     {"CREATE TABLE t (id); PRAGMA user_version = 2", STORE_FOREIGN},
     {"PRAGMA application_id = 1", STORE_FOREIGN},
     {"PRAGMA application_id = 1; CREATE TABLE t (id)", STORE_FOREIGN},
-    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 4", STORE_NEWER},
+    {"PRAGMA application_id = 1919968115; PRAGMA user_version = 5", STORE_NEWER},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = -1", STORE_CORRUPT},
     {"PRAGMA application_id = 1919968115; PRAGMA user_version = 1000; CREATE TABLE t (id)", STORE_NEWER},
 };
@@ -761,7 +994,7 @@ START_TEST(version_1_is_brought_up_to_date)
 {
     by_other(path, version_1);
     ck_assert_str_eq(loaded(store), "a=2/1@20 ");
-    ck_assert_str_eq(asked("PRAGMA user_version"), "3");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "4");
     ck_assert_str_eq(asked("SELECT count(*) FROM sqlite_master WHERE name LIKE 'readings_%'"), "1");
     succeed(save(store, "a", 3, 30));
     ck_assert_str_eq(all_of(store, "a"), "1 2 3");
@@ -1043,6 +1276,50 @@ START_TEST(pruning_where_time_was_ahead)
 }
 END_TEST
 
+/* A reading is as old as its being stored is long ago: neither at once too old because it was taken long ago,
+ * nor a reason to keep others that were stored before. */
+START_TEST(pruning_taken_readings)
+{
+    succeed(save(store, "a", 1, 100));
+    take(store, "b", 2, 10, 110);
+    take(store, "a", 3, 20, 120);
+    succeed(save(store, "a", 4, 130));
+    take(store, "a", 5, 125, 140);
+    prune(50, INT64_MAX, 100); /* 2 and 3 were taken before that */
+    ck_assert_str_eq(all_of(store, "a"), "1 3 4 5");
+    ck_assert_str_eq(loaded(store), "a=4/0@130 b=2/0@10 ");
+    prune(105, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "3 4 5");
+    ck_assert_str_eq(all_of(store, "b"), "2");
+    prune(115, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "3 4 5");
+    ck_assert_str_eq(loaded(store), "a=4/0@130 ");
+    prune(125, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "4 5");
+    prune(135, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "5");
+    prune(141, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "");
+    ck_assert_str_eq(asked("SELECT count(*) FROM taken"), "0");
+}
+END_TEST
+
+/* The first reading of the database, and readings that are a little ahead of the clock. */
+START_TEST(pruning_taken_readings_alone)
+{
+    take(store, "a", 1, 10, 100);
+    take(store, "b", 2, 160, 101);
+    take(store, "b", 3, 11, 102);
+    prune_at(110, 50, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "a=1/0@10 b=2/0@160 ");
+    prune_at(200, 103, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "b=2/0@160 "); /* what is ahead goes when the clock is there */
+    ck_assert_str_eq(all_of(store, "b"), "2");
+    prune_at(300, 161, INT64_MAX, 100);
+    ck_assert_str_eq(loaded(store), "");
+}
+END_TEST
+
 struct removed {
     char names[64];
     int room;
@@ -1101,6 +1378,30 @@ START_TEST(keys_are_not_used_again)
     prune(5, INT64_MAX, 10);
     succeed(save(store, "b", 6, 6));
     ck_assert_str_eq(asked("SELECT id FROM sensors"), "2");
+}
+END_TEST
+
+/* Version 3, with what version 1 had. */
+static const char version_3[] =
+    "CREATE INDEX readings_in_order ON readings (sensor, id, time);"
+    "ALTER TABLE sensors ADD COLUMN owner TEXT NOT NULL DEFAULT ''; CREATE TABLE home (prefix TEXT NOT NULL);"
+    "INSERT INTO home VALUES ('rpc'); DELETE FROM readings WHERE sensor = 2; DELETE FROM sensors WHERE id = "
+    "2;"
+    "PRAGMA user_version = 3;";
+
+START_TEST(version_3_is_brought_up_to_date)
+{
+    by_other(path, version_1);
+    by_other(path, version_3);
+    ck_assert_str_eq(loaded(store), "a=2/1@20 ");
+    ck_assert_str_eq(asked("PRAGMA user_version"), "4");
+    ck_assert_int_eq(take(store, "a", 2, 20, 100), STORE_ADDED); /* the old one has no time of its own */
+    ck_assert_int_eq(take(store, "a", 2, 20, 100), STORE_REPEATED);
+    succeed(save(store, "a", 3, 110));
+    ck_assert_str_eq(all_of(store, "a"), "1 2 2 3");
+    ck_assert_str_eq(loaded(store), "a=3/0@110 ");
+    prune(15, INT64_MAX, 100);
+    ck_assert_str_eq(all_of(store, "a"), "2 2 3");
 }
 END_TEST
 
@@ -1203,10 +1504,10 @@ static bool see_owner(void *data, const struct store_reading *last)
 START_TEST(owners_are_kept)
 {
     char owner[64];
-    const struct store_reading first = {"a", 1, 1, 1, 0, "client one"},
-                               second = {"a", 1, 2, 2, 0, "client two"};
-    succeed(store_begin(store, &failure) && store_add(store, &first, &failure) &&
-            store_add(store, &second, &failure));
+    const struct store_reading first = {"a", 1, 1, 1, 0, "client one", 0},
+                               second = {"a", 1, 2, 2, 0, "client two", 0};
+    succeed(store_begin(store, &failure) && store_add(store, &first, &added, &failure) &&
+            store_add(store, &second, &added, &failure));
     succeed(store_commit(store, &failure));
     reopen();
     succeed(store_load(store, see_owner, owner, &failure));
@@ -1575,6 +1876,24 @@ START_TEST(steps_of_the_clock)
 }
 END_TEST
 
+/* What was taken offline says nothing about the clock: 100 readings of a day that has long passed come within
+ * a second. */
+START_TEST(taken_readings_are_no_steps)
+{
+    double last = 0;
+    for (int device = 0; device < 3; device++) {
+        succeed(save(store, "a", device, TODAY + device));
+        for (int i = 0; i < 100; i++)
+            take(store, "b", i, TODAY - (20 + device) * DAY + i * 864, TODAY + device + 0.5);
+    }
+    succeed(store_last_time(store, 3 * DAY, &last, &failure));
+    ck_assert_double_eq(last, TODAY + 2.5);
+    by_other(path, "DELETE FROM readings WHERE stored IS NULL");
+    succeed(store_last_time(store, 3 * DAY, &last, &failure));
+    ck_assert_double_eq(last, TODAY + 2.5);
+}
+END_TEST
+
 /* ---- True reasons ---- */
 
 static void at_a_folder_that_is_missing(void)
@@ -1700,28 +2019,31 @@ START_TEST(reasons_are_true)
 }
 END_TEST
 
-UNIT_MAIN("store", make_folder, remove_folder, {readings_are_loaded, 0}, {names_may_be_any_text, 0},
-          {visit_may_stop_loading, 0}, {history_has_limits, 0}, {histories_are_in_the_order_of_storing, 0},
-          {histories_need_only_the_index, 0}, {prefixes_share_nothing, 0},
-          {prefixes_do_not_wait_for_each_other, 0}, {files_have_different_names, 0}, {names_are_short, 0},
-          {similar_prefixes, 0}, {the_file_stays_with_its_prefix, 0},
-          {shared_files_are_divided, UNIT_ROWS(shared_versions)}, {a_division_that_was_cut_short, 0},
-          {a_name_that_is_taken, 0}, {rights, UNIT_ROWS(umasks)},
-          {steps_of_the_clock, UNIT_ROWS(clock_steps)},
-          {files_of_others_keep_their_rights, UNIT_ROWS(strangers)},
-          {wide_files_are_narrowed, UNIT_ROWS(wide_modes)}, {narrow_files_stay, 0}, {rights_after_a_kill, 0},
-          {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
-          {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
-          {groups_are_whole, 0}, {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0},
-          {locked, 0}, {locked_when_it_is_opened, 0}, {locked_when_the_log_is_made, 2}, {full, 0},
-          {full_when_it_is_made, 0}, {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0},
-          {read_only, UNIT_ROWS(read_only_ways)}, {no_database, 3}, {an_empty_file_is_filled, 0},
-          {foreign_and_newer_files, UNIT_ROWS(foreign_files)}, {version_1_is_brought_up_to_date, 0},
-          {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0}, {replaced, UNIT_ROWS(replacements)},
-          {moved_away_whole, 0}, {replaced_within_a_group, 0}, {replaced_within_anothers_group, 0},
-          {side_by_side, UNIT_ROWS(names_beside)}, {the_log_is_deleted, 0}, {pruning_by_age, 0},
-          {pruning_by_count, 0}, {pruning_goes_by_order, 0}, {sensors_without_readings, 0},
-          {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0}, {removed_sensors_are_told, 0},
-          {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0}, {forgetting_on_the_disk, 0},
-          {dropping, 0}, {owners_are_kept, 0}, {pruning_is_bounded, UNIT_ROWS(bounds)},
-          {keys_are_not_used_again, 0})
+UNIT_MAIN(
+    "store", make_folder, remove_folder, {taken_readings_are_stored_once, 0},
+    {taken_readings_in_one_group, 0}, {taken_readings_that_are_deleted, 0}, {rows_that_name_no_reading, 0},
+    {taken_readings_of_two_stores, 0}, {which_is_the_last, UNIT_ROWS(last_ones)},
+    {a_repetition_changes_nothing, 0}, {when_a_sensor_was_heard, 0}, {pruning_taken_readings, 0},
+    {pruning_taken_readings_alone, 0}, {taken_readings_are_no_steps, 0}, {version_3_is_brought_up_to_date, 0},
+    {histories_have_pages, 0}, {readings_are_loaded, 0}, {names_may_be_any_text, 0},
+    {visit_may_stop_loading, 0}, {history_has_limits, 0}, {histories_are_in_the_order_of_storing, 0},
+    {histories_need_only_the_index, 0}, {prefixes_share_nothing, 0}, {prefixes_do_not_wait_for_each_other, 0},
+    {files_have_different_names, 0}, {names_are_short, 0}, {similar_prefixes, 0},
+    {the_file_stays_with_its_prefix, 0}, {shared_files_are_divided, UNIT_ROWS(shared_versions)},
+    {a_division_that_was_cut_short, 0}, {a_name_that_is_taken, 0}, {rights, UNIT_ROWS(umasks)},
+    {steps_of_the_clock, UNIT_ROWS(clock_steps)}, {files_of_others_keep_their_rights, UNIT_ROWS(strangers)},
+    {wide_files_are_narrowed, UNIT_ROWS(wide_modes)}, {narrow_files_stay, 0}, {rights_after_a_kill, 0},
+    {rights_through_a_link, 0}, {files_of_another_user, 0}, {reasons_are_true, UNIT_ROWS(reasons)},
+    {in_memory, 0}, {paths_are_names, 0}, {the_file_is_ours_and_has_a_log, 0}, {closing, 0},
+    {groups_are_whole, 0}, {one_failure_fails_the_group, 0}, {stored_readings_survive_a_kill, 0}, {locked, 0},
+    {locked_when_it_is_opened, 0}, {locked_when_the_log_is_made, 2}, {full, 0}, {full_when_it_is_made, 0},
+    {corrupt, UNIT_ROWS(damages)}, {reasons_are_printable, 0}, {read_only, UNIT_ROWS(read_only_ways)},
+    {no_database, 3}, {an_empty_file_is_filled, 0}, {foreign_and_newer_files, UNIT_ROWS(foreign_files)},
+    {version_1_is_brought_up_to_date, 0}, {all_versions_end_alike, 0}, {a_step_is_taken_whole, 0},
+    {replaced, UNIT_ROWS(replacements)}, {moved_away_whole, 0}, {replaced_within_a_group, 0},
+    {replaced_within_anothers_group, 0}, {side_by_side, UNIT_ROWS(names_beside)}, {the_log_is_deleted, 0},
+    {pruning_by_age, 0}, {pruning_by_count, 0}, {pruning_goes_by_order, 0}, {sensors_without_readings, 0},
+    {pruning_where_time_went_back, 0}, {pruning_where_time_was_ahead, 0}, {removed_sensors_are_told, 0},
+    {forgetting, UNIT_ROWS(parts_of_it)}, {forgotten_names_are_free, 0}, {forgetting_on_the_disk, 0},
+    {dropping, 0}, {owners_are_kept, 0}, {pruning_is_bounded, UNIT_ROWS(bounds)},
+    {keys_are_not_used_again, 0})
