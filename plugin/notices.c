@@ -3,11 +3,10 @@
 #include "notices.h"
 
 #include "base/text.h"
+#include "compat/mosquitto_headers.h"
 #include "sockets.h"
 
 #include <limits.h>
-#include <mosquitto.h>
-#include <mosquitto_broker.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
