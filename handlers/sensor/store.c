@@ -211,7 +211,7 @@ static void store_bind_reading(sqlite3_stmt *statement, const struct store_readi
     sqlite3_bind_double(statement, 3, reading->value);
     sqlite3_bind_int(statement, 4, reading->unit);
     sqlite3_bind_double(statement, 5, reading->time);
-    if (reading->stored)
+    if (reading->stored != 0)
         sqlite3_bind_double(statement, 7, reading->stored);
     else
         sqlite3_bind_null(statement, 7);
@@ -266,7 +266,7 @@ bool store_add(struct store *store, const struct store_reading *reading, struct 
 {
     *added = (struct store_added){STORE_ADDED, {reading->time, reading->value, reading->unit}, {0, 0, 0}};
     const bool ok = database_check_group(store->database) &&
-                    (!reading->stored || store_find_taken(store, reading, added)) &&
+                    (reading->stored == 0 || store_find_taken(store, reading, added)) &&
                     (added->outcome != STORE_ADDED || store_save(store, reading, added));
     return database_conclude_change(store->database, ok, failure);
 }

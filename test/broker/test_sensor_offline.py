@@ -233,7 +233,7 @@ class States(Offline):
         eventually(lambda: self.values() == {}, 60, 0.5)
 
     def test_the_silent_one(self):
-        self.open("sensor_max_sensors 1", "sensor_max_silence 1s")
+        self.open("sensor_max_sensors 1", "sensor_max_silence 1s", "sensor_keep_age 20s")
         self.store([{"sensor_id": "a", "value": 1}])
         eventually(lambda: "result" in self.store([{"sensor_id": "b", "value": 2}])[0], 60, 0.5)
         self.assertEqual(self.values(), {"b": 2})

@@ -1312,6 +1312,8 @@ START_TEST(pruning_taken_readings_alone)
     take(store, "b", 3, 11, 102);
     prune_at(110, 50, INT64_MAX, 100);
     ck_assert_str_eq(loaded(store), "a=1/0@10 b=2/0@160 ");
+    ck_assert_str_eq(all_of(store, "a"), "1");
+    ck_assert_str_eq(all_of(store, "b"), "2 3");
     prune_at(200, 103, INT64_MAX, 100);
     ck_assert_str_eq(loaded(store), "b=2/0@160 "); /* what is ahead goes when the clock is there */
     ck_assert_str_eq(all_of(store, "b"), "2");
