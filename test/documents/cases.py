@@ -5,6 +5,7 @@ import math
 
 CHARACTERS = "aZ0 _\"\\/\n\t\x01\x7fé€\u2028漢😀\U0010ffff"
 DEPTH_MAX = 32  # of the engine
+LONGEST = 20000  # characters or elements, where a schema says nothing
 NUMBERS = [0, -0.0, 1, -1, 0.5, 1.0, 1e3, -7, 1000, 2**31 - 1, 2**31, -2**31, -2**31 - 1, 2**53 + 1, 2**63 - 1, 2**63,
            -2**63, -2**63 - 1, 9.3e18, 10**25, 1e-320, 1.7976931348623157e308, -1e308, math.inf, -math.inf]
 
@@ -49,13 +50,14 @@ class Cases:
                 yield from self.beside(schema[bound])
         for choice in schema.get("enum", []):
             yield from (choice, f"{choice}x", f"{choice}"[:-1], f"{choice}".upper())
-        if schema.get("enum") is None and "maxLength" in schema:
-            least, most = schema.get("minLength", 0), schema["maxLength"]
+        types = schema.get("type", ())
+        if "string" in types and "enum" not in schema:
+            least, most = schema.get("minLength", 0), schema.get("maxLength", LONGEST)
             for length in {0, max(0, least - 1), least, least + 1, most - 1, most, most + 1}:
                 yield from (character * length for character in "xé漢😀")
             yield from ("\0" * least, "x" * (most - 1) + "\0", "\n" * least)
-        if "maxItems" in schema:
-            least, most = schema.get("minItems", 0), schema["maxItems"]
+        if "array" in types:
+            least, most = schema.get("minItems", 0), schema.get("maxItems", LONGEST)
             for count in {0, max(0, least - 1), least, most, most + 1}:
                 yield [self.make(schema["items"])] * count
 
@@ -108,20 +110,20 @@ class Cases:
         return self.random.random() < 0.5
 
     def make_integer(self, schema):
-        low, high = schema["minimum"], schema["maximum"]
+        low, high = schema.get("minimum", -2**63), schema.get("maximum", 2**63 - 1)
         value = self.random.choice([low, high, self.random.randint(low, high), self.random.randint(max(low, -9), max(low, min(high, 9)))])
         return float(value) if abs(value) < 2**50 and self.random.random() < 0.2 else value
 
     def make_number(self, schema):
-        low, high = schema["minimum"], schema["maximum"]
+        low, high = schema.get("minimum", -1e308), schema.get("maximum", 1e308)
         middle = self.random.uniform(max(low, -1e6), min(high, 1e6)) if low < 1e6 and high > -1e6 else low
         return self.random.choice([low, high, middle])
 
     def make_string(self, schema):
-        return self.text(schema.get("minLength", 0), schema["maxLength"])
+        return self.text(schema.get("minLength", 0), schema.get("maxLength", LONGEST))
 
     def make_array(self, schema):
-        least, most = schema.get("minItems", 0), min(schema["maxItems"], 40)
+        least, most = schema.get("minItems", 0), min(schema.get("maxItems", LONGEST), 40)
         count = self.random.choice([least, max(least, most), self.random.randint(least, max(least, most))])
         return [self.make(schema["items"]) for _ in range(count)]
 

@@ -12,7 +12,7 @@ BASE = {"$schema": "http://json-schema.org/draft-07/schema#"}
 def reference(form, *arguments):
     """What the program for the shipped and the test's modules prints."""
     command = [os.environ["RPC_REFERENCE"], form, *arguments]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=1800).stdout)
 
 
 def ask(calls):
@@ -35,7 +35,7 @@ def check(kind, command, part, payloads):
 def ask_lines(calls):
     """The columns of the replies, as texts."""
     lines = "".join(f"{method}\t{payload}\n" for method, payload in calls)
-    run = subprocess.run([os.environ["RPC_ASK"]], input=lines.encode(), capture_output=True, timeout=300)
+    run = subprocess.run([os.environ["RPC_ASK"]], input=lines.encode(), capture_output=True, timeout=1800)
     replies = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
     if run.returncode or len(replies) != len(calls):
         last = ": ".join(calls[min(len(replies), len(calls) - 1)])

@@ -25,7 +25,7 @@ PACKAGES = Path(os.environ["RPC_PACKAGES"])
 def exported(package):
     """What a package of npm exports as its default, which is code and has to be run."""
     script = f"console.log(JSON.stringify(require({json.dumps(str(PACKAGES / package))}).default))"
-    return json.loads(subprocess.run(["node", "-e", script], capture_output=True, check=True, timeout=60).stdout)
+    return json.loads(subprocess.run(["node", "-e", script], capture_output=True, check=True, timeout=1800).stdout)
 
 
 if Registry:
