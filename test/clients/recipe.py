@@ -122,7 +122,7 @@ class RecipeTest(BrokerTest):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rpc-recipe-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.broker = self.start(self.options, first=("set_tcp_nodelay true",))
+        self.broker = self.start(self.options, first=("set_tcp_nodelay true",), users={"user": "password"})
         self.wire = Wire(self.broker.port)
         self.addCleanup(self.wire.close)
 

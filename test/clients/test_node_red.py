@@ -1,18 +1,19 @@
 """The flow of examples/applications/node-red in Node-RED, without its editor."""
 import json
 import os
+import urllib.request
 
-from harness import ROOT, encode, main, payload_of
+from harness import ROOT, TIMEOUT, encode, free_port, main, payload_of
 from recipe import RecipeTest, blocks
 
 FLOW = ROOT / "examples/applications/node-red/flow.json"
 SETTINGS = """module.exports = {
-    uiHost: "127.0.0.1", uiPort: 0, disableEditor: true, httpAdminRoot: false, httpNodeRoot: false,
+    uiHost: "127.0.0.1", uiPort: Number(process.env.PORT), disableEditor: true, httpAdminRoot: false,
     flowFile: "flows.json", credentialSecret: false, telemetry: { enabled: false }, mqttReconnectTime: 200
 }
 """
 
-# What uses the flow in the test: test/ask/{method} calls the method and answers on test/answer.
+# What uses the flow in the test: test/ask/{method} calls the method and answers on test/answer; POST /echo calls echo.
 TAB = [
     {"id": "t", "type": "tab", "label": "test"},
     {"id": "t_ask", "type": "mqtt in", "z": "t", "topic": "test/ask/#", "qos": "2", "datatype": "json",
@@ -28,6 +29,12 @@ TAB = [
      "func": "return { payload: { number: msg.number, caught: msg.error.message } }"},
     {"id": "t_answer", "type": "mqtt out", "z": "t", "topic": "test/answer", "qos": "0", "broker": "rpc_broker",
      "wires": []},
+    {"id": "h_in", "type": "http in", "z": "t", "url": "/echo", "method": "post", "wires": [["h_take"]]},
+    {"id": "h_take", "type": "function", "z": "t", "outputs": 1, "wires": [["h_call"]],
+     "func": "msg.topic = 'echo'; return msg"},
+    {"id": "h_call", "type": "link call", "z": "t", "links": ["rpc_in"], "linkType": "static", "timeout": "8",
+     "wires": [["h_out"]]},
+    {"id": "h_out", "type": "http response", "z": "t", "wires": []},
 ]
 
 
@@ -41,7 +48,9 @@ class NodeRed(RecipeTest):
         (self.folder / "flows.json").write_text(json.dumps(flow))
         (self.folder / "settings.js").write_text(SETTINGS)
         program = os.environ["RPC_NODE_RED_PACKAGES"] + "/node-red/red.js"
-        running = self.begin(os.environ.get("RPC_NODE") or "node", program, "--userDir", self.folder)
+        self.port = free_port()
+        running = self.begin(os.environ.get("RPC_NODE") or "node", program, "--userDir", self.folder,
+                             PORT=str(self.port))
         running.wait_for("Connected to broker")
         return running
 
@@ -80,6 +89,11 @@ class NodeRed(RecipeTest):
         self.assertEqual(sorted(answer["number"] for answer in answers), list(range(300)))
         for answer in answers:
             self.assertEqual(answer["result"], {"text": answer["number"]}, answer)
+
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/echo", b'{"over":"http"}',
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=6 * TIMEOUT) as answer:
+            self.assertEqual(json.load(answer), {"over": "http"})
 
         trouble = answer_to("probe.raise", {"code": "probe_trouble", "with_data": True})
         self.assertEqual((trouble["result"], trouble["error"]["err"]), (None, "probe_trouble"))

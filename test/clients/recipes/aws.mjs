@@ -2,9 +2,28 @@
 /* The AWS recipe beyond its first call. Writes `cut` where its connection is to be cut. */
 import assert from "node:assert"
 import { once } from "node:events"
-import { mqtt, mqtt_request_response, io } from "aws-crt"
+import { io, mqtt, mqtt5, mqtt_request_response } from "aws-crt"
 import { call, client, connection } from "./recipe.mjs"
 import { checkErrors, checkMany, checkTime, failure } from "./check.mjs"
+
+const port = Number(process.argv[2])
+
+/* Whether the broker takes a user name and a password. */
+async function isAccepted(disableMetrics) {
+    const connectProperties = { clientId: "a", username: "user", password: "password", keepAliveIntervalSeconds: 60 }
+    const other = new mqtt5.Mqtt5Client({ hostName: "127.0.0.1", port, disableMetrics, connectProperties })
+    const ended = Promise.race([once(other, "connectionSuccess").then(() => true),
+                                once(other, "connectionFailure").then(() => false)])
+    other.start()
+    const result = await ended
+    other.stop()
+    return result
+}
+
+async function checkUsers() {
+    assert(await isAccepted(true))
+    assert(!await isAccepted(false), "the SDK leaves the user name alone by now")
+}
 
 async function checkEvents() {
     const stream = client.createStream({ subscriptionTopicFilter: "rpc/event/sensorUpdated" })
@@ -36,9 +55,9 @@ async function checkNoReply() {
 
 /* The same over MQTT 3.1.1. */
 async function checkOldProtocol() {
-    const [host_name, port] = ["127.0.0.1", Number(process.argv[2])]
     const old = new mqtt.MqttClient().new_connection({
-        client_id: "old", host_name, port, clean_session: true, keep_alive: 60, socket_options: new io.SocketOptions()
+        client_id: "old", host_name: "127.0.0.1", port, clean_session: true, keep_alive: 60,
+        socket_options: new io.SocketOptions(), disable_metrics: true
     })
     await old.connect()
     const oldClient = mqtt_request_response.RequestResponseClient.newFromMqtt311(old,
@@ -60,6 +79,7 @@ await checkTime(call)
 await checkEvents()
 await checkManyMethods()
 await checkOldProtocol()
+await checkUsers()
 await checkNoReply()
 console.log("all is well")
 process.exit()
