@@ -991,7 +991,7 @@ END_TEST
 static const char *listed(const char *params)
 {
     static char names[400];
-    const char *text = rig_ask(&rig, "listSensors", params)->payload, *next;
+    const char *text = rig_ask(&rig, "listSensors", params)->text, *next;
     names[0] = '\0';
     for (const char *at = text; (at = strstr(at, "\"sensor_id\":\"")); at++) {
         const size_t used = strlen(names);
