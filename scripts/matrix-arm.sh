@@ -15,7 +15,7 @@ matrix_arm_packages=(libmosquitto-dev mosquitto-dev libcjson-dev uthash-dev libx
 matrix_arm_tests='^(unit_.*|broker_(calls|jsonrpc|batch|options|handlers|slow|websockets|lifecycle|sensor_survives|device_calls|device_offline))$'
 matrix_arm_no_tests='^unit_configure_'
 
-# How much longer than without an emulator the broker tests wait.
+# How many times longer than without an emulator the tests may take.
 matrix_arm_slow=5
 
 # matrix_arm_unpack ARCH FOLDER: unpacks the target's packages in FOLDER/root, anew if there are newer ones.
@@ -127,7 +127,8 @@ matrix_arm() {
     done
 
     say "$arch: running the tests under $emulator"
-    PATH="$folder/bin:$PATH" RPC_SLOW=$matrix_arm_slow ctest --test-dir "$folder/Release" --output-on-failure \
-        -j "$(nproc)" -R "$matrix_arm_tests" -E "$matrix_arm_no_tests" 2>&1 | tee "$folder/tests.log" || true
+    PATH="$folder/bin:$PATH" RPC_SLOW=$matrix_arm_slow CK_TIMEOUT_MULTIPLIER=$matrix_arm_slow \
+        ctest --test-dir "$folder/Release" --output-on-failure -j "$(nproc)" \
+        -R "$matrix_arm_tests" -E "$matrix_arm_no_tests" 2>&1 | tee "$folder/tests.log" || true
     matrix_arm_report "$arch" "$folder" "$compiler"
 }
