@@ -1,41 +1,155 @@
-"""Runs a broker with mosquitto.conf.example and acl.example and checks what their comments say.
+"""Installs the plugin, mosquitto.conf.example and acl.example with the commands that stand at the example's head and in
+README.md, runs a broker with them, and checks what their comments say.
 
-The test replaces only the port and the paths: of the plugin, the databases, and the password and ACL files.
+The files are as they stand, below another root: the test replaces the paths of folders and the port.
 """
 import json
+import os
+import pathlib
+import pwd
+import re
+import stat
 import subprocess
 
 import harness
 from harness import PLUGIN, ROOT, BrokerTest, ask, main, payload_of, result_of
-from mqtt import NOT_AUTHORIZED, RESPONSE_TOPIC
+from mqtt import NOT_AUTHORIZED, PUBLISH, PUBREC, RESPONSE_TOPIC, decode_ack
+from pages import blocks, run, run_with_passwords, section
 
-PLACES = ("1883", "/etc/mosquitto/rpc.passwd", "/etc/mosquitto/rpc.acl",
-          "/usr/lib/x86_64-linux-gnu/mosquitto_rpc.so", "/var/lib/mosquitto/")
-USERS = {"panel": "p", "thermometer": "t", "stranger": "s", "lamp1": "l"}
+EXAMPLE = (ROOT / "mosquitto.conf.example").read_text()
+COMMANDS = re.findall(r"^#   (.*)$", EXAMPLE, re.MULTILINE)
+README = section((ROOT / "README.md").read_text(), "## In Debian's broker")
+BUILD = pathlib.Path(PLUGIN).parent
+IS_ROOT = os.geteuid() == 0
+HAS_MOSQUITTO = any(user.pw_name == "mosquitto" for user in pwd.getpwall())
+PASSWORD = "secret"
+DEBIAN = """persistence true
+persistence_location {directory}/var/lib/mosquitto/
+log_dest stderr
+include_dir {directory}/etc/mosquitto/conf.d
+"""
 
 
 class ExampleBroker(harness.Broker):
-    """A broker that runs mosquitto.conf.example."""
+    """A broker as on Debian, whose root is its directory: its user is mosquitto if root runs the test."""
+
+    def __init__(self):
+        super().__init__(plugin=PLUGIN)
+        for folder in ("etc/mosquitto/conf.d", "var/lib/mosquitto"):
+            (self.directory / folder).mkdir(parents=True)
+        if IS_ROOT and HAS_MOSQUITTO:
+            user = pwd.getpwnam("mosquitto")
+            os.chown(self.directory / "var/lib/mosquitto", user.pw_uid, user.pw_gid)
+
+    def below(self, text):
+        """The text with our root's folders."""
+        return re.sub(r"/(?=(?:etc|var/lib)/mosquitto)", f"{self.directory}/", text)
+
+    def install(self):
+        """Runs the commands of the example."""
+        for command in COMMANDS:
+            command = self.below(command).replace("sudo ", "").replace("install build ", f"install '{BUILD}' ")
+            if not (IS_ROOT and HAS_MOSQUITTO):
+                command = command.replace(" -o mosquitto -g mosquitto", "").replace("chown ", "true ")
+            how = {"cwd": ROOT, "env": {**os.environ, "DESTDIR": str(self.directory)}}
+            if "mosquitto_passwd" in command:
+                code, output = run_with_passwords(command, PASSWORD, **how)
+                assert code == 0, output
+            elif "systemctl" not in command:
+                subprocess.run(["bash", "-c", command], check=True, stdout=subprocess.DEVNULL, **how)
+
+    def settings(self):
+        return self.directory / "etc/mosquitto/conf.d/rpc.conf"
+
+    def environment(self):
+        """The system's loader finds plugins where they are installed."""
+        [installed] = self.directory.glob("usr/lib/**/mosquitto_rpc.so")
+        return {**super().environment(), "LD_LIBRARY_PATH": str(installed.parent)}
 
     def config(self):
-        text = (ROOT / "mosquitto.conf.example").read_text()
-        settings = [line for line in text.splitlines() if line and not line.startswith("#")]
-        for place, here in zip(PLACES, (str(self.port), str(self.password_path), str(self.acl_path), PLUGIN,
-                                       f"{self.directory}/")):
-            assert any(place in line for line in settings), place
-            settings = [line.replace(place, here) for line in settings]
-        return "\n".join([*settings, "user root", "log_type all"]) + "\n"
+        ours = self.below(EXAMPLE).replace("listener 1883 ", f"listener {self.port} ")
+        self.settings().write_text(ours)
+        extra = "log_type all\n" + ("user root\n" if IS_ROOT and not HAS_MOSQUITTO else "")
+        return DEBIAN.replace("{directory}", str(self.directory)) + extra
+
+
+class Installation(BrokerTest):
+    def setUp(self):
+        self.broker = ExampleBroker()
+        self.addCleanup(self.broker.clean_up)
+        self.broker.install()
+
+    def files(self, folder):
+        return [path for path in (self.broker.directory / folder).glob("**/*") if path.is_file()]
+
+    def test_the_commands_of_the_readme_are_those_of_the_example(self):
+        [install, users, start, _] = blocks(README)
+        self.assertEqual([*install.splitlines(), *users.splitlines(), *start.splitlines()], COMMANDS)
+
+    def test_the_plugin(self):
+        """It alone is installed, where the system looks for libraries."""
+        triplet = run("${CC:-cc} -print-multiarch").strip()
+        place = self.broker.directory / "usr/lib" / triplet / "mosquitto_rpc.so"
+        if triplet:
+            self.assertEqual(self.files("usr"), [place])
+        [path] = self.files("usr")
+        self.assertEqual(path.stat().st_mode & 0o777 & ~0o111, 0o644)
+        self.assertEqual(path.read_bytes()[:4], b"\x7fELF")
+
+    def test_another_prefix(self):
+        how = {"env": {**os.environ, "DESTDIR": str(self.broker.directory / "other")}}
+        run(f"cmake --install '{BUILD}' --prefix /opt/rpc", **how)
+        [path] = self.files("other")
+        [usual] = self.files("usr")
+        self.assertEqual(path.relative_to(self.broker.directory / "other/opt/rpc"),
+                         usual.relative_to(self.broker.directory / "usr"))
+
+    def test_the_files(self):
+        """The broker can read them, and nobody else can read the passwords."""
+        etc = self.broker.directory / "etc/mosquitto"
+        self.assertEqual((etc / "conf.d/rpc.conf").read_text(), EXAMPLE)
+        self.assertEqual((etc / "rpc.acl").read_text(), (ROOT / "acl.example").read_text())
+        for name in ("rpc.passwd", "rpc.acl"):
+            status = (etc / name).stat()
+            self.assertEqual(stat.S_IMODE(status.st_mode), 0o600)
+            if IS_ROOT and HAS_MOSQUITTO:
+                self.assertEqual(pwd.getpwuid(status.st_uid).pw_name, "mosquitto")
+
+    def test_the_users(self):
+        """Every user of the ACL file has a password, and so has a device."""
+        passwords = (self.broker.directory / "etc/mosquitto/rpc.passwd").read_text()
+        named = re.findall(r"^user (\S+)$", (ROOT / "acl.example").read_text(), re.MULTILINE)
+        self.assertEqual([line.split(":")[0] for line in passwords.splitlines()], [*named, "lamp1"])
+        self.assertNotIn(PASSWORD, passwords)
+
+    def test_a_call(self):
+        """The last command of README.md."""
+        self.broker.start()
+        self.addCleanup(self.broker.stop)
+        command = blocks(README)[-1].replace("mosquitto_rr ", f"mosquitto_rr -p {self.broker.port} -W 10 ")
+        self.assertIn('{"ok":true', run(f"password={PASSWORD}; {command}"))
+        self.assertNotRegex(self.broker.log(), r"(?i)error|warning: file")
+
+    def test_what_the_broker_sets(self):
+        """No line of the example stands in Debian's own configuration, too; the broker refuses most of them twice."""
+        names = [line.split()[0] for line in EXAMPLE.splitlines() if line and not line.startswith("#")]
+        debian = {line.split()[0] for line in DEBIAN.splitlines()} | {"pid_file", "log_type"}
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(debian & set(names), set())
+        self.assertLessEqual({"set_tcp_nodelay", "max_inflight_messages"}, set(names))
 
 
 class Examples(BrokerTest):
     def setUp(self):
-        self.broker = ExampleBroker(plugin=PLUGIN, users=USERS, acl=(ROOT / "acl.example").read_text())
+        self.broker = ExampleBroker()
         self.addCleanup(self.broker.clean_up)
+        self.broker.install()
+        run(f"mosquitto_passwd -b {self.broker.directory}/etc/mosquitto/rpc.passwd stranger {PASSWORD}")
         self.addCleanup(self.broker.stop)
         self.broker.start()
 
     def user(self, name, version=5):
-        return self.client(self.broker, version, username=name, password=USERS[name])
+        return self.client(self.broker, version, username=name, password=PASSWORD)
 
     def test_a_panel_may_call_nearly_every_method_and_receive_every_event(self):
         panel, other = self.user("panel"), self.user("panel")
@@ -82,6 +196,28 @@ class Examples(BrokerTest):
         panel.publish("rpc/call/ping", qos=1)
         stranger.expect_nothing()
         self.assertEqual(result_of(ask(panel, "listSensors"))["sensors"], [])
+
+    def test_the_databases(self):
+        """Only the broker can read them. That of the devices is made when there is something to write."""
+        result_of(ask(self.user("panel"), "updateSensor", {"sensor_id": "a", "value": 1}))
+        database = self.broker.directory / "var/lib/mosquitto/sensors.db"
+        self.assertEqual(stat.S_IMODE(database.stat().st_mode), 0o600)
+        self.user("lamp1").publish("cmd/lamp1/hello", qos=1)
+        harness.eventually((database.parent / "devices.db").exists)
+
+    def test_many_calls_at_once(self):
+        """More than the broker's usual limit of 20."""
+        panel, count = self.user("panel"), 100
+        for _ in range(count):
+            panel.publish("rpc/call/ping", qos=2, wait=False, properties=[(RESPONSE_TOPIC, "r")])
+        codes, replies = [], 0
+        while len(codes) < count or replies < count:
+            found = panel.read()
+            if found.kind == PUBREC:
+                codes.append(decode_ack(found).reason)
+            replies += found.kind == PUBLISH
+            panel.handle(found)
+        self.assertTrue(all(code < 0x80 for code in codes), codes)
 
     def test_an_anonymous_client_may_not_connect(self):
         done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.broker.port), "-t", "rpc/call/ping", "-n"],

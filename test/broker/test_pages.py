@@ -1,4 +1,5 @@
-"""Runs the commands that README.md and the pages in docs/ show, and compares the answers with those shown.
+"""Runs the commands that the pages in docs/ show, and compares the answers with those shown. test_first_minutes.py and
+test_examples.py run those of README.md.
 
 In a shown array a line that begins with … stands for any number of elements, so that a page need not list what a
 new module adds. The guide's module is compiled from the page itself.
@@ -67,9 +68,6 @@ class Pages(BrokerTest):
 
     def test_the_guide(self):
         self.check_page("docs/guide.md", GUIDE_PLUGIN, 14)
-
-    def test_the_readme(self):
-        self.check_page("README.md", PLUGIN, 3)
 
     def test_the_page_on_calling(self):
         self.check_page("docs/clients.md", PLUGIN, 6, ["jsonrpc_methods *"])
