@@ -13,6 +13,7 @@ from devices import SHORT, DeviceTest
 from harness import ROOT, eventually, main, new_identity, payload_of
 from mqtt import CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, property_of
 from test_example_devices import C, Device
+from pages import PORT
 from test_pages import examples, fits, read, run_example
 
 PAGE = (ROOT / "docs/devices.md").read_text()
@@ -98,7 +99,7 @@ class Commands(DeviceTest):
             self.skipTest("there is no cc")
         (self.broker.directory / "examples").symlink_to(ROOT / "examples")
         subprocess.run(compiling, cwd=self.broker.directory, check=True, timeout=60)
-        self.assertEqual(starting, ["./lamp", "localhost", "1883", "lamp1"])
+        self.assertEqual(starting, ["./lamp", "localhost", PORT, "lamp1"])
         (self.broker.directory / "lamp").rename(self.broker.directory / "lamp.bin")
         lamp = self.lamp(command=[str(self.broker.directory / "lamp.bin"), "127.0.0.1", str(self.broker.port), "lamp1"])
         self.assertEqual(self.run_section("A first command"), 5)
@@ -106,7 +107,7 @@ class Commands(DeviceTest):
 
     def test_the_script(self):
         """It is complete: it takes many commands one after the other, and acts once for each."""
-        script = blocks(section("The smallest device"))[0]
+        script = blocks(section("The smallest device"))[0].replace(f" -p {PORT}", "")
         self.assertTrue(script.startswith("last=\n") and script.endswith("done\n"), script)
         settings = self.broker.directory / "settings"
         settings.mkdir()

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 
 from harness import PLUGIN, ROOT, TEST_PLUGIN, BrokerTest, main
+from pages import PORT
 
 GUIDE_PLUGIN = os.environ.get("RPC_GUIDE_PLUGIN") or os.path.join(os.path.dirname(PLUGIN), "mosquitto_rpc_guide.so")
 REST = "…"
@@ -23,7 +24,7 @@ def examples(text):
 
 def run_example(broker, command):
     """What a command prints at this broker."""
-    words = shlex.split(command)
+    words = shlex.split(command.replace(f" -p {PORT}", ""))
     words[1:1] = ["-h", "127.0.0.1", "-p", str(broker.port)] + (["-W", "10"] if words[0] == "mosquitto_rr" else [])
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
 
@@ -77,6 +78,13 @@ class Pages(BrokerTest):
 
     def test_the_page_on_discovery_with_more_modules(self):
         self.check_page("docs/discovery.md", TEST_PLUGIN, 3)
+
+    def test_the_port(self):
+        """The pages' commands are for the broker of README.md: on the usual port there may be another one, which
+        leaves a call unanswered."""
+        for page in (ROOT / "docs").glob("*.md"):
+            for line in re.findall(r"^ +(?:\$ |while )?.*mosquitto_(?:rr|pub|sub) -.*", page.read_text(), re.MULTILINE):
+                self.assertIn(f" -p {PORT} ", line, page.name)
 
     def test_what_is_left_out(self):
         shown = read('[{"a":[1,\n  …]},\n …,\n {"b":2}]')
