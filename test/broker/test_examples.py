@@ -22,6 +22,8 @@ README = section((ROOT / "README.md").read_text(), "## In Debian's broker")
 BUILD = pathlib.Path(PLUGIN).parent
 IS_ROOT = os.geteuid() == 0
 HAS_MOSQUITTO = any(user.pw_name == "mosquitto" for user in pwd.getpwall())
+# A script that starts the broker may choose where libraries are looked for.
+IS_PROGRAM = pathlib.Path(harness.MOSQUITTO).read_bytes()[:4] == b"\x7fELF"
 PASSWORD = "secret"
 DEBIAN = """persistence true
 persistence_location {directory}/var/lib/mosquitto/
@@ -58,17 +60,19 @@ class ExampleBroker(harness.Broker):
             elif "systemctl" not in command:
                 subprocess.run(["bash", "-c", command], check=True, stdout=subprocess.DEVNULL, **how)
 
-    def settings(self):
-        return self.directory / "etc/mosquitto/conf.d/rpc.conf"
+    def installed(self):
+        [plugin] = self.directory.glob("usr/lib/**/mosquitto_rpc.so")
+        return plugin
 
     def environment(self):
         """The system's loader finds plugins where they are installed."""
-        [installed] = self.directory.glob("usr/lib/**/mosquitto_rpc.so")
-        return {**super().environment(), "LD_LIBRARY_PATH": str(installed.parent)}
+        return {**super().environment(), "LD_LIBRARY_PATH": str(self.installed().parent)}
 
     def config(self):
         ours = self.below(EXAMPLE).replace("listener 1883 ", f"listener {self.port} ")
-        self.settings().write_text(ours)
+        if not IS_PROGRAM:
+            ours = ours.replace("plugin mosquitto_rpc.so", f"plugin {self.installed()}")
+        (self.directory / "etc/mosquitto/conf.d/rpc.conf").write_text(ours)
         extra = "log_type all\n" + ("user root\n" if IS_ROOT and not HAS_MOSQUITTO else "")
         return DEBIAN.replace("{directory}", str(self.directory)) + extra
 
