@@ -14,7 +14,7 @@ import subprocess
 import harness
 from harness import PLUGIN, ROOT, BrokerTest, ask, main, payload_of, result_of
 from mqtt import NOT_AUTHORIZED, PUBLISH, PUBREC, RESPONSE_TOPIC, decode_ack
-from pages import blocks, run, run_with_passwords, section
+from pages import PORT, blocks, here, run, run_with_passwords, section
 
 EXAMPLE = (ROOT / "mosquitto.conf.example").read_text()
 COMMANDS = re.findall(r"^#   (.*)$", EXAMPLE, re.MULTILINE)
@@ -130,7 +130,7 @@ class Installation(BrokerTest):
         """The last command of README.md."""
         self.broker.start()
         self.addCleanup(self.broker.stop)
-        command = blocks(README)[-1].replace("mosquitto_rr ", f"mosquitto_rr -p {self.broker.port} -W 10 ")
+        command = here(blocks(README)[-1].replace("mosquitto_rr ", f"mosquitto_rr -p {PORT} "), self.broker)
         self.assertIn('{"ok":true', run(f"password={PASSWORD}; {command}"))
         self.assertNotRegex(self.broker.log(), r"(?i)error|warning: file")
 
