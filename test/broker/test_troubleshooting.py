@@ -38,7 +38,7 @@ class Troubleshooting(BrokerTest):
         command = here(command.strip("`"), broker)
         if not broker.plugins:
             command = re.sub(r"-W \d+", "-W 2", command)  # no answer will come
-        output = run(command)
+        output = run(command, cwd=broker.directory)
         said = re.findall(r"`([^`]+)`", said)
         return (all(text in output for text in said) if said else not output), output
 
