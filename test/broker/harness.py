@@ -273,6 +273,8 @@ class Broker:
         """Writes the configuration and starts the process, without waiting for it."""
         for path, _ in self.plugins:
             assert os.path.exists(path), f"{path} is not built"
+            if " " in path and broker_version() == (2, 1, 0):
+                raise unittest.SkipTest("2.1.0 cannot load a plugin from a path with spaces")
         self.config_path.write_text(self.config())
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -615,10 +615,17 @@ class Together(ApplicationTest):
                 self.assertIn("device_rejected", complaint)
             self.assertEqual(device.shown(), [])
 
+    def wait_until_offline(self):
+        watcher = self.client(self.broker)
+        watcher.subscribe(f"cmd/{NAME}/status")
+        while payload_of(watcher.receive())["state"] != "offline":
+            pass
+        watcher.disconnect()
+
     def test_a_device_that_is_gone(self):
         for kind, device in self.every_device():
             device.stop(signal.SIGKILL)
-            time.sleep(2.5)  # device_grace
+            self.wait_until_offline()
             for name, command in self.applications(self.broker, NAME, "light", '{"on":true}'):
                 output, complaint, status = self.run_application(command)
                 self.assertEqual((output, status), ("", 1))
@@ -627,7 +634,7 @@ class Together(ApplicationTest):
     def test_a_command_that_waits_for_its_device(self):
         for kind, device in self.every_device():
             device.stop(signal.SIGKILL)
-            time.sleep(2.5)  # device_grace
+            self.wait_until_offline()
             for percent, (name, command) in enumerate(self.applications(
                     self.broker, "-o", "queue", NAME, "light", '{"on":true,"brightness":40}'), start=40):
                 output, complaint, status = self.run_application(command)
