@@ -10,6 +10,9 @@
  * Commands of devices have a channel for each name, with one message and one operation for each kind of
  * devices that declares a command of that name, since the kind of a device is no part of the topic.
  *
+ * A keyed event has two channels: `keyedEvent`, whose parameter is the value of the key, and `event` for what
+ * has no value that can be a level of a topic.
+ *
  * Channels, operations and messages have keys of the form {what}.{name}. A name may contain a '/', but the
  * key of a component may not: see make_key().
  */
@@ -854,6 +857,7 @@ static void write_schemas(const struct catalogue *catalogue, struct writer *writ
                        "\"const\":\"2.0\"},\"method\":{\"type\":"
                        "\"string\"},\"params\":{\"title\":\"JsonRpcParams\",\"type\":[\"object\",\"array\"]},"
                        "\"id\":" JSONRPC_ID "},\"required\":[\"jsonrpc\",\"method\"]}");
+    catalogue_write_shared(catalogue, writer);
     open_response(writer);
     schema_write_error(NULL, SCHEMA_ANY, NULL, &name, writer);
     writer_end_object(writer);
@@ -882,8 +886,11 @@ static void write_info(struct writer *writer)
     writer_end_object(writer);
 }
 
-void asyncapi_write(const struct catalogue *catalogue, struct writer *writer)
+void asyncapi_write(const struct catalogue *given, struct writer *writer)
 {
+    struct catalogue sharing = *given;
+    const struct catalogue *catalogue = &sharing;
+    sharing.shares = true;
     writer_begin_object(writer);
     writer_member(writer, "asyncapi", "3.0.0");
     write_info(writer);

@@ -451,11 +451,11 @@ typedef struct rpc_error {
  *
  * A keyed event has a topic for each value of one of its members, its key: {prefix}/event/{name}/{value}. If
  * it is retained, the broker has the last one of each value, for example the state of each door, and
- * rpc_retract() removes the one of a value. A value is a level of a topic if it has 1 to 128 bytes without
- * `/`,
- * `+`, `#` and control characters. What has another value, or is an error without the key, is published to
- * {prefix}/event/{name}, and is not retained, since the events of several values would replace each other
- * there. The broker does not start if another event has a name {name}/{level}, where values lie.
+ * rpc_retract() removes the one of a value. A value can be a level of a topic if it has 1 to 128 bytes, and
+ * none of them is `/`, `+`, `#` or a control character. An event with another value, or an error without the
+ * key, is published to {prefix}/event/{name}, and is not retained, since the events of several values would
+ * replace each other there. The broker does not start if another event has a name {name}/{level}, where
+ * values lie.
  */
 typedef struct rpc_event {
     const char *name; /* levels of [A-Za-z0-9_.-]+ between '/', at most 128 bytes, none is "response"
@@ -793,8 +793,7 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
  * publishes result and error events itself. Inside a call, pass call: if the listener of its caller has a
- * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too.
- * Returns:
+ * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too. Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,
@@ -810,10 +809,10 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
  * text, of an integer in decimal; the function need not have published it. call is as in rpc_announce(): the
  * one with which the event was published. Returns:
  *
- * - RPC_OK: the broker has no retained message of this value; or key is no level of a topic, so that there
- * was none.
+ * - RPC_OK: the broker has no retained message of this value; or key cannot be a level of a topic, so that
+ *   there was none.
  * - RPC_INTERNAL_ERROR: the module does not declare this event as retained and keyed, which the engine logs;
- * or there is no memory.
+ *   or there is no memory.
  * - RPC_CANCELLED: the service is stopping.
  */
 rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event, const char *key);

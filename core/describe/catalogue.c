@@ -8,6 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where a document that shares has schemas, by their titles. */
+#define CATALOGUE_SCHEMAS "#/components/schemas/"
+
+enum {
+    CATALOGUE_REFERENCE = sizeof CATALOGUE_SCHEMAS + TITLES_MAX
+}; /* bytes that hold any reference to one */
+
 /* The shape of a result that a command does not declare. */
 struct any {
     rpc_json value;
@@ -57,13 +64,14 @@ struct schema_name catalogue_name(const struct catalogue *catalogue, const rpc_m
         .titles = catalogue->titles, .module = module ? module->name : "", .what = what, .role = role};
 }
 
-const char *catalogue_refer(const char *title, char reference[CATALOGUE_REFERENCE])
+static const char *catalogue_refer(const char *title, char reference[CATALOGUE_REFERENCE])
 {
     snprintf(reference, CATALOGUE_REFERENCE, CATALOGUE_SCHEMAS "%s", title);
     return reference;
 }
 
-bool catalogue_shares(const rpc_module *module, const rpc_shape *data)
+/* Whether several errors of the module's methods add the members of this shape to their error objects. */
+static bool catalogue_shares(const rpc_module *module, const rpc_shape *data)
 {
     unsigned count = 0;
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++) {
@@ -88,6 +96,37 @@ void catalogue_write_error(const struct catalogue *catalogue, const rpc_module *
     writer_begin_object(writer);
     writer_member(writer, "$ref", catalogue_refer(title, reference));
     writer_end_object(writer);
+}
+
+/* The schema of an error, and of what it adds if others add the same, unless they have been written. */
+static void catalogue_write_shared_error(const struct catalogue *catalogue, const rpc_module *module,
+                                         const rpc_error *error, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, module, error->code, "Error");
+    const char *title = schema_title_error(error, SCHEMA_METHOD, &name);
+    const bool shares = error->data && catalogue_shares(module, error->data);
+    const char *data = shares ? schema_title_added(error->data, &name) : NULL;
+    char reference[CATALOGUE_REFERENCE];
+    if (data && titles_take_first(catalogue->titles, data)) {
+        writer_name(writer, data);
+        schema_write_added(error->data, &name, writer);
+    }
+    if (title && titles_take_first(catalogue->titles, title)) {
+        writer_name(writer, title);
+        schema_write_error(error, SCHEMA_METHOD, data ? catalogue_refer(data, reference) : NULL, &name,
+                           writer);
+    }
+}
+
+void catalogue_write_shared(const struct catalogue *catalogue, struct writer *writer)
+{
+    for (const rpc_module *const *module = catalogue->modules; *module; module++) {
+        for (const rpc_method *method = (*module)->methods.rows;
+             RPC_HAS_ROW((*module)->methods, method) && !writer->full; method++) {
+            for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
+                catalogue_write_shared_error(catalogue, *module, error, writer);
+        }
+    }
 }
 
 /*

@@ -4,12 +4,13 @@
  * that describes the service reads this and the tables behind it: rpc.discover inside the broker, and the
  * program that prints the manual's reference, which starts no module.
  *
- * Threads: any. These functions touch nothing but their arguments.
+ * Threads: any. These functions touch nothing but their arguments, and the titles.
  *
- * Ownership: a catalogue borrows the modules and the options. These functions keep no pointer beyond the
- * call.
+ * Ownership: a catalogue borrows the modules, the options and the titles. These functions keep no pointer
+ * beyond the call.
  *
- * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
+ * Failure: what does not fit into a writer sets its `full`; without memory for a title the `failed` of the
+ * titles is set. Nothing else can fail.
  */
 #ifndef CORE_DESCRIBE_CATALOGUE_H
 #define CORE_DESCRIBE_CATALOGUE_H
@@ -23,7 +24,7 @@ struct catalogue {
     const rpc_module *const *modules; /* in the order of their start, ending with NULL */
     const struct engine_options *options;
     struct titles *titles; /* of the document's schemas */
-    bool shares;           /* the document has room for schemas of errors, which others refer to */
+    bool shares; /* the document has schemas of errors in #/components/schemas, to which others refer */
 };
 
 /* What names a schema of a module: see schema_name. */
@@ -35,13 +36,6 @@ struct schema_name catalogue_name(const struct catalogue *catalogue, const rpc_m
 
 /* What follows the name of a keyed event in the topics of its values. */
 #define CATALOGUE_KEY "/{key}"
-
-/* Where a document that shares has schemas, by their titles. */
-#define CATALOGUE_SCHEMAS "#/components/schemas/"
-
-enum {
-    CATALOGUE_REFERENCE = sizeof CATALOGUE_SCHEMAS + TITLES_MAX
-}; /* bytes that hold any reference to one */
 
 enum {
     CATALOGUE_NAME = sizeof CATALOGUE_DEVICE + 2 * TOPIC_NAME_MAX
@@ -67,16 +61,13 @@ bool catalogue_takes_bytes(const rpc_method *method);
 /* Whether members that the method does not declare are refused. */
 bool catalogue_is_strict(const struct catalogue *catalogue, const rpc_method *method);
 
-/* A reference to the schema of a document that shares which has this title. Returns reference. */
-const char *catalogue_refer(const char *title, char reference[CATALOGUE_REFERENCE]);
-
-/* Whether several errors of the module's methods add the members of this shape to their error objects. */
-bool catalogue_shares(const rpc_module *module, const rpc_shape *data);
-
 /* The schema of an error that a method of the module declares, or a reference to it, if the document shares.
  */
 void catalogue_write_error(const struct catalogue *catalogue, const rpc_module *module,
                            const rpc_error *error, struct writer *writer);
+
+/* The schemas to which catalogue_write_error() refers, as members of the object that is open. */
+void catalogue_write_shared(const struct catalogue *catalogue, struct writer *writer);
 
 /*
  * The schema of what an event carries: its data, or the results and errors of the methods that announce it.

@@ -58,36 +58,6 @@ static void openrpc_open_error(const rpc_error *error, struct writer *writer)
     writer_name(writer, "schema");
 }
 
-/* The schema of an error, and of what it adds if others add the same, unless they have been written. */
-static void openrpc_write_shared_error(const struct catalogue *catalogue, const rpc_module *module,
-                                       const rpc_error *error, struct writer *writer)
-{
-    const struct schema_name name = catalogue_name(catalogue, module, error->code, "Error");
-    const char *title = schema_title_error(error, SCHEMA_METHOD, &name);
-    const bool shares = error->data && catalogue_shares(module, error->data);
-    const char *data = shares ? schema_title_added(error->data, &name) : NULL;
-    char reference[CATALOGUE_REFERENCE];
-    if (data && titles_take_first(catalogue->titles, data)) {
-        writer_name(writer, data);
-        schema_write_added(error->data, &name, writer);
-    }
-    if (title && titles_take_first(catalogue->titles, title)) {
-        writer_name(writer, title);
-        schema_write_error(error, SCHEMA_METHOD, data ? catalogue_refer(data, reference) : NULL, &name,
-                           writer);
-    }
-}
-
-static void openrpc_write_shared(const struct catalogue *catalogue, const rpc_module *module,
-                                 struct writer *writer)
-{
-    for (const rpc_method *method = module->methods.rows;
-         RPC_HAS_ROW(module->methods, method) && !writer->full; method++) {
-        for (const rpc_error *error = method->errors.rows; RPC_HAS_ROW(method->errors, error); error++)
-            openrpc_write_shared_error(catalogue, module, error, writer);
-    }
-}
-
 /*
  * All errors of a method's own share one JSON-RPC code, and OpenRPC wants each code once. x-errors has the
  * errors themselves, since `data` differs from one to the other.
@@ -389,8 +359,7 @@ void openrpc_write(const struct catalogue *given, struct writer *writer)
     }
     writer_end_object(writer);
     writer_open_object(writer, "schemas");
-    for (const rpc_module *const *module = catalogue->modules; *module; module++)
-        openrpc_write_shared(catalogue, *module, writer);
+    catalogue_write_shared(catalogue, writer);
     writer_end_object(writer);
     writer_end_object(writer);
     openrpc_write_events(catalogue, writer);

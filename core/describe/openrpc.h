@@ -8,16 +8,18 @@
  *   x-errors    in a method: the errors it declares, each with the schema of its error object
  *   x-causes    in a command: the errors that the device may report, each with the schema of its error object
  *   x-unit      in a schema: the unit of a number
- *   x-events    in the document: every event, with its topic and the schema of its payload
+ *   x-events    in the document: every event, with its topic and the schema of its payload; of a keyed event
+ *               also its key and the topics of its values
  *   x-devices   in the document: the commands of each kind of devices, as Method Objects
  *   x-topics    in the document: the topics that methods and events share, as far as they are in force
  *   x-limits    in the document: the limits of sizes, rates and times; how long a duplicate is recognised
  *
- * Threads: any. These functions touch nothing but their arguments.
+ * Threads: any. These functions touch nothing but their arguments, and the titles.
  *
  * Ownership: these functions keep no pointer beyond the call.
  *
- * Failure: what does not fit into a writer sets its `full`; nothing else can fail.
+ * Failure: what does not fit into a writer sets its `full`; without memory for a title the `failed` of the
+ * titles is set. Nothing else can fail.
  */
 #ifndef CORE_DESCRIBE_OPENRPC_H
 #define CORE_DESCRIBE_OPENRPC_H

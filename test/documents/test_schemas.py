@@ -98,6 +98,18 @@ class Schemas(unittest.TestCase):
                     self.assertRegex(value["title"], "^[A-Z][A-Za-z0-9]*$")
             self.assertGreater(len(titled), 90)
 
+    def test_keyed_events(self):
+        """The values have a channel of their own, whose parameter is a member of the payload."""
+        channels, operations = ASYNCAPI["channels"], ASYNCAPI["operations"]
+        keyed = channels["keyedEvent.gate"]
+        self.assertEqual(keyed["address"], "rpc/event/gate/{key}")
+        self.assertEqual(keyed["parameters"]["key"]["location"], "$message.payload#/gate")
+        self.assertEqual(keyed["messages"], channels["event.gate"]["messages"])
+        self.assertTrue(operations["keyedEvent.gate"]["bindings"]["mqtt"]["retain"])
+        self.assertFalse(operations["event.gate"]["bindings"]["mqtt"]["retain"])
+        self.assertFalse(operations["keyedEvent.gateFailed"]["bindings"]["mqtt"]["retain"])
+        self.assertEqual({event["name"] for event in OPENRPC["x-events"] if "keyedTopic" in event}, {"gate", "gateFailed"})
+
     def test_the_document_fits_into_a_reply(self):
         """rpc.discover answers with the document of the shipped modules, and leaves some room for more."""
         kept = json.loads((ROOT / "docs/openrpc.json").read_text())

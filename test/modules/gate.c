@@ -67,7 +67,12 @@ static rpc_status gate_move(rpc_call *call, void *state, const void *params, voi
         return RPC_INTERNAL_ERROR;
     moving->wanted = params;
     moving->timer = rpc_after(rpc_call_instance(call), 10, resume, call);
-    return moving->timer.id ? rpc_defer(call, moving) : RPC_INTERNAL_ERROR;
+    if (!moving->timer.id)
+        return RPC_INTERNAL_ERROR;
+    const rpc_status status = rpc_defer(call, moving);
+    if (status != RPC_PENDING)
+        rpc_timer_cancel(rpc_call_instance(call), moving->timer);
+    return status;
 }
 
 static rpc_status gate_moved(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)

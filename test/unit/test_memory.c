@@ -493,6 +493,8 @@ static char long_reply[200]; /* too short to lie below it */
 #define LARGE_ID(end) "{\"jsonrpc\":\"2.0\",\"method\":\"id\",\"id\":\"x:" U100 U100 end "\"}"
 #define LARGE_IDS "[" LARGE_ID("1") "," LARGE_ID("2") "," LARGE_ID("3") "]"
 
+#define GATE(name) "{\"gate\":\"" name "\",\"open\":true}"
+
 /* A method family whose names can be longer than what an arena has at once. */
 static const rpc_method wide_methods[] = {{.name = "{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", .run = run_nothing}};
 static const rpc_module wide = {.name = "wide", .methods = RPC_TABLE(wide_methods)};
@@ -552,6 +554,13 @@ static const struct sending {
     {.topic = "rpc/batch/subtract", .payload = "{\"request_id\":\"x\",\"calls\":1}", .times = 1},
     {.topic = "rpc/batch/act", .payload = "[{},{}]", .response_topic = "r", .times = 1},
     {.topic = "rpc/batch/nope", .payload = "[{}]", .response_topic = "r", .times = 1},
+    /* Keyed events. */
+    {.topic = "rpc/call/setGate", .payload = GATE("front"), .times = 1},
+    {.topic = "rpc/call/setGate", .payload = GATE("a/b"), .response_topic = "r", .times = 1},
+    {.topic = "rpc/call/setGate", .payload = GATE("stuck"), .times = 2},
+    {.topic = "rpc/batch/moveGate", .payload = "[" GATE("front") "," GATE("stuck") "]", .times = 1},
+    {.topic = "rpc/call/showGate", .payload = GATE("front"), .times = 1},
+    {.topic = "rpc/call/removeGate", .payload = "{\"gate\":\"front\"}", .response_topic = "r", .times = 1},
     /* Duplicates. */
     {.topic = "rpc/call/subtract",
      .payload = TERMS,
@@ -612,6 +621,8 @@ static const struct sending {
      .long_id = true},
 };
 
+extern const rpc_module rpc_module_gate;
+
 static char contexts[2]; /* their addresses stand for connections */
 
 static void open_sending(const struct sending *sending)
@@ -632,6 +643,7 @@ static void open_sending(const struct sending *sending)
     rig.options.reply_delivery = sending->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
     lab_start(&rig, &lab_options, raise_trouble);
     rig_add(&rig, &wide, NULL);
+    rig_add(&rig, &rpc_module_gate, NULL);
     rig_open_methods(&rig);
 }
 

@@ -1041,8 +1041,10 @@ START_TEST(options_are_flat)
         ck_assert_msg(options_check_shape(&shape), "%s", report_fields[i].member);
     }
     const char *const nested = "an option cannot be an object or an array";
-    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 1, 1, NULL}), nested);
-    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 5, 1, NULL}), nested);
+    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 1, 1, NULL}),
+                     nested);
+    ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 5, 1, NULL}),
+                     nested);
     ck_assert_str_eq(options_check_shape(&(rpc_shape){RPC_FORM_OBJECT, END, report_fields + 10, 1, NULL}),
                      "an option cannot be null");
 }

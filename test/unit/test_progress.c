@@ -421,9 +421,9 @@ START_TEST(documents)
     extern const rpc_module rpc_module_rpc;
     rig_add(&rig, &rpc_module_rpc, NULL);
     const char *text = rig_ask(&rig, "rpc.describe", "{\"method\":\"relay/a/b\"}")->text;
-    ck_assert_ptr_nonnull(
-        strstr(text, "\"x-progress\":{\"name\":\"progress\",\"schema\":{\"type\":\"object\",\"properties\":{"
-                     "\"box\":"));
+    ck_assert_ptr_nonnull(strstr(text, "\"x-progress\":{\"name\":\"progress\",\"schema\":{\"title\":"
+                                       "\"RelayBoxActionProgress\",\"type\":\"object\",\"properties\":{"
+                                       "\"box\":"));
     ck_assert_ptr_nonnull(strstr(text, "\"errors\":[{\"code\":-32006,\"message\":\"it was begun, and its "
                                        "outcome is unknown\"},{\"code\":-32000,"));
     ck_assert_ptr_nonnull(
