@@ -106,7 +106,7 @@ class Troubleshooting(BrokerTest):
         result_of(ask(self.client(other, 5), "updateSensor", {"sensor_id": "a", "value": 1}))
         watcher = self.client(other)
         watcher.subscribe("$SYS/broker/rpc/rpc/events")
-        eventually(lambda: watcher.receive().payload == b"1")
+        eventually(lambda: int(watcher.receive().payload) > 0)
         self.check("no events come", broker, other)
 
     def test_listeners_of_their_own(self):
