@@ -645,7 +645,7 @@ class Together(ApplicationTest):
 
     def test_a_group_of_which_one_is_missing(self):
         self.need(self.GROUP)
-        self.broker = self.start(["device_groups hall=lamp1,lamp2"], plugin=PLUGIN)
+        self.broker = self.start(["device_groups hall=lamp1,lamp2", "timeout 5s"], plugin=PLUGIN)
         for kind, device in self.every_device():
             for name, command in self.applications(self.broker, "-g", "hall", "light", '{"on":true}'):
                 output, complaint, status = self.run_application(command)
