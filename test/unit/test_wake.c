@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EVENTS = 1000, WAIT_MS = 100, THREADS = 3, RESULTS = 3000, MS = 1000000 };
+enum { EVENTS = 1000, WAIT_MS = 100, TRIES = 20, THREADS = 3, RESULTS = 3000, MS = 1000000 };
 
 enum kind { TICK_BEFORE, TICK_AFTER, NO_TICK, KINDS };
 
@@ -111,6 +111,17 @@ static bool go_round(enum kind kind, int timeout)
     return count == 0;
 }
 
+/* Whether a wait is cut short. One that has come to its end as well, because the process was suspended for so
+ * long, tells nothing: the next one does. */
+static bool cut_short(enum kind kind)
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (!go_round(kind, WAIT_MS))
+            return true;
+    }
+    return false;
+}
+
 /* Runs f(context) on another thread, where all signals are blocked. */
 static pthread_t start(void *(*f)(void *context), void *context)
 {
@@ -192,7 +203,7 @@ START_TEST(a_request_while_the_loop_comes_to_rest)
     before_stopping = request_elsewhere;
     tick();
     ck_assert(!before_stopping);
-    ck_assert(!go_round(TICK_AFTER, WAIT_MS));
+    ck_assert(cut_short(TICK_AFTER));
 }
 END_TEST
 
@@ -201,7 +212,7 @@ START_TEST(the_loop_itself_can_ask)
     const enum kind kind = (enum kind)_i;
     go_round(kind, 0);
     wake_request(&wake);
-    ck_assert(!go_round(kind, WAIT_MS));
+    ck_assert(cut_short(kind));
     while (!go_round(kind, WAIT_MS))
         continue;
 }
@@ -215,7 +226,7 @@ START_TEST(an_alarm_is_a_request)
     wake_at(&wake, when);
     const unsigned before = collections;
     while (collections == before || now() < when)
-        ck_assert(!go_round(kind, 100));
+        ck_assert(cut_short(kind));
     ck_assert_uint_ge(now(), when);
     while (!go_round(kind, WAIT_MS))
         continue;
@@ -228,7 +239,7 @@ START_TEST(alarms_of_the_past_go_off_at_once)
     go_round(TICK_AFTER, 0);
     wake_at(&wake, 1);
     ck_assert(atomic_load(&wake.requested));
-    ck_assert(!go_round(TICK_AFTER, WAIT_MS));
+    ck_assert(cut_short(TICK_AFTER));
 }
 END_TEST
 
@@ -266,7 +277,7 @@ START_TEST(a_busy_loop_gets_few_signals)
     ck_assert_uint_lt(atomic_load(&wake.signals), 400);
     tick();
     ck_assert_uint_lt(atomic_load(&wake.signals), 100);
-    ck_assert(!go_round(TICK_AFTER, WAIT_MS));
+    ck_assert(cut_short(TICK_AFTER));
 }
 END_TEST
 
