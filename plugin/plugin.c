@@ -287,6 +287,16 @@ static void plugin_collect(void *context)
 }
 
 /*
+ * From 2.1 on the broker sends the next TICK in the first round after now_s + next_s, and compares that with
+ * its wall clock: once this clock is set back, the broker would send no TICK until it has caught up. A time
+ * in the past (1970) makes it send one in each round, as it does without next_s while the clock goes on.
+ */
+static void plugin_want_every_tick(struct mosquitto_evt_tick *tick)
+{
+    tick->next_s = -tick->now_s;
+}
+
+/*
  * Before 2.1 a tick ends each round of the loop, and what is published now leaves at the top of the next: so
  * what the engines have to say comes first, and the outbox sends it along with the replies of the round.
  * From 2.1 on the tick comes between that moment and the waiting, and what is published needs a round of its
@@ -294,9 +304,11 @@ static void plugin_collect(void *context)
  */
 static int plugin_on_tick(int event_number, void *event_data, void *user_data)
 {
-    (void)event_number, (void)event_data;
+    (void)event_number;
     struct plugin *plugin = user_data;
-    if (!plugin->host.broker.is_2_1)
+    if (plugin->host.broker.is_2_1)
+        plugin_want_every_tick(event_data);
+    else
         plugin->host.outbox.moment = OUTBOX_AT_TICK;
     if (outbox_needs_rounds(&plugin->host.outbox))
         plugin_end_round(plugin);

@@ -23,8 +23,8 @@ class Others(SlowTest):
         """Pings, calls, other work, clients that come and go, and every kind of connection."""
         broker = self.start(["timeout_max 10m", "timeout 10m", "workers 3"], websockets=has_websockets())
         sleeper, other, second = (self.client(broker, 5) for _ in range(3))
-        sleeping = self.call(sleeper, "slow.sleep", {"ms": 10000 * self.pace})
         began, pings, calls, works = time.monotonic(), [], [], []
+        sleeping = self.call(sleeper, "slow.sleep", {"ms": 10000 * self.pace})
         while time.monotonic() < began + 9 * self.pace:
             start = time.monotonic()
             other.ping()

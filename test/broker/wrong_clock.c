@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * libwrong_clock.so: a wall clock that a test sets while the broker runs. It is preloaded, and adds the
- * number of seconds in the file RPC_CLOCK_FILE to the kernel's time. All other clocks are the kernel's.
+ * number of seconds in the file RPC_CLOCK_FILE to the kernel's time, whichever function is asked for it. All
+ * other clocks are the kernel's.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,10 +30,30 @@ static long wrong_seconds(void)
     return size > 0 ? strtol(text, NULL, 10) : 0;
 }
 
-__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *time)
+#define REPLACES __attribute__((visibility("default")))
+
+REPLACES int clock_gettime(clockid_t clock, struct timespec *time)
 {
     const int result = (int)syscall(CALL, clock, time);
-    if (clock == CLOCK_REALTIME)
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
         time->tv_sec += wrong_seconds();
     return result;
+}
+
+REPLACES time_t time(time_t *result)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (result)
+        *result = now.tv_sec;
+    return now.tv_sec;
+}
+
+REPLACES int gettimeofday(struct timeval *restrict result, void *restrict zone)
+{
+    (void)zone;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *result = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = (suseconds_t)(now.tv_nsec / 1000)};
+    return 0;
 }
