@@ -2,7 +2,6 @@
 of new sensors do to what is in them."""
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import sqlite3
@@ -11,12 +10,11 @@ import threading
 import time
 import unittest
 
-from harness import (PLUGIN, WRONG_CLOCK, Broker, BrokerTest, ask, error_of, eventually, main, patient, payload_of,
-                     result_of)
+from clocks import DAYS_60, ClockTest
+from harness import PLUGIN, Broker, BrokerTest, ask, error_of, eventually, main, patient, payload_of, result_of
 from mqtt import RESPONSE_TOPIC
 
 LOG = ("error", "warning", "notice", "information")
-DAYS_60 = 60 * 86400
 
 
 class UmaskBroker(Broker):
@@ -301,20 +299,10 @@ class Forgetting(Files):
         self.assertIs(result_of(ask(operator, "forgetSensor", {"sensor_id": "a"}))["forgotten"], True)
 
 
-class WrongClocks(Files):
+class WrongClocks(ClockTest, Files):
 
     def run_with_clock(self, *options):
-        self.clock = self.folder / "clock"
-        self.set_clock(0)
-        os.environ["RPC_CLOCK_FILE"] = str(self.clock)
-        self.addCleanup(os.environ.pop, "RPC_CLOCK_FILE")
-        return self.run_broker(*options, preload=WRONG_CLOCK)
-
-    def set_clock(self, seconds):
-        """In one step: the broker reads it at any time."""
-        fresh = self.folder / "clock-new"
-        fresh.write_text(str(seconds))
-        os.replace(fresh, self.clock)
+        return self.run_broker(*options, **self.clock_in(self.folder))
 
     def check_wrong_for_a_while(self, seconds, restart):
         """Pruning runs six times while the clock is wrong, and again when it is right."""
