@@ -2,7 +2,7 @@
 
 The tests print what they measure. The shortest wait of a loop that is not woken is 100 ms; limits are half of it. A
 busy machine delays some replies by any time, so that the limits hold for most of them, and for fewer if inline calls
-of the same run are late as well.
+and sleeps of the same run are late as well.
 """
 import threading
 import time
@@ -21,12 +21,17 @@ PER_LISTENER = ["per_listener_settings true"]
 class LatencyTest(SlowTest):
 
     def plain(self, client, count=60):
-        """How long inline calls take: they say how busy the machine is."""
-        return [self.timed(client, "echo", 1, qos=0)[2] for _ in range(count)]
+        """How long inline calls take, and how late sleeps end: they say how busy the machine is."""
+        times = [self.timed(client, "echo", 1, qos=0)[2] for _ in range(count)]
+        for _ in range(count // 2):
+            began = time.monotonic()
+            time.sleep(0.01)
+            times.append(time.monotonic() - began - 0.01)
+        return times
 
     def assert_in_time(self, what, taken, control, share=SOME):
         show(what, taken)
-        show("inline calls", control)
+        show("inline calls and sleeps", control)
         self.assert_prompt(taken, control, IN_TIME, share)
 
     def start_quiet(self, options=(), **how):
