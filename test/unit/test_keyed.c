@@ -24,6 +24,12 @@ static void close_rig(void)
     rig_close(&rig);
 }
 
+static void start_with(const rpc_module *module)
+{
+    rig_start(&rig);
+    rig_add(&rig, module, NULL);
+}
+
 static const rpc_module *find_module(const char *name)
 {
     const rpc_module *const *module = rpc_modules;
@@ -35,8 +41,7 @@ static const rpc_module *find_module(const char *name)
 
 static void start_gates(void)
 {
-    rig_start(&rig);
-    rig_add(&rig, find_module("gate"), NULL);
+    start_with(find_module("gate"));
 }
 
 /* ---- Values ---- */
@@ -172,7 +177,7 @@ static const rpc_module things = {.name = "things", .events = RPC_TABLE(thing_ev
 
 START_TEST(kinds_of_keys)
 {
-    rig_open(&rig, &things);
+    start_with(&things);
     ck_assert_int_eq(rpc_announce(rig_instance(&rig), NULL, kinds[_i].event, &kinds[_i].thing), RPC_OK);
     ck_assert_uint_eq(rig.host.events.count, 1);
     ck_assert_str_eq(rig.host.events.kept[0].topic, kinds[_i].topic);
@@ -191,7 +196,7 @@ static const struct thing unfit[] = {
 
 START_TEST(data_that_does_not_fit)
 {
-    rig_open(&rig, &things);
+    start_with(&things);
     for (size_t i = 0; i < sizeof thing_events / sizeof *thing_events; i++)
         ck_assert_int_eq(rpc_announce(rig_instance(&rig), NULL, thing_events[i].name, &unfit[_i]),
                          RPC_INTERNAL_ERROR);
@@ -203,13 +208,12 @@ START_TEST(data_that_is_too_large)
 {
     static const struct thing thing = {.word = "a"};
     rig.options.max_reply = 60;
-    rig_open(&rig, &things);
+    start_with(&things);
     ck_assert_int_eq(rpc_announce(rig_instance(&rig), NULL, "word", &thing), RPC_OK);
     rig_close(&rig);
     open_rig();
     rig.options.max_reply = 20;
-    rig_start(&rig);
-    rig_add(&rig, &things, NULL);
+    start_with(&things);
     ck_assert_int_eq(rpc_announce(rig_instance(&rig), NULL, "word", &thing), RPC_REPLY_TOO_LARGE);
     ck_assert_uint_eq(rig.host.events.count, 0);
 }
@@ -364,7 +368,7 @@ static const rpc_module odd = {
 
 START_TEST(errors_without_their_key)
 {
-    rig_open(&rig, &odd);
+    start_with(&odd);
     rig_tell(&rig, "odd", _i ? "{\"with\":true}" : "{\"with\":false}");
     ck_assert_uint_eq(rig.host.events.count, 1);
     expect_gate("oddity", NULL, true);
@@ -413,7 +417,7 @@ END_TEST
 START_TEST(what_cannot_be_published)
 {
     static const struct thing thing = {.word = "a"};
-    rig_open(&rig, &things);
+    start_with(&things);
     rig.host.no_memory = _i == 0;
     rig.host.drop = _i == 1;
     ck_assert_int_eq(rpc_announce(rig_instance(&rig), NULL, "word", &thing), RPC_INTERNAL_ERROR);
@@ -451,7 +455,7 @@ static const rpc_module waiting = {
 
 START_TEST(nothing_is_retracted_when_the_service_stops)
 {
-    rig_open(&rig, &waiting);
+    start_with(&waiting);
     rig_tell(&rig, "wait", "");
     retracted_at_stop = RPC_OK;
     engine_stop(rig.engine);
