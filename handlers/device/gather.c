@@ -452,7 +452,7 @@ static double gather_begin_next(struct gather *gather)
 /* How many commands may leave at once. */
 static double gathers_burst(const struct gathers *gathers)
 {
-    const double burst = (double)gathers->options->fanout_rate * PACE_MS / 1000;
+    const double burst = (double)gathers->options->fanout_rate * (double)PACE_MS / 1000;
     return burst > 1 ? burst : 1;
 }
 
@@ -484,7 +484,7 @@ static void gathers_on_pace(rpc_instance *instance, void *state, void *data)
     struct gathers *gathers = data;
     const double burst = gathers_burst(gathers);
     (void)state;
-    gathers->allowance += (double)gathers->options->fanout_rate * PACE_MS / 1000;
+    gathers->allowance += (double)gathers->options->fanout_rate * (double)PACE_MS / 1000;
     if (gathers->allowance > burst)
         gathers->allowance = burst;
     gathers_send(gathers);

@@ -235,7 +235,7 @@ static bool presence_is_beside(const struct presence *presence, const struct dev
 static void presence_see(struct presence *presence, struct device *device, const char *why)
 {
     device->seen = rpc_time(presence->instance);
-    if (device->seen - device->written > SEEN_S || device->seen < device->written)
+    if (device->seen - device->written > (double)SEEN_S || device->seen < device->written)
         disk_touch_device(presence->disk, device);
     if (device->state == DEVICE_SILENT) {
         presence_enter(presence, device, device->listening ? DEVICE_READY : DEVICE_ONLINE, why);

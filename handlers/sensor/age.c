@@ -20,7 +20,7 @@ bool age_tick(struct age *age, double clock, double passed)
     age->limit += passed;
     if (fabs(clock - age->limit) > passed) {
         age->apart = is_even ? age->apart + passed : passed;
-        if (age->apart <= (clock > age->limit ? age->patience : BEHIND_S))
+        if (age->apart <= (clock > age->limit ? age->patience : (double)BEHIND_S))
             return clock > age->limit && !was_apart;
     }
     age->limit = clock;

@@ -78,7 +78,7 @@ void prune_begin(rpc_instance *instance, void *state, void *data)
     (void)data;
     const bool is_ahead = age_tick(&sensors->age, clock, prune_seconds(sensors));
     const double now = age_now(&sensors->age, clock);
-    if (is_ahead && clock - now > NOTICE_S)
+    if (is_ahead && clock - now > (double)NOTICE_S)
         rpc_log(instance, RPC_LOG_NOTICE,
                 "the clock is %.0f s ahead of the last reading and of the time since: until it has run "
                 "evenly for "

@@ -23,7 +23,7 @@ static void begin(double last)
 static void pass(double seconds)
 {
     for (const double end = now + seconds; now < end;) {
-        now += TICK;
+        now += (double)TICK;
         warnings += age_tick(&age, now + clock_error, TICK);
     }
 }
@@ -67,7 +67,7 @@ START_TEST(slow_clocks_are_followed)
 }
 END_TEST
 
-static const double jumps[] = {3600, DAY, 365.0 * DAY, 1e10};
+static const double jumps[] = {3600, DAY, 365.0 * (double)DAY, 1e10};
 
 START_TEST(clocks_that_are_ahead_for_a_while)
 {
@@ -148,9 +148,9 @@ START_TEST(clocks_that_are_behind_for_long)
 {
     clock_error = -DAY;
     pass(7200);
-    ck_assert(believed() == now - DAY);
+    ck_assert(believed() == now - (double)DAY);
     clock_error = 0;
-    ck_assert(believed() == now - DAY);
+    ck_assert(believed() == now - (double)DAY);
     pass(PATIENCE + 2 * TICK);
     ck_assert(believed() == now);
 }

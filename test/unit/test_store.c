@@ -1889,10 +1889,10 @@ START_TEST(taken_readings_are_no_steps)
             take(store, "b", i, TODAY - (20 + device) * DAY + i * 864, TODAY + device + 0.5);
     }
     succeed(store_last_time(store, 3 * DAY, &last, &failure));
-    ck_assert_double_eq(last, TODAY + 2.5);
+    ck_assert_double_eq(last, (double)TODAY + 2.5);
     by_other(path, "DELETE FROM readings WHERE stored IS NULL");
     succeed(store_last_time(store, 3 * DAY, &last, &failure));
-    ck_assert_double_eq(last, TODAY + 2.5);
+    ck_assert_double_eq(last, (double)TODAY + 2.5);
 }
 END_TEST
 
