@@ -248,23 +248,13 @@ static bool config_check_wanted(const struct reading *reading, const rpc_module 
     return !failed || config_no_memory(reading);
 }
 
-static bool config_has_field(const rpc_shape *shape, const char *name)
-{
-    for (size_t i = 0; i < shape->count; i++) {
-        if (strcmp(fields_name(&shape->fields[i]), name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* A module "max" with an option "payload" would take the lines of the engine's option max_payload. */
 static bool config_check_names(const struct reading *reading, const rpc_module *module)
 {
     for (size_t i = 0; module->options && i < module->options->count; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
-        if (!config_has_field(&config_engine_shape, name) &&
-            !config_has_field(reading->config->host->options, name))
+        if (!fields_find(&config_engine_shape, name) && !fields_find(reading->config->host->options, name))
             continue;
         snprintf(reading->why, OPTIONS_WHY, "module %s: %s%s is an option of the service itself",
                  module->name, reading->lines->prefix, name);

@@ -47,7 +47,7 @@ enum schema_source {
     SCHEMA_METHOD, /* the error that a method declares, which may add members */
     SCHEMA_DEVICE, /* likewise, as a device reports it, without the member `method` */
     SCHEMA_ENGINE, /* the engine's own errors */
-    SCHEMA_ANY     /* all, whatever their codes are */
+    SCHEMA_ANY     /* all errors, of every code */
 };
 
 /* The schema of an error object. error: NULL with SCHEMA_ENGINE and SCHEMA_ANY. reference: to the schema of
