@@ -159,9 +159,9 @@ static enum admission dispatch_admit(struct exchange *exchange, bool is_within, 
         return ADMIT_REFUSE;
     if (dedup_enter(dedup, &exchange->dedup, message.now))
         return ADMIT_RUN;
-    *status =
-        call_fail(&exchange->call, RPC_OVERLOADED,
-                  "there is no room to keep the call from being carried out twice: see duplicate_entries");
+    *status = call_fail(
+        &exchange->call, RPC_OVERLOADED,
+        "no room (see duplicate_entries) or no memory to keep the call from being carried out twice");
     return ADMIT_REFUSE;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * libfailing_heap.so: memory that a plugin cannot get. It is preloaded into a broker. While the file RPC_HEAP_FILE
- * exists, about one in so many allocations fails as the file has bytes: of the plugin's own alone, since a broker ends
- * when one of its own fails.
+ * libfailing_heap.so: memory that a plugin cannot get. It is preloaded into a broker. While the file
+ * RPC_HEAP_FILE exists, about one in so many allocations fails as the file has bytes: of the plugin's own
+ * alone, since a broker ends when one of its own fails.
  */
 #include <link.h>
 #include <stdatomic.h>
@@ -54,8 +54,8 @@ static bool heap_fails(const void *caller)
     if (count % LOOK_EVERY == 0)
         heap_look();
     const unsigned one_in = atomic_load(&heap_one_in);
-    return one_in && (uintptr_t)caller >= atomic_load(&heap_first) && (uintptr_t)caller < atomic_load(&heap_last) &&
-           (count * 2654435761U >> 8) % one_in == 0;
+    return one_in && (uintptr_t)caller >= atomic_load(&heap_first) &&
+           (uintptr_t)caller < atomic_load(&heap_last) && (count * 2654435761U >> 8) % one_in == 0;
 }
 
 #define REPLACES __attribute__((visibility("default")))

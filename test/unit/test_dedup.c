@@ -575,8 +575,8 @@ START_TEST(a_table_full_of_unfinished_calls)
     ck_assert_uint_eq(rig.host.replies.count, 4);
     ck_assert_str_eq(nth_reply(0)->status, "overloaded");
     ck_assert_str_eq(nth_reply(0)->text,
-                     "{\"method\":\"act\",\"err\":\"overloaded\",\"msg\":\"there is no room to keep the call "
-                     "from being carried out twice: see duplicate_entries\"}");
+                     "{\"method\":\"act\",\"err\":\"overloaded\",\"msg\":\"no room (see "
+                     "duplicate_entries) or no memory to keep the call from being carried out twice\"}");
     for (size_t i = 1; i < 4; i++)
         ck_assert_str_eq(nth_reply(i)->status, "ok");
     /* All calls that ran are recognised. */
