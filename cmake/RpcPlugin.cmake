@@ -116,7 +116,7 @@ function(rpc_add_plugin target)
     set_target_properties(${target} PROPERTIES PREFIX "" LINKER_LANGUAGE C)
     # -z defs would refuse the broker's own functions, which libmosquitto does not have; -Bsymbolic keeps
     # our names ours in brokers that export hundreds.
-    target_link_options(${target} PRIVATE -Wl,-Bsymbolic -Wl,-z,now -Wl,-z,relro)
+    target_link_options(${target} PRIVATE -Wl,-Bsymbolic -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack)
     target_link_libraries(${target} PRIVATE rpc_flags ${target}_modules rpc_core PkgConfig::MOSQUITTO
                           PkgConfig::CJSON m ${CMAKE_DL_LIBS})
 endfunction()

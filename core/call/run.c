@@ -26,6 +26,7 @@ static rpc_status run_check_wanted(rpc_call *call)
         why = error.why;
     else if (parsed->nul)
         why = "the payload has a string with U+0000";
+    // cppcheck-suppress uninitvar ; json_is_wanted() sets it
     if (call->item && error.fault == JSON_NO_MEMORY)
         return RPC_INTERNAL_ERROR;
     return why ? call_fail(call, RPC_INVALID_PARAMS, "%s", why) : RPC_OK;

@@ -264,6 +264,7 @@ static int table_compare(const struct sensor *one, const struct sensor *other)
 
 void table_sort(struct table *table)
 {
+    // cppcheck-suppress nullPointer ; the macro looks whether the list is empty
     DL_SORT(table->silent, table_compare);
 }
 

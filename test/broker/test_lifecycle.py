@@ -174,21 +174,6 @@ class Twice(BrokerTest):
                 self.check(kind, ["one", "one"])
 
 
-class File(BrokerTest):
-    """The symbols that the plugin exports and imports."""
-
-    def test_three_symbols(self):
-        for path in (PLUGIN, TEST_PLUGIN):
-            shown = subprocess.run(["nm", "-D", "--defined-only", path], stdout=subprocess.PIPE, text=True, check=True)
-            self.assertEqual(sorted(line.split()[-1] for line in shown.stdout.splitlines()),
-                             ["mosquitto_plugin_cleanup", "mosquitto_plugin_init", "mosquitto_plugin_version"])
-
-    def test_linked_with_the_library(self):
-        """Upstream's 2.0.x exports fewer symbols than a plugin needs."""
-        shown = subprocess.run(["readelf", "-d", PLUGIN], stdout=subprocess.PIPE, text=True, check=True).stdout
-        self.assertRegex(shown, r"NEEDED.*\[libmosquitto\.so\.1\]")
-
-
 class FailingStart(BrokerTest):
     """No crash, whichever part fails."""
 
