@@ -99,12 +99,14 @@ static const char *broker_host_mounted_topic(const struct broker_host *host, boo
 /*
  * The expiry keeps stale messages out of sessions. Before 2.1 a QoS 0 message to an older client goes without
  * it: sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
- * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees.
+ * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees,
+ * and MQTT 5 subscribers of an event, whoever has caused it.
  */
 static int broker_host_add_properties(const struct broker_host *host, mosquitto_property **properties,
                                       const struct host_publication *message)
 {
-    const bool is_v5 = !message->client || message->client->version == 5;
+    const bool is_event = message->to_subscribers && !message->status;
+    const bool is_v5 = is_event || !message->client || message->client->version == 5;
     int rc = MOSQ_ERR_SUCCESS;
     if (message->expiry && (is_v5 || message->qos > 0 || host->broker.is_2_1))
         rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
