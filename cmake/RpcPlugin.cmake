@@ -1,3 +1,6 @@
+# The modules that every plugin has: they read the engine.
+set(RPC_BUILT_IN_MODULES rpc)
+
 # Sets ${out} to the modules that a file defines, as far as they stand at the beginning of a line. The build is
 # configured again when the file changes.
 function(rpc_find_modules file out)
@@ -35,7 +38,7 @@ endfunction()
 #
 # A static library out of handler modules, with the array of them (core/modules.h). A module's file is
 # named as the module is: sensor.c defines RPC_MODULE(sensor, ...). Modules see include/ and nothing else
-# of this tree. The module `rpc`, which describes the service, is built into core/ and comes first.
+# of this tree. The modules of RPC_BUILT_IN_MODULES are in core/ and come first.
 #
 # A module that is more than a file has companions in a folder of its name beside it, sensor/*.c, which are
 # compiled with it and are no modules. What it has to be linked with is the target rpc_needs_sensor, if there
@@ -55,8 +58,8 @@ function(rpc_add_modules target)
         if(NOT word MATCHES "^[a-z][a-z0-9]*$")
             message(FATAL_ERROR "${file}: a module and its file are named [a-z][a-z0-9]*")
         endif()
-        if(word STREQUAL "rpc")
-            message(FATAL_ERROR "${file}: the module `rpc` is built in")
+        if(word IN_LIST RPC_BUILT_IN_MODULES)
+            message(FATAL_ERROR "${file}: the module `${word}` is built in")
         endif()
         if(word IN_LIST words)
             message(FATAL_ERROR "${file}: ${target} has another file of the module ${word} already")
@@ -78,7 +81,7 @@ function(rpc_add_modules target)
         endif()
     endforeach()
     list(SORT words)
-    list(PREPEND words rpc)
+    list(PREPEND words ${RPC_BUILT_IN_MODULES})
     foreach(word IN LISTS words)
         string(APPEND declarations "extern const rpc_module rpc_module_${word};\n")
         string(APPEND entries "    &rpc_module_${word},\n")

@@ -68,7 +68,7 @@ static const rpc_field config_fields[] = {
     RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
               .default_json = "65536", .range = {1, 16777216}),
     RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
-              .unit = "bytes", .default_json = "65536", .range = {64, 16777216}),
+              .unit = "bytes", .default_json = "131072", .range = {64, 16777216}),
     RPC_INT32(struct engine_options, reply_expiry,
               .doc = "Message Expiry Interval of replies; 0: they never expire", .unit = "s",
               .default_json = "60", .range = {0, 86400}),

@@ -58,12 +58,13 @@ void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level lev
     va_end(arguments);
 }
 
-void env_check_time(struct env *env, const char *what, const char *name, uint64_t start)
+uint64_t env_check_time(struct env *env, const char *what, const char *name, uint64_t start)
 {
-    const uint64_t taken = env_now(env) - start;
+    const uint64_t now = env_now(env), taken = now - start;
     if (taken <= env_nanoseconds(env->options.slow_call))
-        return;
+        return now;
     env->counters.slow++;
     env_log(env, RPC_LOG_WARNING, "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it",
             what, name, taken / 1000000);
+    return now;
 }

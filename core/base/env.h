@@ -143,8 +143,8 @@ void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level lev
 
 /*
  * Counts and logs a function of a module that began at `start` (env_now()) if it has taken longer than
- * slow_call. what says which function, name whose it is.
+ * slow_call. what says which function, name whose it is. Returns env_now().
  */
-void env_check_time(struct env *env, const char *what, const char *name, uint64_t start);
+uint64_t env_check_time(struct env *env, const char *what, const char *name, uint64_t start);
 
 #endif

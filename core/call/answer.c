@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "call/engine_parts.h"
+#include "call/record.h"
 #include "call/topic.h"
 
 #include <stdio.h>
@@ -495,27 +496,13 @@ static rpc_status answer_success(rpc_call *call)
     return RPC_OK;
 }
 
-/* Time is looked at only if there are modules that observe calls. */
 void call_settle(rpc_call *call, rpc_status status)
 {
-    struct engine *engine = call->engine;
     call->state = CALL_OVER;
     status = status == RPC_OK ? answer_success(call) : answer_failure(call, status);
     call->exchange->reply.successes += status == RPC_OK && call->asked;
-    if (!call->method)
-        return;
-    engine->env.counters.calls++;
-    engine->env.counters.errors += status != RPC_OK;
-    rpc_instance *instance = engine->registry.observers;
-    if (!instance)
-        return;
-    const rpc_observation observation = {
-        .method = call->method->declared,
-        .status = status,
-        .elapsed = env_now(&engine->env) - call->exchange->now,
-    };
-    for (; instance; instance = instance->next_observer)
-        instance->module->observe(instance, instance->state, &observation);
+    if (call->method)
+        record_call(call, status);
 }
 
 /* ---- Batches ---- */

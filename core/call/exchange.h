@@ -114,8 +114,10 @@ struct rpc_call {
     struct task *task;   /* what keeps it pending; NULL: nothing */
     struct holding held; /* call_bytes(), while it is pending */
     struct fragment
-        *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
-    void *result; /* a struct of the method's result shape; NULL: none */
+        *place;     /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result;   /* a struct of the method's result shape; NULL: none */
+    uint64_t begun; /* when its handler began, monotonic nanoseconds; 0: it did not */
+    uint64_t ended; /* when that was over, if its return was the outcome; 0: that was not looked at */
     struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
     struct arena arena;
 };

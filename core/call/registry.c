@@ -215,6 +215,7 @@ const struct registry_event *registry_find_event(const struct registry *registry
 static void registry_free_method(struct registry_method *method)
 {
     fields_fini(&method->params);
+    statistics_fini(&method->statistics);
     free(method);
 }
 
@@ -328,6 +329,10 @@ static bool registry_add_method(struct registry *registry, rpc_instance *instanc
     struct registry_method *method = calloc(1, sizeof *method);
     if (!method)
         return registry_fault(&place, "no memory");
+    if (!statistics_init(&method->statistics, declared->errors.count)) {
+        free(method);
+        return registry_fault(&place, "no memory");
+    }
     method->declared = declared;
     method->instance = instance;
     method->is_family = strchr(declared->name, '{');

@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/instance.h"
 #include "shape/fields.h"
+#include "stats/statistics.h"
 
 #include <uthash.h>
 
@@ -41,6 +42,7 @@ struct registry_method {
     bool at_endpoint;                                 /* it can be called at {prefix}/jsonrpc */
     bool is_family;                                   /* its name has levels in braces */
     size_t open;                                      /* its pending calls */
+    struct statistics statistics;                     /* of its calls */
     UT_hash_handle hh;
     struct registry_method *next_family; /* of a family: one that was added before */
 };

@@ -108,8 +108,8 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     call->result = shape ? arena_alloc(&call->arena, shape->size) : NULL;
     if (shape && !call->result)
         return RPC_INTERNAL_ERROR;
-    const bool is_timed = env->options.slow_call > 0;
-    const uint64_t start = !is_timed ? 0 : call->item ? env_now(env) : call->exchange->now;
+    uint64_t ended = 0;
+    call->begun = call->item ? env_now(env) : call->exchange->now;
     call->state = CALL_RUNNING;
     rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
     call->state = CALL_IDLE;
@@ -120,8 +120,9 @@ static rpc_status run_handler(rpc_call *call, const void *params)
     } else {
         status = run_check_outcome(call, status);
     }
-    if (is_timed)
-        env_check_time(env, "method", call->name, start);
+    if (env->options.slow_call > 0)
+        ended = env_check_time(env, "method", call->name, call->begun);
+    call->ended = call->task ? 0 : ended;
     return status;
 }
 

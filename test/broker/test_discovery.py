@@ -51,8 +51,8 @@ class Discovery(BrokerTest):
             self.assertEqual(error["code"] == -32601, topic is None, name)
 
     def test_limits_are_those_of_the_options(self):
-        limits = self.discover("max_payload 1k", "max_reply 128k", "qos 1")["x-limits"]
-        self.assertEqual((limits["maxPayload"], limits["maxReply"], limits["maxQos"]), (1024, 131072, 1))
+        limits = self.discover("max_payload 1k", "max_reply 256k", "qos 1")["x-limits"]
+        self.assertEqual((limits["maxPayload"], limits["maxReply"], limits["maxQos"]), (1024, 262144, 1))
 
     def test_only_modules_that_run(self):
         document = self.discover("modules ping rpc")

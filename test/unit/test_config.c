@@ -68,7 +68,7 @@ START_TEST(defaults)
     ck_assert_ptr_null(engine->event_publishers);
     ck_assert(!engine->bridge_calls);
     ck_assert_int_eq(engine->max_payload, 65536);
-    ck_assert_int_eq(engine->max_reply, 65536);
+    ck_assert_int_eq(engine->max_reply, 131072);
     ck_assert_int_eq(engine->reply_expiry, 60);
     ck_assert_int_eq(engine->sys_interval, 10000);
     ck_assert_int_eq(engine->slow_call, 50);

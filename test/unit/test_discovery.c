@@ -589,7 +589,7 @@ START_TEST(what_is_too_large_is_written_once)
     const size_t size = rig_ask(&rig, "rpc.discover", "")->size;
     close_lab();
     rig_init(&rig);
-    rig.options.max_reply = (int32_t)size - 1;
+    rig.options.max_reply = (int32_t)size - 2; /* the limit is in the document, with fewer digits */
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
     rig_add(&rig, &late, NULL);

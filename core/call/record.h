@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/*
+ * What is noted of each call whose outcome is known: counters, statistics, and what modules observe.
+ *
+ * Threads: the broker's thread only.
+ *
+ * Ownership: everything that is noted is copied.
+ *
+ * Failure: none. Nothing is allocated.
+ */
+#ifndef CORE_CALL_RECORD_H
+#define CORE_CALL_RECORD_H
+
+#include "call/exchange.h"
+
+/* Notes a call of a registered method, once, when its outcome has been written. status is the outcome; of an
+ * error call->failure says why. */
+void record_call(const rpc_call *call, rpc_status status);
+
+#endif
