@@ -33,8 +33,8 @@ void broker_host_read_client(const struct broker_host *broker_host, const struct
 }
 
 /*
- * Of the properties those two are read that a reply needs. Of an empty one 2.1.2 returns success without a
- * value, 2.0 an allocated "".
+ * Of the properties those two are read that a reply needs, and the first user property is looked for. Of an
+ * empty one 2.1.2 returns success without a value, 2.0 an allocated "".
  */
 void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,
                          const struct mosquitto_evt_message *event, const char *topic, bool mounted)
@@ -49,7 +49,8 @@ void broker_message_init(struct broker_message *message, const struct broker_hos
         .payload = event->payload ? event->payload : "",
         .size = event->payload ? event->payloadlen : 0,
         .qos = event->qos,
-        .properties = event->properties,
+        .properties = mosquitto_property_read_string_pair(event->properties, MQTT_PROP_USER_PROPERTY, NULL,
+                                                          NULL, false),
     };
     if (mosquitto_property_read_string(event->properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic,
                                        false))
@@ -71,7 +72,7 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
                                            const char *name, char *value, size_t size)
 {
     const struct broker_host *host = context;
-    const mosquitto_property *property = message->properties;
+    const mosquitto_property *property = message->properties; /* the first user property */
     bool taken = false;
     for (bool skip = false; property && !taken; skip = true) {
         char *key = NULL, *found = NULL;

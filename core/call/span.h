@@ -24,7 +24,8 @@
 /* Publishes the span of an exchange whose outcome is known, and took so many nanoseconds. */
 void span_publish(struct exchange *exchange, uint64_t elapsed);
 
-/* All outcomes of the exchange are known: publishes its span, if it leaves one. */
+/* All outcomes of the exchange are known: publishes its span, if it leaves one. The clock is read only where
+ * the handler's end does not tell the time. */
 static inline void span_end(struct exchange *exchange)
 {
     const struct env *env = &exchange->engine->env;
@@ -32,7 +33,8 @@ static inline void span_end(struct exchange *exchange)
     const bool is_sampled = exchange->to.trace && trace_is_sampled(exchange->to.trace);
     if (!options->sys_interval || (!is_sampled && !options->slow_call))
         return;
-    const uint64_t elapsed = env_now(env) - exchange->now;
+    const uint64_t ended = exchange->call.ended ? exchange->call.ended : env_now(env);
+    const uint64_t elapsed = ended - exchange->now;
     if (is_sampled || elapsed > env_nanoseconds(options->slow_call))
         span_publish(exchange, elapsed);
 }
