@@ -505,6 +505,30 @@ START_TEST(background_work_has_no_trace)
 }
 END_TEST
 
+extern const rpc_module rpc_module_relay;
+
+struct relay_options {
+    const char *root;
+};
+
+START_TEST(interim_replies_are_traced)
+{
+    static const struct relay_options usual = {"cmd"};
+    rig_add(&rig, &rpc_module_relay, &usual);
+    rig.host.property = "progress";
+    rig.host.value = "1";
+    rig_send(&rig, "rpc/call/relay/a/wait", "", "r", "c1");
+    rig_tell(&rig, "relay.step", "{\"box\":\"a\",\"done\":1}");
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "progress");
+    char span[TRACE_SPAN + 1];
+    snprintf(span, sizeof span, "%s", span_of(rig_last(&rig.host.replies)));
+    ck_assert_str_ne(span, "");
+    rig_tell(&rig, "relay.end", "{\"box\":\"a\"}");
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+    ck_assert_str_eq(span_of(rig_last(&rig.host.replies)), span);
+}
+END_TEST
+
 START_TEST(copies_that_wait_keep_their_own_context)
 {
     open_works();
@@ -725,8 +749,9 @@ UNIT_MAIN("trace", open_lab, close_rig, {a_traceparent_is_read, UNIT_ROWS(parent
           {the_member_is_no_parameter_unless_it_is_declared, 0},
           {a_repeated_reply_has_the_context_of_the_repetition, 0}, {work_and_done_know_the_trace, 0},
           {background_work_has_no_trace, 0}, {copies_that_wait_keep_their_own_context, 0},
-          {a_sampled_call_leaves_a_span, 0}, {a_failed_call_leaves_a_span_with_its_error, 0},
-          {a_span_names_methods_of_the_table, 0}, {a_batch_leaves_one_span, 0},
-          {the_span_of_a_pending_call_has_its_time, 0}, {a_slow_call_leaves_a_span_without_being_asked, 0},
-          {calls_that_are_neither_leave_none, 0}, {a_host_without_counters_gets_no_spans, 0},
-          {there_are_a_hundred_spans_a_second, 0}, {a_span_that_cannot_leave_is_counted, 0})
+          {interim_replies_are_traced, 0}, {a_sampled_call_leaves_a_span, 0},
+          {a_failed_call_leaves_a_span_with_its_error, 0}, {a_span_names_methods_of_the_table, 0},
+          {a_batch_leaves_one_span, 0}, {the_span_of_a_pending_call_has_its_time, 0},
+          {a_slow_call_leaves_a_span_without_being_asked, 0}, {calls_that_are_neither_leave_none, 0},
+          {a_host_without_counters_gets_no_spans, 0}, {there_are_a_hundred_spans_a_second, 0},
+          {a_span_that_cannot_leave_is_counted, 0})
