@@ -812,8 +812,9 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
- * publishes result and error events itself. Inside a call, pass call: if the listener of its caller has a
- * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too. Returns:
+ * publishes result and error events itself. Inside a call, pass call: the event belongs to its trace, and if
+ * the listener of its caller has a mount point, the event appears below it. Outside of calls, pass NULL; init
+ * may call it, too. Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,

@@ -17,9 +17,9 @@
 #include "call/exchange.h"
 
 #define SPAN_LEVEL "span"
-#define SPAN_DOC                                                                                           \
-    "a message whose caller has set the flag sampled of its traceparent, or whose calls took longer than " \
-    "slow_call: a Span of OpenTelemetry's protocol in JSON, not retained"
+#define SPAN_DOC                                                                                      \
+    "what has become of a message whose caller has set the flag sampled of its traceparent, or that " \
+    "took longer than slow_call: an object Span of OpenTelemetry's protocol in JSON"
 
 /* Publishes the span of an exchange whose outcome is known, and took so many nanoseconds. */
 void span_publish(struct exchange *exchange, uint64_t elapsed);
