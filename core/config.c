@@ -135,11 +135,12 @@ static const rpc_field config_fields[] = {
                      "`timeout_ms` beside its request_id",
               .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}),
     RPC_INT64(struct engine_options, sys_interval,
-              .doc = "time between two publications of the counters; 0: none", .unit = "ms",
-              .default_json = "10000", .range = {0, 86400000}),
+              .doc = "time between two publications of the counters; 0: neither counters nor spans",
+              .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
     RPC_INT64(struct engine_options, slow_call,
-              .doc = "a handler that takes longer than this is logged; 0: no handler is logged", .unit = "ms",
-              .default_json = "50", .range = {0, 3600000}),
+              .doc = "a handler that takes longer than this is logged, and a call that does leaves a span; "
+                     "0: none does",
+              .unit = "ms", .default_json = "50", .range = {0, 3600000}),
 };
 
 const rpc_shape config_engine_shape = RPC_OBJECT_SHAPE(struct engine_options, config_fields);
