@@ -64,6 +64,10 @@ struct dedup_end {
 
 void dedup_init(struct dedup *dedup, const struct env *env);
 
+/* Takes over duplicate_window, duplicate_entries and duplicate_bytes, which have changed. A table that is
+ * larger than they allow shrinks with each new entry, and from one dedup_expire() to the next. */
+void dedup_reload(struct dedup *dedup, const struct engine_options *options);
+
 /* Frees all tables. No entry may have copies waiting any more. */
 void dedup_fini(struct dedup *dedup);
 
