@@ -312,9 +312,163 @@ START_TEST(the_configuration_comes_first)
 }
 END_TEST
 
+/* ---- Other options while the broker runs ---- */
+
+extern const rpc_module rpc_module_device;
+
+static rpc_refusal refusal;
+
+static bool change_options(const struct device_options *options)
+{
+    if (!engine_prepare_module(plant.engine, &rpc_module_device, options, &refusal))
+        return false;
+    engine_reload_module(plant.engine, &rpc_module_device, options);
+    return true;
+}
+
+/* text goes when it was read. */
+static bool change_groups(const char *text)
+{
+    struct device_options options = *groups()->options;
+    char *lent = text ? strdup(text) : NULL;
+    options.groups = lent;
+    const bool worked = change_options(&options);
+    if (lent)
+        memset(lent, 'X', strlen(lent));
+    free(lent);
+    return worked;
+}
+
+START_TEST(other_groups)
+{
+    ck_assert(change_groups("hall=l2,l9 roof=r1"));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok",
+                       "{\"groups\":[{\"group\":\"hall\",\"devices\":[\"l2\",\"l9\"],\"configured\":true},"
+                       "{\"group\":\"roof\",\"devices\":[\"r1\"],\"configured\":true}]}");
+    ck_assert_uint_eq(members(), 3);
+    plant_call("device.list", "{\"group\":\"roof\"}", NULL);
+    plant_expect_reply("ok", "\"r1\"");
+    plant_call("device.status", "{\"device\":\"l3\"}", NULL); /* it is known as before */
+    plant_expect_reply("ok", "l3");
+    ck_assert(change_groups(NULL));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok", "{\"groups\":[]}");
+}
+END_TEST
+
+START_TEST(options_that_are_refused)
+{
+    const bool is_fine = change_groups(lines[_i].text);
+    ck_assert_int_eq(is_fine, !lines[_i].why);
+    if (is_fine)
+        return;
+    ck_assert_str_eq(refusal.option, "groups");
+    ck_assert_ptr_nonnull(strstr(refusal.why, lines[_i].why));
+    ck_assert(groups_have(groups(), "hall", "l1") && groups_have(groups(), "cellar", "l3"));
+    ck_assert(!groups_have(groups(), "a", "x"));
+    ck_assert_uint_eq(group_count(), 2);
+}
+END_TEST
+
+/* What is prepared may be left, and be followed by something else. */
+START_TEST(preparing_changes_nothing)
+{
+    struct device_options options = *groups()->options;
+    options.groups = "other=o1";
+    options.guard_requests = true;
+    for (int i = 0; i < 3; i++)
+        ck_assert(engine_prepare_module(plant.engine, &rpc_module_device, &options, &refusal));
+    ck_assert(groups_have(groups(), "hall", "l1") && !groups_find(groups(), "other"));
+    plant_hello("l1", "");
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
+    ck_assert(change_groups("last=l1"));
+    ck_assert(!groups_find(groups(), "other") && groups_find(groups(), "last"));
+    ck_assert(engine_prepare_module(plant.engine, &rpc_module_device, &options, &refusal));
+}
+END_TEST
+
+/* A stored group is hidden, and seen again; also one that is made just now. */
+START_TEST(stored_groups_are_hidden)
+{
+    plant_call("device.group.set", "{\"group\":\"room\",\"devices\":[\"a\"]}", "c1");
+    plant_expect_reply("ok", "room");
+    rig_send(&plant, "rpc/call/device.group.set", "{\"group\":\"late\",\"devices\":[\"b\"]}", RIG_REPLY,
+             "c2");
+    ck_assert_ptr_nonnull(groups()->changes);
+    ck_assert(change_groups("room=x late=y"));
+    while (groups()->changes)
+        plant_settle();
+    plant_expect_reply("ok", "{\"group\":\"late\",\"devices\":[\"b\"]}");
+    ck_assert(groups_have(groups(), "room", "x") && !groups_have(groups(), "room", "a"));
+    ck_assert(groups_have(groups(), "late", "y") && !groups_have(groups(), "late", "b"));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok", "{\"groups\":[{\"group\":\"room\",\"devices\":[\"x\"],\"configured\":true},"
+                             "{\"group\":\"late\",\"devices\":[\"y\"],\"configured\":true}]}");
+    plant_call("device.group.delete", "{\"group\":\"room\"}", "c3");
+    plant_expect_reply("group_configured", "device_groups");
+    ck_assert(change_groups(NULL));
+    ck_assert(groups_have(groups(), "room", "a") && groups_have(groups(), "late", "b"));
+    plant_call("device.group.delete", "{\"group\":\"room\"}", "c4");
+    plant_expect_reply("ok", "true");
+}
+END_TEST
+
+/* All groups together have a limit. */
+START_TEST(no_room_for_more_groups)
+{
+    char name[16];
+    for (int i = 0; i < GROUPS_MAX - 2; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        groups_load(groups(), name, "[\"a\"]");
+    }
+    ck_assert(!change_groups("a=x b=x c=x"));
+    ck_assert_ptr_nonnull(strstr(refusal.why, "'c=x': there are at most 1000 groups")
+                              ? refusal.why
+                              : strstr(refusal.why, "'c': there are at most 1000 groups"));
+    ck_assert(groups_find(groups(), "hall") != NULL);
+    ck_assert(change_groups("a=x b=x"));
+    ck_assert_uint_eq(group_count(), GROUPS_MAX);
+}
+END_TEST
+
+/* A call of a group goes on with the members that it had. */
+START_TEST(a_call_of_a_group_that_goes)
+{
+    plant_hello("l1", "");
+    plant_hello("l2", "");
+    plant_call("devices/hall/go", "{}", "c1");
+    plant_pass(100);
+    ck_assert_uint_eq(plant_requests(), 2);
+    ck_assert(change_groups(NULL));
+    plant_say("l1", "resp", "{\"result\":1}");
+    plant_say("l2", "resp", "{\"result\":2}");
+    plant_pass(100);
+    plant_expect_reply("ok", "\"l2\"");
+    plant_call("devices/hall/go", "{}", "c2");
+    plant_expect_reply("not_a_member", "hall");
+}
+END_TEST
+
+START_TEST(the_guard_of_requests)
+{
+    struct device_options options = *groups()->options;
+    plant_hello("l1", "");
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
+    options.guard_requests = true;
+    ck_assert(change_options(&options));
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_REFUSE);
+    options.guard_requests = false;
+    ck_assert(change_options(&options));
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
+}
+END_TEST
+
 UNIT_MAIN("device_group", open_plant, plant_close, {the_option, UNIT_ROWS(lines)},
           {the_limits_of_the_option, 0}, {members_have_an_order_and_are_there_once, 0},
           {a_group_gets_other_members, 0}, {refusals_change_nothing, UNIT_ROWS(refusals)},
           {so_many_groups, 0}, {so_many_groups_at_once, 0}, {so_many_members, 0}, {a_full_table, 0},
           {changes_follow_each_other, 0}, {the_caller_goes, 0}, {the_engine_stops, 0},
-          {the_configuration_comes_first, 0})
+          {the_configuration_comes_first, 0}, {other_groups, 0}, {options_that_are_refused, UNIT_ROWS(lines)},
+          {preparing_changes_nothing, 0}, {stored_groups_are_hidden, 0}, {no_room_for_more_groups, 0},
+          {a_call_of_a_group_that_goes, 0}, {the_guard_of_requests, 0})
