@@ -4,9 +4,12 @@ import re
 import signal
 import unittest
 
-from harness import (PLUGIN, SECOND_PLUGIN, TEST_PLUGIN, BrokerTest, ask, broker_version, error_of, eventually, main,
+from harness import (PLUGIN, ROOT, SECOND_PLUGIN, TEST_PLUGIN, BrokerTest, ask, broker_version, error_of, eventually, main,
                      payload_of, result_of)
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
+from pages import section
+
+PAGE = section((ROOT / "docs/operation.md").read_text(), "## Changing settings while the broker runs")
 
 KEPT = "; all settings stay as they were"
 
@@ -211,6 +214,38 @@ class Devices(ReloadTest):
             self.hang_up(broker, "device_groups hall=l1,l2 roof=l3\n")
         listed = result_of(ask(client, "device.list", {"group": "roof"}))
         self.assertEqual([device["device"] for device in listed["devices"]], ["l3"])
+
+
+class Page(ReloadTest):
+    """What docs/operation.md shows."""
+
+    SETTINGS = re.sub("^    ", "", re.search(r"(?:^    (?!plugin_opt|mosquitto).*\n)+", PAGE, re.MULTILINE).group(0),
+                      flags=re.MULTILINE)
+    OPTION, CHANGED, REFUSED = re.findall(r"^    (?:plugin_opt_|mosquitto-rpc: )(.*)\n", PAGE, re.MULTILINE)
+
+    def test_its_file_and_its_lines(self):
+        path = self.OPTION.split()[1]
+        broker = self.start_with(self.SETTINGS.replace("500", "400").replace("20ms", "10ms"),
+                                 ["sensor_db :memory:", "device_db :memory:"], plugin=PLUGIN)
+
+        def here(line):
+            return line.replace(path, str(broker.directory / "settings"))
+        self.assertEqual(self.hang_up(broker, self.SETTINGS), [here(self.CHANGED)])
+        client = self.client(broker, 5)
+        error = error_of(ask(client, "forgetSensor", {"sensor_id": "t"}))
+        self.assertIn(f"`{error['msg']}`", PAGE)
+        self.assertIn('"off":true', ask(client, "rpc.describe", {"method": "forgetSensor"}).payload.decode())
+        self.assertEqual(self.hang_up(broker, self.SETTINGS.replace("500", "many")), [here(self.REFUSED)])
+
+    def test_its_table_names_options_that_reload(self):
+        reference = (ROOT / "docs/reference.md").read_text()
+        reloads = set(re.findall(r"^\| `plugin_opt_(\w+)` .*\(\*reloads\*\) \|$", reference, re.MULTILINE))
+        self.assertIn("device_groups", reloads)
+        named = set(re.findall(r"`(\w+)`", "".join(line.split(" | ")[0] for line in PAGE.splitlines()
+                                                 if line.startswith("| `") or line.startswith("| smaller"))))
+        self.assertGreater(len(named), 8)
+        self.assertLessEqual(named, reloads)
+        self.assertLessEqual({line.split()[0] for line in self.SETTINGS.splitlines() if not line.startswith("#")}, reloads)
 
 
 if __name__ == "__main__":
