@@ -423,12 +423,32 @@ START_TEST(no_room_for_more_groups)
         groups_load(groups(), name, "[\"a\"]");
     }
     ck_assert(!change_groups("a=x b=x c=x"));
-    ck_assert_ptr_nonnull(strstr(refusal.why, "'c=x': there are at most 1000 groups")
-                              ? refusal.why
-                              : strstr(refusal.why, "'c': there are at most 1000 groups"));
+    ck_assert_ptr_nonnull(strstr(refusal.why, "'c': there are at most 1000 groups"));
     ck_assert(groups_find(groups(), "hall") != NULL);
     ck_assert(change_groups("a=x b=x"));
     ck_assert_uint_eq(group_count(), GROUPS_MAX);
+}
+END_TEST
+
+START_TEST(no_room_for_more_members)
+{
+    char *text = malloc(GROUP_MEMBERS_MAX * 12 + 16), *end = text;
+    ck_assert_ptr_nonnull(text);
+    for (int i = 0; i < 10; i++) {
+        char name[] = {'s', (char)('0' + i), '\0'};
+        load(name, "m", i < 9 ? GROUP_MEMBERS_MAX : GROUP_MEMBERS_MAX - 5);
+    }
+    ck_assert_uint_eq(members(), GROUPS_MEMBERS_MAX - 5 + 3);
+    ck_assert(change_groups("a=1,2,3,4,5"));
+    ck_assert(!change_groups("a=1,2,3 b=4,5,6"));
+    ck_assert_ptr_nonnull(strstr(refusal.why, "'b': a group has at most 10000 members, and all groups"));
+    ck_assert(groups_have(groups(), "a", "5"));
+    ck_assert(change_groups(NULL));
+    end += sprintf(end, "a=x");
+    for (int i = 1; i <= GROUP_MEMBERS_MAX; i++)
+        end += sprintf(end, ",x");
+    ck_assert(!change_groups(text));
+    free(text);
 }
 END_TEST
 
@@ -471,4 +491,4 @@ UNIT_MAIN("device_group", open_plant, plant_close, {the_option, UNIT_ROWS(lines)
           {changes_follow_each_other, 0}, {the_caller_goes, 0}, {the_engine_stops, 0},
           {the_configuration_comes_first, 0}, {other_groups, 0}, {options_that_are_refused, UNIT_ROWS(lines)},
           {preparing_changes_nothing, 0}, {stored_groups_are_hidden, 0}, {no_room_for_more_groups, 0},
-          {a_call_of_a_group_that_goes, 0}, {the_guard_of_requests, 0})
+          {no_room_for_more_members, 0}, {a_call_of_a_group_that_goes, 0}, {the_guard_of_requests, 0})

@@ -66,7 +66,7 @@ static void open_rig(void)
 {
     works_init(&rig);
     rig.client.connection = &contexts[0];
-    rig.options.duplicate_window = LONG;
+    rig.options.duplicate_window = rig.options.redelivery_guard = LONG;
     rig.options.timeout = LONG;
     rig_start(&rig);
     rig_add(&rig, &works, NULL);
@@ -243,7 +243,7 @@ static void try_duplicate_window(void)
 /* The table shrinks, and meanwhile calls are carried out and recognised. */
 static void try_duplicate_entries(void)
 {
-    const struct reply_cache *cache = &rig.engine->dedup.duplicates;
+    const struct reply_cache *cache = &rig.engine->dedup.duplicates, *order = &rig.engine->dedup.ordered;
     char identity[24];
     int n = 0;
     for (int i = 0; i < 50; i++) {
@@ -259,8 +259,10 @@ static void try_duplicate_entries(void)
         ck_assert_int_eq(count_as(identity), n);
         ck_assert_uint_lt(cache->count, before);
     }
+    ck_assert_uint_gt(order->count, 5);
     works_pass(&rig, 1000);
     ck_assert_uint_eq(cache->count, 5);
+    ck_assert_uint_eq(order->count, 5);
     ck_assert_int_eq(count_as("after 9"), n);
     RELOAD(duplicate_entries, 6);
     ck_assert_int_eq(count_as("more"), ++n);
@@ -545,6 +547,8 @@ START_TEST(no_counters_where_there_are_none)
     rig_tell(&rig, "now", "{}");
     works_pass(&rig, 5000);
     ck_assert_uint_eq(rig.host.events.count, 1); /* worked */
+    ck_assert_uint_eq(rig.host.others.count, 0);
+    ck_assert_int_eq(rig.engine->env.options.sys_interval, 0);
     rig.engine->env.host.counters_topic = rig.host.host.counters_topic;
 }
 END_TEST
