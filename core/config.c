@@ -45,7 +45,7 @@ static const rpc_field config_fields[] = {
                .choices = RPC_TABLE(config_undeclared), .default_json = "\"ignore\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
-               .length = {1, 1024}),
+               .length = {1, 1024}, .reloads = true),
     RPC_BOOL(struct engine_options, guard_events, .doc = "refuse events that clients publish",
              .default_json = "true", .reloads = true),
     RPC_STRING(struct engine_options, event_publishers,
@@ -53,25 +53,25 @@ static const rpc_field config_fields[] = {
                .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_BOOL(struct engine_options, bridge_calls,
              .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
-             .default_json = "false"),
+             .default_json = "false", .reloads = true),
     RPC_STRING(
         struct engine_options, bridge_clients,
         .doc = "client ids of bridges that other brokers open to this one, separated by spaces; bridges of "
                "Mosquitto that tell their state (`notifications`) are known without",
-        .unit = "words", .optional = true, .length = {1, 4096}),
+        .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_STRING(
         struct engine_options, bridge_response_topics,
         .doc = "topic filters, separated by spaces; replies to calls that come over a bridge of either side "
                "go to topics that match one of them; without it, the topics of replies of the prefix "
                "itself",
-        .unit = "words", .optional = true, .length = {1, 4096}),
+        .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
               .default_json = "65536", .range = {1, 16777216}, .reloads = true),
     RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
               .unit = "bytes", .default_json = "65536", .range = {64, 16777216}),
     RPC_INT32(struct engine_options, reply_expiry,
               .doc = "Message Expiry Interval of replies; 0: they never expire", .unit = "s",
-              .default_json = "60", .range = {0, 86400}),
+              .default_json = "60", .range = {0, 86400}, .reloads = true),
     RPC_CHOICE(
         struct engine_options, reply_delivery,
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
@@ -102,7 +102,7 @@ static const rpc_field config_fields[] = {
         struct engine_options, redelivery_guard,
         .doc = "a QoS 2 call without an identity is not run again when the client's session sends it again, "
                "if it was made at most so long before the end of the connection; 0: it is run again",
-        .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
+        .unit = "ms", .default_json = "10000", .range = {0, 3600000}, .reloads = true),
     RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
               .default_json = "0", .range = {0, 1000000}, .reloads = true),
     RPC_INT32(struct engine_options, rate_burst,
@@ -119,7 +119,7 @@ static const rpc_field config_fields[] = {
         .doc = "who counts as one client in rate_limit, rate_bytes and error_rate, and where pending "
                "calls are shared out: each client id; each user name, and all anonymous clients together; "
                "or each network address",
-        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\""),
+        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\"", .reloads = true),
     RPC_INT32(struct engine_options, error_rate,
               .doc = "announced errors a second, of all clients together; one client gets at most half of "
                      "them, and three "

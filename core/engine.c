@@ -20,6 +20,16 @@
 
 enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
 
+/* Switches off what the host is not made for. */
+static void engine_fit_host(struct env *env)
+{
+    const struct host *host = &env->host;
+    if (!host->counters_topic)
+        env->options.sys_interval = 0;
+    if (!host->knows_caller || !host->tells_endings)
+        env->options.redelivery_guard = 0;
+}
+
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -28,10 +38,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->next = engine;
     engine->env.options = *options;
     engine->env.host = *host;
-    if (!host->counters_topic)
-        engine->env.options.sys_interval = 0;
-    if (!host->knows_caller || !host->tells_endings)
-        engine->env.options.redelivery_guard = 0;
+    engine_fit_host(&engine->env);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine,
                                          .env = &engine->env,
@@ -152,13 +159,14 @@ void engine_reload(struct engine *engine, const struct engine_options *options)
     struct engine_options *own = &engine->env.options;
     const struct engine_options former = *own;
     options_take(&config_engine_shape, own, options);
-    if (!engine->env.host.counters_topic)
-        own->sys_interval = 0;
+    engine_fit_host(&engine->env);
     if (own->sys_interval != former.sys_interval)
         engine->counters_due = 0;
     if (own->rate_limit != former.rate_limit || own->rate_burst != former.rate_burst ||
-        own->rate_bytes != former.rate_bytes || own->error_rate != former.error_rate)
+        own->rate_bytes != former.rate_bytes || own->error_rate != former.error_rate ||
+        own->rate_limit_by != former.rate_limit_by)
         engine_forgive(engine);
+    engine->accounts.by = (enum accounts_by)own->rate_limit_by;
     dedup_reload(&engine->dedup, own);
     engine_switch_methods(engine);
     engine->env.reloads++;

@@ -17,19 +17,20 @@ void dedup_reload(struct dedup *dedup, const struct engine_options *options)
     }
     dedup->duplicates.window = env_nanoseconds(options->duplicate_window);
     dedup->ordered.window = UINT64_MAX;
+    dedup->clients.redelivery_guard = env_nanoseconds(options->redelivery_guard);
+    if (!options->redelivery_guard)
+        clients_end_all_guards(&dedup->clients);
 }
 
 void dedup_init(struct dedup *dedup, const struct env *env)
 {
-    const struct engine_options *options = &env->options;
     dedup->seed = digest_seed();
     dedup->knows_caller = env->host.knows_caller;
-    dedup_reload(dedup, options);
     dedup->clients = (struct clients){.seed = dedup->seed,
-                                      .redelivery_guard = env_nanoseconds(options->redelivery_guard),
                                       .no_endings = !env->host.tells_endings,
                                       .duplicates = &dedup->duplicates,
                                       .ordered = &dedup->ordered};
+    dedup_reload(dedup, &env->options);
 }
 
 void dedup_fini(struct dedup *dedup)

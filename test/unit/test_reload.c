@@ -84,19 +84,25 @@ static void be(const char *id, const void *connection)
     rig.client.connection = connection;
 }
 
-/* The texts of the options before may be gone after a change. */
+/* Texts of options exist until the next change only. */
 static void reload(const struct engine_options *options)
 {
-    static char *texts[2];
+    enum { FIELDS_MAX = 100 };
+    static char *texts[FIELDS_MAX];
     struct engine_options changed = *options;
-    char *former[2] = {texts[0], texts[1]};
-    texts[0] = options->event_publishers ? strdup(options->event_publishers) : NULL;
-    texts[1] = options->methods_off ? strdup(options->methods_off) : NULL;
-    changed.event_publishers = texts[0];
-    changed.methods_off = texts[1];
+    char *former[FIELDS_MAX];
+    memcpy(former, texts, sizeof former);
+    memset(texts, 0, sizeof texts);
+    ck_assert_uint_le(config_engine_shape.count, FIELDS_MAX);
+    for (size_t i = 0; i < config_engine_shape.count; i++) {
+        const rpc_field *field = &config_engine_shape.fields[i];
+        const char **text = (const char **)(void *)((char *)&changed + field->offset);
+        if (field->kind == RPC_KIND_STRING && field->reloads && *text)
+            *text = texts[i] = strdup(*text);
+    }
     engine_reload(rig.engine, &changed);
-    free(former[0]);
-    free(former[1]);
+    for (size_t i = 0; i < FIELDS_MAX; i++)
+        free(former[i]);
 }
 
 #define RELOAD(member, value)                         \
@@ -205,6 +211,64 @@ static void try_methods_off(void)
     ck_assert_int_eq(count_as("another one of sixteen"), 2);
 }
 
+/* ---- Bridges, and where replies go ---- */
+
+static enum engine_verdict call_for(const char *response_topic)
+{
+    fake_host_forget(&rig.host);
+    return rig_send(&rig, "rpc/call/now", "{}", response_topic, NULL);
+}
+
+static void try_bridge_calls(void)
+{
+    rig.client.bridge = true;
+    for (int i = 0; i < 4; i++) {
+        RELOAD(bridge_calls, i % 2);
+        ck_assert_int_eq(call_for("rpc/call/now/response/1"), i % 2 ? ENGINE_CONSUME : ENGINE_PASS);
+    }
+    rig.client.bridge = false;
+}
+
+static void try_bridge_clients(void)
+{
+    static const char *const lists[] = {"some tester", "some", NULL};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        RELOAD(bridge_clients, lists[i]);
+        call_for(RIG_REPLY);
+        ck_assert_uint_eq(rig.host.replies.count, i > 0);
+    }
+}
+
+static void try_bridge_response_topics(void)
+{
+    static const char *const lists[] = {"a/# reply/#", "a/#", NULL};
+    rig.client.far_bridge = true;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        RELOAD(bridge_response_topics, lists[i]);
+        call_for(RIG_REPLY);
+        ck_assert_uint_eq(rig.host.replies.count, i == 0);
+    }
+    rig.client.far_bridge = false;
+}
+
+static void try_response_topic_filter(void)
+{
+    static const char *const filters[] = {"a/#", "reply/+", "#"};
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        RELOAD(response_topic_filter, filters[i]);
+        call_for(RIG_REPLY);
+        ck_assert_uint_eq(rig.host.replies.count, i > 0);
+    }
+}
+
+static void try_reply_expiry(void)
+{
+    RELOAD(reply_expiry, 7);
+    ck_assert_uint_eq(rig_ask(&rig, "now", "{}")->expiry, 7);
+    RELOAD(reply_expiry, 0);
+    ck_assert_uint_eq(rig_ask(&rig, "now", "{}")->expiry, 0);
+}
+
 /* ---- Sizes ---- */
 
 static void try_max_payload(void)
@@ -287,6 +351,29 @@ static void try_duplicate_bytes(void)
     ck_assert_int_eq(count_as("c"), 6);
 }
 
+/* The client comes back on another connection, and sends the same call again. */
+static int count_again(const void *connection)
+{
+    works_end_client(&rig, HOST_END_TAKEN_OVER);
+    be("other", connection);
+    return count_as(NULL);
+}
+
+static void try_redelivery_guard(void)
+{
+    rig.qos = 2;
+    be("other", &contexts[1]);
+    ck_assert_int_eq(count_as(NULL), 1);
+    ck_assert_int_eq(count_again(&contexts[2]), 1);
+    RELOAD(redelivery_guard, 0);
+    ck_assert_uint_eq(rig.engine->dedup.ordered.count, 2); /* those of the calls that wait */
+    ck_assert_int_eq(count_again(&contexts[3]), 2);
+    RELOAD(redelivery_guard, LONG);
+    ck_assert_int_eq(count_as(NULL), 3); /* it is no redelivery of the first */
+    ck_assert_int_eq(count_again(&contexts[2]), 3);
+    rig.qos = 1;
+}
+
 /* ---- Rates ---- */
 
 static void limit(int32_t rate, int32_t burst)
@@ -330,6 +417,23 @@ static void try_rate_bytes(void)
     ck_assert_str_eq(status_of("now", "{\"n\":10}"), "ok");
     RELOAD(rate_bytes, 0);
     ck_assert_str_eq(status_of("now", "{\"n\":10}"), "ok");
+}
+
+/* From then on all clients of one user share its rates. */
+static void try_rate_limit_by(void)
+{
+    struct engine_options changed = rig.options;
+    changed.rate_limit = 1;
+    changed.rate_burst = 2;
+    reload(&changed);
+    ck_assert_int_eq(count_times(3), 2);
+    be("other", &contexts[1]);
+    ck_assert_int_eq(count_times(3), 2);
+    changed.rate_limit_by = ACCOUNTS_BY_USER;
+    reload(&changed);
+    ck_assert_int_eq(count_times(1), 1);
+    be("tester", &contexts[0]);
+    ck_assert_int_eq(count_times(3), 1);
 }
 
 /* Fails so often without a reply. Returns how many errors are announced. */
@@ -500,11 +604,31 @@ static const struct attempt {
     {                         \
 #option, try_##option \
     }
-    ATTEMPT(guard_events), ATTEMPT(event_publishers),  ATTEMPT(methods_off),       ATTEMPT(max_payload),
-    ATTEMPT(max_batch),    ATTEMPT(duplicate_window),  ATTEMPT(duplicate_entries), ATTEMPT(duplicate_bytes),
-    ATTEMPT(rate_limit),   ATTEMPT(rate_burst),        ATTEMPT(rate_bytes),        ATTEMPT(error_rate),
-    ATTEMPT(max_pending),  ATTEMPT(max_pending_bytes), ATTEMPT(timeout),           ATTEMPT(timeout_max),
-    ATTEMPT(sys_interval), ATTEMPT(slow_call),
+    ATTEMPT(guard_events),
+    ATTEMPT(event_publishers),
+    ATTEMPT(methods_off),
+    ATTEMPT(bridge_calls),
+    ATTEMPT(bridge_clients),
+    ATTEMPT(bridge_response_topics),
+    ATTEMPT(response_topic_filter),
+    ATTEMPT(reply_expiry),
+    ATTEMPT(max_payload),
+    ATTEMPT(max_batch),
+    ATTEMPT(duplicate_window),
+    ATTEMPT(duplicate_entries),
+    ATTEMPT(duplicate_bytes),
+    ATTEMPT(redelivery_guard),
+    ATTEMPT(rate_limit),
+    ATTEMPT(rate_burst),
+    ATTEMPT(rate_bytes),
+    ATTEMPT(rate_limit_by),
+    ATTEMPT(error_rate),
+    ATTEMPT(max_pending),
+    ATTEMPT(max_pending_bytes),
+    ATTEMPT(timeout),
+    ATTEMPT(timeout_max),
+    ATTEMPT(sys_interval),
+    ATTEMPT(slow_call),
 };
 
 START_TEST(each_option)
