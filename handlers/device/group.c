@@ -212,16 +212,20 @@ static void group_meet(const struct groups *groups, const struct group *group)
         presence_meet(groups->presence, group->members[i]);
 }
 
-static void group_meet_all(const struct groups *groups, const struct group_table *table)
+/* What nobody sees names no devices. */
+static void group_meet_stored(const struct groups *groups, const struct group *stored)
 {
-    for (const struct group *group = table->by_name; group; group = group->hh.next)
-        group_meet(groups, group);
+    if (!group_find_in(&groups->configured, stored->name))
+        group_meet(groups, stored);
 }
 
 void groups_meet(struct groups *groups)
 {
-    group_meet_all(groups, &groups->configured);
-    group_meet_all(groups, &groups->stored);
+    const struct group *group;
+    for (group = groups->configured.by_name; group; group = group->hh.next)
+        group_meet(groups, group);
+    for (group = groups->stored.by_name; group; group = group->hh.next)
+        group_meet_stored(groups, group);
 }
 
 /* ---- Groups of the configuration and of a former run ---- */
@@ -288,11 +292,12 @@ bool groups_prepare(struct groups *groups, const char *text, char why[RPC_WHY_BY
     return !wrong;
 }
 
-static void group_take_prepared(struct groups *groups)
+static struct group_table group_take_prepared(struct groups *groups)
 {
-    group_clear(&groups->configured);
+    struct group_table former = groups->configured;
     groups->configured = groups->prepared;
     groups->prepared = (struct group_table){0};
+    return former;
 }
 
 bool groups_configure(struct groups *groups)
@@ -306,11 +311,19 @@ bool groups_configure(struct groups *groups)
     return true;
 }
 
-/* Also those of the database that nobody saw until now have members. */
+/* Members of stored groups that were seen before are not met again: they may have been forgotten meanwhile.
+ */
 void groups_reload(struct groups *groups)
 {
-    group_take_prepared(groups);
-    groups_meet(groups);
+    struct group_table former = group_take_prepared(groups);
+    const struct group *group;
+    for (group = groups->configured.by_name; group; group = group->hh.next)
+        group_meet(groups, group);
+    for (group = groups->stored.by_name; group; group = group->hh.next) {
+        if (group_find_in(&former, group->name))
+            group_meet_stored(groups, group);
+    }
+    group_clear(&former);
 }
 
 /* The names of a JSON array, which keeps their texts. Other values are left out. NULL: there are none, or no

@@ -414,6 +414,35 @@ START_TEST(stored_groups_are_hidden)
 }
 END_TEST
 
+static void expect_known(const char *device, bool is_known)
+{
+    char payload[64];
+    snprintf(payload, sizeof payload, "{\"device\":\"%s\"}", device);
+    plant_call("device.status", payload, NULL);
+    plant_expect_reply(is_known ? "ok" : "device_unknown", device);
+}
+
+/* The members of a group that is seen are known devices, but not one that was forgotten since. */
+START_TEST(members_are_known)
+{
+    load("hall", "x", 1);
+    groups_meet(groups());
+    expect_known("x0", false);
+    plant_call("device.group.set", "{\"group\":\"room\",\"devices\":[\"a\"]}", "c1");
+    plant_expect_reply("ok", "room");
+    plant_call("device.forget", "{\"device\":\"a\"}", "c2");
+    plant_settle();
+    plant_forget();
+    ck_assert(change_groups("hall=l1,l7"));
+    expect_known("x0", false);
+    expect_known("l7", true);
+    expect_known("a", false);
+    ck_assert(change_groups("cellar=l3"));
+    expect_known("x0", true);
+    expect_known("a", false);
+}
+END_TEST
+
 /* All groups together have a limit. */
 START_TEST(no_room_for_more_groups)
 {
@@ -490,5 +519,6 @@ UNIT_MAIN("device_group", open_plant, plant_close, {the_option, UNIT_ROWS(lines)
           {so_many_groups, 0}, {so_many_groups_at_once, 0}, {so_many_members, 0}, {a_full_table, 0},
           {changes_follow_each_other, 0}, {the_caller_goes, 0}, {the_engine_stops, 0},
           {the_configuration_comes_first, 0}, {other_groups, 0}, {options_that_are_refused, UNIT_ROWS(lines)},
-          {preparing_changes_nothing, 0}, {stored_groups_are_hidden, 0}, {no_room_for_more_groups, 0},
-          {no_room_for_more_members, 0}, {a_call_of_a_group_that_goes, 0}, {the_guard_of_requests, 0})
+          {preparing_changes_nothing, 0}, {stored_groups_are_hidden, 0}, {members_are_known, 0},
+          {no_room_for_more_groups, 0}, {no_room_for_more_members, 0}, {a_call_of_a_group_that_goes, 0},
+          {the_guard_of_requests, 0})
