@@ -2,6 +2,7 @@
 /* The engines of one configuration: see service.h. */
 #include "service.h"
 
+#include "base/text.h"
 #include "call/inbox.h"
 
 #include <stdio.h>
@@ -102,14 +103,14 @@ void service_show_reload(struct service *service, const struct env_reload *reloa
 static bool service_refuse_module(const struct config *config, const rpc_module *module,
                                   const rpc_refusal *refusal, char why[SERVICE_WHY])
 {
-    char name[128];
+    char name[128], safe[RPC_WHY_BYTES];
     const char *value = "";
     snprintf(name, sizeof name, "%s_%s", module->name, refusal->option);
     for (size_t i = 0; i < config->lines.count; i++) {
         if (strcmp(config->lines.lines[i].name, name) == 0)
             value = config->lines.lines[i].value;
     }
-    return options_refuse(&config->lines, name, value, refusal->why, why);
+    return options_refuse(&config->lines, name, value, text_printable(refusal->why, safe, sizeof safe), why);
 }
 
 static bool service_prepare(const struct service *service, const struct config *config, char why[SERVICE_WHY])

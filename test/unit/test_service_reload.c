@@ -63,7 +63,7 @@ static rpc_status prepare(rpc_instance *instance, void *state, const void *optio
         return RPC_INTERNAL_ERROR;
     if (given->label && strncmp(given->label, "bad", 3) == 0 && strcmp(rpc_prefix(instance), "dev") == 0) {
         refusal->option = "label";
-        snprintf(refusal->why, sizeof refusal->why, "it takes a good label");
+        snprintf(refusal->why, sizeof refusal->why, "it takes a good label, and not %s", given->label);
         return RPC_INVALID_PARAMS;
     }
     snprintf(door->prepared, sizeof door->prepared, "%s", given->label ? given->label : "");
@@ -216,8 +216,8 @@ END_TEST
 START_TEST(or_in_none)
 {
     ck_assert(!take(MAKE("max_batch", "9", "front_label", "new", "back_label", "bad\033one")));
-    ck_assert_str_eq(
-        why, "config_file f, line 3: back_label: 'bad\\x1Bone' is not accepted, it takes a good label");
+    ck_assert_str_eq(why, "config_file f, line 3: back_label: 'bad\\x1Bone' is not accepted, it takes a good "
+                          "label, and not bad\\x1Bone");
     ck_assert_int_eq(max_batch_of("prod/call/x"), 5);
     ck_assert_int_eq(max_batch_of("dev/call/x"), 5);
     ck_assert_ptr_null(strstr(history, "reload"));
