@@ -158,7 +158,7 @@ class Machine(harness.Broker):
                 for line in self.here(content).splitlines():
                     assert line in rest, f"the page shows {line!r}, which is not in:\n{rest}"
                     rest = rest[rest.index(line) + len(line):]
-            else:
+            elif language != "python":  # which needs an interpreter with its library: the tests run it
                 raise AssertionError(f"a block of {language}, which no test does")
         return outputs
 

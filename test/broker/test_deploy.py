@@ -1,14 +1,18 @@
 """Follows docs/deploy.md as an operator would: does the steps of each section as they stand, and then tries what the
 section says of the broker that it has made."""
 import json
+import os
 import re
+import shutil
+import subprocess
 import unittest
 
-from harness import ROOT, BrokerTest, ask, eventually, main, payload_of, result_of
-from machine import Machine
+from harness import ROOT, TIMEOUT, BrokerTest, ask, has_websockets, main, payload_of, result_of
+from machine import Machine, library
 from mqtt import NOT_AUTHORIZED, RESPONSE_TOPIC, Closed
-from pages import section
+from pages import blocks, section
 
+PAHO = os.environ.get("RPC_PAHO_PYTHON")
 PAGE = (ROOT / "docs/deploy.md").read_text()
 
 
@@ -115,13 +119,17 @@ class Users(DeployTest):
                 self.client(self.broker, username=name, password=password)
 
 
-class Tls(DeployTest):
+class TlsTest(DeployTest):
+    """With the users, the rules and TLS."""
+
     def setUp(self):
         text = part("## A user for each device")
         self.broker = self.machine()
         self.broker.follow(text[:text.index("### Users who come and go")])
         self.broker.follow(part("## TLS with passwords"))
 
+
+class Tls(TlsTest):
     def certificates(self):
         text = part("## TLS with client certificates")
         self.broker.follow(text[:text.index("### A device that was stolen")])
@@ -180,6 +188,112 @@ class Tls(DeployTest):
         self.assertIn("published", self.broker.run(publish))
         self.broker.follow(part("### A device that was stolen"))
         self.assertNotIn("published", self.broker.run(publish))
+
+
+class WebSockets(TlsTest):
+    """Beside the listener with TLS."""
+
+    def setUp(self):
+        if not has_websockets():
+            self.skipTest("this broker has no WebSockets")
+        super().setUp()
+        self.broker.follow(part("## WebSockets"))
+
+    @unittest.skipUnless(PAHO, "there is no paho-mqtt")
+    def test_the_program_in_python(self):
+        """It runs as it stands, but for the broker's name and port."""
+        [program] = blocks(part("## WebSockets"), "python")
+        program = program.replace('"broker.example", 9001', f'"localhost", {self.broker.websockets_port}')
+        done = subprocess.run([PAHO, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=False,
+                              env={**self.broker.operator(), "PASSWORD": self.broker.password("panel")})
+        self.assertIn('"ok":true', done.stdout, done.stderr)
+
+    def test_a_browsers_client(self):
+        panel = self.user(self.broker, "panel", port=self.broker.websockets_port, tls=True, websocket=True)
+        self.assertTrue(result_of(ask(panel, "ping", topic="rpc/reply/panel/1"))["ok"])
+        self.assertEqual(panel.publish("rpc/call/forgetSensor", "{}", qos=1), NOT_AUTHORIZED)
+
+
+class PerListenerSettings(TlsTest):
+    def setUp(self):
+        super().setUp()
+        self.broker.follow(part("## per_listener_settings"))
+
+    def test_those_who_only_watch(self):
+        watcher = self.client(self.broker, 5)
+        lamp = self.user(self.broker, "lamp1", port=self.broker.tls_port, tls=True)
+        watcher.subscribe("#")
+        for topic in ("rpc/call/ping", "rpc/event/sensor/hall", "cmd/lamp1/hello", "rpc/call/ping/response/1"):
+            self.assertEqual(watcher.publish(topic, "{}", qos=1), NOT_AUTHORIZED)
+        watcher.receive()  # the retained state of the sensor
+        ask(lamp, "updateSensor", {"sensor_id": "yard", "value": 1}, topic="rpc/reply/lamp1/1")
+        self.assertEqual({watcher.receive().topic for _ in range(2)}, {"rpc/event/sensor/yard", "rpc/event/sensorUpdated"})
+
+    def test_a_plugin_line_in_the_wrong_place(self):
+        """Above the first listener it serves nobody, and calls are ordinary messages."""
+        path = self.broker.directory / "etc/mosquitto/conf.d/rpc.conf"
+        lines = path.read_text().splitlines()
+        ours = [line for line in lines if line.startswith("plugin")]
+        path.write_text("\n".join(["per_listener_settings true", *ours, *(line for line in lines[2:] if line not in ours)]) + "\n")
+        self.broker.restart()
+        lamp = self.user(self.broker, "lamp1", port=self.broker.tls_port, tls=True)
+        lamp.publish("rpc/call/updateSensor", "{}", qos=1, properties=[(RESPONSE_TOPIC, "rpc/reply/lamp1/1")])
+        lamp.expect_nothing()
+
+
+class TwoPrefixes(DeployTest):
+    def setUp(self):
+        text = part("## A user for each device")
+        self.broker = self.machine()
+        self.broker.follow(text[:text.index("### Users who come and go")])
+        self.broker.follow(part("## Two prefixes for two environments"))
+
+    def test_they_share_nothing(self):
+        panel, desk = self.user(self.broker, "panel"), self.user(self.broker, "desk")
+        desk.subscribe("dev/rpc/event/#", "prod/rpc/event/#")
+        desk.receive()  # the retained state of the sensor
+        self.assertEqual(desk.publish("prod/rpc/call/ping", qos=1), NOT_AUTHORIZED)
+        self.assertEqual(panel.publish("dev/rpc/call/ping", qos=1), NOT_AUTHORIZED)
+        result_of(ask(panel, "updateSensor", {"sensor_id": "hall", "value": 5}, prefix="prod/rpc", topic="r"))
+        desk.expect_nothing()
+        result_of(ask(self.user(self.broker, "desk"), "forgetSensor", {"sensor_id": "hall"}, prefix="dev/rpc", topic="r"))
+        self.assertEqual(result_of(ask(panel, "getSensor", {"sensor_id": "hall"}, prefix="prod/rpc", topic="r"))["value"], 5)
+
+
+@unittest.skipUnless(os.path.isabs(library("mosquitto_dynamic_security.so")) and shutil.which("mosquitto_ctrl"),
+                     "there is no dynamic-security plugin, or no mosquitto_ctrl")
+class DynamicSecurity(DeployTest):
+    def setUp(self):
+        self.broker = self.after("## The dynamic-security plugin")
+        left = (self.broker.home / ".left").read_text()
+        self.passwords = {user: re.search(rf'{name}="(\w+)"', left)[1] for user, name in
+                          (("operator", "admin"), ("panel1", "panel"), ("lamp1", "lamp"))}
+
+    def user(self, name, version=5, **how):
+        return self.client(self.broker, version, username=name, password=self.passwords[name], **{"client_id": name, **how})
+
+    def test_roles(self):
+        panel, lamp = self.user("panel1"), self.user("lamp1")
+        panel.subscribe("rpc/event/#")
+        result_of(ask(lamp, "updateSensor", {"sensor_id": "a", "value": 1}, topic="rpc/reply/lamp1/1"))
+        self.assertEqual({panel.receive().topic for _ in range(2)}, {"rpc/event/sensor/a", "rpc/event/sensorUpdated"})
+        self.assertEqual(result_of(ask(panel, "getSensor", {"sensor_id": "a"}, topic="rpc/reply/panel1/1"))["value"], 1)
+        for client, topic in ((panel, "rpc/call/forgetSensor"), (panel, "cmd/lamp1/req"), (lamp, "rpc/call/getSensor"),
+                              (lamp, "cmd/lamp2/hello"), (self.user("operator"), "rpc/call/ping")):
+            self.assertEqual(client.publish(topic, '{"sensor_id":"a"}', qos=1), NOT_AUTHORIZED)
+
+    def test_a_client_has_its_client_id(self):
+        with self.assertRaises((AssertionError, Closed)):
+            self.user("lamp1", client_id="panel1")
+
+    def test_a_client_that_is_disabled(self):
+        lamp = self.user("lamp1")
+        [command] = re.findall(r"`(control disableClient lamp1)`", part("## The dynamic-security plugin"))
+        self.broker.run(command)
+        with self.assertRaises(Closed):
+            lamp.receive()
+        with self.assertRaises((AssertionError, Closed)):
+            self.user("lamp1")
 
 
 if __name__ == "__main__":
