@@ -36,7 +36,7 @@ include_dir /etc/mosquitto/conf.d
 """
 STEP = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SYSTEMCTL = re.compile(r"^sudo systemctl (restart|reload|stop|start) mosquitto$", re.MULTILINE)
-KEEP_VARIABLES = 'set -aeu; cd ~; [ ! -e ~/.left ] || . ~/.left; cd "$PWD"; trap "{ export -p; declare -f; } >~/.left" EXIT\n'
+KEEP_VARIABLES = 'set -aeu; cd ~; [ ! -e ~/.left ] || . ~/.left; cd "$PWD"; trap "{ export -p; declare -f; umask -p; } >~/.left" EXIT\n'
 
 
 def steps(text):

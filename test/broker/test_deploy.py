@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import unittest
 
-from harness import ROOT, TIMEOUT, BrokerTest, ask, has_websockets, main, payload_of, result_of
-from machine import Machine, library
-from mqtt import NOT_AUTHORIZED, RESPONSE_TOPIC, Closed
+from harness import ROOT, TIMEOUT, BrokerTest, ask, eventually, has_websockets, main, payload_of, result_of
+from machine import Machine, library, steps
+from mqtt import CONTENT_TYPE, CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, USER_PROPERTY, Closed
 from pages import blocks, section
 
 PAHO = os.environ.get("RPC_PAHO_PYTHON")
@@ -294,6 +294,125 @@ class DynamicSecurity(DeployTest):
             lamp.receive()
         with self.assertRaises((AssertionError, Closed)):
             self.user("lamp1")
+
+
+class Bridges(TlsTest):
+    """self.broker is the centre."""
+
+    def setUp(self):
+        super().setUp()
+        self.broker.follow(part("### At the centre"))
+
+    def open_bridge(self, change=None):
+        """The site, whose bridge is connected. change: of the text of its configuration."""
+        site = self.machine({"centre.example": self.broker})
+        shutil.copy(self.broker.home / "rpc-ca/ca.crt", site.home)
+        site.write("# /etc/mosquitto/conf.d/rpc.conf\nlistener 1883 127.0.0.1\nallow_anonymous true\nplugin mosquitto_rpc.so\n"
+                   "plugin_opt_sensor_db /var/lib/mosquitto/sensors.db\nplugin_opt_device_db /var/lib/mosquitto/devices.db\n")
+        site.start()
+        text = part("### At the site").replace("SECRET", self.broker.password("site1"))
+        site.follow(change(text) if change else text)
+        self.connected(site)
+        return site
+
+    def connected(self, site):
+        """Waits until the bridge works in both directions."""
+        state = self.client(site)
+        state.subscribe("$SYS/broker/connection/#")
+        eventually(lambda: state.receive().payload == b"1")
+        state.disconnect()
+
+    def watch(self, *topics):
+        """The events that a client sees at the centre; the rules of the page give it to no user."""
+        rules = self.broker.directory / "etc/mosquitto/rpc.acl"
+        rules.write_text(rules.read_text().replace("user admin\n", "user admin\n" + "".join(f"topic read {topic}\n" for topic in topics)))
+        self.broker.reload()
+        admin = self.user(self.broker, "admin")
+        admin.subscribe(*topics, qos=2)
+        while "#" in topics and admin.receive().topic != "rpc/event/sensor/hall":
+            pass  # what the centre has retained
+        return admin
+
+    def test_calls_stay_local_and_events_cross_once(self):
+        site = self.open_bridge(lambda text: text + "\ntopic # out 2\n")
+        admin, client, at_site = self.watch("#"), self.client(site, 5), self.client(site)
+        at_site.subscribe("#")
+        result_of(ask(client, "updateSensor", {"sensor_id": "a", "value": 1}, topic="r"))
+        client.publish("rpc/call/ping", qos=1)
+        topics = ["rpc/event/sensor/a", "rpc/event/sensorUpdated", "rpc/event/pong"]
+        self.assertEqual([at_site.receive().topic for _ in topics], topics)
+        self.assertEqual([admin.receive().topic for _ in topics], [f"site1/{topic}" for topic in topics])
+        admin.expect_nothing()
+        at_site.expect_nothing()
+
+    def test_events_of_a_time_without_a_link(self):
+        site = self.open_bridge()
+        admin, client = self.watch("site1/rpc/event/sensorUpdated"), self.client(site, 5)
+        admin.disconnect()
+        self.broker.stop()
+        for value in range(20):
+            result_of(ask(client, "updateSensor", {"sensor_id": "a", "value": value}, topic="r"))
+        admin = self.make_session()
+        self.assertEqual([payload_of(admin.receive())["value"] for _ in range(20)], list(range(20)))
+        admin.expect_nothing()
+
+    def make_session(self):
+        """The centre comes back; a client is there before the bridge is."""
+        self.broker.start()
+        admin = self.user(self.broker, "admin")
+        admin.subscribe("site1/rpc/event/sensorUpdated", qos=2)
+        return admin
+
+    def test_retained_events(self):
+        site = self.open_bridge()
+        result_of(ask(self.client(site, 5), "updateSensor", {"sensor_id": "a", "value": 1}, topic="r"))
+        self.watch("site1/rpc/event/sensor/a").receive()
+        again = self.user(self.broker, "admin")
+        again.subscribe("site1/rpc/event/sensor/a")
+        self.assertTrue(again.receive().retain)
+
+    def test_what_a_bridge_of_mqtt_3_loses(self):
+        sent = [(CONTENT_TYPE, "text/plain"), (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, b"1"), (USER_PROPERTY, ("a", "b"))]
+        more = '\ntopic note/# out 1 "" site1/rpc/event/\n'
+        for protocol, kept in (("mqttv50", sent), ("mqttv311", [])):
+            with self.subTest(protocol=protocol):
+                site = self.open_bridge(lambda text, to=protocol: text.replace("mqttv50", to).replace(
+                    "site1/rpc/\n", f"site1/rpc/{more}"))
+                admin = self.watch("site1/rpc/event/#")
+                self.client(site, 5).publish("note/1", "x", qos=1, properties=sent)
+                note = admin.receive()
+                self.assertEqual((note.payload, sorted(note.properties)), (b"x", sorted(kept)))
+                self.client(site).publish("rpc/call/ping", qos=1)
+                self.assertTrue(payload_of(admin.receive())["ok"])
+                site.stop()
+
+    def test_the_centre_lets_no_other_events_in(self):
+        site = self.open_bridge(lambda text: text.replace("topic event/# out 2 rpc/ site1/rpc/", "topic # out 2"))
+        admin, client = self.watch("#"), self.client(site)
+        for topic in ("rpc/event/sensorUpdated", "rpc/call/forgetSensor", "cmd/lamp1/resp", "cmd/lamp1/req"):
+            client.publish(topic, "{}", qos=2)
+        client.publish("site1/rpc/event/marker", "x", qos=2)
+        self.assertEqual(admin.receive().topic, "site1/rpc/event/marker")
+
+    def test_events_as_the_centres_own(self):
+        """Without the option the plugin refuses them, although the rules allow them."""
+        blocks_of = {language: content for language, content in steps(part("### Events of sites as events of the centre"))}
+        self.broker.write(blocks_of["acl"])
+        self.broker.restart()
+        line = re.search(r"At the site the line is `([^`]*)`", PAGE)[1]
+        site = self.open_bridge(lambda text: text.replace("topic event/# out 2 rpc/ site1/rpc/", line))
+        admin = self.watch("rpc/event/pong")
+        self.client(site).publish("rpc/call/ping", qos=1)
+        self.broker.wait_log(r"mosquitto-rpc: .*refused.*|Received PUBLISH from site1 .*rpc/event/pong")
+        admin.expect_nothing()
+        self.broker.write(blocks_of["conf"])
+        self.broker.restart()
+        self.connected(site)
+        admin = self.user(self.broker, "admin")
+        admin.subscribe("rpc/event/pong")
+        self.client(site).publish("rpc/call/ping", qos=1)
+        self.assertTrue(payload_of(admin.receive())["ok"])
+        self.assertEqual(self.user(self.broker, "lamp1").publish("rpc/event/pong", "{}", qos=1), NOT_AUTHORIZED)
 
 
 if __name__ == "__main__":
