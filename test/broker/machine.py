@@ -26,16 +26,18 @@ from test_pages import fits, read, without_times
 IS_ROOT = os.geteuid() == 0
 HAS_MOSQUITTO = any(user.pw_name == "mosquitto" for user in pwd.getpwall())
 SERVICE_USER = IS_ROOT and HAS_MOSQUITTO  # the broker then runs as mosquitto, as Debian's does
-FOLDERS = ("etc/mosquitto/conf.d", "etc/mosquitto/certs", "etc/logrotate.d", "etc/systemd/system", "usr/lib",
+FOLDERS = ("etc/mosquitto/conf.d", "etc/mosquitto/certs", "etc/logrotate.d", "etc/systemd/system", "usr/lib/x86_64-linux-gnu", "run/mosquitto",
            "var/lib/mosquitto", "var/log/mosquitto", "var/backups", "root")
 DEBIAN = """# /etc/mosquitto/mosquitto.conf, as Debian has it
+pid_file /run/mosquitto/mosquitto.pid
 persistence true
 persistence_location /var/lib/mosquitto/
 log_dest file /var/log/mosquitto/mosquitto.log
 include_dir /etc/mosquitto/conf.d
 """
 STEP = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SYSTEMCTL = re.compile(r"^sudo systemctl (restart|reload|stop|start) mosquitto$", re.MULTILINE)
+SYSTEMCTL = re.compile(r"^(?:sudo )?systemctl (restart|reload|stop|start|daemon-reload|kill -s USR1) ?(?:mosquitto)?$|"
+                       r"^systemd-analyze .*$", re.MULTILINE)
 KEEP_VARIABLES = 'set -aeu; cd ~; [ ! -e ~/.left ] || . ~/.left; cd "$PWD"; trap "{ export -p; declare -f; umask -p; } >~/.left" EXIT\n'
 
 
@@ -53,7 +55,7 @@ class Machine(harness.Broker):
         self.pick_ports()
         for folder in FOLDERS:
             (self.directory / folder).mkdir(parents=True)
-        for folder in ("var/lib/mosquitto", "var/log/mosquitto"):
+        for folder in ("var/lib/mosquitto", "var/log/mosquitto", "run/mosquitto"):
             self.give_to_service(self.directory / folder)
         self.home = self.directory / "root"
         self.config_path = self.directory / "etc/mosquitto/mosquitto.conf"
@@ -78,7 +80,7 @@ class Machine(harness.Broker):
     def here(self, text):
         """The text with this machine's folders and ports. Its brokers listen on 127.0.0.1 alone."""
         text = re.sub(r"(?<![\w./-])/(?=(?:etc/(?:mosquitto|logrotate\.d|systemd)|var/(?:lib/mosquitto|log/mosquitto|backups)"
-                      r"|usr/lib/\$|root)\b)", f"{self.directory}/", text)
+                      r"|usr/lib/x86_64-linux-gnu|run/mosquitto|root)\b)", f"{self.directory}/", text)
         text = re.sub(r"^(listener) (\d+)\b.*$", lambda found: f"listener {self.port_of(found[2])} 127.0.0.1", text,
                       flags=re.MULTILINE)
         text = re.sub(r"^plugin mosquitto_rpc\.so$", f"plugin {self.plugin}", text, flags=re.MULTILINE)
@@ -101,7 +103,7 @@ class Machine(harness.Broker):
         """The file that the block's first line names."""
         first, rest = content.split("\n", 1)
         path, more = re.fullmatch(r"# (/\S+?)(, .*)?", first).groups()
-        place = pathlib.Path(self.here(path))
+        place = self.directory / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         kept = place.read_text() if more else ""
         place.write_text(kept + self.here(rest if more else content))
@@ -114,6 +116,13 @@ class Machine(harness.Broker):
         seen = len(self.log())
         self.signal(signal.SIGHUP)
         eventually(lambda: "Reloading config" in self.log()[seen:])
+
+    def service(self, action):
+        """What systemctl does. Of systemd itself there need not be one: test_deploy_service.py has its part."""
+        if action == "kill -s USR1":
+            self.signal(signal.SIGUSR1)
+        elif action in ("restart", "reload", "stop", "start"):
+            getattr(self, action)()
 
     def run(self, commands, check=True):
         """Runs a shell's commands as the operator; variables last from one block to the next. Returns what they print."""
@@ -133,7 +142,7 @@ class Machine(harness.Broker):
         for found in SYSTEMCTL.finditer(commands):
             if commands[at:found.start()].strip():
                 output += self.run(commands[at:found.start()])
-            getattr(self, found[1])()
+            self.service(found[1])
             at = found.end()
         if commands[at:].strip():
             output += self.run(commands[at:], check)
