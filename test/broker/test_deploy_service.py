@@ -17,7 +17,7 @@ import harness
 from harness import INSTRUMENTED, MOSQUITTO, PLUGIN, ROOT, TEST_PLUGIN, BrokerTest, ask, error_of, eventually, main, payload_of, result_of
 from machine import IS_ROOT, SERVICE_USER, Machine, steps
 from mqtt import RESPONSE_TOPIC, Closed
-from pages import section
+from pages import run, section
 
 PAGE = (ROOT / "docs/deploy.md").read_text()
 UNIT = pathlib.Path("/lib/systemd/system/mosquitto.service")
@@ -291,6 +291,23 @@ class Upgrade(ServiceTest):
         self.assert_error(error_of(ask(client, "slow.sleep", {"ms": 1})), "method_not_found")
         machine.restart()
         self.assertIn("order", result_of(ask(self.client(machine, 5), "slow.sleep", {"ms": 1})))
+
+
+class Container(unittest.TestCase):
+    """scripts/container builds and tries it, which takes minutes."""
+
+    DOCKERFILE = (ROOT / "examples/container/Dockerfile").read_text()
+
+    def test_the_packages(self):
+        """What the build takes is what scripts/demo installs, without the broker and its clients."""
+        joined = self.DOCKERFILE.replace("\\\n", " ")
+        named = set(re.findall(r"--no-install-recommends ([\w .+-]+)$", joined, re.MULTILINE)[0].split())
+        wanted = set(run(f"source '{ROOT}/scripts/common.sh'; echo \"${{build_packages[@]}}\"").split())
+        self.assertEqual(named, wanted - {"mosquitto", "mosquitto-clients"})
+
+    def test_the_command_is_that_of_the_page(self):
+        [build, _] = [content for language, content in steps(part("## A container")) if language == "docker"]
+        self.assertIn(f"#   {build}", self.DOCKERFILE)
 
 
 class Sizing(ServiceTest):
