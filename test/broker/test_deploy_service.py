@@ -206,7 +206,7 @@ class Backup(ServiceTest):
         session.subscribe("cmd/lamp1/req", qos=1)
         session.publish("cmd/lamp1/hello", qos=1)
         session.disconnect()
-        eventually(lambda: "lamp1" in [row["device"] for row in result_of(ask(self.client(machine, 5), "device.list"))["devices"]])
+        eventually(lambda: [row["state"] for row in result_of(ask(self.client(machine, 5), "device.list"))["devices"]] == ["offline"])
         queued = ask(self.client(machine, 5), "device/lamp1/go", {"n": 1}, entries=[(38, ("offline", "queue"))])
         self.assertEqual(result_of(queued)["queued"], True)
         self.store(machine, 20)
