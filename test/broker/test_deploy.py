@@ -2,6 +2,7 @@
 section says of the broker that it has made."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -37,6 +38,24 @@ class DeployTest(BrokerTest):
 
     def user(self, machine, name, version=5, **how):
         return self.client(machine, version, username=name, password=machine.password(name), **how)
+
+
+class ThePage(unittest.TestCase):
+    def test_every_block_is_tried(self):
+        """The tests name each section that has blocks; scripts/container does those of the container."""
+        source = "".join((pathlib.Path(__file__).with_name(name)).read_text() for name in ("test_deploy.py", "test_deploy_service.py"))
+        parts, above = re.split(r"^(###? .*)$", PAGE, flags=re.MULTILINE), ""
+        for heading, text in zip(parts[1::2], parts[2::2]):
+            above = heading if heading.startswith("## ") else above
+            if steps(text):
+                self.assertTrue(f'part("{heading}")' in source or f'part("{above}")' in source, heading)
+
+    def test_every_block_is_known(self):
+        for language, content in steps(PAGE):
+            self.assertIn(language, {"sh", "conf", "acl", "ini", "json", "text", "python", "docker"})
+            if language in ("conf", "acl", "ini"):
+                self.assertRegex(content, r"^# /\S+(, more at its end)?\n")
+        self.assertEqual(len(re.findall(r"^```", PAGE, re.MULTILINE)), 2 * len(steps(PAGE)))
 
 
 class Users(DeployTest):

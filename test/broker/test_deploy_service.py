@@ -163,6 +163,21 @@ class Sandbox(ServiceTest):
             self.assertEqual((path.name, stat.S_IMODE(path.stat().st_mode)), (path.name, 0o600))
         self.assertNotRegex(machine.log(), r"(?i)error|permission|not permitted|safe point")
 
+    def test_a_bridge_to_a_name(self):
+        """Names are looked up without a netlink socket."""
+        centre = self.machine()
+        centre.start()
+        machine = self.start_sandboxed()
+        machine.stop()
+        machine.write(f"# /etc/mosquitto/conf.d/centre.conf\nconnection centre\naddress localhost:{centre.port}\n"
+                      "remote_clientid site1\ntopic event/# out 1 rpc/ site1/rpc/\nrestart_timeout 1\n")
+        machine.start()
+        watcher = self.client(centre)
+        watcher.subscribe("site1/#")
+        centre.wait_log("Sending CONNACK to site1")
+        self.client(machine).publish("rpc/call/ping", qos=1)
+        self.assertEqual(watcher.receive().topic, "site1/rpc/event/pong")
+
     def test_others_are_refused(self):
         """A check of sandbox.py itself: what is forbidden fails there, and works outside."""
         machine = self.start_sandboxed()
