@@ -25,8 +25,8 @@ PROT_WRITE, PROT_EXEC, SHM_EXEC, SCHED_FIFO, SCHED_RR, SUID_SGID = 2, 4, 0o10000
 FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10}
 STATE = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "RuntimeDirectory": "/run"}
 # What is systemd's own, or has no effect on a process without capabilities and devices.
-LEFT_OUT = {"ExecStartPre", "MemoryMax", "TasksMax", "TimeoutStopSec", "Restart", "RestartSec", "StateDirectoryMode", "PrivateUsers",
-            "PrivateDevices", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups",
+LEFT_OUT = {"ExecStartPre", "MemoryMax", "TasksMax", "TimeoutStopSec", "Restart", "RestartSec", "StateDirectoryMode",
+            "PrivateUsers", "PrivateDevices", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups",
             "ProtectClock", "ProtectHostname", "RemoveIPC", "SystemCallErrorNumber", "Group"}
 
 
@@ -68,7 +68,8 @@ class Filters:
         if number == -1:  # of another architecture
             return
         array = (Comparison * len(comparisons))(*comparisons)
-        result = self.library.seccomp_rule_add_array(self.contexts[-1], ctypes.c_uint32(action), number, len(comparisons), array)
+        result = self.library.seccomp_rule_add_array(self.contexts[-1], ctypes.c_uint32(action), number, len(comparisons),
+                                                     array)
         if result not in (0, -22, -33):  # -EINVAL and -EDOM: this architecture does not have it
             raise OSError(-result, name)
 
@@ -86,7 +87,8 @@ def calls_of(group):
     """The system calls of a group, and those of the groups in it, as systemd knows them."""
     shown = subprocess.run(["systemd-analyze", "syscall-filter", group], check=True, capture_output=True, text=True).stdout
     names = {line.strip() for line in shown.splitlines()[1:] if line.strip() and not line.strip().startswith("#")}
-    return {name for name in names if not name.startswith("@")}.union(*(calls_of(name) for name in names if name.startswith("@")))
+    groups = {name for name in names if name.startswith("@")}
+    return (names - groups).union(*(calls_of(name) for name in groups))
 
 
 def filter_calls(filters, values):
@@ -140,7 +142,8 @@ def mounts(given, folder):
         mount("-t", "tmpfs", "-o", "mode=1777" if place.endswith("tmp") else "mode=0", "tmpfs", place)
     for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
         place = re.sub(r"\\(\d{3})", lambda found: chr(int(found[1], 8)), line.split()[1])
-        if place not in (*own, "/tmp", "/var/tmp") and not place.startswith(("/proc", "/dev", "/sys")) and os.path.ismount(place):
+        stays = place in (*own, "/tmp", "/var/tmp") or place.startswith(("/proc", "/dev", "/sys"))
+        if not stays and os.path.ismount(place):
             mount("-o", "remount,bind,ro", place)
     assert given["ProtectProc"] == ["invisible"] and given["ProcSubset"] == ["pid"], given
     mount("-t", "proc", "-o", "hidepid=invisible,subset=pid", "proc", "/proc")
