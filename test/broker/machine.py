@@ -60,12 +60,14 @@ class Machine(harness.Broker):
 
     def __init__(self, hosts=None, plugin=PLUGIN):
         super().__init__(plugin=plugin)
-        self.hosts, self.plugin = hosts or {}, plugin
+        self.hosts = hosts or {}
         self.pick_ports()
         for folder in FOLDERS:
             (self.directory / folder).mkdir(parents=True)
         for folder in ("var/lib/mosquitto", "var/log/mosquitto", "run/mosquitto"):
             self.give_to_service(self.directory / folder)
+        self.plugin = self.directory / "usr/lib/x86_64-linux-gnu/mosquitto_rpc.so"
+        shutil.copyfile(plugin, self.plugin)  # where the broker's user can read it
         self.home = self.directory / "root"
         self.config_path = self.directory / "etc/mosquitto/mosquitto.conf"
 

@@ -356,7 +356,8 @@ class Bridges(TlsTest):
         return admin
 
     def test_calls_stay_local_and_events_cross_once(self):
-        site = self.open_bridge(lambda text: text + "\ntopic # out 2\n")
+        """Even where a line of the bridge names calls."""
+        site = self.open_bridge(lambda text: text.replace("topic event", "topic rpc/call/# out 2\ntopic event"))
         admin, client, at_site = self.watch("#"), self.client(site, 5), self.client(site)
         at_site.subscribe("#")
         result_of(ask(client, "updateSensor", {"sensor_id": "a", "value": 1}, topic="r"))
@@ -366,24 +367,22 @@ class Bridges(TlsTest):
         self.assertEqual([admin.receive().topic for _ in topics], [f"site1/{topic}" for topic in topics])
         admin.expect_nothing()
         at_site.expect_nothing()
+        self.assertIn("PUBLISH from site1", self.broker.log())
+        self.assertNotRegex(self.broker.log(), "PUBLISH from site1 .*rpc/call")
 
     def test_events_of_a_time_without_a_link(self):
         site = self.open_bridge()
-        admin, client = self.watch("site1/rpc/event/sensorUpdated"), self.client(site, 5)
+        self.watch("site1/rpc/event/sensorUpdated").disconnect()
+        admin, client = self.user(self.broker, "admin", clean=False), self.client(site, 5)
+        admin.subscribe("site1/rpc/event/sensorUpdated", qos=2)
         admin.disconnect()
         self.broker.stop()
         for value in range(20):
             result_of(ask(client, "updateSensor", {"sensor_id": "a", "value": value}, topic="r"))
-        admin = self.make_session()
+        self.broker.start()
+        admin = self.user(self.broker, "admin", clean=False)
         self.assertEqual([payload_of(admin.receive())["value"] for _ in range(20)], list(range(20)))
         admin.expect_nothing()
-
-    def make_session(self):
-        """The centre comes back; a client is there before the bridge is."""
-        self.broker.start()
-        admin = self.user(self.broker, "admin")
-        admin.subscribe("site1/rpc/event/sensorUpdated", qos=2)
-        return admin
 
     def test_retained_events(self):
         site = self.open_bridge()

@@ -8,7 +8,7 @@ import unittest
 
 import test_deploy
 from harness import PLUGIN, ROOT, TEST_PLUGIN, BrokerTest, ask, eventually, main, payload_of, result_of
-from mqtt import CONNECT, NOT_AUTHORIZED, RESPONSE_TOPIC, USER_PROPERTY, Closed, data, packet
+from mqtt import CONNECT, RESPONSE_TOPIC, USER_PROPERTY, Closed, data, packet
 from pages import rows, section
 from test_sensor_files import UmaskBroker
 
