@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import unittest
 
-from harness import ROOT, TIMEOUT, BrokerTest, ask, eventually, has_websockets, main, payload_of, result_of
+from harness import (ROOT, TIMEOUT, BrokerExited, BrokerTest, ask, broker_version, eventually, has_websockets, main,
+                     payload_of, result_of)
 from machine import PLAIN, Machine, library, steps
 from mqtt import CONTENT_TYPE, CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, USER_PROPERTY, Closed
 from pages import blocks, section
@@ -172,7 +173,7 @@ class Tls(TlsTest):
         self.assertIn("TLSv1.2", new)
         old = self.broker.run(f"openssl s_client -connect localhost:{self.broker.tls_port} -tls1_1 "
                               "-cipher DEFAULT@SECLEVEL=0 </dev/null 2>&1 || true")
-        self.assertRegex(old, r"Cipher is \(NONE\)|no protocols|alert")
+        self.assertRegex(old, r"SSL alert number \d+")  # the broker's word, not that of this client
 
     def test_a_new_certificate_without_a_restart(self):
         client = self.user(self.broker, "panel", port=self.broker.tls_port, tls=True)
@@ -251,12 +252,16 @@ class PerListenerSettings(TlsTest):
         self.assertEqual({watcher.receive().topic for _ in range(2)}, {"rpc/event/sensor/yard", "rpc/event/sensorUpdated"})
 
     def test_a_plugin_line_in_the_wrong_place(self):
-        """Above the first listener it serves nobody, and calls are ordinary messages."""
+        """Above the first listener it serves nobody, and calls are ordinary messages; later brokers do not start."""
         path = self.broker.directory / "etc/mosquitto/conf.d/rpc.conf"
         lines = path.read_text().splitlines()
         ours = [line for line in lines if line.startswith("plugin")]
         others = [line for line in lines[2:] if line not in ours]
         path.write_text("\n".join(["per_listener_settings true", *ours, *others]) + "\n")
+        if broker_version() >= (2, 1):
+            with self.assertRaises(BrokerExited):
+                self.broker.restart()
+            return
         self.broker.restart()
         lamp = self.user(self.broker, "lamp1", port=self.broker.tls_port, tls=True)
         lamp.publish("rpc/call/updateSensor", "{}", qos=1, properties=[(RESPONSE_TOPIC, "rpc/reply/lamp1/1")])
@@ -305,8 +310,9 @@ class DynamicSecurity(DeployTest):
             self.assertEqual(client.publish(topic, '{"sensor_id":"a"}', qos=1), NOT_AUTHORIZED)
 
     def test_a_client_has_its_client_id(self):
-        with self.assertRaises((AssertionError, Closed)):
-            self.user("lamp1", client_id="panel1")
+        for name, other in (("lamp1", "panel1"), ("panel1", "lamp1")):
+            with self.assertRaises((AssertionError, Closed)):
+                self.user(name, client_id=other)
 
     def test_a_client_that_is_disabled(self):
         lamp = self.user("lamp1")
