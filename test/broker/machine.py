@@ -27,7 +27,7 @@ IS_ROOT = os.geteuid() == 0
 HAS_MOSQUITTO = any(user.pw_name == "mosquitto" for user in pwd.getpwall())
 SERVICE_USER = IS_ROOT and HAS_MOSQUITTO  # the broker then runs as mosquitto, as Debian's does
 FOLDERS = ("etc/mosquitto/conf.d", "etc/mosquitto/certs", "etc/logrotate.d", "etc/systemd/system", "usr/lib/x86_64-linux-gnu",
-           "run/mosquitto",           "var/lib/mosquitto", "var/log/mosquitto", "var/backups", "root")
+           "run/mosquitto", "var/lib/mosquitto", "var/log/mosquitto", "var/backups", "root")
 DEBIAN = """# /etc/mosquitto/mosquitto.conf, as Debian has it
 pid_file /run/mosquitto/mosquitto.pid
 persistence true
@@ -111,8 +111,8 @@ class Machine(harness.Broker):
     def write(self, content):
         """The file that the block's first line names."""
         first, rest = content.split("\n", 1)
-        path, more = re.fullmatch(r"# (/\S+?)(, .*)?", first).groups()
-        place = self.directory / path.lstrip("/")
+        path, more = re.fullmatch(r"# ([~/]\S+?)(, .*)?", first).groups()
+        place = self.directory / path.replace("~", "root").lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         kept = place.read_text() if more else ""
         place.write_text(kept + self.here(rest if more else content))

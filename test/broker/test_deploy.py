@@ -55,7 +55,7 @@ class ThePage(unittest.TestCase):
         for language, content in steps(PAGE):
             self.assertIn(language, {"sh", "conf", "acl", "ini", "json", "text", "python", "docker"})
             if language in ("conf", "acl", "ini"):
-                self.assertRegex(content, r"^# /\S+(, more at its end)?\n")
+                self.assertRegex(content, r"^# ~?/\S+(, more at its end)?\n")
         self.assertEqual(len(re.findall(r"^```", PAGE, re.MULTILINE)), 2 * len(steps(PAGE)))
 
 
