@@ -10,9 +10,9 @@ PORT = "1884"  # of the broker in README.md, in every command of the pages
 
 
 def section(page, heading):
-    """The text of a page from this heading to the next one of its level."""
-    level = "#" * (len(heading) - len(heading.lstrip("#")))
-    return re.search(rf"^{re.escape(heading)}$\n(.*?)(?=^{level} |\Z)", page, re.MULTILINE | re.DOTALL).group(1)
+    """The text of a page from this heading to the next one of its level, or of a higher one below the page's title."""
+    level = len(heading) - len(heading.lstrip("#"))
+    return re.search(rf"^{re.escape(heading)}$\n(.*?)(?=^#{{2,{level}}} |\Z)", page, re.MULTILINE | re.DOTALL).group(1)
 
 
 def blocks(text, language="sh"):
