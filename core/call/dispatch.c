@@ -192,6 +192,7 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
     }
     if (exchange->reply.fragments || call->own_memory)
         answer_set_aside(call);
+    call->is_refused = status != RPC_OK;
     if (status != RPC_OK)
         call_settle(call, status);
     else if (!dispatch_is_in_vain(call))
@@ -217,9 +218,10 @@ static void dispatch_run(struct exchange *exchange)
 
 /*
  * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
- * A call that was refused for the moment was not run: its repetition is a new attempt.
+ * A call that was refused for the moment was not run: its repetition is a new attempt. Returns whether a copy
+ * got the reply.
  */
-static void dispatch_note_reply(const struct exchange *exchange)
+static bool dispatch_note_reply(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
     const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
@@ -230,17 +232,16 @@ static void dispatch_note_reply(const struct exchange *exchange)
         .reply = exchange->to.topic && reply->out.used ? reply->out.out : NULL,
         .size = reply->out.used,
     };
-    if (exchange->dedup.entry)
-        copies_serve(exchange, exchange->dedup.entry);
+    bool is_sent = exchange->dedup.entry && copies_serve(exchange, exchange->dedup.entry);
     if (exchange->dedup.ordered)
-        copies_serve(exchange, exchange->dedup.ordered);
+        is_sent |= copies_serve(exchange, exchange->dedup.ordered);
     dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
+    return is_sent;
 }
 
-static void dispatch_remember(const struct exchange *exchange)
+static bool dispatch_remember(const struct exchange *exchange)
 {
-    if (exchange->dedup.entry || exchange->dedup.ordered)
-        dispatch_note_reply(exchange);
+    return (exchange->dedup.entry || exchange->dedup.ordered) && dispatch_note_reply(exchange);
 }
 
 /* Makes one reply of all outcomes of a batch; out of line for the sake of other calls. */
@@ -264,10 +265,22 @@ static void dispatch_count_down(struct exchange *exchange)
     }
     if (exchange->batch)
         dispatch_close_batch(exchange);
-    if (exchange->to.topic && reply->out.used)
-        answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
-    dispatch_remember(exchange);
+    bool is_sent = true;
+    if (exchange->to.topic)
+        is_sent = reply->out.used &&
+                  answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
+    if (!dispatch_remember(exchange) && !is_sent)
+        answer_undelivered(exchange);
     exchange_give_reply_buffer(exchange);
+}
+
+/* The outcome is known. */
+static void dispatch_end_replay(rpc_call *call)
+{
+    const struct exchange *exchange = call->exchange;
+    const rpc_status status = exchange->reply.status;
+    dead_end_replay(&call->engine->dead, exchange->pending.replay, status, exchange->reply.code,
+                    status == RPC_OK ? NULL : call->failure.message);
 }
 
 void dispatch_settle(rpc_call *call, rpc_status status)
@@ -276,7 +289,51 @@ void dispatch_settle(rpc_call *call, rpc_status status)
     if (!exchange->batch)
         exchange_take_reply_buffer(exchange);
     call_settle(call, status);
+    if (exchange->pending.replay)
+        dispatch_end_replay(call);
     dispatch_count_down(exchange);
+}
+
+/* ---- Replays ---- */
+
+/* The call of the letter, with its parameters, and without a way for a reply. */
+static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *letter)
+{
+    rpc_call *call = &exchange->call;
+    exchange->pending.replay = letter;
+    exchange->jsonrpc = letter->report.positional;
+    const rpc_status status = letter->report.content == DEAD_BYTES ? RPC_OK : payload_parse(exchange);
+    call->params = exchange->payload.tree;
+    if (status == RPC_OK)
+        run_call(call);
+    else
+        call_settle(call, status);
+    if (call->state == CALL_OVER)
+        dispatch_end_replay(call);
+    if (exchange->pending.unknown > 1)
+        exchange_drop_payload(exchange);
+    dispatch_count_down(exchange);
+}
+
+void dispatch_replay(struct engine *engine, struct dead_letter *letter)
+{
+    const struct dead_report *report = &letter->report;
+    struct host_client client = report->client;
+    client.id = client.id ? client.id : "";
+    const struct host_message message = {
+        .client = &client,
+        .topic = report->method,
+        .payload = report->text,
+        .size = report->size,
+    };
+    letter->is_replayed = true;
+    struct exchange *exchange = exchange_create(engine, &message, TOPIC_CALL, report->method);
+    if (!exchange) {
+        dead_end_replay(&engine->dead, letter, RPC_INTERNAL_ERROR, status_name(RPC_INTERNAL_ERROR), NULL);
+        return;
+    }
+    dispatch_run_letter(exchange, letter);
+    exchange_release(exchange);
 }
 
 /* ---- All together ---- */
@@ -296,6 +353,7 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
     case ADMIT_REFUSE:
         /* What fails before any call is run fails as a whole. run_call() says so of an unknown
          * method, also if something else is wrong, but for a route that cannot be answered on. */
+        exchange->call.is_refused = exchange->batch || status != RPC_OVERLOADED;
         exchange->batch = false;
         if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED ||
             exchange->misrouted)
