@@ -320,6 +320,7 @@ void dispatch_replay(struct engine *engine, struct dead_letter *letter)
     const struct dead_report *report = &letter->report;
     struct host_client client = report->client;
     client.id = client.id ? client.id : "";
+    client.connection = letter; /* no client's, so that no end of one ends the replay */
     const struct host_message message = {
         .client = &client,
         .topic = report->method,
