@@ -136,6 +136,8 @@ static struct dead_letter *dead_make(const struct dead_report *report)
     const size_t trace_size = dead_text_size(report->trace);
     const size_t fixed =
         sizeof(struct dead_letter) + method_size + id_size + user_size + address_size + trace_size + 1;
+    if (fixed > DEAD_BYTES_MAX / 2)
+        return NULL; /* names of this size are none of MQTT's */
     const bool is_kept = report->text && report->size <= (size_t)DEAD_BYTES_MAX - DEAD_MSG_MAX - fixed;
     const size_t size = is_kept ? report->size : 0;
     struct dead_letter *letter = malloc(fixed + size);

@@ -12,7 +12,8 @@
  * Ownership: the table owns its letters, and a letter has copies of all that it says. A letter whose replay
  * runs outlives its place in the table until dead_end_replay().
  *
- * Failure: without memory there is no letter, or it has no message.
+ * Failure: without memory there is no letter, or it has no message. Names that are no names of MQTT's, since
+ * they are too long or no UTF-8, make no letter, or are left out.
  */
 #ifndef CORE_CALL_DEAD_H
 #define CORE_CALL_DEAD_H
