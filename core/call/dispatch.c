@@ -296,8 +296,9 @@ void dispatch_settle(rpc_call *call, rpc_status status)
 
 /* ---- Replays ---- */
 
-/* The call of the letter, with its parameters, and without a way for a reply. */
-static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *letter)
+/* Runs the call of a letter, with its parameters, and without a way for a reply. */
+__attribute__((noinline)) static void dispatch_run_letter(struct exchange *exchange,
+                                                          struct dead_letter *letter)
 {
     rpc_call *call = &exchange->call;
     exchange->pending.replay = letter;
@@ -313,28 +314,6 @@ static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *l
     if (exchange->pending.unknown > 1)
         exchange_drop_payload(exchange);
     dispatch_count_down(exchange);
-}
-
-void dispatch_replay(struct engine *engine, struct dead_letter *letter)
-{
-    const struct dead_report *report = &letter->report;
-    struct host_client client = report->client;
-    client.id = client.id ? client.id : "";
-    client.connection = letter; /* no client's, so that no end of one ends the replay */
-    const struct host_message message = {
-        .client = &client,
-        .topic = report->method,
-        .payload = report->text,
-        .size = report->size,
-    };
-    letter->is_replayed = true;
-    struct exchange *exchange = exchange_create(engine, &message, TOPIC_CALL, report->method);
-    if (!exchange) {
-        dead_end_replay(&engine->dead, letter, RPC_INTERNAL_ERROR, status_name(RPC_INTERNAL_ERROR), NULL);
-        return;
-    }
-    dispatch_run_letter(exchange, letter);
-    exchange_release(exchange);
 }
 
 /* ---- All together ---- */
@@ -411,12 +390,17 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    if (adoption) {
+    const bool is_replay = adoption && place->replay;
+    enum engine_verdict verdict = ENGINE_CONSUME;
+    if (is_replay) {
+        dispatch_run_letter(exchange, place->replay);
+    } else if (adoption) {
         exchange->adopted = true;
         exchange->to.errors_only = adoption->errors_only;
+        verdict = route_by_response_topic(exchange) == RPC_OK ? ENGINE_CONSUME : ENGINE_PASS;
     }
-    const bool is_left = adoption && route_by_response_topic(exchange) != RPC_OK;
-    const enum engine_verdict verdict = is_left ? ENGINE_PASS : dispatch_receive(exchange);
+    if (!is_replay && verdict != ENGINE_PASS)
+        verdict = dispatch_receive(exchange);
     exchange_release(exchange);
     return verdict;
 }

@@ -19,17 +19,10 @@
 /*
  * Handles a message to a topic of calls, of which the place's name names the method, as topic_classify()
  * says. The payload of an adopted message is never JSON-RPC; it passes if there is no memory for it, or if no
- * reply may go to its Response Topic.
+ * reply may go to its Response Topic. A replay only runs; it passes if there is no memory for it.
  */
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const struct engine_place *place);
-
-/*
- * Runs the call of a dead letter again, as its caller's, which gets no reply: without user properties, rates
- * and the recognition of duplicates. dead_end_replay() ends the replay, before this returns or, if the call
- * becomes pending, later. The letter can be replayed, and no replay of it runs.
- */
-void dispatch_replay(struct engine *engine, struct dead_letter *letter);
 
 /* The outcome of a pending call is known. The last one of its exchange sends the reply. */
 void dispatch_settle(rpc_call *call, rpc_status status);

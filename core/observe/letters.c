@@ -4,8 +4,8 @@
 
 #include "base/text.h"
 #include "call/answer.h"
-#include "call/dispatch.h"
 #include "call/engine_parts.h"
+#include "call/receive.h"
 #include "shape/codec_json.h"
 
 #include <inttypes.h>
@@ -243,7 +243,7 @@ static void letters_on_replayed(void *context, const struct dead_letter *letter)
         rpc_resume(waiter->call);
 }
 
-/* What runs at once is over when dispatch_replay() returns. */
+/* What runs at once is over when receive_replay() returns. */
 static rpc_status letters_wait(rpc_call *call, struct waiter *waiter)
 {
     if (!waiter->letter)
@@ -275,7 +275,7 @@ static rpc_status letters_replay(rpc_call *call, void *state, const void *params
     *waiter = (struct waiter){.call = call, .letter = letter, .result = result};
     letter->replayed = letters_on_replayed;
     letter->context = waiter;
-    dispatch_replay(call->engine, letter);
+    receive_replay(call->engine, letter);
     return letters_wait(call, waiter);
 }
 
