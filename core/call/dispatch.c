@@ -254,6 +254,14 @@ __attribute__((noinline)) static void dispatch_close_batch(struct exchange *exch
     answer_close_batch(exchange);
 }
 
+/* The caller gets no reply, but a copy of its message may. Out of line for the sake of other calls. */
+__attribute__((noinline)) static void dispatch_lose(struct exchange *exchange)
+{
+    if (!dispatch_remember(exchange))
+        answer_undelivered(exchange);
+    exchange_give_reply_buffer(exchange);
+}
+
 /* One more outcome is known, or all calls have been begun. When all outcomes are known, the reply leaves. */
 static void dispatch_count_down(struct exchange *exchange)
 {
@@ -265,12 +273,12 @@ static void dispatch_count_down(struct exchange *exchange)
     }
     if (exchange->batch)
         dispatch_close_batch(exchange);
-    bool is_sent = true;
-    if (exchange->to.topic)
-        is_sent = reply->out.used &&
-                  answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
-    if (!dispatch_remember(exchange) && !is_sent)
-        answer_undelivered(exchange);
+    if (exchange->to.topic && !(reply->out.used && answer_send(exchange->engine, &exchange->to, reply->code,
+                                                               reply->out.out, reply->out.used))) {
+        dispatch_lose(exchange);
+        return;
+    }
+    dispatch_remember(exchange);
     exchange_give_reply_buffer(exchange);
 }
 
@@ -297,8 +305,7 @@ void dispatch_settle(rpc_call *call, rpc_status status)
 /* ---- Replays ---- */
 
 /* Runs the call of a letter, with its parameters, and without a way for a reply. */
-__attribute__((noinline)) static void dispatch_run_letter(struct exchange *exchange,
-                                                          struct dead_letter *letter)
+static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *letter)
 {
     rpc_call *call = &exchange->call;
     exchange->pending.replay = letter;
@@ -378,6 +385,24 @@ static enum engine_verdict dispatch_receive(struct exchange *exchange)
     return is_known && options->forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
 }
 
+/*
+ * Takes what an adopted message has beside its place, or runs a replay. Returns whether it is to be received
+ * as any other; else *verdict is set.
+ */
+__attribute__((noinline)) static bool
+dispatch_adopt(struct exchange *exchange, const struct engine_place *place, enum engine_verdict *verdict)
+{
+    if (place->replay) {
+        dispatch_run_letter(exchange, place->replay);
+        *verdict = ENGINE_CONSUME;
+        return false;
+    }
+    exchange->adopted = true;
+    exchange->to.errors_only = place->adoption->errors_only;
+    *verdict = ENGINE_PASS;
+    return route_by_response_topic(exchange) == RPC_OK;
+}
+
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const struct engine_place *place)
 {
@@ -390,16 +415,8 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    const bool is_replay = adoption && place->replay;
-    enum engine_verdict verdict = ENGINE_CONSUME;
-    if (is_replay) {
-        dispatch_run_letter(exchange, place->replay);
-    } else if (adoption) {
-        exchange->adopted = true;
-        exchange->to.errors_only = adoption->errors_only;
-        verdict = route_by_response_topic(exchange) == RPC_OK ? ENGINE_CONSUME : ENGINE_PASS;
-    }
-    if (!is_replay && verdict != ENGINE_PASS)
+    enum engine_verdict verdict;
+    if (!adoption || dispatch_adopt(exchange, place, &verdict))
         verdict = dispatch_receive(exchange);
     exchange_release(exchange);
     return verdict;
