@@ -125,6 +125,13 @@ static const rpc_field config_fields[] = {
                      "them, and three "
                      "quarters at once; 0: no limit",
               .default_json = "20", .range = {0, 1000000}, .reloads = true),
+    RPC_BOOL(struct engine_options, dead_letters,
+             .doc = "keep calls that failed with nobody to tell, the last 1000 of them, for dead.list, and "
+                    "publish them at `{prefix}/dead/{method}`",
+             .default_json = "true"),
+    RPC_BOOL(struct engine_options, dead_payload,
+             .doc = "keep and publish their parameters, too; without them no dead letter can be replayed",
+             .default_json = "true"),
     RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,

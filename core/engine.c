@@ -45,6 +45,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
                                          .timers = &engine->timers,
                                          .strict = options->undeclared == UNDECLARED_REFUSE};
     dedup_init(&engine->dedup, &engine->env);
+    dead_init(&engine->dead, engine->dedup.seed);
     engine->accounts.seed = engine->dedup.seed;
     engine->random = digest_seed() | 1; /* of its own, since the ids tell it */
     engine->accounts.by = (enum accounts_by)options->rate_limit_by;
@@ -226,6 +227,7 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     slots_fini(&engine->slots);
     dedup_fini(&engine->dedup);
     accounts_fini(&engine->accounts);
+    dead_clear(&engine->dead);
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
     free(engine);

@@ -20,6 +20,7 @@
 
 #include "config.h"
 
+#include "call/dead.h"
 #include "shape/schema.h"
 #include "call/span.h"
 #include "call/topic.h"
@@ -380,6 +381,18 @@ static void write_jsonrpc_channels(const struct catalogue *catalogue, struct wri
     close_objects(writer, 2);
 }
 
+static void write_letter_channel(const struct catalogue *catalogue, struct writer *writer)
+{
+    open_key(writer, "dead", "method");
+    catalogue_write_topic(catalogue, writer, "address", "/dead/", "{method}");
+    writer_open_object(writer, "parameters");
+    write_parameter(writer, "method", "the method, as it was called; it may have several levels");
+    writer_end_object(writer);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "dead", "dead", "method");
+    close_objects(writer, 2);
+}
+
 static void write_channels(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "channels");
@@ -388,6 +401,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_channels(catalogue, writer);
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
+    write_letter_channel(catalogue, writer);
     each_inbox(catalogue, writer, write_inbox_channel);
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, "counter", level);
     ENGINE_COUNTERS(COUNTER)
@@ -527,6 +541,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     writer_end_object(writer);
     write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
+    write_sent(writer, "dead", "method", TOPIC_DEAD_DOC, 1, false);
     each_inbox(catalogue, writer, write_inbox_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
@@ -761,6 +776,15 @@ static void write_error_event_message(const struct catalogue *catalogue, struct 
     "\"attributes\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"                            \
     "\"status\":{\"type\":\"object\"}}}"
 
+static void write_letter_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, "dead", "Letter");
+    open_message(writer, "dead", "method", TOPIC_DEAD_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&dead_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
 static void write_counter_message(struct writer *writer, const char *level, const char *text)
 {
     open_message(writer, "counter", level, text, NULL);
@@ -807,6 +831,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_messages(catalogue, writer);
     write_error_event_message(catalogue, writer);
     each_event(catalogue, writer, write_event_message);
+    write_letter_message(catalogue, writer);
     each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)

@@ -278,10 +278,8 @@ static void print_counters(void)
 static void print_topics(void)
 {
     printf("## Topics\n\n| topic | meaning |\n|---|---|\n");
-    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
-        if (tree->shown != TOPIC_NEVER)
-            printf("| `{prefix}/%s` | %s |\n", tree->pattern, tree->doc);
-    }
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++)
+        printf("| `{prefix}/%s` | %s |\n", tree->pattern, tree->doc);
 }
 
 void markdown_print(const struct catalogue *catalogue)

@@ -913,6 +913,40 @@ typedef struct rpc_publication {
  */
 rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication);
 
+/*
+ * What a module tells of something that failed after its call had been answered, or with nobody to tell, and
+ * that people may want to run again, for example a command that its device never got. It becomes a dead
+ * letter.
+ */
+typedef struct rpc_letter {
+    const char *method;  /* the method that would run it again, as it is called; of any module */
+    const char *params;  /* its parameters as JSON text; NULL: it has none, or see payload */
+    const void *payload; /* in place of parameters: bytes that cannot be run again; NULL: none */
+    size_t size;         /* of the payload, bytes */
+    const char *caller;  /* the client id of who called; NULL: unknown */
+    const char *user;    /* the user name; NULL: anonymous, or unknown */
+    double arrived;      /* when the call arrived */
+    const char *err;     /* the error's code: [a-z0-9_]+, at most 64 bytes */
+    const char *msg;     /* for people: UTF-8 that is cut at 1023 bytes; NULL: none */
+    const char *trace;   /* the parent of the call's rpc_trace; NULL: none */
+    rpc_call *call;      /* the pending call that ends for the same reason: the engine makes no letter of it;
+                            NULL: none */
+} rpc_letter;
+
+/*
+ * Makes a dead letter, which the methods dead.* show, and publishes it to {prefix}/dead/{method}, as the
+ * options dead_letters, dead_payload and error_rate say. Does nothing if call is a replay, if dead_letters is
+ * false, if the service is stopping or there is no memory; or if no module has the method, it is one of
+ * dead.*, params is not JSON, or the err or the trace is none, all of which the engine logs.
+ */
+void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter);
+
+/*
+ * Returns whether the call is a replay: dead.replay runs the call of a dead letter again. A replay makes no
+ * dead letter; so what fails later because of it must make none, either.
+ */
+bool rpc_call_is_replay(const rpc_call *call);
+
 typedef enum rpc_log_level {
     RPC_LOG_DEBUG,
     RPC_LOG_INFO,

@@ -63,6 +63,7 @@ struct engine_options {
     int32_t rate_bytes;
     int rate_limit_by; /* enum accounts_by of dedup/accounts.h */
     int32_t error_rate;
+    bool dead_letters, dead_payload;
     int32_t workers;
     int32_t max_pending, max_pending_bytes;
     int32_t timeout, timeout_max; /* ms */
@@ -88,6 +89,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
     X(suppressed, "suppressed", "errors not announced because error_rate was reached")               \
     X(refused, "refused", "forged events, replies and inbox messages that were refused")             \
     X(dropped, "dropped", "replies and events that could not be sent")                               \
+    X(dead, "dead", "dead letters")                                                                  \
     X(timeouts, "timeouts", "calls whose deadline passed")                                           \
     X(cancelled, "cancelled", "calls that ended because their caller's connection did")              \
     X(overloaded, "overloaded",                                                                      \

@@ -149,6 +149,24 @@ static size_t text_distance(const char *one, const char *other, size_t max)
     return row[width];
 }
 
+const char *text_base64(const void *bytes, size_t size, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = bytes;
+    char *at = out;
+    for (size_t i = 0; i < size; i += 3) {
+        const size_t left = size - i;
+        const uint32_t three = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
+                               (left > 2 ? (uint32_t)in[i + 2] : 0);
+        *at++ = digits[three >> 18];
+        *at++ = digits[three >> 12 & 63];
+        *at++ = left > 1 ? digits[three >> 6 & 63] : '=';
+        *at++ = left > 2 ? digits[three & 63] : '=';
+    }
+    *at = '\0';
+    return out;
+}
+
 struct text_near text_near_to(const char *word)
 {
     enum { DIFFERENCES_MAX = 3 };

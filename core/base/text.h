@@ -43,6 +43,13 @@ size_t text_cut(const char *text, size_t limit);
  */
 const char *text_printable(const char *text, char *out, size_t capacity);
 
+/* Bytes that size bytes take in base64, with a NUL. */
+#define TEXT_BASE64(size) (((size) + 2) / 3 * 4 + 1)
+
+/* Writes size bytes as base64 (RFC 4648, section 4) with a NUL behind. Returns out, of TEXT_BASE64(size)
+ * bytes. */
+const char *text_base64(const void *bytes, size_t size, char *out);
+
 /* The nearest of several words to one that is misspelt. Begins as text_near_to() returns it. */
 struct text_near {
     const char *word;

@@ -7,6 +7,7 @@
 #include "call/engine_parts.h"
 #include "call/record.h"
 #include "call/topic.h"
+#include "shape/codec_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,13 +89,14 @@ static bool answer_take_delivery(struct engine *engine, const struct destination
            clients_take_queued(&engine->dedup.clients, to->client.id, env_now(&engine->env));
 }
 
-void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
+bool answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size)
 {
     const struct env *env = &engine->env;
-    if (env->stopping || (to->errors_only && strcmp(code, status_name(RPC_OK)) == 0) ||
-        !answer_take_delivery(engine, to))
-        return;
+    if (env->stopping || (to->errors_only && strcmp(code, status_name(RPC_OK)) == 0))
+        return true;
+    if (!answer_take_delivery(engine, to))
+        return false;
     rpc_property properties[TRACE_PROPERTIES];
     struct host_publication reply = {
         .client = &to->client,
@@ -111,10 +113,12 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         .properties = properties,
         .property_count = trace_properties(to->trace, properties),
     };
-    if (answer_publish(env, &reply, text, size))
+    const bool is_sent = answer_publish(env, &reply, text, size);
+    if (is_sent)
         engine->env.counters.replies++;
     else
         answer_count_dropped(engine, "a reply", to->topic);
+    return is_sent;
 }
 
 rpc_status answer_progress(rpc_call *call, const void *data)
@@ -273,6 +277,132 @@ rpc_status answer_retract(struct engine *engine, const rpc_call *call, const str
     return answer_publish_event(engine, call, event, key, "", 0) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
+/* ---- Dead letters ---- */
+
+/*
+ * Whether a failure that nobody is told of makes a dead letter. A client over its rate makes none, since that
+ * would be a flood; nor does a call that is cancelled before it has done anything, since nobody wants it any
+ * more. A replay changes the letter that there is.
+ */
+static bool answer_makes_letter(const rpc_call *call)
+{
+    const struct engine *engine = call->engine;
+    const rpc_status status = call->failure.status;
+    const bool has_begun = (call->task || call->has_worked) && !call->by_handler;
+    return engine->env.options.dead_letters && call->method && !engine->env.stopping &&
+           !call->exchange->pending.replay && !call->is_buried &&
+           call->method->instance != engine->dead.reader &&
+           (status != RPC_RATE_LIMITED || call->by_handler) && (status != RPC_CANCELLED || has_begun);
+}
+
+/* The payload as it came, of a call whose parameters cannot be told as JSON. */
+static void answer_report_payload(rpc_call *call, struct dead_report *report)
+{
+    const struct exchange *exchange = call->exchange;
+    const struct host_message *message = exchange->message;
+    report->text = call->item ? codec_json_text(call->item, &call->arena) : message->payload;
+    report->size = !report->text ? 0 : call->item ? strlen(report->text) : message->size;
+    if (report->size > (size_t)exchange->engine->env.options.max_payload)
+        report->text = NULL;
+}
+
+/* What a letter says of the call. Texts are the message's, or memory of the call. */
+static struct dead_report answer_report(rpc_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    const rpc_shape *shape = call->method->params.shape;
+    const bool is_bytes = shape && shape->form == RPC_FORM_BYTES && !exchange->jsonrpc && !exchange->batch;
+    const bool is_read = !call->is_refused && (exchange->payload.parsed.fault == JSON_FINE || call->begun);
+    struct dead_report report = {
+        .method = call->name,
+        .client = *exchange->message->client,
+        .arrived = exchange_time(exchange),
+        .trace = exchange->to.trace ? exchange->to.trace->parent : NULL,
+        .content = DEAD_MESSAGE,
+    };
+    if (!exchange_has_params(exchange))
+        return report;
+    if (is_bytes || !is_read || exchange->adopted) {
+        report.content = is_bytes ? DEAD_BYTES : DEAD_MESSAGE;
+        answer_report_payload(call, &report);
+        return report;
+    }
+    report.content = DEAD_PARAMS;
+    report.text = exchange_params_text(call);
+    report.size = report.text ? strlen(report.text) : 0;
+    report.positional = exchange->jsonrpc && report.text && *report.text == '[';
+    return report;
+}
+
+/* What would be over max_reply goes without what the letter has of its call. The table has it in any case. */
+static void answer_publish_letter(struct engine *engine, const struct dead_letter *letter)
+{
+    char topic[TOPIC_PREFIX_MAX + sizeof "/dead/" + TOPIC_CALLED_MAX], why[FIELDS_WHY];
+    const struct dead_report *report = &letter->report;
+    struct dead_view view;
+    struct arena arena; /* of the payload in base64 */
+    arena_init(&arena);
+    dead_show(letter, &arena, &view);
+    struct writer writer = answer_writer(engine, engine->event_codec);
+    rpc_status status = fields_encode(&dead_shape, &view, &writer, why);
+    if (writer.full) {
+        view.params.text = view.payload = NULL;
+        writer = answer_writer(engine, engine->event_codec);
+        status = fields_encode(&dead_shape, &view, &writer, why);
+    }
+    arena_fini(&arena);
+    snprintf(topic, sizeof topic, "%s/dead/%s", engine->env.options.prefix, report->method);
+    struct host_publication sent = {
+        .client = report->client.id ? &report->client : NULL,
+        .to_subscribers = true,
+        .topic = topic,
+        .qos = 1,
+    };
+    if (status == RPC_OK && !writer.full && !answer_publish(&engine->env, &sent, writer.out, writer.used))
+        answer_count_dropped(engine, "a dead letter", topic);
+}
+
+void answer_add_letter(struct engine *engine, const struct dead_report *report, const char *err,
+                       const char *msg, bool is_published)
+{
+    const struct dead_letter *letter = dead_add(&engine->dead, report, err, msg);
+    if (!letter)
+        return;
+    engine->env.counters.dead++;
+    if (is_published)
+        answer_publish_letter(engine, letter);
+}
+
+/* Makes a dead letter of a call that nobody is told of, if it is to become one. */
+static void answer_bury(rpc_call *call, bool is_published)
+{
+    if (!answer_makes_letter(call))
+        return;
+    const struct dead_report report = answer_report(call);
+    answer_add_letter(call->engine, &report, call->failure.code, call->failure.message, is_published);
+}
+
+/* Notes a failed item of a batch for the case that the reply reaches nobody. Without memory it is not noted.
+ */
+static void answer_draft(rpc_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    struct arena *arena = &exchange->arena;
+    if (!answer_makes_letter(call))
+        return;
+    struct draft *draft = arena_alloc(arena, sizeof *draft);
+    if (!draft)
+        return;
+    draft->report = answer_report(call);
+    struct dead_report *report = &draft->report;
+    report->text = report->text ? arena_copy(arena, report->text, report->size) : NULL;
+    draft->err = call->failure.code;
+    draft->msg = call->failure.message
+                     ? arena_copy(arena, call->failure.message, strlen(call->failure.message))
+                     : NULL;
+    DL_APPEND(exchange->reply.drafts, draft);
+}
+
 /* ---- Failure ---- */
 
 /* How much of an error is written: less and less, until it fits. */
@@ -320,16 +450,17 @@ static bool answer_reply_failure(rpc_call *call, enum detail detail)
     return answer_keep_outcome(call, &out);
 }
 
-/* Announces the failure. Returns whether it fits. */
-static bool answer_announce_failure(rpc_call *call, enum detail detail)
+/* Announces the failure; *is_told: on an event of its own. Returns whether it fits. */
+static bool answer_announce_failure(rpc_call *call, enum detail detail, bool *is_told)
 {
     struct engine *engine = call->engine;
     const struct registry_event *own = call->by_handler ? call->method->error_event : NULL;
     struct writer writer = answer_writer(engine, engine->event_codec);
     answer_write_error(call, &writer, detail, !own);
     if (!writer.full)
-        answer_publish_event(engine, call, own ? own : &engine->answers->error, call->failure.key, writer.out,
-                             writer.used);
+        *is_told = answer_publish_event(engine, call, own ? own : &engine->answers->error, call->failure.key,
+                                        writer.out, writer.used) &&
+                   own;
     return !writer.full;
 }
 
@@ -338,14 +469,19 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail)
  * once, and half of the rate, since an error takes two tokens from its own bucket: so there is always at
  * least one left for others.
  */
-static bool answer_take_error(const rpc_call *call, uint32_t rate)
+bool answer_take_error(struct engine *engine, const struct host_client *client)
 {
-    struct engine *engine = call->engine;
+    const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     const uint64_t now = env_now(&engine->env);
     const uint32_t burst = rate > 1 ? rate : 2, left = burst / 4 ? burst / 4 : 1;
-    struct account *account = accounts_meet(&engine->accounts, call->exchange->message->client, now);
-    return bucket_take(&account->errors, now, rate, 2 * (burst - left), 2) &&
-           bucket_take(&engine->answers->errors, now, rate, burst, 1);
+    if (!rate)
+        return true;
+    struct account *account = client ? accounts_meet(&engine->accounts, client, now) : NULL;
+    if ((!account || bucket_take(&account->errors, now, rate, 2 * (burst - left), 2)) &&
+        bucket_take(&engine->answers->errors, now, rate, burst, 1))
+        return true;
+    engine->env.counters.suppressed++;
+    return false;
 }
 
 /*
@@ -354,16 +490,9 @@ static bool answer_take_error(const rpc_call *call, uint32_t rate)
  */
 static bool answer_admit_failure(const rpc_call *call, rpc_status status)
 {
-    struct engine *engine = call->engine;
-    const uint32_t rate = (uint32_t)engine->env.options.error_rate;
     if (call->asked)
         return !call->exchange->reply.overflowed;
-    if (status == RPC_METHOD_NOT_FOUND)
-        return false;
-    if (!rate || answer_take_error(call, rate))
-        return true;
-    engine->env.counters.suppressed++;
-    return false;
+    return status != RPC_METHOD_NOT_FOUND && answer_take_error(call->engine, call->exchange->message->client);
 }
 
 /* What a client chose is cut so short that the error stands behind it, also if none of it is printable. */
@@ -382,6 +511,26 @@ void answer_log_failure(const rpc_call *call)
                     failure->code, failure->message ? failure->message : status_text(failure->status));
 }
 
+/* Writes the failure where it belongs. Returns whether its caller is told, or an event of its own tells it.
+ */
+static bool answer_write_failure(rpc_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    bool is_told = call->asked;
+    for (int detail = call->failure.extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
+        if (call->asked ? answer_reply_failure(call, (enum detail)detail)
+                        : answer_announce_failure(call, (enum detail)detail, &is_told))
+            return is_told;
+    }
+    exchange->reply.overflowed = exchange->batch;
+    if (exchange->batch)
+        return false;
+    call->engine->env.counters.dropped++;
+    env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
+            call->failure.code, call->name);
+    return false;
+}
+
 static rpc_status answer_failure(rpc_call *call, rpc_status status)
 {
     struct exchange *exchange = call->exchange;
@@ -395,20 +544,31 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
         exchange->reply.status = status;
         exchange->reply.code = failure->code;
     }
-    if (!answer_admit_failure(call, status))
-        return status;
-    for (int detail = failure->extra ? WITH_EXTRA : WITH_MESSAGE; detail >= CODE_ONLY; detail--) {
-        if (call->asked ? answer_reply_failure(call, (enum detail)detail)
-                        : answer_announce_failure(call, (enum detail)detail))
-            return status;
-    }
-    exchange->reply.overflowed = exchange->batch;
-    if (exchange->batch)
-        return status;
-    call->engine->env.counters.dropped++;
-    env_log(&call->engine->env, RPC_LOG_WARNING, "the error %s of %.100s does not fit into max_reply",
-            failure->code, call->name);
+    const bool is_admitted = answer_admit_failure(call, status);
+    const bool is_told = is_admitted && answer_write_failure(call);
+    if (!call->asked && !is_told)
+        answer_bury(call, is_admitted);
+    else if (exchange->batch)
+        answer_draft(call);
     return status;
+}
+
+/* Of a batch the reply as a whole is not a call. */
+void answer_undelivered(struct exchange *exchange)
+{
+    struct engine *engine = exchange->engine;
+    const struct exchange_reply *reply = &exchange->reply;
+    const struct host_client *client = exchange->message->client;
+    const struct draft *draft;
+    if (engine->env.stopping)
+        return;
+    DL_FOREACH(reply->drafts, draft)
+    {
+        answer_add_letter(engine, &draft->report, draft->err, draft->msg, answer_take_error(engine, client));
+    }
+    rpc_call *call = &exchange->call;
+    if (!reply->opened && call->asked && reply->status != RPC_OK && answer_makes_letter(call))
+        answer_bury(call, answer_take_error(engine, client));
 }
 
 /* ---- Success ---- */

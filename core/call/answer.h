@@ -56,10 +56,21 @@ void answer_gather(struct exchange *exchange);
  * Sends a reply, a copy of text, the one way for all replies: to the connection that called, or, once that
  * has ended, at QoS 1 and 2 to the session that it left behind. Nothing is sent if neither is there any more,
  * or if the caller wants errors only and this is none. code: "ok", an error's code, or "progress" for an
- * interim reply.
+ * interim reply. Returns false: somebody should have got it and cannot.
  */
-void answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
+bool answer_send(struct engine *engine, const struct destination *to, const char *code, const char *text,
                  size_t size);
+
+/* The reply of an exchange has reached nobody: its failed calls become dead letters. */
+void answer_undelivered(struct exchange *exchange);
+
+/* Takes an error that is announced, or a dead letter that is published, from error_rate; client NULL: it is
+ * nobody's. Returns false, and counts it: the rate is used up. */
+bool answer_take_error(struct engine *engine, const struct host_client *client);
+
+/* Adds a dead letter, and publishes it. */
+void answer_add_letter(struct engine *engine, const struct dead_report *report, const char *err,
+                       const char *msg, bool is_published);
 
 /*
  * Sends an interim reply of a pending call to the connection that called, or nothing if that has ended or its

@@ -403,6 +403,70 @@ rpc_status rpc_send(rpc_instance *instance, const rpc_publication *publication)
     return answer_publish(env, &sent, payload, size) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
+/* ---- Dead letters ---- */
+
+bool rpc_call_is_replay(const rpc_call *call)
+{
+    return call->exchange->pending.replay;
+}
+
+/* What is wrong with a letter; NULL: nothing. */
+static const char *api_find_letter_fault(struct engine *engine, const rpc_letter *letter)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    const struct registry_method *method =
+        letter->method ? registry_find_method(&engine->registry, letter->method) : NULL;
+    const size_t length = letter->err ? strlen(letter->err) : 0;
+    struct json_error error;
+    size_t characters;
+    if (!method || method->instance == engine->dead.reader)
+        return "of a method that cannot be run again";
+    if (letter->msg && !text_is_utf8(letter->msg, &characters))
+        return "whose message is no UTF-8";
+    if (!length || length >= DEAD_ERR || strspn(letter->err, allowed) != length)
+        return "without the code of an error";
+    if (letter->trace && strlen(letter->trace) != TRACE_PARENT)
+        return "whose trace is no traceparent";
+    if (!letter->params)
+        return letter->size && !letter->payload ? "whose payload is NULL" : NULL;
+    return json_check(letter->params, strlen(letter->params), &error) ? NULL : "whose parameters are no JSON";
+}
+
+void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter)
+{
+    struct engine *engine = instance->engine;
+    const struct engine_options *options = &engine->env.options;
+    if (letter->call && letter->call->exchange->pending.replay)
+        return;
+    if (!options->dead_letters || engine->env.stopping)
+        return;
+    const char *fault = api_find_letter_fault(engine, letter);
+    if (fault) {
+        env_log(&engine->env, RPC_LOG_ERROR, "module %s makes a dead letter %s", instance->module->name,
+                fault);
+        return;
+    }
+    const char *params = letter->params ? letter->params : "{}";
+    const bool is_message = !letter->params && letter->payload, has_text = options->dead_payload;
+    const struct dead_report report = {
+        .method = letter->method,
+        .client = {.id = letter->caller, .user = letter->user, .version = 4},
+        .arrived = letter->arrived,
+        .trace = letter->trace,
+        .content = is_message ? DEAD_MESSAGE : DEAD_PARAMS,
+        .text = !has_text    ? NULL
+                : is_message ? letter->payload
+                             : params,
+        .size = !has_text    ? 0
+                : is_message ? letter->size
+                             : strlen(params),
+    };
+    if (letter->call)
+        letter->call->is_buried = true;
+    answer_add_letter(engine, &report, letter->err, letter->msg,
+                      answer_take_error(engine, letter->caller ? &report.client : NULL));
+}
+
 /* ---- Logging ---- */
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

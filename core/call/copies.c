@@ -89,16 +89,18 @@ void copies_add(struct engine *engine, struct cached_reply *entry, const struct 
     DL_APPEND2(connection->waiters, waiter, connection_prev, connection_next);
 }
 
-void copies_serve(const struct exchange *exchange, struct cached_reply *entry)
+bool copies_serve(const struct exchange *exchange, struct cached_reply *entry)
 {
     const struct exchange_reply *reply = &exchange->reply;
     struct waiter *waiter;
+    bool is_sent = false;
     while ((waiter = entry->waiting)) {
         waiter->to.correlation = exchange->to.correlation;
-        if (reply->out.used)
-            answer_send(exchange->engine, &waiter->to, reply->code, reply->out.out, reply->out.used);
+        is_sent |= reply->out.used &&
+                   answer_send(exchange->engine, &waiter->to, reply->code, reply->out.out, reply->out.used);
         copies_free(exchange->engine, waiter);
     }
+    return is_sent;
 }
 
 static void copies_let_go_of(struct engine *engine, const struct cached_reply *entry)

@@ -18,8 +18,9 @@
 /* Lets a copy wait for an unfinished message. */
 void copies_add(struct engine *engine, struct cached_reply *entry, const struct destination *to);
 
-/* Sends the exchange's reply to all copies that wait for the entry, if there is a reply, and frees them. */
-void copies_serve(const struct exchange *exchange, struct cached_reply *entry);
+/* Sends the exchange's reply to all copies that wait for the entry, if there is a reply, and frees them.
+ * Returns whether one of them got it. */
+bool copies_serve(const struct exchange *exchange, struct cached_reply *entry);
 
 /* Counts what the copies that wait for the exchange hold as free: it ends soon, and they with it. */
 void copies_let_go(struct engine *engine, const struct exchange *exchange);

@@ -193,6 +193,7 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
     }
     if (exchange->reply.fragments || call->own_memory)
         answer_set_aside(call);
+    call->is_refused = status != RPC_OK;
     if (status != RPC_OK)
         call_settle(call, status);
     else if (!dispatch_is_in_vain(call))
@@ -218,9 +219,10 @@ static void dispatch_run(struct exchange *exchange)
 
 /*
  * Serves the copies that wait, and notes the reply for those to come. A message without a route has no reply.
- * A call that was refused for the moment was not run: its repetition is a new attempt.
+ * A call that was refused for the moment was not run: its repetition is a new attempt. Returns whether a copy
+ * got the reply.
  */
-static void dispatch_note_reply(const struct exchange *exchange)
+static bool dispatch_note_reply(const struct exchange *exchange)
 {
     const struct exchange_reply *reply = &exchange->reply;
     const bool was_refused = reply->status == RPC_OVERLOADED || reply->status == RPC_RATE_LIMITED;
@@ -231,17 +233,16 @@ static void dispatch_note_reply(const struct exchange *exchange)
         .reply = exchange->to.topic && reply->out.used ? reply->out.out : NULL,
         .size = reply->out.used,
     };
-    if (exchange->dedup.entry)
-        copies_serve(exchange, exchange->dedup.entry);
+    bool is_sent = exchange->dedup.entry && copies_serve(exchange, exchange->dedup.entry);
     if (exchange->dedup.ordered)
-        copies_serve(exchange, exchange->dedup.ordered);
+        is_sent |= copies_serve(exchange, exchange->dedup.ordered);
     dedup_finish(&exchange->engine->dedup, &exchange->dedup, &end);
+    return is_sent;
 }
 
-static void dispatch_remember(const struct exchange *exchange)
+static bool dispatch_remember(const struct exchange *exchange)
 {
-    if (exchange->dedup.entry || exchange->dedup.ordered)
-        dispatch_note_reply(exchange);
+    return (exchange->dedup.entry || exchange->dedup.ordered) && dispatch_note_reply(exchange);
 }
 
 /* Makes one reply of all outcomes of a batch; out of line for the sake of other calls. */
@@ -252,6 +253,14 @@ __attribute__((noinline)) static void dispatch_close_batch(struct exchange *exch
         answer_gather(exchange);
     exchange_begin_call(exchange, exchange->method, exchange->name);
     answer_close_batch(exchange);
+}
+
+/* The caller gets no reply, but a copy of its message may. Out of line for the sake of other calls. */
+__attribute__((noinline)) static void dispatch_lose(struct exchange *exchange)
+{
+    if (!dispatch_remember(exchange))
+        answer_undelivered(exchange);
+    exchange_give_reply_buffer(exchange);
 }
 
 /* One more outcome is known, or all calls have been begun. When all outcomes are known, the reply leaves. */
@@ -265,11 +274,23 @@ static void dispatch_count_down(struct exchange *exchange)
     }
     if (exchange->batch)
         dispatch_close_batch(exchange);
-    if (exchange->to.topic && reply->out.used)
-        answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
+    if (exchange->to.topic && !(reply->out.used && answer_send(exchange->engine, &exchange->to, reply->code,
+                                                               reply->out.out, reply->out.used))) {
+        dispatch_lose(exchange);
+        return;
+    }
     dispatch_remember(exchange);
     span_end(exchange);
     exchange_give_reply_buffer(exchange);
+}
+
+/* The outcome is known. */
+static void dispatch_end_replay(rpc_call *call)
+{
+    const struct exchange *exchange = call->exchange;
+    const rpc_status status = exchange->reply.status;
+    dead_end_replay(&call->engine->dead, exchange->pending.replay, status, exchange->reply.code,
+                    status == RPC_OK ? NULL : call->failure.message);
 }
 
 void dispatch_settle(rpc_call *call, rpc_status status)
@@ -278,6 +299,29 @@ void dispatch_settle(rpc_call *call, rpc_status status)
     if (!exchange->batch)
         exchange_take_reply_buffer(exchange);
     call_settle(call, status);
+    if (exchange->pending.replay)
+        dispatch_end_replay(call);
+    dispatch_count_down(exchange);
+}
+
+/* ---- Replays ---- */
+
+/* Runs the call of a letter, with its parameters, and without a way for a reply. */
+static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *letter)
+{
+    rpc_call *call = &exchange->call;
+    exchange->pending.replay = letter;
+    exchange->jsonrpc = letter->report.positional;
+    const rpc_status status = letter->report.content == DEAD_BYTES ? RPC_OK : payload_parse(exchange);
+    call->params = exchange->payload.tree;
+    if (status == RPC_OK)
+        run_call(call);
+    else
+        call_settle(call, status);
+    if (call->state == CALL_OVER)
+        dispatch_end_replay(call);
+    if (exchange->pending.unknown > 1)
+        exchange_drop_payload(exchange);
     dispatch_count_down(exchange);
 }
 
@@ -301,6 +345,7 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
         /* What fails before any call is run fails as a whole. run_call() says so of a method that is
          * unknown or switched off, also if something else is wrong, but for a route that cannot be answered
          * on. */
+        exchange->call.is_refused = exchange->batch || status != RPC_OVERLOADED;
         exchange->batch = false;
         if ((exchange->method && !exchange->method->off) || exchange->kind == TOPIC_JSONRPC ||
             status == RPC_RATE_LIMITED || exchange->misrouted)
@@ -345,6 +390,24 @@ static enum engine_verdict dispatch_receive(struct exchange *exchange)
     return is_known && options->forward_calls ? ENGINE_FORWARD : ENGINE_CONSUME;
 }
 
+/*
+ * Takes what an adopted message has beside its place, or runs a replay. Returns whether it is to be received
+ * as any other; else *verdict is set.
+ */
+__attribute__((noinline)) static bool
+dispatch_adopt(struct exchange *exchange, const struct engine_place *place, enum engine_verdict *verdict)
+{
+    if (place->replay) {
+        dispatch_run_letter(exchange, place->replay);
+        *verdict = ENGINE_CONSUME;
+        return false;
+    }
+    exchange->adopted = true;
+    exchange->to.errors_only = place->adoption->errors_only;
+    *verdict = ENGINE_PASS;
+    return route_by_response_topic(exchange) == RPC_OK;
+}
+
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const struct engine_place *place)
 {
@@ -357,12 +420,9 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }
-    if (adoption) {
-        exchange->adopted = true;
-        exchange->to.errors_only = adoption->errors_only;
-    }
-    const bool is_left = adoption && route_by_response_topic(exchange) != RPC_OK;
-    const enum engine_verdict verdict = is_left ? ENGINE_PASS : dispatch_receive(exchange);
+    enum engine_verdict verdict;
+    if (!adoption || dispatch_adopt(exchange, place, &verdict))
+        verdict = dispatch_receive(exchange);
     exchange_release(exchange);
     return verdict;
 }

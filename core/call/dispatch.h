@@ -19,7 +19,7 @@
 /*
  * Handles a message to a topic of calls, of which the place's name names the method, as topic_classify()
  * says. The payload of an adopted message is never JSON-RPC; it passes if there is no memory for it, or if no
- * reply may go to its Response Topic.
+ * reply may go to its Response Topic. A replay only runs; it passes if there is no memory for it.
  */
 enum engine_verdict dispatch_message(struct engine *engine, const struct host_message *message,
                                      enum topic_kind kind, const struct engine_place *place);

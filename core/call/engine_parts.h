@@ -13,6 +13,7 @@
 #define CORE_CALL_ENGINE_PARTS_H
 
 #include "base/env.h"
+#include "call/dead.h"
 #include "call/registry.h"
 #include "dedup/accounts.h"
 #include "dedup/dedup.h"
@@ -34,8 +35,9 @@ struct engine {
     struct slots slots; /* of pending calls, also of some whose work has just begun; and the bytes held */
     const struct codec *codec; /* of messages and replies */
     const struct codec *event_codec;
-    struct tasks *tasks;            /* of call/task.c */
-    struct answers *answers;        /* of call/answer.c */
+    struct tasks *tasks;     /* of call/task.c */
+    struct answers *answers; /* of call/answer.c */
+    struct dead dead;
     struct connection *connections; /* that have something pending; of call/connections.c */
     struct exchange
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "call/connections.h"
 #include "call/engine_parts.h"
+#include "shape/codec_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +244,32 @@ void exchange_read_trace(struct exchange *exchange)
         exchange_read_state(exchange, text);
 }
 
+/* ---- Parameters as text ---- */
+
+/* Whether the parameters are all of the payload. */
+static bool exchange_is_plain(const struct exchange *exchange)
+{
+    return !exchange->jsonrpc && !exchange->batch && !exchange->request_id;
+}
+
+const char *exchange_params_text(rpc_call *call)
+{
+    const struct host_message *message = call->exchange->message;
+    if (call->kept_params)
+        return call->kept_params;
+    if (exchange_is_plain(call->exchange) && message->size)
+        return message->payload;
+    return call->params ? codec_json_text(call->params, &call->arena) : "{}";
+}
+
+bool exchange_has_params(const struct exchange *exchange)
+{
+    const struct engine_options *options = &exchange->engine->env.options;
+    return exchange->pending.kept
+               ? exchange->pending.keeps_params
+               : options->dead_letters && options->dead_payload && !exchange->pending.replay;
+}
+
 /* ---- The copy ---- */
 
 struct exchange_copy {
@@ -259,7 +286,7 @@ static bool exchange_copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* Copies the message, without its payload where a tree has it. NULL: no memory. */
+/* Copies the message, without its payload where nobody will ask for it. NULL: no memory. */
 static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
 {
     struct arena *arena = &exchange->arena;
@@ -272,7 +299,10 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     *client = *exchange->message->client;
     message->client = client;
     message->properties = NULL;
-    message->payload = exchange->payload.tree ? "" : arena_copy(arena, message->payload, message->size);
+    const bool is_asked_for = exchange_has_params(exchange) &&
+                              (exchange_is_plain(exchange) || exchange->payload.parsed.fault != JSON_FINE);
+    message->payload =
+        exchange->payload.tree && !is_asked_for ? "" : arena_copy(arena, message->payload, message->size);
     const bool has_correlation = message->correlation;
     if (has_correlation)
         message->correlation = arena_copy(arena, message->correlation, message->correlation_size);
@@ -357,11 +387,27 @@ static rpc_status exchange_keep_message(rpc_call *call)
     exchange->message = &copy->message;
     exchange->request_id = request_id;
     exchange->dedup.client = NULL;
+    exchange->pending.keeps_params = exchange_has_params(exchange);
     exchange->pending.kept = true;
     exchange->pending.connection = connection;
-    clients_meet(&call->engine->dedup.clients, &copy->client, exchange->now);
+    if (!exchange->pending.replay) /* which comes over no connection of its client's */
+        clients_meet(&call->engine->dedup.clients, &copy->client, exchange->now);
     DL_APPEND(connection->exchanges, exchange);
     return RPC_OK;
+}
+
+/* Keeps the parameters of a call as text, where the message has more than these. Text is printed into more
+ * memory than it takes. */
+static rpc_status exchange_keep_params(rpc_call *call)
+{
+    struct arena arena;
+    if (exchange_is_plain(call->exchange))
+        return RPC_OK;
+    arena_init(&arena);
+    const char *text = call->params ? codec_json_text(call->params, &arena) : "{}";
+    call->kept_params = text ? arena_copy(&call->arena, text, strlen(text)) : NULL;
+    arena_fini(&arena);
+    return call->kept_params ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 rpc_status exchange_keep(rpc_call *call)
@@ -371,7 +417,7 @@ rpc_status exchange_keep(rpc_call *call)
     if (call->id && !id)
         return RPC_INTERNAL_ERROR;
     call->id = id;
-    return status;
+    return status == RPC_OK && exchange_has_params(call->exchange) ? exchange_keep_params(call) : status;
 }
 
 /* ---- The end of its connection ---- */

@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/trace.h"
+#include "call/dead.h"
 #include "call/topic.h"
 #include "dedup/dedup.h"
 #include "host.h"
@@ -54,6 +55,14 @@ struct fragment {
     struct fragment *prev, *next;
 };
 
+/* A failed item of a batch, which becomes a dead letter if the batch's reply reaches nobody. Memory of the
+ * exchange. */
+struct draft {
+    struct dead_report report;
+    const char *err, *msg;
+    struct draft *prev, *next;
+};
+
 /* What the caller sent. */
 struct exchange_payload {
     cJSON *tree;              /* NULL: raw bytes, nothing, not parsed yet, or not needed any more */
@@ -74,6 +83,7 @@ struct exchange_reply {
     size_t successes;           /* those of them that are results */
     struct fragment *fragments; /* of a batch: outcomes that are set aside, in order; NULL: none is */
     size_t fragments_size;      /* bytes */
+    struct draft *drafts;       /* of a batch: those of its items */
 };
 
 enum call_state {
@@ -108,16 +118,20 @@ struct rpc_call {
     bool own_memory;     /* the call is not the exchange's embedded one */
     bool has_worked;     /* work or a wait of it has ended well before */
     bool unchanged;      /* its success changes nothing, so that it is not announced */
+    bool is_refused;     /* no call could be made of its part of the message */
+    bool is_buried;      /* its module has made a dead letter of its failure */
     uint32_t timeout;    /* ms from its arrival to its deadline, as its handler has set it; 0: it has not */
     enum call_state state;
     rpc_status refusal;  /* why it could not become pending; RPC_OK: its handler did not ask, or it could */
     struct task *task;   /* what keeps it pending; NULL: nothing */
     struct holding held; /* call_bytes(), while it is pending */
     struct fragment
-        *place;     /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
-    void *result;   /* a struct of the method's result shape; NULL: none */
-    uint64_t begun; /* when its handler began, monotonic nanoseconds; 0: it did not */
-    uint64_t ended; /* when that was over, if its return was the outcome; 0: that was not looked at */
+        *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result; /* a struct of the method's result shape; NULL: none */
+    const char *kept_params; /* exchange_params_text(), of a call that was kept, if its message does not have
+                                it; else NULL */
+    uint64_t begun;          /* when its handler began, monotonic nanoseconds; 0: it did not */
+    uint64_t ended;         /* when that was over, if its return was the outcome; 0: that was not looked at */
     struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
     struct arena arena;
 };
@@ -132,6 +146,8 @@ struct exchange_pending {
     struct task *tasks;            /* of its pending calls */
     struct holding held;           /* exchange_bytes(), while a call of it is pending */
     enum exchange_ran ran;
+    bool keeps_params;                  /* if it is kept: exchange_params_text() goes on to work */
+    struct dead_letter *replay;         /* the dead letter whose call runs again here; NULL: none */
     bool progress;                      /* its caller asked for interim replies, and can get them */
     const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
                                            been begun, and the host has it back */
@@ -237,6 +253,15 @@ void exchange_read_trace(struct exchange *exchange);
 
 /* Reads a traceparent, unless the exchange has a trace, likewise. */
 void exchange_take_trace(struct exchange *exchange, const char *traceparent);
+
+/* Whether dead letters of its calls get what the message has of them. */
+bool exchange_has_params(const struct exchange *exchange);
+
+/*
+ * The parameters of a call as JSON text, with a NUL behind it: as they came, or memory of the call. NULL: no
+ * memory. For exchanges that exchange_has_params(), and not for raw bytes.
+ */
+const char *exchange_params_text(rpc_call *call);
 
 /* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);

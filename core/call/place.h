@@ -13,6 +13,7 @@
 
 #include <mosquitto_rpc.h>
 
+struct dead_letter;
 struct topic_tree;
 
 /* Where a topic lies, as engine_serves() has found it. It points into the topic. */
@@ -21,7 +22,9 @@ struct engine_place {
     const rpc_inbox *inbox;        /* of a module, outside the prefix; NULL: it is in none */
     rpc_instance *instance;        /* whose inbox it is */
     const char *name; /* the part of the topic that names a method, or that lies below the inbox root */
-    const rpc_adoption *adoption; /* by which a message of an inbox came here; NULL: its sender's doing */
+    const rpc_adoption *adoption; /* by which a message of an inbox came here, or a replay; NULL: its sender's
+                                     doing */
+    struct dead_letter *replay;   /* with an adoption: the letter whose call runs again; NULL: none */
 };
 
 #endif

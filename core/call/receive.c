@@ -2,6 +2,7 @@
 /* Who gets a message: see receive.h. */
 #include "call/receive.h"
 
+#include "base/status.h"
 #include "base/text.h"
 #include "call/dispatch.h"
 #include "call/engine_parts.h"
@@ -55,6 +56,31 @@ enum engine_verdict receive_message(struct engine *engine, const struct host_mes
     if (client->bridge && !engine->env.options.bridge_calls)
         return ENGINE_PASS;
     return dispatch_message(engine, message, tree->kind, place);
+}
+
+/* ---- Replays ---- */
+
+/* What its caller would have published; the connection is no client's, so that no end of one ends the replay.
+ */
+void receive_replay(struct engine *engine, struct dead_letter *letter)
+{
+    static const rpc_adoption adoption = {.method = ""};
+    const struct dead_report *report = &letter->report;
+    struct host_client client = report->client;
+    client.id = client.id ? client.id : "";
+    client.connection = letter;
+    client.bridge = false;
+    const struct host_message message = {
+        .client = &client,
+        .topic = report->method,
+        .payload = report->text,
+        .size = report->size,
+    };
+    const struct engine_place place = {
+        .tree = &topic_trees[0], .name = report->method, .adoption = &adoption, .replay = letter};
+    letter->is_replayed = true;
+    if (receive_message(engine, &message, &place) == ENGINE_PASS)
+        dead_end_replay(&engine->dead, letter, RPC_INTERNAL_ERROR, status_name(RPC_INTERNAL_ERROR), NULL);
 }
 
 /* ---- Adoption ---- */

@@ -14,9 +14,17 @@
 #define CORE_CALL_RECEIVE_H
 
 #include "base/env.h"
+#include "call/dead.h"
 #include "call/place.h"
 
 struct engine;
+
+/*
+ * Runs the call of a dead letter again, as its caller's, which gets no reply: without user properties, rates
+ * and the recognition of duplicates. dead_end_replay() ends the replay, before this returns or, if the call
+ * becomes pending, later. The letter can be replayed, and no replay of it runs.
+ */
+void receive_replay(struct engine *engine, struct dead_letter *letter);
 
 /*
  * Gives a message to whom it is for, and returns what the host is to do with it. Calls and adopted messages

@@ -56,8 +56,8 @@ const struct topic_tree topic_trees[] = {
      "an announcement of a keyed event: one topic for each value of the member that is its key"},
     {"error", "event/" TOPIC_ERROR_EVENT, "event/" TOPIC_ERROR_EVENT, TOPIC_SUBTREE, TOPIC_EVENT,
      TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS, TOPIC_ALWAYS, TOPIC_ERROR_DOC},
-    {"dead", "dead", "dead", TOPIC_SUBTREE, TOPIC_RESERVED, TOPIC_SENDER_PLUGIN, TOPIC_NEVER, TOPIC_NEVER,
-     "kept for later"},
+    {"dead", "dead", "dead/{method}", TOPIC_SUBTREE, TOPIC_DEAD, TOPIC_SENDER_PLUGIN, TOPIC_ALWAYS,
+     TOPIC_LETTERS, TOPIC_DEAD_DOC},
     {.word = NULL},
 };
 
@@ -115,6 +115,8 @@ bool topic_is_in_force(const struct engine_options *options, unsigned needs)
     unsigned given = options->reply_delivery == DELIVERY_SUBSCRIBED ? TOPIC_TO_SUBSCRIBERS : TOPIC_TO_CALLERS;
     if (options->jsonrpc_methods && options->jsonrpc_methods[strspn(options->jsonrpc_methods, " ")])
         given |= TOPIC_OPEN;
+    if (options->dead_letters)
+        given |= TOPIC_LETTERS;
     return (needs & ~given) == 0;
 }
 

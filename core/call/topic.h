@@ -35,14 +35,14 @@ enum {
 /* ---- Trees ---- */
 
 enum topic_kind {
-    TOPIC_RESERVED, /* {prefix}/dead/…: not used yet */
     TOPIC_CALL,     /* {prefix}/call/{method} */
     TOPIC_REQUEST,  /* {prefix}/call/{method}/request */
     TOPIC_BATCH,    /* {prefix}/batch/{method} */
     TOPIC_JSONRPC,  /* {prefix}/jsonrpc */
     TOPIC_RESPONSE, /* where replies go: {prefix}/call/…/response/…, {prefix}/jsonrpc/response/… */
     TOPIC_REPLY,    /* {prefix}/reply/…: where replies go with reply_delivery subscribed */
-    TOPIC_EVENT     /* {prefix}/event/… */
+    TOPIC_EVENT,    /* {prefix}/event/… */
+    TOPIC_DEAD      /* {prefix}/dead/…: dead letters */
 };
 
 /* Who may publish to the topics of a tree. The guards do not hold for bridges. */
@@ -58,7 +58,7 @@ enum {
     TOPIC_TO_CALLERS = 1,     /* replies go to the caller alone */
     TOPIC_TO_SUBSCRIBERS = 2, /* `reply_delivery subscribed` */
     TOPIC_OPEN = 4,           /* some method is open at {prefix}/jsonrpc */
-    TOPIC_NEVER = 8
+    TOPIC_LETTERS = 8         /* dead letters are kept */
 };
 
 /* Which topics with a tree's level behind the prefix belong to the tree. */
@@ -89,6 +89,9 @@ extern const struct topic_tree topic_trees[];
 /* The event that errors go to when nothing else is declared for them. */
 #define TOPIC_ERROR_EVENT "error"
 #define TOPIC_ERROR_DOC "an error that has no event of its own, of a call that asked for no reply"
+
+#define TOPIC_DEAD_DOC \
+    "a dead letter: a call that failed with nobody to tell, or a command that a device did not carry out"
 
 #define TOPIC_REQUEST_LEVEL "/request"
 

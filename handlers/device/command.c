@@ -225,7 +225,7 @@ static struct command *command_make_loaded(struct commands *commands, const stru
         return NULL;
     struct live *live = command->live;
     const uint64_t clock = rpc_clock(commands->instance);
-    live->queued = row->queued;
+    live->queued = live->arrived = row->queued;
     live->expires = row->expires;
     live->stale_time = row->stale;
     live->deadline = clock + command_until(row->expires, now);

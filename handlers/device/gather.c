@@ -424,6 +424,8 @@ static struct command *member_prepare(struct member *member, struct verdict *why
         .timeout = rpc_call_left(gather->call),
         .ttl = wishes->ttl,
         .stale = wishes->stale ? wishes->stale - (uint32_t)waited : 0,
+        .call = gather->call,
+        .is_member = true,
         .ended = member_on_ended,
         .progress = member_on_progress,
         .context = member,

@@ -2,6 +2,8 @@
 /* The life of a command: see life.h. */
 #include "life.h"
 
+#include "names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,7 +126,27 @@ static void life_free_live(struct live *live)
     free(live->trace);
     free(live->body);
     free(live->correlation);
+    free(live->caller);
+    free(live->user);
     free(live);
+}
+
+/* Notes whose command it is. Returns false: no memory. */
+static bool life_note_call(struct live *live, const struct order *order)
+{
+    rpc_call *call = order->call;
+    void *caller = NULL, *user = NULL;
+    if (!call)
+        return true;
+    const char *id = rpc_caller_id(call), *name = rpc_caller_user(call);
+    live->call = order->is_member ? NULL : call;
+    live->is_member = order->is_member;
+    live->is_replay = rpc_call_is_replay(call);
+    live->arrived = rpc_call_time(call);
+    const bool fine = life_copy(&caller, id, strlen(id)) && life_copy(&user, name, name ? strlen(name) : 0);
+    live->caller = caller;
+    live->user = user;
+    return fine;
 }
 
 static struct live *life_create_live(struct commands *commands, const struct order *order)
@@ -139,7 +161,7 @@ static struct live *life_create_live(struct commands *commands, const struct ord
     live->correlation_size = order->correlation_size;
     const bool fine = life_copy(&copy, body, live->body_size) &&
                       life_copy(&live->correlation, order->correlation, order->correlation_size) &&
-                      life_copy_trace(&live->trace, order->trace);
+                      life_copy_trace(&live->trace, order->trace) && life_note_call(live, order);
     live->body = copy;
     if (!fine) {
         life_free_live(live);
@@ -160,7 +182,8 @@ static struct live *life_create_live(struct commands *commands, const struct ord
 
 static size_t life_bytes(const struct live *live)
 {
-    return live->body_size + live->correlation_size + life_trace_size(live->trace);
+    return live->body_size + live->correlation_size + life_trace_size(live->trace) +
+           (live->caller ? strlen(live->caller) : 0) + (live->user ? strlen(live->user) : 0);
 }
 
 /* Notes when it ends and when it is stale, by both clocks. */
@@ -337,6 +360,32 @@ void life_remember(struct commands *commands, struct command *command)
         life_forget(commands, commands->ended);
 }
 
+/* Makes a dead letter of a command that has ended, if it is to become one. */
+static void life_bury(const struct commands *commands, const struct command *command,
+                      const struct verdict *verdict)
+{
+    const struct live *live = command->live;
+    char method[2 * NAME_MAX_BYTES + sizeof "device//"];
+    if ((verdict->state != COMMAND_EXPIRED && verdict->state != COMMAND_UNKNOWN) || live->is_replay ||
+        (live->is_member && live->ended))
+        return;
+    snprintf(method, sizeof method, "device/%s/%s", command->device->name, command->name);
+    const rpc_letter letter = {
+        .method = method,
+        .params = command->adopted ? NULL : live->body,
+        .payload = command->adopted ? live->body : NULL,
+        .size = command->adopted ? live->body_size : 0,
+        .caller = live->caller,
+        .user = live->user,
+        .arrived = live->arrived,
+        .err = verdict->err,
+        .msg = verdict->msg,
+        .trace = live->trace ? live->trace->parent : NULL,
+        .call = live->ended ? live->call : NULL,
+    };
+    rpc_dead_letter(commands->instance, &letter);
+}
+
 /* The verdict's id stays valid: the newest command of a history is the last one to be forgotten. */
 void life_end(struct commands *commands, struct command *command, const struct verdict *verdict)
 {
@@ -348,6 +397,7 @@ void life_end(struct commands *commands, struct command *command, const struct v
     life_announce(commands, command, NULL);
     if (command->stored)
         life_store(commands, command, verdict->state, NULL);
+    life_bury(commands, command, verdict);
     life_remember(commands, command);
     if (ended)
         ended(context, verdict);

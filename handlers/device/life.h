@@ -61,6 +61,8 @@ struct order {
     uint64_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
     uint32_t stale;      /* ms after which it is not sent any more; 0: never */
     bool loaded;         /* it comes from a former run: its id is the plugin's own */
+    rpc_call *call;      /* that wants it, for a dead letter; NULL: it is of a former run */
+    bool is_member;      /* of a call to a group, which says in its result what has become of it */
     command_ended ended; /* called once, never before the command was begun; NULL: it is not called */
     command_progress progress; /* may be NULL */
     void *context;
@@ -102,6 +104,11 @@ struct live {
     bool again;     /* in flight: it is sent again when its device is back */
     bool lost;      /* in flight: its outcome is unknown; it ends in a moment */
     bool abandoned; /* its caller does not wait for it any more, and it is being written */
+    /* For a dead letter. */
+    char *caller, *user; /* client id and user name; NULL: unknown, anonymous */
+    double arrived;      /* Unix time */
+    rpc_call *call;      /* as long as `ended` is to be called; NULL: it is of a group, or of a former run */
+    bool is_member, is_replay;
     command_ended ended;
     command_progress progress;
     void *context;
@@ -174,7 +181,11 @@ void life_change(struct commands *commands, struct command *command, enum comman
 struct verdict life_verdict(const struct command *command, enum command_state state, const char *err,
                             const char *msg);
 
-/* Ends a command: announces it, writes it down if it has a row, tells its caller, keeps it in the history. */
+/*
+ * Ends a command: announces it, writes it down if it has a row, tells its caller, keeps it in the history. If
+ * it has expired or its outcome is unknown, it becomes a dead letter; but not if the result of a call to a
+ * group says so, nor if a dead letter was replayed to make it.
+ */
 void life_end(struct commands *commands, struct command *command, const struct verdict *verdict);
 
 /* An answer has come after the deadline: state COMMAND_TIMEOUT, as a command of the history, becomes another.

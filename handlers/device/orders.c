@@ -185,6 +185,7 @@ static rpc_status orders_begin(rpc_call *call, struct device_module *module, str
     order->ended = orders_on_ended;
     order->progress = orders_on_progress;
     order->context = waiter;
+    order->call = call;
     waiter->module = module;
     waiter->call = call;
     waiter->command = command_prepare(&module->commands, order, &why);

@@ -270,6 +270,7 @@ class HostileResponseTopics(BrokerTest):
                     event = self.watcher.receive()
                     self.assertEqual(event.topic, "rpc/event/error")
                     self.assert_error(event, "invalid_request", method="probe.count")
+                    self.assertEqual(self.watcher.receive().topic, "rpc/dead/probe.count")
         self.watcher.expect_nothing()
         self.assertEqual(result_of(ask(self.client(self.running, 5), "probe.count")), {"runs": 1})
 
@@ -284,6 +285,7 @@ class HostileResponseTopics(BrokerTest):
                     continue
                 connection.expect_nothing(0.05)
                 self.assert_error(self.watcher.receive(), "invalid_request")
+                self.assertEqual(self.watcher.receive().topic, "rpc/dead/probe.count")
         self.watcher.expect_nothing()
         self.assertEqual(result_of(ask(self.client(self.running, 5), "probe.count")), {"runs": 1})
 

@@ -103,7 +103,7 @@ static struct fake_box *box_of(struct fake_host *fake, const struct host_publica
     if (sent->status)
         return &fake->replies;
     const bool is_event = strstr(sent->topic, "/event/") || strncmp(sent->topic, "$SYS/", 5) == 0;
-    return is_event ? &fake->events : &fake->others;
+    return is_event ? &fake->events : strstr(sent->topic, "/dead/") ? &fake->letters : &fake->others;
 }
 
 static bool publish(void *context, const struct host_publication *sent)
@@ -321,6 +321,7 @@ void fake_host_forget(struct fake_host *fake)
 {
     empty(fake, &fake->replies);
     empty(fake, &fake->events);
+    empty(fake, &fake->letters);
     empty(fake, &fake->others);
     fake->line_count = 0;
 }

@@ -83,7 +83,8 @@ struct fake_host {
 
     /* For tests to read. */
     struct fake_box replies, events;
-    struct fake_box others; /* that modules have sent */
+    struct fake_box letters; /* dead ones */
+    struct fake_box others;  /* that modules have sent */
     struct fake_line lines[FAKE_KEPT];
     size_t line_count;
 

@@ -55,7 +55,9 @@ static size_t check_list(const struct command *first, enum command_place place, 
         }
         ck_assert_int_lt(command->state, COMMAND_SUCCEEDED);
         ck_assert(command->live->ticket || command->live->timer.id);
-        *bytes += command->live->body_size + command->live->correlation_size;
+        const struct live *own = command->live;
+        *bytes += own->body_size + own->correlation_size + (own->caller ? strlen(own->caller) : 0) +
+                  (own->user ? strlen(own->user) : 0);
     }
     return count;
 }

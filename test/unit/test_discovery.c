@@ -118,17 +118,18 @@ static void reopen(bool to_subscribers, const char *open)
 #define EVENTS                                                                                           \
     ",\"event\":\"rpc/event/{event}\",\"keyedEvent\":\"rpc/event/{event}/{key}\",\"error\":\"rpc/event/" \
     "error\""
+#define DEAD ",\"dead\":\"rpc/dead/{method}\""
 
 static const struct topics {
     bool to_subscribers;
     const char *open, *json;
 } topics[] = {
-    {false, "", "{" CALLS RESPONSE BATCH EVENTS "}"},
-    {false, " ", "{" CALLS RESPONSE BATCH EVENTS "}"},
-    {false, "*", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS "}"},
-    {false, "get", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS "}"},
-    {true, "", "{" CALLS BATCH REPLY EVENTS "}"},
-    {true, " get id", "{" CALLS BATCH JSONRPC REPLY EVENTS "}"},
+    {false, "", "{" CALLS RESPONSE BATCH EVENTS DEAD "}"},
+    {false, " ", "{" CALLS RESPONSE BATCH EVENTS DEAD "}"},
+    {false, "*", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS DEAD "}"},
+    {false, "get", "{" CALLS RESPONSE BATCH JSONRPC JSONRPC_RESPONSE EVENTS DEAD "}"},
+    {true, "", "{" CALLS BATCH REPLY EVENTS DEAD "}"},
+    {true, " get id", "{" CALLS BATCH JSONRPC REPLY EVENTS DEAD "}"},
 };
 
 /* What is read-only is idempotent, too. */
@@ -144,6 +145,19 @@ START_TEST(idempotent)
         ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "readOnly")), rows[i].read_only);
         ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "idempotent")), rows[i].idempotent);
     }
+    cJSON_Delete(document);
+}
+END_TEST
+
+START_TEST(no_letters_no_topic)
+{
+    close_lab();
+    rig_init(&rig);
+    rig.options.dead_letters = false;
+    lab_start(&rig, &options, NULL);
+    rig_add(&rig, &rpc_module_rpc, NULL);
+    cJSON *document = result_of("rpc.discover", "{}");
+    expect_json(get(document, "x-topics"), "{" CALLS RESPONSE BATCH EVENTS "}");
     cJSON_Delete(document);
 }
 END_TEST
@@ -624,8 +638,8 @@ START_TEST(many_of_it_in_a_batch)
 END_TEST
 
 UNIT_MAIN("discovery", open_lab, close_lab, {discover, 0}, {idempotent, 0},
-          {topics_in_force, UNIT_ROWS(topics)}, {open_methods, UNIT_ROWS(openings)}, {events, 0},
-          {keyed_events, 0}, {titles, 2}, {list, 0}, {describe, 0}, {what_is_too_large, 300},
+          {topics_in_force, UNIT_ROWS(topics)}, {no_letters_no_topic, 0}, {open_methods, UNIT_ROWS(openings)},
+          {events, 0}, {keyed_events, 0}, {titles, 2}, {list, 0}, {describe, 0}, {what_is_too_large, 300},
           {what_just_fits, 0}, {the_document_is_kept, 0}, {a_new_method_makes_it_anew, 0},
           {what_is_too_large_is_written_once, 0}, {many_of_it_in_a_batch, 0}, {commands_in_the_document, 0},
           {no_commands_in_the_document, 0}, {commands_in_the_list, 0},

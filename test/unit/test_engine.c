@@ -132,6 +132,13 @@ static const struct verdict {
     {"rpc/event/error", NOBODY, publishers, ENGINE_REFUSE, 0},
     {"rpc/event/pong", ANYBODY, no_guard, ENGINE_PASS, 0},
     {"rpc/event/pong", NOBODY, no_guard, ENGINE_PASS, 0},
+    /* Forged dead letters. */
+    {"rpc/dead/count", ANYBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/dead/nope", NOBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/dead", ANYBODY, NULL, ENGINE_REFUSE, 0},
+    {"rpc/dead/count", PUBLISHER, publishers, ENGINE_REFUSE, 0},
+    {"rpc/dead/count", ANYBODY, no_guard, ENGINE_REFUSE, 0},
+    {"rpc/dead/count", BRIDGE, NULL, ENGINE_PASS, 0},
     /* Bridges of this broker. */
     {"rpc/call/count", BRIDGE, NULL, ENGINE_PASS, 0},
     {"rpc/call/nope", BRIDGE, NULL, ENGINE_PASS, 0},
@@ -147,7 +154,6 @@ static const struct verdict {
     {"rpc/batch", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/jsonrpc/x", ANYBODY, NULL, ENGINE_PASS, 0},
     {"rpc/reply/tester/x", ANYBODY, NULL, ENGINE_PASS, 0},
-    {"rpc/dead/count", ANYBODY, NULL, ENGINE_PASS, 0},
     {"other/call/count", ANYBODY, NULL, ENGINE_PASS, 0},
 };
 
@@ -428,13 +434,13 @@ START_TEST(everything_is_counted)
     rig_ask(&rig, "count", "");                        /* a call, an event and a reply */
     rig_tell(&rig, "count", "{\"request_id\":\"1\"}"); /* likewise */
     rig_ask(&rig, "count", "[]");                      /* a call, an error and a reply */
-    rig_tell(&rig, "count", "[]");                     /* a call, an error and an event */
+    rig_tell(&rig, "count", "[]");                     /* a call, an error, an event and a dead letter */
     rig_tell(&rig, "nope", "");                        /* an unknown method */
     rig_ask(&rig, "nope", "");                         /* likewise, and a reply */
     rig_publish(&rig, "rpc/event/x", "");              /* refused */
     rig_publish(&rig, "rpc/call/x/response/y", "");    /* likewise */
     const struct counters expected = {
-        .calls = 5, .errors = 2, .unknown = 2, .replies = 4, .events = 4, .refused = 2};
+        .calls = 5, .errors = 2, .unknown = 2, .replies = 4, .events = 4, .refused = 2, .dead = 1};
     ck_assert_mem_eq(counters(), &expected, sizeof expected);
 }
 END_TEST

@@ -469,6 +469,7 @@ static void call_with_failure(const struct scenario *scenario, enum failing_mode
         ck_assert_int_eq(verdict, ENGINE_CONSUME);
         expect_truth(scenario, usual, n);
         fake_host_forget(&rig.host);
+        dead_clear(&rig.engine->dead);
         ck_assert_msg(!failing_live(), "%s %s: allocation %zu failed, and %zu pieces leaked",
                       scenario->method, scenario->payload, n, failing_live());
         rig_expect(&rig, "value", "7", "ok", "7");
@@ -1176,6 +1177,45 @@ START_TEST(discovering_for_the_first_time)
 }
 END_TEST
 
+/* ---- Dead letters ---- */
+
+extern const rpc_module rpc_module_dead;
+
+/* A call that waits fails with nobody to tell, and is run again: whatever allocation fails, the letter is
+ * there or not, and is the only one. */
+START_TEST(replaying)
+{
+    bool failed = true;
+    size_t replayed = 0;
+    char params[64];
+    for (size_t n = 0; failed; n++) {
+        works_init(&rig);
+        works_open(&rig);
+        rig_add(&rig, &rpc_module_dead, NULL);
+        rig_tell(&rig, "wait", "{\"request_id\":true}");
+        rig_tell(&rig, "wait", "{\"n\":1,\"lane\":\"a\"}");
+        failing_arm(modes[_i], n);
+        works_pass(&rig, 60000);
+        failed = failing_disarm();
+        const struct dead *dead = &rig.engine->dead;
+        if (dead->count == 2) {
+            const struct dead_letter *letter = dead->letters->prev;
+            snprintf(params, sizeof params, "{\"id\":\"%s\"}", letter->id);
+            failing_arm(modes[_i], n);
+            rig_send(&rig, "rpc/call/dead.replay", params, RIG_REPLY, NULL);
+            works_pass(&rig, 60000);
+            failed |= failing_disarm();
+            ck_assert_uint_eq(dead->count, 2);
+            replayed += (size_t)letter->replays;
+            ck_assert_str_eq(rig_ask(&rig, "dead.get", params)->status, "ok");
+        }
+        works_close(&rig);
+        expect_nothing_left();
+    }
+    ck_assert_uint_gt(replayed, 0);
+}
+END_TEST
+
 /* ---- Sensors: each new one with all its allocations failing in turn ---- */
 
 /*
@@ -1355,5 +1395,6 @@ UNIT_MAIN("memory", failing_install, NULL, {changing_settings, UNIT_ROWS(modes)}
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {adopting, UNIT_ROWS(adopted) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
           {decoding_a_payload, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
-          {sensors_are_added_later, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})
+          {replaying, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},
+          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)},
+          {entering_slots, UNIT_ROWS(modes)})

@@ -85,6 +85,7 @@ static const struct style {
 START_TEST(the_tree_is_not_held)
 {
     const struct style *row = &styles[_i];
+    rig.options.dead_payload = false;
     works_open(&rig);
     works_send(&rig, row->topic, make_large(row->head, row->value, row->tail), row->response_topic, NULL);
     ck_assert_int_eq(slots[1].pending, 1);
@@ -92,6 +93,22 @@ START_TEST(the_tree_is_not_held)
     ck_assert_uint_eq(slots[1].call->exchange->payload.arena.bytes, 0);
     ck_assert_uint_ge(held(), sizeof(struct exchange));
     ck_assert_uint_lt(held(), CALL);
+    works_call(&rig, "tell", 1);
+    ck_assert_str_eq(rig.host.replies.kept[0].text, row->text);
+    ck_assert_uint_eq(held(), 0);
+}
+END_TEST
+
+/* For a dead letter the parameters are held as text, once, and count. */
+START_TEST(the_text_is_held_for_a_letter)
+{
+    const struct style *row = &styles[_i];
+    const char *payload = make_large(row->head, row->value, row->tail);
+    works_open(&rig);
+    works_send(&rig, row->topic, payload, row->response_topic, NULL);
+    ck_assert_int_eq(slots[1].pending, 1);
+    ck_assert_ptr_null(slots[1].call->exchange->payload.tree);
+    ck_assert_uint_lt(held(), CALL + strlen(payload));
     works_call(&rig, "tell", 1);
     ck_assert_str_eq(rig.host.replies.kept[0].text, row->text);
     ck_assert_uint_eq(held(), 0);
@@ -356,7 +373,7 @@ START_TEST(copies_leave_with_their_call)
 END_TEST
 
 UNIT_MAIN("pending_bytes", open_rig, close_rig, {the_tree_is_not_held, UNIT_ROWS(styles)},
-          {the_parameters_are_held, 0}, {raw_bytes_are_held, 0}, {the_limit_is_reached, 0},
-          {too_large_for_all, 0}, {the_largest_is_evicted, 0}, {handlers_memory_counts, 0},
-          {batches_count, 0}, {copies_share, 0}, {copies_count, 0}, {batches_leave_as_a_whole, 0},
-          {copies_leave_with_their_call, 0})
+          {the_text_is_held_for_a_letter, UNIT_ROWS(styles)}, {the_parameters_are_held, 0},
+          {raw_bytes_are_held, 0}, {the_limit_is_reached, 0}, {too_large_for_all, 0},
+          {the_largest_is_evicted, 0}, {handlers_memory_counts, 0}, {batches_count, 0}, {copies_share, 0},
+          {copies_count, 0}, {batches_leave_as_a_whole, 0}, {copies_leave_with_their_call, 0})

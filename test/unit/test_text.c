@@ -302,9 +302,35 @@ START_TEST(near_words_may_be_long)
 }
 END_TEST
 
+/* The examples of RFC 4648, section 10, and bytes that no text has. */
+START_TEST(base64)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *text;
+    } rows[] = {
+        {"", 0, ""},
+        {"f", 1, "Zg=="},
+        {"fo", 2, "Zm8="},
+        {"foo", 3, "Zm9v"},
+        {"foob", 4, "Zm9vYg=="},
+        {"fooba", 5, "Zm9vYmE="},
+        {"foobar", 6, "Zm9vYmFy"},
+        {"\xFB\xFF\x00", 3, "+/8A"},
+        {"\x00\x10\x83\x10\x51\x87", 6, "ABCDEFGH"},
+    };
+    char out[32];
+    for (int i = 0; i < UNIT_ROWS(rows); i++) {
+        ck_assert_str_eq(text_base64(rows[i].bytes, rows[i].size, out), rows[i].text);
+        ck_assert_uint_eq(strlen(out) + 1, TEXT_BASE64(rows[i].size));
+    }
+}
+END_TEST
+
 UNIT_MAIN("text", NULL, NULL, {decodes_a_character, UNIT_ROWS(characters)},
           {decodes_within_the_size, UNIT_ROWS(characters)}, {counts_characters, UNIT_ROWS(counted)},
           {knows_what_can_be_published_to, UNIT_ROWS(topics)}, {cuts_between_characters, UNIT_ROWS(cuts)},
           {makes_text_printable, UNIT_ROWS(printed)}, {finds_words, UNIT_ROWS(listed)},
           {finds_the_nearest, UNIT_ROWS(nears)}, {prefers_the_nearer, 0}, {near_words_may_be_long, 0},
-          {looks_statuses_up, 0})
+          {looks_statuses_up, 0}, {base64, 0})

@@ -42,8 +42,9 @@ static const struct classified {
     {"rpc", "rpc/call/ping/requests", TOPIC_CALL, "ping/requests"},
     {"rpc", "rpc/event/error", TOPIC_EVENT, NULL},
     {"rpc", "rpc/event/errors", TOPIC_EVENT, NULL},
-    {"rpc", "rpc/dead", TOPIC_RESERVED, NULL},
-    {"rpc", "rpc/dead/x", TOPIC_RESERVED, NULL},
+    {"rpc", "rpc/dead", TOPIC_DEAD, NULL},
+    {"rpc", "rpc/dead/x", TOPIC_DEAD, NULL},
+    {"rpc", "rpc/deaf/x", FOREIGN, NULL},
     {"rpc", "rpc/batch/ping", TOPIC_BATCH, "ping"},
     {"rpc", "rpc/batch/a/b", TOPIC_BATCH, "a/b"},
     {"rpc", "rpc/batch/", TOPIC_BATCH, ""},
@@ -121,7 +122,7 @@ static const struct force {
     {false, " a", TOPIC_OPEN, true},
     {false, "*", TOPIC_OPEN | TOPIC_TO_CALLERS, true},
     {true, "*", TOPIC_OPEN | TOPIC_TO_CALLERS, false},
-    {false, "*", TOPIC_NEVER, false},
+    {false, "*", TOPIC_LETTERS, false},
 };
 
 START_TEST(knows_what_is_in_force)
