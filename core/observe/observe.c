@@ -2,6 +2,7 @@
 /* The built-in module `observe`: see observe.h. */
 #include "observe/observe.h"
 
+#include "observe/metrics.h"
 #include "observe/stats.h"
 
 static const rpc_error stats_errors[] = {
@@ -17,6 +18,14 @@ static const rpc_method methods[] = {
         .result = &stats_shape,
         .errors = RPC_TABLE(stats_errors),
         .run = stats_run,
+    },
+    {
+        .name = "rpc.metrics",
+        .doc = "Tells the same in the text format of Prometheus, page by page.",
+        .read_only = true,
+        .params = &metrics_params_shape,
+        .result = &metrics_shape,
+        .run = metrics_run,
     },
 };
 
