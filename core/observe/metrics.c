@@ -372,7 +372,8 @@ rpc_status metrics_run(rpc_call *call, void *state, const void *params, void *re
     metrics_go_to(call->engine, &place, after / METRICS_ITEMS, after % METRICS_ITEMS);
     metrics_write_items(&page, &place);
     if (place.family < FAMILIES && !page.used)
-        return rpc_raise(call, "reply_too_large", "not one method fits into %d bytes: see max_reply",
+        return rpc_raise(call, "reply_too_large",
+                         "the samples of one method do not fit into %d bytes: see max_reply",
                          call->engine->env.options.max_reply);
     metrics->has_next = place.family < FAMILIES;
     metrics->next = (int32_t)(place.family * METRICS_ITEMS + place.item);
