@@ -22,6 +22,7 @@
 
 #include "shape/schema.h"
 #include "call/topic.h"
+#include "observe/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -357,6 +358,21 @@ static void write_counter_channel(const struct catalogue *catalogue, struct writ
     close_objects(writer, 2);
 }
 
+static void write_statistics_channel(const struct catalogue *catalogue, struct writer *writer)
+{
+    char topic[REPORT_TOPIC];
+    snprintf(topic, sizeof topic, "%s/%s/method/{method}", rpc_host.counters_topic,
+             catalogue->options->prefix);
+    open_key(writer, "statistics", "method");
+    writer_member(writer, "address", topic);
+    writer_open_object(writer, "parameters");
+    write_parameter(writer, "method", "the method's declared name, which may have several levels");
+    writer_end_object(writer);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "statistics", "statistics", "method");
+    close_objects(writer, 2);
+}
+
 static void write_jsonrpc_channels(const struct catalogue *catalogue, struct writer *writer)
 {
     write_channel(catalogue, writer, "jsonrpc", "/", "jsonrpc");
@@ -389,6 +405,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_statistics_channel(catalogue, writer);
     writer_end_object(writer);
 }
 
@@ -527,6 +544,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_sent(writer, "statistics", "method", REPORT_DOC, 0, true);
     writer_end_object(writer);
 }
 
@@ -753,6 +771,15 @@ static void write_counter_message(struct writer *writer, const char *level, cons
     writer_end_object(writer);
 }
 
+static void write_statistics_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, "method", "Statistics");
+    open_message(writer, "statistics", "method", REPORT_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&report_document_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
 /* The payload is one item, or an array of them. The caller adds the bounds of the array. */
 static void open_one_or_many(struct writer *writer, const char *item)
 {
@@ -795,6 +822,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_statistics_message(catalogue, writer);
     writer_end_object(writer);
 }
 

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "base/status.h"
 #include "call/topic.h"
+#include "observe/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -269,6 +270,9 @@ static void print_counters(void)
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
+    printf("\nBeside them, `method/{method}` is a JSON document: " REPORT_DOC
+           ". Its members are those of the "
+           "rows `methods[]` of [rpc.stats](#rpcstats) without `method`.\n");
 }
 
 static void print_topics(void)
