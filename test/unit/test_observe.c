@@ -178,7 +178,8 @@ static const rpc_module own = {.name = "own", .methods = RPC_TABLE(own_methods)}
  * whatever the callers write. */
 START_TEST(families_and_the_engines_errors)
 {
-    rig_open(&rig, &own);
+    rig_start(&rig);
+    rig_add(&rig, &own, NULL);
     rig_add(&rig, &rpc_module_observe, NULL);
     rig_tell(&rig, "box/a", "");
     rig_tell(&rig, "box/b", "");
