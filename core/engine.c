@@ -113,6 +113,7 @@ void engine_stop(struct engine *engine)
     if (!engine || engine->env.stopping)
         return;
     engine->env.stopping = true;
+    engine->to_report = NULL;
     tasks_stop(engine);
 }
 
@@ -254,7 +255,7 @@ uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    const uint64_t due = tasks < timers ? tasks : timers;
+    const uint64_t due = engine->to_report ? 0 : tasks < timers ? tasks : timers;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
                            memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
@@ -273,6 +274,7 @@ void engine_tick(struct engine *engine)
         dedup_expire(&engine->dedup, now);
         accounts_expire(&engine->accounts, now);
     }
+    report_publish(engine);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
@@ -282,5 +284,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
-    report_publish(engine);
+    report_begin(engine);
 }

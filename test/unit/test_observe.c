@@ -568,10 +568,49 @@ START_TEST(open_calls_are_news)
 }
 END_TEST
 
+enum { MANY = 250 };
+
+static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+/* The documents of many methods leave in several rounds of the broker's loop, each one once, also if calls
+ * are made meanwhile. */
+START_TEST(many_documents)
+{
+    static char names[MANY][8];
+    static rpc_method methods[MANY];
+    const rpc_module many = {.name = "many", .methods = RPC_TABLE(methods)};
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "m%d", i);
+        methods[i] = (rpc_method){.name = names[i], .run = do_nothing};
+    }
+    rig_start(&rig);
+    rig_add(&rig, &many, NULL);
+    engine_tick(rig.engine);
+    for (int i = 0; i < MANY; i++)
+        rig_tell(&rig, names[i], "");
+    size_t rounds = 0, published = 0;
+    rig.host.monotonic += INTERVAL * (RIG_SECOND / 1000);
+    do {
+        fake_host_forget(&rig.host);
+        engine_tick(rig.engine);
+        rig_tell(&rig, "m0", "");
+        published += rig.host.events.count;
+        rounds++;
+    } while (engine_due(rig.engine) <= rig.host.monotonic);
+    ck_assert_uint_eq(rounds, 3);
+    ck_assert_uint_eq(published, MANY + 1); /* and the counter of calls */
+    rig_close(&rig);
+}
+END_TEST
+
 UNIT_MAIN("observe", open_rig, close_rig, {reports_of_methods, 0}, {one_method, 0},
           {families_and_the_engines_errors, 0}, {the_service, 0}, {an_unknown_broker_is_left_out, 0},
           {tables_have_their_limits, 0}, {gauges_of_modules, 0},
           {gauges_that_are_wrong, UNIT_ROWS(wrong_gauges)}, {running_and_waiting, 0},
           {work_that_nobody_waits_for, 0}, {lanes_with_most_work_come_first, 0}, {names_of_lanes, 2},
           {documents_of_methods, 0}, {documents_are_tried_again, 2}, {documents_can_be_off, 0},
-          {open_calls_are_news, 0})
+          {open_calls_are_news, 0}, {many_documents, 0})
