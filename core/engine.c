@@ -255,7 +255,9 @@ uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    const uint64_t due = engine->to_report ? 0 : tasks < timers ? tasks : timers;
+    const uint64_t reports = engine->to_report ? engine->report_due : UINT64_MAX;
+    const uint64_t first = tasks < timers ? tasks : timers;
+    const uint64_t due = reports < first ? reports : first;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
                            memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
@@ -274,7 +276,7 @@ void engine_tick(struct engine *engine)
         dedup_expire(&engine->dedup, now);
         accounts_expire(&engine->accounts, now);
     }
-    report_publish(engine);
+    report_publish(engine, now);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
@@ -284,5 +286,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
-    report_begin(engine);
+    report_begin(engine, now);
 }
