@@ -11,6 +11,7 @@
 #include "call/task.h"
 #include "call/topic.h"
 #include "config.h"
+#include "observe/report.h"
 #include "shape/codec_json.h"
 
 #include <inttypes.h>
@@ -39,6 +40,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->env.options = *options;
     engine->env.host = *host;
     engine_fit_host(&engine->env);
+    engine->started = env_now(&engine->env);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine,
                                          .env = &engine->env,
@@ -210,6 +212,7 @@ void engine_stop(struct engine *engine)
     if (!engine || engine->env.stopping)
         return;
     engine->env.stopping = true;
+    engine->to_report = NULL;
     tasks_stop(engine);
 }
 
@@ -347,14 +350,17 @@ static bool engine_publish_counter(struct engine *engine, const char *level, uin
                           digits, length);
 }
 
-/* An engine in which nothing happens has no counters to publish. */
+/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
 uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    const uint64_t due = tasks < timers ? tasks : timers;
+    const uint64_t reports = engine->to_report ? engine->report_due : UINT64_MAX;
+    const uint64_t first = tasks < timers ? tasks : timers;
+    const uint64_t due = reports < first ? reports : first;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
-                          memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0;
+                          (engine->tasks->has_news ||
+                           memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
     return has_news ? engine->counters_due : due;
 }
 
@@ -370,6 +376,7 @@ void engine_tick(struct engine *engine)
         dedup_expire(&engine->dedup, now);
         accounts_expire(&engine->accounts, now);
     }
+    report_publish(engine, now);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
@@ -379,4 +386,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
+    report_begin(engine, now);
 }

@@ -24,6 +24,7 @@
 #include "shape/schema.h"
 #include "call/span.h"
 #include "call/topic.h"
+#include "observe/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -361,6 +362,21 @@ static void write_counter_channel(const struct catalogue *catalogue, struct writ
     close_objects(writer, 2);
 }
 
+static void write_statistics_channel(const struct catalogue *catalogue, struct writer *writer)
+{
+    char topic[REPORT_TOPIC];
+    snprintf(topic, sizeof topic, "%s/%s/" TOPIC_METHOD_LEVEL "/{method}", rpc_host.counters_topic,
+             catalogue->options->prefix);
+    open_key(writer, "statistics", "method");
+    writer_member(writer, "address", topic);
+    writer_open_object(writer, "parameters");
+    write_parameter(writer, "method", "the method's declared name, which may have several levels");
+    writer_end_object(writer);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "statistics", "statistics", "method");
+    close_objects(writer, 2);
+}
+
 static void write_jsonrpc_channels(const struct catalogue *catalogue, struct writer *writer)
 {
     write_channel(catalogue, writer, "jsonrpc", "/", "jsonrpc");
@@ -407,6 +423,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
     write_counter_channel(catalogue, writer, "span", SPAN_LEVEL);
+    write_statistics_channel(catalogue, writer);
     writer_end_object(writer);
 }
 
@@ -547,6 +564,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
     write_sent(writer, "span", SPAN_LEVEL, SPAN_DOC, 0, false);
+    write_sent(writer, "statistics", "method", REPORT_DOC, 0, true);
     writer_end_object(writer);
 }
 
@@ -793,6 +811,15 @@ static void write_counter_message(struct writer *writer, const char *level, cons
     writer_end_object(writer);
 }
 
+static void write_statistics_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, "method", "Statistics");
+    open_message(writer, "statistics", "method", REPORT_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&report_document_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
 /* The payload is one item, or an array of them. The caller adds the bounds of the array. */
 static void open_one_or_many(struct writer *writer, const char *item)
 {
@@ -839,6 +866,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     open_message(writer, "span", SPAN_LEVEL, SPAN_DOC, NULL);
     writer_member_json(writer, "payload", SPAN_SCHEMA);
     writer_end_object(writer);
+    write_statistics_message(catalogue, writer);
     writer_end_object(writer);
 }
 

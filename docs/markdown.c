@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "call/span.h"
 #include "call/topic.h"
+#include "observe/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +234,16 @@ static void print_inboxes(const rpc_module *module)
     }
 }
 
+static void print_gauges(const rpc_module *module)
+{
+    if (!module->gauges.count)
+        return;
+    printf("\n### Tables\n\nHow full they are is in `tables` of [rpc.stats](#rpcstats).\n\n| table | what is "
+           "in it |\n|---|---|\n");
+    for (const rpc_gauge *gauge = module->gauges.rows; RPC_HAS_ROW(module->gauges, gauge); gauge++)
+        printf("| `%s.%s` | %s |\n", module->name, gauge->name, gauge->doc);
+}
+
 static void print_module(const rpc_module *module)
 {
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
@@ -246,6 +257,7 @@ static void print_module(const rpc_module *module)
     print_commands(module);
     print_events(module);
     print_inboxes(module);
+    print_gauges(module);
 }
 
 /* ---- Errors, counters, topics ---- */
@@ -271,6 +283,9 @@ static void print_counters(void)
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
+    printf("\nBeside them, `method/{method}` is a JSON document: " REPORT_DOC
+           ". Its members are those of the "
+           "rows `methods[]` of [rpc.stats](#rpcstats) without `method`.\n");
     printf("\n## Spans\n\nThe topic `%s/{prefix}/" SPAN_LEVEL "` gets, not retained, " SPAN_DOC ".\n",
            rpc_host.counters_topic);
 }

@@ -43,11 +43,14 @@ struct engine {
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */
     char *spare_reply; /* likewise, max_reply bytes for the next reply */
 
-    uint64_t random;     /* the state of the generator of ids of spans; never 0 */
-    struct bucket spans; /* published ones */
-
+    uint64_t random;                   /* the state of the generator of ids of spans; never 0 */
+    struct bucket spans;               /* published ones */
+    uint64_t started;                  /* monotonic nanoseconds */
     struct counters published;         /* the counters as they were last published */
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
+    struct registry_method *to_report; /* the first of those whose documents are still to be looked at, of
+                                          observe/report.c; NULL: none is until counters_due */
+    uint64_t report_due;               /* when that goes on, monotonic nanoseconds */
 };
 
 #endif
