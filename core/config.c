@@ -140,6 +140,13 @@ static const rpc_field config_fields[] = {
     RPC_INT64(struct engine_options, slow_call,
               .doc = "a handler that takes longer than this is logged; 0: no handler is logged", .unit = "ms",
               .default_json = "50", .range = {0, 3600000}),
+    RPC_BOOL(struct engine_options, log_calls,
+             .doc = "log each call: its client, its method, its outcome, and the microseconds that it waited "
+                    "and ran",
+             .default_json = "false"),
+    RPC_BOOL(struct engine_options, recorder_payloads,
+             .doc = "keep the first 1024 bytes of the payloads of the last 256 calls, which rpc.recent shows",
+             .default_json = "false"),
 };
 
 const rpc_shape config_engine_shape = RPC_OBJECT_SHAPE(struct engine_options, config_fields);

@@ -11,6 +11,7 @@
 #include "call/task.h"
 #include "call/topic.h"
 #include "shape/codec_json.h"
+#include "stats/recorder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,7 +43,9 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
-    if (engine->answers && engine->tasks)
+    engine->recorder = recorder_create(options->recorder_payloads);
+    engine->records_details = options->recorder_payloads || options->log_calls;
+    if (engine->answers && engine->tasks && engine->recorder)
         return engine;
     engine_destroy(engine, 0);
     return NULL;
@@ -130,6 +133,7 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     accounts_fini(&engine->accounts);
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
+    recorder_destroy(engine->recorder);
     free(engine);
     return is_over;
 }

@@ -50,6 +50,16 @@ void env_log(struct env *env, rpc_log_level level, const char *format, ...)
     va_end(arguments);
 }
 
+void env_log_always(struct env *env, rpc_log_level level, const char *format, ...)
+{
+    char text[LOG_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    env_write_line(env, level, text);
+}
+
 void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level level, const char *format, ...)
 {
     va_list arguments;

@@ -67,6 +67,8 @@ struct engine_options {
     int32_t timeout, timeout_max; /* ms */
     int64_t sys_interval;         /* ms */
     int64_t slow_call;            /* ms */
+    bool log_calls;
+    bool recorder_payloads;
 };
 
 /* A duration of the options, ms, as the engine's clocks count it, nanoseconds. */
@@ -136,6 +138,10 @@ static inline double env_wall_time(const struct env *env)
  * one.
  */
 void env_log(struct env *env, rpc_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Likewise, past every limit: for lines that somebody has asked for. */
+void env_log_always(struct env *env, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -495,8 +495,7 @@ void call_settle(rpc_call *call, rpc_status status)
     call->state = CALL_OVER;
     status = status == RPC_OK ? answer_success(call) : answer_failure(call, status);
     call->exchange->reply.successes += status == RPC_OK && call->asked;
-    if (call->method)
-        record_call(call, status);
+    record_call(call, status);
 }
 
 /* ---- Batches ---- */

@@ -22,6 +22,7 @@
 struct answers;
 struct connection;
 struct exchange;
+struct recorder;
 struct tasks;
 
 struct engine {
@@ -36,6 +37,8 @@ struct engine {
     const struct codec *event_codec;
     struct tasks *tasks;            /* of call/task.c */
     struct answers *answers;        /* of call/answer.c */
+    struct recorder *recorder;      /* the last calls */
+    bool records_details;           /* payloads are recorded, or each call is logged */
     struct connection *connections; /* that have something pending; of call/connections.c */
     struct exchange
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "call/connections.h"
 #include "call/engine_parts.h"
+#include "stats/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -230,7 +231,7 @@ static bool exchange_copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* Copies the message, without its payload where a tree has it. NULL: no memory. */
+/* Copies the message: of a payload that was parsed only the beginning, if it is recorded. NULL: no memory. */
 static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
 {
     struct arena *arena = &exchange->arena;
@@ -243,7 +244,10 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     *client = *exchange->message->client;
     message->client = client;
     message->properties = NULL;
-    message->payload = exchange->payload.tree ? "" : arena_copy(arena, message->payload, message->size);
+    const size_t recorded = exchange->engine->recorder->payloads ? RECORDER_PAYLOAD : 0;
+    const size_t max = exchange->payload.tree ? recorded : message->size;
+    exchange->pending.payload = message->size < max ? message->size : max;
+    message->payload = arena_copy(arena, message->payload, exchange->pending.payload);
     const bool has_correlation = message->correlation;
     if (has_correlation)
         message->correlation = arena_copy(arena, message->correlation, message->correlation_size);

@@ -112,10 +112,11 @@ struct rpc_call {
     struct task *task;   /* what keeps it pending; NULL: nothing */
     struct holding held; /* call_bytes(), while it is pending */
     struct fragment
-        *place;     /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
-    void *result;   /* a struct of the method's result shape; NULL: none */
-    uint64_t begun; /* when its handler began, monotonic nanoseconds; 0: it did not */
-    uint64_t ended; /* when that was over, if its return was the outcome; 0: that was not looked at */
+        *place;      /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result;    /* a struct of the method's result shape; NULL: none */
+    uint64_t queued; /* nanoseconds that its work has waited for a worker */
+    uint64_t begun;  /* when its handler began, monotonic nanoseconds; 0: it did not */
+    uint64_t ended;  /* when that was over, if its return was the outcome; 0: that was not looked at */
     struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
     struct arena arena;
 };
@@ -133,6 +134,7 @@ struct exchange_pending {
     bool progress;                      /* its caller asked for interim replies, and can get them */
     const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
                                            been begun, and the host has it back */
+    size_t payload;                     /* bytes of the payload that the copy of the message has */
     uint32_t timeout;                   /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
     unsigned holds;   /* tasks that need the exchange, one more while its message is received */
@@ -224,6 +226,12 @@ void exchange_give_reply_buffer(struct exchange *exchange);
 static inline const struct host_message *exchange_arrived(const struct exchange *exchange)
 {
     return exchange->pending.kept ? exchange->pending.arrived : exchange->message;
+}
+
+/* Bytes of the payload that message->payload has: of a copy, no more than is needed. */
+static inline size_t exchange_payload_size(const struct exchange *exchange)
+{
+    return exchange->pending.kept ? exchange->pending.payload : exchange->message->size;
 }
 
 /* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */

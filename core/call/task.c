@@ -330,6 +330,8 @@ static void task_end_call(struct task *task, rpc_status outcome)
     const bool decides = outcome == RPC_OK || (outcome == RPC_TIMEOUT && !task->has_work &&
                                                call->method->declared->decides_timeout);
     call->task = NULL;
+    if (task->has_work && !is_settled)
+        call->queued += task->job.waited;
     call->has_worked |= outcome == RPC_OK;
     call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
     const rpc_status returned = task_run_done(task, outcome);
@@ -407,6 +409,7 @@ static void task_give_up(struct task *task, rpc_status outcome)
     if (!call)
         return;
     task_count(engine, outcome);
+    call->queued += task->job.waited;
     dispatch_settle(call, outcome);
 }
 
