@@ -1,5 +1,5 @@
 # The modules that every plugin has: they read the engine.
-set(RPC_BUILT_IN_MODULES rpc)
+set(RPC_BUILT_IN_MODULES rpc observe)
 
 # Sets ${out} to the modules that a file defines, as far as they stand at the beginning of a line. The build is
 # configured again when the file changes.

@@ -10,6 +10,7 @@
 #include "call/receive.h"
 #include "call/task.h"
 #include "call/topic.h"
+#include "observe/report.h"
 #include "shape/codec_json.h"
 #include "stats/recorder.h"
 
@@ -28,6 +29,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->next = engine;
     engine->env.options = *options;
     engine->env.host = *host;
+    engine->started = env_now(&engine->env);
     if (!host->counters_topic)
         engine->env.options.sys_interval = 0;
     if (!host->knows_caller || !host->tells_endings)
@@ -251,14 +253,15 @@ static bool engine_publish_counter(struct engine *engine, const char *level, uin
                           digits, length);
 }
 
-/* An engine in which nothing happens has no counters to publish. */
+/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
 uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
     const uint64_t due = tasks < timers ? tasks : timers;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
-                          memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0;
+                          (engine->tasks->has_news ||
+                           memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
     return has_news ? engine->counters_due : due;
 }
 
@@ -283,4 +286,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
+    report_publish(engine);
 }

@@ -133,6 +133,9 @@ struct host {
      */
     const char *counters_topic;
 
+    /* The broker and its version, for people: "mosquitto 2.0.18"; NULL: unknown. Outlives the engine. */
+    const char *broker;
+
     /* Memory for a payload: size bytes, not zeroed. NULL: no memory. release() takes it back; it accepts
      * NULL. */
     void *(*allocate)(void *context, size_t size);

@@ -14,7 +14,7 @@
 
 #include <mosquitto_rpc.h>
 
-/* The built-in module first, then the others in alphabetical order, ending with NULL. */
+/* The built-in modules first, then the others in alphabetical order, ending with NULL. */
 extern const rpc_module *const rpc_modules[];
 
 #endif

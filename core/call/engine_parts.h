@@ -44,6 +44,7 @@ struct engine {
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */
     char *spare_reply; /* likewise, max_reply bytes for the next reply */
 
+    uint64_t started;                  /* monotonic nanoseconds */
     struct counters published;         /* the counters as they were last published */
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
 };

@@ -3,6 +3,7 @@
 #include "call/task.h"
 
 #include "base/instance.h"
+#include "base/text.h"
 #include "call/connections.h"
 #include "call/copies.h"
 #include "call/dispatch.h"
@@ -10,11 +11,10 @@
 #include "call/exchange.h"
 #include "call/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
-
-enum { BACKGROUND_MAX = 256 };
 
 struct tasks *tasks_create(const struct env *env)
 {
@@ -63,11 +63,13 @@ static void task_give_back(struct task *task)
         slots_let_go(&engine->slots, &task->call->held);
 }
 
-/* Gives back the slots of calls whose work has begun. */
-static void tasks_free_slots(struct engine *engine)
+void tasks_note_begun(struct engine *engine)
 {
-    for (rpc_job *job = pool_take_begun(engine->tasks->pool); job; job = job->begun)
-        slots_leave(&engine->slots, &((struct task *)job)->slot);
+    for (rpc_job *job = pool_take_begun(engine->tasks->pool); job; job = job->begun) {
+        struct task *task = (struct task *)job;
+        task->begun = true;
+        slots_leave(&engine->slots, &task->slot);
+    }
 }
 
 /*
@@ -106,7 +108,7 @@ static bool tasks_make_slot(struct engine *engine, const struct digest *client)
 {
     const size_t max = (size_t)engine->env.options.max_pending;
     if (engine->slots.count >= max)
-        tasks_free_slots(engine);
+        tasks_note_begun(engine);
     struct slot *slot = engine->slots.count < max ? NULL : slots_find_evictable(&engine->slots, client);
     if (slot)
         tasks_evict(engine, slot, "too many calls are waiting: see max_pending");
@@ -126,11 +128,17 @@ static bool tasks_make_room(struct engine *engine, const struct digest *client, 
 
 /* ---- The beginning ---- */
 
-static struct digest task_lane_key(const struct task *task, const char *lane)
+static void task_set_lane(struct task *task, const char *lane)
 {
     const rpc_instance *instance = task->instance;
     const struct digest_part parts[] = {{&instance, sizeof instance}, {lane, strlen(lane)}};
-    return digest_of(instance->engine->dedup.seed, parts, 2);
+    size_t characters;
+    task->has_lane = true;
+    task->lane_key = digest_of(instance->engine->dedup.seed, parts, 2);
+    if (text_is_utf8(lane, &characters))
+        snprintf(task->lane, sizeof task->lane, "%.*s", (int)text_cut(lane, sizeof task->lane - 1), lane);
+    else
+        text_printable(lane, task->lane, sizeof task->lane);
 }
 
 /* The deadline that the caller has set comes first, then the handler's, the method's, the configured one. */
@@ -206,6 +214,7 @@ static void task_enter(struct task *task)
         tasks->background++;
         return;
     }
+    tasks->has_news = true;
     call->task = task;
     call->method->open++;
     DL_APPEND2(call->exchange->pending.tasks, task, item_prev, item_next);
@@ -216,11 +225,12 @@ static void task_enter(struct task *task)
 static bool task_submit(struct task *task, rpc_work work, rpc_priority priority, const char *lane)
 {
     struct engine *engine = task->instance->engine;
-    const struct digest key = lane ? task_lane_key(task, lane) : (struct digest){{0}};
+    if (lane)
+        task_set_lane(task, lane);
     task->has_work = true;
     task->job.work = work;
     task->job.priority = priority;
-    return pool_submit(engine->tasks->pool, &task->job, lane ? &key : NULL);
+    return pool_submit(engine->tasks->pool, &task->job, lane ? &task->lane_key : NULL);
 }
 
 /* Makes a call pending, with work or without. Where that fails, the engine, and not the handler, is to blame
@@ -263,7 +273,7 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
     }
     if (instance->env->stopping)
         return RPC_CANCELLED;
-    if (instance->engine->tasks->background >= BACKGROUND_MAX)
+    if (instance->engine->tasks->background >= TASKS_BACKGROUND_MAX)
         return RPC_OVERLOADED;
     struct task *task = calloc(1, sizeof *task);
     if (!task)
@@ -477,7 +487,7 @@ void tasks_collect(struct engine *engine)
 {
     rpc_job *job = pool_collect(engine->tasks->pool), *next;
     if (job)
-        tasks_free_slots(engine);
+        tasks_note_begun(engine);
     for (; job; job = next) {
         next = job->next;
         struct task *task = (struct task *)job;

@@ -27,6 +27,11 @@
 
 struct engine;
 
+enum {
+    TASKS_BACKGROUND_MAX = 256, /* tasks without a call */
+    TASK_LANE_NAME = 64         /* bytes of a lane's name that are kept, with the NUL */
+};
+
 enum task_state {
     TASK_PENDING, /* nothing has happened to it */
     TASK_EVICTED, /* another client's call has taken its slot; it is ended when the running handler has
@@ -40,7 +45,11 @@ struct task {
     rpc_instance *instance;
     rpc_call *call; /* NULL: work without one */
     rpc_done done;
-    bool has_work; /* a worker has it or will have it; else it waits for rpc_resume() */
+    bool has_work;             /* a worker has it or will have it; else it waits for rpc_resume() */
+    bool begun;                /* its work has begun, as far as tasks_note_begun() has seen */
+    bool has_lane;             /* the next two are set */
+    struct digest lane_key;    /* of the lane, among those of all instances */
+    char lane[TASK_LANE_NAME]; /* its name, or the beginning of it: well-formed UTF-8 */
     enum task_state state;
     rpc_status outcome;        /* the outcome that done gets, unless the state is TASK_PENDING */
     const char *evicted;       /* what its caller is told if it is evicted */
@@ -58,6 +67,8 @@ struct tasks {
     struct heap deadlines; /* monotonic nanoseconds */
     size_t background;     /* tasks without a call */
     bool has_hanging;      /* some task may be TASK_HANGING */
+    bool has_news; /* since the last survey (observe/survey.h) some call may have become pending, or its
+                      work may have begun */
 };
 
 /* Returns NULL: no memory. */
@@ -69,6 +80,9 @@ static inline uint64_t tasks_due(const struct tasks *tasks)
     const struct heap_node *first = heap_first(&tasks->deadlines);
     return first ? first->key : UINT64_MAX;
 }
+
+/* Notes which tasks' work has begun, which gives back the slots of their calls. */
+void tasks_note_begun(struct engine *engine);
 
 /* Ends tasks whose work has come back; that were evicted; whose deadline has passed; whose connection has
  * ended. */

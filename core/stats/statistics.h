@@ -30,6 +30,11 @@ struct statistics_error {
     double at; /* Unix time, seconds */
 };
 
+/* Calls without an outcome, and those whose work runs although they have one. */
+struct statistics_open {
+    size_t running, waiting;
+};
+
 /* All zero: no call was counted. Durations are nanoseconds from a call's arrival to its outcome. */
 struct statistics {
     uint64_t calls;                       /* those with an outcome */
@@ -40,7 +45,9 @@ struct statistics {
         statuses[RPC_STATUS_COUNT_]; /* by outcome; of RPC_RAISED all errors of the method's own together */
     uint64_t *raised;                /* those by row of the method's table of errors; NULL: it has none */
     struct statistics_error last;
-    bool changed; /* since the owner has cleared this */
+    bool changed;                     /* since the owner has cleared this */
+    struct statistics_open open;      /* as the owner has counted them last */
+    struct statistics_open published; /* as the owner has published them last */
 };
 
 /* Makes room for the errors of a method, which are so many rows. Returns false: no memory. */

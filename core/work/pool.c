@@ -357,6 +357,13 @@ rpc_job *pool_take_begun(struct pool *pool)
     return begun;
 }
 
+void pool_look(struct pool *pool, struct pool_use *use)
+{
+    pthread_mutex_lock(&pool->lock);
+    *use = (struct pool_use){pool->max_busy, pool->busy, pool->replaced};
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* ---- What work calls ---- */
 
 bool rpc_is_wanted(const rpc_job *job)

@@ -110,6 +110,15 @@ rpc_job *pool_collect(struct pool *pool);
  */
 rpc_job *pool_take_begun(struct pool *pool);
 
+/* What the threads of a pool do. */
+struct pool_use {
+    unsigned workers;  /* so many may be busy, without those that are replaced */
+    unsigned busy;     /* so many run work, */
+    unsigned replaced; /* and so many of these are replaced */
+};
+
+void pool_look(struct pool *pool, struct pool_use *use);
+
 /*
  * Stops the pool: no job can be submitted any more. Waits until no job waits or runs, at most so many
  * nanoseconds, and then ends the threads. Jobs that wait still begin in that time.

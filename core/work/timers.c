@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 enum {
-    TIMERS_MAX = 200000,
     TIMERS_MIN_ROOM = 16,
     SLOT_BITS = 18,       /* of an id: the timer's slot; the others make it unlike all ids before it */
     NANOSECONDS = 1000000 /* in a millisecond */

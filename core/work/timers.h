@@ -20,6 +20,8 @@
 
 struct timer;
 
+enum { TIMERS_MAX = 200000 };
+
 /* All zero: no timer is set. */
 struct timers {
     struct heap due;   /* keys are monotonic nanoseconds */

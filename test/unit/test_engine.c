@@ -460,12 +460,13 @@ START_TEST(counters_are_published)
     lab_start(&rig, &options, NULL);
     rig_tell(&rig, "nothing", "");
     engine_tick(rig.engine);
-    ck_assert_uint_eq(rig.host.events.count, COUNTERS);
+    ck_assert_uint_eq(rig.host.events.count, COUNTERS + 1);
     size_t place = 0;
 #define EXPECT(member, level, text) \
     expect_counter(place++, "$SYS/broker/rpc/prod/rpc/" level, counters()->member ? "1" : "0");
     ENGINE_COUNTERS(EXPECT)
 #undef EXPECT
+    ck_assert_str_eq(rig.host.events.kept[place].topic, "$SYS/broker/rpc/prod/rpc/method/nothing");
 }
 END_TEST
 
@@ -481,11 +482,12 @@ START_TEST(only_changes_are_published)
     ck_assert_uint_eq(rig.host.events.count, 0);
     rig.host.monotonic += 1;
     engine_tick(rig.engine);
-    ck_assert_uint_eq(rig.host.events.count, 1);
+    ck_assert_uint_eq(rig.host.events.count, 2);
     expect_counter(0, "$SYS/broker/rpc/rpc/calls", "1");
+    ck_assert_str_eq(rig.host.events.kept[1].topic, "$SYS/broker/rpc/rpc/method/nothing");
     rig.host.monotonic += 100 * second;
     engine_tick(rig.engine);
-    ck_assert_uint_eq(rig.host.events.count, 1);
+    ck_assert_uint_eq(rig.host.events.count, 2);
 }
 END_TEST
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+/* The tables of an engine: see tables.h. */
+#include "observe/tables.h"
+
+#include "call/connections.h"
+#include "call/engine_parts.h"
+#include "call/task.h"
+
+static void tables_look_pending(const struct engine *engine, struct tables_use *use)
+{
+    const struct engine_options *options = &engine->env.options;
+    *use = (struct tables_use){engine->slots.count, (size_t)options->max_pending, engine->slots.bytes,
+                               (size_t)options->max_pending_bytes};
+}
+
+static void tables_look_replies(const struct engine *engine, struct tables_use *use)
+{
+    const struct reply_cache *cache = &engine->dedup.duplicates;
+    *use = (struct tables_use){cache->count, cache->max_entries, cache->bytes, cache->max_bytes};
+}
+
+static void tables_look_connections(const struct engine *engine, struct tables_use *use)
+{
+    use->entries = HASH_COUNT(engine->connections);
+}
+
+static void tables_look_accounts(const struct engine *engine, struct tables_use *use)
+{
+    use->entries = engine->accounts.count;
+    use->max = ACCOUNTS_MAX;
+}
+
+static void tables_look_timers(const struct engine *engine, struct tables_use *use)
+{
+    use->entries = engine->timers.due.count;
+    use->max = TIMERS_MAX;
+}
+
+static void tables_look_background(const struct engine *engine, struct tables_use *use)
+{
+    use->entries = engine->tasks->background;
+    use->max = TASKS_BACKGROUND_MAX;
+}
+
+const struct tables_row tables[TABLES] = {
+    {"pending_calls", "calls that wait for a worker or for something else", "max_pending",
+     "max_pending_bytes", tables_look_pending},
+    {"cached_replies", "calls whose duplicates would get the same reply", "duplicate_entries",
+     "duplicate_bytes", tables_look_replies},
+    {"connections", "connections of clients that wait for something", NULL, NULL, tables_look_connections},
+    {"accounts", "clients that owe something of their rates", NULL, NULL, tables_look_accounts},
+    {"timers", "timers of modules", NULL, NULL, tables_look_timers},
+    {"background_work", "work without a call", NULL, NULL, tables_look_background},
+};
