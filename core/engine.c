@@ -10,6 +10,7 @@
 #include "call/receive.h"
 #include "call/task.h"
 #include "call/topic.h"
+#include "observe/health.h"
 #include "observe/report.h"
 #include "shape/codec_json.h"
 #include "stats/recorder.h"
@@ -19,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
+/* Nanoseconds between two looks at what is too old, and after which what is due is late. */
+enum { EXPIRE_INTERVAL = 100000000, TICK_LATE = 1000000000 };
 
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
@@ -47,7 +49,9 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->tasks = tasks_create(&engine->env);
     engine->recorder = recorder_create(options->recorder_payloads);
     engine->records_details = options->recorder_payloads || options->log_calls;
-    if (engine->answers && engine->tasks && engine->recorder)
+    engine->health = health_create();
+    engine->env.health_is_stale = true;
+    if (engine->answers && engine->tasks && engine->recorder && engine->health)
         return engine;
     engine_destroy(engine, 0);
     return NULL;
@@ -136,6 +140,7 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
     recorder_destroy(engine->recorder);
+    health_destroy(engine->health);
     free(engine);
     return is_over;
 }
@@ -253,12 +258,19 @@ static bool engine_publish_counter(struct engine *engine, const char *level, uin
                           digits, length);
 }
 
-/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
-uint64_t engine_due(const struct engine *engine)
+/* When the next deadline passes or the next timer is due. */
+static uint64_t engine_work_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    const uint64_t due = tasks < timers ? tasks : timers;
+    return tasks < timers ? tasks : timers;
+}
+
+/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
+uint64_t engine_due(const struct engine *engine)
+{
+    const uint64_t work = engine_work_due(engine), health = health_due(engine);
+    const uint64_t due = work < health ? work : health;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
                            memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
@@ -267,7 +279,9 @@ uint64_t engine_due(const struct engine *engine)
 
 void engine_tick(struct engine *engine)
 {
-    const uint64_t now = env_now(&engine->env);
+    const uint64_t now = env_now(&engine->env), due = engine_work_due(engine);
+    if (due < now && now - due > TICK_LATE)
+        env_note_incident(&engine->env, &engine->env.late);
     tasks_collect(engine);
     tasks_expire(engine, now);
     timers_run(&engine->timers, now);
@@ -277,6 +291,7 @@ void engine_tick(struct engine *engine)
         dedup_expire(&engine->dedup, now);
         accounts_expire(&engine->accounts, now);
     }
+    health_publish(engine, now);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);

@@ -68,6 +68,15 @@ void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level lev
     va_end(arguments);
 }
 
+void env_note_incident(struct env *env, struct env_incident *incident)
+{
+    const uint64_t now = env_now(env);
+    if (!env_is_recent(incident, now))
+        incident->since = env_wall_time(env);
+    incident->last = now ? now : 1;
+    env->health_is_stale = true;
+}
+
 uint64_t env_check_time(struct env *env, const char *what, const char *name, uint64_t start)
 {
     const uint64_t now = env_now(env), taken = now - start;

@@ -48,6 +48,7 @@ void answers_destroy(struct answers *answers)
 static void answer_count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->env.counters.dropped++;
+    env_note_incident(&engine->env, &engine->env.lost);
     env_log(&engine->env, RPC_LOG_WARNING,
             "%s to %.200s was dropped: no memory, or too many messages are on their way", what, topic);
 }

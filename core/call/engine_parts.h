@@ -22,6 +22,7 @@
 struct answers;
 struct connection;
 struct exchange;
+struct health;
 struct recorder;
 struct tasks;
 
@@ -38,6 +39,7 @@ struct engine {
     struct tasks *tasks;            /* of call/task.c */
     struct answers *answers;        /* of call/answer.c */
     struct recorder *recorder;      /* the last calls */
+    struct health *health;          /* of observe/health.c */
     bool records_details;           /* payloads are recorded, or each call is logged */
     struct connection *connections; /* that have something pending; of call/connections.c */
     struct exchange

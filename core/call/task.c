@@ -210,6 +210,7 @@ static void task_enter(struct task *task)
     struct tasks *tasks = task->instance->engine->tasks;
     rpc_call *call = task->call;
     DL_APPEND(tasks->pending, task);
+    task->id = ++tasks->last_id;
     if (!call) {
         tasks->background++;
         return;
@@ -295,6 +296,7 @@ static void task_leave(struct task *task)
 {
     struct tasks *tasks = task->instance->engine->tasks;
     task_give_back(task);
+    tasks->hanging -= task->state == TASK_HANGING || task->state == TASK_LEFT;
     if (task->state == TASK_EVICTED) {
         DL_DELETE(tasks->evicted, task);
         task->call->exchange->pending.evicted--;
@@ -415,7 +417,10 @@ static void task_give_up(struct task *task, rpc_status outcome)
     heap_remove(&engine->tasks->deadlines, &task->deadline);
     task->state = TASK_HANGING;
     task->outcome = outcome;
-    engine->tasks->has_hanging = true;
+    task->answered = env_now(&engine->env);
+    task->answered_at = env_wall_time(&engine->env);
+    engine->tasks->has_hanging = engine->env.health_is_stale = true;
+    engine->tasks->hanging++;
     if (!call)
         return;
     task_count(engine, outcome);
