@@ -43,6 +43,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
                                          .strict = options->undeclared == UNDECLARED_REFUSE};
     dedup_init(&engine->dedup, &engine->env);
     engine->accounts.seed = engine->dedup.seed;
+    engine->random = digest_seed() | 1; /* of its own, since the ids tell it */
     engine->accounts.by = (enum accounts_by)options->rate_limit_by;
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);

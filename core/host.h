@@ -63,7 +63,7 @@ struct host_message {
     const char *response_topic; /* NULL: none; may be "" */
     const void *correlation;    /* Correlation Data; NULL: none; an empty one is not NULL */
     size_t correlation_size;    /* bytes, at most 65535 */
-    const void *properties;     /* for user_property() alone */
+    const void *properties;     /* for user_property() alone; NULL: it has no user properties */
 };
 
 /* A sign of a client's presence. The end of a connection is no such sign, but a host_ending. */

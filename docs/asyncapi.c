@@ -21,6 +21,7 @@
 #include "config.h"
 
 #include "shape/schema.h"
+#include "call/span.h"
 #include "call/topic.h"
 
 #include <stdio.h>
@@ -346,14 +347,16 @@ static void write_command_channels(const struct catalogue *catalogue, const rpc_
     close_objects(writer, 2);
 }
 
-static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *level)
+/* A topic that is no part of the prefix; what: "counter", or "span". */
+static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
+                                  const char *level)
 {
     char topic[TOPIC_PREFIX_MAX + 64];
     snprintf(topic, sizeof topic, "%s/%s/%s", rpc_host.counters_topic, catalogue->options->prefix, level);
-    open_key(writer, "counter", level);
+    open_key(writer, what, level);
     writer_member(writer, "address", topic);
     writer_open_object(writer, "messages");
-    write_message_ref(writer, "counter", "counter", level);
+    write_message_ref(writer, what, what, level);
     close_objects(writer, 2);
 }
 
@@ -386,9 +389,10 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
     each_inbox(catalogue, writer, write_inbox_channel);
-#define COUNTER(member, level, text) write_counter_channel(catalogue, writer, level);
+#define COUNTER(member, level, text) write_counter_channel(catalogue, writer, "counter", level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_counter_channel(catalogue, writer, "span", SPAN_LEVEL);
     writer_end_object(writer);
 }
 
@@ -527,6 +531,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_sent(writer, "span", SPAN_LEVEL, SPAN_DOC, 0, false);
     writer_end_object(writer);
 }
 
@@ -745,6 +750,17 @@ static void write_error_event_message(const struct catalogue *catalogue, struct 
     writer_end_object(writer);
 }
 
+/* The members that are always there; the protocol has the whole. */
+#define SPAN_SCHEMA                                                                                   \
+    "{\"title\":\"Span\",\"type\":\"object\",\"required\":[\"traceId\",\"spanId\",\"name\",\"kind\"," \
+    "\"startTimeUnixNano\",\"endTimeUnixNano\",\"attributes\",\"status\"],\"properties\":{"           \
+    "\"traceId\":{\"type\":\"string\"},\"spanId\":{\"type\":\"string\"},"                             \
+    "\"parentSpanId\":{\"type\":\"string\"},\"traceState\":{\"type\":\"string\"},"                    \
+    "\"name\":{\"type\":\"string\"},\"kind\":{\"const\":2},"                                          \
+    "\"startTimeUnixNano\":{\"type\":\"string\"},\"endTimeUnixNano\":{\"type\":\"string\"},"          \
+    "\"attributes\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"                            \
+    "\"status\":{\"type\":\"object\"}}}"
+
 static void write_counter_message(struct writer *writer, const char *level, const char *text)
 {
     open_message(writer, "counter", level, text, NULL);
@@ -795,6 +811,9 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    open_message(writer, "span", SPAN_LEVEL, SPAN_DOC, NULL);
+    writer_member_json(writer, "payload", SPAN_SCHEMA);
+    writer_end_object(writer);
     writer_end_object(writer);
 }
 
@@ -806,6 +825,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
  */
 #define TRAIT(title, header)                                                                         \
     "{\"headers\":{\"title\":\"" title "\",\"type\":\"object\",\"properties\":{" header              \
+    ",\"traceparent\":{\"type\":\"string\"},\"tracestate\":{\"type\":\"string\"}"                    \
     ",\"correlationData\":{\"type\":\"string\"}}},\"correlationId\":{\"location\":\"$message.header" \
     "#/correlationData\"}}"
 

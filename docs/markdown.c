@@ -8,6 +8,7 @@
 #include "shape/options.h"
 #include "config.h"
 #include "base/status.h"
+#include "call/span.h"
 #include "call/topic.h"
 
 #include <stdio.h>
@@ -269,6 +270,8 @@ static void print_counters(void)
 #define PRINT(member, level, text) printf("| `%s` | %s |\n", level, text);
     ENGINE_COUNTERS(PRINT)
 #undef PRINT
+    printf("\n## Spans\n\nThe topic `%s/{prefix}/" SPAN_LEVEL "` gets, not retained, " SPAN_DOC ".\n",
+           rpc_host.counters_topic);
 }
 
 static void print_topics(void)

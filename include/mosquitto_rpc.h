@@ -385,8 +385,8 @@ typedef struct rpc_job rpc_job;
  *
  * Thread: a worker, with all signals blocked. Work may use data and what it points at, which no other thread
  * uses until the work has returned. It must not use the module's state or the call, and may call no function
- * of this header but rpc_is_wanted() and rpc_job_take_next(). What only the work of one lane uses, for
- * example a connection to a database, needs no lock, since the work of a lane runs one at a time.
+ * of this header but rpc_is_wanted(), rpc_job_take_next() and rpc_job_trace(). What only the work of one lane
+ * uses, for example a connection to a database, needs no lock, since the work of a lane runs one at a time.
  *
  * Ownership: data stays the module's. Work leaves its result there, and done reads it.
  *
@@ -733,6 +733,25 @@ int rpc_caller_version(const rpc_call *call);
  */
 bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size);
 
+enum { RPC_TRACEPARENT_BYTES = 56 }; /* of a traceparent, with its NUL */
+
+/* The W3C Trace Context of a call, as user properties, HTTP headers or the like carry it on. */
+typedef struct rpc_trace {
+    char parent[RPC_TRACEPARENT_BYTES]; /* traceparent: 00-{trace id}-{span id}-{flags}, where the span is the
+                                           call's own in this service */
+    const char *state;                  /* tracestate, up to 512 bytes of printable ASCII; NULL: none */
+} rpc_trace;
+
+/*
+ * Reads the trace that the caller's message belongs to, so that what the handler does elsewhere can belong to
+ * it, too: the engine itself puts it on the reply, on interim replies, and on all events that are published
+ * for the call. The caller has sent it as the user properties traceparent and tracestate of MQTT 5, or as the
+ * member traceparent beside request_id. All calls of a batch have the same trace. The text of state is memory
+ * of the call. Returns false, and leaves *trace alone: the caller has sent no traceparent, or a malformed
+ * one.
+ */
+bool rpc_call_trace(const rpc_call *call, rpc_trace *trace);
+
 /* Returns the instance of the module that the call runs in. */
 rpc_instance *rpc_call_instance(const rpc_call *call);
 
@@ -793,8 +812,9 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
- * publishes result and error events itself. Inside a call, pass call: if the listener of its caller has a
- * mount point, the event appears below it. Outside of calls, pass NULL; init may call it, too. Returns:
+ * publishes result and error events itself. Inside a call, pass call: the event belongs to its trace, and if
+ * the listener of its caller has a mount point, the event appears below it. Outside of calls, pass NULL; init
+ * may call it, too. Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,
@@ -1019,6 +1039,15 @@ rpc_status rpc_background(rpc_instance *instance, const char *lane, rpc_work wor
  * Thread: the work's.
  */
 bool rpc_is_wanted(const rpc_job *job);
+
+/*
+ * Does what rpc_call_trace() does, for work: reads the trace of its call. The text of state exists until the
+ * work returns. Of work that has taken over other jobs it is the trace of the call that began it. Returns
+ * false, and leaves *trace alone: the call has none, or it is background work.
+ *
+ * Thread: the work's.
+ */
+bool rpc_job_trace(const rpc_job *job, rpc_trace *trace);
 
 /*
  * Takes over the next job of the lane, if one waits and has the same work function, and returns its data. The

@@ -33,8 +33,8 @@ void broker_host_read_client(const struct broker_host *broker_host, const struct
 }
 
 /*
- * Of the properties those two are read that a reply needs. Of an empty one 2.1.2 returns success without a
- * value, 2.0 an allocated "".
+ * Of the properties those two are read that a reply needs, and the first user property is looked for. Of an
+ * empty one 2.1.2 returns success without a value, 2.0 an allocated "".
  */
 void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,
                          const struct mosquitto_evt_message *event, const char *topic, bool mounted)
@@ -49,7 +49,8 @@ void broker_message_init(struct broker_message *message, const struct broker_hos
         .payload = event->payload ? event->payload : "",
         .size = event->payload ? event->payloadlen : 0,
         .qos = event->qos,
-        .properties = event->properties,
+        .properties = mosquitto_property_read_string_pair(event->properties, MQTT_PROP_USER_PROPERTY, NULL,
+                                                          NULL, false),
     };
     if (mosquitto_property_read_string(event->properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic,
                                        false))
@@ -71,7 +72,7 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
                                            const char *name, char *value, size_t size)
 {
     const struct broker_host *host = context;
-    const mosquitto_property *property = message->properties;
+    const mosquitto_property *property = message->properties; /* the first user property */
     bool taken = false;
     for (bool skip = false; property && !taken; skip = true) {
         char *key = NULL, *found = NULL;
@@ -99,12 +100,14 @@ static const char *broker_host_mounted_topic(const struct broker_host *host, boo
 /*
  * The expiry keeps stale messages out of sessions. Before 2.1 a QoS 0 message to an older client goes without
  * it: sessions keep such messages only with queue_qos0_messages, the client cannot see it, and brokers up
- * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees.
+ * to 2.0.20 book 56 bytes for each property that they never book back. The others only an MQTT 5 client sees,
+ * and MQTT 5 subscribers of an event, whoever has caused it.
  */
 static int broker_host_add_properties(const struct broker_host *host, mosquitto_property **properties,
                                       const struct host_publication *message)
 {
-    const bool is_v5 = !message->client || message->client->version == 5;
+    const bool is_event = message->to_subscribers && !message->status;
+    const bool is_v5 = is_event || !message->client || message->client->version == 5;
     int rc = MOSQ_ERR_SUCCESS;
     if (message->expiry && (is_v5 || message->qos > 0 || host->broker.is_2_1))
         rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);

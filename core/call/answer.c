@@ -91,6 +91,7 @@ void answer_send(struct engine *engine, const struct destination *to, const char
     if (env->stopping || (to->errors_only && strcmp(code, status_name(RPC_OK)) == 0) ||
         !answer_take_delivery(engine, to))
         return;
+    rpc_property properties[TRACE_PROPERTIES];
     struct host_publication reply = {
         .client = &to->client,
         .to_session = to->ended,
@@ -103,6 +104,8 @@ void answer_send(struct engine *engine, const struct destination *to, const char
         .repeated = to->repeated,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
+        .properties = properties,
+        .property_count = trace_properties(to->trace, properties),
     };
     if (answer_publish(env, &reply, text, size))
         engine->env.counters.replies++;
@@ -203,6 +206,7 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call,
                                  size_t size)
 {
     char topic[TOPIC_KEYED_MAX];
+    rpc_property properties[TRACE_PROPERTIES];
     if (engine->env.stopping)
         return false;
     struct host_publication sent = {
@@ -211,6 +215,8 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call,
         .topic = event->topic,
         .qos = engine->env.options.qos,
         .retain = event->declared->retained,
+        .properties = properties,
+        .property_count = trace_properties(call ? call->exchange->to.trace : NULL, properties),
     };
     if (event->declared->key && key && topic_is_level(key)) {
         snprintf(topic, sizeof topic, "%s/%s", event->topic, key);

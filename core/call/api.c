@@ -54,6 +54,16 @@ bool rpc_caller_property(const rpc_call *call, const char *name, char *value, si
     return message && host->user_property(host->context, message, name, value, size);
 }
 
+bool rpc_call_trace(const rpc_call *call, rpc_trace *trace)
+{
+    const struct trace *own = call->exchange->to.trace;
+    if (!own)
+        return false;
+    memcpy(trace->parent, own->parent, sizeof trace->parent);
+    trace->state = own->state;
+    return true;
+}
+
 void rpc_call_set_unchanged(rpc_call *call)
 {
     call->unchanged = true;

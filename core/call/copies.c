@@ -20,6 +20,7 @@ struct waiter {
     struct connection *connection;
     struct waiter *connection_prev, *connection_next; /* among its connection's */
     struct holding held;
+    struct trace trace; /* what to.trace points at */
     char memory[];
 };
 
@@ -28,7 +29,8 @@ static struct waiter *copies_make(struct engine *engine, const struct destinatio
 {
     const size_t id = strlen(to->client.id) + 1;
     const size_t topic = strlen(to->topic) + 1;
-    const size_t size = sizeof(struct waiter) + id + topic;
+    const char *state = to->trace && to->trace->state ? to->trace->state : "";
+    const size_t size = sizeof(struct waiter) + id + topic + strlen(state) + 1;
     const struct digest client = accounts_key(&engine->accounts, &to->client);
     struct waiter *waiter =
         engine->slots.bytes + size <= (size_t)engine->env.options.max_pending_bytes ? malloc(size) : NULL;
@@ -41,6 +43,11 @@ static struct waiter *copies_make(struct engine *engine, const struct destinatio
     waiter->to.client.id = memcpy(waiter->memory, to->client.id, id);
     waiter->to.topic = memcpy(waiter->memory + id, to->topic, topic);
     waiter->to.correlation = NULL;
+    if (to->trace) {
+        waiter->trace = *to->trace;
+        waiter->trace.state = *state ? strcpy(waiter->memory + id + topic, state) : NULL;
+        waiter->to.trace = &waiter->trace;
+    }
     if (slots_hold(&engine->slots, &waiter->held, &client, size))
         return waiter;
     free(waiter);

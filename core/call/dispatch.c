@@ -10,6 +10,7 @@
 #include "call/payload.h"
 #include "call/route.h"
 #include "call/run.h"
+#include "call/span.h"
 
 #include <string.h>
 
@@ -267,6 +268,7 @@ static void dispatch_count_down(struct exchange *exchange)
     if (exchange->to.topic && reply->out.used)
         answer_send(exchange->engine, &exchange->to, reply->code, reply->out.out, reply->out.used);
     dispatch_remember(exchange);
+    span_end(exchange);
     exchange_give_reply_buffer(exchange);
 }
 
@@ -285,6 +287,8 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
 {
     struct engine *engine = exchange->engine;
     struct cached_reply *entry;
+    if (exchange->message->properties)
+        exchange_read_trace(exchange);
     rpc_status status = dispatch_take_payload(exchange, is_within);
     switch (dispatch_admit(exchange, is_within, &status, &entry)) {
     case ADMIT_RUN:

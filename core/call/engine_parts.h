@@ -46,7 +46,10 @@ struct engine {
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */
     char *spare_reply; /* likewise, max_reply bytes for the next reply */
 
-    uint64_t started;                  /* monotonic nanoseconds */
+    uint64_t started;    /* monotonic nanoseconds */
+    uint64_t random;     /* the state of the generator of ids of spans; never 0 */
+    struct bucket spans; /* published ones */
+
     struct counters published;         /* the counters as they were last published */
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
 };

@@ -106,6 +106,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->to.ended = exchange->to.session_waits = false;
     exchange->to.repeated = exchange->to.errors_only = false;
     exchange->to.topic = NULL;
+    exchange->to.trace = NULL;
     exchange->to.correlation = message->correlation;
     exchange->to.correlation_size = message->correlation_size;
     exchange->to.qos = message->qos;
@@ -213,6 +214,34 @@ double exchange_time(struct exchange *exchange)
     if (exchange->time == 0)
         exchange->time = env_wall_time(&exchange->engine->env);
     return exchange->time;
+}
+
+/* ---- The trace ---- */
+
+void exchange_take_trace(struct exchange *exchange, const char *traceparent)
+{
+    if (!exchange->to.trace && trace_read(&exchange->trace, traceparent, &exchange->engine->random))
+        exchange->to.trace = &exchange->trace;
+}
+
+/* Without memory the tracestate is left out. */
+__attribute__((noinline)) static void exchange_read_state(struct exchange *exchange, const char *traceparent)
+{
+    const struct host *host = &exchange->engine->env.host;
+    char state[TRACE_STATE_READ];
+    exchange_take_trace(exchange, traceparent);
+    if (exchange->to.trace &&
+        host->user_property(host->context, exchange->message, "tracestate", state, sizeof state) &&
+        trace_is_state(state))
+        exchange->trace.state = arena_copy(&exchange->arena, state, strlen(state));
+}
+
+void exchange_read_trace(struct exchange *exchange)
+{
+    const struct host *host = &exchange->engine->env.host;
+    char text[TRACE_PARENT_READ];
+    if (host->user_property(host->context, exchange->message, "traceparent", text, sizeof text))
+        exchange_read_state(exchange, text);
 }
 
 /* ---- The copy ---- */

@@ -19,6 +19,7 @@
 #define CORE_CALL_EXCHANGE_H
 
 #include "base/arena.h"
+#include "base/trace.h"
 #include "call/topic.h"
 #include "dedup/dedup.h"
 #include "host.h"
@@ -43,6 +44,7 @@ struct destination {
     size_t correlation_size; /* bytes */
     int qos;
     const struct codec *codec; /* of the reply, and of the message */
+    const struct trace *trace; /* that the reply belongs to; NULL: none */
 };
 
 /* The outcome of an item of a batch, as long as the outcome of an item before it is not known. */
@@ -156,6 +158,7 @@ struct exchange {
                                 of the exchange once it is kept; NULL: no wrapping */
     const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
     bool misrouted;          /* what says where the reply goes is malformed */
+    struct trace trace;      /* what to.trace points at; else nothing of it is set */
     size_t identity;         /* bytes of what tells this call from the caller's others; 0: nothing does */
 
     struct exchange_reply reply;
@@ -233,6 +236,15 @@ static inline size_t exchange_payload_size(const struct exchange *exchange)
 {
     return exchange->pending.kept ? exchange->pending.payload : exchange->message->size;
 }
+
+/*
+ * Reads the Trace Context of a message that has properties, from its user properties. What is malformed is
+ * as if it were not there.
+ */
+void exchange_read_trace(struct exchange *exchange);
+
+/* Reads a traceparent, unless the exchange has a trace, likewise. */
+void exchange_take_trace(struct exchange *exchange, const char *traceparent);
 
 /* When the message arrived, Unix seconds. The clock is looked at once, at the first call. */
 double exchange_time(struct exchange *exchange);

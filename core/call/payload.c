@@ -202,10 +202,18 @@ static cJSON *payload_detach(struct exchange *exchange, cJSON *member)
     return member;
 }
 
-/* Finds the route by a request_id, and takes it and the timeout_ms beside it out of the payload. */
-static rpc_status payload_take_request_id(struct exchange *exchange)
+/* Takes a member beside a request_id out of the payload, unless the method declares it. */
+static const cJSON *payload_take_beside(struct exchange *exchange, const char *name)
 {
     const bool is_call = exchange->kind == TOPIC_CALL && exchange->method;
+    return is_call && fields_declare(&exchange->method->params, name)
+               ? NULL
+               : payload_detach(exchange, json_member(exchange->payload.tree, name));
+}
+
+/* Finds the route by a request_id, and takes it and what belongs to it out of the payload. */
+static rpc_status payload_take_request_id(struct exchange *exchange)
+{
     cJSON *tree = exchange->payload.tree, *id = json_member(tree, "request_id");
     if (!id)
         return RPC_OK;
@@ -215,8 +223,10 @@ static rpc_status payload_take_request_id(struct exchange *exchange)
                          "request_id must be a string or a finite number");
     payload_detach(exchange, id);
     json_keep_ids(id);
-    if (!is_call || !fields_declare(&exchange->method->params, "timeout_ms"))
-        exchange->timeout = payload_detach(exchange, json_member(tree, "timeout_ms"));
+    exchange->timeout = payload_take_beside(exchange, "timeout_ms");
+    const cJSON *traceparent = payload_take_beside(exchange, "traceparent");
+    if (cJSON_IsString(traceparent))
+        exchange_take_trace(exchange, traceparent->valuestring);
     return route_by_request_id(exchange, id);
 }
 

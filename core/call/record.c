@@ -58,7 +58,8 @@ static void record_in_ring(const rpc_call *call, rpc_status status, uint64_t ela
     record->waited = waited < elapsed ? waited : elapsed;
     record->ran = elapsed - record->waited;
     record->size = exchange->message->size;
-    record->trace[0] = record->name[0] = '\0';
+    record->name[0] = '\0';
+    record_keep_trace(record, exchange->to.trace);
     record_keep_caller(record, exchange->message->client->id);
     if (engine->records_details || !call->method || call->method->is_family)
         record_add_details(call, record);

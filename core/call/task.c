@@ -187,6 +187,13 @@ static rpc_status task_take(struct task *task, const struct digest *client)
                : RPC_INTERNAL_ERROR;
 }
 
+/* The call, its exchange and the trace do not change while the work runs, and are not freed. */
+bool rpc_job_trace(const rpc_job *job, rpc_trace *trace)
+{
+    const rpc_call *call = ((const struct task *)job)->call;
+    return call && rpc_call_trace(call, trace);
+}
+
 /* Makes the task of a call, with all that it needs. Returns RPC_OK, or why there is none. */
 static rpc_status task_make(rpc_call *call, void *data, struct task **made)
 {

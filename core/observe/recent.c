@@ -62,7 +62,7 @@ static const rpc_field call_fields[] = {
     RPC_DOUBLE(struct recent_call, ran_s, .doc = "the rest of the time from its arrival to its outcome",
                .unit = "s"),
     RPC_STRING(struct recent_call, trace, .doc = "the id of its trace", .optional = true,
-               .length = {0, RECORDER_TRACE}),
+               .length = {0, TRACE_ID}),
     RPC_STRING(struct recent_call, payload,
                .doc =
                    "the beginning of its message's payload; bytes that are no text as \\xNN. Only with the "

@@ -149,6 +149,9 @@ static bool running_make(rpc_call *call, const struct task *task, struct running
         .lane = task->has_lane ? task->lane : NULL,
         .answered = is_answered ? status_name(task->outcome) : NULL,
     };
+    const struct trace *trace = task->call->exchange->to.trace;
+    if (trace && !(made->trace = arena_copy(&call->arena, trace_id(trace), TRACE_ID)))
+        return false;
     return made->method && made->caller;
 }
 

@@ -14,16 +14,12 @@
 #ifndef CORE_STATS_RECORDER_H
 #define CORE_STATS_RECORDER_H
 
-#include <mosquitto_rpc.h>
+#include "base/trace.h"
+
+#include <string.h>
 
 /* How many calls are kept, and how many bytes of their texts, without the NULs. */
-enum {
-    RECORDER_CALLS = 256,
-    RECORDER_CALLER = 64,
-    RECORDER_NAME = 128,
-    RECORDER_PAYLOAD = 1024,
-    RECORDER_TRACE = 32
-};
+enum { RECORDER_CALLS = 256, RECORDER_CALLER = 64, RECORDER_NAME = 128, RECORDER_PAYLOAD = 1024 };
 
 /* One call whose outcome is known. */
 struct record {
@@ -34,7 +30,7 @@ struct record {
     size_t size;              /* bytes of its message's payload */
     size_t kept;              /* those of them that are kept in `payload` */
     char *payload;            /* RECORDER_PAYLOAD bytes; NULL: payloads are not kept */
-    char trace[RECORDER_TRACE + 1]; /* the id of its trace; "": it has none */
+    char trace[TRACE_ID + 1]; /* the id of its trace; "": it has none */
     char caller[RECORDER_CALLER + 1];
     char name[RECORDER_NAME + 1]; /* as it was called, of a method family and of a method that is not
                                      registered; else "" */
@@ -56,6 +52,14 @@ void recorder_destroy(struct recorder *recorder);
 static inline struct record *recorder_begin(struct recorder *recorder)
 {
     return &recorder->records[recorder->count++ % RECORDER_CALLS];
+}
+
+/* Keeps the id of a trace; NULL: there is none. */
+static inline void record_keep_trace(struct record *record, const struct trace *trace)
+{
+    if (trace)
+        memcpy(record->trace, trace_id(trace), TRACE_ID);
+    record->trace[trace ? TRACE_ID : 0] = '\0';
 }
 
 /* Keep who called, what was called and what was sent, cut to what there is room for; texts are not cut within

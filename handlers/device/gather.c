@@ -397,6 +397,7 @@ static struct command *member_prepare(struct member *member, struct verdict *why
     struct gathers *gathers = gather->gathers;
     const struct wishes *wishes = &gather->wishes;
     const uint64_t waited = rpc_clock(gathers->instance) - gather->began;
+    rpc_trace trace;
     struct device *device = wishes_find_device(gathers->presence, member->device, wishes->offline, why);
     if (!device)
         return NULL;
@@ -417,6 +418,7 @@ static struct command *member_prepare(struct member *member, struct verdict *why
         .device = device,
         .name = gather->name,
         .params = kind->params,
+        .trace = rpc_call_trace(gather->call, &trace) ? &trace : NULL,
         .declared = kind->declared,
         .offline = wishes->offline,
         .timeout = rpc_call_left(gather->call),

@@ -128,7 +128,12 @@ static bool lane_publish_text(const struct commands *commands, const struct comm
     snprintf(topic, sizeof topic, "%s/%s/req", root, device->name);
     snprintf(response, sizeof response, "%s/%s/resp", root, device->name);
     snprintf(seq, sizeof seq, "%" PRId64, command->seq);
-    const rpc_property properties[] = {{"seq", seq}};
+    rpc_property properties[3] = {{"seq", seq}};
+    unsigned count = 1;
+    if (live->trace)
+        properties[count++] = (rpc_property){"traceparent", live->trace->parent};
+    if (live->trace && live->trace->state)
+        properties[count++] = (rpc_property){"tracestate", live->trace->state};
     const bool is_own = !command->adopted;
     const rpc_publication publication = {
         .client = commands->options->delivery == DELIVER_TO_CLIENT ? device_client(device) : NULL,
@@ -142,7 +147,7 @@ static bool lane_publish_text(const struct commands *commands, const struct comm
         .correlation = live->correlation ? live->correlation : command->id,
         .correlation_size = live->correlation ? live->correlation_size : strlen(command->id),
         .properties = properties,
-        .property_count = 1,
+        .property_count = count,
     };
     return rpc_send(commands->instance, &publication) == RPC_OK;
 }

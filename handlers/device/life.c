@@ -100,8 +100,28 @@ static bool life_copy(void **copy, const void *data, size_t size)
     return true;
 }
 
+static size_t life_trace_size(const rpc_trace *trace)
+{
+    return trace ? sizeof *trace + (trace->state ? strlen(trace->state) + 1 : 0) : 0;
+}
+
+static bool life_copy_trace(rpc_trace **copy, const rpc_trace *trace)
+{
+    if (!trace)
+        return true;
+    rpc_trace *made = malloc(life_trace_size(trace));
+    if (!made)
+        return false;
+    *made = *trace;
+    if (trace->state)
+        made->state = strcpy((char *)(made + 1), trace->state);
+    *copy = made;
+    return true;
+}
+
 static void life_free_live(struct live *live)
 {
+    free(live->trace);
     free(live->body);
     free(live->correlation);
     free(live);
@@ -118,7 +138,8 @@ static struct live *life_create_live(struct commands *commands, const struct ord
     live->body_size = order->payload ? order->payload_size : strlen(params);
     live->correlation_size = order->correlation_size;
     const bool fine = life_copy(&copy, body, live->body_size) &&
-                      life_copy(&live->correlation, order->correlation, order->correlation_size);
+                      life_copy(&live->correlation, order->correlation, order->correlation_size) &&
+                      life_copy_trace(&live->trace, order->trace);
     live->body = copy;
     if (!fine) {
         life_free_live(live);
@@ -139,7 +160,7 @@ static struct live *life_create_live(struct commands *commands, const struct ord
 
 static size_t life_bytes(const struct live *live)
 {
-    return live->body_size + live->correlation_size;
+    return live->body_size + live->correlation_size + life_trace_size(live->trace);
 }
 
 /* Notes when it ends and when it is stale, by both clocks. */

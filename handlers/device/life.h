@@ -53,6 +53,7 @@ struct order {
     size_t payload_size;
     const void *correlation; /* likewise; NULL: none */
     size_t correlation_size;
+    const rpc_trace *trace;      /* of the call; NULL: none. It is kept in memory, and in no database */
     const rpc_command *declared; /* NULL: no module declares it */
     enum offline_policy offline;
     uint32_t timeout;    /* ms until its caller wants to know, at least 1; of a command that was queued: from
@@ -83,6 +84,7 @@ struct live {
     size_t body_size;
     void *correlation; /* of an adopted one */
     size_t correlation_size;
+    rpc_trace *trace;  /* NULL: none; its state lies behind it */
     uint64_t deadline; /* when it ends, unless it was queued and is in flight */
     uint64_t answer;   /* in flight: when its answer is overdue */
     uint64_t stale;    /* when it is not sent any more; 0: never */

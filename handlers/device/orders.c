@@ -96,6 +96,7 @@ struct waiter {
     const struct verdict *verdict; /* while the call is resumed */
     bool deciding;                 /* its deadline has passed: the verdict is asked for now */
     rpc_status status;
+    rpc_trace trace; /* of the call, if it has one */
 };
 
 static rpc_status orders_raise(rpc_call *call, const struct verdict *verdict)
@@ -179,6 +180,7 @@ static rpc_status orders_begin(rpc_call *call, struct device_module *module, str
     struct waiter *waiter = rpc_alloc(call, sizeof *waiter);
     if (!waiter)
         return RPC_INTERNAL_ERROR;
+    order->trace = rpc_call_trace(call, &waiter->trace) ? &waiter->trace : NULL;
     order->timeout = rpc_call_left(call);
     order->ended = orders_on_ended;
     order->progress = orders_on_progress;

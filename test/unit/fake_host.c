@@ -182,10 +182,15 @@ static bool user_property(void *context, const struct host_message *message, con
                           size_t size)
 {
     const struct fake_host *fake = context;
-    if (message->client->version < 5 || !fake->property || strcmp(fake->property, name) != 0)
+    const rpc_property *more = fake->more;
+    if (message->client->version < 5)
         return false;
-    snprintf(value, size, "%s", fake->value);
-    return true;
+    const char *found = fake->property && strcmp(fake->property, name) == 0 ? fake->value : NULL;
+    for (; more && more->name && !found; more++)
+        found = strcmp(more->name, name) == 0 ? more->value : NULL;
+    if (found)
+        snprintf(value, size, "%s", found);
+    return found;
 }
 
 /* Called on any thread. */

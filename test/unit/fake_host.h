@@ -76,7 +76,8 @@ struct fake_host {
     double wall;
     uint64_t monotonic;
     uint64_t step;                /* the monotonic clock advances by this at each reading */
-    const char *property, *value; /* the only user property of every message of MQTT 5; NULL: none */
+    const char *property, *value; /* a user property of every message of MQTT 5; NULL: none */
+    const rpc_property *more;     /* further ones, up to one without a name; NULL: none */
     bool drop;                    /* publish() fails */
     bool no_memory;               /* allocate() fails */
 

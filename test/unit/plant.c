@@ -38,11 +38,18 @@ void plant_set(const char *name, const char *value)
 static bool find_property(void *context, const struct host_message *message, const char *name, char *value,
                           size_t size)
 {
-    (void)context, (void)message;
+    const struct fake_host *fake = context;
+    (void)message;
     for (size_t i = 0; i < property_count; i++) {
         if (strcmp(properties[i].name, name) != 0)
             continue;
         snprintf(value, size, "%s", properties[i].value);
+        return true;
+    }
+    for (const rpc_property *more = fake->more; more && more->name; more++) {
+        if (strcmp(more->name, name) != 0)
+            continue;
+        snprintf(value, size, "%s", more->value);
         return true;
     }
     return false;

@@ -71,6 +71,7 @@ struct host_message rig_message(const struct rig *rig, const char *topic, const 
         .payload = payload,
         .size = strlen(payload),
         .qos = rig->qos,
+        .properties = rig->client.version == 5 ? rig : NULL,
     };
 }
 

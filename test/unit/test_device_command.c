@@ -609,7 +609,79 @@ START_TEST(nothing_can_be_published)
 }
 END_TEST
 
+/* ---- Traces ---- */
+
+#define TRACE_ID "4bf92f3577b34da6a3ce929d0e0e4736"
+
+static void with_trace(void)
+{
+    plant_property("traceparent", "00-" TRACE_ID "-00f067aa0ba902b7-01");
+    plant_property("tracestate", "a=b");
+}
+
+/* The last command has this number, and the context of its call. Returns its span. */
+static const char *expect_traced(int seq)
+{
+    static char span[17];
+    char head[80];
+    const char *text = plant_request()->properties;
+    snprintf(head, sizeof head, "seq=%d;traceparent=00-" TRACE_ID "-", seq);
+    ck_assert_msg(strncmp(text, head, strlen(head)) == 0, "%s", text);
+    snprintf(span, sizeof span, "%s", text + strlen(head));
+    ck_assert_str_ne(span, "00f067aa0ba902b7");
+    ck_assert_str_eq(text + strlen(head) + strlen(span), "-01;tracestate=a=b;");
+    return span;
+}
+
+START_TEST(a_command_belongs_to_the_trace_of_its_call)
+{
+    plant_open_with("device_call", "true");
+    hello_lamp();
+    with_trace();
+    plant_call(LIGHT, "{\"on\":true}", "c1");
+    const char *span = expect_traced(1);
+    plant_answer("lamp1", "\"result\":null}");
+    ck_assert_ptr_nonnull(strstr(rig_last(&plant.host.replies)->properties, span));
+    plant_call(LIGHT, "{\"on\":true}", "c2");
+    ck_assert_str_eq(plant_request()->properties, "seq=2;");
+    plant_answer("lamp1", "\"result\":null}");
+    with_trace();
+    plant_call("device.call", "{\"device\":\"lamp1\",\"command\":\"light\",\"params\":{\"on\":true}}", "c3");
+    expect_traced(3);
+    plant_answer("lamp1", "\"result\":null}");
+    with_trace();
+    plant_publish("cmd/lamp1/req", "{\"id\":\"own\",\"cmd\":\"light\"}", NULL, NULL); /* adopted */
+    expect_traced(4);
+    plant_answer("lamp1", "\"result\":null}");
+    with_trace();
+    plant_call("devices/*/light", "{\"on\":true}", "c5");
+    plant_pass(100);
+    expect_traced(5);
+}
+END_TEST
+
+START_TEST(so_does_a_command_that_waits_or_is_sent_again)
+{
+    hello_lamp();
+    with_trace();
+    plant_call("device/lamp1/colour", "", "c1");
+    plant_leave("lamp1");
+    plant_forget();
+    with_trace();
+    plant_property("offline", "wait");
+    plant_property("timeout-ms", "60000");
+    plant_call(LIGHT, "{\"on\":true}", "c2");
+    ck_assert_uint_eq(plant_requests(), 0);
+    plant_hello("lamp1", "");
+    expect_traced(2);
+    plant_pass(1000); /* the lamp's commands are idempotent */
+    ck_assert_uint_eq(plant_requests(), 2);
+    expect_traced(2);
+}
+END_TEST
+
 UNIT_MAIN("device_command", plant_open, plant_close, {a_command_and_its_result, 0},
+          {a_command_belongs_to_the_trace_of_its_call, 0}, {so_does_a_command_that_waits_or_is_sent_again, 0},
           {the_expiry_is_what_is_left, 0}, {delivery_to_the_client_alone, 0}, {a_declared_timeout, 0},
           {refusals_cost_nothing, UNIT_ROWS(refusals)}, {the_largest_message, 0}, {undeclared_commands, 0},
           {commands_that_a_hello_does_not_name, 0}, {device_call, 0}, {topics_that_are_off, 0},

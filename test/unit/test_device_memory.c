@@ -45,6 +45,18 @@ static void call_and_answer(void)
     receive("gate", "cmd/gate/resp", "{\"result\":{\"b\":2}}", NULL);
 }
 
+static void call_with_a_trace(void)
+{
+    static const rpc_property context[] = {
+        {"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+        {"tracestate", "a=b"},
+        {NULL, NULL},
+    };
+    plant.host.more = context;
+    call_and_answer();
+    plant.host.more = NULL;
+}
+
 static void call_and_fail(void)
 {
     call();
@@ -101,8 +113,9 @@ static void ungroup(void)
     receive("tester", "rpc/call/device.group.delete", "{\"group\":\"g\"}", RIG_REPLY);
 }
 
-static void (*const acts[])(void) = {call_and_answer, call_and_fail, call_and_repeat,   adopt,   look,
-                                     declared,        call_all,      call_all_declared, regroup, ungroup};
+static void (*const acts[])(void) = {call_and_answer,  call_and_fail, call_and_repeat,   adopt,   look,
+                                     declared,         call_all,      call_all_declared, regroup, ungroup,
+                                     call_with_a_trace};
 
 static void next_identity(void)
 {

@@ -512,6 +512,7 @@ static const struct sending {
     bool subscribed; /* reply_delivery */
     bool long_id;    /* of the client: more than a call has room for */
     int32_t rate;    /* rate_limit */
+    bool traced;     /* with a traceparent, sampled, and a tracestate */
 } sendings[] = {
     /* Ids that do not fit into the first block of an arena. */
     {.topic = "rpc/jsonrpc", .payload = LARGE_IDS, .response_topic = "r", .times = 1},
@@ -589,6 +590,17 @@ static const struct sending {
      .times = 3,
      .reconnects = true},
     {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 4, .reconnects = true},
+    {.topic = "rpc/call/subtract",
+     .payload = TERMS,
+     .response_topic = "r",
+     .correlation = LONG_ID,
+     .times = 2,
+     .traced = true},
+    {.topic = "rpc/batch/act", .payload = "[{},{}]", .times = 1, .traced = true},
+    {.topic = "rpc/call/id",
+     .payload = "{\"request_id\":1,\"traceparent\":\"00-11111111111111111111111111111111-1111111111111111-"
+                "01\"}",
+     .times = 1},
     /* Limits. */
     {.topic = "rpc/call/subtract", .payload = TERMS, .response_topic = "r", .times = 4, .rate = 1},
     {.topic = "rpc/call/subtract",
@@ -625,6 +637,13 @@ extern const rpc_module rpc_module_gate;
 
 static char contexts[2]; /* their addresses stand for connections */
 
+/* The span itself is left out, since its ids differ; test_trace.c has it. */
+static const rpc_property trace_properties_sent[] = {
+    {"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+    {"tracestate", "congo=t61rcWkgMzE"},
+    {NULL, NULL},
+};
+
 static void open_sending(const struct sending *sending)
 {
     rig_init(&rig);
@@ -638,6 +657,8 @@ static void open_sending(const struct sending *sending)
     rig.options.duplicate_window = 60000;
     rig.options.redelivery_guard = 10000;
     rig.options.rate_limit = sending->rate;
+    if (sending->traced)
+        rig.host.more = trace_properties_sent;
     rig.options.rate_burst = 2 * sending->rate;
     rig.options.error_rate = 20;
     rig.options.reply_delivery = sending->subscribed ? DELIVERY_SUBSCRIBED : DELIVERY_CLIENT;
