@@ -253,6 +253,7 @@ struct host broker_host_functions(struct broker_host *broker_host)
         .replies_to_caller = true,
         .tells_endings = true,
         .counters_topic = rpc_host.counters_topic,
+        .broker = broker_host->broker.name,
         .allocate = broker_host_allocate,
         .release = broker_host_release,
         .publish = broker_host_publish,

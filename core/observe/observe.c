@@ -3,6 +3,7 @@
 #include "observe/observe.h"
 
 #include "observe/health.h"
+#include "observe/metrics.h"
 #include "observe/recent.h"
 #include "observe/running.h"
 #include "observe/stats.h"
@@ -20,6 +21,14 @@ static const rpc_method methods[] = {
         .result = &stats_shape,
         .errors = RPC_TABLE(stats_errors),
         .run = stats_run,
+    },
+    {
+        .name = "rpc.metrics",
+        .doc = "Tells the same in the text format of Prometheus, page by page.",
+        .read_only = true,
+        .params = &metrics_params_shape,
+        .result = &metrics_shape,
+        .run = metrics_run,
     },
     {
         .name = "rpc.recent",

@@ -68,7 +68,7 @@ static struct config *read_config_of(const char *prefixes, const char *root)
 {
     struct option_line lines[] = {
         {.name = "prefix", .value = prefixes},
-        {.name = "modules", .value = "rpc ping echo clock sensor probe post lamp bulb"},
+        {.name = "modules", .value = "rpc observe ping echo clock sensor probe post lamp bulb"},
         {.name = "event_publishers", .value = "bob mary"},
         {.name = "response_topic_filter", .value = "reply/+/#"},
         {.name = "max_reply", .value = "128k"},
@@ -348,6 +348,10 @@ static const struct scenario {
     {"rpc.list", "", "ok", false},
     {"rpc.describe", "{\"method\":\"act\"}", "ok", false},
     {"rpc.describe", "{\"method\":\"none\"}", "unknown_method", false},
+    {"rpc.stats", "{\"method\":\"ping\"}", "ok", true},
+    {"rpc.stats", "{\"method\":\"none\"}", "unknown_method", false},
+    {"rpc.metrics", "", "ok", true},
+    {"rpc.metrics", "{\"after\":2147483647}", "ok", false},
     {"probe.fields", ALL_FIELDS, "ok", false},
     {"probe.fields", members, "ok", false},
     {"probe.fields", "{\"text\":\"\\u0000\"}", "invalid_params", false},
@@ -1130,6 +1134,44 @@ START_TEST(discovering_for_the_first_time)
 }
 END_TEST
 
+/* ---- Statistics of a service that has work to do ---- */
+
+extern const rpc_module rpc_module_observe;
+
+/* What fails is said to have failed, and documents that could not be published are published later. */
+START_TEST(observing)
+{
+    bool failed = true;
+    size_t answered = 0;
+    works_init(&rig);
+    rig.options.sys_interval = 1000;
+    works_open(&rig);
+    rig_add(&rig, &rpc_module_observe, NULL);
+    works_slots[1].shut = true;
+    for (int i = 0; i < 50; i++) {
+        char payload[64];
+        snprintf(payload, sizeof payload, "{\"n\":1,\"lane\":\"%d\"}", i);
+        works_send(&rig, "rpc/call/work", payload, "r", NULL);
+    }
+    for (size_t n = 0; failed; n++) {
+        fake_host_forget(&rig.host);
+        failing_arm(modes[_i], n);
+        rig_send(&rig, "rpc/call/rpc.stats", "", RIG_REPLY, NULL);
+        works_pass(&rig, 1000);
+        failed = failing_disarm();
+        if (rig.host.replies.count == 0)
+            continue;
+        const bool is_answered = strcmp(rig.host.replies.kept[0].status, "ok") == 0;
+        ck_assert(is_answered || strcmp(rig.host.replies.kept[0].status, "internal_error") == 0);
+        answered += is_answered;
+    }
+    ck_assert_uint_gt(answered, 0);
+    ck_assert_str_eq(rig_last(&rig.host.events)->topic, "$SYS/broker/rpc/rpc/method/rpc.stats");
+    works_close(&rig);
+    expect_nothing_left();
+}
+END_TEST
+
 /* ---- Sensors: each new one with all its allocations failing in turn ---- */
 
 /*
@@ -1308,5 +1350,6 @@ UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusi
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},
           {adopting, UNIT_ROWS(adopted) * UNIT_ROWS(modes)}, {ticking_and_refusing, UNIT_ROWS(modes)},
           {decoding_a_payload, UNIT_ROWS(modes)}, {discovering_for_the_first_time, UNIT_ROWS(modes)},
-          {sensors_are_added_later, UNIT_ROWS(modes)}, {starting_work, UNIT_ROWS(modes)},
-          {setting_timers, UNIT_ROWS(modes)}, {entering_slots, UNIT_ROWS(modes)})
+          {observing, UNIT_ROWS(modes)}, {sensors_are_added_later, UNIT_ROWS(modes)},
+          {starting_work, UNIT_ROWS(modes)}, {setting_timers, UNIT_ROWS(modes)},
+          {entering_slots, UNIT_ROWS(modes)})
