@@ -23,6 +23,8 @@
 #include "shape/schema.h"
 #include "call/span.h"
 #include "call/topic.h"
+#include "observe/health.h"
+#include "observe/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -347,7 +349,7 @@ static void write_command_channels(const struct catalogue *catalogue, const rpc_
     close_objects(writer, 2);
 }
 
-/* A topic that is no part of the prefix; what: "counter", or "span". */
+/* A topic that is no part of the prefix; what: "counter", "health" or "span". */
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                                   const char *level)
 {
@@ -357,6 +359,21 @@ static void write_counter_channel(const struct catalogue *catalogue, struct writ
     writer_member(writer, "address", topic);
     writer_open_object(writer, "messages");
     write_message_ref(writer, what, what, level);
+    close_objects(writer, 2);
+}
+
+static void write_statistics_channel(const struct catalogue *catalogue, struct writer *writer)
+{
+    char topic[REPORT_TOPIC];
+    snprintf(topic, sizeof topic, "%s/%s/method/{method}", rpc_host.counters_topic,
+             catalogue->options->prefix);
+    open_key(writer, "statistics", "method");
+    writer_member(writer, "address", topic);
+    writer_open_object(writer, "parameters");
+    write_parameter(writer, "method", "the method's declared name, which may have several levels");
+    writer_end_object(writer);
+    writer_open_object(writer, "messages");
+    write_message_ref(writer, "statistics", "statistics", "method");
     close_objects(writer, 2);
 }
 
@@ -392,6 +409,8 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, "counter", level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_statistics_channel(catalogue, writer);
+    write_counter_channel(catalogue, writer, "health", HEALTH_LEVEL);
     write_counter_channel(catalogue, writer, "span", SPAN_LEVEL);
     writer_end_object(writer);
 }
@@ -531,6 +550,8 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_sent(writer, "statistics", "method", REPORT_DOC, 0, true);
+    write_sent(writer, "health", HEALTH_LEVEL, HEALTH_DOC, 0, true);
     write_sent(writer, "span", SPAN_LEVEL, SPAN_DOC, 0, false);
     writer_end_object(writer);
 }
@@ -769,6 +790,24 @@ static void write_counter_message(struct writer *writer, const char *level, cons
     writer_end_object(writer);
 }
 
+static void write_statistics_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, "method", "Statistics");
+    open_message(writer, "statistics", "method", REPORT_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&report_document_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
+static void write_health_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, HEALTH_LEVEL, "Health");
+    open_message(writer, "health", HEALTH_LEVEL, HEALTH_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&health_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
 /* The payload is one item, or an array of them. The caller adds the bounds of the array. */
 static void open_one_or_many(struct writer *writer, const char *item)
 {
@@ -811,6 +850,8 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_statistics_message(catalogue, writer);
+    write_health_message(catalogue, writer);
     open_message(writer, "span", SPAN_LEVEL, SPAN_DOC, NULL);
     writer_member_json(writer, "payload", SPAN_SCHEMA);
     writer_end_object(writer);

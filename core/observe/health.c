@@ -58,16 +58,41 @@ static const rpc_field problem_fields[] = {
 
 static const rpc_shape problem_shape = RPC_OBJECT_SHAPE(struct problem, problem_fields);
 
+/* The file of settings that may change. */
+struct health_config {
+    const char *file, *error;
+    double read_at;
+    int64_t settings;
+    bool ok;
+};
+
+static const rpc_field config_fields[] = {
+    RPC_STRING(struct health_config, file, .doc = "the file", .length = {0, 65535}),
+    RPC_DOUBLE(struct health_config, read_at, .doc = "when it was last read, or tried: Unix time",
+               .unit = "s"),
+    RPC_BOOL(struct health_config, ok, .doc = "its settings were taken; else those before are in force"),
+    RPC_INT64(struct health_config, settings, .doc = "how many of its settings are in force"),
+    RPC_STRING(struct health_config, error, .doc = "why its settings were not taken", .optional = true,
+               .length = {0, 65535}),
+};
+
+static const rpc_shape config_shape = RPC_OBJECT_SHAPE(struct health_config, config_fields);
+
 struct health_report {
     bool ok;
     struct problem *problems;
     size_t count;
+    struct health_config config;
+    bool has_config;
 };
 
 static const rpc_field report_fields[] = {
     RPC_BOOL(struct health_report, ok, .doc = "nothing is wrong"),
     RPC_OBJECT_ARRAY(struct health_report, problems, count, struct problem, .doc = "what is wrong",
                      .items = {0, PROBLEMS_MAX}, .shape = &problem_shape),
+    RPC_OBJECT(struct health_report, config, struct health_config,
+               .doc = "the last reading of config_file; null: there is none", .nullable = true,
+               .flag = RPC_FLAG(struct health_report, has_config), .shape = &config_shape),
 };
 
 const rpc_shape health_shape = RPC_OBJECT_SHAPE(struct health_report, report_fields);
@@ -76,7 +101,7 @@ const rpc_shape health_shape = RPC_OBJECT_SHAPE(struct health_report, report_fie
 
 /* One look at an engine. */
 struct look {
-    struct engine *engine;
+    const struct engine *engine;
     struct arena *arena;
     struct health_report *report;
     bool passes; /* some of it may pass without anything that tells of it */
@@ -194,7 +219,7 @@ static void health_look_at_tables(struct look *look)
 }
 
 /* Returns false: no memory. *passes gets whether it may be over without anything that tells of it. */
-static bool health_look(struct engine *engine, struct arena *arena, struct health_report *report,
+static bool health_look(const struct engine *engine, struct arena *arena, struct health_report *report,
                         bool *passes)
 {
     struct look look = {.engine = engine, .arena = arena, .report = report};
@@ -233,7 +258,7 @@ static bool health_send(struct engine *engine, const struct health_report *repor
         digest_of(engine->dedup.seed, &(struct digest_part){writer.out, writer.used}, 1);
     if (health->was_published && memcmp(&digest, &health->published, sizeof digest) == 0)
         return true;
-    snprintf(topic, sizeof topic, "%s/%s/health", env->host.counters_topic, env->options.prefix);
+    snprintf(topic, sizeof topic, "%s/%s/" HEALTH_LEVEL, env->host.counters_topic, env->options.prefix);
     if (!answer_publish(env,
                         &(struct host_publication){.to_subscribers = true,
                                                    .topic = topic,
@@ -262,6 +287,17 @@ void health_publish(struct engine *engine, uint64_t now)
 }
 
 /* ---- rpc.health ---- */
+
+bool health_check(const struct engine *engine)
+{
+    struct health_report report;
+    struct arena arena;
+    bool passes;
+    arena_init(&arena);
+    const bool is_well = health_look(engine, &arena, &report, &passes) && report.ok;
+    arena_fini(&arena);
+    return is_well;
+}
 
 rpc_status health_run(rpc_call *call, void *state, const void *params, void *result)
 {

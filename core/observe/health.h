@@ -20,6 +20,9 @@
 struct engine;
 struct health;
 
+#define HEALTH_LEVEL "health" /* the last level of its topic */
+#define HEALTH_DOC "whether all is well, or what is wrong, published when it has changed"
+
 extern const rpc_shape health_shape;
 
 /* Returns NULL: no memory. */
@@ -33,6 +36,9 @@ uint64_t health_due(const struct engine *engine);
 
 /* Publishes the document if it has changed, unless it has been looked at less than a second before `now`. */
 void health_publish(struct engine *engine, uint64_t now);
+
+/* Looks. Returns whether nothing is wrong; without memory something is. */
+bool health_check(const struct engine *engine);
 
 rpc_status health_run(rpc_call *call, void *state, const void *params, void *result);
 

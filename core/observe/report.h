@@ -36,6 +36,8 @@ struct report {
     double since;
 };
 
+#define REPORT_DOC "what is counted of the calls of a method, published when it has changed"
+
 /* A report in a document of its own, which its topic names, and one among others. */
 extern const rpc_shape report_document_shape, report_shape;
 

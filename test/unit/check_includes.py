@@ -25,7 +25,7 @@ ROOMS = {
              "core/observe"],
     "plugin/compat": [],
     "plugin": ["core/base", "core/shape", "core", "plugin/compat"],
-    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core"],
+    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core/observe", "core"],
     "handlers/store": [],  # no module: what the folders of modules share; it does not know include/ either
     "handlers": [],  # a module also includes headers of the folder that has its name
     "handlers/*": ["handlers/store"],  # the folder of a module

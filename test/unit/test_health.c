@@ -218,8 +218,8 @@ END_TEST
 
 START_TEST(troubles_are_bounded)
 {
-    static const char *const wrong[] = {"", "Database", "data base", "data/base", "d\u00e9",
-                                        "a23456789012345678901234567890123"};
+    static const char *const wrong[] = {"",          "Database", "data base",
+                                        "data/base", "d\u00e9",  "a23456789012345678901234567890123"};
     char name[8];
     start();
     rpc_instance *instance = rig_instance(&rig);
@@ -275,7 +275,6 @@ START_TEST(work_that_runs_on)
     expect_well(); /* for a moment it may */
     pass(1100);
     expect_only("stuck_worker", "the work of work.brief runs on, though its caller got timeout", answered);
-    ck_assert_ptr_nonnull(strstr(published_text(), WELL)); /* cleared by ask(): not published yet */
     works_let_go(&rig, 1);
     expect_well();
     rig_close(&rig);
@@ -336,20 +335,22 @@ START_TEST(ticks_that_are_late)
     works_call(&rig, "wait", 1);
     pass(11100);
     const double late = rig.host.wall;
-    expect_only("late_ticks",
-                "deadlines and timers were more than a second late within the last minute: something keeps the "
-                "broker's thread busy",
-                late);
+    expect_only(
+        "late_ticks",
+        "deadlines and timers were more than a second late within the last minute: something keeps the "
+        "broker's thread busy",
+        late);
     pass(40000);
     ck_assert_int_eq(ask(), 1);
     works_call(&rig, "wait", 1);
     pass(12000);
     pass(59900);
     ck_assert_int_eq(ask(), 1);
-    expect_problem(0, "late_ticks",
-                   "deadlines and timers were more than a second late within the last minute: something keeps "
-                   "the broker's thread busy",
-                   late);
+    expect_problem(
+        0, "late_ticks",
+        "deadlines and timers were more than a second late within the last minute: something keeps "
+        "the broker's thread busy",
+        late);
     ck_assert_uint_le(engine_due(rig.engine), rig.host.monotonic + RIG_SECOND);
     pass(1000);
     expect_well();
@@ -366,18 +367,18 @@ START_TEST(what_is_dropped)
     rig.host.drop = _i == 1;
     rig_send(&rig, "rpc/call/rpc.health", "", RIG_REPLY, NULL);
     rig.host.no_memory = rig.host.drop = false;
-    expect_only("memory",
-                "calls, replies or events were dropped within the last minute: no memory, or too many messages "
-                "were on their way",
-                rig.host.wall);
+    expect_only(
+        "memory",
+        "calls, replies or events were dropped within the last minute: no memory, or too many messages "
+        "were on their way",
+        rig.host.wall);
     pass(1000);
     ck_assert_ptr_nonnull(strstr(published_text(), "\"what\":\"memory\""));
     pass(58000);
     ck_assert_int_eq(ask(), 1);
-    for (int i = 0; i < 3; i++) {
-        ck_assert(i == 2 || engine_due(rig.engine) <= rig.host.monotonic + RIG_SECOND);
-        pass(1000);
-    }
+    ck_assert_uint_le(engine_due(rig.engine), rig.host.monotonic + RIG_SECOND);
+    pass(1000);
+    ck_assert_str_eq(published_text(), WELL);
     expect_well();
     rig_close(&rig);
 }
@@ -394,10 +395,10 @@ START_TEST(pending_slots)
         works_call(&rig, "wait", i);
     expect_well();
     works_call(&rig, "wait", 9);
-    const double since = rig.host.wall;
     pass(1000);
-    expect_only("full_table", "pending_calls: 90 % of the entries that max_pending allows are in use",
-                since);
+    const double since = rig.host.wall; /* that is seen only now */
+    pass(1000);
+    expect_only("full_table", "pending_calls: 90 % of the entries that max_pending allows are in use", since);
     works_call(&rig, "tell", 9);
     expect_well();
     works_close(&rig);
@@ -456,8 +457,7 @@ START_TEST(timers)
         rpc_after(rig_instance(&rig), 86400000, never, NULL);
     expect_well();
     const rpc_timer last = rpc_after(rig_instance(&rig), 86400000, never, NULL);
-    expect_only("full_table", "timers: 90 % of the entries that there is room for are in use",
-                rig.host.wall);
+    expect_only("full_table", "timers: 90 % of the entries that there is room for are in use", rig.host.wall);
     rpc_timer_cancel(rig_instance(&rig), last);
     expect_well();
     rig_close(&rig);
