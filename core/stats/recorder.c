@@ -10,7 +10,10 @@
 struct recorder *recorder_create(bool keeps_payloads)
 {
     struct recorder *recorder = calloc(1, sizeof *recorder);
-    if (!recorder || !keeps_payloads)
+    if (!recorder)
+        return NULL;
+    recorder->next = recorder->records;
+    if (!keeps_payloads)
         return recorder;
     recorder->payloads = malloc((size_t)RECORDER_CALLS * RECORDER_PAYLOAD);
     if (!recorder->payloads) {
@@ -55,7 +58,8 @@ void record_keep_payload(struct record *record, const char *payload, size_t size
 
 const struct record *recorder_find(const struct recorder *recorder, size_t followers)
 {
-    if (followers >= recorder->count || followers >= RECORDER_CALLS)
+    const size_t next = (size_t)(recorder->next - recorder->records);
+    if (followers >= recorder->count)
         return NULL;
-    return &recorder->records[(recorder->count - 1 - followers) % RECORDER_CALLS];
+    return &recorder->records[(RECORDER_CALLS + next - 1 - followers) % RECORDER_CALLS];
 }

@@ -37,8 +37,9 @@ struct record {
 };
 
 struct recorder {
-    size_t count; /* calls that were ever recorded */
-    char *payloads;
+    struct record *next; /* the place of the next one */
+    size_t count;        /* records that are there */
+    char *payloads;      /* NULL: they are not kept */
     struct record records[RECORDER_CALLS];
 };
 
@@ -51,7 +52,11 @@ void recorder_destroy(struct recorder *recorder);
 /* Begins the next record, of which the caller sets all but `payload` and `kept`. */
 static inline struct record *recorder_begin(struct recorder *recorder)
 {
-    return &recorder->records[recorder->count++ % RECORDER_CALLS];
+    struct record *record = recorder->next++;
+    if (recorder->next == recorder->records + RECORDER_CALLS)
+        recorder->next = recorder->records;
+    recorder->count += recorder->count < RECORDER_CALLS;
+    return record;
 }
 
 /* Keeps the id of a trace; NULL: there is none. */
