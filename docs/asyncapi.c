@@ -365,7 +365,7 @@ static void write_counter_channel(const struct catalogue *catalogue, struct writ
 static void write_statistics_channel(const struct catalogue *catalogue, struct writer *writer)
 {
     char topic[REPORT_TOPIC];
-    snprintf(topic, sizeof topic, "%s/%s/method/{method}", rpc_host.counters_topic,
+    snprintf(topic, sizeof topic, "%s/%s/" TOPIC_METHOD_LEVEL "/{method}", rpc_host.counters_topic,
              catalogue->options->prefix);
     open_key(writer, "statistics", "method");
     writer_member(writer, "address", topic);

@@ -262,9 +262,18 @@ static bool topic_lies_in(const char *outer, const char *inner)
     return false;
 }
 
+/* Whether the counters of a prefix stand where the other has the documents of its methods, below the root
+ * that the host has for both. */
+static bool topic_counts_in(const char *prefix, const char *other)
+{
+    const char *rest = topic_behind_level(prefix, other);
+    return rest && *rest && topic_behind_level(rest + 1, TOPIC_METHOD_LEVEL);
+}
+
 bool topic_prefixes_clash(const char *one, const char *other)
 {
-    return topic_lies_in(one, other) || topic_lies_in(other, one);
+    return topic_lies_in(one, other) || topic_lies_in(other, one) || topic_counts_in(one, other) ||
+           topic_counts_in(other, one);
 }
 
 bool topic_root_clashes(const char *root, const char *prefix)

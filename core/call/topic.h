@@ -147,6 +147,9 @@ bool topic_is_prefix(const char *prefix);
 /* What stands in topic behind root and the '/' that follows it; NULL: topic is not below root. */
 const char *topic_below(const char *root, const char *topic);
 
+/* The level below a prefix's counters where the documents of its methods are. */
+#define TOPIC_METHOD_LEVEL "method"
+
 /* Whether some topic would belong to both prefixes. */
 bool topic_prefixes_clash(const char *one, const char *other);
 

@@ -144,8 +144,8 @@ static bool report_publish_method(struct engine *engine, const struct registry_m
     struct writer writer = answer_writer(engine, &codec_json);
     if (fields_encode(&report_document_shape, &report, &writer, why) != RPC_OK || writer.full)
         return false;
-    snprintf(topic, sizeof topic, "%s/%s/method/%s", env->host.counters_topic, env->options.prefix,
-             report.method);
+    snprintf(topic, sizeof topic, "%s/%s/" TOPIC_METHOD_LEVEL "/%s", env->host.counters_topic,
+             env->options.prefix, report.method);
     return answer_publish(
         env,
         &(struct host_publication){

@@ -33,11 +33,14 @@ void recorder_destroy(struct recorder *recorder)
     free(recorder);
 }
 
-/* Copies limit bytes at most, which have a NUL after them in `out`. One pass is enough for what fits. */
+/* Copies limit bytes at most, which have a NUL after them in `out`. */
 static void record_copy(char *out, const char *text, size_t limit)
 {
-    if (!memccpy(out, text, '\0', limit))
-        out[text_cut(text, limit)] = '\0';
+    size_t length = strlen(text);
+    if (length > limit)
+        length = text_cut(text, limit);
+    memcpy(out, text, length);
+    out[length] = '\0';
 }
 
 void record_keep_caller(struct record *record, const char *caller)
@@ -59,7 +62,9 @@ void record_keep_payload(struct record *record, const char *payload, size_t size
 const struct record *recorder_find(const struct recorder *recorder, size_t followers)
 {
     const size_t next = (size_t)(recorder->next - recorder->records);
-    if (followers >= recorder->count)
+    if (followers >= RECORDER_CALLS)
         return NULL;
-    return &recorder->records[(RECORDER_CALLS + next - 1 - followers) % RECORDER_CALLS];
+    const struct record *record =
+        &recorder->records[(RECORDER_CALLS + next - 1 - followers) % RECORDER_CALLS];
+    return record->code ? record : NULL;
 }

@@ -24,7 +24,7 @@ enum { RECORDER_CALLS = 256, RECORDER_CALLER = 64, RECORDER_NAME = 128, RECORDER
 /* One call whose outcome is known. */
 struct record {
     const rpc_method *method; /* NULL: no module has registered the method */
-    const char *code;         /* the outcome, as it is on the wire */
+    const char *code;         /* the outcome, as it is on the wire; NULL: the record is empty */
     uint64_t arrived;         /* monotonic nanoseconds */
     uint64_t waited, ran;     /* nanoseconds, which together are the time from its arrival to its outcome */
     size_t size;              /* bytes of its message's payload */
@@ -38,7 +38,6 @@ struct record {
 
 struct recorder {
     struct record *next; /* the place of the next one */
-    size_t count;        /* records that are there */
     char *payloads;      /* NULL: they are not kept */
     struct record records[RECORDER_CALLS];
 };
@@ -55,7 +54,6 @@ static inline struct record *recorder_begin(struct recorder *recorder)
     struct record *record = recorder->next++;
     if (recorder->next == recorder->records + RECORDER_CALLS)
         recorder->next = recorder->records;
-    recorder->count += recorder->count < RECORDER_CALLS;
     return record;
 }
 

@@ -4,8 +4,9 @@ import json
 import re
 
 from devices import DeviceTest
-from harness import PLUGIN, TEST_PLUGIN, ask, ask_by_id, error_of, eventually, main, payload_of, result_of
+from harness import PLUGIN, ROOT, TEST_PLUGIN, ask, ask_by_id, error_of, eventually, main, payload_of, result_of
 from mqtt import USER_PROPERTY
+from pages import here, rows, run, section
 from slow_calls import SlowTest
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -175,6 +176,35 @@ class Health(SlowTest):
         broker = self.start(plugin=PLUGIN)
         ask(self.client(broker, 5), "ping")
         self.assertNotIn("called ping", broker.log())
+
+
+class Page(SlowTest):
+    """docs/operation.md"""
+
+    def test_the_commands(self):
+        text = section((ROOT / "docs/operation.md").read_text(), "## Looking at a running service")
+        commands = re.findall(r"^    \$ (.*)\n(    \{.*\n)?", text, re.MULTILINE)
+        self.assertEqual(len(commands), 4)
+        broker = self.start(plugin=PLUGIN)
+        for command, shown in commands:
+            with self.subTest(command=command):
+                answer = json.loads(run(here(command, broker)))
+                self.assertEqual(answer, json.loads(shown or commands[0][1]))
+
+    def test_the_problems(self):
+        """Each kind of problem has its row, and each row is a kind."""
+        page = section((ROOT / "docs/operation.md").read_text(), "## Looking at a running service")
+        kinds = {row[0].strip("`") for row in rows(page)}
+        code = (ROOT / "core/observe/health.c").read_text()
+        told = set(re.findall(r'health_add\(\s*look,\s*"(\w+)"', code))
+        self.assertEqual(kinds, told | {"database"})
+
+    def test_the_line(self):
+        page = section((ROOT / "docs/operation.md").read_text(), "## Looking at a running service")
+        shown, = re.findall(r"^    (rpc: client .*)", page, re.MULTILINE)
+        broker = self.start(["log_calls true"], plugin=PLUGIN)
+        ask(self.client(broker, 5, client_id="meter7"), "updateSensor", {"sensor_id": "a", "value": 1})
+        broker.wait_log(re.sub(r"\d+ us", r"\\d+ us", re.escape(shown).replace("\\ ", " ")))
 
 
 class Devices(DeviceTest):

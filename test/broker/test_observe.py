@@ -19,6 +19,7 @@ import urllib.request
 from harness import (PLUGIN, ROOT, TIMEOUT, Broker, BrokerTest, ask, ask_by_id, error_of, eventually, free_port, main,
                      result_of)
 from mqtt import RESPONSE_TOPIC
+from pages import blocks, here, rows, run, section
 
 PROMTOOL = os.environ.get("RPC_PROMTOOL")
 PYTHON = os.environ.get("RPC_PAHO_PYTHON")
@@ -171,6 +172,36 @@ class Metrics(BrokerTest):
         text, _ = metrics_of(client, "a\\n{b}/ä")
         self.assertIn('{prefix="a\\\\n{b}/ä",method="ping",status="ok"} 1', text)
         check_metrics(self, text)
+
+
+class Page(BrokerTest):
+    """docs/operation.md"""
+
+    def setUp(self):
+        super().setUp()
+        self.text = section((ROOT / "docs/operation.md").read_text(), "## Statistics")
+
+    def test_its_command(self):
+        broker = self.start(plugin=PLUGIN)
+        ask(self.client(broker, 5), "ping")
+        (command,) = re.findall(r"^    \$ (.*)$", self.text, re.MULTILINE)
+        report, = json.loads(run(here(command, broker)))["methods"]
+        self.assertEqual((report.pop("method"), report["calls"]), ("ping", 1))
+        document = json.loads(blocks(self.text, "json")[0])
+        self.assertEqual(list(document), list(report))
+        self.assertEqual(len(document["buckets"]), len(report["buckets"]))
+
+    def test_its_tables_and_their_options(self):
+        tables = result_of(ask(self.client(self.start(plugin=PLUGIN), 5), "rpc.stats"))["tables"]
+        shown = {row[0].strip("`"): row[2] for row in rows(self.text) if len(row) == 4}
+        self.assertEqual(set(shown), {table["name"] for table in tables})
+        for table in tables:
+            if re.fullmatch(r"[\d,]+", shown[table["name"]]):
+                self.assertEqual(table["max"], int(shown[table["name"]].replace(",", "")))
+
+    def test_its_buckets(self):
+        shown = re.search(r"durations up to ([\d., and\n]+) seconds", self.text).group(1)
+        self.assertEqual(tuple(float(number) for number in re.split(r"[,\s]+|and", shown) if number), BUCKETS)
 
 
 # ---- examples/prometheus -----------------------------------------------------------------------

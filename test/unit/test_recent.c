@@ -149,10 +149,9 @@ START_TEST(filters)
     rig.client.id = "asks";
     /* Each row asks a ring that has these four calls alone: later ones are taken back. */
     struct record *const next = rig.engine->recorder->next;
-    const size_t calls = rig.engine->recorder->count;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rig.engine->recorder->count = calls;
         rig.engine->recorder->next = next;
+        next->code = NULL;
         const int count = ask("rpc.recent", rows[i].params);
         ck_assert_msg(count == rows[i].count, "%s: %d", rows[i].params, count);
         ck_assert_int_eq(has_more(), strstr(rows[i].params, "limit\":3") != NULL);

@@ -343,6 +343,12 @@ static const struct pair {
     {"rpc", "rpc/calls", false},
     {"rpc", "rpc/x/call", false},
     {"a/b", "a", false},
+    {"rpc", "rpc/method", true},
+    {"rpc", "rpc/method/x", true},
+    {"rpc", "rpc/methods", false},
+    {"rpc", "rpc/x/method", false},
+    {"a/b", "a/method", false},
+    {"a", "a/b/method", false},
 };
 
 START_TEST(finds_clashes)
