@@ -49,7 +49,6 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
     engine->recorder = recorder_create(options->recorder_payloads);
-    engine->records_details = options->recorder_payloads || options->log_calls;
     engine->health = health_create();
     engine->env.health_is_stale = true;
     if (engine->answers && engine->tasks && engine->recorder && engine->health)

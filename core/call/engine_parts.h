@@ -40,7 +40,6 @@ struct engine {
     struct answers *answers;        /* of call/answer.c */
     struct recorder *recorder;      /* the last calls */
     struct health *health;          /* of observe/health.c */
-    bool records_details;           /* payloads are recorded, or each call is logged */
     struct connection *connections; /* that have something pending; of call/connections.c */
     struct exchange
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */

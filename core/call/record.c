@@ -61,7 +61,7 @@ static void record_in_ring(const rpc_call *call, rpc_status status, uint64_t ela
     record->name[0] = '\0';
     record_keep_trace(record, exchange->to.trace);
     record_keep_caller(record, exchange->message->client->id);
-    if (engine->records_details || !call->method || call->method->is_family)
+    if (engine->env.options.log_calls || record->payload || !call->method || call->method->is_family)
         record_add_details(call, record);
 }
 
