@@ -64,8 +64,11 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
                                    const char *name)
 {
     rpc_call *call = &exchange->call;
-    /* Up to 80 bytes the compiler sets at once. */
-    memset(&call->item, 0, offsetof(rpc_call, failure) - offsetof(rpc_call, item));
+    /* Up to 80 bytes the compiler sets at once; more take a loop. */
+    _Static_assert(offsetof(rpc_call, result) - offsetof(rpc_call, item) <= 80, "a call takes longer");
+    memset(&call->item, 0, offsetof(rpc_call, result) - offsetof(rpc_call, item));
+    call->result = NULL;
+    call->queued = call->begun = call->ended = 0;
     call->failure.status = RPC_OK;
     call->engine = exchange->engine;
     call->exchange = exchange;
