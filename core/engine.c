@@ -120,6 +120,7 @@ void engine_stop(struct engine *engine)
     if (!engine || engine->env.stopping)
         return;
     engine->env.stopping = true;
+    engine->to_report = NULL;
     tasks_stop(engine);
 }
 
@@ -270,7 +271,7 @@ static uint64_t engine_work_due(const struct engine *engine)
 uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t work = engine_work_due(engine), health = health_due(engine);
-    const uint64_t due = work < health ? work : health;
+    const uint64_t due = engine->to_report ? 0 : work < health ? work : health;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
                            memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
@@ -292,6 +293,7 @@ void engine_tick(struct engine *engine)
         accounts_expire(&engine->accounts, now);
     }
     health_publish(engine, now);
+    report_publish(engine);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
@@ -301,5 +303,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
-    report_publish(engine);
+    report_begin(engine);
 }

@@ -234,6 +234,16 @@ static void print_inboxes(const rpc_module *module)
     }
 }
 
+static void print_gauges(const rpc_module *module)
+{
+    if (!module->gauges.count)
+        return;
+    printf("\n### Tables\n\nHow full they are is in `tables` of [rpc.stats](#rpcstats).\n\n| table | what is "
+           "in it |\n|---|---|\n");
+    for (const rpc_gauge *gauge = module->gauges.rows; RPC_HAS_ROW(module->gauges, gauge); gauge++)
+        printf("| `%s.%s` | %s |\n", module->name, gauge->name, gauge->doc);
+}
+
 static void print_module(const rpc_module *module)
 {
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
@@ -247,6 +257,7 @@ static void print_module(const rpc_module *module)
     print_commands(module);
     print_events(module);
     print_inboxes(module);
+    print_gauges(module);
 }
 
 /* ---- Errors, counters, topics ---- */

@@ -498,9 +498,28 @@ static void device_notice(rpc_instance *instance, void *state, const rpc_presenc
     presence_sign(&((struct device_module *)state)->presence, sign);
 }
 
+static void device_look_at_devices(const void *state, rpc_use *use)
+{
+    const struct device_module *module = state;
+    use->entries = HASH_COUNT(module->table.all);
+    use->max = module->table.max;
+}
+
+static void device_look_at_commands(const void *state, rpc_use *use)
+{
+    const struct device_module *module = state;
+    *use = (rpc_use){module->commands.live, (size_t)module->options->commands_max, module->commands.bytes,
+                     LIFE_BYTES_MAX};
+}
+
+static const rpc_gauge gauges[] = {
+    {"devices", "devices that are known: the option max", device_look_at_devices},
+    {"commands", "commands that have not ended: the option commands_max", device_look_at_commands},
+};
+
 RPC_MODULE(device,
            .doc = "Devices: their commands, which the plugin takes to them, and which of them are there.",
            .state_size = sizeof(struct device_module), .options = &options_shape,
            .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .inboxes = RPC_TABLE(inboxes),
-           .inbox_root = "cmd", .inbox_option = "topic", .init = device_init, .fini = device_fini,
-           .presence = device_notice);
+           .gauges = RPC_TABLE(gauges), .inbox_root = "cmd", .inbox_option = "topic", .init = device_init,
+           .fini = device_fini, .presence = device_notice);

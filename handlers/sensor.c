@@ -235,6 +235,17 @@ static void sensor_fini(void *state)
     table_clear(&sensors->table);
 }
 
+static void sensor_look(const void *state, rpc_use *use)
+{
+    const struct table *table = &((const struct sensors *)state)->table;
+    use->entries = table_size(table) - table->leaving;
+    use->max = table->max;
+}
+
+static const rpc_gauge gauges[] = {
+    {"sensors", "sensors that have a place: the option max_sensors", sensor_look}};
+
 RPC_MODULE(sensor, .doc = "Temperature sensors: their last readings, their history and their average.",
            .state_size = sizeof(struct sensors), .options = &options_shape, .methods = RPC_TABLE(methods),
-           .events = RPC_TABLE(events), .init = sensor_init, .fini = sensor_fini);
+           .events = RPC_TABLE(events), .gauges = RPC_TABLE(gauges), .init = sensor_init,
+           .fini = sensor_fini);

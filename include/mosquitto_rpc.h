@@ -132,17 +132,18 @@ enum rpc_count_by_RPC_TABLE { RPC_NO_ROWS_ };
          _Static_assert(check, text); \
          char rpc_;                   \
      }))
-#define RPC_COUNT_(...)                                                                                   \
-    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) +                                          \
-                RPC_CHECK_(_Generic(&(__VA_ARGS__), RPC_ARRAYS_),                                         \
-                           "RPC_TABLE() takes an array of methods, events, errors, commands, inboxes or " \
-                           "texts, no pointer")))
+#define RPC_COUNT_(...)                                                                                    \
+    ((unsigned)(sizeof(__VA_ARGS__) / sizeof((__VA_ARGS__)[0]) +                                           \
+                RPC_CHECK_(                                                                                \
+                    _Generic(&(__VA_ARGS__), RPC_ARRAYS_),                                                 \
+                    "RPC_TABLE() takes an array of methods, events, errors, commands, inboxes, gauges or " \
+                    "texts, no pointer")))
 /* The type of a pointer to an array matches that of a pointer to an array of unknown size. */
-#define RPC_ARRAYS_                                                                                          \
-    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,            \
-        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1,          \
-        const rpc_command(*)[] : 1, rpc_command(*)[] : 1, const char *const(*)[] : 1, const char *(*)[] : 1, \
-        default : 0
+#define RPC_ARRAYS_                                                                                     \
+    const rpc_method(*)[] : 1, rpc_method(*)[] : 1, const rpc_event(*)[] : 1, rpc_event(*)[] : 1,       \
+        const rpc_error(*)[] : 1, rpc_error(*)[] : 1, const rpc_inbox(*)[] : 1, rpc_inbox(*)[] : 1,     \
+        const rpc_command(*)[] : 1, rpc_command(*)[] : 1, const rpc_gauge(*)[] : 1, rpc_gauge(*)[] : 1, \
+        const char *const(*)[] : 1, const char *(*)[] : 1, default : 0
 
 /* ---- Shapes -------------------------------------------------------------------------------- */
 
@@ -635,6 +636,27 @@ typedef struct rpc_inbox {
     rpc_inbox_receive receive;
 } rpc_inbox;
 
+/* How full something is that is bounded. A maximum of 0: that is not limited, and not shown. */
+typedef struct rpc_use {
+    size_t entries, max;     /* what is in it, and how much fits */
+    size_t bytes, bytes_max; /* the bytes that it holds, and may hold */
+} rpc_use;
+
+/*
+ * Something bounded of a module's, such as the devices that it knows. rpc.stats and rpc.metrics show how full
+ * it is, among the tables of the service.
+ */
+typedef struct rpc_gauge {
+    const char *name; /* [a-z][a-z0-9_]*; it is shown as {module}.{name} */
+    const char *doc;  /* one line on what is in it */
+
+    /*
+     * Says how full it is. state is as in rpc_handler; *use is zeroed. The engine calls it whenever a client
+     * asks, so it must be short.
+     */
+    void (*look)(const void *state, rpc_use *use);
+} rpc_gauge;
+
 typedef struct rpc_module {
     const char *name;         /* [a-z][a-z0-9]*, written by RPC_MODULE() */
     const char *doc;          /* one line for the reference */
@@ -647,6 +669,7 @@ typedef struct rpc_module {
     /* Of devices. Their kind has the module's name and doc. A module may have commands and no methods. */
     RPC_ROWS_(rpc_command) commands;
     RPC_ROWS_(rpc_inbox) inboxes;
+    RPC_ROWS_(rpc_gauge) gauges;
     const char *inbox_root; /* one level, which replaces the last level of the prefix: "cmd" makes the root of
                                the inboxes prod/cmd for the prefix prod/rpc. init may set another root. If
                                this one overlaps the topics of a prefix, or such a root of an instance that

@@ -51,6 +51,8 @@ struct engine {
 
     struct counters published;         /* the counters as they were last published */
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
+    struct registry_method *to_report; /* the first of those whose documents are still to be looked at, of
+                                          observe/report.c; NULL: none is until counters_due */
 };
 
 #endif

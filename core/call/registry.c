@@ -679,14 +679,32 @@ static bool registry_check_module(const struct registry *registry, const struct 
     return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
            REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
            REGISTRY_CHECK_ROWS(place, "commands", "name", module->commands) &&
-           REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes);
+           REGISTRY_CHECK_ROWS(place, "inboxes", "topic", module->inboxes) &&
+           REGISTRY_CHECK_ROWS(place, "gauges", "name", module->gauges);
+}
+
+static bool registry_check_gauges(const rpc_module *module, char *why)
+{
+    for (const rpc_gauge *gauge = module->gauges.rows; RPC_HAS_ROW(module->gauges, gauge); gauge++) {
+        const struct place place = {module->name, "gauge", gauge->name, why};
+        const char *name = gauge->name;
+        if (*name < 'a' || *name > 'z' || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")])
+            return registry_fault(&place, "a gauge's name is [a-z][a-z0-9_]*");
+        if (!gauge->look)
+            return registry_fault(&place, "it has no .look");
+        for (const rpc_gauge *other = module->gauges.rows; other != gauge; other++) {
+            if (strcmp(other->name, name) == 0)
+                return registry_fault(&place, "declared twice");
+        }
+    }
+    return true;
 }
 
 rpc_instance *registry_enter(struct registry *registry, const char *prefix, const rpc_module *module,
                              char why[REGISTRY_WHY])
 {
     const struct place place = {module->name, "prefix", prefix, why};
-    if (!registry_check_module(registry, &place, module))
+    if (!registry_check_module(registry, &place, module) || !registry_check_gauges(module, why))
         return NULL;
     rpc_instance *instance = registry_add_instance(registry, module);
     if (!instance) {

@@ -186,17 +186,16 @@ static void metrics_write_waiting_work(struct metrics_page *page, const struct m
 static void metrics_write_table(struct metrics_page *page, const struct metrics_family *family,
                                 const void *item)
 {
-    const struct tables_row *row = item;
-    struct tables_use use = {0};
+    const struct tables_shown *shown = item;
+    const struct tables_use *use = &shown->use;
     size_t value;
-    row->look(page->engine, &use);
-    memcpy(&value, (const char *)&use + family->offset, sizeof value);
+    memcpy(&value, (const char *)use + family->offset, sizeof value);
     const bool is_bytes = family->offset >= offsetof(struct tables_use, bytes);
     const bool is_max = family->offset == offsetof(struct tables_use, max);
-    if ((is_bytes && !use.bytes_max) || (is_max && !use.max))
+    if ((is_bytes && !use->bytes_max) || (is_max && !use->max))
         return;
-    metrics_print(page, METRICS_NAME "%s{prefix=\"%s\",table=\"%s\"} %zu\n", family->name, page->prefix,
-                  row->name, value);
+    metrics_print(page, METRICS_NAME "%s{prefix=\"%s\",table=\"%s%s%s\"} %zu\n", family->name, page->prefix,
+                  shown->module ? shown->module : "", shown->module ? "." : "", shown->name, value);
 }
 
 static void metrics_write_status(struct metrics_page *page, const struct metrics_family *family,
@@ -315,17 +314,29 @@ static void metrics_go_to(const struct engine *engine, struct metrics_place *pla
         place->method = place->method->hh.next;
 }
 
-static bool metrics_has_item(const struct metrics_place *place)
+static bool metrics_has_item(const struct engine *engine, const struct metrics_place *place)
 {
     switch (families[place->family].items) {
     case METRICS_TABLES:
-        return place->item < TABLES;
+        return place->item < tables_count(engine);
     case METRICS_METHODS:
         return place->method != NULL;
     case METRICS_ONE:
         break;
     }
     return place->item == 0;
+}
+
+static void metrics_write_samples(struct metrics_page *page, const struct metrics_place *place)
+{
+    const struct metrics_family *family = &families[place->family];
+    struct tables_shown shown;
+    if (family->items != METRICS_TABLES) {
+        family->write(page, family, place->method);
+        return;
+    }
+    tables_look(page->engine, place->item, &shown);
+    family->write(page, family, &shown);
 }
 
 /* Writes the item at the place, and before the first one, which there need not be, what the family is. What
@@ -337,9 +348,9 @@ static bool metrics_write_item(struct metrics_page *page, const struct metrics_p
     if (place->item == 0)
         metrics_print(page, "# HELP " METRICS_NAME "%s %s\n# TYPE " METRICS_NAME "%s %s\n", family->name,
                       family->help, family->name, family->type);
-    if (metrics_has_item(place) && (family->items != METRICS_METHODS || report_is_due(place->method)))
-        family->write(page, family,
-                      family->items == METRICS_TABLES ? (const void *)&tables[place->item] : place->method);
+    if (metrics_has_item(page->engine, place) &&
+        (family->items != METRICS_METHODS || report_is_due(place->method)))
+        metrics_write_samples(page, place);
     if (!page->full)
         return true;
     page->used = used;
@@ -355,7 +366,7 @@ static void metrics_write_items(struct metrics_page *page, struct metrics_place 
             return;
         place->item++;
         place->method = place->method ? place->method->hh.next : NULL;
-        if (!metrics_has_item(place))
+        if (!metrics_has_item(page->engine, place))
             metrics_go_to(page->engine, place, place->family + 1, 0);
     }
 }

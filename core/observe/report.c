@@ -159,21 +159,36 @@ static bool report_has_changed(const struct statistics *statistics)
            statistics->open.waiting != statistics->published.waiting;
 }
 
-void report_publish(struct engine *engine)
+/* Publishes the document of a method, if it has changed. Returns whether it has. */
+static bool report_publish_change(struct engine *engine, struct registry_method *method)
+{
+    struct statistics *statistics = &method->statistics;
+    struct arena arena;
+    if (!report_has_changed(statistics))
+        return false;
+    arena_init(&arena);
+    if (report_publish_method(engine, method, &arena)) {
+        statistics->changed = false;
+        statistics->published = statistics->open;
+    }
+    arena_fini(&arena);
+    return true;
+}
+
+void report_begin(struct engine *engine)
 {
     struct survey survey;
     survey_tasks(engine, &survey);
-    struct registry_method *method = engine->registry.methods;
-    for (; method; method = method->hh.next) {
-        struct statistics *statistics = &method->statistics;
-        struct arena arena;
-        if (!report_has_changed(statistics))
-            continue;
-        arena_init(&arena);
-        if (report_publish_method(engine, method, &arena)) {
-            statistics->changed = false;
-            statistics->published = statistics->open;
-        }
-        arena_fini(&arena);
+    engine->to_report = engine->registry.methods;
+    report_publish(engine);
+}
+
+void report_publish(struct engine *engine)
+{
+    enum { ROUND_MAX = 100 }; /* documents; clients are served between two rounds */
+    size_t changes = 0;
+    while (engine->to_report && changes < ROUND_MAX) {
+        changes += report_publish_change(engine, engine->to_report);
+        engine->to_report = engine->to_report->hh.next;
     }
 }

@@ -54,7 +54,10 @@ uint64_t report_raised(const struct registry_method *method, size_t i);
 /* Unix time at which the engine's counting began, by the clock as it is now. */
 double report_since(const struct engine *engine);
 
-/* Publishes the documents of all methods of which something has changed since the last time. */
+/* Begins to publish the documents of the methods of which something has changed since the last time. */
+void report_begin(struct engine *engine);
+
+/* Goes on with it, as far as one round of the broker's loop may take: until engine->to_report is NULL. */
 void report_publish(struct engine *engine);
 
 #endif

@@ -115,17 +115,21 @@ static const rpc_field table_fields[] = {
 
 static const rpc_shape table_shape = RPC_OBJECT_SHAPE(struct stats_table, table_fields);
 
-static struct stats_table stats_look(const struct engine *engine, const struct tables_row *row)
+/* Returns false: no memory. */
+static bool stats_look_at_table(rpc_call *call, size_t i, struct stats_table *table)
 {
-    struct tables_use use = {0};
-    row->look(engine, &use);
-    return (struct stats_table){.name = row->name,
-                                .entries = (int64_t)use.entries,
-                                .max = (int64_t)use.max,
-                                .has_max = use.max,
-                                .bytes = (int64_t)use.bytes,
-                                .bytes_max = (int64_t)use.bytes_max,
-                                .has_bytes = use.bytes_max};
+    struct tables_shown shown;
+    tables_look(call->engine, i, &shown);
+    *table = (struct stats_table){
+        .name = shown.module ? rpc_printf(call, "%s.%s", shown.module, shown.name) : shown.name,
+        .entries = (int64_t)shown.use.entries,
+        .max = (int64_t)shown.use.max,
+        .has_max = shown.use.max,
+        .bytes = (int64_t)shown.use.bytes,
+        .bytes_max = (int64_t)shown.use.bytes_max,
+        .has_bytes = shown.use.bytes_max,
+    };
+    return table->name;
 }
 
 /* ---- The whole ---- */
@@ -187,10 +191,16 @@ static bool stats_list_prefixes(rpc_call *call, struct stats *stats)
 /* Returns false: no memory. */
 static bool stats_list_tables(rpc_call *call, struct stats *stats)
 {
-    stats->tables = rpc_alloc(call, TABLES * sizeof *stats->tables);
-    for (; stats->tables && stats->table_count < TABLES; stats->table_count++)
-        stats->tables[stats->table_count] = stats_look(call->engine, &tables[stats->table_count]);
-    return stats->tables;
+    const size_t count = tables_count(call->engine);
+    stats->tables = rpc_alloc(call, count * sizeof *stats->tables);
+    if (!stats->tables)
+        return false;
+    while (stats->table_count < count) {
+        const size_t i = stats->table_count++;
+        if (!stats_look_at_table(call, i, &stats->tables[i]))
+            return false;
+    }
+    return true;
 }
 
 /* The methods that have been called, or the one. Returns false: no memory. */

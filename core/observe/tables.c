@@ -2,6 +2,7 @@
 /* The tables of an engine: see tables.h. */
 #include "observe/tables.h"
 
+#include "base/instance.h"
 #include "call/connections.h"
 #include "call/engine_parts.h"
 #include "call/task.h"
@@ -63,3 +64,37 @@ const struct tables_row tables[TABLES] = {
     {"timers", "timers of modules", NULL, NULL, tables_look_timers},
     {"background_work", "work without a call", NULL, NULL, tables_look_background},
 };
+
+size_t tables_count(const struct engine *engine)
+{
+    size_t count = TABLES;
+    for (const rpc_instance *instance = engine->registry.instances; instance; instance = instance->next)
+        count += instance->module->gauges.count;
+    return count;
+}
+
+static void tables_look_gauge(const rpc_instance *instance, const rpc_gauge *gauge,
+                              struct tables_shown *shown)
+{
+    rpc_use use = {0};
+    gauge->look(instance->state, &use);
+    *shown = (struct tables_shown){
+        .module = instance->module->name,
+        .name = gauge->name,
+        .use = {.entries = use.entries, .max = use.max, .bytes = use.bytes, .bytes_max = use.bytes_max}};
+}
+
+void tables_look(const struct engine *engine, size_t i, struct tables_shown *shown)
+{
+    *shown = (struct tables_shown){.name = ""};
+    if (i < TABLES) {
+        shown->name = tables[i].name;
+        tables[i].look(engine, &shown->use);
+        return;
+    }
+    const rpc_instance *instance = engine->registry.instances;
+    for (i -= TABLES; instance && i >= instance->module->gauges.count; instance = instance->next)
+        i -= instance->module->gauges.count;
+    if (instance)
+        tables_look_gauge(instance, &instance->module->gauges.rows[i], shown);
+}

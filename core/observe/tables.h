@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * The bounded tables of an engine, and how full they are: what rpc.stats, rpc.metrics and rpc.health tell of
- * them. A new table of the engine gets a row in tables.c.
+ * them. A new table of the engine gets a row in tables.c. Modules have gauges, see rpc_gauge.
  *
  * Threads: the broker's thread only.
  *
@@ -35,5 +35,18 @@ struct tables_row {
 enum { TABLES = 6 };
 
 extern const struct tables_row tables[TABLES];
+
+/* One of the tables above, or a gauge of a module's. */
+struct tables_shown {
+    const char *module; /* whose gauge it is, which stands before the name; NULL: the engine's table */
+    const char *name;
+    struct tables_use use;
+};
+
+/* How many there are, which does not change once all modules have been added. */
+size_t tables_count(const struct engine *engine);
+
+/* Looks at the i-th of them. */
+void tables_look(const struct engine *engine, size_t i, struct tables_shown *shown);
 
 #endif

@@ -178,7 +178,8 @@ static const rpc_module own = {.name = "own", .methods = RPC_TABLE(own_methods)}
  * whatever the callers write. */
 START_TEST(families_and_the_engines_errors)
 {
-    rig_open(&rig, &own);
+    rig_start(&rig);
+    rig_add(&rig, &own, NULL);
     rig_add(&rig, &rpc_module_observe, NULL);
     rig_tell(&rig, "box/a", "");
     rig_tell(&rig, "box/b", "");
@@ -247,6 +248,72 @@ START_TEST(tables_have_their_limits)
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(table_of("connections"), "max"));
     for (size_t i = 0; i < TABLES; i++)
         ck_assert_ptr_nonnull(table_of(tables[i].name));
+    rig_close(&rig);
+}
+END_TEST
+
+static void look_at_boxes(const void *state, rpc_use *use)
+{
+    *use = (rpc_use){*(const size_t *)state, 9, 10, 1000};
+}
+
+static void look_at_lids(const void *state, rpc_use *use)
+{
+    (void)state;
+    use->entries = 3;
+}
+
+static const rpc_gauge gauges[] = {{"boxes", "boxes", look_at_boxes}, {"lids_2", "lids", look_at_lids}};
+
+static rpc_status count_boxes(rpc_instance *instance, void *state, const void *module_options)
+{
+    (void)instance, (void)module_options;
+    *(size_t *)state = 7;
+    return RPC_OK;
+}
+
+static const rpc_module gauged = {
+    .name = "gauged", .state_size = sizeof(size_t), .gauges = RPC_TABLE(gauges), .init = count_boxes};
+
+START_TEST(gauges_of_modules)
+{
+    rig_start(&rig);
+    rig_add(&rig, &own, NULL);
+    rig_add(&rig, &gauged, NULL);
+    rig_add(&rig, &rpc_module_observe, NULL);
+    const cJSON *row = table_of("gauged.boxes");
+    ck_assert_double_eq(number(row, "entries"), 7);
+    ck_assert_double_eq(number(row, "max"), 9);
+    ck_assert_double_eq(number(row, "bytes"), 10);
+    ck_assert_double_eq(number(row, "bytes_max"), 1000);
+    row = table_of("gauged.lids_2");
+    ck_assert_double_eq(number(row, "entries"), 3);
+    ck_assert_int_eq(cJSON_GetArraySize(row), 2);
+    ck_assert_int_eq(cJSON_GetArraySize(get(shown, "tables")), TABLES + 2);
+    rig_close(&rig);
+}
+END_TEST
+
+static const rpc_gauge wrong_gauges[][2] = {
+    {{"Boxes", "", look_at_lids}, {"a", "", look_at_lids}},
+    {{"a", "", look_at_lids}, {"a", "", look_at_lids}},
+    {{"a", "", look_at_lids}, {"b", "", NULL}},
+    {{"a", "", look_at_lids}, {NULL, "", look_at_lids}},
+    {{"a.b", "", look_at_lids}, {"a", "", look_at_lids}},
+};
+
+static const char *const wrong_whys[] = {
+    "module gauged: gauge Boxes: a gauge's name is [a-z][a-z0-9_]*", "module gauged: gauge a: declared twice",
+    "module gauged: gauge b: it has no .look",
+    "module gauged: ", "module gauged: gauge a.b: a gauge's name is [a-z][a-z0-9_]*"};
+
+START_TEST(gauges_that_are_wrong)
+{
+    const rpc_module module = {.name = "gauged", .gauges = {2, wrong_gauges[_i]}};
+    char why[ENGINE_WHY] = "";
+    rig_start(&rig);
+    ck_assert(!engine_add_module(rig.engine, &module, NULL, why));
+    ck_assert_msg(strncmp(why, wrong_whys[_i], strlen(wrong_whys[_i])) == 0, "%s", why);
     rig_close(&rig);
 }
 END_TEST
@@ -501,8 +568,49 @@ START_TEST(open_calls_are_news)
 }
 END_TEST
 
+enum { MANY = 250 };
+
+static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+/* The documents of many methods leave in several rounds of the broker's loop, each one once, also if calls
+ * are made meanwhile. */
+START_TEST(many_documents)
+{
+    static char names[MANY][8];
+    static rpc_method methods[MANY];
+    const rpc_module many = {.name = "many", .methods = RPC_TABLE(methods)};
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "m%d", i);
+        methods[i] = (rpc_method){.name = names[i], .run = do_nothing};
+    }
+    rig_start(&rig);
+    rig_add(&rig, &many, NULL);
+    engine_tick(rig.engine);
+    for (int i = 0; i < MANY; i++)
+        rig_tell(&rig, names[i], "");
+    size_t rounds = 0, published = 0;
+    rig.host.monotonic += INTERVAL * (RIG_SECOND / 1000);
+    do {
+        fake_host_forget(&rig.host);
+        engine_tick(rig.engine);
+        rig_tell(&rig, "m0", "");
+        published += rig.host.events.count;
+        rounds++;
+    } while (engine_due(rig.engine) <= rig.host.monotonic);
+    ck_assert_uint_eq(rounds, 3);
+    ck_assert_uint_eq(published, MANY + 1); /* and the counter of calls */
+    rig_close(&rig);
+}
+END_TEST
+
 UNIT_MAIN("observe", open_rig, close_rig, {reports_of_methods, 0}, {one_method, 0},
           {families_and_the_engines_errors, 0}, {the_service, 0}, {an_unknown_broker_is_left_out, 0},
-          {tables_have_their_limits, 0}, {running_and_waiting, 0}, {work_that_nobody_waits_for, 0},
-          {lanes_with_most_work_come_first, 0}, {names_of_lanes, 2}, {documents_of_methods, 0},
-          {documents_are_tried_again, 2}, {documents_can_be_off, 0}, {open_calls_are_news, 0})
+          {tables_have_their_limits, 0}, {gauges_of_modules, 0},
+          {gauges_that_are_wrong, UNIT_ROWS(wrong_gauges)}, {running_and_waiting, 0},
+          {work_that_nobody_waits_for, 0}, {lanes_with_most_work_come_first, 0}, {names_of_lanes, 2},
+          {documents_of_methods, 0}, {documents_are_tried_again, 2}, {documents_can_be_off, 0},
+          {open_calls_are_news, 0}, {many_documents, 0})

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * Tables: RPC_TABLE() and the shapes count the rows of an array, not of a pointer. WRONG=n has a pointer.
- * Says: RPC_TABLE() takes an array of methods, events, errors, commands, inboxes or texts, no pointer
+ * Says: RPC_TABLE() takes an array of methods, events, errors, commands, inboxes, gauges or texts, no pointer
  * Says: RPC_OBJECT_SHAPE() and RPC_VALUE_SHAPE() take an array of fields, no pointer
  */
 #include <mosquitto_rpc.h>
