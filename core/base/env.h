@@ -95,7 +95,7 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
       "calls refused or evicted because max_pending or max_pending_bytes was reached")               \
     X(late, "late", "results of work that were discarded because their call had already ended")      \
     X(slow, "slow", "functions of modules that took longer than slow_call")                          \
-    X(untraced, "untraced", "spans that were not published: over 100 a second, or no memory")
+    X(untraced, "untraced", "spans that were not published: over 100 a second, over max_reply, or no memory")
 
 struct counters {
 #define COUNTER(member, level, text) uint64_t member;
