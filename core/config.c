@@ -45,33 +45,33 @@ static const rpc_field config_fields[] = {
                .choices = RPC_TABLE(config_undeclared), .default_json = "\"ignore\""),
     RPC_STRING(struct engine_options, response_topic_filter,
                .doc = "topic filter that every Response Topic must match", .default_json = "\"#\"",
-               .length = {1, 1024}),
+               .length = {1, 1024}, .reloads = true),
     RPC_BOOL(struct engine_options, guard_events, .doc = "refuse events that clients publish",
-             .default_json = "true"),
+             .default_json = "true", .reloads = true),
     RPC_STRING(struct engine_options, event_publishers,
                .doc = "user names whose clients may publish events, separated by spaces; without it, none",
-               .unit = "words", .optional = true, .length = {1, 4096}),
+               .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_BOOL(struct engine_options, bridge_calls,
              .doc = "answer calls that arrive over a bridge of this broker, which no ACL has checked",
-             .default_json = "false"),
+             .default_json = "false", .reloads = true),
     RPC_STRING(
         struct engine_options, bridge_clients,
         .doc = "client ids of bridges that other brokers open to this one, separated by spaces; bridges of "
                "Mosquitto that tell their state (`notifications`) are known without",
-        .unit = "words", .optional = true, .length = {1, 4096}),
+        .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_STRING(
         struct engine_options, bridge_response_topics,
         .doc = "topic filters, separated by spaces; replies to calls that come over a bridge of either side "
                "go to topics that match one of them; without it, the topics of replies of the prefix "
                "itself",
-        .unit = "words", .optional = true, .length = {1, 4096}),
+        .unit = "words", .optional = true, .length = {1, 4096}, .reloads = true),
     RPC_INT32(struct engine_options, max_payload, .doc = "largest payload of a call", .unit = "bytes",
-              .default_json = "65536", .range = {1, 16777216}),
+              .default_json = "65536", .range = {1, 16777216}, .reloads = true),
     RPC_INT32(struct engine_options, max_reply, .doc = "largest payload of a reply or an event",
               .unit = "bytes", .default_json = "131072", .range = {64, 16777216}),
     RPC_INT32(struct engine_options, reply_expiry,
               .doc = "Message Expiry Interval of replies; 0: they never expire", .unit = "s",
-              .default_json = "60", .range = {0, 86400}),
+              .default_json = "60", .range = {0, 86400}, .reloads = true),
     RPC_CHOICE(
         struct engine_options, reply_delivery,
         .doc = "who gets replies: the calling client alone, whether or not it has subscribed, or all clients "
@@ -79,73 +79,78 @@ static const rpc_field config_fields[] = {
                "have subscribed to topics below `{prefix}/reply/{client id}/`, which an ACL should restrict",
         .choices = RPC_TABLE(config_deliveries), .default_json = "\"client\""),
     RPC_INT32(struct engine_options, max_batch, .doc = "largest number of calls in a batch",
-              .default_json = "100", .range = {1, 10000}),
+              .default_json = "100", .range = {1, 10000}, .reloads = true),
     RPC_STRING(
         struct engine_options, jsonrpc_methods,
         .doc = "methods that are open at `{prefix}/jsonrpc`, separated by spaces; `*`: all; without it, none",
         .unit = "words", .optional = true, .length = {1, 65535}),
+    RPC_STRING(struct engine_options, methods_off,
+               .doc = "methods that are switched off, separated by spaces: their calls are answered "
+                      "`method_not_found`; families by their names with braces",
+               .unit = "words", .optional = true, .length = {1, 65535}, .reloads = true),
     RPC_INT64(struct engine_options, duplicate_window,
               .doc = "how long the reply to a call with an identity is cached, so that the same call is not "
                      "run again; 0: not at all",
-              .unit = "ms", .default_json = "60000", .range = {0, 86400000}),
+              .unit = "ms", .default_json = "60000", .range = {0, 86400000}, .reloads = true),
     RPC_INT32(struct engine_options, duplicate_entries,
               .doc = "largest number of calls whose replies are cached", .default_json = "10000",
-              .range = {1, 10000000}),
+              .range = {1, 10000000}, .reloads = true),
     RPC_INT32(struct engine_options, duplicate_bytes,
               .doc = "largest memory of the cached replies; a larger reply is not cached", .unit = "bytes",
-              .default_json = "16777216", .range = {1, 1073741824}),
+              .default_json = "16777216", .range = {1, 1073741824}, .reloads = true),
     RPC_INT64(
         struct engine_options, redelivery_guard,
         .doc = "a QoS 2 call without an identity is not run again when the client's session sends it again, "
                "if it was made at most so long before the end of the connection; 0: it is run again",
-        .unit = "ms", .default_json = "10000", .range = {0, 3600000}),
+        .unit = "ms", .default_json = "10000", .range = {0, 3600000}, .reloads = true),
     RPC_INT32(struct engine_options, rate_limit, .doc = "calls a second for each client; 0: no limit",
-              .default_json = "0", .range = {0, 1000000}),
+              .default_json = "0", .range = {0, 1000000}, .reloads = true),
     RPC_INT32(struct engine_options, rate_burst,
               .doc = "calls at once for each client; without it, twice rate_limit", .optional = true,
-              .range = {1, 2000000}, .flag = RPC_FLAG(struct engine_options, has_rate_burst)),
+              .range = {1, 2000000}, .flag = RPC_FLAG(struct engine_options, has_rate_burst),
+              .reloads = true),
     RPC_INT32(struct engine_options, rate_bytes,
               .doc =
                   "bytes of calls a second for each client, and twice as many at once; a larger call is let "
                   "in whole, and the client owes the rest; 0: no limit",
-              .unit = "bytes", .default_json = "0", .range = {0, 1073741824}),
+              .unit = "bytes", .default_json = "0", .range = {0, 1073741824}, .reloads = true),
     RPC_CHOICE(
         struct engine_options, rate_limit_by,
         .doc = "who counts as one client in rate_limit, rate_bytes and error_rate, and where pending "
                "calls are shared out: each client id; each user name, and all anonymous clients together; "
                "or each network address",
-        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\""),
+        .choices = RPC_TABLE(config_accounts), .default_json = "\"client\"", .reloads = true),
     RPC_INT32(struct engine_options, error_rate,
               .doc = "announced errors a second, of all clients together; one client gets at most half of "
                      "them, and three "
                      "quarters at once; 0: no limit",
-              .default_json = "20", .range = {0, 1000000}),
+              .default_json = "20", .range = {0, 1000000}, .reloads = true),
     RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,
               .doc = "largest number of pending calls: those that wait for a worker or for their module",
-              .default_json = "1024", .range = {1, ENV_PENDING_MAX}),
+              .default_json = "1024", .range = {1, ENV_PENDING_MAX}, .reloads = true),
     RPC_INT32(struct engine_options, max_pending_bytes, .doc = "largest memory of all pending calls",
-              .unit = "bytes", .default_json = "67108864", .range = {65536, 1073741824}),
+              .unit = "bytes", .default_json = "67108864", .range = {65536, 1073741824}, .reloads = true),
     RPC_INT32(struct engine_options, timeout,
               .doc = "deadline of a call that takes time, unless its method or its caller sets another",
-              .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}),
+              .unit = "ms", .default_json = "10000", .range = {1, ENV_TIMEOUT_MAX}, .reloads = true),
     RPC_INT32(struct engine_options, timeout_max,
               .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms` or in "
                      "`timeout_ms` beside its request_id",
-              .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}),
+              .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}, .reloads = true),
     RPC_INT64(
         struct engine_options, sys_interval,
         .doc = "time between two publications of the counters; 0: neither counters nor spans, and no health",
-        .unit = "ms", .default_json = "10000", .range = {0, 86400000}),
+        .unit = "ms", .default_json = "10000", .range = {0, 86400000}, .reloads = true),
     RPC_INT64(struct engine_options, slow_call,
               .doc = "a handler that takes longer than this is logged, and a call that does leaves a span; "
                      "0: none does",
-              .unit = "ms", .default_json = "50", .range = {0, 3600000}),
+              .unit = "ms", .default_json = "50", .range = {0, 3600000}, .reloads = true),
     RPC_BOOL(struct engine_options, log_calls,
              .doc = "log each call: its client, its method, its outcome, and the microseconds that it waited "
                     "and ran",
-             .default_json = "false"),
+             .default_json = "false", .reloads = true),
     RPC_BOOL(struct engine_options, recorder_payloads,
              .doc = "keep the first 1024 bytes of the payloads of the last 256 calls, which rpc.recent shows",
              .default_json = "false"),
@@ -362,6 +367,29 @@ static bool config_complete(const struct reading *reading)
     return true;
 }
 
+/* Keeps what options_refuse() needs of the lines, which are the caller's. */
+static bool config_keep_lines(const struct reading *reading)
+{
+    enum { SHOWN = 256 }; /* bytes of a value: a message has fewer */
+    struct config *config = reading->config;
+    const struct option_lines *lines = reading->lines;
+    struct option_line *kept = arena_alloc(&config->arena, lines->count * sizeof *kept);
+    config->lines = (struct option_lines){.prefix = lines->prefix, .lines = kept};
+    if (!kept ||
+        (lines->file && !(config->lines.file = arena_copy(&config->arena, lines->file, strlen(lines->file)))))
+        return config_no_memory(reading);
+    for (size_t i = 0; i < lines->count; i++) {
+        const struct option_line *line = &lines->lines[i];
+        kept[i] = *line;
+        kept[i].name = arena_copy(&config->arena, line->name, strlen(line->name));
+        kept[i].value = arena_copy(&config->arena, line->value, strnlen(line->value, SHOWN));
+        if (!kept[i].name || !kept[i].value)
+            return config_no_memory(reading);
+    }
+    config->lines.count = lines->count;
+    return true;
+}
+
 static bool config_read(const struct reading *reading, const rpc_module *const *modules)
 {
     struct config *config = reading->config;
@@ -380,7 +408,7 @@ static bool config_read(const struct reading *reading, const rpc_module *const *
             return config_refuse(reading, line->name, line->value,
                                  "there is no such option; the manual lists them in docs/reference.md");
     }
-    return true;
+    return config_keep_lines(reading);
 }
 
 struct config *config_create(struct option_lines *lines, const struct config_host *host,
@@ -399,6 +427,22 @@ struct config *config_create(struct option_lines *lines, const struct config_hos
         return config;
     config_destroy(config);
     return NULL;
+}
+
+size_t config_count_module_changes(const struct config *one, const struct config *other, size_t index)
+{
+    const struct config_module *module = &one->modules[index];
+    return module->options ? options_count_changes(module->module->options, module->options,
+                                                   other->modules[index].options)
+                           : 0;
+}
+
+size_t config_count_changes(const struct config *one, const struct config *other)
+{
+    size_t changes = options_count_changes(&config_engine_shape, &one->engine, &other->engine);
+    for (size_t i = 0; i < one->module_count; i++)
+        changes += config_count_module_changes(one, other, i);
+    return changes;
 }
 
 void config_destroy(struct config *config)

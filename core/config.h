@@ -4,7 +4,8 @@
  * modules, read from the lines of a configuration file. The table of the engines' options is in config.c,
  * that of the host's options is the host's, those of the modules' options are the modules'.
  *
- * Threads: any, but a configuration is not changed once it is made.
+ * Threads: any, but a configuration is not changed once it is made. Where settings change while the service
+ * runs, that is another configuration: see service_reload().
  *
  * Ownership: a configuration owns all that it points at, except the modules and the host's tables, which are
  * constant. It must outlive every engine that was made from it.
@@ -55,7 +56,8 @@ struct config {
     struct config_module *modules; /* in the order in which they are started */
     size_t module_count;
     struct fields engine_fields, host_fields;
-    struct arena arena; /* holds what the others point at */
+    struct option_lines lines; /* the beginning of each, for options_refuse() */
+    struct arena arena;        /* holds what the others point at */
 };
 
 /* The options of an engine: a shape of struct engine_options. */
@@ -67,6 +69,12 @@ extern const rpc_shape config_engine_shape;
  */
 struct config *config_create(struct option_lines *lines, const struct config_host *host,
                              const rpc_module *const *modules, char why[OPTIONS_WHY]);
+
+/* How many options differ in two configurations that have the same lines but for a config_file. */
+size_t config_count_changes(const struct config *one, const struct config *other);
+
+/* Likewise, of one module. index: in config->modules. */
+size_t config_count_module_changes(const struct config *one, const struct config *other, size_t index);
 
 /* Accepts NULL. */
 void config_destroy(struct config *config);

@@ -12,6 +12,7 @@
 #include "call/topic.h"
 #include "observe/health.h"
 #include "observe/report.h"
+#include "config.h"
 #include "shape/codec_json.h"
 #include "stats/recorder.h"
 
@@ -23,6 +24,16 @@
 /* Nanoseconds between two looks at what is too old, and after which what is due is late. */
 enum { EXPIRE_INTERVAL = 100000000, TICK_LATE = 1000000000 };
 
+/* Switches off what the host is not made for. */
+static void engine_fit_host(struct env *env)
+{
+    const struct host *host = &env->host;
+    if (!host->counters_topic)
+        env->options.sys_interval = 0;
+    if (!host->knows_caller || !host->tells_endings)
+        env->options.redelivery_guard = 0;
+}
+
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -32,10 +43,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->env.options = *options;
     engine->env.host = *host;
     engine->started = env_now(&engine->env);
-    if (!host->counters_topic)
-        engine->env.options.sys_interval = 0;
-    if (!host->knows_caller || !host->tells_endings)
-        engine->env.options.redelivery_guard = 0;
+    engine_fit_host(&engine->env);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine,
                                          .env = &engine->env,
@@ -89,31 +97,121 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
     return true;
 }
 
+/* Takes the next word of a list, and the method that it names, or NULL. Returns false: the list has ended. */
+static bool engine_next_method(const struct engine *engine, const char **list, char word[ENGINE_WORD],
+                               struct registry_method **method)
+{
+    const char *start = *list ? *list + strspn(*list, " ") : "";
+    const size_t length = strcspn(start, " ");
+    char shown[ENGINE_WORD];
+    *list = start + length;
+    *method = length ? registry_find_exactly(&engine->registry, start, length) : NULL;
+    snprintf(shown, sizeof shown, "%.*s", (int)length, start);
+    text_printable(shown, word, ENGINE_WORD);
+    return length > 0;
+}
+
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY])
 {
-    const char *word = engine->env.options.jsonrpc_methods ? engine->env.options.jsonrpc_methods : "";
-    const bool all = text_has_word(word, "*");
+    const char *list = engine->env.options.jsonrpc_methods;
     struct registry_method *method;
+    char word[ENGINE_WORD];
+    const bool all = text_has_word(list, "*");
     for (method = engine->registry.methods; all && method; method = method->hh.next)
         method->at_endpoint = true;
-    for (word += strspn(word, " "); *word; word += strspn(word, " ")) {
-        const size_t length = strcspn(word, " ");
-        char shown[64], safe[64];
-        method = registry_find_exactly(&engine->registry, word, length);
+    while (engine_next_method(engine, &list, word, &method)) {
         if (method) {
             method->at_endpoint = true;
-        } else if (length != 1 || *word != '*') {
-            snprintf(shown, sizeof shown, "%.*s", (int)length, word);
+        } else if (strcmp(word, "*") != 0) {
             snprintf(why, ENGINE_WHY,
                      "jsonrpc_methods: '%s': it takes names of methods, separated by spaces, or *; no "
                      "module has this one",
-                     text_printable(shown, safe, sizeof safe));
+                     word);
             return false;
         }
-        word += length;
     }
     return true;
 }
+
+/* ---- Options that change ---- */
+
+bool engine_has_methods(const struct engine *engine, const char *names, char unknown[ENGINE_WORD])
+{
+    struct registry_method *method = NULL;
+    while (engine_next_method(engine, &names, unknown, &method)) {
+        if (!method)
+            return false;
+    }
+    return true;
+}
+
+static void engine_switch_methods(struct engine *engine)
+{
+    const char *list = engine->env.options.methods_off;
+    struct registry_method *method;
+    char word[ENGINE_WORD];
+    for (method = engine->registry.methods; method; method = method->hh.next)
+        method->off = false;
+    while (engine_next_method(engine, &list, word, &method))
+        method->off = true;
+}
+
+/* What clients owe is counted in time, and would be too much or too little at other rates. */
+static void engine_forgive(struct engine *engine)
+{
+    accounts_clear(&engine->accounts);
+    answers_forgive(engine->answers);
+}
+
+void engine_reload(struct engine *engine, const struct engine_options *options)
+{
+    struct engine_options *own = &engine->env.options;
+    const struct engine_options former = *own;
+    options_take(&config_engine_shape, own, options);
+    engine_fit_host(&engine->env);
+    if (own->sys_interval != former.sys_interval)
+        engine->counters_due = 0;
+    if (own->rate_limit != former.rate_limit || own->rate_burst != former.rate_burst ||
+        own->rate_bytes != former.rate_bytes || own->error_rate != former.error_rate ||
+        own->rate_limit_by != former.rate_limit_by)
+        engine_forgive(engine);
+    engine->accounts.by = (enum accounts_by)own->rate_limit_by;
+    dedup_reload(&engine->dedup, own);
+    engine_switch_methods(engine);
+    engine->env.reloads++;
+}
+
+static rpc_instance *engine_find_instance(const struct engine *engine, const rpc_module *module)
+{
+    rpc_instance *instance = engine->registry.instances;
+    while (instance->module != module)
+        instance = instance->next;
+    return instance;
+}
+
+bool engine_prepare_module(struct engine *engine, const rpc_module *module, const void *options,
+                           rpc_refusal *refusal)
+{
+    rpc_instance *instance = engine_find_instance(engine, module);
+    *refusal = (rpc_refusal){.option = "", .why = "the module does not take it, and does not say why"};
+    return !module->prepare || module->prepare(instance, instance->state, options, refusal) == RPC_OK;
+}
+
+void engine_reload_module(struct engine *engine, const rpc_module *module, const void *options)
+{
+    rpc_instance *instance = engine_find_instance(engine, module);
+    module->reload(instance, instance->state, options);
+    if (engine->tasks->evicted)
+        tasks_end_evicted(engine);
+}
+
+void engine_show_reload(struct engine *engine, const struct env_reload *reload)
+{
+    engine->env.reload = reload;
+    engine->env.health_is_stale = true;
+}
+
+/* ---- The end ---- */
 
 void engine_stop(struct engine *engine)
 {

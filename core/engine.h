@@ -17,12 +17,13 @@
 
 #include <mosquitto_rpc.h>
 
-enum { ENGINE_WHY = 640 };
+enum { ENGINE_WHY = 640, ENGINE_WORD = 64 };
 
 struct engine;
 
 /*
- * Makes an engine without methods. options and host are copied. Returns NULL when there is no memory.
+ * Makes an engine without methods. options, but not their texts, and host are copied. Returns NULL when there
+ * is no memory.
  */
 struct engine *engine_create(const struct engine_options *options, const struct host *host);
 
@@ -45,6 +46,30 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
  * Returns false if one of them does not exist, with why in one line that begins with the option's name.
  */
 bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
+
+/*
+ * Whether all words of a list, which may be NULL, are names of methods. If not, unknown gets the first one
+ * that is none, or its beginning.
+ */
+bool engine_has_methods(const struct engine *engine, const char *names, char unknown[ENGINE_WORD]);
+
+/*
+ * Takes over those of the options that may change while the broker runs; their texts must outlive the engine,
+ * or the next change. methods_off must have been checked with engine_has_methods(). What is pending goes on;
+ * limits that have become smaller hold for what comes next.
+ */
+void engine_reload(struct engine *engine, const struct engine_options *options);
+
+/*
+ * The two steps by which a module takes over its options: see rpc_module.reload. The module has been added.
+ * engine_prepare_module() returns false after the module has refused.
+ */
+bool engine_prepare_module(struct engine *engine, const rpc_module *module, const void *options,
+                           rpc_refusal *refusal);
+void engine_reload_module(struct engine *engine, const rpc_module *module, const void *options);
+
+/* What the engine's modules are to know of the config_file, which outlives the engine. */
+void engine_show_reload(struct engine *engine, const struct env_reload *reload);
 
 /*
  * Begins to end: from now on nothing leaves, calls that wait are cancelled, and work that runs is told that

@@ -2,13 +2,16 @@
 /* The engines of one configuration: see service.h. */
 #include "service.h"
 
+#include "base/text.h"
 #include "call/inbox.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct service {
-    const struct config *config;
+    const struct config *config; /* whose settings are in force */
+    const struct env_reload *reload;
     struct host host;
     struct engine *engines[CONFIG_PREFIXES];
     size_t count;
@@ -39,6 +42,7 @@ static bool service_make_engine(struct service *service, const char *prefix, cha
         snprintf(why, SERVICE_WHY, "no memory for an engine");
         return false;
     }
+    engine_show_reload(engine, service->reload);
     if (service->count)
         engine_join(engine, service->engines[0]);
     service->engines[service->count++] = engine;
@@ -61,6 +65,16 @@ static bool service_start_engine(const struct service *service, struct engine *e
     return false;
 }
 
+/* All engines have the same methods. */
+static bool service_check_methods(const struct service *service, const struct config *config,
+                                  char why[SERVICE_WHY])
+{
+    char word[ENGINE_WORD];
+    return engine_has_methods(service->engines[0], config->engine.methods_off, word) ||
+           options_refuse(&config->lines, "methods_off", word,
+                          "it takes names of methods, separated by spaces; no module has this one", why);
+}
+
 bool service_start(struct service *service, char why[SERVICE_WHY])
 {
     for (size_t i = 0; i < service->config->prefix_count; i++) {
@@ -71,7 +85,63 @@ bool service_start(struct service *service, char why[SERVICE_WHY])
         if (!service_start_engine(service, service->engines[i], why))
             return false;
     }
+    if (!service_check_methods(service, service->config, why))
+        return false;
+    for (size_t i = 0; i < service->count; i++)
+        engine_reload(service->engines[i], &service->config->engine);
     return inbox_check(service->engines, service->count, why);
+}
+
+/* ---- Options that change ---- */
+
+void service_show_reload(struct service *service, const struct env_reload *reload)
+{
+    service->reload = reload;
+}
+
+/* Writes why a module has refused: its option, with the value that stands in the configuration. */
+static bool service_refuse_module(const struct config *config, const rpc_module *module,
+                                  const rpc_refusal *refusal, char why[SERVICE_WHY])
+{
+    char name[128], safe[RPC_WHY_BYTES];
+    const char *value = "";
+    snprintf(name, sizeof name, "%s_%s", module->name, refusal->option);
+    for (size_t i = 0; i < config->lines.count; i++) {
+        if (strcmp(config->lines.lines[i].name, name) == 0)
+            value = config->lines.lines[i].value;
+    }
+    return options_refuse(&config->lines, name, value, text_printable(refusal->why, safe, sizeof safe), why);
+}
+
+static bool service_prepare(const struct service *service, const struct config *config, char why[SERVICE_WHY])
+{
+    rpc_refusal refusal;
+    for (size_t i = 0; i < config->module_count; i++) {
+        const struct config_module *module = &config->modules[i];
+        if (!config_count_module_changes(service->config, config, i))
+            continue;
+        for (size_t j = 0; j < service->count; j++) {
+            if (!engine_prepare_module(service->engines[j], module->module, module->options, &refusal))
+                return service_refuse_module(config, module->module, &refusal, why);
+        }
+    }
+    return true;
+}
+
+bool service_reload(struct service *service, const struct config *config, char why[SERVICE_WHY])
+{
+    if (!service_check_methods(service, config, why) || !service_prepare(service, config, why))
+        return false;
+    for (size_t j = 0; j < service->count; j++) {
+        engine_reload(service->engines[j], &config->engine);
+        for (size_t i = 0; i < config->module_count; i++) {
+            if (config_count_module_changes(service->config, config, i))
+                engine_reload_module(service->engines[j], config->modules[i].module,
+                                     config->modules[i].options);
+        }
+    }
+    service->config = config;
+    return true;
 }
 
 /* All engines are stopped before the first one is destroyed, so that their work ends at the same time. */

@@ -8,8 +8,8 @@
  * Ownership: a service owns its engines and borrows the configuration, which must outlive it; where
  * service_stop() returns false, the configuration must never be destroyed. The host's functions are copied.
  *
- * Failure: service_create() returns NULL without memory. service_start() returns false and says why in one
- * line.
+ * Failure: service_create() returns NULL without memory. service_start() and service_reload() return false
+ * and say why in one line.
  */
 #ifndef CORE_SERVICE_H
 #define CORE_SERVICE_H
@@ -32,6 +32,19 @@ void service_destroy(struct service *service);
  * ones before it run then, until service_stop().
  */
 bool service_start(struct service *service, char why[SERVICE_WHY]);
+
+/* What the modules are to know of the config_file, which outlives the engines. To be called before
+ * service_start(). */
+void service_show_reload(struct service *service, const struct env_reload *reload);
+
+/*
+ * Takes over the options that may change while the broker runs, from a configuration that was made of the
+ * same lines but for those of the config_file. Either all of them are taken over, in all engines and modules,
+ * or, if it returns false, none. From then on the service borrows the new configuration, too: it must outlive
+ * the service or the next change, and the one that the service was made with must outlive the service. Takes
+ * time in proportion to what has changed, and waits for nothing.
+ */
+bool service_reload(struct service *service, const struct config *config, char why[SERVICE_WHY]);
 
 /*
  * Stops and destroys all engines: nothing is sent any more, pending calls are cancelled. It waits at most

@@ -23,9 +23,10 @@ static void print_option(const char *owner, const rpc_field *field)
     char takes[FIELDS_WHY];
     char fallback[128];
     options_print_default(field, fallback, sizeof fallback);
-    printf("| `%s%s%s%s` | %s | %s%s%s | %s |\n", rpc_host.option_prefix, owner, *owner ? "_" : "",
+    printf("| `%s%s%s%s` | %s | %s%s%s | %s%s |\n", rpc_host.option_prefix, owner, *owner ? "_" : "",
            fields_name(field), options_describe(field, takes, sizeof takes), *fallback ? "`" : "",
-           *fallback ? fallback : "none", *fallback ? "`" : "", field->doc);
+           *fallback ? fallback : "none", *fallback ? "`" : "", field->doc,
+           field->reloads ? " (*reloads*)" : "");
 }
 
 static void print_options(const char *owner, const rpc_shape *shape)
@@ -307,8 +308,11 @@ void markdown_print(const struct catalogue *catalogue)
     printf("# Reference\n\n`docs/markdown.c` prints this page from the plugin's tables; do not edit it.\n\n");
     print_topics();
     printf(
-        "\n## Options\n\nAn option is a line `%sNAME value` after the `plugin` line, in the same file.\n\n",
-        rpc_host.option_prefix);
+        "\n## Options\n\nAn option is a line `%sNAME value` after the `plugin` line, in the same file. An "
+        "option "
+        "that *reloads* may stand in the file that `%sconfig_file` names instead, and then changes while the "
+        "broker runs.\n\n",
+        rpc_host.option_prefix, rpc_host.option_prefix);
     print_option_head();
     print_options("", &config_engine_shape);
     print_options("", rpc_host.options);

@@ -38,7 +38,7 @@ static const rpc_field option_fields[] = {
                .unit = "words", .optional = true, .length = {1, 1048576}),
     RPC_BOOL(struct device_options, guard_requests,
              .doc = "clients may not publish to the `req` topics of managed devices themselves",
-             .default_json = "false"),
+             .default_json = "false", .reloads = true),
     RPC_BOOL(struct device_options, call, .doc = "the method device.call is open", .default_json = "false"),
     RPC_BOOL(struct device_options, undeclared,
              .doc = "commands that no module declares are passed on as they are", .default_json = "true"),
@@ -87,7 +87,7 @@ static const rpc_field option_fields[] = {
               .unit = "ms", .default_json = "2000", .range = {0, 3600000}),
     RPC_STRING(struct device_options, groups,
                .doc = "groups of devices: `name=device,device`, separated by spaces", .optional = true,
-               .length = {1, 1048576}),
+               .length = {1, 1048576}, .reloads = true),
     RPC_STRING(struct device_options, db,
                .doc = "file of the SQLite database with managed devices, groups and queued commands; each "
                       "further prefix that uses it gets a file of its own beside it; `:memory:`: a database "
@@ -109,7 +109,7 @@ static rpc_inbox_verdict device_receive_request(rpc_instance *instance, void *st
     (void)instance;
     if (!presence_is_managed(&module->presence, name))
         return RPC_INBOX_PASS;
-    if (module->options->guard_requests && !message->bridge)
+    if (module->guards_requests && !message->bridge)
         return RPC_INBOX_REFUSE;
     return adopt_request(module, name, message) ? RPC_INBOX_CONSUME : RPC_INBOX_PASS;
 }
@@ -471,6 +471,7 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     struct device_module *module = state;
     module->instance = instance;
     module->options = options;
+    module->guards_requests = module->options->guard_requests;
     device_connect_parts(module);
     if (!device_set_topic(module) || !groups_configure(&module->groups) ||
         !presence_init(&module->presence) || !disk_load(&module->disk))
@@ -478,6 +479,25 @@ static rpc_status device_init(rpc_instance *instance, void *state, const void *o
     groups_meet(&module->groups);
     presence_start(&module->presence);
     return RPC_OK;
+}
+
+static rpc_status device_prepare(rpc_instance *instance, void *state, const void *options,
+                                 rpc_refusal *refusal)
+{
+    const struct device_options *given = options;
+    (void)instance;
+    refusal->option = "groups";
+    return groups_prepare(&((struct device_module *)state)->groups, given->groups, refusal->why)
+               ? RPC_OK
+               : RPC_INVALID_PARAMS;
+}
+
+static void device_reload(rpc_instance *instance, void *state, const void *options)
+{
+    struct device_module *module = state;
+    (void)instance;
+    module->guards_requests = ((const struct device_options *)options)->guard_requests;
+    groups_reload(&module->groups);
 }
 
 static void device_fini(void *state)
@@ -522,4 +542,5 @@ RPC_MODULE(device,
            .state_size = sizeof(struct device_module), .options = &options_shape,
            .methods = RPC_TABLE(methods), .events = RPC_TABLE(events), .inboxes = RPC_TABLE(inboxes),
            .gauges = RPC_TABLE(gauges), .inbox_root = "cmd", .inbox_option = "topic", .init = device_init,
-           .fini = device_fini, .presence = device_notice);
+           .prepare = device_prepare, .reload = device_reload, .fini = device_fini,
+           .presence = device_notice);

@@ -205,6 +205,8 @@ typedef struct rpc_field {
     size_t size;                     /* of the value or, of an array, of one element; likewise */
     size_t counter;                  /* arrays: 1 + the offset of the element count; likewise; 0: no array */
     size_t flag;                     /* RPC_FLAG(): a bool, whether the member was given; 0: none */
+    bool reloads; /* an option that may change while the broker runs: see rpc_module.reload. Not looked at in
+                     other shapes */
 } rpc_field;
 
 /*
@@ -657,6 +659,14 @@ typedef struct rpc_gauge {
     void (*look)(const void *state, rpc_use *use);
 } rpc_gauge;
 
+enum { RPC_WHY_BYTES = 480 }; /* bytes that hold any explanation of a value that does not fit, with its NUL */
+
+/* Why a module does not take options that have changed, as its prepare says it. */
+typedef struct rpc_refusal {
+    const char *option;      /* the field at fault, by its name in the configuration; not NULL, static */
+    char why[RPC_WHY_BYTES]; /* what is accepted, or what is missing, in one line that follows a comma */
+} rpc_refusal;
+
 typedef struct rpc_module {
     const char *name;         /* [a-z][a-z0-9]*, written by RPC_MODULE() */
     const char *doc;          /* one line for the reference */
@@ -686,6 +696,25 @@ typedef struct rpc_module {
      * it has written the reason with rpc_log(). The engine then calls fini, too.
      */
     rpc_status (*init)(rpc_instance *instance, void *state, const void *options);
+
+    /*
+     * Takes over options that have changed while the broker runs: those whose fields have .reloads, from the
+     * file that the option config_file names. Either all changes of all modules are taken over, or none, so
+     * this happens in two steps. First the engine calls prepare in each instance whose options have changed;
+     * NULL: every value that fits the shape is taken. prepare checks the options, and allocates in state what
+     * reload will need; it changes nothing that a call could notice. It returns RPC_OK, or any other value
+     * after it has filled in the refusal, and then nothing changes anywhere. If all have returned RPC_OK, the
+     * engine calls reload in the same instances, which cannot fail. What was prepared may never be taken,
+     * since another instance has refused: the next prepare or fini frees it.
+     *
+     * options is a new struct of the options shape, which exists until the function returns, so reload copies
+     * what it needs; the struct that init got goes on to exist. Options without .reloads are the same in
+     * both. A module has reload if one of its options has .reloads; else the broker does not start.
+     *
+     * Thread: the broker's; the functions must not wait.
+     */
+    rpc_status (*prepare)(rpc_instance *instance, void *state, const void *options, rpc_refusal *refusal);
+    void (*reload)(rpc_instance *instance, void *state, const void *options);
 
     /*
      * Frees what state holds, but not state itself; NULL: nothing to do. fini accepts a state that init has
@@ -1204,8 +1233,6 @@ typedef enum rpc_command_part {
     RPC_COMMAND_RESULT,  /* the result */
     RPC_COMMAND_PROGRESS /* what is reported before the result */
 } rpc_command_part;
-
-enum { RPC_WHY_BYTES = 480 }; /* bytes that hold any explanation of a value that does not fit, with its NUL */
 
 /*
  * Checks a part of a command. command is a row that rpc_command_find() has returned. json is JSON text; NULL

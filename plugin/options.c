@@ -13,7 +13,13 @@ static const rpc_field plugin_option_fields[] = {
              .doc = "where the broker sends plugins no TICK (before 2.0.15 with `per_listener_settings "
                     "true`), run what a TICK runs inside the signal that wakes the broker's loop, while the "
                     "loop waits; false: results of work and deadlines wait there for the next message",
-             .default_json = "true")};
+             .default_json = "true"),
+    RPC_STRING(struct plugin_options, config_file,
+               .doc =
+                   "a file with settings that may change while the broker runs, which is read at start and "
+                   "at each SIGHUP; a line is an option without `plugin_opt_` and its value",
+               .optional = true, .length = {1, 4096}, .unit = "path"),
+};
 
 static const rpc_shape plugin_options_shape = RPC_OBJECT_SHAPE(struct plugin_options, plugin_option_fields);
 

@@ -18,6 +18,7 @@
 struct plugin_options {
     const char *mount_point; /* NULL: none */
     bool safe_point;
+    const char *config_file; /* NULL: none */
 };
 
 #endif

@@ -11,9 +11,9 @@
 #include "broker_host.h"
 #include "claims.h"
 #include "compat/mosquitto_headers.h"
-#include "modules.h"
 #include "options.h"
 #include "service.h"
+#include "settings.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ enum { PLUGIN_IDLE_TICKS = 15 };
 
 struct plugin {
     mosquitto_plugin_id_t *identifier;
-    struct config *config;
+    struct settings settings;
     struct broker_host host;
     struct service *service;
     unsigned idle_ticks;  /* until engine_tick() runs without being asked for; at first it does at once */
@@ -370,10 +370,18 @@ static int plugin_on_disconnect(int event_number, void *event_data, void *user_d
     return MOSQ_ERR_SUCCESS;
 }
 
+/*
+ * SIGHUP: the broker reads its own files again at this moment, and the plugin its config_file. From 2.1 on
+ * the event may come several times for one signal. It comes outside of all messages, too late for the round.
+ */
 static int plugin_on_reload(int event_number, void *event_data, void *user_data)
 {
     (void)event_number, (void)event_data;
-    const struct plugin *plugin = user_data;
+    struct plugin *plugin = user_data;
+    plugin->host.ticking = true;
+    settings_reload(&plugin->settings, plugin->service);
+    plugin->host.ticking = false;
+    plugin_set_alarm(plugin);
     return broker_reload_result(&plugin->host.broker);
 }
 
@@ -425,23 +433,18 @@ static bool plugin_register(struct plugin *plugin)
 
 static bool plugin_read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
 {
-    char why[OPTIONS_WHY] = "no memory for the options";
-    struct option_lines lines = {.lines = calloc((size_t)count + 1, sizeof *lines.lines),
-                                 .count = (size_t)count};
-    for (size_t i = 0; lines.lines && i < lines.count; i++)
-        lines.lines[i] = (struct option_line){options[i].key, options[i].value, false};
-    plugin->config = lines.lines ? config_create(&lines, &rpc_host, rpc_modules, why) : NULL;
-    free(lines.lines);
-    if (!plugin->config)
-        plugin_log_error(why);
-    return plugin->config != NULL;
+    char why[OPTIONS_WHY];
+    if (settings_start(&plugin->settings, options, count, why))
+        return true;
+    plugin_log_error(why);
+    return false;
 }
 
 /* The wake comes first: engines wake the loop from their first moment on. */
 static bool plugin_start(struct plugin *plugin)
 {
     char why[SERVICE_WHY] = "no memory for the service";
-    const struct plugin_options *options = plugin->config->host_options;
+    const struct plugin_options *options = plugin->settings.first->host_options;
     const struct host host = broker_host_functions(&plugin->host);
     plugin->host.mount_point = options->mount_point;
     if (!wake_start(&plugin->host.wake, options->safe_point, plugin_collect, plugin))
@@ -451,7 +454,9 @@ static bool plugin_start(struct plugin *plugin)
         plugin->host.outbox.moment = OUTBOX_AT_ONCE;
     else if (wake_has_safe_point(&plugin->host.wake))
         plugin->host.outbox.moment = OUTBOX_AT_WAIT; /* until a TICK is seen */
-    plugin->service = service_create(plugin->config, &host);
+    plugin->service = service_create(plugin->settings.first, &host);
+    if (plugin->service && plugin->settings.status.file)
+        service_show_reload(plugin->service, &plugin->settings.status);
     if (!plugin->service || !service_start(plugin->service, why)) {
         plugin_log_error(why);
         return false;
@@ -473,9 +478,8 @@ static void plugin_destroy(struct plugin *plugin)
     outbox_fini(&plugin->host.outbox);
     bridges_fini(&plugin->host.bridges);
     wake_stop(&plugin->host.wake);
-    if (ended)
-        config_destroy(plugin->config);
-    else if (dladdr(plugin_registrations, &own))
+    settings_fini(&plugin->settings, ended);
+    if (!ended && dladdr(plugin_registrations, &own))
         (void)dlopen(own.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
     free(plugin);
 }
@@ -483,9 +487,12 @@ static void plugin_destroy(struct plugin *plugin)
 /* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
 static void plugin_log_start(const struct plugin *plugin)
 {
-    notices_log_start(plugin->config);
-    for (size_t i = 0; i < plugin->config->prefix_count; i++) {
-        const char *prefix = plugin->config->prefixes[i];
+    const struct config *config = plugin->settings.first;
+    notices_log_start(config);
+    if (plugin->settings.status.file)
+        settings_log(&plugin->settings, 0);
+    for (size_t i = 0; i < config->prefix_count; i++) {
+        const char *prefix = config->prefixes[i];
         if (!claims_add(prefix))
             mosquitto_log_printf(
                 MOSQ_LOG_WARNING,

@@ -53,6 +53,7 @@ struct engine_options {
     int reply_delivery;
     int32_t max_batch;
     const char *jsonrpc_methods; /* names, separated by spaces; "*" is all; NULL: none */
+    const char *methods_off;     /* names, separated by spaces; NULL: none */
     int64_t duplicate_window;    /* ms */
     int32_t duplicate_entries;
     int32_t duplicate_bytes;
@@ -121,8 +122,21 @@ struct env_incident {
 
 #define ENV_RECENT UINT64_C(60000000000)
 
+enum { ENV_RELOAD_WHY = 704 };
+
+/* What is known of the config_file, from which settings are read again while the broker runs. */
+struct env_reload {
+    const char *file;         /* its path */
+    double read_at;           /* Unix time of the last attempt to read it */
+    bool ok;                  /* whether its settings were taken then; else those before are in force */
+    unsigned settings;        /* lines with a setting in the file whose settings are in force */
+    char why[ENV_RELOAD_WHY]; /* why they were not taken, in one line; "" if they were */
+};
+
 struct env {
-    struct engine_options options;
+    struct engine_options options;   /* some change while the broker runs: those whose rows have .reloads */
+    unsigned reloads;                /* how often they have changed */
+    const struct env_reload *reload; /* of the service's owner; NULL: there is no config_file */
     struct host host;
     struct counters counters;
     struct log_limit log_limit; /* of the engine's own lines */

@@ -36,6 +36,11 @@ struct answers *answers_create(const struct engine_options *options)
     return NULL;
 }
 
+void answers_forgive(struct answers *answers)
+{
+    answers->errors = (struct bucket){0};
+}
+
 void answers_destroy(struct answers *answers)
 {
     if (!answers)

@@ -24,6 +24,9 @@ struct answers;
 struct answers *answers_create(const struct engine_options *options);
 void answers_destroy(struct answers *answers);
 
+/* Forgets how many errors were announced, since error_rate has changed. */
+void answers_forgive(struct answers *answers);
+
 /*
  * Settles a call, once, with what its handler or its done returned, or with the reason why it did not run:
  * writes its reply, announces its event, counts it, and tells the modules that observe calls. A result that

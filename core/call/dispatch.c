@@ -298,11 +298,12 @@ static void dispatch_handle(struct exchange *exchange, bool is_within)
         dispatch_count_down(exchange);
         return;
     case ADMIT_REFUSE:
-        /* What fails before any call is run fails as a whole. run_call() says so of an unknown
-         * method, also if something else is wrong, but for a route that cannot be answered on. */
+        /* What fails before any call is run fails as a whole. run_call() says so of a method that is
+         * unknown or switched off, also if something else is wrong, but for a route that cannot be answered
+         * on. */
         exchange->batch = false;
-        if (exchange->method || exchange->kind == TOPIC_JSONRPC || status == RPC_RATE_LIMITED ||
-            exchange->misrouted)
+        if ((exchange->method && !exchange->method->off) || exchange->kind == TOPIC_JSONRPC ||
+            status == RPC_RATE_LIMITED || exchange->misrouted)
             call_settle(&exchange->call, status);
         else
             run_call(&exchange->call);

@@ -366,7 +366,7 @@ const char *registry_find_near(const struct registry *registry, const char *name
     int count = 0;
     for (const struct registry_method *method = registry->methods; method && count < LOOKED_AT_MAX;
          method = method->hh.next, count++) {
-        if (!method->is_family && (method->at_endpoint || !at_endpoint))
+        if (!method->is_family && !method->off && (method->at_endpoint || !at_endpoint))
             text_near_try(&near, method->declared->name);
     }
     return near.best;
@@ -676,6 +676,12 @@ static bool registry_check_module(const struct registry *registry, const struct 
     }
     if (module->options && !module->init)
         return registry_fault(place, "it has .options: it also needs .init, which gets them");
+    for (size_t i = 0; module->options && i < module->options->count && !module->reload; i++) {
+        const rpc_field *option = &module->options->fields[i];
+        if (option->reloads)
+            return registry_fault(place, "its option %s has .reloads: it also needs .reload, which gets it",
+                                  fields_name(option));
+    }
     return REGISTRY_CHECK_ROWS(place, "methods", "name", module->methods) &&
            REGISTRY_CHECK_ROWS(place, "events", "name", module->events) &&
            REGISTRY_CHECK_ROWS(place, "commands", "name", module->commands) &&

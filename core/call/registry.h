@@ -41,6 +41,7 @@ struct registry_method {
     const struct registry_event *event, *error_event; /* NULL: none */
     bool at_endpoint;                                 /* it can be called at {prefix}/jsonrpc */
     bool is_family;                                   /* its name has levels in braces */
+    bool off;                                         /* methods_off has its name */
     size_t open;                                      /* its pending calls */
     struct statistics statistics;                     /* of its calls */
     UT_hash_handle hh;

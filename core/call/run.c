@@ -144,6 +144,16 @@ __attribute__((noinline)) static rpc_status run_fail_unknown(rpc_call *call)
     return call_fail(call, RPC_METHOD_NOT_FOUND, "there is no method %s%s%s%s", safe, ask, near, mark);
 }
 
+/* Nothing was run: when the method is on again, the same message is a new attempt. Out of line likewise. */
+__attribute__((noinline)) static rpc_status run_fail_off(rpc_call *call)
+{
+    struct exchange *exchange = call->exchange;
+    if (!exchange->batch || !exchange->jsonrpc)
+        exchange->pending.ran = EXCHANGE_NOT_RUN;
+    return call_fail(call, RPC_METHOD_NOT_FOUND, "method %s is switched off: see methods_off",
+                     call->method->declared->name);
+}
+
 void run_call(rpc_call *call)
 {
     void *params = NULL;
@@ -151,6 +161,8 @@ void run_call(rpc_call *call)
     if (!call->method) {
         call->engine->env.counters.unknown++;
         status = run_fail_unknown(call);
+    } else if (call->method->off) {
+        status = run_fail_off(call);
     } else if (call->method->declared->done) {
         status = exchange_keep(call);
     }

@@ -102,26 +102,27 @@ static void tasks_evict(struct engine *engine, struct slot *slot, const char *wh
 /*
  * Makes sure that a slot is free for this client. Work that has begun needs its slot no more, which is looked
  * at only when the table is full. Returns false: the table is full, and no client has so many slots that it
- * loses one.
+ * loses one, or it has more than it may have since max_pending has become smaller.
  */
 static bool tasks_make_slot(struct engine *engine, const struct digest *client)
 {
     const size_t max = (size_t)engine->env.options.max_pending;
     if (engine->slots.count >= max)
         tasks_note_begun(engine);
-    struct slot *slot = engine->slots.count < max ? NULL : slots_find_evictable(&engine->slots, client);
+    struct slot *slot = engine->slots.count == max ? slots_find_evictable(&engine->slots, client) : NULL;
     if (slot)
         tasks_evict(engine, slot, "too many calls are waiting: see max_pending");
     return engine->slots.count < max;
 }
 
 /* Makes sure that this client may hold so many bytes more. Returns false: it may not, and no client that has
- * slots holds so much that it loses them. */
+ * slots holds so much that it loses them, or no eviction would help. */
 static bool tasks_make_room(struct engine *engine, const struct digest *client, size_t bytes)
 {
     const size_t max = (size_t)engine->env.options.max_pending_bytes;
     struct slot *slot = NULL;
-    while (engine->slots.bytes + bytes > max && (slot = slots_find_largest(&engine->slots, client, bytes)))
+    while (bytes <= max && engine->slots.bytes + bytes > max &&
+           (slot = slots_find_largest(&engine->slots, client, bytes)))
         tasks_evict(engine, slot, "the calls that wait hold too many bytes: see max_pending_bytes");
     return engine->slots.bytes + bytes <= max;
 }
@@ -141,13 +142,17 @@ static void task_set_lane(struct task *task, const char *lane)
         text_printable(lane, task->lane, sizeof task->lane);
 }
 
+static uint32_t task_usual_timeout(const rpc_call *call)
+{
+    const uint32_t own = call->method->declared->timeout;
+    return own ? own : (uint32_t)call->engine->env.options.timeout;
+}
+
 /* The deadline that the caller has set comes first, then the handler's, the method's, the configured one. */
 static uint64_t task_deadline(const rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
-    const uint32_t own = call->method->declared->timeout;
-    const uint32_t declared = own ? own : (uint32_t)call->engine->env.options.timeout;
-    const uint32_t usual = call->timeout ? call->timeout : declared;
+    const uint32_t usual = call->timeout ? call->timeout : task_usual_timeout(call);
     const uint32_t timeout = exchange->pending.timeout ? exchange->pending.timeout : usual;
     return exchange->now + timeout * UINT64_C(1000000);
 }
@@ -179,6 +184,8 @@ static rpc_status task_take(struct task *task, const struct digest *client)
         return call_fail(call, RPC_OVERLOADED,
                          "the calls that wait hold as many bytes as max_pending_bytes allows, which is %d",
                          engine->env.options.max_pending_bytes);
+    if (!call->timeout) /* the option may change while the call is pending, and its deadline does not */
+        call->timeout = task_usual_timeout(call);
     return slots_hold(&engine->slots, &exchange->pending.held, client, shared) &&
                    slots_hold(&engine->slots, &call->held, client, own) &&
                    slots_enter(&engine->slots, &task->slot, client) &&

@@ -106,6 +106,12 @@ void accounts_expire(struct accounts *accounts, uint64_t now)
     accounts_look(accounts, now, EXPIRE_AT_ONCE);
 }
 
+void accounts_clear(struct accounts *accounts)
+{
+    accounts_fini(accounts);
+    memset(&accounts->rest, 0, sizeof accounts->rest);
+}
+
 void accounts_fini(struct accounts *accounts)
 {
     while (accounts->list)

@@ -60,6 +60,9 @@ struct account *accounts_meet(struct accounts *accounts, const struct host_clien
 /* To be called now and then: frees records that owe nothing, of at most 1000 that are looked at. */
 void accounts_expire(struct accounts *accounts, uint64_t now);
 
+/* Forgives all what they owe. */
+void accounts_clear(struct accounts *accounts);
+
 /* Frees all records. */
 void accounts_fini(struct accounts *accounts);
 

@@ -291,6 +291,12 @@ void clients_end_guard(struct clients *clients, struct client *client)
     clients_forget_until(clients, client, NULL);
 }
 
+void clients_end_all_guards(struct clients *clients)
+{
+    for (struct client *client = clients->by_id; client; client = client->hh.next)
+        clients_forget_order(clients, client, UINT64_MAX);
+}
+
 /*
  * What comes again comes in order: what it leaves out had been acknowledged. What has come stays in its
  * place, before the rest, in case this connection is cut, too.

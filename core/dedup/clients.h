@@ -51,7 +51,7 @@ struct client {
 struct clients {
     /* Set by the owner of the table. */
     uint64_t seed;
-    uint64_t redelivery_guard;                /* nanoseconds; 0: none */
+    uint64_t redelivery_guard;                /* nanoseconds; 0: none, after clients_end_all_guards() */
     struct reply_cache *duplicates, *ordered; /* what `held` of the records points into */
 
     struct client *last; /* the one that called last, which is looked at first; NULL: it is gone */
@@ -103,6 +103,9 @@ void clients_end_guard(struct clients *clients, struct client *client);
 /* Notes a message in the client's order. Returns its entry. NULL: there is no room for one. */
 struct cached_reply *clients_note(struct clients *clients, struct client *client, const struct digest *key,
                                   uint64_t now);
+
+/* Ends the redelivery guard of all clients. */
+void clients_end_all_guards(struct clients *clients);
 
 /* To be called now and then: frees records in which nothing matters any more, at most 1000 at a time. */
 void clients_expire(struct clients *clients, uint64_t now);

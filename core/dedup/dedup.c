@@ -8,21 +8,29 @@
 enum { LASTING_IDENTITY = 16 };
 
 /* What is known by its place in an order is forgotten by its client, or to make room, but not by age. */
+void dedup_reload(struct dedup *dedup, const struct engine_options *options)
+{
+    struct reply_cache *const tables[] = {&dedup->duplicates, &dedup->ordered};
+    for (int i = 0; i < 2; i++) {
+        tables[i]->max_entries = (size_t)options->duplicate_entries;
+        tables[i]->max_bytes = (size_t)options->duplicate_bytes;
+    }
+    dedup->duplicates.window = env_nanoseconds(options->duplicate_window);
+    dedup->ordered.window = UINT64_MAX;
+    dedup->clients.redelivery_guard = env_nanoseconds(options->redelivery_guard);
+    if (!options->redelivery_guard)
+        clients_end_all_guards(&dedup->clients);
+}
+
 void dedup_init(struct dedup *dedup, const struct env *env)
 {
-    const struct engine_options *options = &env->options;
     dedup->seed = digest_seed();
     dedup->knows_caller = env->host.knows_caller;
-    dedup->duplicates = (struct reply_cache){.max_entries = (size_t)options->duplicate_entries,
-                                             .max_bytes = (size_t)options->duplicate_bytes,
-                                             .window = env_nanoseconds(options->duplicate_window)};
-    dedup->ordered = dedup->duplicates;
-    dedup->ordered.window = UINT64_MAX;
     dedup->clients = (struct clients){.seed = dedup->seed,
-                                      .redelivery_guard = env_nanoseconds(options->redelivery_guard),
                                       .no_endings = !env->host.tells_endings,
                                       .duplicates = &dedup->duplicates,
                                       .ordered = &dedup->ordered};
+    dedup_reload(dedup, &env->options);
 }
 
 void dedup_fini(struct dedup *dedup)
@@ -161,5 +169,6 @@ void dedup_connection_ended(struct dedup *dedup, const struct host_ending *endin
 void dedup_expire(struct dedup *dedup, uint64_t now)
 {
     reply_cache_expire(&dedup->duplicates, now);
+    reply_cache_expire(&dedup->ordered, now);
     clients_expire(&dedup->clients, now);
 }

@@ -64,6 +64,11 @@ struct dedup_end {
 
 void dedup_init(struct dedup *dedup, const struct env *env);
 
+/* Takes over duplicate_window, duplicate_entries, duplicate_bytes and redelivery_guard, which may have
+ * changed. A table that is larger than they allow shrinks with each new entry, and from one dedup_expire() to
+ * the next. */
+void dedup_reload(struct dedup *dedup, const struct engine_options *options);
+
 /* Frees all tables. No entry may have copies waiting any more. */
 void dedup_fini(struct dedup *dedup);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { EXPIRE_AT_ONCE = 1000 };
+enum { GO_AT_ONCE = 1000 }; /* entries that are forgotten in one go */
 
 static bool reply_cache_is_too_old(const struct reply_cache *cache, const struct cached_reply *entry,
                                    uint64_t now)
@@ -81,12 +81,17 @@ void reply_cache_forget(struct reply_cache *cache, struct cached_reply *entry)
     entry->abandoned = true;
 }
 
-/* In a table that has its usual size each entry comes into the memory of the one that goes. */
+/*
+ * In a table that has its usual size each entry comes into the memory of the one that goes. For each entry
+ * that comes into a table whose limit has become smaller two others go, until it has its size.
+ */
 static struct cached_reply *reply_cache_allocate(struct reply_cache *cache)
 {
-    if (cache->count >= cache->max_entries && cache->finished)
+    enum { GO_FOR_ONE = 2 };
+    int gone = 0;
+    for (; gone < GO_FOR_ONE && cache->count >= cache->max_entries && cache->finished; gone++)
         reply_cache_forget(cache, cache->finished);
-    if (cache->count >= cache->max_entries)
+    if (!gone && cache->count >= cache->max_entries)
         return NULL;
     struct cached_reply *entry = cache->spare ? cache->spare : malloc(sizeof *entry);
     cache->spare = NULL;
@@ -125,13 +130,17 @@ struct cached_reply *reply_cache_enter(struct reply_cache *cache, const struct d
     return entry;
 }
 
-/* Out of line: replies of methods that only read are not kept. */
+/* A table whose limit has become smaller keeps a reply if it shrinks all the same. Out of line: replies of
+ * methods that only read are not kept. */
 __attribute__((noinline)) static bool
 reply_cache_keep_reply(struct reply_cache *cache, struct cached_reply *entry, const char *reply, size_t size)
 {
-    while (size <= cache->max_bytes && cache->bytes + size > cache->max_bytes && cache->finished)
+    const size_t before = cache->bytes;
+    for (int i = 0; size <= cache->max_bytes && cache->bytes + size > cache->max_bytes && cache->finished &&
+                    (i < GO_AT_ONCE || cache->bytes + size > before);
+         i++)
         reply_cache_forget(cache, cache->finished);
-    if (cache->bytes + size > cache->max_bytes)
+    if (size > cache->max_bytes || (cache->bytes + size > cache->max_bytes && cache->bytes + size > before))
         return false;
     entry->reply = size <= CACHED_REPLY_INLINE ? entry->small : malloc(size);
     if (!entry->reply)
@@ -167,8 +176,9 @@ void reply_cache_reopen(struct reply_cache *cache, struct cached_reply *entry)
 
 void reply_cache_expire(struct reply_cache *cache, uint64_t now)
 {
-    for (int i = 0; i < EXPIRE_AT_ONCE && cache->finished; i++) {
-        if (!reply_cache_is_too_old(cache, cache->finished, now))
+    for (int i = 0; i < GO_AT_ONCE && cache->finished; i++) {
+        if (!reply_cache_is_too_old(cache, cache->finished, now) && cache->count <= cache->max_entries &&
+            cache->bytes <= cache->max_bytes)
             return;
         reply_cache_forget(cache, cache->finished);
     }

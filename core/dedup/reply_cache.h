@@ -57,7 +57,7 @@ struct cached_holder {
 };
 
 struct reply_cache {
-    /* Set by the owner of the table. */
+    /* Set by the owner of the table, who may change them. */
     size_t max_entries, max_bytes; /* bytes of replies */
     uint64_t window;               /* nanoseconds for which an entry is kept */
 
@@ -90,7 +90,7 @@ void reply_cache_reopen(struct reply_cache *cache, struct cached_reply *entry);
 /* Forgets an entry. One that is unfinished is no longer found, and goes when it is finished. */
 void reply_cache_forget(struct reply_cache *cache, struct cached_reply *entry);
 
-/* Forgets finished entries that are too old, at most 1000 at a time. */
+/* Forgets finished entries that are too old or too many, at most 1000 at a time. */
 void reply_cache_expire(struct reply_cache *cache, uint64_t now);
 
 /* Forgets all entries. */

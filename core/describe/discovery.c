@@ -55,10 +55,11 @@ static rpc_status discovery_copy_document(rpc_call *call, const struct writer *w
 
 /*
  * The module's state: the OpenRPC document, from one call to the next. Writing it takes as long as all the
- * rest of the call, and it stays the same until a module is added.
+ * rest of the call, and it stays the same until a module is added or options have changed.
  */
 struct discovery {
     const rpc_instance *newest; /* the newest module when the document was made; NULL: it was not made */
+    unsigned reloads;           /* env->reloads then */
     char *text;                 /* the document; NULL, if it was made: it is over max_reply */
     struct titles titles; /* of its schemas, if it was made; descriptions of single methods have them, too */
 };
@@ -80,11 +81,13 @@ static bool discovery_make(rpc_call *call, struct discovery *discovery, struct c
     if (!discovery_make_catalogue(call, catalogue))
         return false;
     catalogue->titles = &discovery->titles;
-    if (discovery->newest == newest)
+    const unsigned reloads = call->engine->env.reloads;
+    if (discovery->newest == newest && discovery->reloads == reloads)
         return true;
     discovery_forget(discovery);
     titles_init(&discovery->titles);
     discovery->newest = newest;
+    discovery->reloads = reloads;
     struct writer writer = answer_writer(call->engine, &codec_json);
     openrpc_write(catalogue, &writer);
     discovery->text = writer.full ? NULL : malloc(writer.used + 1);

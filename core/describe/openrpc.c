@@ -123,12 +123,17 @@ static void openrpc_write_levels(const char *name, struct writer *writer)
     writer_end_array(writer);
 }
 
-/* Whether the option opens a method at the endpoint. It opens commands by the name of their family. */
-static bool openrpc_is_open(const char *open, const char *name)
+/* Whether a list of methods has a method. It has commands by the name of their family. */
+static bool openrpc_is_named(const char *list, const char *name)
 {
     const bool is_command = strncmp(name, CATALOGUE_DEVICE, strlen(CATALOGUE_DEVICE)) == 0;
-    return text_has_word(open, "*") || text_has_word(open, name) ||
-           (is_command && text_has_word(open, CATALOGUE_DEVICE "{command}"));
+    return text_has_word(list, name) || (is_command && text_has_word(list, CATALOGUE_DEVICE "{command}"));
+}
+
+/* Whether the option opens a method at the endpoint. */
+static bool openrpc_is_open(const char *open, const char *name)
+{
+    return text_has_word(open, "*") || openrpc_is_named(open, name);
 }
 
 static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_module *module,
@@ -149,6 +154,8 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_modu
     writer_member_integer(writer, "maxQos", options->qos);
     if (catalogue_is_strict(catalogue, method))
         writer_member_bool(writer, "strict", true);
+    if (openrpc_is_named(options->methods_off, method->name))
+        writer_member_bool(writer, "off", true);
     writer_member_bool(writer, "readOnly", method->read_only);
     writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
     if (catalogue_takes_time(method))

@@ -218,6 +218,22 @@ static void health_look_at_tables(struct look *look)
     }
 }
 
+/* A reading of the file that failed is told of here, and is no problem: the settings before are in force. */
+static void health_look_at_config(struct look *look)
+{
+    const struct env_reload *reload = look->engine->env.reload;
+    struct health_config *config = &look->report->config;
+    if (!reload)
+        return;
+    look->report->has_config = true;
+    *config = (struct health_config){.file = wire_text(look->arena, reload->file),
+                                     .error = reload->ok ? NULL : wire_text(look->arena, reload->why),
+                                     .read_at = reload->read_at,
+                                     .settings = reload->settings,
+                                     .ok = reload->ok};
+    look->no_memory |= !config->file || (!config->error && !reload->ok);
+}
+
 /* Returns false: no memory. *passes gets whether it may be over without anything that tells of it. */
 static bool health_look(const struct engine *engine, struct arena *arena, struct health_report *report,
                         bool *passes)
@@ -230,6 +246,7 @@ static bool health_look(const struct engine *engine, struct arena *arena, struct
     health_look_at_workers(&look);
     health_look_at_incidents(&look);
     health_look_at_tables(&look);
+    health_look_at_config(&look);
     report->ok = !report->count;
     *passes = look.passes;
     return !look.no_memory;

@@ -96,13 +96,30 @@ static bool options_is_named(const struct option_line *line, const char *owner, 
     return strcmp(line->name + length + (length > 0), fields_name(field)) == 0;
 }
 
+const char *options_place(const struct option_lines *lines, const char *name, char *out, size_t capacity)
+{
+    const struct option_line *found = NULL;
+    char safe_name[128], safe_file[200];
+    for (size_t i = 0; i < lines->count && !(found && found->name == name); i++) {
+        if (strcmp(lines->lines[i].name, name) == 0)
+            found = &lines->lines[i];
+    }
+    text_printable(name, safe_name, sizeof safe_name);
+    if (found && found->number)
+        snprintf(out, capacity, "config_file %s, line %u: %s",
+                 text_printable(lines->file, safe_file, sizeof safe_file), found->number, safe_name);
+    else
+        snprintf(out, capacity, "%s%s", lines->prefix, safe_name);
+    return out;
+}
+
 bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
                     const char *accepted, char why[OPTIONS_WHY])
 {
-    char safe_name[128];
+    char place[400];
     char safe_value[128];
-    snprintf(why, OPTIONS_WHY, "%s%s: '%s' is not accepted, %s", lines->prefix,
-             text_printable(name, safe_name, sizeof safe_name),
+    snprintf(why, OPTIONS_WHY, "%s: '%s' is not accepted, %s",
+             options_place(lines, name, place, sizeof place),
              text_printable(value, safe_value, sizeof safe_value), accepted);
     return false;
 }
@@ -179,6 +196,11 @@ static bool options_read_field(const char *owner, const rpc_field *field, const 
             return options_refuse(lines, line->name, line->value, "the option is given twice", why);
         found = line;
     }
+    if (found && found->number && !field->reloads)
+        return options_refuse(lines, found->name, found->value,
+                              "it does not change while the broker runs: it belongs into the configuration "
+                              "of the broker",
+                              why);
     cJSON item;
     const char *marks = found ? options_check_marks(field, found->value) : NULL;
     if (marks)
@@ -226,6 +248,46 @@ const char *options_check_shape(const rpc_shape *shape)
             return "an option cannot be null";
     }
     return NULL;
+}
+
+/* ---- Options that change while the service runs ---- */
+
+static bool options_is_given(const rpc_field *field, const char *options)
+{
+    return !field->flag || *(const bool *)(options + field->flag - 1);
+}
+
+static bool options_differ(const rpc_field *field, const char *one, const char *other)
+{
+    const bool is_given = options_is_given(field, one);
+    if (!is_given || !options_is_given(field, other))
+        return is_given != options_is_given(field, other);
+    if (field->kind != RPC_KIND_STRING)
+        return memcmp(one + field->offset, other + field->offset, field->size) != 0;
+    const char *text, *other_text;
+    memcpy(&text, one + field->offset, sizeof text);
+    memcpy(&other_text, other + field->offset, sizeof other_text);
+    return text && other_text ? strcmp(text, other_text) != 0 : text != other_text;
+}
+
+size_t options_count_changes(const rpc_shape *shape, const void *one, const void *other)
+{
+    size_t changes = 0;
+    for (size_t i = 0; i < shape->count; i++)
+        changes += shape->fields[i].reloads && options_differ(&shape->fields[i], one, other);
+    return changes;
+}
+
+void options_take(const rpc_shape *shape, void *to, const void *from)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
+        if (!field->reloads)
+            continue;
+        memcpy((char *)to + field->offset, (const char *)from + field->offset, field->size);
+        if (field->flag)
+            memcpy((char *)to + field->flag - 1, (const char *)from + field->flag - 1, sizeof(bool));
+    }
 }
 
 /* ---- Words ---- */

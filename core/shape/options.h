@@ -21,17 +21,20 @@
 
 enum { OPTIONS_WHY = 640 };
 
-/* One line of the configuration. */
+/* One line of the configuration, or of its config_file. */
 struct option_line {
     const char *name; /* without the prefix of the lines */
     const char *value;
-    bool used; /* some table has an option of this name */
+    bool used;       /* some table has an option of this name */
+    unsigned number; /* of a line of the config_file, which may only set options that reload; 0: of the
+                        configuration itself */
 };
 
 struct option_lines {
     const char *prefix; /* stands before each name in the configuration, and in messages */
     struct option_line *lines;
     size_t count;
+    const char *file; /* the config_file, for messages; NULL: no line has a number */
 };
 
 /*
@@ -48,10 +51,24 @@ bool options_read(const char *owner, const struct fields *fields, struct option_
  */
 const char *options_check_shape(const rpc_shape *shape);
 
+/* Writes where an option was set, and its name: with the file and the line, or with the prefix. Of several
+ * lines with this name the one counts whose name this is, else the last. Returns out. */
+const char *options_place(const struct option_lines *lines, const char *name, char *out, size_t capacity);
+
 /* Writes why the option `name` is not accepted, in words that follow a comma. Returns false, to be returned.
  */
 bool options_refuse(const struct option_lines *lines, const char *name, const char *value,
                     const char *accepted, char why[OPTIONS_WHY]);
+
+/* ---- Options that change while the service runs ---- */
+
+/* How many options of a shape that reload differ in two structs of the shape. */
+size_t options_count_changes(const rpc_shape *shape, const void *one, const void *other);
+
+/* Copies the options that reload; their texts are still those of `from`. */
+void options_take(const rpc_shape *shape, void *to, const void *from);
+
+/* ---- Words ---- */
 
 /* What an option takes, in words. Returns out. */
 const char *options_describe(const rpc_field *field, char *out, size_t capacity);

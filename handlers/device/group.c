@@ -89,11 +89,29 @@ static bool group_is_name(const char *text)
     return name_is_device(text) && strcmp(text, "*") != 0;
 }
 
-const struct group *groups_find(const struct groups *groups, const char *name)
+/* NULL: the table has none of this name. */
+static struct group *group_find_in(const struct group_table *table, const char *name)
 {
     struct group *group;
-    HASH_FIND_STR(groups->by_name, name, group);
+    HASH_FIND_STR(table->by_name, name, group);
     return group;
+}
+
+const struct group *groups_find(const struct groups *groups, const char *name)
+{
+    const struct group *group = group_find_in(&groups->configured, name);
+    return group ? group : group_find_in(&groups->stored, name);
+}
+
+/* The groups of both tables: also those of the database that nobody sees. */
+static size_t groups_count(const struct groups *groups)
+{
+    return HASH_COUNT(groups->configured.by_name) + HASH_COUNT(groups->stored.by_name);
+}
+
+static size_t groups_count_members(const struct groups *groups)
+{
+    return groups->configured.members + groups->stored.members;
 }
 
 static int group_compare(const void *a, const void *b)
@@ -109,12 +127,18 @@ bool groups_have(const struct groups *groups, const char *name, const char *devi
     return group && bsearch(&device, group->members, group->count, sizeof device, group_compare);
 }
 
-static void group_remove(struct groups *groups, struct group *group)
+static void group_remove(struct group_table *table, struct group *group)
 {
-    groups->members -= group->count;
-    HASH_DEL(groups->by_name, group);
+    table->members -= group->count;
+    HASH_DEL(table->by_name, group);
     free(group->members);
     free(group);
+}
+
+static void group_clear(struct group_table *table)
+{
+    while (table->by_name)
+        group_remove(table, table->by_name);
 }
 
 /* Copies names in their order, each once, into one piece of memory behind their pointers. NULL: no memory. */
@@ -140,13 +164,13 @@ static const char **group_copy_members(const char *const *names, size_t count, s
     return members;
 }
 
-static struct group *group_create(struct groups *groups, const char *name)
+static struct group *group_create(struct group_table *table, const char *name)
 {
     struct group *group = calloc(1, sizeof *group + strlen(name) + 1);
     if (!group)
         return NULL;
     strcpy(group->name, name);
-    HASH_ADD_STR(groups->by_name, name, group);
+    HASH_ADD_STR(table->by_name, name, group);
     if (group->hh.tbl)
         return group;
     free(group);
@@ -155,13 +179,13 @@ static struct group *group_create(struct groups *groups, const char *name)
 
 /* Makes a group of these members, which it takes, or gives them to the one of this name. Returns NULL: no
  * memory, and all is as before. */
-static struct group *group_put(struct groups *groups, const char *name, const char **members, size_t count)
+static struct group *group_put(struct group_table *table, const char *name, const char **members,
+                               size_t count)
 {
-    struct group *group;
-    HASH_FIND_STR(groups->by_name, name, group);
-    if (!group && !(group = group_create(groups, name)))
+    struct group *group = group_find_in(table, name);
+    if (!group && !(group = group_create(table, name)))
         return NULL;
-    groups->members += count - group->count;
+    table->members += count - group->count;
     free(group->members);
     group->members = members;
     group->count = count;
@@ -169,12 +193,12 @@ static struct group *group_put(struct groups *groups, const char *name, const ch
 }
 
 /* The same with copies of the names. */
-static struct group *group_put_copies(struct groups *groups, const char *name, const char *const *names,
+static struct group *group_put_copies(struct group_table *table, const char *name, const char *const *names,
                                       size_t count)
 {
     size_t copied;
     const char **members = group_copy_members(names, count, &copied);
-    struct group *group = members ? group_put(groups, name, members, copied) : NULL;
+    struct group *group = members ? group_put(table, name, members, copied) : NULL;
     if (!group)
         free(members);
     return group;
@@ -188,10 +212,20 @@ static void group_meet(const struct groups *groups, const struct group *group)
         presence_meet(groups->presence, group->members[i]);
 }
 
+/* What nobody sees names no devices. */
+static void group_meet_stored(const struct groups *groups, const struct group *stored)
+{
+    if (!group_find_in(&groups->configured, stored->name))
+        group_meet(groups, stored);
+}
+
 void groups_meet(struct groups *groups)
 {
-    for (const struct group *group = groups->by_name; group; group = group->hh.next)
+    const struct group *group;
+    for (group = groups->configured.by_name; group; group = group->hh.next)
         group_meet(groups, group);
+    for (group = groups->stored.by_name; group; group = group->hh.next)
+        group_meet_stored(groups, group);
 }
 
 /* ---- Groups of the configuration and of a former run ---- */
@@ -209,53 +243,87 @@ static size_t group_cut(char *list, const char **names)
     return count;
 }
 
-/* Makes a group of a word `name=device,device`. Returns what is wrong; NULL: nothing. */
-static const char *group_configure_names(struct groups *groups, const char *name, char *list,
-                                         const char **names)
+/* Makes a group of a word `name=device,device`, in the table of those that are prepared. Returns what is
+ * wrong; NULL: nothing. */
+static const char *group_prepare_names(struct groups *groups, const char *name, char *list,
+                                       const char **names)
 {
+    struct group_table *table = &groups->prepared;
     const size_t count = group_cut(list, names);
     if (!group_is_name(name))
         return "its name is no topic level, or *";
-    if (groups_find(groups, name))
+    if (group_find_in(table, name))
         return "another group has the same name";
     if (!count)
         return "it takes name=device,device words, separated by spaces";
-    if (count > GROUP_MEMBERS_MAX || groups->members + count > GROUPS_MEMBERS_MAX)
+    if (count > GROUP_MEMBERS_MAX ||
+        table->members + groups->stored.members + groups->coming_members + count > GROUPS_MEMBERS_MAX)
         return "a group has at most 10000 members, and all groups together 100000";
-    if (HASH_COUNT(groups->by_name) >= GROUPS_MAX)
+    if (HASH_COUNT(table->by_name) + HASH_COUNT(groups->stored.by_name) + groups->coming >= GROUPS_MAX)
         return "there are at most 1000 groups";
-    struct group *group = group_put_copies(groups, name, names, count);
-    if (!group)
-        return "out of memory";
-    group->configured = true;
-    return NULL;
+    return group_put_copies(table, name, names, count) ? NULL : "out of memory";
 }
 
-static const char *group_configure_word(struct groups *groups, char *word)
+static const char *group_prepare_word(struct groups *groups, char *word)
 {
     char *list = strchr(word, '=');
     if (!list)
         return "it takes name=device,device words, separated by spaces";
     *list++ = '\0';
     const char **names = malloc((strlen(list) / 2 + 1) * sizeof *names); /* a name and its comma */
-    const char *why = names ? group_configure_names(groups, word, list, names) : "out of memory";
+    const char *why = names ? group_prepare_names(groups, word, list, names) : "out of memory";
     free(names);
     return why;
 }
 
+bool groups_prepare(struct groups *groups, const char *text, char why[RPC_WHY_BYTES])
+{
+    char *words = text ? strdup(text) : NULL, *rest = NULL;
+    const char *wrong = text && !words ? "out of memory" : NULL, *at = "";
+    group_clear(&groups->prepared);
+    for (char *word = words ? strtok_r(words, " ", &rest) : NULL; word && !wrong;
+         word = strtok_r(NULL, " ", &rest)) {
+        at = word;
+        wrong = group_prepare_word(groups, word);
+    }
+    if (wrong)
+        snprintf(why, RPC_WHY_BYTES, "'%.100s': %s", at, wrong);
+    free(words);
+    return !wrong;
+}
+
+static struct group_table group_take_prepared(struct groups *groups)
+{
+    struct group_table former = groups->configured;
+    groups->configured = groups->prepared;
+    groups->prepared = (struct group_table){0};
+    return former;
+}
+
 bool groups_configure(struct groups *groups)
 {
-    char *words = groups->options->groups ? strdup(groups->options->groups) : NULL, *rest = NULL;
-    const char *why = groups->options->groups && !words ? "out of memory" : NULL, *wrong = "";
-    for (char *word = words ? strtok_r(words, " ", &rest) : NULL; word && !why;
-         word = strtok_r(NULL, " ", &rest)) {
-        wrong = word;
-        why = group_configure_word(groups, word);
+    char why[RPC_WHY_BYTES];
+    if (!groups_prepare(groups, groups->options->groups, why)) {
+        rpc_log(groups->instance, RPC_LOG_ERROR, "device_groups: %s", why);
+        return false;
     }
-    if (why)
-        rpc_log(groups->instance, RPC_LOG_ERROR, "device_groups: '%.100s': %s", wrong, why);
-    free(words);
-    return !why;
+    group_take_prepared(groups);
+    return true;
+}
+
+/* Members of stored groups that were seen before are not met again: they may have been forgotten meanwhile.
+ */
+void groups_reload(struct groups *groups)
+{
+    struct group_table former = group_take_prepared(groups);
+    const struct group *group;
+    for (group = groups->configured.by_name; group; group = group->hh.next)
+        group_meet(groups, group);
+    for (group = groups->stored.by_name; group; group = group->hh.next) {
+        if (group_find_in(&former, group->name))
+            group_meet_stored(groups, group);
+    }
+    group_clear(&former);
 }
 
 /* The names of a JSON array, which keeps their texts. Other values are left out. NULL: there are none, or no
@@ -278,14 +346,14 @@ static const char **group_read(const cJSON *list, size_t *count)
 
 void groups_load(struct groups *groups, const char *name, const char *devices)
 {
-    if (!group_is_name(name) || groups_find(groups, name))
+    if (!group_is_name(name) || group_find_in(&groups->stored, name))
         return;
     size_t count;
     cJSON *list = cJSON_Parse(devices);
     const char **names = group_read(list, &count);
     const bool has_room =
-        HASH_COUNT(groups->by_name) < GROUPS_MAX && groups->members + count <= GROUPS_MEMBERS_MAX;
-    if (!names || !count || !has_room || !group_put_copies(groups, name, names, count))
+        groups_count(groups) < GROUPS_MAX && groups_count_members(groups) + count <= GROUPS_MEMBERS_MAX;
+    if (!names || !count || !has_room || !group_put_copies(&groups->stored, name, names, count))
         rpc_log(groups->instance, RPC_LOG_ERROR, "the group %s of the database is left out: %s", name,
                 !has_room        ? "there are too many groups or members"
                 : list && !count ? "it has no members"
@@ -324,15 +392,14 @@ static void group_free_change(struct change *change)
 /* Makes a change that is on the disk. Without memory for a new group, what is there goes, too. */
 static void group_make(struct groups *groups, struct change *change)
 {
-    struct group *group;
-    HASH_FIND_STR(groups->by_name, change->name, group);
+    struct group *group = group_find_in(&groups->stored, change->name);
     change->existed = group;
     if (change->deletes) {
         if (group)
-            group_remove(groups, group);
+            group_remove(&groups->stored, group);
         return;
     }
-    change->made = group_put(groups, change->name, change->members, change->count);
+    change->made = group_put(&groups->stored, change->name, change->members, change->count);
     if (change->made) {
         change->members = NULL;
         group_meet(groups, change->made);
@@ -385,8 +452,8 @@ static char *group_print(const char *const *members, size_t count)
 
 void groups_renew(struct groups *groups)
 {
-    for (const struct group *group = groups->by_name; group; group = group->hh.next) {
-        char *text = group->configured ? NULL : group_print(group->members, group->count);
+    for (const struct group *group = groups->stored.by_name; group; group = group->hh.next) {
+        char *text = group_print(group->members, group->count);
         if (text)
             disk_put_group(groups->disk, group->name, text, NULL, NULL);
         cJSON_free(text);
@@ -398,8 +465,9 @@ void groups_fini(struct groups *groups)
 {
     while (groups->changes)
         group_free_change(groups->changes);
-    while (groups->by_name)
-        group_remove(groups, groups->by_name);
+    group_clear(&groups->configured);
+    group_clear(&groups->stored);
+    group_clear(&groups->prepared);
 }
 
 /* Begins a change; members: the names of the new ones. NULL: no memory. */
@@ -474,12 +542,12 @@ rpc_status group_end_change(rpc_call *call, void *state, void *data, rpc_status 
 /* Whether a group may be made of these names; else the error is raised. */
 static rpc_status group_check(const struct groups *groups, rpc_call *call, const struct membership *given)
 {
-    const struct group *former = groups_find(groups, given->group);
+    const struct group *former = group_find_in(&groups->stored, given->group);
     if (!group_is_name(given->group))
         return rpc_raise(call, "not_a_member",
                          "group: a group's name is one topic level without wildcards "
                          "and control characters, and not *");
-    if (former && former->configured)
+    if (group_find_in(&groups->configured, given->group))
         return group_raise_configured(call, given->group);
     for (size_t i = 0; i < given->count; i++) {
         if (!name_is_device(given->devices[i]))
@@ -488,10 +556,10 @@ static rpc_status group_check(const struct groups *groups, rpc_call *call, const
                              "without wildcards and control characters",
                              i);
     }
-    if (!former && HASH_COUNT(groups->by_name) + groups->coming >= GROUPS_MAX)
+    if (!former && groups_count(groups) + groups->coming >= GROUPS_MAX)
         return rpc_raise(call, "overloaded", "there are %d groups; device.group.delete makes room",
                          GROUPS_MAX);
-    if (groups->members - (former ? former->count : 0) + groups->coming_members + given->count >
+    if (groups_count_members(groups) - (former ? former->count : 0) + groups->coming_members + given->count >
         GROUPS_MEMBERS_MAX)
         return rpc_raise(call, "overloaded", "all groups together have at most %d members",
                          GROUPS_MEMBERS_MAX);
@@ -511,12 +579,16 @@ rpc_status group_set(rpc_call *call, struct groups *groups, const void *params)
 rpc_status group_list(rpc_call *call, const struct groups *groups, void *result)
 {
     struct group_list *list = result;
-    struct membership *entries = rpc_alloc(call, HASH_COUNT(groups->by_name) * sizeof *entries);
+    struct membership *entries = rpc_alloc(call, groups_count(groups) * sizeof *entries);
     if (!entries)
         return RPC_INTERNAL_ERROR;
-    for (const struct group *group = groups->by_name; group; group = group->hh.next)
-        entries[list->count++] =
-            (struct membership){group->name, group->members, group->count, group->configured};
+    const struct group *group;
+    for (group = groups->configured.by_name; group; group = group->hh.next)
+        entries[list->count++] = (struct membership){group->name, group->members, group->count, true};
+    for (group = groups->stored.by_name; group; group = group->hh.next) {
+        if (!group_find_in(&groups->configured, group->name))
+            entries[list->count++] = (struct membership){group->name, group->members, group->count, false};
+    }
     list->groups = entries;
     return RPC_OK;
 }
@@ -524,8 +596,7 @@ rpc_status group_list(rpc_call *call, const struct groups *groups, void *result)
 rpc_status group_delete(rpc_call *call, struct groups *groups, const void *params)
 {
     const struct group_which *given = params;
-    const struct group *group = groups_find(groups, given->group);
-    if (group && group->configured)
+    if (group_find_in(&groups->configured, given->group))
         return group_raise_configured(call, given->group);
     struct change *change = group_begin_change(groups, given->group, NULL, 0);
     return change ? group_write_change(call, change) : RPC_INTERNAL_ERROR;

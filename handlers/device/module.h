@@ -19,7 +19,8 @@ struct adopted;
 
 struct device_module {
     rpc_instance *instance;
-    const struct device_options *options;
+    const struct device_options *options; /* as the module was started with them */
+    bool guards_requests;                 /* the option guard_requests, as it is now */
     struct devices table;
     struct disk disk;
     struct commands commands;

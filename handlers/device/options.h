@@ -2,7 +2,8 @@
 /*
  * The options of the module device, as plugin_opt_device_{member} sets them; device.c has their table.
  *
- * Threads, Ownership, Failure: plain data; the engine owns it, and it does not change.
+ * Threads, Ownership, Failure: plain data; the engine owns it, and it does not change. What changes while the
+ * broker runs, guard_requests and groups, the module keeps elsewhere.
  */
 #ifndef DEVICE_OPTIONS_H
 #define DEVICE_OPTIONS_H

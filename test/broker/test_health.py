@@ -2,6 +2,7 @@
 with its retained document, and log_calls."""
 import json
 import re
+import signal
 
 from devices import DeviceTest
 from harness import PLUGIN, ROOT, TEST_PLUGIN, ask, ask_by_id, error_of, eventually, main, payload_of, result_of
@@ -48,6 +49,26 @@ class Health(SlowTest):
         client = self.client(broker, 5)
         self.assertEqual(result_of(ask(client, "rpc.health")), {"ok": True, "problems": [], "config": None})
         self.assertEqual(ask_by_id(self.client(broker, 4), "rpc.health")["result"]["ok"], True)
+
+    def test_the_config_file(self):
+        """When it was last read, and what was wrong with it; the document follows."""
+        broker = self.make(["config_file {directory}/settings"], plugin=PLUGIN)
+        path = broker.directory / "settings"
+        path.write_text("timeout 20s\n")
+        broker.start()
+        config = self.document(broker, lambda found: found["config"])["config"]
+        self.assertEqual((config["ok"], config["settings"], config["file"]), (True, 1, str(path)))
+        path.write_text("timeout 20s\nmax_batch none\n")
+        broker.signal(signal.SIGHUP)
+        found = self.document(broker, lambda found: not found["config"]["ok"])
+        self.assertTrue(found["ok"])
+        self.assertIn("max_batch", found["config"]["error"])
+        self.assertGreaterEqual(found["config"]["read_at"], config["read_at"])
+        path.write_text("log_calls true\n")
+        broker.signal(signal.SIGHUP)
+        self.document(broker, lambda found: found["config"]["ok"])
+        ask(self.client(broker, 5), "ping")
+        broker.wait_log("called ping: ok, waited")
 
     def test_no_counters_no_document(self):
         broker = self.start(["sys_interval 0"], plugin=PLUGIN)

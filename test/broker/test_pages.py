@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 
 from harness import PLUGIN, ROOT, TEST_PLUGIN, BrokerTest, main
@@ -126,6 +127,17 @@ class Pages(BrokerTest):
         broker = self.start(["door_max_open 10s"], plugin=GUIDE_PLUGIN)
         answer = run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
         self.assertEqual(json.loads(answer)["longest"], 10)
+
+    def test_the_option_of_the_guide_changes(self):
+        broker = self.make(["config_file {directory}/settings"], plugin=GUIDE_PLUGIN)
+        settings = broker.directory / "settings"
+        settings.write_text("door_max_open 10s\n")
+        broker.start()
+        settings.write_text("door_max_open 5s\n")
+        broker.signal(signal.SIGHUP)
+        broker.wait_log("read: 1 settings, 1 changed")
+        answer = run_example(broker, """mosquitto_rr -V 5 -t rpc/call/openDoor -e r -m '{"door":"yard","seconds":11}'""")
+        self.assertEqual(json.loads(answer)["longest"], 5)
 
     def test_a_wait_of_the_guide(self):
         """It lasts as long as its door stays open, however short the configured deadline."""

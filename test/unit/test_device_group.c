@@ -19,6 +19,17 @@ static struct groups *groups(void)
     return &((struct device_module *)rig_instance(&plant)->state)->groups;
 }
 
+static size_t group_count(void)
+{
+    return HASH_COUNT(groups()->configured.by_name) + HASH_COUNT(groups()->stored.by_name);
+}
+
+/* Of all groups. */
+static size_t members(void)
+{
+    return groups()->configured.members + groups()->stored.members;
+}
+
 static const struct devices *table(void)
 {
     return groups()->presence->table;
@@ -134,12 +145,12 @@ START_TEST(a_group_gets_other_members)
     plant_expect_reply("ok", "room");
     plant_call("device.group.set", "{\"group\":\"room\",\"devices\":[\"c\"]}", "c2");
     plant_expect_reply("ok", "[\"c\"]");
-    ck_assert_uint_eq(groups()->members, 4);
+    ck_assert_uint_eq(members(), 4);
     plant_call("device.group.delete", "{\"group\":\"room\"}", "c3");
     plant_expect_reply("ok", "{\"group\":\"room\",\"deleted\":true}");
     plant_call("device.group.delete", "{\"group\":\"room\"}", "c4");
     plant_expect_reply("ok", "{\"group\":\"room\",\"deleted\":false}");
-    ck_assert_uint_eq(groups()->members, 3);
+    ck_assert_uint_eq(members(), 3);
     ck_assert_uint_eq(groups()->coming + groups()->coming_members, 0);
 }
 END_TEST
@@ -160,7 +171,7 @@ START_TEST(refusals_change_nothing)
     const struct refusal *row = &refusals[_i];
     plant_call(row->method, row->payload, "c1");
     plant_expect_reply(row->status, row->text);
-    ck_assert_uint_eq(HASH_COUNT(groups()->by_name), 2);
+    ck_assert_uint_eq(group_count(), 2);
     ck_assert_ptr_null(groups()->changes);
 }
 END_TEST
@@ -198,7 +209,7 @@ START_TEST(so_many_groups_at_once)
     plant_expect_reply("overloaded", "device.group.delete");
     plant_settle();
     plant_expect_reply("ok", "\"a\"");
-    ck_assert_uint_eq(HASH_COUNT(groups()->by_name), GROUPS_MAX);
+    ck_assert_uint_eq(group_count(), GROUPS_MAX);
 }
 END_TEST
 
@@ -206,7 +217,7 @@ END_TEST
 START_TEST(so_many_members)
 {
     char name[32];
-    const size_t room = GROUPS_MEMBERS_MAX - groups()->members;
+    const size_t room = GROUPS_MEMBERS_MAX - members();
     load("g0", "x", GROUP_MEMBERS_MAX + 1); /* cut */
     ck_assert_uint_eq(groups_find(groups(), "g0")->count, GROUP_MEMBERS_MAX);
     for (size_t i = 1; i < room / GROUP_MEMBERS_MAX; i++) {
@@ -216,7 +227,7 @@ START_TEST(so_many_members)
     load("left", "x", GROUP_MEMBERS_MAX);
     ck_assert_ptr_null(groups_find(groups(), "left"));
     load("rest", "y", room % GROUP_MEMBERS_MAX);
-    ck_assert_uint_eq(groups()->members, GROUPS_MEMBERS_MAX);
+    ck_assert_uint_eq(members(), GROUPS_MEMBERS_MAX);
     groups_meet(groups());
     ck_assert(devices_are_full(table()));
     for (const struct device *device = table()->all; device; device = device->hh.next)
@@ -297,7 +308,208 @@ START_TEST(the_configuration_comes_first)
     groups_load(groups(), "bad", "[");
     groups_load(groups(), "none", "[1]");
     groups_load(groups(), "a/b", "[\"a\"]");
-    ck_assert_uint_eq(HASH_COUNT(groups()->by_name), 3);
+    ck_assert_uint_eq(group_count(), 4);
+}
+END_TEST
+
+/* ---- Other options while the broker runs ---- */
+
+extern const rpc_module rpc_module_device;
+
+static rpc_refusal refusal;
+
+static bool change_options(const struct device_options *options)
+{
+    if (!engine_prepare_module(plant.engine, &rpc_module_device, options, &refusal))
+        return false;
+    engine_reload_module(plant.engine, &rpc_module_device, options);
+    return true;
+}
+
+/* text goes when it was read. */
+static bool change_groups(const char *text)
+{
+    struct device_options options = *groups()->options;
+    char *lent = text ? strdup(text) : NULL;
+    options.groups = lent;
+    const bool worked = change_options(&options);
+    if (lent)
+        memset(lent, 'X', strlen(lent));
+    free(lent);
+    return worked;
+}
+
+START_TEST(other_groups)
+{
+    ck_assert(change_groups("hall=l2,l9 roof=r1"));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok",
+                       "{\"groups\":[{\"group\":\"hall\",\"devices\":[\"l2\",\"l9\"],\"configured\":true},"
+                       "{\"group\":\"roof\",\"devices\":[\"r1\"],\"configured\":true}]}");
+    ck_assert_uint_eq(members(), 3);
+    plant_call("device.list", "{\"group\":\"roof\"}", NULL);
+    plant_expect_reply("ok", "\"r1\"");
+    plant_call("device.status", "{\"device\":\"l3\"}", NULL); /* it is known as before */
+    plant_expect_reply("ok", "l3");
+    ck_assert(change_groups(NULL));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok", "{\"groups\":[]}");
+}
+END_TEST
+
+START_TEST(options_that_are_refused)
+{
+    const bool is_fine = change_groups(lines[_i].text);
+    ck_assert_int_eq(is_fine, !lines[_i].why);
+    if (is_fine)
+        return;
+    ck_assert_str_eq(refusal.option, "groups");
+    ck_assert_ptr_nonnull(strstr(refusal.why, lines[_i].why));
+    ck_assert(groups_have(groups(), "hall", "l1") && groups_have(groups(), "cellar", "l3"));
+    ck_assert(!groups_have(groups(), "a", "x"));
+    ck_assert_uint_eq(group_count(), 2);
+}
+END_TEST
+
+/* What is prepared may be left, and be followed by something else. */
+START_TEST(preparing_changes_nothing)
+{
+    struct device_options options = *groups()->options;
+    options.groups = "other=o1";
+    options.guard_requests = true;
+    for (int i = 0; i < 3; i++)
+        ck_assert(engine_prepare_module(plant.engine, &rpc_module_device, &options, &refusal));
+    ck_assert(groups_have(groups(), "hall", "l1") && !groups_find(groups(), "other"));
+    plant_hello("l1", "");
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
+    ck_assert(change_groups("last=l1"));
+    ck_assert(!groups_find(groups(), "other") && groups_find(groups(), "last"));
+    ck_assert(engine_prepare_module(plant.engine, &rpc_module_device, &options, &refusal));
+}
+END_TEST
+
+/* A stored group is hidden, and seen again; also one that is made just now. */
+START_TEST(stored_groups_are_hidden)
+{
+    plant_call("device.group.set", "{\"group\":\"room\",\"devices\":[\"a\"]}", "c1");
+    plant_expect_reply("ok", "room");
+    rig_send(&plant, "rpc/call/device.group.set", "{\"group\":\"late\",\"devices\":[\"b\"]}", RIG_REPLY,
+             "c2");
+    ck_assert_ptr_nonnull(groups()->changes);
+    ck_assert(change_groups("room=x late=y"));
+    while (groups()->changes)
+        plant_settle();
+    plant_expect_reply("ok", "{\"group\":\"late\",\"devices\":[\"b\"]}");
+    ck_assert(groups_have(groups(), "room", "x") && !groups_have(groups(), "room", "a"));
+    ck_assert(groups_have(groups(), "late", "y") && !groups_have(groups(), "late", "b"));
+    plant_call("device.group.list", "", NULL);
+    plant_expect_reply("ok", "{\"groups\":[{\"group\":\"room\",\"devices\":[\"x\"],\"configured\":true},"
+                             "{\"group\":\"late\",\"devices\":[\"y\"],\"configured\":true}]}");
+    plant_call("device.group.delete", "{\"group\":\"room\"}", "c3");
+    plant_expect_reply("group_configured", "device_groups");
+    ck_assert(change_groups(NULL));
+    ck_assert(groups_have(groups(), "room", "a") && groups_have(groups(), "late", "b"));
+    plant_call("device.group.delete", "{\"group\":\"room\"}", "c4");
+    plant_expect_reply("ok", "true");
+}
+END_TEST
+
+static void expect_known(const char *device, bool is_known)
+{
+    char payload[64];
+    snprintf(payload, sizeof payload, "{\"device\":\"%s\"}", device);
+    plant_call("device.status", payload, NULL);
+    plant_expect_reply(is_known ? "ok" : "device_unknown", device);
+}
+
+/* The members of a group that is seen are known devices, but not one that was forgotten since. */
+START_TEST(members_are_known)
+{
+    load("hall", "x", 1);
+    groups_meet(groups());
+    expect_known("x0", false);
+    plant_call("device.group.set", "{\"group\":\"room\",\"devices\":[\"a\"]}", "c1");
+    plant_expect_reply("ok", "room");
+    plant_call("device.forget", "{\"device\":\"a\"}", "c2");
+    plant_settle();
+    plant_forget();
+    ck_assert(change_groups("hall=l1,l7"));
+    expect_known("x0", false);
+    expect_known("l7", true);
+    expect_known("a", false);
+    ck_assert(change_groups("cellar=l3"));
+    expect_known("x0", true);
+    expect_known("a", false);
+}
+END_TEST
+
+/* All groups together have a limit. */
+START_TEST(no_room_for_more_groups)
+{
+    char name[16];
+    for (int i = 0; i < GROUPS_MAX - 2; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        groups_load(groups(), name, "[\"a\"]");
+    }
+    ck_assert(!change_groups("a=x b=x c=x"));
+    ck_assert_ptr_nonnull(strstr(refusal.why, "'c': there are at most 1000 groups"));
+    ck_assert(groups_find(groups(), "hall") != NULL);
+    ck_assert(change_groups("a=x b=x"));
+    ck_assert_uint_eq(group_count(), GROUPS_MAX);
+}
+END_TEST
+
+START_TEST(no_room_for_more_members)
+{
+    char *text = malloc(GROUP_MEMBERS_MAX * 12 + 16), *end = text;
+    ck_assert_ptr_nonnull(text);
+    for (int i = 0; i < 10; i++) {
+        char name[] = {'s', (char)('0' + i), '\0'};
+        load(name, "m", i < 9 ? GROUP_MEMBERS_MAX : GROUP_MEMBERS_MAX - 5);
+    }
+    ck_assert_uint_eq(members(), GROUPS_MEMBERS_MAX - 5 + 3);
+    ck_assert(change_groups("a=1,2,3,4,5"));
+    ck_assert(!change_groups("a=1,2,3 b=4,5,6"));
+    ck_assert_ptr_nonnull(strstr(refusal.why, "'b': a group has at most 10000 members, and all groups"));
+    ck_assert(groups_have(groups(), "a", "5"));
+    ck_assert(change_groups(NULL));
+    end += sprintf(end, "a=x");
+    for (int i = 1; i <= GROUP_MEMBERS_MAX; i++)
+        end += sprintf(end, ",x");
+    ck_assert(!change_groups(text));
+    free(text);
+}
+END_TEST
+
+/* A call of a group goes on with the members that it had. */
+START_TEST(a_call_of_a_group_that_goes)
+{
+    plant_hello("l1", "");
+    plant_hello("l2", "");
+    plant_call("devices/hall/go", "{}", "c1");
+    plant_pass(100);
+    ck_assert_uint_eq(plant_requests(), 2);
+    ck_assert(change_groups(NULL));
+    plant_say("l1", "resp", "{\"result\":1}");
+    plant_say("l2", "resp", "{\"result\":2}");
+    plant_pass(100);
+    plant_expect_reply("ok", "\"l2\"");
+    plant_call("devices/hall/go", "{}", "c2");
+    plant_expect_reply("not_a_member", "hall");
+}
+END_TEST
+
+START_TEST(the_guard_of_requests)
+{
+    struct device_options options = *groups()->options;
+    plant_hello("l1", "");
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
+    options.guard_requests = true;
+    ck_assert(change_options(&options));
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_REFUSE);
+    options.guard_requests = false;
+    ck_assert(change_options(&options));
+    ck_assert_int_eq(plant_publish("cmd/l1/req", "{}", NULL, NULL), ENGINE_PASS);
 }
 END_TEST
 
@@ -306,4 +518,7 @@ UNIT_MAIN("device_group", open_plant, plant_close, {the_option, UNIT_ROWS(lines)
           {a_group_gets_other_members, 0}, {refusals_change_nothing, UNIT_ROWS(refusals)},
           {so_many_groups, 0}, {so_many_groups_at_once, 0}, {so_many_members, 0}, {a_full_table, 0},
           {changes_follow_each_other, 0}, {the_caller_goes, 0}, {the_engine_stops, 0},
-          {the_configuration_comes_first, 0})
+          {the_configuration_comes_first, 0}, {other_groups, 0}, {options_that_are_refused, UNIT_ROWS(lines)},
+          {preparing_changes_nothing, 0}, {stored_groups_are_hidden, 0}, {members_are_known, 0},
+          {no_room_for_more_groups, 0}, {no_room_for_more_members, 0}, {a_call_of_a_group_that_goes, 0},
+          {the_guard_of_requests, 0})

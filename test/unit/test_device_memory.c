@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* Commands of devices without memory: each allocation fails once, and then all from one on. Nothing is lost
  * for good: every command ends, and the next one is carried out. */
+#include "base/instance.h"
+#include "device/module.h"
 #include "failing_malloc.h"
 #include "plant.h"
 #include "unit.h"
@@ -156,4 +158,33 @@ START_TEST(every_allocation_fails)
 }
 END_TEST
 
-UNIT_MAIN("device_memory", open_without_failures, plant_close, {every_allocation_fails, 2 * UNIT_ROWS(acts)})
+/* Other groups come as a whole or not at all, and those before are there until then. */
+START_TEST(other_groups)
+{
+    extern const rpc_module rpc_module_device;
+    const enum failing_mode mode = _i ? FAILING_FROM : FAILING_ONCE;
+    struct device_module *module = rig_instance(&plant)->state;
+    struct device_options options = *module->options;
+    rpc_refusal refusal;
+    size_t n = 0;
+    options.groups = "hall=l1,l2 cellar=l3";
+    for (bool failed = true; failed; n++) {
+        failing_arm(mode, n);
+        const bool worked = engine_prepare_module(plant.engine, &rpc_module_device, &options, &refusal);
+        failed = failing_disarm();
+        ck_assert_int_eq(worked, !failed);
+        ck_assert(worked || strstr(refusal.why, "out of memory"));
+        ck_assert_ptr_null(groups_find(&module->groups, "hall"));
+    }
+    ck_assert_uint_gt(n, 5);
+    /* What was prepared is taken without memory. */
+    failing_arm(mode, 0);
+    engine_reload_module(plant.engine, &rpc_module_device, &options);
+    failing_disarm();
+    ck_assert(groups_have(&module->groups, "hall", "l2") && groups_have(&module->groups, "cellar", "l3"));
+    expect_health();
+}
+END_TEST
+
+UNIT_MAIN("device_memory", open_without_failures, plant_close, {every_allocation_fails, 2 * UNIT_ROWS(acts)},
+          {other_groups, 2})

@@ -264,6 +264,28 @@ START_TEST(texts_of_troubles)
 }
 END_TEST
 
+/* ---- The file of settings ---- */
+
+/* What was read last is shown; that it failed is no problem, since the settings before are in force. */
+START_TEST(the_config_file)
+{
+    struct env_reload reload = {.file = "/etc/r\xff.conf", .read_at = 12.5, .ok = true, .settings = 3};
+    start();
+    engine_tick(rig.engine);
+    engine_show_reload(rig.engine, &reload);
+    rig_expect(&rig, "rpc.health", "", "ok",
+               "{\"ok\":true,\"problems\":[],\"config\":{\"file\":\"/etc/r\\\\xFF.conf\",\"read_at\":12.5,"
+               "\"ok\":true,\"settings\":3}}");
+    pass(1000);
+    ck_assert_ptr_nonnull(strstr(published_text(), "\"settings\":3"));
+    reload = (struct env_reload){.file = "f", .read_at = 13, .settings = 3, .why = "line 1: no"};
+    rig_expect(&rig, "rpc.health", "", "ok",
+               "{\"ok\":true,\"problems\":[],\"config\":{\"file\":\"f\",\"read_at\":13,\"ok\":false,"
+               "\"settings\":3,\"error\":\"line 1: no\"}}");
+    rig_close(&rig);
+}
+END_TEST
+
 /* ---- The engine's own problems ---- */
 
 START_TEST(work_that_runs_on)
@@ -468,6 +490,6 @@ UNIT_MAIN("health", open_rig, NULL, {it_is_published_at_the_start_and_when_it_ch
           {it_is_published_once_a_second_at_most, 0}, {an_idle_engine_sleeps, 0},
           {what_was_not_published_is_tried_again, 2}, {it_is_not_published_without_counters, 0},
           {a_trouble_lasts_until_it_is_over, 0}, {troubles_are_bounded, 0}, {texts_of_troubles, 0},
-          {work_that_runs_on, 0}, {stuck_work_is_published, 0}, {much_work_that_runs_on, 0},
-          {ticks_that_are_late, 0}, {what_is_dropped, 2}, {pending_slots, 0}, {pending_bytes, 0},
-          {cached_replies, 0}, {timers, 0})
+          {the_config_file, 0}, {work_that_runs_on, 0}, {stuck_work_is_published, 0},
+          {much_work_that_runs_on, 0}, {ticks_that_are_late, 0}, {what_is_dropped, 2}, {pending_slots, 0},
+          {pending_bytes, 0}, {cached_replies, 0}, {timers, 0})

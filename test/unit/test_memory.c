@@ -9,6 +9,7 @@
 #include "works.h"
 
 #include "call/engine_parts.h"
+#include "config_file.h"
 #include "call/task.h"
 #include "failing_malloc.h"
 #include "modules.h"
@@ -155,6 +156,51 @@ START_TEST(starting)
     sweep("a service with all modules", modes[_i], start_everything);
     sweep("a module with an inbox root of its own", modes[_i], start_with_root);
     sweep("inbox roots that overlap", modes[_i], start_with_overlap);
+    rig_close(&rig);
+}
+END_TEST
+
+/* ---- Settings that change ---- */
+
+static struct service *running;
+static struct config *at_start;
+
+/* Either all settings are taken, or none. Then they are as before. */
+static bool change_settings(void)
+{
+    char text[] = "max_batch 7\nevent_publishers mary\nmethods_off ping echo\nrate_limit 10\n";
+    struct option_line line = {.name = "sensor_db", .value = ":memory:"};
+    const struct option_lines given = {.prefix = "opt_", .lines = &line, .count = 1};
+    struct option_lines merged;
+    const int settings = config_file_merge(&merged, &given, "f", text, sizeof text - 1, why);
+    struct config *config = settings < 0 ? NULL : config_create(&merged, &fake_config_host, rpc_modules, why);
+    free(merged.lines);
+    struct engine_place place;
+    const struct engine *engine = service_find(running, "rpc/call/ping", &place);
+    const bool worked = config && service_reload(running, config, why);
+    if (engine->env.options.max_batch != (worked ? 7 : 100))
+        unexplained = true;
+    if (worked && !service_reload(running, at_start, why))
+        unexplained = true;
+    config_destroy(config);
+    return explained(worked);
+}
+
+START_TEST(changing_settings)
+{
+    const char *const databases[] = {"sensor_db", "device_db"};
+    struct option_line lines[2];
+    struct option_lines all = {.lines = lines, .count = 2};
+    for (int i = 0; i < 2; i++)
+        lines[i] = (struct option_line){.name = databases[i], .value = ":memory:"};
+    rig_init(&rig);
+    at_start = config_create(&all, &fake_config_host, rpc_modules, why);
+    running = service_create(at_start, &rig.host.host);
+    ck_assert_msg(service_start(running, why), "%s", why);
+    sweep("settings", modes[_i], change_settings);
+    ck_assert(service_stop(running, RIG_SECOND));
+    service_destroy(running);
+    config_destroy(at_start);
     rig_close(&rig);
 }
 END_TEST
@@ -1359,7 +1405,8 @@ START_TEST(entering_slots)
 }
 END_TEST
 
-UNIT_MAIN("memory", failing_install, NULL, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
+UNIT_MAIN("memory", failing_install, NULL, {changing_settings, UNIT_ROWS(modes)},
+          {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_events_and_commands, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {checking_commands, UNIT_ROWS(command_cases)}, {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},

@@ -65,7 +65,7 @@ static void close_fields(void)
 static const struct sample *read_line(const char *owner, const char *name, const char *value)
 {
     struct option_line line = {.name = name, .value = value};
-    struct option_lines lines = {"opt_", &line, 1};
+    struct option_lines lines = {.prefix = "opt_", .lines = &line, .count = 1};
     const void *out = NULL;
     const bool fine = options_read(owner, &fields, &lines, &arena, &out, why);
     ck_assert(line.used);
@@ -76,7 +76,7 @@ static const struct sample *read_line(const char *owner, const char *name, const
 
 START_TEST(defaults_stand_in)
 {
-    struct option_lines none = {"opt_", NULL, 0};
+    struct option_lines none = {.prefix = "opt_"};
     const void *out;
     ck_assert(options_read("", &fields, &none, &arena, &out, why));
     const struct sample *sample = out;
@@ -296,7 +296,7 @@ START_TEST(given_twice)
 {
     struct option_line given[] = {
         {.name = "word", .value = "a"}, {.name = "other", .value = "b"}, {.name = "word", .value = "a"}};
-    struct option_lines lines = {"opt_", given, 3};
+    struct option_lines lines = {.prefix = "opt_", .lines = given, .count = 3};
     const void *out;
     ck_assert(!options_read("", &fields, &lines, &arena, &out, why));
     ck_assert_str_eq(why, "opt_word: 'a' is not accepted, the option is given twice");
@@ -313,7 +313,7 @@ START_TEST(owners_have_their_own_lines)
         {.name = "sensorword", .value = "x"},   {.name = "sensor_", .value = "x"},
         {.name = "sensor", .value = "x"},       {.name = "sens_word", .value = "x"},
         {.name = "sensor_word_", .value = "x"}, {.name = "Sensor_word", .value = "x"}};
-    struct option_lines lines = {"opt_", given, 8};
+    struct option_lines lines = {.prefix = "opt_", .lines = given, .count = 8};
     const void *out;
     ck_assert(options_read("sensor", &fields, &lines, &arena, &out, why));
     ck_assert_str_eq(((const struct sample *)out)->word, "owned");

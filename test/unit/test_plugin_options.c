@@ -31,6 +31,7 @@ START_TEST(defaults)
     ck_assert_ptr_nonnull(options);
     ck_assert_ptr_null(options->mount_point);
     ck_assert(options->safe_point);
+    ck_assert_ptr_null(options->config_file);
 }
 END_TEST
 
@@ -38,6 +39,7 @@ START_TEST(each_option_is_read)
 {
     ck_assert_str_eq(read_line("mount_point", "device/")->mount_point, "device/");
     ck_assert(!read_line("safe_point", "false")->safe_point);
+    ck_assert_str_eq(read_line("config_file", "/etc/some file")->config_file, "/etc/some file");
 }
 END_TEST
 

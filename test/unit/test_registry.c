@@ -53,6 +53,10 @@ struct text {
 
 static const rpc_field text_fields[] = {RPC_STRING(struct text, text, .doc = "a text", .length = {0, 9})};
 static const rpc_shape text_shape = RPC_OBJECT_SHAPE(struct text, text_fields);
+static const rpc_field changing_fields[] = {
+    RPC_STRING(struct text, text, .doc = "a text", .optional = true, .length = {1, 9}, .reloads = true)};
+static rpc_status begin_two(rpc_instance *instance, void *state, const void *options);
+static const rpc_shape changing_shape = RPC_OBJECT_SHAPE(struct text, changing_fields);
 static const rpc_shape text_value = RPC_VALUE_SHAPE(struct text, text_fields);
 static const rpc_shape bytes_shape = RPC_BYTES_SHAPE;
 
@@ -155,6 +159,8 @@ static const struct wrong {
      "module m: method a: its table of errors " NOT_COUNTED},
     {{.name = "m", .options = &text_shape},
      "module m: prefix rpc: it has .options: it also needs .init, which gets them"},
+    {{.name = "m", .options = &changing_shape, .init = begin_two},
+     "module m: prefix rpc: its option text has .reloads: it also needs .reload, which gets it"},
     {{.name = "other"}, "module other: prefix rpc: there are two modules of this name"},
     /* Names of methods. */
     {{.name = "m", METHODS(.name = "")}, "module m: method : " BAD_NAME},

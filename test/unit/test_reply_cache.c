@@ -321,10 +321,87 @@ START_TEST(a_million_calls)
 }
 END_TEST
 
+/* ---- Limits that change ---- */
+
+static void fill(uint64_t count, const char *reply)
+{
+    for (uint64_t i = 0; i < count; i++)
+        ck_assert(pass(i, 0, reply));
+}
+
+/* A reply that is large makes as many small ones go as it needs. */
+START_TEST(a_large_reply_among_small_ones)
+{
+    char large[30001];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    cache.max_entries = 10000;
+    cache.max_bytes = 40000;
+    fill(4000, "0123456789");
+    ck_assert_uint_eq(cache.bytes, 40000);
+    ck_assert(pass(5000, 0, large));
+    ck_assert_uint_eq(cache.bytes, 40000);
+    ck_assert_ptr_nonnull(find(5000, 0));
+}
+END_TEST
+
+/* Step by step, however large the table was; meanwhile new replies are kept, and the table never grows. */
+START_TEST(fewer_bytes)
+{
+    cache.max_entries = 10000;
+    cache.max_bytes = 100000;
+    fill(5000, "0123456789");
+    cache.max_bytes = 100;
+    for (uint64_t n = 10000; cache.bytes > 100; n++) {
+        const size_t count = cache.count, bytes = cache.bytes;
+        ck_assert(pass(n, 0, "0123456789"));
+        ck_assert_ptr_nonnull(find(n, 0));
+        ck_assert_uint_lt(cache.bytes, bytes);
+        ck_assert_uint_ge(cache.count + 1000, count); /* not all at once */
+    }
+    ck_assert(pass(1, 0, "0123456789"));
+    ck_assert_uint_eq(cache.bytes, 100);
+}
+END_TEST
+
+START_TEST(bytes_that_only_wait)
+{
+    cache.max_entries = 10;
+    struct cached_reply *first = enter(1, 0);
+    ck_assert(pass(2, 0, "0123456789"));
+    cache.max_bytes = 5;
+    ck_assert(!finish(first, "0123456789")); /* larger than the limit */
+    ck_assert(pass(3, 0, "01234"));
+    ck_assert_uint_eq(cache.bytes, 5);
+}
+END_TEST
+
+/* Entries that have not ended stay, and no other one comes until there is room. */
+START_TEST(fewer_entries)
+{
+    struct cached_reply *open[4];
+    for (uint64_t i = 0; i < 4; i++)
+        ck_assert_ptr_nonnull(open[i] = enter(i, 0));
+    cache.max_entries = 2;
+    ck_assert_ptr_null(enter(9, 0));
+    reply_cache_expire(&cache, 0);
+    ck_assert_uint_eq(cache.count, 4);
+    ck_assert(finish(open[0], "a"));
+    ck_assert_ptr_eq(find(0, 0), open[0]);
+    reply_cache_expire(&cache, 0);
+    ck_assert_uint_eq(cache.count, 3);
+    for (uint64_t i = 1; i < 4; i++)
+        ck_assert(finish(open[i], "a"));
+    ck_assert(pass(9, 0, "a"));
+    ck_assert_uint_eq(cache.count, 2);
+}
+END_TEST
+
 UNIT_MAIN("entry", open_table, close_table, {replies_are_found, 0}, {keys_are_compared_whole, 0},
           {the_window_begins_with_the_arrival, 0}, {pending_entries_do_not_expire, 0}, {expiry, 0},
           {expiry_in_steps, 0}, {the_oldest_is_evicted, 0}, {bytes_are_bounded, 0},
           {replies_that_are_too_large, 0}, {entries_without_a_reply_are_kept, 0},
           {pending_entries_are_not_evicted, 0}, {forgetting, 0}, {abandoned_entries, 0},
           {forgetting_twice, 0}, {entries_without_a_key, 0}, {evicted_entries_leave_their_owner, 0},
-          {a_million_calls, 0})
+          {a_million_calls, 0}, {a_large_reply_among_small_ones, 0}, {fewer_bytes, 0},
+          {bytes_that_only_wait, 0}, {fewer_entries, 0})
