@@ -369,7 +369,9 @@ static uint64_t engine_work_due(const struct engine *engine)
 uint64_t engine_due(const struct engine *engine)
 {
     const uint64_t work = engine_work_due(engine), health = health_due(engine);
-    const uint64_t due = engine->to_report ? 0 : work < health ? work : health;
+    const uint64_t reports = engine->to_report ? engine->report_due : UINT64_MAX;
+    const uint64_t first = work < health ? work : health;
+    const uint64_t due = reports < first ? reports : first;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
                            memcmp(&engine->env.counters, &engine->published, sizeof engine->published) != 0);
@@ -391,7 +393,7 @@ void engine_tick(struct engine *engine)
         accounts_expire(&engine->accounts, now);
     }
     health_publish(engine, now);
-    report_publish(engine);
+    report_publish(engine, now);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;
     engine->counters_due = now + env_nanoseconds(engine->env.options.sys_interval);
@@ -401,5 +403,5 @@ void engine_tick(struct engine *engine)
         engine->published.member = engine->env.counters.member;
     ENGINE_COUNTERS(PUBLISH)
 #undef PUBLISH
-    report_begin(engine);
+    report_begin(engine, now);
 }

@@ -53,6 +53,7 @@ struct engine {
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
     struct registry_method *to_report; /* the first of those whose documents are still to be looked at, of
                                           observe/report.c; NULL: none is until counters_due */
+    uint64_t report_due;               /* when that goes on, monotonic nanoseconds */
 };
 
 #endif

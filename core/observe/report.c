@@ -175,20 +175,24 @@ static bool report_publish_change(struct engine *engine, struct registry_method 
     return true;
 }
 
-void report_begin(struct engine *engine)
+void report_begin(struct engine *engine, uint64_t now)
 {
     struct survey survey;
     survey_tasks(engine, &survey);
     engine->to_report = engine->registry.methods;
-    report_publish(engine);
+    engine->report_due = now;
+    report_publish(engine, now);
 }
 
-void report_publish(struct engine *engine)
+void report_publish(struct engine *engine, uint64_t now)
 {
-    enum { ROUND_MAX = 100 }; /* documents; clients are served between two rounds */
+    enum { ROUND_MAX = 100, ROUND_EVERY = 10000000 }; /* documents; ns */
     size_t changes = 0;
+    if (!engine->to_report || now < engine->report_due)
+        return;
     while (engine->to_report && changes < ROUND_MAX) {
         changes += report_publish_change(engine, engine->to_report);
         engine->to_report = engine->to_report->hh.next;
     }
+    engine->report_due = now + ROUND_EVERY;
 }

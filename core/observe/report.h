@@ -55,9 +55,10 @@ uint64_t report_raised(const struct registry_method *method, size_t i);
 double report_since(const struct engine *engine);
 
 /* Begins to publish the documents of the methods of which something has changed since the last time. */
-void report_begin(struct engine *engine);
+void report_begin(struct engine *engine, uint64_t now);
 
-/* Goes on with it, as far as one round of the broker's loop may take: until engine->to_report is NULL. */
-void report_publish(struct engine *engine);
+/* Goes on with it at engine->report_due, as long as engine->to_report is not NULL: so many documents at a
+ * time that the clients of the broker do not wait for them. */
+void report_publish(struct engine *engine, uint64_t now);
 
 #endif
