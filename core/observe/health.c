@@ -261,15 +261,31 @@ uint64_t health_due(const struct engine *engine)
                                                                                : UINT64_MAX;
 }
 
-/* Writes the document and publishes it if it is not the last one. Returns whether the broker has it. */
+/* Writes as much of the document as fits into max_reply: that all is not well fits in any case. Returns
+ * false: no memory. */
+static bool health_write(const struct health_report *report, struct writer *writer)
+{
+    const struct writer empty = *writer;
+    struct health_report shown = *report;
+    char why[FIELDS_WHY];
+    while (fields_encode(&health_shape, &shown, writer, why) == RPC_OK) {
+        if (!writer->full || (!shown.count && !shown.has_config))
+            return !writer->full;
+        shown.count = shown.has_config ? shown.count : shown.count / 2;
+        shown.has_config = false;
+        *writer = empty;
+    }
+    return false;
+}
+
+/* Publishes the document if it is not the last one. Returns whether the broker has it. */
 static bool health_send(struct engine *engine, const struct health_report *report)
 {
     const struct env *env = &engine->env;
     struct health *health = engine->health;
     struct writer writer = answer_writer(engine, &codec_json);
     char topic[REPORT_TOPIC];
-    char why[FIELDS_WHY];
-    if (fields_encode(&health_shape, report, &writer, why) != RPC_OK || writer.full)
+    if (!health_write(report, &writer))
         return false;
     const struct digest digest =
         digest_of(engine->dedup.seed, &(struct digest_part){writer.out, writer.used}, 1);

@@ -174,6 +174,29 @@ START_TEST(what_was_not_published_is_tried_again)
 }
 END_TEST
 
+/* What does not fit is left out, but not that something is wrong. */
+START_TEST(it_fits_into_the_smallest_reply)
+{
+    static const int32_t sizes[] = {64, 200, 131072};
+    struct env_reload reload = {.file = "/etc/mosquitto/settings.conf", .read_at = 1, .ok = true};
+    rig.options.max_reply = sizes[_i];
+    start();
+    engine_show_reload(rig.engine, &reload);
+    engine_tick(rig.engine);
+    ck_assert_uint_eq(count_published(), 1);
+    rpc_trouble(rig_instance(&rig), "one", "a text of some length, which takes its place");
+    rpc_trouble(rig_instance(&rig), "two", "a text of some length, which takes its place");
+    pass(1000);
+    ck_assert_uint_eq(count_published(), 2);
+    ck_assert_ptr_nonnull(strstr(published_text(), "\"ok\":false"));
+    ck_assert_int_eq(strstr(published_text(), "\"what\":\"one\"") != NULL, sizes[_i] >= 200);
+    ck_assert_int_eq(strstr(published_text(), "\"what\":\"two\"") != NULL, sizes[_i] > 200);
+    pass(5000);
+    ck_assert_uint_eq(count_published(), 2);
+    rig_close(&rig);
+}
+END_TEST
+
 START_TEST(it_is_not_published_without_counters)
 {
     rig.options.sys_interval = 0;
@@ -488,8 +511,8 @@ END_TEST
 
 UNIT_MAIN("health", open_rig, NULL, {it_is_published_at_the_start_and_when_it_changes, 0},
           {it_is_published_once_a_second_at_most, 0}, {an_idle_engine_sleeps, 0},
-          {what_was_not_published_is_tried_again, 2}, {it_is_not_published_without_counters, 0},
-          {a_trouble_lasts_until_it_is_over, 0}, {troubles_are_bounded, 0}, {texts_of_troubles, 0},
-          {the_config_file, 0}, {work_that_runs_on, 0}, {stuck_work_is_published, 0},
-          {much_work_that_runs_on, 0}, {ticks_that_are_late, 0}, {what_is_dropped, 2}, {pending_slots, 0},
-          {pending_bytes, 0}, {cached_replies, 0}, {timers, 0})
+          {what_was_not_published_is_tried_again, 2}, {it_fits_into_the_smallest_reply, 3},
+          {it_is_not_published_without_counters, 0}, {a_trouble_lasts_until_it_is_over, 0},
+          {troubles_are_bounded, 0}, {texts_of_troubles, 0}, {the_config_file, 0}, {work_that_runs_on, 0},
+          {stuck_work_is_published, 0}, {much_work_that_runs_on, 0}, {ticks_that_are_late, 0},
+          {what_is_dropped, 2}, {pending_slots, 0}, {pending_bytes, 0}, {cached_replies, 0}, {timers, 0})
