@@ -146,13 +146,21 @@ static const rpc_field config_fields[] = {
               .doc = "longest deadline that a caller may set, in the MQTT 5 user property `timeout-ms` or in "
                      "`timeout_ms` beside its request_id",
               .unit = "ms", .default_json = "60000", .range = {1, ENV_TIMEOUT_MAX}, .reloads = true),
-    RPC_INT64(struct engine_options, sys_interval,
-              .doc = "time between two publications of the counters; 0: neither counters nor spans",
-              .unit = "ms", .default_json = "10000", .range = {0, 86400000}, .reloads = true),
+    RPC_INT64(
+        struct engine_options, sys_interval,
+        .doc = "time between two publications of the counters; 0: neither counters nor spans, and no health",
+        .unit = "ms", .default_json = "10000", .range = {0, 86400000}, .reloads = true),
     RPC_INT64(struct engine_options, slow_call,
               .doc = "a handler that takes longer than this is logged, and a call that does leaves a span; "
                      "0: none does",
               .unit = "ms", .default_json = "50", .range = {0, 3600000}, .reloads = true),
+    RPC_BOOL(struct engine_options, log_calls,
+             .doc = "log each call: its client, its method, its outcome, and the microseconds that it waited "
+                    "and ran",
+             .default_json = "false", .reloads = true),
+    RPC_BOOL(struct engine_options, recorder_payloads,
+             .doc = "keep the first 1024 bytes of the payloads of the last 256 calls, which rpc.recent shows",
+             .default_json = "false"),
 };
 
 const rpc_shape config_engine_shape = RPC_OBJECT_SHAPE(struct engine_options, config_fields);

@@ -11,15 +11,18 @@
 #include "call/task.h"
 #include "call/topic.h"
 #include "config.h"
+#include "observe/health.h"
 #include "observe/report.h"
 #include "shape/codec_json.h"
+#include "stats/recorder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPIRE_INTERVAL = 100000000 }; /* nanoseconds between two looks at what is too old */
+/* Nanoseconds between two looks at what is too old, and after which what is due is late. */
+enum { EXPIRE_INTERVAL = 100000000, TICK_LATE = 1000000000 };
 
 /* Switches off what the host is not made for. */
 static void engine_fit_host(struct env *env)
@@ -39,8 +42,8 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->next = engine;
     engine->env.options = *options;
     engine->env.host = *host;
-    engine_fit_host(&engine->env);
     engine->started = env_now(&engine->env);
+    engine_fit_host(&engine->env);
     memset(&engine->published, 0xFF, sizeof engine->published); /* so that zeros are published as well */
     engine->registry = (struct registry){.engine = engine,
                                          .env = &engine->env,
@@ -54,7 +57,10 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
-    if (engine->answers && engine->tasks)
+    engine->recorder = recorder_create(options->recorder_payloads);
+    engine->health = health_create();
+    engine->env.health_is_stale = true;
+    if (engine->answers && engine->tasks && engine->recorder && engine->health)
         return engine;
     engine_destroy(engine, 0);
     return NULL;
@@ -203,6 +209,7 @@ void engine_reload_module(struct engine *engine, const rpc_module *module, const
 void engine_show_reload(struct engine *engine, const struct env_reload *reload)
 {
     engine->env.reload = reload;
+    engine->env.health_is_stale = true;
 }
 
 /* ---- The end ---- */
@@ -233,6 +240,8 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     dead_clear(&engine->dead);
     exchange_free_spares(engine);
     answers_destroy(engine->answers);
+    recorder_destroy(engine->recorder);
+    health_destroy(engine->health);
     free(engine);
     return is_over;
 }
@@ -350,13 +359,20 @@ static bool engine_publish_counter(struct engine *engine, const char *level, uin
                           digits, length);
 }
 
-/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
-uint64_t engine_due(const struct engine *engine)
+/* When the next deadline passes or the next timer is due. */
+static uint64_t engine_work_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
+    return tasks < timers ? tasks : timers;
+}
+
+/* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
+uint64_t engine_due(const struct engine *engine)
+{
+    const uint64_t work = engine_work_due(engine), health = health_due(engine);
     const uint64_t reports = engine->to_report ? engine->report_due : UINT64_MAX;
-    const uint64_t first = tasks < timers ? tasks : timers;
+    const uint64_t first = work < health ? work : health;
     const uint64_t due = reports < first ? reports : first;
     const bool has_news = engine->env.options.sys_interval && engine->counters_due < due &&
                           (engine->tasks->has_news ||
@@ -366,7 +382,9 @@ uint64_t engine_due(const struct engine *engine)
 
 void engine_tick(struct engine *engine)
 {
-    const uint64_t now = env_now(&engine->env);
+    const uint64_t now = env_now(&engine->env), due = engine_work_due(engine);
+    if (due < now && now - due > TICK_LATE)
+        env_note_incident(&engine->env, &engine->env.late);
     tasks_collect(engine);
     tasks_expire(engine, now);
     timers_run(&engine->timers, now);
@@ -376,6 +394,7 @@ void engine_tick(struct engine *engine)
         dedup_expire(&engine->dedup, now);
         accounts_expire(&engine->accounts, now);
     }
+    health_publish(engine, now);
     report_publish(engine, now);
     if (!engine->env.options.sys_interval || now < engine->counters_due)
         return;

@@ -24,6 +24,7 @@
 #include "shape/schema.h"
 #include "call/span.h"
 #include "call/topic.h"
+#include "observe/health.h"
 #include "observe/report.h"
 
 #include <stdio.h>
@@ -349,7 +350,7 @@ static void write_command_channels(const struct catalogue *catalogue, const rpc_
     close_objects(writer, 2);
 }
 
-/* A topic that is no part of the prefix; what: "counter", or "span". */
+/* A topic that is no part of the prefix; what: "counter", "health" or "span". */
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                                   const char *level)
 {
@@ -422,8 +423,9 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, "counter", level);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    write_counter_channel(catalogue, writer, "span", SPAN_LEVEL);
     write_statistics_channel(catalogue, writer);
+    write_counter_channel(catalogue, writer, "health", HEALTH_LEVEL);
+    write_counter_channel(catalogue, writer, "span", SPAN_LEVEL);
     writer_end_object(writer);
 }
 
@@ -563,8 +565,9 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    write_sent(writer, "span", SPAN_LEVEL, SPAN_DOC, 0, false);
     write_sent(writer, "statistics", "method", REPORT_DOC, 0, true);
+    write_sent(writer, "health", HEALTH_LEVEL, HEALTH_DOC, 0, true);
+    write_sent(writer, "span", SPAN_LEVEL, SPAN_DOC, 0, false);
     writer_end_object(writer);
 }
 
@@ -820,6 +823,15 @@ static void write_statistics_message(const struct catalogue *catalogue, struct w
     writer_end_object(writer);
 }
 
+static void write_health_message(const struct catalogue *catalogue, struct writer *writer)
+{
+    const struct schema_name name = catalogue_name(catalogue, NULL, HEALTH_LEVEL, "Health");
+    open_message(writer, "health", HEALTH_LEVEL, HEALTH_DOC, NULL);
+    writer_name(writer, "payload");
+    schema_write(&health_shape, false, &name, writer);
+    writer_end_object(writer);
+}
+
 /* The payload is one item, or an array of them. The caller adds the bounds of the array. */
 static void open_one_or_many(struct writer *writer, const char *item)
 {
@@ -863,10 +875,11 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
+    write_statistics_message(catalogue, writer);
+    write_health_message(catalogue, writer);
     open_message(writer, "span", SPAN_LEVEL, SPAN_DOC, NULL);
     writer_member_json(writer, "payload", SPAN_SCHEMA);
     writer_end_object(writer);
-    write_statistics_message(catalogue, writer);
     writer_end_object(writer);
 }
 

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "call/span.h"
 #include "call/topic.h"
+#include "observe/health.h"
 #include "observe/report.h"
 
 #include <stdio.h>
@@ -286,6 +287,9 @@ static void print_counters(void)
     printf("\nBeside them, `method/{method}` is a JSON document: " REPORT_DOC
            ". Its members are those of the "
            "rows `methods[]` of [rpc.stats](#rpcstats) without `method`.\n");
+    printf("\n## Health\n\nThe topic `%s/{prefix}/" HEALTH_LEVEL "` has, retained, " HEALTH_DOC
+           ". It is the result of `rpc.health`.\n",
+           rpc_host.counters_topic);
     printf("\n## Spans\n\nThe topic `%s/{prefix}/" SPAN_LEVEL "` gets, not retained, " SPAN_DOC ".\n",
            rpc_host.counters_topic);
 }

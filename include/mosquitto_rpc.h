@@ -988,6 +988,19 @@ typedef enum rpc_log_level {
  */
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
 
+/*
+ * Says that something that the module depends on is out of order, such as its database, or is well again:
+ * rpc.health tells of it, and so does the retained document that monitoring reads. To be called whenever the
+ * module notices either; a call that changes nothing costs next to nothing. Arguments:
+ *
+ * - what: a name for it, [a-z0-9_]+ and at most 32 bytes: "database". An instance has at most 4 troubles at a
+ *   time. With another name, or with a fifth one, the engine logs the fault and does nothing.
+ * - text: what is wrong, and what to do, in one line for the operator; cut at 200 bytes. Every client that
+ * may call rpc.health can read it, so it names no files and no users. With another text a trouble goes on,
+ * since when it began. NULL: it is over, if there was one.
+ */
+void rpc_trouble(rpc_instance *instance, const char *what, const char *text);
+
 /* ---- Work that takes time -------------------------------------------------------------------- */
 
 /*

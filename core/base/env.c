@@ -50,12 +50,31 @@ void env_log(struct env *env, rpc_log_level level, const char *format, ...)
     va_end(arguments);
 }
 
+void env_log_always(struct env *env, rpc_log_level level, const char *format, ...)
+{
+    char text[LOG_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    env_write_line(env, level, text);
+}
+
 void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level level, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     env_write_limited(env, limit, level, format, arguments);
     va_end(arguments);
+}
+
+void env_note_incident(struct env *env, struct env_incident *incident)
+{
+    const uint64_t now = env_now(env);
+    if (!env_is_recent(incident, now))
+        incident->since = env_wall_time(env);
+    incident->last = now ? now : 1;
+    env->health_is_stale = true;
 }
 
 uint64_t env_check_time(struct env *env, const char *what, const char *name, uint64_t start)

@@ -69,6 +69,8 @@ struct engine_options {
     int32_t timeout, timeout_max; /* ms */
     int64_t sys_interval;         /* ms */
     int64_t slow_call;            /* ms */
+    bool log_calls;
+    bool recorder_payloads;
 };
 
 /* A duration of the options, ms, as the engine's clocks count it, nanoseconds. */
@@ -113,6 +115,15 @@ struct log_limit {
     } levels[RPC_LOG_ERROR + 1];
 };
 
+/* What goes wrong at single moments, and is told of for ENV_RECENT after the last of them. All zero: it never
+ * has. */
+struct env_incident {
+    double since;  /* when it began, Unix seconds */
+    uint64_t last; /* when it was last, monotonic nanoseconds; 0: never */
+};
+
+#define ENV_RECENT UINT64_C(60000000000)
+
 enum { ENV_RELOAD_WHY = 704 };
 
 /* What is known of the config_file, from which settings are read again while the broker runs. */
@@ -131,6 +142,9 @@ struct env {
     struct host host;
     struct counters counters;
     struct log_limit log_limit; /* of the engine's own lines */
+    struct env_incident late;   /* something was done more than a second after it was due */
+    struct env_incident lost;   /* something was dropped for want of memory */
+    bool health_is_stale;       /* something has happened that may have changed what rpc.health tells */
     bool stopping;              /* nothing is sent any more */
 };
 
@@ -146,6 +160,15 @@ static inline double env_wall_time(const struct env *env)
     return env->host.wall_clock(env->host.context);
 }
 
+/* Whether an incident is told of at `now`, by the monotonic clock. */
+static inline bool env_is_recent(const struct env_incident *incident, uint64_t now)
+{
+    return incident->last && now - incident->last < ENV_RECENT;
+}
+
+/* Notes that one of the env's incidents has happened. */
+void env_note_incident(struct env *env, struct env_incident *incident);
+
 /*
  * Writes a log line with the prefix before it, if the limit lets it through: bytes that are not printable
  * ASCII become \xNN, and the text is cut at 512 bytes. A line that gets through after others were held back
@@ -153,6 +176,10 @@ static inline double env_wall_time(const struct env *env)
  * one.
  */
 void env_log(struct env *env, rpc_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Likewise, past every limit: for lines that somebody has asked for. */
+void env_log_always(struct env *env, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void env_log_limited(struct env *env, struct log_limit *limit, rpc_log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -12,6 +12,7 @@
 #define CORE_BASE_INSTANCE_H
 
 #include "base/env.h"
+#include "base/trouble.h"
 
 struct engine;
 struct fields;
@@ -24,6 +25,7 @@ struct rpc_instance {
     const rpc_module *module;
     void *state;
     struct log_limit log_limit; /* of the lines that its functions write */
+    struct troubles troubles;   /* what it has said is wrong */
     bool started;               /* init was tried: fini is due */
     bool ready;                 /* init has returned */
     bool abandoned;             /* work that has not returned may use its state: both are left alone */

@@ -54,6 +54,7 @@ void answers_destroy(struct answers *answers)
 static void answer_count_dropped(struct engine *engine, const char *what, const char *topic)
 {
     engine->env.counters.dropped++;
+    env_note_incident(&engine->env, &engine->env.lost);
     env_log(&engine->env, RPC_LOG_WARNING,
             "%s to %.200s was dropped: no memory, or too many messages are on their way", what, topic);
 }
@@ -666,8 +667,7 @@ void call_settle(rpc_call *call, rpc_status status)
     call->state = CALL_OVER;
     status = status == RPC_OK ? answer_success(call) : answer_failure(call, status);
     call->exchange->reply.successes += status == RPC_OK && call->asked;
-    if (call->method)
-        record_call(call, status);
+    record_call(call, status);
 }
 
 /* ---- Batches ---- */

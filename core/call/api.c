@@ -467,6 +467,23 @@ void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter)
                       answer_take_error(engine, letter->caller ? &report.client : NULL));
 }
 
+/* ---- Troubles ---- */
+
+void rpc_trouble(rpc_instance *instance, const char *what, const char *text)
+{
+    struct env *env = instance->env;
+    if (!trouble_is_name(what))
+        env_log(env, RPC_LOG_ERROR, "module %s has a trouble that cannot be named so: %.64s",
+                instance->module->name, what);
+    else if (!text)
+        env->health_is_stale |= trouble_end(&instance->troubles, what);
+    else if (trouble_begin(&instance->troubles, what, text, env_wall_time(env)))
+        env->health_is_stale = true;
+    else
+        env_log(env, RPC_LOG_ERROR, "module %s has more than %d troubles at once: %s is not shown",
+                instance->module->name, TROUBLES_MAX, what);
+}
+
 /* ---- Logging ---- */
 
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...)

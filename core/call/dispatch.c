@@ -417,6 +417,7 @@ enum engine_verdict dispatch_message(struct engine *engine, const struct host_me
         return ENGINE_PASS;
     if (!exchange) {
         engine->env.counters.dropped++;
+        env_note_incident(&engine->env, &engine->env.lost);
         env_log(&engine->env, RPC_LOG_ERROR, "no memory for a call");
         return ENGINE_CONSUME;
     }

@@ -23,6 +23,8 @@
 struct answers;
 struct connection;
 struct exchange;
+struct health;
+struct recorder;
 struct tasks;
 
 struct engine {
@@ -35,17 +37,20 @@ struct engine {
     struct slots slots; /* of pending calls, also of some whose work has just begun; and the bytes held */
     const struct codec *codec; /* of messages and replies */
     const struct codec *event_codec;
-    struct tasks *tasks;     /* of call/task.c */
-    struct answers *answers; /* of call/answer.c */
-    struct dead dead;
+    struct tasks *tasks;            /* of call/task.c */
+    struct answers *answers;        /* of call/answer.c */
+    struct recorder *recorder;      /* the last calls */
+    struct health *health;          /* of observe/health.c */
+    struct dead dead;               /* letters */
     struct connection *connections; /* that have something pending; of call/connections.c */
     struct exchange
         *spare;        /* memory for the next exchange, of call/exchange.c; NULL: in use, or never made */
     char *spare_reply; /* likewise, max_reply bytes for the next reply */
 
-    uint64_t random;                   /* the state of the generator of ids of spans; never 0 */
-    struct bucket spans;               /* published ones */
-    uint64_t started;                  /* monotonic nanoseconds */
+    uint64_t started;    /* monotonic nanoseconds */
+    uint64_t random;     /* the state of the generator of ids of spans; never 0 */
+    struct bucket spans; /* published ones */
+
     struct counters published;         /* the counters as they were last published */
     uint64_t counters_due, expire_due; /* monotonic nanoseconds */
     struct registry_method *to_report; /* the first of those whose documents are still to be looked at, of

@@ -6,6 +6,7 @@
 #include "call/connections.h"
 #include "call/engine_parts.h"
 #include "shape/codec_json.h"
+#include "stats/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,8 +65,11 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
                                    const char *name)
 {
     rpc_call *call = &exchange->call;
-    /* Up to 80 bytes the compiler sets at once. */
-    memset(&call->item, 0, offsetof(rpc_call, failure) - offsetof(rpc_call, item));
+    /* Up to 80 bytes the compiler sets at once; more take a loop. */
+    _Static_assert(offsetof(rpc_call, result) - offsetof(rpc_call, item) <= 80, "a call takes longer");
+    memset(&call->item, 0, offsetof(rpc_call, result) - offsetof(rpc_call, item));
+    call->result = NULL;
+    call->queued = call->begun = call->ended = 0;
     call->failure.status = RPC_OK;
     call->engine = exchange->engine;
     call->exchange = exchange;
@@ -286,7 +290,8 @@ static bool exchange_copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* Copies the message, without its payload where nobody will ask for it. NULL: no memory. */
+/* Copies the message: of a payload that was parsed only what is asked for, or the beginning, if it is
+ * recorded. NULL: no memory. */
 static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
 {
     struct arena *arena = &exchange->arena;
@@ -301,8 +306,10 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     message->properties = NULL;
     const bool is_asked_for = exchange_has_params(exchange) &&
                               (exchange_is_plain(exchange) || exchange->payload.parsed.fault != JSON_FINE);
-    message->payload =
-        exchange->payload.tree && !is_asked_for ? "" : arena_copy(arena, message->payload, message->size);
+    const size_t recorded = exchange->engine->recorder->payloads ? RECORDER_PAYLOAD : 0;
+    const size_t max = exchange->payload.tree && !is_asked_for ? recorded : message->size;
+    exchange->pending.payload = message->size < max ? message->size : max;
+    message->payload = arena_copy(arena, message->payload, exchange->pending.payload);
     const bool has_correlation = message->correlation;
     if (has_correlation)
         message->correlation = arena_copy(arena, message->correlation, message->correlation_size);

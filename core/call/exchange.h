@@ -130,6 +130,7 @@ struct rpc_call {
     void *result; /* a struct of the method's result shape; NULL: none */
     const char *kept_params; /* exchange_params_text(), of a call that was kept, if its message does not have
                                 it; else NULL */
+    uint64_t queued;         /* nanoseconds that its work has waited for a worker */
     uint64_t begun;          /* when its handler began, monotonic nanoseconds; 0: it did not */
     uint64_t ended;         /* when that was over, if its return was the outcome; 0: that was not looked at */
     struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
@@ -151,6 +152,7 @@ struct exchange_pending {
     bool progress;                      /* its caller asked for interim replies, and can get them */
     const struct host_message *arrived; /* the host's message, for its user properties; NULL: all calls have
                                            been begun, and the host has it back */
+    size_t payload;                     /* bytes of the payload that the copy of the message has */
     uint32_t timeout;                   /* ms; 0: the caller has set none */
     unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
     unsigned holds;   /* tasks that need the exchange, one more while its message is received */
@@ -243,6 +245,12 @@ void exchange_give_reply_buffer(struct exchange *exchange);
 static inline const struct host_message *exchange_arrived(const struct exchange *exchange)
 {
     return exchange->pending.kept ? exchange->pending.arrived : exchange->message;
+}
+
+/* Bytes of the payload that message->payload has: of a copy, no more than is needed. */
+static inline size_t exchange_payload_size(const struct exchange *exchange)
+{
+    return exchange->pending.kept ? exchange->pending.payload : exchange->message->size;
 }
 
 /*

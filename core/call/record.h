@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What is noted of each call whose outcome is known: counters, statistics, and what modules observe.
+ * What is noted of each call whose outcome is known: it enters the ring of the last calls and, if its method
+ * is registered, counters, statistics, and what modules observe. With log_calls a line of the log tells of
+ * it.
  *
  * Threads: the broker's thread only.
  *
@@ -13,8 +15,8 @@
 
 #include "call/exchange.h"
 
-/* Notes a call of a registered method, once, when its outcome has been written. status is the outcome; of an
- * error call->failure says why. */
+/* Notes a call, once, when its outcome has been written. status is the outcome; of an error call->failure
+ * says why. */
 void record_call(const rpc_call *call, rpc_status status);
 
 #endif

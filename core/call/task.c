@@ -224,6 +224,7 @@ static void task_enter(struct task *task)
     struct tasks *tasks = task->instance->engine->tasks;
     rpc_call *call = task->call;
     DL_APPEND(tasks->pending, task);
+    task->id = ++tasks->last_id;
     if (!call) {
         tasks->background++;
         return;
@@ -309,6 +310,7 @@ static void task_leave(struct task *task)
 {
     struct tasks *tasks = task->instance->engine->tasks;
     task_give_back(task);
+    tasks->hanging -= task->state == TASK_HANGING || task->state == TASK_LEFT;
     if (task->state == TASK_EVICTED) {
         DL_DELETE(tasks->evicted, task);
         task->call->exchange->pending.evicted--;
@@ -354,6 +356,8 @@ static void task_end_call(struct task *task, rpc_status outcome)
     const bool decides = outcome == RPC_OK || (outcome == RPC_TIMEOUT && !task->has_work &&
                                                call->method->declared->decides_timeout);
     call->task = NULL;
+    if (task->has_work && !is_settled)
+        call->queued += task->job.waited;
     call->has_worked |= outcome == RPC_OK;
     call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
     const rpc_status returned = task_run_done(task, outcome);
@@ -427,10 +431,14 @@ static void task_give_up(struct task *task, rpc_status outcome)
     heap_remove(&engine->tasks->deadlines, &task->deadline);
     task->state = TASK_HANGING;
     task->outcome = outcome;
-    engine->tasks->has_hanging = true;
+    task->answered = env_now(&engine->env);
+    task->answered_at = env_wall_time(&engine->env);
+    engine->tasks->has_hanging = engine->env.health_is_stale = true;
+    engine->tasks->hanging++;
     if (!call)
         return;
     task_count(engine, outcome);
+    call->queued += task->job.waited;
     dispatch_settle(call, outcome);
 }
 

@@ -50,8 +50,11 @@ struct task {
     bool has_lane;             /* the next two are set */
     struct digest lane_key;    /* of the lane, among those of all instances */
     char lane[TASK_LANE_NAME]; /* its name, or the beginning of it: well-formed UTF-8 */
+    uint64_t id;               /* no other one of the engine's has it */
     enum task_state state;
-    rpc_status outcome;        /* the outcome that done gets, unless the state is TASK_PENDING */
+    uint64_t answered;  /* TASK_HANGING and TASK_LEFT: when its caller was answered, monotonic nanoseconds, */
+    double answered_at; /* and Unix seconds */
+    rpc_status outcome; /* the outcome that done gets, unless the state is TASK_PENDING */
     const char *evicted;       /* what its caller is told if it is evicted */
     struct heap_node deadline; /* not set: it has none, or none any more */
     struct task *prev, *next;
@@ -67,6 +70,8 @@ struct tasks {
     struct heap deadlines; /* monotonic nanoseconds */
     size_t background;     /* tasks without a call */
     bool has_hanging;      /* some task may be TASK_HANGING */
+    size_t hanging;        /* tasks that are TASK_HANGING or TASK_LEFT */
+    uint64_t last_id;      /* tasks that there ever were */
     bool has_news; /* since the last survey (observe/survey.h) some call may have become pending, or its
                       work may have begun */
 };

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "call/answer.h"
 #include "call/engine_parts.h"
+#include "observe/health.h"
 #include "observe/report.h"
 #include "observe/survey.h"
 #include "observe/tables.h"
@@ -149,6 +150,13 @@ static void metrics_write_start(struct metrics_page *page, const struct metrics_
     metrics_write_one(page, family, report_since(page->engine));
 }
 
+static void metrics_write_healthy(struct metrics_page *page, const struct metrics_family *family,
+                                  const void *item)
+{
+    (void)item;
+    metrics_write_one(page, family, health_check(page->engine));
+}
+
 static void metrics_write_counter(struct metrics_page *page, const struct metrics_family *family,
                                   const void *item)
 {
@@ -249,6 +257,8 @@ static void metrics_write_open(struct metrics_page *page, const struct metrics_f
 static const struct metrics_family families[] = {
     {"info", "gauge", "the versions of mosquitto-rpc and of the broker", METRICS_ONE, metrics_write_info, 0},
     {"start_time_seconds", "gauge", "when the counting began, Unix time", METRICS_ONE, metrics_write_start,
+     0},
+    {"healthy", "gauge", "1: rpc.health finds nothing wrong; 0: it does", METRICS_ONE, metrics_write_healthy,
      0},
     {"workers", "gauge", "worker threads that may be busy", METRICS_ONE, metrics_write_pool,
      offsetof(struct pool_use, workers)},

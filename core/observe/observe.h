@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The built-in module `observe`, which tells what the service does: rpc.stats, rpc.metrics. It stands behind
- * `rpc` in every plugin's list of modules. Unlike other modules it reads the engine.
+ * The built-in module `observe`, which tells what the service does: rpc.stats, rpc.metrics, rpc.recent,
+ * rpc.running and rpc.health. It stands behind `rpc` in every plugin's list of modules. Unlike other modules
+ * it reads the engine.
  *
  * Threads: the broker's thread, like all handlers.
  *

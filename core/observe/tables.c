@@ -7,17 +7,28 @@
 #include "call/engine_parts.h"
 #include "call/task.h"
 
+#include <utlist.h>
+
 static void tables_look_pending(const struct engine *engine, struct tables_use *use)
 {
     const struct engine_options *options = &engine->env.options;
-    *use = (struct tables_use){engine->slots.count, (size_t)options->max_pending, engine->slots.bytes,
-                               (size_t)options->max_pending_bytes};
+    *use = (struct tables_use){.entries = engine->slots.count,
+                               .max = (size_t)options->max_pending,
+                               .bytes = engine->slots.bytes,
+                               .bytes_max = (size_t)options->max_pending_bytes,
+                               .held = engine->slots.count,
+                               .held_bytes = engine->slots.bytes};
 }
 
 static void tables_look_replies(const struct engine *engine, struct tables_use *use)
 {
     const struct reply_cache *cache = &engine->dedup.duplicates;
-    *use = (struct tables_use){cache->count, cache->max_entries, cache->bytes, cache->max_bytes};
+    const struct cached_reply *entry;
+    *use = (struct tables_use){.entries = cache->count,
+                               .max = cache->max_entries,
+                               .bytes = cache->bytes,
+                               .bytes_max = cache->max_bytes};
+    DL_COUNT(cache->unfinished, entry, use->held);
 }
 
 static void tables_look_connections(const struct engine *engine, struct tables_use *use)
@@ -33,13 +44,13 @@ static void tables_look_accounts(const struct engine *engine, struct tables_use 
 
 static void tables_look_timers(const struct engine *engine, struct tables_use *use)
 {
-    use->entries = engine->timers.due.count;
+    use->entries = use->held = engine->timers.due.count;
     use->max = TIMERS_MAX;
 }
 
 static void tables_look_background(const struct engine *engine, struct tables_use *use)
 {
-    use->entries = engine->tasks->background;
+    use->entries = use->held = engine->tasks->background;
     use->max = TASKS_BACKGROUND_MAX;
 }
 
@@ -74,7 +85,9 @@ static void tables_look_gauge(const rpc_instance *instance, const rpc_gauge *gau
     rpc_use use = {0};
     gauge->look(instance->state, &use);
     *shown = (struct tables_shown){
-        instance->module->name, gauge->name, {use.entries, use.max, use.bytes, use.bytes_max}};
+        .module = instance->module->name,
+        .name = gauge->name,
+        .use = {.entries = use.entries, .max = use.max, .bytes = use.bytes, .bytes_max = use.bytes_max}};
 }
 
 void tables_look(const struct engine *engine, size_t i, struct tables_shown *shown)

@@ -16,10 +16,13 @@
 
 struct engine;
 
-/* How full a table is. What is 0 in a maximum has none. */
+/* How full a table is. What is 0 in a maximum has none. A table is full when no more fits beside what it
+ * holds for good: the rest makes room for what comes. */
 struct tables_use {
     size_t entries, max;
     size_t bytes, bytes_max;
+    size_t held;       /* those of the entries that cannot make room for others, */
+    size_t held_bytes; /* and of the bytes */
 };
 
 struct tables_row {

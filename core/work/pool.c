@@ -74,6 +74,13 @@ struct pool {
     struct pool_worker workers[];
 };
 
+static uint64_t pool_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
 /* ---- Lanes, and the queues of owners ---- */
 
 /* Counts one more job in the queue of a key, which is made if there is none. NULL: no memory. */
@@ -156,6 +163,7 @@ static unsigned pool_max_busy(const struct pool *pool)
 static void pool_begin_job(struct pool *pool, rpc_job *job, rpc_job *leader)
 {
     pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
+    job->waited = pool_clock() - job->submitted;
     job->stage = POOL_RUNNING;
     job->leader = leader;
     DL_APPEND(leader->group, job);
@@ -285,6 +293,7 @@ bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
 {
     if (pool->over)
         return false;
+    job->submitted = pool_clock();
     pthread_mutex_lock(&pool->lock);
     const bool entered = pool_enter_job(pool, job, lane);
     pool_unlock_and_call(pool, entered && job->stage == POOL_READY);
@@ -303,6 +312,7 @@ bool pool_withdraw(struct pool *pool, rpc_job *job)
     if (waits) {
         pool_leave_lane(pool, job);
         pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
+        job->waited = pool_clock() - job->submitted;
         job->stage = POOL_IDLE;
     }
     pthread_mutex_unlock(&pool->lock);

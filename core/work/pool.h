@@ -49,6 +49,8 @@ struct rpc_job {
     rpc_priority priority;
     struct digest owner;
 
+    uint64_t waited; /* nanoseconds from pool_submit() until it began or was withdrawn; set by then */
+
     rpc_job *next;  /* the next one of those that pool_collect() returned */
     rpc_job *begun; /* the next one of those that pool_take_begun() returned */
 
@@ -60,6 +62,7 @@ struct rpc_job {
     rpc_job *prev;                   /* with next: in its owner's queue, its group, or the pool's `ended` */
     rpc_job *group;                  /* while it runs: itself and the jobs that its work has taken over */
     rpc_job *leader;                 /* the job in whose group it is */
+    uint64_t submitted;              /* nanoseconds of CLOCK_MONOTONIC */
     bool replaced;                   /* its thread does not count as busy */
     enum pool_stage stage;           /* the lock's */
     atomic_bool unwanted;

@@ -279,10 +279,13 @@ static void disk_note_failure(struct disk *disk, const char *what)
 {
     const struct store_failure *failure = &disk->job.failure;
     const bool is_known = disk->failed && failure->cause == disk->failure.cause;
+    char text[2 * STORE_WHY_BYTES];
     disk->failed = true;
     disk->failure = *failure;
     if (is_known)
         return;
+    snprintf(text, sizeof text, "%s (device_db): %s", what, failure->why);
+    rpc_trouble(disk->instance, "database", text);
     rpc_log(disk->instance, RPC_LOG_ERROR, "%s in %s: %s (device_db)", what,
             failure->path ? failure->path : disk->options->db, failure->why);
 }
@@ -293,6 +296,7 @@ static void disk_note_success(struct disk *disk)
         rpc_log(disk->instance, RPC_LOG_NOTICE, "%s can be used again (device_db)",
                 ledger_path(disk->ledger));
     disk->failed = false;
+    rpc_trouble(disk->instance, "database", NULL);
 }
 
 /* Shows what was read. */

@@ -66,7 +66,9 @@ rpc_status forget_done(rpc_call *call, void *state, void *data, rpc_status outco
         }
     }
     if (!parting->done && parting->failure.why[0])
-        sensors_log_failure(sensors, &parting->failure, "a sensor was not forgotten");
+        sensors_note_failure(sensors, &parting->failure, "a sensor was not forgotten");
+    else if (parting->done)
+        sensors_note_success(sensors);
     if (outcome != RPC_OK)
         return outcome;
     if (!parting->done)

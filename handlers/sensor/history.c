@@ -121,9 +121,10 @@ rpc_status history_done(rpc_call *call, void *state, void *data, rpc_status outc
     if (outcome != RPC_OK)
         return outcome;
     if (!question->answered) {
-        sensors_log_failure(state, &question->failure, "readings could not be looked up");
+        sensors_note_failure(state, &question->failure, "readings could not be looked up");
         return sensors_raise_failure(call, &question->failure, "the readings could not be looked up");
     }
+    sensors_note_success(state);
     struct point *points = rpc_alloc(call, question->answer.count * sizeof *points);
     if (!points)
         return RPC_INTERNAL_ERROR;

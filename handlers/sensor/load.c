@@ -150,6 +150,7 @@ static rpc_status load_done(rpc_call *call, void *state, void *data, rpc_status 
     sensors->loaded = loading->loaded;
     sensors->why_not_loaded = loading->failure;
     if (loading->loaded) {
+        sensors_note_success(sensors);
         load_start_age(sensors, loading->last);
         load_take(sensors, loading);
         load_log(sensors, loading);
@@ -157,7 +158,7 @@ static rpc_status load_done(rpc_call *call, void *state, void *data, rpc_status 
             rpc_after(sensors->instance, 0, load_announce, NULL);
     } else {
         if (outcome == RPC_OK)
-            sensors_log_failure(sensors, &loading->failure, "the sensors could not be read");
+            sensors_note_failure(sensors, &loading->failure, "the sensors could not be read");
         rpc_after(sensors->instance, RELOAD_MS, load_again, NULL);
     }
     load_free(loading);

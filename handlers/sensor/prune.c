@@ -57,8 +57,10 @@ static rpc_status prune_done(rpc_call *call, void *state, void *data, rpc_status
     if (outcome != RPC_OK)
         return outcome;
     if (!pruning->pruned)
-        sensors_log_failure(sensors, &pruning->failure, "old readings could not be deleted");
-    else if (pruning->more)
+        sensors_note_failure(sensors, &pruning->failure, "old readings could not be deleted");
+    else
+        sensors_note_success(sensors);
+    if (pruning->pruned && pruning->more)
         prune_start(sensors);
     return RPC_OK;
 }

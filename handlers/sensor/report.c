@@ -238,7 +238,9 @@ rpc_status report_done(rpc_call *call, void *state, void *data, rpc_status outco
     if (report->stored && report->leaver)
         report_end_leaving(sensors, call, report->leaver);
     if (report->failure.why[0])
-        sensors_log_failure(sensors, &report->failure, "a reading was not stored");
+        sensors_note_failure(sensors, &report->failure, "a reading was not stored");
+    else if (report->stored)
+        sensors_note_success(sensors);
     if (!report->stored)
         return outcome == RPC_OK ? sensors_raise_failure(call, &report->failure, "the reading was not stored")
                                  : outcome;

@@ -3,6 +3,7 @@
 #include "sensors.h"
 
 #include <string.h>
+#include <stdio.h>
 #include <unistd.h>
 
 const char *const sensors_counted[COUNTINGS] = {
@@ -75,12 +76,21 @@ const char *sensors_end_of(const char *path)
     return size > SHOWN ? path + size - SHOWN : path;
 }
 
-void sensors_log_failure(const struct sensors *sensors, const struct store_failure *failure, const char *what)
+void sensors_note_success(const struct sensors *sensors)
 {
+    rpc_trouble(sensors->instance, "database", NULL);
+}
+
+void sensors_note_failure(const struct sensors *sensors, const struct store_failure *failure,
+                          const char *what)
+{
+    char text[2 * STORE_WHY_BYTES];
     const char *path = sensors_end_of(failure->path ? failure->path : sensors->options->db);
     const char *user = geteuid() == sensors->uid && *sensors->user ? sensors->user : "without a name";
     rpc_log(sensors->instance, RPC_LOG_ERROR, "%s in %s: %s (plugin_opt_sensor_db; user %s, uid %lu)", what,
             path, failure->why, user, (unsigned long)geteuid());
+    snprintf(text, sizeof text, "%s (sensor_db): %s", what, failure->why);
+    rpc_trouble(sensors->instance, "database", text);
 }
 
 rpc_status sensors_raise_unknown(rpc_call *call, const struct sensors *sensors, const char *id)

@@ -124,11 +124,15 @@ extern const rpc_shape sensors_failed_shape;
 
 /* ---- Failures ---- */
 
-/* Raises storage_failed. The caller gets the reason, and the log also the path and the user, which are not
- * the caller's business. */
+/* Raises storage_failed. The caller gets the reason, but neither the path nor the user, which are not the
+ * caller's business. */
 rpc_status sensors_raise_failure(rpc_call *call, const struct store_failure *failure, const char *what);
-void sensors_log_failure(const struct sensors *sensors, const struct store_failure *failure,
-                         const char *what);
+
+/* Note that the database has failed, in the log with the path and the user, and in rpc.health; or that it has
+ * done what it should, which ends that trouble. */
+void sensors_note_success(const struct sensors *sensors);
+void sensors_note_failure(const struct sensors *sensors, const struct store_failure *failure,
+                          const char *what);
 
 /* The end of a path: a line of the log has no room for the longest ones, whose ends say most. */
 const char *sensors_end_of(const char *path);

@@ -139,8 +139,18 @@ class Trouble(BrokerTest):
         log = self.broker.log()
         lines = [line for line in log.splitlines() if str(self.path) in line and reason in line]
         self.assertTrue([line for line in lines if "plugin_opt_sensor_db" in line and f"uid {os.geteuid()}" in line], log)
+        texts = [problem["text"] for problem in self.troubles()]
+        self.assertEqual(len(texts), 1)
+        self.assertRegex(texts[0], r"^sensor: .* \(sensor_db\): ")
+        self.assertTrue(texts[0].endswith(reason), (texts, reason))
+        self.assertNotIn(str(self.folder), texts[0])
         self.assert_others_served()
         return error
+
+    def troubles(self):
+        """What rpc.health tells of databases."""
+        problems = result_of(ask(self.bystander, "rpc.health"))["problems"]
+        return [problem for problem in problems if problem["what"] == "database"]
 
     def assert_nothing_read(self, *causes):
         """Checks that getSensor and listSensors fail if the sensors could not be loaded."""
@@ -156,6 +166,7 @@ class Trouble(BrokerTest):
         eventually(lambda: user_property_of(self.ask("listSensors"), "status") == "ok", patience, 0.1)
         eventually(lambda: user_property_of(self.ask("sensorHistory", {"sensor_id": "a"}), "status") == "ok")
         self.assertIn(max(value for value, of in self.stored.items() if of == "a"), self.history())
+        self.assertEqual(self.troubles(), [])
         self.assert_others_served()
 
     def assert_all_kept(self):

@@ -204,6 +204,24 @@ class Troubleshooting(BrokerTest):
             self.assertEqual(found, slow, output)
             self.assertEqual("storage_failed" in output, not slow)
 
+    def test_calls_that_hang(self):
+        broker = self.start(plugin=TEST_PLUGIN)
+        client = self.client(broker, 5)
+        client.publish("rpc/call/slow.wait", '{"name":"never"}', qos=1, properties=[(RESPONSE_TOPIC, "r")])
+        self.check("calls hang", broker, self.start())
+
+    def test_calls_that_failed(self):
+        broker, other = self.start(), self.start()
+        self.assert_error(ask(self.client(broker, 5), "echo", "{"), "parse_error")
+        ask(self.client(other, 5), "echo", "{}")
+        self.check("calls failed a moment ago", broker, other)
+
+    def test_a_service_that_is_not_well(self):
+        broker = self.start("sensor_db /nowhere/sensors.db")
+        self.assert_error(ask(self.client(broker, 5), "updateSensor", {"sensor_id": "a", "value": 1}), "storage_failed")
+        eventually(lambda: self.as_said("monitoring says", broker)[0])
+        self.check("monitoring says", broker, self.start())
+
     def test_rate_limited(self):
         broker = self.start("rate_limit 1", "rate_burst 1")
         client = self.client(broker, 5)

@@ -412,6 +412,14 @@ END_TEST
 
 /* ---- Trouble ---- */
 
+/* What the module says is wrong with its database; "": nothing is. */
+static const char *trouble(void)
+{
+    const struct troubles_row *row = &rig.engine->registry.instances->troubles.rows[0];
+    ck_assert(!*row->what || strcmp(row->what, "database") == 0);
+    return row->text;
+}
+
 /* The folder is not there at first. */
 START_TEST(a_database_that_cannot_be_used)
 {
@@ -424,6 +432,8 @@ START_TEST(a_database_that_cannot_be_used)
     pass(5000);
     ck_assert_uint_eq(rig.host.line_count, 1);
     ck_assert(fake_host_logged(&rig.host, "devices and their commands could not be written in "));
+    ck_assert_ptr_nonnull(strstr(trouble(), "devices and their commands could not be written (device_db): "));
+    ck_assert_ptr_null(strstr(trouble(), folder));
     ck_assert(disk_put_command(&module()->disk, &command, note, NULL));
     settle();
     ck_assert(outcomes == 1 && last.cause == STORE_CANNOT_OPEN);
@@ -434,6 +444,7 @@ START_TEST(a_database_that_cannot_be_used)
     ck_assert_int_eq(mkdir(path, 0700), 0);
     pass_until_it_works();
     ck_assert(fake_host_logged(&rig.host, "can be used again"));
+    ck_assert_str_eq(trouble(), "");
     ck_assert_str_eq(asked_at(none, "SELECT count(*) FROM devices"), "1");
     stop();
     disk_remove(path);
@@ -455,6 +466,7 @@ START_TEST(a_database_that_is_read_late)
     write_file(path, garbage, sizeof garbage);
     start();
     ck_assert(fake_host_logged(&rig.host, "the devices could not be read in "));
+    ck_assert_ptr_nonnull(strstr(trouble(), "the devices could not be read (device_db): "));
     ck_assert_ptr_null(find("l"));
     ck_assert(!disk_put_command(&module()->disk, &command, note, NULL));
     ck_assert_int_eq(module()->disk.failure.cause, STORE_CORRUPT);
@@ -464,6 +476,7 @@ START_TEST(a_database_that_is_read_late)
     ck_assert(module()->disk.unloaded);
     ck_assert_int_eq(rename(saved, path), 0);
     pass_until_it_works();
+    ck_assert_str_eq(trouble(), "");
     pass(1100);
     ck_assert(find("l")->seq == 40 && find("l")->once && !find("l")->kind);
     ck_assert_str_eq(asked_at(path, "SELECT count(*) FROM devices"), "2");

@@ -397,6 +397,9 @@ static const struct scenario {
     {"rpc.stats", "{\"method\":\"ping\"}", "ok", true},
     {"rpc.stats", "{\"method\":\"none\"}", "unknown_method", false},
     {"rpc.metrics", "", "ok", true},
+    {"rpc.recent", "", "ok", true},
+    {"rpc.running", "", "ok", true},
+    {"rpc.health", "", "ok", true},
     {"rpc.metrics", "{\"after\":2147483647}", "ok", false},
     {"probe.fields", ALL_FIELDS, "ok", false},
     {"probe.fields", members, "ok", false},
@@ -1224,25 +1227,17 @@ END_TEST
 
 extern const rpc_module rpc_module_observe;
 
-/* What fails is said to have failed, and documents that could not be published are published later. */
-START_TEST(observing)
+/* Asks until no allocation fails. What fails is said to have failed. Returns how often it was answered. */
+static size_t observe_with(const char *method, enum failing_mode mode)
 {
+    char called[64];
     bool failed = true;
     size_t answered = 0;
-    works_init(&rig);
-    rig.options.sys_interval = 1000;
-    works_open(&rig);
-    rig_add(&rig, &rpc_module_observe, NULL);
-    works_slots[1].shut = true;
-    for (int i = 0; i < 50; i++) {
-        char payload[64];
-        snprintf(payload, sizeof payload, "{\"n\":1,\"lane\":\"%d\"}", i);
-        works_send(&rig, "rpc/call/work", payload, "r", NULL);
-    }
+    snprintf(called, sizeof called, "rpc/call/%s", method);
     for (size_t n = 0; failed; n++) {
         fake_host_forget(&rig.host);
-        failing_arm(modes[_i], n);
-        rig_send(&rig, "rpc/call/rpc.stats", "", RIG_REPLY, NULL);
+        failing_arm(mode, n);
+        rig_send(&rig, called, "", RIG_REPLY, NULL);
         works_pass(&rig, 1000);
         failed = failing_disarm();
         if (rig.host.replies.count == 0)
@@ -1251,7 +1246,27 @@ START_TEST(observing)
         ck_assert(is_answered || strcmp(rig.host.replies.kept[0].status, "internal_error") == 0);
         answered += is_answered;
     }
-    ck_assert_uint_gt(answered, 0);
+    return answered;
+}
+
+/* Documents that could not be published are published later. */
+START_TEST(observing)
+{
+    static const char *const asked[] = {"rpc.recent", "rpc.running", "rpc.health", "rpc.stats"};
+    works_init(&rig);
+    rig.options.sys_interval = 1000;
+    rig.options.recorder_payloads = true;
+    works_open(&rig);
+    rig_add(&rig, &rpc_module_observe, NULL);
+    rpc_trouble(rig_instance(&rig), "database", "it is full");
+    works_slots[1].shut = true;
+    for (int i = 0; i < 50; i++) {
+        char payload[64];
+        snprintf(payload, sizeof payload, "{\"n\":1,\"lane\":\"%d\"}", i);
+        works_send(&rig, "rpc/call/work", payload, "r", NULL);
+    }
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        ck_assert_uint_gt(observe_with(asked[i], modes[_i]), 0);
     ck_assert_str_eq(rig_last(&rig.host.events)->topic, "$SYS/broker/rpc/rpc/method/rpc.stats");
     works_close(&rig);
     expect_nothing_left();

@@ -596,6 +596,19 @@ static void try_slow_call(void)
     ck_assert_uint_eq(rig.host.line_count, 0);
 }
 
+static void try_log_calls(void)
+{
+    rig_tell(&rig, "dawdle", "");
+    ck_assert(!fake_host_logged(&rig.host, "called dawdle: ok, waited"));
+    RELOAD(log_calls, true);
+    rig_tell(&rig, "dawdle", "");
+    ck_assert(fake_host_logged(&rig.host, "called dawdle: ok, waited"));
+    RELOAD(log_calls, false);
+    fake_host_forget(&rig.host);
+    rig_tell(&rig, "dawdle", "");
+    ck_assert(!fake_host_logged(&rig.host, "called dawdle: ok, waited"));
+}
+
 static const struct attempt {
     const char *option;
     void (*try)(void);
@@ -629,6 +642,7 @@ static const struct attempt {
     ATTEMPT(timeout_max),
     ATTEMPT(sys_interval),
     ATTEMPT(slow_call),
+    ATTEMPT(log_calls),
 };
 
 START_TEST(each_option)
