@@ -56,7 +56,10 @@ static void tables_look_background(const struct engine *engine, struct tables_us
 
 static void tables_look_letters(const struct engine *engine, struct tables_use *use)
 {
-    *use = (struct tables_use){engine->dead.count, DEAD_MAX, engine->dead.bytes, DEAD_BYTES_MAX};
+    *use = (struct tables_use){.entries = engine->dead.count,
+                               .max = DEAD_MAX,
+                               .bytes = engine->dead.bytes,
+                               .bytes_max = DEAD_BYTES_MAX};
 }
 
 const struct tables_row tables[TABLES] = {
