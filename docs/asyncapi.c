@@ -787,15 +787,15 @@ static void write_error_event_message(const struct catalogue *catalogue, struct 
 }
 
 /* The members that are always there; the protocol has the whole. */
-#define SPAN_SCHEMA                                                                                   \
-    "{\"title\":\"Span\",\"type\":\"object\",\"required\":[\"traceId\",\"spanId\",\"name\",\"kind\"," \
-    "\"startTimeUnixNano\",\"endTimeUnixNano\",\"attributes\",\"status\"],\"properties\":{"           \
-    "\"traceId\":{\"type\":\"string\"},\"spanId\":{\"type\":\"string\"},"                             \
-    "\"parentSpanId\":{\"type\":\"string\"},\"traceState\":{\"type\":\"string\"},"                    \
-    "\"name\":{\"type\":\"string\"},\"kind\":{\"const\":2},"                                          \
-    "\"startTimeUnixNano\":{\"type\":\"string\"},\"endTimeUnixNano\":{\"type\":\"string\"},"          \
-    "\"attributes\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"                            \
-    "\"status\":{\"type\":\"object\"}}}"
+#define SPAN_SCHEMA                                                                                    \
+    "{\"title\":\"Span\",\"type\":\"object\",\"required\":[\"traceId\",\"spanId\",\"name\",\"kind\","  \
+    "\"startTimeUnixNano\",\"endTimeUnixNano\",\"attributes\",\"status\"],\"properties\":{"            \
+    "\"traceId\":{\"type\":\"string\"},\"spanId\":{\"type\":\"string\"},"                              \
+    "\"parentSpanId\":{\"type\":\"string\"},\"traceState\":{\"type\":\"string\"},"                     \
+    "\"name\":{\"type\":\"string\"},\"kind\":{\"const\":2},"                                           \
+    "\"startTimeUnixNano\":{\"type\":\"string\"},\"endTimeUnixNano\":{\"type\":\"string\"},"           \
+    "\"attributes\":{\"type\":\"array\",\"items\":{\"title\":\"SpanAttribute\",\"type\":\"object\"}}," \
+    "\"status\":{\"title\":\"SpanStatus\",\"type\":\"object\"}}}"
 
 static void write_letter_message(const struct catalogue *catalogue, struct writer *writer)
 {

@@ -69,6 +69,7 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
     _Static_assert(offsetof(rpc_call, result) - offsetof(rpc_call, item) <= 80, "a call takes longer");
     memset(&call->item, 0, offsetof(rpc_call, result) - offsetof(rpc_call, item));
     call->result = NULL;
+    call->kept_params = NULL;
     call->queued = call->begun = call->ended = 0;
     call->failure.status = RPC_OK;
     call->engine = exchange->engine;
