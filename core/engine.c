@@ -349,14 +349,9 @@ void engine_client_seen(struct engine *engine, const struct host_client *client)
 /* Returns whether it is on its way. */
 static bool engine_publish_counter(struct engine *engine, const char *level, uint64_t value)
 {
-    const struct host *host = &engine->env.host;
-    char topic[TOPIC_PREFIX_MAX + 128];
     char digits[24];
-    snprintf(topic, sizeof topic, "%s/%s/%s", host->counters_topic, engine->env.options.prefix, level);
     const size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value);
-    return answer_publish(&engine->env,
-                          &(struct host_publication){.to_subscribers = true, .topic = topic, .retain = true},
-                          digits, length);
+    return answer_publish_counter(&engine->env, level, true, NULL, digits, length);
 }
 
 /* When the next deadline passes or the next timer is due. */

@@ -21,11 +21,11 @@
 #include "config.h"
 
 #include "call/dead.h"
-#include "shape/schema.h"
 #include "call/span.h"
 #include "call/topic.h"
 #include "observe/health.h"
 #include "observe/report.h"
+#include "shape/schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -354,7 +354,7 @@ static void write_command_channels(const struct catalogue *catalogue, const rpc_
 static void write_counter_channel(const struct catalogue *catalogue, struct writer *writer, const char *what,
                                   const char *level)
 {
-    char topic[TOPIC_PREFIX_MAX + 64];
+    char topic[TOPIC_COUNTER_MAX + 1];
     snprintf(topic, sizeof topic, "%s/%s/%s", rpc_host.counters_topic, catalogue->options->prefix, level);
     open_key(writer, what, level);
     writer_member(writer, "address", topic);
@@ -365,7 +365,7 @@ static void write_counter_channel(const struct catalogue *catalogue, struct writ
 
 static void write_statistics_channel(const struct catalogue *catalogue, struct writer *writer)
 {
-    char topic[REPORT_TOPIC];
+    char topic[TOPIC_COUNTER_MAX + 1];
     snprintf(topic, sizeof topic, "%s/%s/" TOPIC_METHOD_LEVEL "/{method}", rpc_host.counters_topic,
              catalogue->options->prefix);
     open_key(writer, "statistics", "method");
@@ -797,12 +797,13 @@ static void write_error_event_message(const struct catalogue *catalogue, struct 
     "\"attributes\":{\"type\":\"array\",\"items\":{\"title\":\"SpanAttribute\",\"type\":\"object\"}}," \
     "\"status\":{\"title\":\"SpanStatus\",\"type\":\"object\"}}}"
 
-static void write_letter_message(const struct catalogue *catalogue, struct writer *writer)
+/* A JSON document that the engine publishes. */
+static void write_document_message(struct writer *writer, const char *what, const char *level,
+                                   const char *text, const rpc_shape *shape, struct schema_name name)
 {
-    const struct schema_name name = catalogue_name(catalogue, NULL, "dead", "Letter");
-    open_message(writer, "dead", "method", TOPIC_DEAD_DOC, NULL);
+    open_message(writer, what, level, text, NULL);
     writer_name(writer, "payload");
-    schema_write(&dead_shape, false, &name, writer);
+    schema_write(shape, false, &name, writer);
     writer_end_object(writer);
 }
 
@@ -811,24 +812,6 @@ static void write_counter_message(struct writer *writer, const char *level, cons
     open_message(writer, "counter", level, text, NULL);
     writer_member(writer, "contentType", "text/plain");
     writer_member_json(writer, "payload", "{\"type\":\"integer\",\"minimum\":0}");
-    writer_end_object(writer);
-}
-
-static void write_statistics_message(const struct catalogue *catalogue, struct writer *writer)
-{
-    const struct schema_name name = catalogue_name(catalogue, NULL, "method", "Statistics");
-    open_message(writer, "statistics", "method", REPORT_DOC, NULL);
-    writer_name(writer, "payload");
-    schema_write(&report_document_shape, false, &name, writer);
-    writer_end_object(writer);
-}
-
-static void write_health_message(const struct catalogue *catalogue, struct writer *writer)
-{
-    const struct schema_name name = catalogue_name(catalogue, NULL, HEALTH_LEVEL, "Health");
-    open_message(writer, "health", HEALTH_LEVEL, HEALTH_DOC, NULL);
-    writer_name(writer, "payload");
-    schema_write(&health_shape, false, &name, writer);
     writer_end_object(writer);
 }
 
@@ -870,13 +853,16 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     write_jsonrpc_messages(catalogue, writer);
     write_error_event_message(catalogue, writer);
     each_event(catalogue, writer, write_event_message);
-    write_letter_message(catalogue, writer);
+    write_document_message(writer, "dead", "method", TOPIC_DEAD_DOC, &dead_shape,
+                           catalogue_name(catalogue, NULL, "dead", "Letter"));
     each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)
 #undef COUNTER
-    write_statistics_message(catalogue, writer);
-    write_health_message(catalogue, writer);
+    write_document_message(writer, "statistics", "method", REPORT_DOC, &report_document_shape,
+                           catalogue_name(catalogue, NULL, "method", "Statistics"));
+    write_document_message(writer, "health", HEALTH_LEVEL, HEALTH_DOC, &health_shape,
+                           catalogue_name(catalogue, NULL, HEALTH_LEVEL, "Health"));
     open_message(writer, "span", SPAN_LEVEL, SPAN_DOC, NULL);
     writer_member_json(writer, "payload", SPAN_SCHEMA);
     writer_end_object(writer);

@@ -77,6 +77,16 @@ bool answer_publish(const struct env *env, struct host_publication *publication,
     return false;
 }
 
+bool answer_publish_counter(const struct env *env, const char *level, bool retain, const char *content_type,
+                            const void *bytes, size_t size)
+{
+    char topic[TOPIC_COUNTER_MAX + 1];
+    snprintf(topic, sizeof topic, "%s/%s/%s", env->host.counters_topic, env->options.prefix, level);
+    struct host_publication told = {
+        .to_subscribers = true, .topic = topic, .retain = retain, .content_type = content_type};
+    return answer_publish(env, &told, bytes, size);
+}
+
 /*
  * Whether a reply may leave, which takes from the replies that a waiting session may get. A caller whose
  * connection has ended may have left a session, which takes what is not QoS 0. What a broker cannot put into

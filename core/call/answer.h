@@ -83,6 +83,13 @@ rpc_status answer_progress(rpc_call *call, const void *data);
 bool answer_publish(const struct env *env, struct host_publication *publication, const void *bytes,
                     size_t size);
 
+/*
+ * Publishes a copy of bytes to all subscribers of {counters_topic}/{prefix}/{level}, where the service tells
+ * of itself, at QoS 0. The host has a counters_topic. content_type may be NULL. Returns false: no memory.
+ */
+bool answer_publish_counter(const struct env *env, const char *level, bool retain, const char *content_type,
+                            const void *bytes, size_t size);
+
 /* A writer into scratch, which all files share: what it writes must be copied before another one is asked
  * for. */
 struct writer answer_writer(struct engine *engine, const struct codec *codec);

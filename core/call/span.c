@@ -96,7 +96,6 @@ void span_publish(struct exchange *exchange, uint64_t elapsed)
     struct env *env = &engine->env;
     struct trace begun;
     const struct trace *trace = exchange->to.trace;
-    char topic[TOPIC_PREFIX_MAX + 64];
     if (env->stopping)
         return;
     if (!bucket_take(&engine->spans, exchange->now + elapsed, SPAN_RATE, SPAN_RATE, 1)) {
@@ -109,8 +108,6 @@ void span_publish(struct exchange *exchange, uint64_t elapsed)
     }
     struct writer writer = answer_writer(engine, engine->event_codec);
     span_write(exchange, trace, elapsed, &writer);
-    snprintf(topic, sizeof topic, "%s/%s/" SPAN_LEVEL, env->host.counters_topic, env->options.prefix);
-    struct host_publication span = {.to_subscribers = true, .topic = topic};
-    if (writer.full || !answer_publish(env, &span, writer.out, writer.used))
+    if (writer.full || !answer_publish_counter(env, SPAN_LEVEL, false, NULL, writer.out, writer.used))
         env->counters.untraced++;
 }

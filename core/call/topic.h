@@ -21,12 +21,13 @@
 #include <stddef.h>
 
 enum {
-    TOPIC_NAME_MAX = 128,   /* bytes of a method's or an event's name, and of an inbox's topic */
-    TOPIC_LEVEL_MAX = 128,  /* bytes that a wild level matches */
-    TOPIC_WILD_MAX = 8,     /* wild levels of a pattern */
-    TOPIC_PREFIX_MAX = 128, /* bytes of a prefix or an inbox root */
-    TOPIC_REPLY_MAX = 256,  /* bytes of a Response Topic or a request_id */
-    TOPIC_MAX = 65535,      /* bytes of any topic: MQTT's length field has 16 bits */
+    TOPIC_NAME_MAX = 128,    /* bytes of a method's or an event's name, and of an inbox's topic */
+    TOPIC_LEVEL_MAX = 128,   /* bytes that a wild level matches */
+    TOPIC_WILD_MAX = 8,      /* wild levels of a pattern */
+    TOPIC_PREFIX_MAX = 128,  /* bytes of a prefix or an inbox root */
+    TOPIC_REPLY_MAX = 256,   /* bytes of a Response Topic or a request_id */
+    TOPIC_COUNTER_MAX = 511, /* bytes of a topic below the host's counters_topic, which has at most 200 */
+    TOPIC_MAX = 65535,       /* bytes of any topic: MQTT's length field has 16 bits */
     /* bytes that hold {prefix}/event/{name}/{value} with its NUL */
     TOPIC_KEYED_MAX = TOPIC_PREFIX_MAX + sizeof "/event//" + TOPIC_NAME_MAX + TOPIC_LEVEL_MAX,
     TOPIC_CALLED_MAX = TOPIC_NAME_MAX + TOPIC_WILD_MAX * TOPIC_LEVEL_MAX /* bytes of a name as it is called */

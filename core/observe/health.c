@@ -7,7 +7,6 @@
 #include "call/engine_parts.h"
 #include "call/exchange.h"
 #include "call/task.h"
-#include "observe/report.h"
 #include "observe/tables.h"
 #include "observe/wire.h"
 #include "shape/codec_json.h"
@@ -16,7 +15,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* max problems that are told of, of which so many are about stuck workers; the rest is counted. */
+/* At most so many problems are told of, and of stuck workers so many one by one: the others are counted. */
 enum { PROBLEMS_MAX = 64, STUCK_MAX = 16 };
 
 /* Nanoseconds: between two looks, and for which work may run on before it counts as stuck. */
@@ -281,23 +280,16 @@ static bool health_write(const struct health_report *report, struct writer *writ
 /* Publishes the document if it is not the last one. Returns whether the broker has it. */
 static bool health_send(struct engine *engine, const struct health_report *report)
 {
-    const struct env *env = &engine->env;
     struct health *health = engine->health;
     struct writer writer = answer_writer(engine, &codec_json);
-    char topic[REPORT_TOPIC];
     if (!health_write(report, &writer))
         return false;
     const struct digest digest =
         digest_of(engine->dedup.seed, &(struct digest_part){writer.out, writer.used}, 1);
     if (health->was_published && memcmp(&digest, &health->published, sizeof digest) == 0)
         return true;
-    snprintf(topic, sizeof topic, "%s/%s/" HEALTH_LEVEL, env->host.counters_topic, env->options.prefix);
-    if (!answer_publish(env,
-                        &(struct host_publication){.to_subscribers = true,
-                                                   .topic = topic,
-                                                   .retain = true,
-                                                   .content_type = codec_json.content_type},
-                        writer.out, writer.used))
+    if (!answer_publish_counter(&engine->env, HEALTH_LEVEL, true, codec_json.content_type, writer.out,
+                                writer.used))
         return false;
     health->was_published = true;
     health->published = digest;

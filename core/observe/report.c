@@ -135,22 +135,17 @@ bool report_make(const struct registry_method *method, struct arena *arena, stru
 static bool report_publish_method(struct engine *engine, const struct registry_method *method,
                                   struct arena *arena)
 {
-    const struct env *env = &engine->env;
     struct report report;
-    char topic[REPORT_TOPIC];
+    char level[sizeof TOPIC_METHOD_LEVEL "/" + TOPIC_NAME_MAX];
     char why[FIELDS_WHY];
     if (!report_make(method, arena, &report))
         return false;
     struct writer writer = answer_writer(engine, &codec_json);
     if (fields_encode(&report_document_shape, &report, &writer, why) != RPC_OK || writer.full)
         return false;
-    snprintf(topic, sizeof topic, "%s/%s/" TOPIC_METHOD_LEVEL "/%s", env->host.counters_topic,
-             env->options.prefix, report.method);
-    return answer_publish(
-        env,
-        &(struct host_publication){
-            .to_subscribers = true, .topic = topic, .retain = true, .content_type = codec_json.content_type},
-        writer.out, writer.used);
+    snprintf(level, sizeof level, TOPIC_METHOD_LEVEL "/%s", report.method);
+    return answer_publish_counter(&engine->env, level, true, codec_json.content_type, writer.out,
+                                  writer.used);
 }
 
 static bool report_has_changed(const struct statistics *statistics)

@@ -15,9 +15,6 @@
 #include "base/arena.h"
 #include "call/registry.h"
 
-/* Bytes that hold any topic of a document below $SYS, of a prefix and a method, with its NUL. */
-enum { REPORT_TOPIC = 512 };
-
 struct report_error {
     double at;
     const char *err, *msg;
