@@ -68,7 +68,8 @@ bool engine_prepare_module(struct engine *engine, const rpc_module *module, cons
                            rpc_refusal *refusal);
 void engine_reload_module(struct engine *engine, const rpc_module *module, const void *options);
 
-/* What the engine's modules are to know of the config_file, which outlives the engine. */
+/* Tells the engine, for rpc.health, what is known of the config_file; NULL: there is none. It outlives the
+ * engine. */
 void engine_show_reload(struct engine *engine, const struct env_reload *reload);
 
 /*

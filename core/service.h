@@ -33,8 +33,8 @@ void service_destroy(struct service *service);
  */
 bool service_start(struct service *service, char why[SERVICE_WHY]);
 
-/* What the modules are to know of the config_file, which outlives the engines. To be called before
- * service_start(). */
+/* Tells all engines, for rpc.health, what is known of the config_file, which outlives them. To be called
+ * before service_start(). */
 void service_show_reload(struct service *service, const struct env_reload *reload);
 
 /*

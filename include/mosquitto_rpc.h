@@ -640,21 +640,22 @@ typedef struct rpc_inbox {
 
 enum { RPC_WHY_BYTES = 480 }; /* bytes that hold any explanation of a value that does not fit, with its NUL */
 
-/* Why a module does not take options that have changed, as its prepare says it. */
+/* Why a module does not take options that have changed. Its prepare fills this in. */
 typedef struct rpc_refusal {
     const char *option;      /* the field at fault, by its name in the configuration; not NULL, static */
     char why[RPC_WHY_BYTES]; /* what is accepted, or what is missing, in one line that follows a comma */
 } rpc_refusal;
 
-/* How full something is that is bounded. A maximum of 0: that is not limited, and not shown. */
+/* How full something bounded is. A maximum of 0 means that this is not limited; rpc.stats then does not show
+ * the maximum, nor bytes without bytes_max. */
 typedef struct rpc_use {
     size_t entries, max;     /* what is in it, and how much fits */
     size_t bytes, bytes_max; /* the bytes that it holds, and may hold */
 } rpc_use;
 
 /*
- * Something bounded of a module's, such as the devices that it knows. rpc.stats and rpc.metrics show how full
- * it is, among the tables of the service.
+ * Something bounded that a module has, such as the devices that it knows. rpc.stats and rpc.metrics show how
+ * full it is, among the tables of the service.
  */
 typedef struct rpc_gauge {
     const char *name; /* [a-z][a-z0-9_]*; it is shown as {module}.{name} */
@@ -959,8 +960,10 @@ typedef struct rpc_letter {
 /*
  * Makes a dead letter, which the methods dead.* show, and publishes it to {prefix}/dead/{method}, as the
  * options dead_letters, dead_payload and error_rate say. Does nothing if call is a replay, if dead_letters is
- * false, if the service is stopping or there is no memory; or if no module has the method, it is one of
- * dead.*, params is not JSON, or the err or the trace is none, all of which the engine logs.
+ * false, if the service is stopping or there is no memory. It also does nothing, and the engine logs the
+ * fault, if no module has the method, the method is one of dead.*, params is not JSON, payload is NULL
+ * although size is not 0, err is not a code, msg is not UTF-8, or trace does not have the length of a
+ * traceparent.
  */
 void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter);
 
@@ -989,15 +992,16 @@ typedef enum rpc_log_level {
 void rpc_log(rpc_instance *instance, rpc_log_level level, const char *format, ...) RPC_PRINTF(3, 4);
 
 /*
- * Says that something that the module depends on is out of order, such as its database, or is well again:
- * rpc.health tells of it, and so does the retained document that monitoring reads. To be called whenever the
- * module notices either; a call that changes nothing costs next to nothing. Arguments:
+ * Says that something that the module depends on, such as its database, is out of order, or is well again.
+ * rpc.health and its retained document, which monitoring reads, tell of it. The module calls this whenever it
+ * notices either, also if it has said the same before. Arguments:
  *
- * - what: a name for it, [a-z0-9_]+ and at most 32 bytes: "database". An instance has at most 4 troubles at a
- *   time. With another name, or with a fifth one, the engine logs the fault and does nothing.
- * - text: what is wrong, and what to do, in one line for the operator; cut at 200 bytes. Every client that
- * may call rpc.health can read it, so it names no files and no users. With another text a trouble goes on,
- * since when it began. NULL: it is over, if there was one.
+ * - what: the name of the trouble, [a-z0-9_]+ and at most 32 bytes: "database". An instance has at most 4
+ *   troubles at a time. The engine logs a name of another form, or a fifth trouble, and does nothing else.
+ * - text: what is wrong, and what to do, in one line for the operator; it is copied, and cut at 200 bytes.
+ *   Every client that may call rpc.health can read it, so it names no files and no users. If the trouble is
+ *   there already, the text replaces the former one, and the time at which the trouble began stays. NULL: the
+ *   trouble is over; without one, nothing happens.
  */
 void rpc_trouble(rpc_instance *instance, const char *what, const char *text);
 

@@ -115,16 +115,16 @@ struct log_limit {
     } levels[RPC_LOG_ERROR + 1];
 };
 
-/* What goes wrong at single moments, and is told of for ENV_RECENT after the last of them. All zero: it never
- * has. */
+/* Something that goes wrong at single moments. rpc.health tells of it until ENV_RECENT after the last of
+ * them. All zero: it has never happened. */
 struct env_incident {
     double since;  /* when it began, Unix seconds */
     uint64_t last; /* when it was last, monotonic nanoseconds; 0: never */
 };
 
-#define ENV_RECENT UINT64_C(60000000000)
+#define ENV_RECENT UINT64_C(60000000000) /* nanoseconds */
 
-enum { ENV_RELOAD_WHY = 704 };
+enum { ENV_RELOAD_WHY = 704 }; /* bytes that hold why a config_file was not taken */
 
 /* What is known of the config_file, from which settings are read again while the broker runs. */
 struct env_reload {

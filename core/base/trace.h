@@ -15,11 +15,11 @@
 #include <mosquitto_rpc.h>
 
 enum {
-    TRACE_PARENT = 55, /* bytes of a traceparent of version 00 */
-    TRACE_SPAN = 16,   /* characters of the id of a span, and below of a trace */
-    TRACE_ID = 32,
-    TRACE_STATE_MAX = 512, /* bytes of a tracestate */
-    TRACE_PROPERTIES = 2   /* user properties that a trace makes, at most */
+    TRACE_PARENT = RPC_TRACEPARENT_BYTES - 1, /* bytes of a traceparent of version 00 */
+    TRACE_SPAN = 16,                          /* characters of the id of a span */
+    TRACE_ID = 32,                            /* characters of the id of a trace */
+    TRACE_STATE_MAX = 512,                    /* bytes of a tracestate */
+    TRACE_PROPERTIES = 2                      /* user properties that a trace makes, at most */
 };
 
 /* What is read of a message's context: no more than shows whether a traceparent or a tracestate is too long.

@@ -119,8 +119,8 @@ static const char *dead_copy(char **at, const char *text, size_t size)
     return copy;
 }
 
-/* The text, unless it could not be shown. */
-static const char *dead_shown(const char *text)
+/* The text, or NULL if JSON cannot have it. */
+static const char *dead_utf8(const char *text)
 {
     size_t characters;
     return text && text_is_utf8(text, &characters) ? text : NULL;
@@ -130,7 +130,7 @@ static const char *dead_shown(const char *text)
 static struct dead_letter *dead_make(const struct dead_report *report)
 {
     const struct host_client *client = &report->client;
-    const char *id = dead_shown(client->id), *user = dead_shown(client->user);
+    const char *id = dead_utf8(client->id), *user = dead_utf8(client->user);
     const size_t method_size = strlen(report->method) + 1, address_size = dead_text_size(client->address);
     const size_t id_size = dead_text_size(id), user_size = dead_text_size(user);
     const size_t trace_size = dead_text_size(report->trace);

@@ -60,8 +60,8 @@ struct dead_letter {
     int32_t replays; /* how often it was run again, in vain */
     size_t bytes;
 
-    /* While its replay runs. */
-    bool is_replayed, is_removed; /* likewise, and it has lost its place in the table */
+    bool is_replayed; /* its replay runs; the others belong to that: */
+    bool is_removed;  /* it has lost its place in the table meanwhile */
     void (*replayed)(void *context, const struct dead_letter *letter); /* NULL: nobody waits for it */
     void *context;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * What is noted of each call whose outcome is known: it enters the ring of the last calls and, if its method
- * is registered, counters, statistics, and what modules observe. With log_calls a line of the log tells of
- * it.
+ * is registered, counters and statistics, and the modules that observe calls are told. With log_calls a line
+ * of the log tells of it.
  *
  * Threads: the broker's thread only.
  *

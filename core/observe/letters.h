@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The built-in module `dead`, which shows the dead letters: dead.list, dead.get, dead.replay, dead.drop.
- * Unlike other modules it reads the engine's table of them (call/dead.h).
+ * The built-in module `dead`, which shows the dead letters and has them run again: dead.list, dead.get,
+ * dead.replay, dead.drop. Unlike other modules it reads the engine's table of them (call/dead.h).
  *
  * Threads: the broker's thread, like all handlers.
  *
