@@ -79,15 +79,49 @@ class Users(DeployTest):
                 gone.receive()
         self.assertIn("ok", result_of(ask(stays, "ping", topic="rpc/reply/panel/1")))
 
+    OPERATORS = ("dead.list", "dead.get", "dead.replay", "dead.drop", "rpc.recent", "rpc.running", "rpc.stats")
+
+    def test_what_operators_alone_see(self):
+        """The page names their methods. What a client has sent, and who it is, nobody else learns."""
+        text = part("### Who may call what")
+        for name in self.OPERATORS:
+            self.assertIn(f"`{name}`", text)
+        admin, *others = (self.user(self.broker, name) for name in ("admin", "panel", "desk", "monitor", "lamp2"))
+        topics = ("rpc/dead/#", "$SYS/broker/rpc/rpc/span", "$SYS/broker/rpc/rpc/method/#", "$SYS/broker/rpc/#", "#")
+        for client in others:
+            client.subscribe(*topics, check=False)
+            client.ping()
+            client.inbox.clear()
+        admin.subscribe("rpc/dead/#", "$SYS/broker/rpc/rpc/span")
+        sampled = (USER_PROPERTY, ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+        lamp = self.user(self.broker, "lamp1")
+        lamp.publish("rpc/call/updateSensor", '{"sensor_id":"secret"}', qos=1, properties=[sampled])
+        found = {message.topic: message.payload for message in (admin.receive(), admin.receive())}
+        self.assertIn(b"secret", found["rpc/dead/updateSensor"])
+        self.assertIn(b"lamp1", found["$SYS/broker/rpc/rpc/span"])
+        for client in others:
+            client.ping()
+            self.assertFalse([message for message in client.inbox
+                              if b"secret" in message.payload or b"lamp1" in message.payload])
+
+    def test_a_monitor(self):
+        monitor = self.user(self.broker, "monitor")
+        monitor.subscribe("$SYS/broker/rpc/rpc/health")
+        self.assertTrue(payload_of(monitor.receive())["ok"])
+        for method in ("rpc.health", "rpc.metrics"):
+            result_of(ask(monitor, method, topic="rpc/reply/monitor/1"))
+
     def test_what_the_rules_allow(self):
         """Each user tries each topic."""
         everybody = {"rpc/call/updateSensor", "rpc/batch/updateSensor"}
         allowed = {"lamp1": {"cmd/lamp1/hello", "cmd/lamp1/resp"}, "lamp2": set(),
                    "panel": {"rpc/call/ping", "rpc/call/getSensor", "rpc/call/listSensors"},
-                   "desk": {"rpc/call/device/lamp1/light", "rpc/call/device/lamp1/getStatus"}}
+                   "desk": {"rpc/call/device/lamp1/light", "rpc/call/device/lamp1/getStatus"},
+                   "monitor": {"rpc/call/rpc.health", "rpc/call/rpc.metrics"}}
         topics = everybody.union({"rpc/call/forgetSensor", "rpc/call/device.forget", "rpc/call/device/lamp1/other",
                                   "rpc/batch/getSensor", "rpc/jsonrpc", "rpc/event/sensor/hall", "cmd/lamp1/req",
-                                  "cmd/lamp1/status"}, *allowed.values())
+                                  "cmd/lamp1/status", "rpc/dead/ping", "$SYS/broker/rpc/rpc/health"},
+                                 {f"rpc/call/{name}" for name in self.OPERATORS}, *allowed.values())
         allowed["admin"] = {topic for topic in topics if topic.startswith("rpc/call/")}
         for name, rules in allowed.items():
             client = self.user(self.broker, name)
@@ -138,6 +172,36 @@ class Users(DeployTest):
         for name, password in (("panel", "x"), ("nobody", "x"), (None, None)):
             with self.assertRaises((AssertionError, Closed)):
                 self.client(self.broker, username=name, password=password)
+
+
+class Settings(DeployTest):
+    def setUp(self):
+        self.broker = self.machine()
+        text = part("## A user for each device")
+        self.broker.follow(text[:text.index("### Users who come and go")])
+        self.broker.follow(part("## Changing settings"))
+        self.admin = self.user(self.broker, "admin")
+
+    def ask(self, method):
+        return result_of(ask(self.admin, method, topic="rpc/reply/admin/1"))
+
+    def test_a_mistake(self):
+        """All settings stay as they were, and rpc.health says so; who calls notices nothing."""
+        path = self.broker.directory / "etc/mosquitto/rpc.settings"
+        self.assertTrue(self.ask("rpc.health")["config"]["ok"])
+        groups = self.ask("device.group.list")
+        self.assertEqual([group["group"] for group in groups["groups"]], ["hall"])
+        kept = path.read_text()
+        path.write_text("methods_off ping\nrate_limit many\n")
+        self.broker.reload()
+        config = self.ask("rpc.health")["config"]
+        self.assertFalse(config["ok"])
+        self.assertIn("line 2: rate_limit: 'many' is not accepted", config["error"])
+        self.assertTrue(self.ask("ping")["ok"])
+        self.assertEqual(self.ask("device.group.list"), groups)
+        path.write_text(kept)
+        self.broker.reload()
+        self.assertTrue(self.ask("rpc.health")["config"]["ok"])
 
 
 class TlsTest(DeployTest):
@@ -399,7 +463,9 @@ class Bridges(TlsTest):
         self.assertTrue(again.receive().retain)
 
     def test_what_a_bridge_of_mqtt_3_loses(self):
+        """The page names traceparent, too: an event of a call that has one."""
         sent = [(CONTENT_TYPE, "text/plain"), (RESPONSE_TOPIC, "r"), (CORRELATION_DATA, b"1"), (USER_PROPERTY, ("a", "b"))]
+        traced = (USER_PROPERTY, ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"))
         more = '\ntopic note/# out 1 "" site1/rpc/event/\n'
         for protocol, kept in (("mqttv50", sent), ("mqttv311", [])):
             with self.subTest(protocol=protocol):
@@ -409,8 +475,11 @@ class Bridges(TlsTest):
                 self.client(site, 5).publish("note/1", "x", qos=1, properties=sent)
                 note = admin.receive()
                 self.assertEqual((note.payload, sorted(note.properties)), (b"x", sorted(kept)))
-                self.client(site).publish("rpc/call/ping", qos=1)
-                self.assertTrue(payload_of(admin.receive())["ok"])
+                self.client(site, 5).publish("rpc/call/ping", qos=1, properties=[traced])
+                pong = admin.receive()
+                self.assertTrue(payload_of(pong)["ok"])
+                names = [value[0] for name, value in pong.properties if name == USER_PROPERTY]
+                self.assertEqual(names, ["traceparent"] if kept else [])
                 site.stop()
 
     def test_the_centre_lets_no_other_events_in(self):
