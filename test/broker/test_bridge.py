@@ -121,7 +121,7 @@ class Bridges(BrokerTest):
         near, far = self.pair(["rpc/# in 2"])
         watcher = self.client(near)
         watcher.subscribe("rpc/#")
-        for topic in ("rpc/event/probeCounted", "rpc/call/echo/response/1"):
+        for topic in ("rpc/event/probeCounted", "rpc/call/echo/response/1", "rpc/dead/echo"):
             self.client(far).publish(topic, "from afar", qos=1)
             self.assertEqual(watcher.receive().topic, topic)
 

@@ -109,9 +109,9 @@ class Wills(WillTest):
         case.setUp()
         self.addCleanup(case.doCleanups)
         admin = case.user(case.broker, "admin")
-        admin.subscribe("rpc/event/#", "cmd/+/status")
+        admin.subscribe("rpc/event/#", "rpc/dead/#", "cmd/+/status")
         admin.receive()  # what is retained
-        for topic in ("rpc/event/sensorUpdated", "rpc/event/error", "cmd/lamp2/status"):
+        for topic in ("rpc/event/sensorUpdated", "rpc/event/error", "rpc/dead/ping", "cmd/lamp2/status"):
             self.leave_will(case.broker.port, topic, "forged", "lamp1", case.broker.password("lamp1"))
         case.user(case.broker, "lamp1")  # which ends the connection before it, if the broker has not noticed its end
         admin.publish("rpc/call/updateSensor", '{"sensor_id":"hall","value":1}', qos=1)
@@ -133,7 +133,7 @@ class Device(BrokerTest):
 
     def test_one_password_opens_one_account(self):
         broker = self.case.broker
-        users = ["admin", "desk", "panel", "lamp1", "lamp2"]
+        users = ["admin", "desk", "panel", "monitor", "lamp1", "lamp2"]
         for name in users:
             for other in users:
                 client = self.client(broker, 4, username=name, password=broker.password(other), connect=False)
@@ -153,6 +153,48 @@ class Neighbour(BrokerTest):
         self.assertEqual(self.client(broker, 5, username="thief", password="t", **how).receive().topic, "mine/1")
 
 
+    def test_what_topics_of_counters_tell(self):
+        """The page says so: spans name callers, and the documents of methods quote what was sent."""
+        broker = self.start(["sys_interval 1s"], plugin=PLUGIN)
+        watcher = self.client(broker)
+        watcher.subscribe("$SYS/broker/rpc/rpc/span", "$SYS/broker/rpc/rpc/method/#")
+        caller = self.client(broker, 5, client_id="caller")
+        sampled = (USER_PROPERTY, ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+        caller.publish("rpc/call/updateSensor", '{"sensor_id":"a","value":1,"secret":1}', qos=1, properties=[sampled])
+        found = {message.topic: message.payload for message in (watcher.receive(), watcher.receive())}
+        self.assertIn(b"caller", found["$SYS/broker/rpc/rpc/span"])
+        self.assertIn("secret", json.loads(found["$SYS/broker/rpc/rpc/method/updateSensor"])["last_error"]["msg"])
+
+
+class Application(BrokerTest):
+    def test_a_method_that_is_off(self):
+        """By none of its topics, nor in a batch or by JSON-RPC."""
+        broker = self.start(["methods_off probe.count", "jsonrpc_methods *"], plugin=TEST_PLUGIN)
+        client, watcher = self.client(broker, 5), self.client(broker)
+        watcher.subscribe("rpc/event/probeCounted")
+        call = {"jsonrpc": "2.0", "id": 1, "method": "probe.count"}
+        for topic, payload in (("call/probe.count", b""), ("call/probe.count/request", b""), ("call/probe.count", b'{"request_id":1}'),
+                               ("batch/probe.count", b"[{},{}]"), ("jsonrpc", json.dumps(call).encode()),
+                               ("jsonrpc", json.dumps([call, call]).encode()), ("call/probe.count", json.dumps(call).encode())):
+            with self.subTest(topic=topic, payload=payload):
+                client.publish(f"rpc/{topic}", payload, qos=1, properties=[(RESPONSE_TOPIC, "reply/to/me")])
+                self.assertIn(b"switched off", client.receive().payload)
+        watcher.expect_nothing()
+
+    def test_names_make_no_series(self):
+        """Of methods that there are not, nothing is kept but the ring of the last calls."""
+        broker = self.start(["sys_interval 1s"], plugin=PLUGIN)
+        client, watcher = self.client(broker, 5), self.client(broker)
+        for number in range(300):
+            client.publish(f"rpc/call/made.up{number}", qos=0)
+        self.assertNotIn(b"made.up", ask(client, "rpc.stats").payload)
+        self.assertNotIn(b"made.up", ask(client, "rpc.metrics").payload)
+        ask(client, "ping")
+        watcher.subscribe("$SYS/broker/rpc/rpc/method/#")
+        self.assertNotIn("made.up", watcher.receive().topic)
+        self.assertEqual(result_of(ask(client, "dead.list"))["total"], 0)
+
+
 class Disk(BrokerTest):
     SECRET = "the secret word"
 
@@ -162,8 +204,9 @@ class Disk(BrokerTest):
         return sorted(path.name for path in files if self.SECRET.encode() in path.read_bytes())
 
     def test_calls_leave_nothing(self):
-        """Of calls of every kind that were answered, and of those that were refused. The log is that of the usual types."""
-        broker = self.start(plugin=TEST_PLUGIN, persistence=True, log_types=("error", "warning", "notice", "information"))
+        """Of calls of every kind that were answered, of those that were refused, and of dead letters, although the plugin
+        has payloads in memory. The log is that of the usual types."""
+        broker = self.start(["recorder_payloads true"], plugin=TEST_PLUGIN, persistence=True, log_types=("error", "warning", "notice", "information"))
         client = self.client(broker, 5)
         params = json.dumps(self.SECRET)
         for qos in (0, 1, 2):
@@ -171,9 +214,22 @@ class Disk(BrokerTest):
         for method, refused in (("echo", f'{{"a":{params}'), ("ping", f'{{"request_id":1,"x":{params}}}'),
                                 ("getSensor", f'{{"sensor_id":{params}}}'), ("updateSensor", f'{{"sensor_id":"a","value":{params}}}'), ("nothing", params)):
             client.publish(f"rpc/call/{method}", refused, qos=1)
-        ask(self.client(broker, 5), "echo", "1")
+        self.assertIn(self.SECRET.encode(), ask(self.client(broker, 5), "rpc.recent").payload)
+        letters = result_of(ask(self.client(broker, 5), "dead.list"))["letters"]
+        self.assertIn(self.SECRET.encode(), ask(self.client(broker, 5), "dead.get", {"id": letters[0]["id"]}).payload)
         broker.stop()
         self.assertEqual(self.found_in(broker), [])
+
+    def test_waiting_letters_can_be_read(self):
+        """Of a subscriber that is away, in the broker's own file."""
+        broker = self.start(plugin=PLUGIN, persistence=True)
+        operator = self.client(broker, 5, clean=False)
+        operator.subscribe("rpc/dead/#", qos=1)
+        operator.disconnect()
+        self.client(broker).publish("rpc/call/updateSensor", json.dumps({"sensor_id": self.SECRET}), qos=1)
+        ask(self.client(broker, 5), "ping")
+        broker.stop()
+        self.assertEqual(self.found_in(broker), ["mosquitto.db"])
 
     def test_waiting_replies_can_be_read(self):
         broker = self.start(plugin=TEST_PLUGIN, persistence=True)
