@@ -4,15 +4,20 @@
 
 #include "base/text.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char blanks[] = " \t\r";
 
-int config_file_refuse(const char *file, unsigned line, const char *wrong, char why[OPTIONS_WHY])
+int config_file_refuse(const char *file, unsigned line, char why[OPTIONS_WHY], const char *format, ...)
 {
-    char safe[200], place[32] = "";
+    char safe[200], wrong[200], place[32] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(wrong, sizeof wrong, format, arguments);
+    va_end(arguments);
     if (line)
         snprintf(place, sizeof place, ", line %u", line);
     snprintf(why, OPTIONS_WHY, "config_file %s%s: %s", text_printable(file, safe, sizeof safe), place, wrong);
@@ -50,16 +55,16 @@ static int config_file_read(struct option_lines *merged, char *text, size_t size
         if (rest)
             *rest++ = '\0';
         if (nul && (!rest || nul < rest))
-            return config_file_refuse(merged->file, number, "it has a NUL byte", why);
+            return config_file_refuse(merged->file, number, why, "it has a NUL byte");
         if (!config_file_cut(line, merged->prefix, &setting))
             continue;
         if (!*setting.value)
-            return config_file_refuse(merged->file, number,
+            return config_file_refuse(merged->file, number, why,
                                       "a line is the name of an option, a space and its value, and this one "
-                                      "has no value",
-                                      why);
+                                      "has no value");
         if (settings == CONFIG_FILE_SETTINGS)
-            return config_file_refuse(merged->file, number, "a file has at most 1000 settings", why);
+            return config_file_refuse(merged->file, number, why, "a file has at most %d settings",
+                                      CONFIG_FILE_SETTINGS);
         merged->lines[settings++] = setting;
     }
     merged->count = (size_t)settings;
@@ -84,7 +89,7 @@ int config_file_merge(struct option_lines *merged, const struct option_lines *gi
         .lines = calloc(given->count + CONFIG_FILE_SETTINGS, sizeof *merged->lines),
     };
     if (!merged->lines)
-        return config_file_refuse(file, 0, "no memory to read it", why);
+        return config_file_refuse(file, 0, why, "no memory to read it");
     const int settings = config_file_read(merged, text, size, why);
     for (size_t i = 0; settings >= 0 && i < given->count; i++) {
         if (!config_file_has(merged, (size_t)settings, given->lines[i].name))

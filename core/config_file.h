@@ -31,6 +31,7 @@ int config_file_merge(struct option_lines *merged, const struct option_lines *gi
 
 /* Writes what is wrong with a config_file as a whole, or with one of its lines if `line` is not 0. Returns
  * -1, to be returned. */
-int config_file_refuse(const char *file, unsigned line, const char *wrong, char why[OPTIONS_WHY]);
+int config_file_refuse(const char *file, unsigned line, char why[OPTIONS_WHY], const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

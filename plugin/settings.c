@@ -35,7 +35,7 @@ static char *settings_read_file(const char *path, int file, size_t *size, char w
 {
     struct stat stat;
     if (fstat(file, &stat) != 0 || !S_ISREG(stat.st_mode)) {
-        config_file_refuse(path, 0, "it is no regular file", why);
+        config_file_refuse(path, 0, why, "it is no regular file");
         return NULL;
     }
     char *text = malloc(CONFIG_FILE_BYTES + 2); /* one byte more than it may have, and the NUL */
@@ -44,11 +44,12 @@ static char *settings_read_file(const char *path, int file, size_t *size, char w
         *size = (size_t)got;
         return text;
     }
-    config_file_refuse(path, 0,
-                       !text     ? "no memory to read it"
-                       : got < 0 ? strerror(errno)
-                                 : "it has more than 1048576 bytes",
-                       why);
+    if (!text)
+        config_file_refuse(path, 0, why, "no memory to read it");
+    else if (got < 0)
+        config_file_refuse(path, 0, why, "%s", strerror(errno));
+    else
+        config_file_refuse(path, 0, why, "it has more than %d bytes", CONFIG_FILE_BYTES);
     free(text);
     return NULL;
 }
@@ -58,7 +59,7 @@ static char *settings_load(const char *path, size_t *size, char why[OPTIONS_WHY]
 {
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) {
-        config_file_refuse(path, 0, strerror(errno), why);
+        config_file_refuse(path, 0, why, "%s", strerror(errno));
         return NULL;
     }
     char *text = settings_read_file(path, file, size, why);

@@ -19,13 +19,7 @@ struct recent_params {
 };
 
 static const rpc_field params_fields[] = {
-    RPC_STRING(struct recent_params, method,
-               .doc =
-                   "only calls of this method; of a method family its name as it is declared, or as it was "
-                   "called",
-               .optional = true, .length = {1, TOPIC_CALLED_MAX}),
-    RPC_STRING(struct recent_params, caller, .doc = "only calls of this client id", .optional = true,
-               .length = {0, 65535}),
+    WIRE_CALL_FIELDS(struct recent_params),
     RPC_STRING(struct recent_params, err,
                .doc = "only calls with this outcome: an error's code, or `ok`; `*` is any error",
                .optional = true, .length = {1, 64}),

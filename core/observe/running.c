@@ -21,13 +21,7 @@ struct running_params {
 };
 
 static const rpc_field params_fields[] = {
-    RPC_STRING(struct running_params, method,
-               .doc =
-                   "only calls of this method; of a method family its name as it is declared, or as it was "
-                   "called",
-               .optional = true, .length = {1, TOPIC_CALLED_MAX}),
-    RPC_STRING(struct running_params, caller, .doc = "only calls of this client id", .optional = true,
-               .length = {0, 65535}),
+    WIRE_CALL_FIELDS(struct running_params),
     RPC_INT32(struct running_params, limit, .doc = "at most so many calls", .default_json = "50",
               .range = {1, RUNNING_MAX}),
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Texts of clients in JSON, and rows that are added to a reply as long as they fit.
+ * What rpc.recent, rpc.running and rpc.health share: texts of clients in JSON, and rows that are added to a
+ * reply as long as they fit.
  *
  * Threads: the broker's thread only.
  *
@@ -12,8 +13,18 @@
 #define CORE_OBSERVE_WIRE_H
 
 #include "base/arena.h"
+#include "call/topic.h"
 
 #include <mosquitto_rpc.h>
+
+/* The parameters method and caller of rpc.recent and rpc.running, which say whose calls are wanted. */
+#define WIRE_CALL_FIELDS(type)                                                                              \
+    RPC_STRING(type, method,                                                                                \
+               .doc = "only calls of this method; of a method family its name as it is declared, or as it " \
+                      "was called",                                                                         \
+               .optional = true, .length = {1, TOPIC_CALLED_MAX}),                                          \
+        RPC_STRING(type, caller, .doc = "only calls of this client id", .optional = true,                   \
+                   .length = {0, 65535})
 
 /* A text as it may stand in JSON: itself if it is well-formed UTF-8; else what text_printable() makes of it.
  */
