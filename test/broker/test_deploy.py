@@ -13,6 +13,7 @@ from harness import (ROOT, TIMEOUT, BrokerExited, BrokerTest, ask, broker_versio
 from machine import PLAIN, Machine, library, steps
 from mqtt import CONTENT_TYPE, CORRELATION_DATA, NOT_AUTHORIZED, RESPONSE_TOPIC, USER_PROPERTY, Closed
 from pages import blocks, section
+from test_observe import Exporter
 
 PAHO = os.environ.get("RPC_PAHO_PYTHON")
 PAGE = (ROOT / "docs/deploy.md").read_text()
@@ -110,6 +111,15 @@ class Users(DeployTest):
         self.assertTrue(payload_of(monitor.receive())["ok"])
         for method in ("rpc.health", "rpc.metrics"):
             result_of(ask(monitor, method, topic="rpc/reply/monitor/1"))
+
+    @unittest.skipUnless(PAHO, "there is no paho-mqtt")
+    def test_the_exporter_of_a_monitor(self):
+        """With the options that the page names; another client id is none of the user's."""
+        [options] = re.findall(r"`(--user monitor --id\s+monitor)`", part("### Who may call what"))
+        for words, is_up in ((options.split(), 1), (["--user", "monitor", "--id", "other", "--timeout", "1"], 0)):
+            exporter = Exporter(self.broker, *words, password=self.broker.password("monitor"))
+            self.addCleanup(exporter.stop)
+            exporter.fetch_when(f'mosquitto_rpc_up{{prefix="rpc"}} {is_up}')
 
     def test_what_the_rules_allow(self):
         """Each user tries each topic."""
