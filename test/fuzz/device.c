@@ -94,6 +94,8 @@ static const char *read_payload(void)
 static void publish(const char *topic)
 {
     const char *identity = fuzz_optional(&at);
+    if (!fuzz_is_mqtt(topic, NULL, ""))
+        return;
     plant_publish(topic, read_payload(), RIG_REPLY, identity);
     properties = 0;
 }
@@ -108,6 +110,8 @@ static void call(void)
 static void say(void)
 {
     const char *device = fuzz_word(&at), *what = fuzz_word(&at);
+    if (!fuzz_is_mqtt(device, what, device))
+        return;
     plant_say(device, what, read_payload());
     plant_settle();
 }
@@ -116,6 +120,8 @@ static void say_anywhere(void)
 {
     const struct host_client app = plant.client;
     const char *name = fuzz_word(&at), *topic = fuzz_word(&at);
+    if (!fuzz_is_mqtt(topic, NULL, name))
+        return;
     plant.client = (struct host_client){
         .id = name, .user = name, .address = "192.0.2.9", .version = 5, .connection = plant_connection(name)};
     plant_publish(topic, read_payload(), NULL, NULL);

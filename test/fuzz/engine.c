@@ -312,16 +312,18 @@ static const char *read_identity(char own[ID_BYTES + 1], struct asked **asked)
     *asked = NULL;
     if (!word || *word != '=')
         return word;
-    unsigned number = (unsigned)strtoul(word + 1, NULL, 10);
+    size_t number = strtoul(word + 1, NULL, 10);
     if (!word[1] && fuzz.asked_count < CALLS) {
-        number = (unsigned)fuzz.asked_count++;
+        number = fuzz.asked_count++;
         *asked = &fuzz.asked[number];
         **asked = (struct asked){.replies = 0};
     } else if (number < fuzz.asked_count) {
         fuzz.asked[number].owed = false;
         fuzz.asked[number].is_sent_again = true;
+    } else {
+        return "fuzz-call-no-one";
     }
-    snprintf(own, ID_BYTES + 1, "fuzz-call-%06u", number % CALLS);
+    snprintf(own, ID_BYTES + 1, "fuzz-call-%06u", (unsigned)number % CALLS);
     return own;
 }
 
@@ -346,8 +348,13 @@ static void send_message(void)
     client.user = loans_lend_text(&loans, client.user);
     client.address = loans_lend_text(&loans, client.address);
     message.client = &client;
-    message.topic = loans_lend_text(&loans, fuzz_word(&fuzz.at));
-    message.response_topic = loans_lend_text(&loans, fuzz_optional(&fuzz.at));
+    const char *topic = fuzz_word(&fuzz.at), *response_topic = fuzz_optional(&fuzz.at);
+    if (!fuzz_is_mqtt(topic, response_topic, client.id)) {
+        loans_take_back(&loans);
+        return;
+    }
+    message.topic = loans_lend_text(&loans, topic);
+    message.response_topic = loans_lend_text(&loans, response_topic);
     const char *identity = read_identity(own, &asked);
     message.correlation = loans_lend_text(&loans, identity);
     message.correlation_size = identity ? strlen(identity) : 0;
@@ -358,8 +365,8 @@ static void send_message(void)
     const enum engine_verdict verdict = rig_receive(rig.engine, &message);
     disarm();
     if (asked)
-        asked->owed =
-            is_owed(&message, verdict) && !rig.host.drop && !rig.host.no_memory && fuzz.forgiven == forgiven;
+        asked->owed = !asked->is_sent_again && is_owed(&message, verdict) && !rig.host.drop &&
+                      !rig.host.no_memory && fuzz.forgiven == forgiven;
     loans_take_back(&loans);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "fuzz.h"
 
+#include "base/text.h"
+
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,4 +78,10 @@ char *fuzz_optional(char **at)
 {
     char *word = fuzz_word(at);
     return strcmp(word, "-") == 0 ? NULL : word;
+}
+
+bool fuzz_is_mqtt(const char *topic, const char *response_topic, const char *client)
+{
+    return *topic && text_is_topic(topic) && (!response_topic || text_is_mqtt(response_topic)) &&
+           text_is_mqtt(client);
 }

@@ -40,4 +40,8 @@ unsigned fuzz_number(char **at, unsigned limit);
 /* Likewise, a word of which "-" stands for NULL. */
 char *fuzz_optional(char **at);
 
+/* Whether a broker lets a plugin see a message with this topic, this Response Topic (NULL: none) and this
+ * client: it checks that all are well-formed. */
+bool fuzz_is_mqtt(const char *topic, const char *response_topic, const char *client);
+
 #endif
