@@ -20,8 +20,8 @@
  *     x                                the engine begins to stop
  *
  * A CLIENT is the letter of its id, the version of its protocol, its QoS, and letters of what else it is: c
- * for a clean start, b for a bridge, u for another user. The ID = is a new one of sixteen bytes, =N the N-th
- * of these.
+ * for a clean start, b for a bridge, u for another user, n for none, a for no address. The ID = is a new one
+ * of sixteen bytes, =N the N-th of these.
  *
  * After each step the tables are sound, and the fake host's rules hold. A call with an ID of its own has one
  * reply at most; one that nothing stands in the way of has one.
@@ -275,7 +275,9 @@ static struct host_client read_client(int *qos)
     *qos = digit >= '0' && digit <= '2' ? digit - '0' : 1;
     return (struct host_client){
         .id = id,
-        .user = strchr(traits, 'u') ? "bob" : NULL,
+        .user = strchr(traits, 'n')   ? NULL
+                : strchr(traits, 'u') ? "mary"
+                                      : "bob",
         .address = strchr(traits, 'a') ? NULL : "192.0.2.7",
         .version = version >= '3' && version <= '5' ? version - '0' : 5,
         .bridge = strchr(traits, 'b') != NULL,

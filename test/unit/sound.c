@@ -12,11 +12,13 @@
 
 /* ---- What dedup remembers ---- */
 
-static void sound_cache(const struct reply_cache *cache)
+/* Returns how many entries belong to no client any more, and wait only until their messages are answered. */
+static size_t sound_cache(const struct reply_cache *cache)
 {
     const struct cached_reply *entry;
     size_t finished = 0;
     size_t unfinished = 0;
+    size_t abandoned = 0;
     size_t bytes = 0;
     DL_FOREACH(cache->finished, entry)
     {
@@ -27,11 +29,14 @@ static void sound_cache(const struct reply_cache *cache)
     DL_FOREACH(cache->unfinished, entry)
     {
         unfinished++;
+        abandoned += entry->abandoned;
+        ck_assert(!entry->abandoned || (!entry->holder && !entry->found_by_key));
     }
     ck_assert_uint_eq(cache->count, finished + unfinished);
     ck_assert_uint_eq(cache->bytes, bytes);
     ck_assert_uint_le(cache->count, cache->max_entries);
     ck_assert_uint_le(cache->bytes, cache->max_bytes);
+    return abandoned;
 }
 
 static size_t sound_client(const struct client *client)
@@ -54,9 +59,8 @@ void sound_tables(const struct engine *engine)
 {
     const struct client *client;
     size_t offline = 0;
-    size_t orders = 0;
+    size_t orders = sound_cache(&engine->dedup.ordered);
     sound_cache(&engine->dedup.duplicates);
-    sound_cache(&engine->dedup.ordered);
     for (client = engine->dedup.clients.by_id; client; client = client->hh.next) {
         offline += !client->online;
         orders += sound_client(client);
