@@ -15,8 +15,8 @@
  *     m BITS                    the host has no memory for payloads (1), sends nothing (2)
  *     r                         the broker ends and starts again
  *
- * In a payload @ stands for the id of the command that was sent last. After each step the commands of all
- * devices are sound, and the fake host's rules hold.
+ * In a payload @ stands for the id of the command that was sent to the device last, or to any device. After
+ * each step the commands of all devices are sound, and the fake host's rules hold.
  */
 #include "fuzz.h"
 #include "fuzz_pool.h"
@@ -31,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 200, RESTARTS = 2, PAYLOAD = 4096, TOPIC = 300 };
+enum { STEPS = 200, RESTARTS = 2, PAYLOAD = 4096, TOPIC = 300, NAME = 64, DEVICES = 8 };
 
 static const char *const options[][2] = {{"device_queue", "2"},
                                          {"device_grace", "300ms"},
@@ -51,16 +51,32 @@ static const char *const options[][2] = {{"device_queue", "2"},
 
 enum { GIVEN_MAX = 5 }; /* of them, in one input */
 
-static char *at;          /* the rest of the input */
-static char id[PLANT_ID]; /* of the last command */
+static char *at; /* the rest of the input */
 static unsigned properties, restarts;
+
+/* The last command of each device, the newest first. */
+static struct sent {
+    char device[NAME], id[PLANT_ID];
+} sent[DEVICES];
 
 static void learn_id(const struct fake_message *message)
 {
     const size_t size = strlen(message->topic);
-    const char *found = strstr(message->text, "\"id\":\"");
-    if (found && size > 4 && strcmp(message->topic + size - 4, "/req") == 0)
-        snprintf(id, sizeof id, "%.*s", (int)strcspn(found + 6, "\""), found + 6);
+    const char *id = strstr(message->text, "\"id\":\""), *level = strchr(message->topic, '/');
+    if (!id || !level || size < 4 || strcmp(message->topic + size - 4, "/req") != 0)
+        return;
+    memmove(&sent[1], &sent[0], sizeof sent - sizeof sent[0]);
+    snprintf(sent[0].device, sizeof sent[0].device, "%.*s", (int)strcspn(level + 1, "/"), level + 1);
+    snprintf(sent[0].id, sizeof sent[0].id, "%.*s", (int)strcspn(id + 6, "\""), id + 6);
+}
+
+static const char *find_id(const char *device)
+{
+    for (size_t i = 0; i < DEVICES; i++) {
+        if (strcmp(sent[i].device, device) == 0)
+            return sent[i].id;
+    }
+    return sent[0].id;
 }
 
 static void check(void)
@@ -76,14 +92,14 @@ static void check(void)
     sound_devices(plant.engine->registry.instances->state);
 }
 
-/* The payload of a line, with the id of the last command in it. */
-static const char *read_payload(void)
+/* The payload of a line, with the id of the device's last command in it. */
+static const char *read_payload(const char *device)
 {
     static char payload[PAYLOAD];
     size_t used = 0;
     for (; *at && used + PLANT_ID < sizeof payload; at++) {
         if (*at == '@')
-            used += (size_t)snprintf(payload + used, sizeof payload - used, "%s", id);
+            used += (size_t)snprintf(payload + used, sizeof payload - used, "%s", find_id(device));
         else
             payload[used++] = *at;
     }
@@ -96,7 +112,7 @@ static void publish(const char *topic)
     const char *identity = fuzz_optional(&at);
     if (!fuzz_is_mqtt(topic, NULL, ""))
         return;
-    plant_publish(topic, read_payload(), RIG_REPLY, identity);
+    plant_publish(topic, read_payload(""), RIG_REPLY, identity);
     properties = 0;
 }
 
@@ -112,19 +128,22 @@ static void say(void)
     const char *device = fuzz_word(&at), *what = fuzz_word(&at);
     if (!fuzz_is_mqtt(device, what, device))
         return;
-    plant_say(device, what, read_payload());
+    plant_say(device, what, read_payload(device));
     plant_settle();
 }
 
 static void say_anywhere(void)
 {
     const struct host_client app = plant.client;
+    char device[NAME] = "";
     const char *name = fuzz_word(&at), *topic = fuzz_word(&at);
     if (!fuzz_is_mqtt(topic, NULL, name))
         return;
+    if (strncmp(topic, "cmd/", 4) == 0)
+        snprintf(device, sizeof device, "%.*s", (int)strcspn(topic + 4, "/"), topic + 4);
     plant.client = (struct host_client){
         .id = name, .user = name, .address = "192.0.2.9", .version = 5, .connection = plant_connection(name)};
-    plant_publish(topic, read_payload(), NULL, NULL);
+    plant_publish(topic, read_payload(device), NULL, NULL);
     plant.client = app;
 }
 
@@ -209,7 +228,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_text(data, size), *rest = text;
     properties = restarts = 0;
-    id[0] = '\0';
+    memset(sent, 0, sizeof sent);
     fuzz_pool_at_once(true);
     open_plant(&rest);
     for (unsigned steps = 0; steps < STEPS && (at = fuzz_line(&rest)); steps++) {
