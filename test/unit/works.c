@@ -95,6 +95,8 @@ static rpc_status run(rpc_call *call, void *state, const void *params, void *res
         return RPC_INTERNAL_ERROR;
     piece->params = given;
     piece->lane = copy(call, given->lane);
+    if (given->lane && !piece->lane)
+        return RPC_INTERNAL_ERROR;
     return make_pending(call, piece, given->lane);
 }
 
