@@ -3,11 +3,11 @@
     python3 hostile.py [COUNT] [SEED]     prints figures; scripts/hostile builds and calls it
 
 Several clients of every MQTT version send calls, batches, JSON-RPC, forged replies and events, hellos, answers and
-requests of devices, messages to inboxes and to topics that are none, with wills, takeovers, resets, redeliveries and wrong
-packet ids, and now and then malformed packets, whose connection the broker ends. All is made from the seed.
+requests of devices, messages to inboxes and to topics that are none, with wills, takeovers, resets and redeliveries,
+and now and then malformed packets, whose connection the broker ends. All is made from the seed.
 
-What must hold: the broker stays, ends the connection of nobody who keeps to MQTT, answers others all the time, and keeps
-neither memory nor log lines for what it was sent.
+What must hold: the broker stays, ends the connection of nobody who keeps to MQTT, answers others all the time, and
+keeps neither memory nor log lines for what it was sent.
 """
 import json
 import pathlib
@@ -18,7 +18,7 @@ import sys
 import time
 
 from harness import INSTRUMENTED, TEST_PLUGIN, TIMEOUT, Broker, ask, ask_by_id, checks_response_topics, result_of
-from mqtt import (CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, PAYLOAD_FORMAT, PUBCOMP, PUBLISH, PUBREL, RESPONSE_TOPIC,
+from mqtt import (CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, PAYLOAD_FORMAT, PUBLISH, PUBREL, RESPONSE_TOPIC,
                   USER_PROPERTY, Client, Closed, packet)
 
 ROUND = 100            # messages that are sent before their answers are read
@@ -34,49 +34,65 @@ OPTIONS = ("jsonrpc_methods *", "post_root post", "relay_root relay", "max_paylo
            "device_ttl 5s", "device_grace 500ms", "device_gateways gw", "device_groups all=d1,d2,d3 some=d1",
            "device_managed d1 d2")
 
-# A method and parameters that it takes. Left out are those that sleep or block because they are told to, and watch.send,
+# A method and parameters that it takes. Left out are those that sleep or block because they are told to, and
+# watch.send,
 # which sends anything anywhere.
 CALLS = (
     ("ping", {}), ("echo", [1, {"a": None}]), ("getTime", {}), ("rpc.list", {}), ("rpc.describe", {"method": "echo"}),
     ("updateSensor", {"sensor_id": "s1", "value": 21.5, "unit": "C"}), ("getSensor", {"sensor_id": "s1"}),
     ("listSensors", {"limit": 5, "after": "s1"}), ("sensorHistory", {"sensor_id": "s1", "limit": 3}),
     ("forgetSensor", {"sensor_id": "s1"}), ("probe.fields", {"text": "a", "ratio": 0.5, "any": [1]}),
-    ("probe.nested", {"inner": {"text": "a"}}), ("probe.value", 7), ("probe.raise", {"code": "x"}), ("probe.bytes", "abc"),
+    ("probe.nested", {"inner": {"text": "a"}}), ("probe.value", 7), ("probe.raise", {"code": "x"}),
+    ("probe.bytes", "abc"),
     ("probe.count", {}), ("probe.announce", {"text": "a"}), ("setGate", {"gate": "g1", "open": True}),
     ("moveGate", {"gate": "g1", "open": False}), ("removeGate", {"gate": "g1"}), ("slow.wait", {"name": "w"}),
-    ("slow.tell", {"name": "w"}), ("slow.sum", "abcdef"), ("relay/b1/open", {"text": "a"}), ("firm/b1/open", {"text": "a"}),
-    ("relay.end", {"box": "b1"}), ("relay.step", {"box": "b1", "text": "x"}), ("box/b1/shut", {}), ("a/box/b1/size", "xyz"),
+    ("slow.tell", {"name": "w"}), ("slow.sum", "abcdef"), ("relay/b1/open", {"text": "a"}),
+    ("firm/b1/open", {"text": "a"}),
+    ("relay.end", {"box": "b1"}), ("relay.step", {"box": "b1", "text": "x"}), ("box/b1/shut", {}),
+    ("a/box/b1/size", "xyz"),
     ("shapes/null", {"truth": None, "small": 1}), ("device/d1/open", {"a": 1}), ("device/d2/light", {"on": True}),
     ("devices/all/open", {}), ("device.list", {"limit": 2}), ("device.status", {"device": "d1"}),
-    ("device.history", {"device": "d1"}), ("device.cancel", {"id": "x", "device": "d1"}), ("device.forget", {"device": "d9"}),
+    ("device.history", {"device": "d1"}), ("device.cancel", {"id": "x", "device": "d1"}),
+    ("device.forget", {"device": "d9"}),
     ("device.group.set", {"group": "some", "devices": ["d1", "d2"]}), ("device.group.list", {}), ("device.counts", {}),
-    ("device.group.delete", {"group": "gone"}), ("syncFunctionComplexData", {"arg1": {"a": 1}, "arg2": [2]}), ("nothing", {}),
+    ("device.group.delete", {"group": "gone"}), ("syncFunctionComplexData", {"arg1": {"a": 1}, "arg2": [2]}),
+    ("nothing", {}),
 )
 
 # Topics that are no calls, with payloads: {id} stands for the id of a command that may exist.
 OTHERS = (
-    ("cmd/d1/hello", {}), ("cmd/d2/hello", {"kind": "lamp", "once": True, "ttd": 5}), ("cmd/d3/hello", {"commands": ["open"]}),
+    ("cmd/d1/hello", {}), ("cmd/d2/hello", {"kind": "lamp", "once": True, "ttd": 5}),
+    ("cmd/d3/hello", {"commands": ["open"]}),
     ("cmd/d1/resp", {"id": "{id}", "result": 1}), ("cmd/d1/resp", {"id": "{id}", "error": {"err": "jam", "msg": "m"}}),
     ("cmd/d1/resp", {"id": "{id}", "progress": 50}), ("cmd/d1/req", {"id": "a1", "cmd": "open", "params": {}}),
-    ("cmd/d1/bye", {}), ("dev/cmd/d1/hello", {}), ("post/x/in", {"a": 1}), ("post/a/to/b", "x"), ("post/form", {"name": "a"}),
+    ("cmd/d1/bye", {}), ("dev/cmd/d1/hello", {}), ("post/x/in", {"a": 1}), ("post/a/to/b", "x"),
+    ("post/form", {"name": "a"}),
     ("post/closed", {}), ("relay/b1/ask/open/1", {"text": "a"}), ("relay/b1/quiet/open/1", {"text": "a"}),
     ("rpc/event/pong", {}), ("rpc/event/device/state/d1", {}), ("rpc/call/ping/response/x", {"result": 1}),
-    ("rpc/jsonrpc/response/x", {}), ("rpc/reply/quiet/x", {}), ("rpc/dead/ping", {}), ("$SYS/broker/rpc/rpc/calls", "7"),
+    ("rpc/jsonrpc/response/x", {}), ("rpc/reply/quiet/x", {}), ("rpc/dead/ping", {}),
+    ("$SYS/broker/rpc/rpc/calls", "7"),
     ("rpc", {}), ("rpc/", {}), ("rpc/call", {}), ("rpc//call/ping", {}), ("rpc/call/", {}), ("rpc/call//", {}),
 )
 
-LEVELS = ("rpc", "dev", "call", "event", "batch", "jsonrpc", "dead", "response", "request", "reply", "cmd", "req", "resp", "hello",
+LEVELS = ("rpc", "dev", "call", "event", "batch", "jsonrpc", "dead", "response", "request", "reply", "cmd", "req",
+          "resp", "hello",
           "error", "", "ü", "a b", "$SYS", "x" * 140, "ping", "device", "d1", "\U0001f600", "%c", "{device}")
-SCALARS = (None, True, False, 0, -1, 2**31, -2**31 - 1, 2**63, -2**63 - 1, 0.1, 1e308, -1e-308, "", "a", "ü", "\U0001f600",
+SCALARS = (None, True, False, 0, -1, 2**31, -2**31 - 1, 2**63, -2**63 - 1, 0.1, 1e308, -1e-308, "", "a", "ü",
+           "\U0001f600",
            "x" * 300, "a/b", "+", "#", "$", "\u0001", "\u007f", "\ufffe", "null", "7", [], {}, [[]], [None] * 50)
-NAMES = ("id", "request_id", "jsonrpc", "method", "params", "timeout_ms", "calls", "device", "sensor_id", "text", "value", "box",
+NAMES = ("id", "request_id", "jsonrpc", "method", "params", "timeout_ms", "calls", "device", "sensor_id", "text",
+         "value", "box",
          "result", "error", "\u0000", "", "a", "x" * 200)
 CORRELATIONS = (b"", b"1", b"\x00" * 16, b"sixteen-bytes-id", b"\xff" * 64, b"x" * 3000)
-RAW = ("{", "[", '"', "nul", '{"a":1,"a":2}', '{"a":1e999}', '"\\ud800"', "[" * 40, "{}x", "\ufeff{}", "01", " ", "\x00",
-       "-", '{"a":"\\u0000"}', "9" * 500, "[" * 8000, '"' + "x" * 17000 + '"', b"\xff\xfe", b"\xc0\x80", b'{"a":"\xed\xa0\x80"}')
-RESPONSE_TOPICS = ("r", "r", "r", "a/b", "$SYS/x", "x" * 257, "x" * 256, "rpc/call/ping/response/x", "rpc/event/pong", "ü")
+RAW = ("{", "[", '"', "nul", '{"a":1,"a":2}', '{"a":1e999}', '"\\ud800"', "[" * 40, "{}x", "\ufeff{}", "01", " ",
+       "\x00",
+       "-", '{"a":"\\u0000"}', "9" * 500, "[" * 8000, '"' + "x" * 17000 + '"', b"\xff\xfe", b"\xc0\x80",
+       b'{"a":"\xed\xa0\x80"}')
+RESPONSE_TOPICS = ("r", "r", "r", "a/b", "$SYS/x", "x" * 257, "x" * 256, "rpc/call/ping/response/x", "rpc/event/pong",
+                   "ü")
 WILDCARDS = ("", "+", "a/#")
-USER_PROPERTIES = ("timeout-ms", "progress", "offline", "ttl-ms", "stale-ms", "status", "traceparent", "note", "x" * 1000)
+USER_PROPERTIES = ("timeout-ms", "progress", "offline", "ttl-ms", "stale-ms", "status", "traceparent", "note",
+                   "x" * 1000)
 USER_VALUES = ("1", "0", "-1", "50", "99999999999999999999", "queue", "wait", "fail", "", "ü", "x" * 1000,
                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
@@ -114,10 +130,12 @@ class Maker:
         return self.pick(SCALARS)
 
     def wrap(self, method, params):
-        """The call as a request_id, a batch of one kind or the other, or JSON-RPC has it; the topic's level goes with it."""
+        """The call as a request_id, a batch of one kind or the other, or JSON-RPC has it; the topic's level goes with
+        it."""
         kind = self.dice.randrange(10)
         token = self.pick(("1", "a:1", 7, "sixteen-bytes-id", "+", "", None, "ü", 1.5))
-        request = {"jsonrpc": "2.0", "method": self.pick((method, method, "rpc/call/" + method, "other", 7)), "params": params}
+        request = {"jsonrpc": "2.0", "method": self.pick((method, method, "rpc/call/" + method, "other", 7)),
+                   "params": params}
         if self.chance(0.8):
             request["id"] = token
         if kind < 4 and isinstance(params, dict):
@@ -223,7 +241,8 @@ class Attacker:
             payload = payload.replace(b"{id}", self.driver.command_id)
             qos = make.pick((0, 0, 1, 1, 2)) if halves < SECOND_HALVES else make.pick((0, 1))
             mid = client.next_mid() if qos else 0
-            out.append(client.publish_packet(topic, payload, qos, make.is_retained(topic), bool(qos) and make.chance(0.05), mid,
+            out.append(client.publish_packet(topic, payload, qos, make.is_retained(topic),
+                                             bool(qos) and make.chance(0.05), mid,
                                              make.properties() if self.version == 5 else ()))
             if qos == 2:
                 halves += 1
