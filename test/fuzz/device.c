@@ -169,7 +169,6 @@ static void restart(void)
         return;
     plant.host.no_memory = plant.host.drop = false;
     plant_restart();
-    properties = 0;
 }
 
 static void run_step(char step)
