@@ -36,6 +36,13 @@ void _ck_assert_failed(const char *file, int line, const char *expression, const
     abort();
 }
 
+void fuzz_check_line(const char *line, size_t capacity)
+{
+    FUZZ_EXPECT(*line && strlen(line) < capacity);
+    for (; *line; line++)
+        FUZZ_EXPECT(*line >= ' ' && *line <= '~');
+}
+
 char *fuzz_text(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);

@@ -25,6 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FUZZ_EXPECT(holds) ((holds) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #holds))
 void fuzz_fail(const char *file, int line, const char *what) __attribute__((noreturn));
 
+/* Expects one line of printable ASCII, not empty, in a buffer of so many bytes. */
+void fuzz_check_line(const char *line, size_t capacity);
+
 /* A copy of the input with a NUL behind it, to be freed with free(). */
 char *fuzz_text(const uint8_t *data, size_t size);
 
