@@ -50,7 +50,8 @@ static int config_file_read(struct option_lines *merged, char *text, size_t size
     unsigned number = 0;
     text[size] = '\0';
     for (char *rest = text, *line = rest; rest; line = rest) {
-        struct option_line setting = {.number = ++number};
+        struct option_line setting = {.number = number + 1};
+        number++;
         rest = strchr(line, '\n');
         if (rest)
             *rest++ = '\0';

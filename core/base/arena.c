@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 4096 };
-
 struct arena_block {
     struct arena_block *next;
     alignas(max_align_t) char memory[];
@@ -42,8 +40,8 @@ void *arena_take_more(struct arena *arena, size_t size)
     if (size > SIZE_MAX / 2)
         return NULL;
     const size_t rounded = (size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
-    const bool is_large = rounded > BLOCK;
-    const size_t room = sizeof(struct arena_block) + (is_large ? rounded : BLOCK);
+    const bool is_large = rounded > ARENA_BLOCK;
+    const size_t room = sizeof(struct arena_block) + (is_large ? rounded : ARENA_BLOCK);
     struct arena_block *block = malloc(room);
     if (!block)
         return NULL;
@@ -52,7 +50,7 @@ void *arena_take_more(struct arena *arena, size_t size)
     arena->blocks = block;
     if (!is_large) {
         arena->free = block->memory + rounded;
-        arena->end = block->memory + BLOCK;
+        arena->end = block->memory + ARENA_BLOCK;
     }
     return block->memory;
 }

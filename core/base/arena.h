@@ -8,6 +8,9 @@
  * Ownership: the arena owns every piece until arena_fini(). An arena must not be moved in memory.
  *
  * Failure: NULL means that there is no memory. The arena is as it was before.
+ *
+ * In builds for fuzzing (RPC_TIGHT_ARENAS) each piece is asked of the C library, so that a sanitizer sees the
+ * ends of all pieces, and any of them can fail.
  */
 #ifndef CORE_BASE_ARENA_H
 #define CORE_BASE_ARENA_H
@@ -17,8 +20,14 @@
 #include <stddef.h>
 
 enum {
-    ARENA_FIRST = 2048,               /* bytes in the arena itself: more than a usual call needs */
-    ARENA_UNIT = alignof(max_align_t) /* the size of each piece is a multiple of it */
+    ARENA_UNIT = alignof(max_align_t), /* the size of each piece is a multiple of it */
+#ifdef RPC_TIGHT_ARENAS
+    ARENA_FIRST = ARENA_UNIT,
+    ARENA_BLOCK = 0
+#else
+    ARENA_FIRST = 2048, /* bytes in the arena itself: more than a usual call needs */
+    ARENA_BLOCK = 4096  /* bytes of further blocks; a larger piece gets one of its own */
+#endif
 };
 
 struct arena_block;

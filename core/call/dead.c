@@ -166,6 +166,11 @@ static void dead_trim(struct dead *dead)
         dead_remove(dead, dead->letters);
 }
 
+void dead_write_id(const struct dead *dead, uint64_t number, char id[DEAD_ID])
+{
+    snprintf(id, DEAD_ID, "%08" PRIx32 "-%" PRIu64, dead->run, number);
+}
+
 struct dead_letter *dead_add(struct dead *dead, const struct dead_report *report, const char *err,
                              const char *msg)
 {
@@ -174,7 +179,7 @@ struct dead_letter *dead_add(struct dead *dead, const struct dead_report *report
         return NULL;
     dead_set_failure(letter, err, msg);
     letter->number = ++dead->number;
-    snprintf(letter->id, sizeof letter->id, "%08" PRIx32 "-%" PRIu64, dead->run, letter->number);
+    dead_write_id(dead, letter->number, letter->id);
     DL_APPEND(dead->letters, letter);
     dead->count++;
     dead->bytes += letter->bytes;

@@ -98,6 +98,9 @@ void dead_init(struct dead *dead, uint64_t seed);
 /* Removes all letters. */
 void dead_clear(struct dead *dead);
 
+/* Writes the id of the letter of this number. */
+void dead_write_id(const struct dead *dead, uint64_t number, char id[DEAD_ID]);
+
 /* Adds a letter. Older ones go as far as they have to. Returns NULL: no memory. */
 struct dead_letter *dead_add(struct dead *dead, const struct dead_report *report, const char *err,
                              const char *msg);

@@ -8,8 +8,7 @@
 #include "call/receive.h"
 #include "shape/codec_json.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LETTERS_SHOWN = 256 /* bytes of a text in a list */ };
@@ -123,10 +122,11 @@ static bool letters_match(const struct dead_letter *letter, const char *method, 
  */
 static bool letters_read_number(const struct dead *dead, const char *id, uint64_t *number)
 {
-    uint32_t run;
-    int end = 0;
-    return sscanf(id, "%8" SCNx32 "-%19" SCNu64 "%n", &run, number, &end) == 2 && !id[end] &&
-           run == dead->run && *number <= dead->number;
+    const char *dash = strchr(id, '-');
+    char same[DEAD_ID];
+    *number = dash ? strtoull(dash + 1, NULL, 10) : 0;
+    dead_write_id(dead, *number, same);
+    return *number <= dead->number && strcmp(id, same) == 0;
 }
 
 /* A text as a row shows it. NULL: there is none, or no memory. */

@@ -277,9 +277,10 @@ class Client:
 
     def __init__(self, address, version=4, client_id=None, clean=True, username=None, password=None,
                  keepalive=KEEPALIVE, properties=(), websocket=False, tls=False, timeout=10, auto_ack=True, check=True,
-                 connect=True):
+                 connect=True, will=None):
         """address: a port of 127.0.0.1, or the path of a Unix socket. tls: the broker's certificate is not
-        checked. check: a refusal raises."""
+        checked. check: a refusal raises. will: topic, payload, QoS, whether it is retained, and properties."""
+        self.will = will
         self.version, self.timeout, self.auto_ack = version, timeout, auto_ack
         self.client_id = f"c{os.urandom(6).hex()}" if client_id is None else client_id
         self.buffer, self.inbox, self.aliases, self.last_mid = b"", collections.deque(), {}, 0
@@ -312,9 +313,14 @@ class Client:
         name = "MQIsdp" if self.version == 3 else "MQTT"
         if self.version == 5 and not clean and not any(entry[0] == SESSION_EXPIRY for entry in entries):
             entries = [*entries, (SESSION_EXPIRY, 3600)]
+        if self.will:
+            topic, payload, qos, retain, will_entries = self.will
+            flags |= 4 | qos << 3 | int(retain) << 5
         body = data(name) + struct.pack("!BBH", self.version, flags, keepalive)
         body += properties(entries) if self.version == 5 else b""
         body += data(self.client_id)
+        if self.will:
+            body += (properties(will_entries) if self.version == 5 else b"") + data(topic) + data(payload)
         body += b"".join(data(field) for field in (username, password) if field is not None)
         return packet(CONNECT, 0, body)
 

@@ -41,7 +41,7 @@ async function errors(rpc) {
         [rpc.call(method("echo"), 1, 2), -32602, "invalid_params"],
         [rpc.call(method("probe.fail")), -32603, "internal_error"],
         [rpc.call(method("probe.raise"), "probe_plain", "as told"), -32010, "probe_plain"],
-        [rpc.call(method("probe.big"), 70000), -32005, "reply_too_large"]
+        [rpc.call(method("probe.big"), 140000), -32005, "reply_too_large"]
     ]) {
         const error = await failure(promise)
         assert.strictEqual(error.code, code)

@@ -8,6 +8,7 @@
 #include "call/engine_parts.h"
 #include "device/module.h"
 #include "plant.h"
+#include "sound_devices.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -41,44 +42,6 @@ static struct device_module *module(void)
 
 /* ---- What holds at any time ---- */
 
-static size_t check_list(const struct command *first, enum command_place place, size_t *bytes)
-{
-    size_t count = 0;
-    const struct command *command;
-    DL_FOREACH(first, command)
-    {
-        count++;
-        ck_assert_int_eq(command->place, place);
-        if (place == PLACE_ENDED) {
-            ck_assert_ptr_null(command->live);
-            continue;
-        }
-        ck_assert_int_lt(command->state, COMMAND_SUCCEEDED);
-        ck_assert(command->live->ticket || command->live->timer.id);
-        const struct live *own = command->live;
-        *bytes += own->body_size + own->correlation_size + (own->caller ? strlen(own->caller) : 0) +
-                  (own->user ? strlen(own->user) : 0);
-    }
-    return count;
-}
-
-static void check_devices(void)
-{
-    const struct commands *commands = &module()->commands;
-    size_t live = 0, history = 0, bytes = 0;
-    for (const struct device *device = module()->table.all; device; device = device->hh.next) {
-        ck_assert_uint_eq(check_list(device->waiting, PLACE_WAITING, &bytes), device->waiting_count);
-        ck_assert_uint_eq(check_list(device->flying, PLACE_FLYING, &bytes), device->flying_count);
-        ck_assert_uint_eq(check_list(device->ended, PLACE_ENDED, &bytes), device->ended_count);
-        ck_assert_uint_le(device->ended_count, LIFE_HISTORY);
-        live += device->waiting_count + device->flying_count;
-        history += device->ended_count;
-    }
-    ck_assert_uint_eq(live, commands->live);
-    ck_assert_uint_eq(history, commands->history);
-    ck_assert_uint_eq(bytes, commands->bytes);
-}
-
 /* What is sent has the next number, or is sent again with its own. */
 static void check_request(const struct fake_message *request)
 {
@@ -99,7 +62,7 @@ static void check_request(const struct fake_message *request)
 
 static void check(void)
 {
-    check_devices();
+    sound_devices(module());
     ck_assert_uint_le(plant.host.others.count, FAKE_KEPT);
     for (size_t i = 0; i < plant.host.others.count; i++) {
         const struct fake_message *message = &plant.host.others.kept[i];

@@ -78,6 +78,11 @@ static void bridge_calls(struct engine_options *changed)
     changed->bridge_calls = true;
 }
 
+/* More bytes than any method's name has as it is called. */
+#define X100 \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X1000 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100
+
 static const struct verdict {
     const char *topic;
     enum who who;
@@ -121,6 +126,8 @@ static const struct verdict {
     {"rpc/call/counts/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
     {"rpc/call/count/request/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
     {"rpc/jsonrpc/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/" X1000 X1000 "/response/x", ANYBODY, forward_unknown, ENGINE_PASS, 0},
+    {"rpc/call/" X1000 X1000 "/response/x", ANYBODY, NULL, ENGINE_REFUSE, 0},
     {"rpc/event/pong", ANYBODY, forward_unknown, ENGINE_REFUSE, 0},
     /* Forged events. */
     {"rpc/event/pong", ANYBODY, NULL, ENGINE_REFUSE, 0},
@@ -510,6 +517,20 @@ START_TEST(counters_can_be_off)
 }
 END_TEST
 
+/* A host that has no topic for them. */
+START_TEST(counters_can_have_no_topic)
+{
+    rig.options.sys_interval = 1000;
+    rig.host.host.counters_topic = NULL;
+    lab_start(&rig, &options, NULL);
+    rig_tell(&rig, "nothing", "");
+    rig.host.monotonic += 3600 * second;
+    engine_tick(rig.engine);
+    ck_assert_uint_eq(rig.host.events.count, 0);
+    ck_assert_uint_eq(counters()->calls, 1);
+}
+END_TEST
+
 /* A counter that could not be published is tried again. */
 START_TEST(counters_that_were_dropped_are_published_later)
 {
@@ -624,6 +645,6 @@ UNIT_MAIN("engine", open_rig, close_rig, {messages_get_their_verdict, UNIT_ROWS(
           {clients_cannot_fill_the_log, 0}, {handlers_log, 0}, {levels_that_are_none, 0},
           {each_level_has_its_own_limit, 0}, {handlers_cannot_fill_the_log, 0}, {slow_calls_are_logged, 0},
           {nothing_is_slow_without_a_limit, 0}, {everything_is_counted, 0}, {counters_are_published, 0},
-          {only_changes_are_published, 0}, {counters_can_be_off, 0},
+          {only_changes_are_published, 0}, {counters_can_be_off, 0}, {counters_can_have_no_topic, 0},
           {counters_that_were_dropped_are_published_later, 2}, {two_engines_share_nothing, 0},
           {an_engine_can_be_empty, 0}, {options_are_copied, 0})

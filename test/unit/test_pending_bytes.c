@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /* What pending calls hold: nothing that they do not need; max_pending_bytes, and whose call is evicted for
  * it. */
+#include "sound.h"
 #include "unit.h"
 #include "works.h"
 
@@ -372,8 +373,54 @@ START_TEST(copies_leave_with_their_call)
 }
 END_TEST
 
+/* ---- Work that hangs keeps its exchange ---- */
+
+static rpc_status start_slowly(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)result;
+    if (((const struct works_params *)params)->n == 1)
+        rpc_call_set_timeout(call, 50);
+    return rpc_start(call, NULL, (void *)(uintptr_t)params);
+}
+
+static void wait_for_go(rpc_job *job, void *data)
+{
+    struct works_slot *slot = &works_slots[((const struct works_params *)data)->n];
+    (void)job;
+    sem_post(&slot->begun);
+    while (sem_wait(&slot->go) != 0)
+        continue;
+}
+
+static rpc_status return_much(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+{
+    (void)state, (void)outcome;
+    *(struct works_result *)result =
+        (struct works_result){((const struct works_params *)data)->n, rpc_printf(call, "%0*d", CALL, 0)};
+    return RPC_OK;
+}
+
+/* The outcomes of a batch are counted as long as they are there, also when the last one is known. */
+START_TEST(the_last_outcome_counts)
+{
+    works_hooks = (struct works_hooks){start_slowly, wait_for_go, return_much};
+    works_open(&rig);
+    works_send(&rig, "rpc/batch/act", "[{\"n\":1},{\"n\":2}]", "r", NULL);
+    works_wait_begun(1);
+    works_wait_begun(2);
+    works_pass(&rig, 60);
+    sem_post(&slots[2].go);
+    rig_wait(&rig, 1);
+    ck_assert_uint_ge(held(), CALL);
+    sound_tasks(rig.engine);
+    sem_post(&slots[1].go);
+    rig_settle(&rig);
+}
+END_TEST
+
 UNIT_MAIN("pending_bytes", open_rig, close_rig, {the_tree_is_not_held, UNIT_ROWS(styles)},
           {the_text_is_held_for_a_letter, UNIT_ROWS(styles)}, {the_parameters_are_held, 0},
           {raw_bytes_are_held, 0}, {the_limit_is_reached, 0}, {too_large_for_all, 0},
           {the_largest_is_evicted, 0}, {handlers_memory_counts, 0}, {batches_count, 0}, {copies_share, 0},
-          {copies_count, 0}, {batches_leave_as_a_whole, 0}, {copies_leave_with_their_call, 0})
+          {copies_count, 0}, {batches_leave_as_a_whole, 0}, {copies_leave_with_their_call, 0},
+          {the_last_outcome_counts, 0})

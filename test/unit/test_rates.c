@@ -125,6 +125,22 @@ START_TEST(what_is_refused_is_not_parsed)
 }
 END_TEST
 
+/* The rate comes first, also of a payload that is too large. */
+START_TEST(what_is_too_large_is_limited)
+{
+    static const char *const statuses[] = {"rate_limited", "payload_too_large"};
+    rig.options.max_payload = 8;
+    start_over();
+    for (int i = 0; i < 2; i++) {
+        rig_send(&rig, "rpc/call/count", "{\"a\":12345}", "r", NULL);
+        ck_assert_int_eq(parsed, 0);
+        ck_assert_uint_eq(counters()->limited, 1);
+        ck_assert_str_eq(rig_last(&rig.host.replies)->status, statuses[i]);
+        rig.host.monotonic += RIG_SECOND;
+    }
+}
+END_TEST
+
 /* Neither is what may be for other servers. */
 START_TEST(what_may_be_for_others_is_not_parsed)
 {
@@ -329,6 +345,6 @@ START_TEST(fresh_ids_do_not_help)
 END_TEST
 
 UNIT_MAIN("rates", open_rig, close_rig, {what_is_refused_is_not_parsed, UNIT_ROWS(refusals)},
-          {what_may_be_for_others_is_not_parsed, 0}, {copies_are_answered_and_not_parsed, UNIT_ROWS(copies)},
-          {others_are_refused, 0}, {bytes_are_limited, 0}, {any_rate_of_bytes, UNIT_ROWS(byte_rates)},
-          {fresh_ids_do_not_help, 3})
+          {what_is_too_large_is_limited, 0}, {what_may_be_for_others_is_not_parsed, 0},
+          {copies_are_answered_and_not_parsed, UNIT_ROWS(copies)}, {others_are_refused, 0},
+          {bytes_are_limited, 0}, {any_rate_of_bytes, UNIT_ROWS(byte_rates)}, {fresh_ids_do_not_help, 3})

@@ -6,6 +6,7 @@
  * each step, and at the end each started task has had exactly one done. Meant mostly for the thread
  * sanitizer.
  */
+#include "sound.h"
 #include "unit.h"
 #include "works.h"
 
@@ -17,7 +18,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <utlist.h>
 
 enum { STEPS = 4000, CLIENTS = 6, SPINS = 40, SEEDS = 8 };
 
@@ -207,70 +207,6 @@ static void do_something(void)
         engine_tick(rig.engine);
 }
 
-/* ---- What holds after each step ---- */
-
-static void check_tasks(const struct engine *engine)
-{
-    struct task *task;
-    size_t placed = 0;
-    size_t without_call = 0;
-    size_t set = 0;
-    DL_FOREACH(engine->tasks->pending, task)
-    {
-        placed += task->slot.client != NULL;
-        ck_assert(task->has_work || task->slot.client);
-        ck_assert(task->call || !task->slot.client);
-        if (task->call && !task->slot.client) /* its work has begun */
-            ck_assert(!pool_withdraw(engine->tasks->pool, &task->job));
-        ck_assert(task->state != TASK_EVICTED);
-        without_call += !task->call;
-        set += task->deadline.position != 0;
-        ck_assert(!task->call || (task->call->task == task && task->call->exchange->pending.kept));
-        ck_assert_int_eq(task->deadline.position != 0, task->call && !(task->state >= TASK_HANGING));
-    }
-    ck_assert_ptr_null(engine->tasks->evicted);
-    ck_assert_uint_eq(placed, engine->slots.count);
-    ck_assert_uint_le(placed, (size_t)engine->env.options.max_pending);
-    ck_assert_uint_eq(without_call, engine->tasks->background);
-    ck_assert_uint_eq(set, engine->tasks->deadlines.count);
-}
-
-static void check_exchanges(const struct engine *engine)
-{
-    const struct connection *connection;
-    const struct exchange *exchange;
-    const struct task *task;
-    size_t holds = 0, bytes = 0;
-    bool has_waiters = false;
-    DL_FOREACH(engine->tasks->pending, task)
-    {
-        holds += task->call != NULL;
-        if (!task->call)
-            continue;
-        ck_assert_ptr_nonnull(task->call->held.client);
-        ck_assert_uint_le(task->call->held.bytes, call_bytes(task->call));
-        bytes += task->call->held.bytes;
-    }
-    for (connection = engine->connections; connection; connection = connection->hh.next) {
-        ck_assert(connection->exchanges || connection->waiters);
-        DL_FOREACH((const struct exchange *)connection->exchanges, exchange)
-        {
-            ck_assert_ptr_eq(exchange->pending.connection, connection);
-            ck_assert_uint_gt(exchange->pending.holds, 0);
-            ck_assert_uint_le(exchange->pending.unknown, exchange->pending.holds);
-            ck_assert_ptr_null(exchange->reply.out.out);
-            ck_assert_ptr_null(exchange->payload.tree);
-            ck_assert_uint_eq(exchange->pending.held.bytes, exchange_bytes(exchange));
-            holds -= exchange->pending.holds;
-            bytes += exchange->pending.held.bytes;
-        }
-        has_waiters |= connection->waiters != NULL;
-    }
-    ck_assert_uint_eq(holds, 0);
-    ck_assert_int_eq(engine->slots.bytes > bytes, has_waiters);
-    ck_assert_uint_ge(engine->slots.bytes, bytes);
-}
-
 /* ---- The storms ---- */
 
 static void start(int number)
@@ -318,8 +254,7 @@ START_TEST(storms)
     start(_i);
     for (int i = 0; i < STEPS; i++) {
         do_something();
-        check_tasks(rig.engine);
-        check_exchanges(rig.engine);
+        sound_tasks(rig.engine);
         ck_assert_msg(!rig.host.fault, "step %d: %s", i, rig.host.fault);
         if (i % 20 == 0)
             fake_host_forget(&rig.host);

@@ -5,6 +5,7 @@
 #include "call/engine_parts.h"
 #include "call/exchange.h"
 #include "call/task.h"
+#include "loans.h"
 
 #include <check.h>
 #include <errno.h>
@@ -94,6 +95,8 @@ static rpc_status run(rpc_call *call, void *state, const void *params, void *res
         return RPC_INTERNAL_ERROR;
     piece->params = given;
     piece->lane = copy(call, given->lane);
+    if (given->lane && !piece->lane)
+        return RPC_INTERNAL_ERROR;
     return make_pending(call, piece, given->lane);
 }
 
@@ -324,58 +327,25 @@ void works_close(struct rig *rig)
 
 /* ---- Messages that are freed at once ---- */
 
-enum { LOANS = 8 };
-
-struct loans {
-    char *memory[LOANS];
-    size_t sizes[LOANS];
-    int count;
-};
-
-static void *lend(struct loans *loans, const void *text, size_t size)
-{
-    if (!text)
-        return NULL;
-    char *memory = malloc(size + 1);
-    if (!memory)
-        abort();
-    memcpy(memory, text, size);
-    memory[size] = '\0';
-    loans->sizes[loans->count] = size + 1;
-    return loans->memory[loans->count++] = memory;
-}
-
-static char *lend_text(struct loans *loans, const char *text)
-{
-    return lend(loans, text, text ? strlen(text) : 0);
-}
-
-static void take_back(struct loans *loans)
-{
-    for (int i = 0; i < loans->count; i++) {
-        memset(loans->memory[i], 'X', loans->sizes[i]);
-        free(loans->memory[i]);
-    }
-}
-
 void works_send(struct rig *rig, const char *topic, const char *payload, const char *response_topic,
                 const char *correlation)
 {
     struct loans loans = {.count = 0};
     struct host_client client = rig->client;
-    client.id = lend_text(&loans, client.id);
-    client.user = lend_text(&loans, client.user);
-    client.address = lend_text(&loans, client.address);
-    struct host_message message = rig_message(rig, lend_text(&loans, topic), lend_text(&loans, payload));
+    client.id = loans_lend_text(&loans, client.id);
+    client.user = loans_lend_text(&loans, client.user);
+    client.address = loans_lend_text(&loans, client.address);
+    struct host_message message =
+        rig_message(rig, loans_lend_text(&loans, topic), loans_lend_text(&loans, payload));
     message.client = &client;
-    message.response_topic = lend_text(&loans, response_topic);
-    message.correlation = lend_text(&loans, correlation);
+    message.response_topic = loans_lend_text(&loans, response_topic);
+    message.correlation = loans_lend_text(&loans, correlation);
     message.correlation_size = correlation ? strlen(correlation) : 0;
     if (rig_receive(rig->engine, &message) != ENGINE_CONSUME)
         abort();
     memset(&client, 'X', sizeof client);
     memset(&message, 'X', sizeof message);
-    take_back(&loans);
+    loans_take_back(&loans);
 }
 
 void works_call(struct rig *rig, const char *method, int n)

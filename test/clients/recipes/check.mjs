@@ -27,7 +27,7 @@ export async function checkErrors(call) {
     assert.strictEqual(raised.err, "probe_trouble")
     assert.strictEqual(raised.number, 42, "a member that the handler gave")
     assert.strictEqual((await failure(call("no.such.method", {}))).err, "method_not_found")
-    assert.strictEqual((await failure(call("probe.big", { size: 70000 }))).err, "reply_too_large")
+    assert.strictEqual((await failure(call("probe.big", { size: 140000 }))).err, "reply_too_large")
     assert.strictEqual((await failure(call("echo", { text: "x".repeat(70000) }))).err, "payload_too_large")
     assert.strictEqual((await call("probe.big", { size: 60000 })).text.length, 60000)
 }

@@ -62,7 +62,7 @@ func checkErrors(handler *rpc.Handler) {
 	}
 	mustFail(ask("probe.raise", object{"code": "probe_trouble", "with_data": true}), "probe_trouble")
 	mustFail(ask("no.such.method", object{}), "method_not_found")
-	mustFail(ask("probe.big", object{"size": 70000}), "reply_too_large")
+	mustFail(ask("probe.big", object{"size": 140000}), "reply_too_large")
 	mustFail(ask("echo", strings.Repeat("x", 70000)), "payload_too_large")
 	mustFail(ask("slow.brief", object{"ms": 60000, "polite": true}), "timeout")
 	must(ask("slow.sleep", object{"ms": 300}))
