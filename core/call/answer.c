@@ -560,11 +560,12 @@ void answer_undelivered(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     const struct exchange_reply *reply = &exchange->reply;
     const struct host_client *client = exchange->message->client;
-    const struct draft *draft;
+    struct draft *draft;
     if (engine->env.stopping)
         return;
     DL_FOREACH(reply->drafts, draft)
     {
+        draft->report.client = *client; /* which may be a copy by now */
         answer_add_letter(engine, &draft->report, draft->err, draft->msg, answer_take_error(engine, client));
     }
     rpc_call *call = &exchange->call;

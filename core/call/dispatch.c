@@ -260,6 +260,7 @@ __attribute__((noinline)) static void dispatch_lose(struct exchange *exchange)
 {
     if (!dispatch_remember(exchange))
         answer_undelivered(exchange);
+    span_end(exchange);
     exchange_give_reply_buffer(exchange);
 }
 
@@ -284,7 +285,8 @@ static void dispatch_count_down(struct exchange *exchange)
     exchange_give_reply_buffer(exchange);
 }
 
-/* The outcome is known. */
+/* The outcome is known, and nothing more is said of the exchange, whose message may be the letter's memory.
+ */
 static void dispatch_end_replay(rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
@@ -299,9 +301,9 @@ void dispatch_settle(rpc_call *call, rpc_status status)
     if (!exchange->batch)
         exchange_take_reply_buffer(exchange);
     call_settle(call, status);
+    dispatch_count_down(exchange);
     if (exchange->pending.replay)
         dispatch_end_replay(call);
-    dispatch_count_down(exchange);
 }
 
 /* ---- Replays ---- */
@@ -318,11 +320,11 @@ static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *l
         run_call(call);
     else
         call_settle(call, status);
-    if (call->state == CALL_OVER)
-        dispatch_end_replay(call);
     if (exchange->pending.unknown > 1)
         exchange_drop_payload(exchange);
     dispatch_count_down(exchange);
+    if (call->state == CALL_OVER)
+        dispatch_end_replay(call);
 }
 
 /* ---- All together ---- */

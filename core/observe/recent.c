@@ -120,7 +120,8 @@ static bool recent_is_wanted(const struct record *record, const struct recent_pa
 static bool recent_make(rpc_call *call, const struct record *record, struct recent_call *made)
 {
     const struct env *env = &call->engine->env;
-    const double ago = (double)(call->exchange->now - record->arrived) / 1e9;
+    /* What an item of this call's batch has run may have arrived after it. */
+    const double ago = (double)(int64_t)(call->exchange->now - record->arrived) / 1e9;
     *made = (struct recent_call){
         .at = exchange_time(call->exchange) - ago,
         .method = wire_text(&call->arena, recent_name(record)),
