@@ -253,6 +253,8 @@ __attribute__((noinline)) static void dispatch_close_batch(struct exchange *exch
         answer_gather(exchange);
     exchange_begin_call(exchange, exchange->method, exchange->name);
     answer_close_batch(exchange);
+    /* The last outcome may have taken memory of the exchange, which work that runs on keeps. */
+    slots_recount(&exchange->engine->slots, &exchange->pending.held, exchange_bytes(exchange));
 }
 
 /* The caller gets no reply, but a copy of its message may. Out of line for the sake of other calls. */
