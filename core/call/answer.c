@@ -547,8 +547,10 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
     }
     const bool is_admitted = answer_admit_failure(call, status);
     const bool is_told = is_admitted && answer_write_failure(call);
+    /* That a method is switched off is not announced, and its letter takes from the rate on its own. */
     if (!call->asked && !is_told)
-        answer_bury(call, is_admitted);
+        answer_bury(call, is_admitted || (status == RPC_METHOD_NOT_FOUND && answer_makes_letter(call) &&
+                                          answer_take_error(call->engine, exchange->message->client)));
     else if (exchange->batch)
         answer_draft(call);
     return status;

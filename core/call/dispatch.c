@@ -315,6 +315,8 @@ static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *l
 {
     rpc_call *call = &exchange->call;
     exchange->pending.replay = letter;
+    if (letter->report.trace)
+        exchange_take_trace(exchange, letter->report.trace);
     exchange->jsonrpc = letter->report.positional;
     const rpc_status status = letter->report.content == DEAD_BYTES ? RPC_OK : payload_parse(exchange);
     call->params = exchange->payload.tree;

@@ -68,6 +68,13 @@ static size_t count_spans(const char *text)
     return count;
 }
 
+static const struct fake_message *replay_newest(void)
+{
+    char params[64];
+    snprintf(params, sizeof params, "{\"id\":\"%s\"}", newest()->id);
+    return rig_ask(&rig, "dead.replay", params);
+}
+
 /* ---- Dead letters of batches ---- */
 
 /* What fails at once in a batch whose other calls are pending has no memory of the host's when the reply is
@@ -92,6 +99,36 @@ START_TEST(a_batch_that_is_kept)
 }
 END_TEST
 
+/* ---- Methods that are switched off ---- */
+
+static void switch_off(const char *methods)
+{
+    struct engine_options changed = rig.engine->env.options;
+    changed.methods_off = methods;
+    engine_reload(rig.engine, &changed);
+}
+
+/* Their calls are published as letters like others, within the rate of errors, and run when they are on
+ * again. */
+START_TEST(a_method_that_is_off)
+{
+    rig.options.error_rate = 8;
+    open_lab(NULL);
+    switch_off("value");
+    for (int i = 0; i < 20; i++)
+        rig_tell(&rig, _i ? "nope" : "value", "7");
+    ck_assert_uint_eq(table()->count, _i ? 0 : 20);
+    ck_assert_uint_eq(rig.host.letters.count, _i ? 0 : 6); /* three quarters are one client's */
+    ck_assert_uint_eq(engine_counters(rig.engine)->suppressed, _i ? 0 : 14);
+    if (_i)
+        return;
+    ck_assert_str_eq(newest()->err, "method_not_found");
+    switch_off(NULL);
+    ck_assert_ptr_nonnull(strstr(replay_newest()->text, "\"status\":\"ok\""));
+    ck_assert_uint_eq(table()->count, 19);
+}
+END_TEST
+
 /* ---- Spans ---- */
 
 static bool is_refusing;
@@ -108,13 +145,6 @@ static void open_with_spans(rpc_handler act)
     rig.options.sys_interval = 1000;
     rig.options.slow_call = 50;
     open_lab(act);
-}
-
-static const struct fake_message *replay_newest(void)
-{
-    char params[64];
-    snprintf(params, sizeof params, "{\"id\":\"%s\"}", newest()->id);
-    return rig_ask(&rig, "dead.replay", params);
 }
 
 /* The span of a replay tells whose call it was, also when the letter is gone. */
@@ -146,6 +176,29 @@ START_TEST(the_span_of_a_call_whose_reply_is_lost)
     works_call(&rig, "tell", 1);
     ck_assert_uint_eq(table()->count, 1);
     ck_assert_uint_eq(count_spans("\"name\":\"wait.firm\""), 1);
+}
+END_TEST
+
+/* A replay belongs to the trace of its call: so do its span and its events. */
+START_TEST(the_trace_of_a_replay)
+{
+    static const rpc_property trace[] = {
+        {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {NULL, NULL}};
+    char parent[64];
+    is_refusing = true;
+    open_with_spans(act_slowly);
+    rig.host.more = trace;
+    rig_tell(&rig, "act.told", "");
+    rig.host.more = NULL;
+    snprintf(parent, sizeof parent, "\"parentSpanId\":\"%.16s\"", newest()->report.trace + 36);
+    is_refusing = false;
+    fake_host_forget(&rig.host);
+    replay_newest();
+    ck_assert_uint_eq(count_spans("\"traceId\":\"0af7651916cd43dd8448eb211c80319c\""), 1);
+    ck_assert_uint_eq(count_spans(parent), 1);
+    const struct fake_message *event = rig.host.events.kept;
+    ck_assert_str_eq(event->topic, "rpc/event/acted");
+    ck_assert_ptr_nonnull(strstr(event->properties, "traceparent=00-0af7651916cd43dd8448eb211c80319c-"));
 }
 END_TEST
 
@@ -193,5 +246,6 @@ START_TEST(a_payload_of_no_bytes)
 }
 END_TEST
 
-UNIT_MAIN("operator", open_rig, close_rig, {a_batch_that_is_kept, 2}, {a_slow_replay, 2},
-          {the_span_of_a_call_whose_reply_is_lost, 0}, {the_time_of_a_replay, 0}, {a_payload_of_no_bytes, 0})
+UNIT_MAIN("operator", open_rig, close_rig, {a_batch_that_is_kept, 2}, {a_method_that_is_off, 2},
+          {a_slow_replay, 2}, {the_trace_of_a_replay, 0}, {the_span_of_a_call_whose_reply_is_lost, 0},
+          {the_time_of_a_replay, 0}, {a_payload_of_no_bytes, 0})
