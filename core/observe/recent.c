@@ -137,6 +137,18 @@ static bool recent_make(rpc_call *call, const struct record *record, struct rece
     return made->method && made->caller && (made->payload || !env->options.recorder_payloads);
 }
 
+/* Returns whether a row fits into the reply. A first row that does not goes without its payload, so that no
+ * client can hide the calls before its own. */
+static bool recent_fits(struct wire_room *room, struct recent_call *made, bool is_first)
+{
+    const char *texts[] = {made->payload, made->method, made->caller, made->status, made->trace};
+    const size_t count = sizeof texts / sizeof *texts;
+    if (wire_take_room(room, texts, count))
+        return true;
+    made->payload = is_first ? NULL : made->payload;
+    return is_first && wire_take_room(room, texts + 1, count - 1);
+}
+
 rpc_status recent_run(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct recent_params *wanted = params;
@@ -156,8 +168,7 @@ rpc_status recent_run(rpc_call *call, void *state, const void *params, void *res
         struct recent_call *made = &recent->calls[recent->count];
         if (!recent_make(call, record, made))
             return RPC_INTERNAL_ERROR;
-        const char *const texts[] = {made->method, made->caller, made->status, made->trace, made->payload};
-        recent->more = !wire_take_room(&room, texts, sizeof texts / sizeof *texts);
+        recent->more = !recent_fits(&room, made, !recent->count);
         recent->count += !recent->more;
     }
     return RPC_OK;

@@ -233,6 +233,24 @@ START_TEST(the_time_of_a_replay)
 }
 END_TEST
 
+/* A payload that fills a reply alone does not hide the calls before its own. */
+START_TEST(a_payload_that_fills_a_reply)
+{
+    char payload[2000];
+    memset(payload, 1, sizeof payload - 1);
+    payload[sizeof payload - 1] = '\0';
+    rig.options.recorder_payloads = true;
+    rig.options.max_reply = 4096;
+    open_lab(NULL);
+    rig_tell(&rig, "bytes", "abc");
+    rig_tell(&rig, "bytes", payload);
+    const struct fake_message *reply = rig_ask(&rig, "rpc.recent", "{}");
+    ck_assert_ptr_nonnull(strstr(reply->text, "\"bytes\":1999"));
+    ck_assert_ptr_nonnull(strstr(reply->text, "\"payload\":\"abc\""));
+    ck_assert_ptr_nonnull(strstr(reply->text, "\"more\":false"));
+}
+END_TEST
+
 START_TEST(a_payload_of_no_bytes)
 {
     rig.options.recorder_payloads = true;
@@ -248,4 +266,4 @@ END_TEST
 
 UNIT_MAIN("operator", open_rig, close_rig, {a_batch_that_is_kept, 2}, {a_method_that_is_off, 2},
           {a_slow_replay, 2}, {the_trace_of_a_replay, 0}, {the_span_of_a_call_whose_reply_is_lost, 0},
-          {the_time_of_a_replay, 0}, {a_payload_of_no_bytes, 0})
+          {the_time_of_a_replay, 0}, {a_payload_that_fills_a_reply, 0}, {a_payload_of_no_bytes, 0})
