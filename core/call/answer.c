@@ -557,8 +557,10 @@ static rpc_status answer_failure(rpc_call *call, rpc_status status)
     }
     const bool is_admitted = answer_admit_failure(call, status);
     const bool is_told = is_admitted && answer_write_failure(call);
+    /* That a method is switched off is not announced, and its letter takes from the rate on its own. */
     if (!call->asked && !is_told)
-        answer_bury(call, is_admitted);
+        answer_bury(call, is_admitted || (status == RPC_METHOD_NOT_FOUND && answer_makes_letter(call) &&
+                                          answer_take_error(call->engine, exchange->message->client)));
     else if (exchange->batch)
         answer_draft(call);
     return status;
@@ -570,11 +572,12 @@ void answer_undelivered(struct exchange *exchange)
     struct engine *engine = exchange->engine;
     const struct exchange_reply *reply = &exchange->reply;
     const struct host_client *client = exchange->message->client;
-    const struct draft *draft;
+    struct draft *draft;
     if (engine->env.stopping)
         return;
     DL_FOREACH(reply->drafts, draft)
     {
+        draft->report.client = *client; /* which may be a copy by now */
         answer_add_letter(engine, &draft->report, draft->err, draft->msg, answer_take_error(engine, client));
     }
     rpc_call *call = &exchange->call;

@@ -32,8 +32,8 @@ static const rpc_field dead_fields[] = {
     RPC_STRING(struct dead_view, err, .doc = "the code of the error", .length = {1, DEAD_ERR - 1}),
     RPC_STRING(struct dead_view, msg, .doc = "the error in words", .optional = true,
                .length = {0, DEAD_TEXT_MAX}),
-    RPC_STRING(struct dead_view, trace, .doc = "the traceparent that the call came with", .optional = true,
-               .length = {0, DEAD_TEXT_MAX}),
+    RPC_STRING(struct dead_view, trace, .doc = "the traceparent under which its events and its reply left",
+               .optional = true, .length = {0, DEAD_TEXT_MAX}),
     RPC_INT32(struct dead_view, replays, .doc = "how often the call was run again, and failed again",
               .optional = true, .flag = RPC_FLAG(struct dead_view, has_replays)),
 };

@@ -44,7 +44,7 @@ struct dead_report {
     const char *method;        /* as it was called */
     struct host_client client; /* the caller; its id is NULL: unknown */
     double arrived;            /* Unix time */
-    const char *trace;         /* the traceparent of the call; NULL: none */
+    const char *trace;         /* the traceparent under which its events and its reply left; NULL: none */
     enum dead_content content;
     bool positional;  /* the parameters are JSON-RPC's, an array in the order of the declared ones */
     const char *text; /* of `size` bytes, and a NUL behind them */

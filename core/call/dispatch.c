@@ -262,6 +262,7 @@ __attribute__((noinline)) static void dispatch_lose(struct exchange *exchange)
 {
     if (!dispatch_remember(exchange))
         answer_undelivered(exchange);
+    span_end(exchange);
     exchange_give_reply_buffer(exchange);
 }
 
@@ -286,7 +287,8 @@ static void dispatch_count_down(struct exchange *exchange)
     exchange_give_reply_buffer(exchange);
 }
 
-/* The outcome is known. */
+/* The outcome is known, and nothing more is said of the exchange, whose message may be the letter's memory.
+ */
 static void dispatch_end_replay(rpc_call *call)
 {
     const struct exchange *exchange = call->exchange;
@@ -301,9 +303,9 @@ void dispatch_settle(rpc_call *call, rpc_status status)
     if (!exchange->batch)
         exchange_take_reply_buffer(exchange);
     call_settle(call, status);
+    dispatch_count_down(exchange);
     if (exchange->pending.replay)
         dispatch_end_replay(call);
-    dispatch_count_down(exchange);
 }
 
 /* ---- Replays ---- */
@@ -313,6 +315,8 @@ static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *l
 {
     rpc_call *call = &exchange->call;
     exchange->pending.replay = letter;
+    if (letter->report.trace)
+        exchange_take_trace(exchange, letter->report.trace);
     exchange->jsonrpc = letter->report.positional;
     const rpc_status status = letter->report.content == DEAD_BYTES ? RPC_OK : payload_parse(exchange);
     call->params = exchange->payload.tree;
@@ -320,11 +324,11 @@ static void dispatch_run_letter(struct exchange *exchange, struct dead_letter *l
         run_call(call);
     else
         call_settle(call, status);
-    if (call->state == CALL_OVER)
-        dispatch_end_replay(call);
     if (exchange->pending.unknown > 1)
         exchange_drop_payload(exchange);
     dispatch_count_down(exchange);
+    if (call->state == CALL_OVER)
+        dispatch_end_replay(call);
 }
 
 /* ---- All together ---- */

@@ -151,17 +151,25 @@ static struct row letters_row(rpc_call *call, const struct dead_letter *letter)
     };
 }
 
-/* A page that does not fit into a reply is shorter. */
-static void letters_shorten(rpc_call *call, struct page *page)
+/* Whether a page fits into a reply, of which a part is left for what stands around the page. */
+static bool letters_fit(rpc_call *call, const struct page *page)
 {
-    enum { AROUND = 1024 }; /* bytes of a reply that stand around its result */
+    enum { AROUND = 1024, PART = 8 }; /* bytes at most, and of max_reply */
+    struct writer writer = answer_writer(call->engine, &codec_json);
+    const size_t around = writer.capacity / PART;
     char why[FIELDS_WHY];
-    for (; page->count > 1; page->count /= 2, page->next = page->letters[page->count - 1].id) {
-        struct writer writer = answer_writer(call->engine, &codec_json);
-        writer.capacity -= AROUND < writer.capacity ? AROUND : 0;
-        if (fields_encode(&page_shape, page, &writer, why) == RPC_OK && !writer.full)
-            return;
-    }
+    writer.capacity -= around < AROUND ? around : AROUND;
+    return fields_encode(&page_shape, page, &writer, why) == RPC_OK && !writer.full;
+}
+
+/* A page that does not fit into a reply is shorter; a single letter goes without the texts that clients have
+ * written, since no page behind it could be asked for otherwise. */
+static void letters_shorten(rpc_call *call, struct page *page, struct row *rows)
+{
+    for (; page->count > 1 && !letters_fit(call, page); page->next = rows[page->count - 1].id)
+        page->count /= 2;
+    if (page->count == 1 && !letters_fit(call, page))
+        rows->caller = rows->user = rows->msg = NULL;
 }
 
 static rpc_status letters_list(rpc_call *call, void *state, const void *params, void *result)
@@ -186,7 +194,7 @@ static rpc_status letters_list(rpc_call *call, void *state, const void *params, 
         letter = letter == dead->letters ? NULL : letter->prev;
     }
     page->next = letter && last ? last->id : NULL;
-    letters_shorten(call, page);
+    letters_shorten(call, page, rows);
     return RPC_OK;
 }
 

@@ -114,7 +114,8 @@ static bool recent_is_wanted(const struct record *record, const struct recent_pa
 static bool recent_make(rpc_call *call, const struct record *record, struct recent_call *made)
 {
     const struct env *env = &call->engine->env;
-    const double ago = (double)(call->exchange->now - record->arrived) / 1e9;
+    /* What an item of this call's batch has run may have arrived after it. */
+    const double ago = (double)(int64_t)(call->exchange->now - record->arrived) / 1e9;
     *made = (struct recent_call){
         .at = exchange_time(call->exchange) - ago,
         .method = wire_text(&call->arena, recent_name(record)),
@@ -128,6 +129,18 @@ static bool recent_make(rpc_call *call, const struct record *record, struct rece
     if (env->options.recorder_payloads)
         made->payload = wire_bytes(&call->arena, record->payload, record->kept, record->kept < record->size);
     return made->method && made->caller && (made->payload || !env->options.recorder_payloads);
+}
+
+/* Returns whether a row fits into the reply. A first row that does not goes without its payload, so that no
+ * client can hide the calls before its own. */
+static bool recent_fits(struct wire_room *room, struct recent_call *made, bool is_first)
+{
+    const char *texts[] = {made->payload, made->method, made->caller, made->status, made->trace};
+    const size_t count = sizeof texts / sizeof *texts;
+    if (wire_take_room(room, texts, count))
+        return true;
+    made->payload = is_first ? NULL : made->payload;
+    return is_first && wire_take_room(room, texts + 1, count - 1);
 }
 
 rpc_status recent_run(rpc_call *call, void *state, const void *params, void *result)
@@ -149,8 +162,7 @@ rpc_status recent_run(rpc_call *call, void *state, const void *params, void *res
         struct recent_call *made = &recent->calls[recent->count];
         if (!recent_make(call, record, made))
             return RPC_INTERNAL_ERROR;
-        const char *const texts[] = {made->method, made->caller, made->status, made->trace, made->payload};
-        recent->more = !wire_take_room(&room, texts, sizeof texts / sizeof *texts);
+        recent->more = !recent_fits(&room, made, !recent->count);
         recent->count += !recent->more;
     }
     return RPC_OK;

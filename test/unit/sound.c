@@ -98,7 +98,6 @@ static void sound_pending(const struct engine *engine)
     }
     ck_assert_ptr_null(engine->tasks->evicted);
     ck_assert_uint_eq(placed, engine->slots.count);
-    ck_assert_uint_le(placed, (size_t)engine->env.options.max_pending);
     ck_assert_uint_eq(without_call, engine->tasks->background);
     ck_assert_uint_eq(set, engine->tasks->deadlines.count);
 }

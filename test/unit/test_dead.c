@@ -581,6 +581,35 @@ START_TEST(large_lists)
 }
 END_TEST
 
+/* Each letter is on some page, also where one fills a reply by its texts alone. */
+START_TEST(lists_of_small_replies)
+{
+    static const int32_t sizes[] = {400, 600, 1100, 2100, 4096};
+    char id[2000], params[128] = "{}";
+    int count = 0;
+    memset(id, '"', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    rig.options.max_reply = sizes[_i];
+    open_lab(NULL);
+    for (int i = 0; i < 20; i++) {
+        rig.client.id = rig.client.user = i % 3 ? id : "tester";
+        rig_tell(&rig, "value", "99");
+    }
+    rig.client.id = "tester";
+    for (cJSON *page; *params; cJSON_Delete(page)) {
+        const struct fake_message *reply = rig_ask(&rig, "dead.list", params);
+        ck_assert_msg(strcmp(reply->status, "ok") == 0, "%s", reply->text);
+        page = cJSON_ParseWithLength(reply->payload, reply->size);
+        const char *next = cJSON_GetStringValue(cJSON_GetObjectItem(page, "next"));
+        count += cJSON_GetArraySize(cJSON_GetObjectItem(page, "letters"));
+        params[0] = '\0';
+        if (next)
+            snprintf(params, sizeof params, "{\"after\":\"%s\"}", next);
+    }
+    ck_assert_int_eq(count, 20);
+}
+END_TEST
+
 /* dead.get returns what was published. */
 START_TEST(gets)
 {
@@ -942,9 +971,10 @@ UNIT_MAIN("dead", open_rig, close_rig, {what_becomes_a_letter, UNIT_ROWS(ways)},
           {pending_calls_that_nobody_asked_for, 4}, {a_copy_gets_the_reply, 0}, {the_last_thousand, 0},
           {four_megabytes, 0}, {a_letter_over_four_megabytes, 0}, {a_publication_over_max_reply, 0},
           {lists, UNIT_ROWS(listings)}, {a_row, 0}, {pages_behind_letters_that_are_gone, 0}, {large_lists, 0},
-          {gets, 3}, {drops, 0}, {a_replay_in_the_name_of_its_caller, 0}, {a_replay_that_fails, 0},
-          {replays_of_all_forms, 8}, {replays_that_cannot_be, 0}, {a_replay_that_takes_time, 0},
-          {a_replay_that_times_out, 0}, {a_replay_of_what_is_replayed, 0}, {a_replay_whose_caller_leaves, 2},
-          {the_caller_comes_and_goes, 0}, {a_letter_that_goes_while_it_is_replayed, 4},
-          {no_slot_for_who_waits, 0}, {a_stop_during_a_replay, 2}, {letters_of_modules, UNIT_ROWS(owns)},
-          {a_module_buries_a_call, 0}, {nothing_without_a_reader, 0})
+          {lists_of_small_replies, 5}, {gets, 3}, {drops, 0}, {a_replay_in_the_name_of_its_caller, 0},
+          {a_replay_that_fails, 0}, {replays_of_all_forms, 8}, {replays_that_cannot_be, 0},
+          {a_replay_that_takes_time, 0}, {a_replay_that_times_out, 0}, {a_replay_of_what_is_replayed, 0},
+          {a_replay_whose_caller_leaves, 2}, {the_caller_comes_and_goes, 0},
+          {a_letter_that_goes_while_it_is_replayed, 4}, {no_slot_for_who_waits, 0},
+          {a_stop_during_a_replay, 2}, {letters_of_modules, UNIT_ROWS(owns)}, {a_module_buries_a_call, 0},
+          {nothing_without_a_reader, 0})

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * A random but reproducible sequence of pending calls on four workers, connections that begin and end,
- * deadlines, timers, work without a call, and the end of the engine at any moment. The order in which threads
- * run differs from run to run. The test checks what holds in any order: the engine's lists are sound after
- * each step, and at the end each started task has had exactly one done. Meant mostly for the thread
- * sanitizer.
+ * deadlines, timers, work without a call, dead letters and their replays, looks of an operator, settings that
+ * change, and the end of the engine at any moment. The order in which threads run differs from run to run.
+ * The test checks what holds in any order: the engine's lists are sound after each step, and at the end each
+ * started task has had exactly one done. Meant mostly for the sanitizers.
  */
 #include "sound.h"
 #include "unit.h"
@@ -14,10 +14,13 @@
 #include "call/engine_parts.h"
 #include "call/exchange.h"
 #include "call/task.h"
+#include "observe/letters.h"
+#include "observe/observe.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { STEPS = 4000, CLIENTS = 6, SPINS = 40, SEEDS = 8 };
 
@@ -143,7 +146,7 @@ static const char *const topics[] = {
     "rpc/call/wait",  "rpc/call/wait.firm",   "rpc/call/now",       "rpc/call/tell",
     "rpc/call/bytes", "rpc/call/act",         "rpc/call/act",       "rpc/call/act",
     "rpc/call/half",  "rpc/batch/act",        "rpc/batch/work",     "rpc/batch/wait",
-    "rpc/batch/tell", "rpc/jsonrpc",          "rpc/jsonrpc"};
+    "rpc/batch/tell", "rpc/jsonrpc",          "rpc/jsonrpc",        "rpc/jsonrpc"};
 static const char *const payloads[] = {
     "",
     "{\"n\":1}",
@@ -160,13 +163,24 @@ static const char *const payloads[] = {
     "\"id\":"
     "\"x\",\"params\":[4]}]",
     "[{\"jsonrpc\":\"2.0\",\"method\":\"work.firm\"},{\"jsonrpc\":\"2.0\",\"method\":\"act\"}]",
+    "[{\"jsonrpc\":\"2.0\",\"method\":\"tell\",\"params\":[99],\"id\":1},{\"jsonrpc\":\"2.0\",\"method\":"
+    "\"work.firm\",\"params\":[5],\"id\":2},{\"jsonrpc\":\"2.0\",\"method\":\"rpc.recent\",\"id\":3}]",
 };
 static const char *const response_topics[] = {NULL, "r", "r", "s"};
 static const char *const correlations[] = {NULL, NULL, "1", "2", "sixteen-bytes-id"};
 static const char *const timeouts[] = {"1", "100", "5000", "60000", "0", "x"};
-static const char *const ids[CLIENTS] = {"a", "b", "c", "d", "e", "f"};
+static const char *const ids[CLIENTS] = {"a", "b", "c/+\"\\#", "d", "", "\xc3\xa4\xf0\x9f\x90\x9d\xff"};
 
-static void send(void)
+/* Traces that are sampled, and that are not. */
+static const rpc_property traces[][3] = {
+    {{NULL, NULL}},
+    {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+     {"tracestate", "a=b"},
+     {NULL, NULL}},
+    {{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}, {NULL, NULL}},
+};
+
+static void choose_client(void)
 {
     rig.client.id = PICK(ids);
     rig.client.connection = &contexts[pick(sizeof contexts)];
@@ -175,7 +189,71 @@ static void send(void)
     rig.qos = (int)pick(3);
     rig.host.property = pick(4) ? NULL : "timeout-ms";
     rig.host.value = PICK(timeouts);
+    rig.host.more = traces[pick(3)];
+}
+
+static void send(void)
+{
+    choose_client();
     works_send(&rig, PICK(topics), PICK(payloads), PICK(response_topics), PICK(correlations));
+}
+
+/* ---- What an operator does ---- */
+
+/* Calls a method of the module `dead` for any letter, once, in a batch or several times in one batch. */
+static void handle_letter(const char *method)
+{
+    const struct dead *dead = &rig.engine->dead;
+    const struct dead_letter *letter = dead->letters;
+    for (unsigned i = dead->count ? pick((unsigned)dead->count) : 0; i; i--)
+        letter = letter->next;
+    const char *id = letter ? letter->id : "none";
+    char topic[64], payload[1024];
+    const bool is_batch = pick(4) == 0, is_jsonrpc = pick(4) == 0;
+    snprintf(topic, sizeof topic, "rpc/%s/%s", is_batch ? "batch" : "call", method);
+    if (is_jsonrpc)
+        snprintf(payload, sizeof payload,
+                 "[{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":[\"%s\"],\"id\":1},{\"jsonrpc\":\"2.0\","
+                 "\"method\":\"dead.replay\",\"params\":[\"%s\"]},{\"jsonrpc\":\"2.0\",\"method\":"
+                 "\"rpc.recent\",\"id\":2}]",
+                 method, id, id);
+    else
+        snprintf(payload, sizeof payload, is_batch ? "[{\"id\":\"%s\"},{\"id\":\"%s\"}]" : "{\"id\":\"%s\"}",
+                 id, id);
+    works_send(&rig, is_jsonrpc ? "rpc/jsonrpc" : topic, payload, PICK(response_topics), NULL);
+}
+
+static void look(void)
+{
+    static const char *const looks[] = {
+        "rpc/call/rpc.stats",  "rpc/call/rpc.metrics",  "rpc/call/rpc.recent", "rpc/call/rpc.running",
+        "rpc/call/rpc.health", "rpc/batch/rpc.running", "rpc/call/dead.list",  "rpc/call/dead.drop",
+    };
+    static const char *const wishes[] = {"", "", "{\"method\":\"act\"}", "{\"limit\":1}", "[{},{}]"};
+    static const char *const methods[] = {"dead.replay", "dead.replay", "dead.replay", "dead.get",
+                                          "dead.drop"};
+    choose_client();
+    if (pick(2))
+        handle_letter(PICK(methods));
+    else
+        works_send(&rig, PICK(looks), PICK(wishes), PICK(response_topics), NULL);
+}
+
+static void reload(void)
+{
+    static const char *const off[] = {NULL, NULL, NULL, "act", "work wait dead.replay", "rpc.recent"};
+    struct engine_options changed = rig.engine->env.options;
+    changed.methods_off = PICK(off);
+    changed.sys_interval = pick(2) ? 1000 : 0;
+    changed.slow_call = pick(2);
+    changed.log_calls = pick(2);
+    changed.error_rate = (int)pick(2) * 20;
+    changed.rate_limit = pick(5) ? 0 : 5;
+    changed.rate_limit_by = (int)pick(3);
+    changed.max_pending = (int)(1 + pick(300));
+    changed.max_payload = pick(5) ? 65536 : 50;
+    changed.duplicate_window = pick(2) ? 20000 : 0;
+    engine_reload(rig.engine, &changed);
 }
 
 static void end_client(void)
@@ -192,8 +270,12 @@ static void end_client(void)
 
 static void do_something(void)
 {
-    const unsigned what = pick(40);
-    if (what < 20)
+    const unsigned what = pick(48);
+    if (what >= 41)
+        look();
+    else if (what == 40)
+        reload();
+    else if (what < 20)
         send();
     else if (what < 25)
         end_client();
@@ -203,8 +285,33 @@ static void do_something(void)
         work_in_background();
     else if (what < 31)
         rig.host.no_memory = pick(4) == 0;
+    else if (what < 32)
+        rig.host.drop = pick(4) == 0;
     else
         engine_tick(rig.engine);
+}
+
+/* A letter whose replay runs has a pending call that is not its caller's. */
+static void check_letters(const struct engine *engine)
+{
+    const struct dead_letter *letter;
+    const struct task *task;
+    size_t count = 0, bytes = 0, replayed = 0, replays = 0;
+    DL_FOREACH(engine->dead.letters, letter)
+    {
+        count++;
+        bytes += letter->bytes;
+        replayed += letter->is_replayed;
+        ck_assert(!letter->is_removed);
+    }
+    DL_FOREACH(engine->tasks->pending, task)
+    {
+        replays += task->call && task->state == TASK_PENDING && task->call->exchange->pending.replay;
+    }
+    ck_assert_uint_eq(count, engine->dead.count);
+    ck_assert_uint_eq(bytes, engine->dead.bytes);
+    ck_assert_uint_le(replayed, replays);
+    ck_assert_uint_le(bytes, DEAD_BYTES_MAX);
 }
 
 /* ---- The storms ---- */
@@ -224,13 +331,20 @@ static void start(int number)
     rig.options.redelivery_guard = number % 5 == 3 ? 0 : 10000;
     rig.options.error_rate = 20;
     rig.options.slow_call = number % 2 ? 1 : 0;
+    rig.options.sys_interval = number % 2 ? 1000 : 0;
+    rig.options.recorder_payloads = number % 3 == 1;
+    rig.options.dead_letters = number % 7 != 6;
+    rig.options.dead_payload = number % 7 != 5;
     works_open(&rig);
+    rig_add(&rig, &rpc_module_dead, NULL);
+    rig_add(&rig, &rpc_module_observe, NULL);
+    rig_open_methods(&rig);
 }
 
 /* Half of them are left to their deadlines, the others to the end of the engine. */
 static void end(int number)
 {
-    rig.host.no_memory = false;
+    rig.host.no_memory = rig.host.drop = false;
     for (int i = 0; number % 2 && rig.engine->tasks->pending; i++) {
         ck_assert_int_lt(i, 1000000);
         works_pass(&rig, 70000);
@@ -255,6 +369,7 @@ START_TEST(storms)
     for (int i = 0; i < STEPS; i++) {
         do_something();
         sound_tasks(rig.engine);
+        check_letters(rig.engine);
         ck_assert_msg(!rig.host.fault, "step %d: %s", i, rig.host.fault);
         if (i % 20 == 0)
             fake_host_forget(&rig.host);
