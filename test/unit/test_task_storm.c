@@ -164,7 +164,8 @@ static const char *const payloads[] = {
     "\"x\",\"params\":[4]}]",
     "[{\"jsonrpc\":\"2.0\",\"method\":\"work.firm\"},{\"jsonrpc\":\"2.0\",\"method\":\"act\"}]",
     "[{\"jsonrpc\":\"2.0\",\"method\":\"tell\",\"params\":[99],\"id\":1},{\"jsonrpc\":\"2.0\",\"method\":"
-    "\"work.firm\",\"params\":[5],\"id\":2},{\"jsonrpc\":\"2.0\",\"method\":\"rpc.recent\",\"id\":3}]",
+    "\"work.firm\",\"params\":[5],\"id\":2},"
+    "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.recent\",\"id\":3}]",
 };
 static const char *const response_topics[] = {NULL, "r", "r", "s"};
 static const char *const correlations[] = {NULL, NULL, "1", "2", "sixteen-bytes-id"};
