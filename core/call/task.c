@@ -478,14 +478,20 @@ void tasks_end_evicted(struct engine *engine)
     }
 }
 
-/* The first task of a connection that has ended, whose method need not finish. NULL: there is none. */
+/*
+ * The newest task of a connection that has ended, whose method need not finish. NULL: there is none. The
+ * newest one comes first, since work that is not wanted any more may return at once, and the next one of its
+ * lane would begin.
+ */
 static struct task *tasks_find_gone(const struct engine *engine, const void *id)
 {
     const struct connection *connection = connections_find(&engine->connections, id);
-    struct exchange *exchange = connection ? connection->exchanges : NULL;
-    for (; exchange; exchange = exchange->next) {
-        struct task *task = exchange->to.ended ? exchange->pending.tasks : NULL;
-        for (; task; task = task->item_next) {
+    struct exchange *const first = connection ? connection->exchanges : NULL;
+    struct exchange *exchange = first ? first->prev : NULL;
+    for (; exchange; exchange = exchange == first ? NULL : exchange->prev) {
+        struct task *const oldest = exchange->to.ended ? exchange->pending.tasks : NULL;
+        struct task *task = oldest ? oldest->item_prev : NULL;
+        for (; task; task = task == oldest ? NULL : task->item_prev) {
             if (task->state == TASK_PENDING && !task->call->method->declared->must_finish)
                 return task;
         }
@@ -518,22 +524,26 @@ void tasks_collect(struct engine *engine)
 
 /* ---- The end of all ---- */
 
+/* The newest task that ends when the engine stops, likewise. NULL: there is none. */
+static struct task *tasks_find_stopping(const struct engine *engine)
+{
+    struct task *const oldest = engine->tasks->pending;
+    struct task *task = oldest ? oldest->prev : NULL;
+    for (; task; task = task == oldest ? NULL : task->prev) {
+        const bool is_call_with_work = task->has_work && task->call;
+        if (task->state == TASK_PENDING && !(is_call_with_work && task->call->method->declared->must_finish))
+            return task;
+    }
+    return NULL;
+}
+
 /* Any done may end other tasks: so one is looked for at a time. */
 void tasks_stop(struct engine *engine)
 {
     struct task *task;
     tasks_end_evicted(engine);
-    do {
-        DL_FOREACH(engine->tasks->pending, task)
-        {
-            const bool is_call_with_work = task->has_work && task->call;
-            if (task->state == TASK_PENDING &&
-                !(is_call_with_work && task->call->method->declared->must_finish))
-                break;
-        }
-        if (task)
-            task_give_up(task, RPC_CANCELLED);
-    } while (task);
+    while ((task = tasks_find_stopping(engine)))
+        task_give_up(task, RPC_CANCELLED);
     tasks_replace_hanging(engine->tasks);
 }
 

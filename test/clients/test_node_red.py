@@ -97,7 +97,7 @@ class NodeRed(RecipeTest):
 
         trouble = answer_to("probe.raise", {"code": "probe_trouble", "with_data": True})
         self.assertEqual((trouble["result"], trouble["error"]["err"]), (None, "probe_trouble"))
-        self.assertEqual(answer_to("probe.big", {"size": 70000})["error"]["err"], "reply_too_large")
+        self.assertEqual(answer_to("probe.big", {"size": 140000})["error"]["err"], "reply_too_large")
         self.assertEqual(answer_to("slow.brief", {"ms": 60000, "polite": True})["error"]["err"], "timeout")
         self.assertEqual(answer_to("slow.sleep", {"ms": 300})["error"], None)
 
