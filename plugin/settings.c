@@ -54,7 +54,7 @@ static char *settings_read_file(const char *path, int file, size_t *size, char w
     return NULL;
 }
 
-/* O_NONBLOCK: a pipe that nobody writes to must not keep the broker waiting. */
+/* O_NONBLOCK: a pipe without a writer must not keep the broker waiting. */
 static char *settings_load(const char *path, size_t *size, char why[OPTIONS_WHY])
 {
     const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

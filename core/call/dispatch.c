@@ -253,7 +253,7 @@ __attribute__((noinline)) static void dispatch_close_batch(struct exchange *exch
         answer_gather(exchange);
     exchange_begin_call(exchange, exchange->method, exchange->name);
     answer_close_batch(exchange);
-    /* Work that has not returned may keep it, with the last outcome, which has been counted by nobody. */
+    /* Work that has not returned keeps the exchange, and the last outcome has taken memory of it. */
     slots_recount(&exchange->engine->slots, &exchange->pending.held, exchange_bytes(exchange));
 }
 

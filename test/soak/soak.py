@@ -4,7 +4,7 @@
 Each soak_*.py makes one kind of fault in a real broker under load, prints figures and fails if a call was lost or
 carried out twice, if memory or descriptors grew, or if the broker ended. scripts/soak runs them.
 
-    RPC_SOAK   long: as long as the figures of docs/performance.md took; else short, some seconds each
+    RPC_SOAK   long: minutes each; else short, some seconds each
 """
 import json
 import os
@@ -85,6 +85,22 @@ class Soak(BrokerTest):
 
     def check_flat(self, before, after, margin, what="the broker's memory"):
         self.assertLessEqual(after - before, margin, f"{what} grew from {before} to {after}")
+
+
+def has_settled(client):
+    """Whether every call of the module `slow` that became pending has ended."""
+    stats = ask_by_id(client, "slow.stats", {})["result"]
+    return stats["started"] == stats["dones"]
+
+
+def history_of(client, sensor):
+    """The values of all readings of a sensor, of all pages."""
+    values, after = [], {}
+    while after is not None:
+        page = ask_by_id(client, "sensorHistory", {"sensor_id": sensor, "limit": 1000, **after})["result"]
+        values += [reading["value"] for reading in page["readings"]]
+        after = page["next"] and {"after": page["next"]}
+    return values
 
 
 def outcome_of(client):

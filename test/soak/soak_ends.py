@@ -2,14 +2,13 @@
 """Ends: of the broker by kill -9, of connections in the middle of packets, and of a thousand clients at any moment."""
 import json
 import random
-import selectors
 import socket
 import struct
 import threading
 import time
 
-from soak import (LOG, MEGABYTE, PLUGIN, TEST_PLUGIN, Closed, Soak, Witness, ask_by_id, descriptors, eventually, main,
-                  new_identity, outcome_of, resident, size)
+from soak import (LOG, MEGABYTE, PLUGIN, TEST_PLUGIN, Closed, Soak, Witness, ask_by_id, descriptors, eventually,
+                  has_settled, history_of, main, new_identity, outcome_of, resident, size)
 from mqtt import (CONNECT, CORRELATION_DATA, PUBACK, PUBLISH, PUBREC, PUBREL, RESPONSE_TOPIC, SUBSCRIBE, Client,
                   Silence, data, packet)
 
@@ -18,7 +17,6 @@ from mqtt import (CONNECT, CORRELATION_DATA, PUBACK, PUBLISH, PUBREC, PUBREL, RE
 KILLS = size(5, 200)
 REPORTERS = 4
 AT_ONCE = 20  # readings of one reporter that are not confirmed
-PAGE = 1000
 
 
 class Reporter:
@@ -82,7 +80,8 @@ class Killed(Soak):
                 if reporter.error:
                     raise reporter.error
         broker.start()
-        stored = {reporter.name: self.history(broker, reporter.name) for reporter in reporters}
+        client = self.client(broker)
+        stored = {reporter.name: history_of(client, reporter.name) for reporter in reporters}
         confirmed = sum(len(reporter.confirmed) for reporter in reporters)
         self.figures(kills=KILLS, confirmed=confirmed, stored=sum(map(len, stored.values())))
         for reporter in reporters:
@@ -90,16 +89,6 @@ class Killed(Soak):
             self.assertEqual(len(values) - len(set(values)), 0, "readings are there twice")
             self.assertEqual(len(reporter.confirmed - set(values)), 0, "confirmed readings are lost")
         self.assertGreater(confirmed, KILLS)
-
-    def history(self, broker, name):
-        client, values, after = self.client(broker), [], None
-        while True:
-            params = {"sensor_id": name, "from": 0, "limit": PAGE, **({"after": after} if after else {})}
-            page = ask_by_id(client, "sensorHistory", params)["result"]
-            values += [reading["value"] for reading in page["readings"]]
-            after = page["next"]
-            if after is None:
-                return values
 
 
 # ---- Connections are cut ---------------------------------------------------------------------------
@@ -258,17 +247,11 @@ class Vanishing(Soak):
             eventually(lambda: descriptors(broker) < 60, pause=0.2)
             figures.append(resident(broker))
         calls, longest = witness.end()
-        waiting = ask_by_id(self.client(broker), "slow.stats", {})["result"]
         self.figures(clients=CLIENTS, vanished=gone, others_calls=calls, longest=f"{longest:.3f}", memory_quarters=figures)
         self.check_flat(figures[1], figures[3], 6 * MEGABYTE)
         self.assertGreater(gone, CLIENTS)
-        self.assertGreaterEqual(waiting["started"], waiting["dones"])
-        eventually(lambda: self.balanced(broker))
-
-    def balanced(self, broker):
-        """Every call that became pending has ended."""
-        stats = ask_by_id(self.client(broker), "slow.stats", {})["result"]
-        return stats["started"] == stats["dones"]
+        client = self.client(broker)
+        eventually(lambda: has_settled(client))
 
 
 if __name__ == "__main__":
