@@ -36,6 +36,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
 endif()
 
 find_program(RPC_NPM npm)
+find_program(RPC_NODE node)
 
 # rpc_leave_out(<what>): says that tests are left out, or stops where none may be.
 function(rpc_leave_out what)

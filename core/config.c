@@ -3,13 +3,16 @@
 #include "config.h"
 
 #include "base/text.h"
+#include "call/registry.h"
 #include "call/topic.h"
 #include "dedup/accounts.h"
 #include "shape/fields_check.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- The options of an engine ---- */
 
@@ -24,6 +27,8 @@ static const char *const config_accounts[] = {
 static const char *const config_undeclared[] = {"ignore", "refuse"};
 
 static const char *const config_deliveries[] = {"client", "subscribed"};
+
+static const char config_placement[] = "placement_"; /* what the method's name stands behind */
 
 static const rpc_field config_fields[] = {
     RPC_STRING(struct engine_options, prefix, .doc = "topic prefixes to serve, separated by spaces",
@@ -88,6 +93,13 @@ static const rpc_field config_fields[] = {
                .doc = "methods that are switched off, separated by spaces: their calls are answered "
                       "`method_not_found`; families by their names with braces",
                .unit = "words", .optional = true, .length = {1, 65535}, .reloads = true),
+    RPC_STRING(struct engine_options, placements, .name = "placement_METHOD",
+               .doc =
+                   "where calls of the method METHOD are carried out, for example "
+                   "`placement_door/{door}/open`: by the plugin (`local`), by workers that are attached to "
+                   "it (`remote`), or by those when they would wait too long for a thread of the plugin "
+                   "(`spill`, for methods with work); without it, as the method's row says",
+               .unit = "words", .optional = true, .length = {1, 65535}, .reloads = true),
     RPC_INT64(struct engine_options, duplicate_window,
               .doc = "how long the reply to a call with an identity is cached, so that the same call is not "
                      "run again; 0: not at all",
@@ -128,14 +140,14 @@ static const rpc_field config_fields[] = {
     RPC_BOOL(struct engine_options, dead_letters,
              .doc = "keep calls that failed with nobody to tell, the last 1000 of them, for dead.list, and "
                     "publish them at `{prefix}/dead/{method}`",
-             .default_json = "true"),
+             .default_json = "true", .reloads = true),
     RPC_BOOL(struct engine_options, dead_payload,
              .doc = "keep and publish their parameters, too; without them no dead letter can be replayed",
-             .default_json = "true"),
+             .default_json = "true", .reloads = true),
     RPC_INT32(struct engine_options, workers, .doc = "threads that do the work of methods that take time",
               .default_json = "2", .range = {1, 256}),
     RPC_INT32(struct engine_options, max_pending,
-              .doc = "largest number of pending calls: those that wait for a worker or for their module",
+              .doc = "largest number of pending calls: those that wait for a thread or for their module",
               .default_json = "1024", .range = {1, ENV_PENDING_MAX}, .reloads = true),
     RPC_INT32(struct engine_options, max_pending_bytes, .doc = "largest memory of all pending calls",
               .unit = "bytes", .default_json = "67108864", .range = {65536, 1073741824}, .reloads = true),
@@ -199,6 +211,76 @@ static char *config_next_word(const struct reading *reading, const char **list, 
     return word;
 }
 
+/* ---- Placements ---- */
+
+/* One line of them. */
+struct config_placement {
+    int placement;
+};
+
+static const rpc_field config_placement_field =
+    RPC_CHOICE(struct config_placement, placement, .choices = RPC_TABLE(registry_placements));
+
+const rpc_field *config_line_field(const rpc_field *option)
+{
+    return strncmp(fields_name(option), config_placement, strlen(config_placement)) == 0
+               ? &config_placement_field
+               : option;
+}
+
+const char *config_placed_method(const struct option_line *line)
+{
+    const size_t length = strlen(config_placement);
+    return strncmp(line->name, config_placement, length) == 0 && line->name[length] ? line->name + length
+                                                                                    : NULL;
+}
+
+/* Adds what a line says to the text, which has room for it. */
+static bool config_add_placement(const struct reading *reading, const struct option_line *line, char *text,
+                                 size_t size)
+{
+    const size_t used = strlen(text);
+    char what[FIELDS_WHY], accepted[FIELDS_WHY + 16];
+    const size_t length = strcspn(line->value, " \t");
+    const int placement = registry_find_placement(line->value, length);
+    for (const struct option_line *other = reading->lines->lines; other != line; other++) {
+        if (strcmp(other->name, line->name) == 0)
+            return config_refuse(reading, line->name, line->value, "the option is given twice");
+    }
+    if (placement < 0 || line->value[length + strspn(line->value + length, " \t")]) {
+        snprintf(accepted, sizeof accepted, "it takes %s",
+                 options_describe(&config_placement_field, what, sizeof what));
+        return config_refuse(reading, line->name, line->value, accepted);
+    }
+    snprintf(text + used, size - used, "%s%s %s", *text ? " " : "", config_placed_method(line),
+             registry_placements[placement]);
+    return true;
+}
+
+/* Makes one text of all lines placement_METHOD. The service finds out whether there are such methods. */
+static bool config_read_placements(const struct reading *reading)
+{
+    const struct option_lines *lines = reading->lines;
+    size_t size = 0;
+    for (size_t i = 0; i < lines->count; i++) {
+        if (config_placed_method(&lines->lines[i]))
+            size += strlen(lines->lines[i].name) + strlen(lines->lines[i].value) + 2;
+    }
+    if (!size)
+        return true;
+    char *text = arena_alloc(&reading->config->arena, size);
+    if (!text)
+        return config_no_memory(reading);
+    reading->config->engine.placements = text;
+    for (size_t i = 0; i < lines->count; i++) {
+        struct option_line *line = &lines->lines[i];
+        line->used |= config_placed_method(line) != NULL;
+        if (config_placed_method(line) && !config_add_placement(reading, line, text, size))
+            return false;
+    }
+    return true;
+}
+
 /* ---- Prefixes ---- */
 
 static bool config_add_prefix(const struct reading *reading, const char *prefix)
@@ -250,10 +332,12 @@ static bool config_read_prefixes(const struct reading *reading)
 /* Every name of the list must be that of a module. */
 static bool config_check_wanted(const struct reading *reading, const rpc_module *const *modules)
 {
-    const char *list = reading->config->engine.modules;
+    const char *list = reading->config->engine.modules, *left_out = reading->config->host->left_out;
     const char *name;
     bool failed = false;
     while (list && (name = config_next_word(reading, &list, &failed))) {
+        if (left_out && text_has_word(left_out, name))
+            return config_refuse(reading, "modules", name, "this module works in the broker's plugin alone");
         const rpc_module *const *module = modules;
         while (*module && strcmp((*module)->name, name) != 0)
             module++;
@@ -275,7 +359,8 @@ static bool config_check_names(const struct reading *reading, const rpc_module *
     for (size_t i = 0; module->options && i < module->options->count; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s_%s", module->name, fields_name(&module->options->fields[i]));
-        if (!fields_find(&config_engine_shape, name) && !fields_find(reading->config->host->options, name))
+        if (!fields_find(&config_engine_shape, name) && !fields_find(reading->config->host->options, name) &&
+            strncmp(name, config_placement, strlen(config_placement)) != 0)
             continue;
         snprintf(reading->why, OPTIONS_WHY, "module %s: %s%s is an option of the service itself",
                  module->name, reading->lines->prefix, name);
@@ -321,7 +406,10 @@ static bool config_read_modules(const struct reading *reading, const rpc_module 
     for (size_t i = 0; i < count; i++) {
         struct config_module *module = &config->modules[config->module_count];
         const bool fine = config_read_module(reading, modules[i], module);
-        if (fine && config->engine.modules && !text_has_word(config->engine.modules, modules[i]->name)) {
+        const char *name = modules[i]->name, *wanted = config->engine.modules;
+        const char *left_out = config->host->left_out;
+        if (fine &&
+            ((left_out && text_has_word(left_out, name)) || (wanted && !text_has_word(wanted, name)))) {
             fields_fini(&module->fields);
             continue;
         }
@@ -397,6 +485,36 @@ static bool config_keep_lines(const struct reading *reading)
     return true;
 }
 
+static void config_try_near(struct text_near *near, const rpc_shape *shape)
+{
+    for (size_t i = 0; shape && i < shape->count; i++)
+        text_near_try(near, fields_name(&shape->fields[i]));
+}
+
+/* Names the nearest option, which is one of a module if the name begins with the module's. */
+static bool config_refuse_unknown(const struct reading *reading, const struct option_line *line,
+                                  const rpc_module *const *modules)
+{
+    char accepted[256] = "there is no such option; the manual lists them in docs/reference.md";
+    const char *owner = "", *mark = "";
+    struct text_near near = text_near_to(line->name);
+    config_try_near(&near, &config_engine_shape);
+    config_try_near(&near, reading->config->host->options);
+    for (; *modules && !near.best; modules++) {
+        const size_t length = strlen((*modules)->name);
+        if (strncmp(line->name, (*modules)->name, length) != 0 || line->name[length] != '_')
+            continue;
+        owner = (*modules)->name;
+        mark = "_";
+        near = text_near_to(line->name + length + 1);
+        config_try_near(&near, (*modules)->options);
+    }
+    if (near.best)
+        snprintf(accepted, sizeof accepted, "there is no such option, did you mean %s%s%s?", owner, mark,
+                 near.best);
+    return config_refuse(reading, line->name, line->value, accepted);
+}
+
 static bool config_read(const struct reading *reading, const rpc_module *const *modules)
 {
     struct config *config = reading->config;
@@ -405,15 +523,12 @@ static bool config_read(const struct reading *reading, const rpc_module *const *
         !config_read_own(reading, config->host->options, &config->host_fields, &config->host_options))
         return false;
     config->engine = *(const struct engine_options *)engine;
-    if (!config_complete(reading) ||
-        !config->host->check(config->host_options, reading->lines, reading->why) ||
-        !config_read_prefixes(reading) || !config_read_modules(reading, modules))
+    if (!config_complete(reading) || !config_read_placements(reading) || !config_read_prefixes(reading) ||
+        !config->host->check(config, reading->lines, reading->why) || !config_read_modules(reading, modules))
         return false;
     for (size_t i = 0; i < reading->lines->count; i++) {
-        const struct option_line *line = &reading->lines->lines[i];
-        if (!line->used)
-            return config_refuse(reading, line->name, line->value,
-                                 "there is no such option; the manual lists them in docs/reference.md");
+        if (!reading->lines->lines[i].used)
+            return config_refuse_unknown(reading, &reading->lines->lines[i], modules);
     }
     return config_keep_lines(reading);
 }
@@ -436,6 +551,64 @@ struct config *config_create(struct option_lines *lines, const struct config_hos
     return NULL;
 }
 
+/* ---- In words ---- */
+
+/* A relative path is one from the folder in which the broker was started, which is not known for long. */
+static void config_write_path(FILE *line, const char *path)
+{
+    char folder[PATH_MAX];
+    const bool is_file = *path != '/' && strcmp(path, ":memory:") != 0;
+    if (is_file && getcwd(folder, sizeof folder))
+        fprintf(line, "%s/", folder);
+    fputs(path, line);
+}
+
+static void config_write_files(FILE *line, const struct config_module *module)
+{
+    const rpc_shape *shape = module->module->options;
+    for (size_t i = 0; shape && i < shape->count; i++) {
+        const rpc_field *field = &shape->fields[i];
+        const char *path;
+        if (!field->unit || strcmp(field->unit, "path") != 0)
+            continue;
+        memcpy(&path, (const char *)module->options + field->offset, sizeof path);
+        if (!path)
+            continue;
+        fprintf(line, "; %s_%s ", module->module->name, fields_name(field));
+        config_write_path(line, path);
+    }
+}
+
+/* The prefixes come last: the broker cuts long lines. */
+static void config_write(FILE *line, const struct config *config)
+{
+    size_t methods = 0;
+    for (size_t i = 0; i < config->module_count; i++)
+        methods += config->modules[i].module->methods.count;
+    fprintf(line, "%zu modules, %zu methods", config->module_count, methods);
+    for (size_t i = 0; i < config->module_count; i++)
+        config_write_files(line, &config->modules[i]);
+    fputs(config->prefix_count == 1 ? "; prefix" : "; prefixes", line);
+    for (size_t i = 0; i < config->prefix_count; i++)
+        fprintf(line, " %s", config->prefixes[i]);
+}
+
+char *config_describe(const struct config *config)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *line = open_memstream(&text, &size);
+    if (!line)
+        return NULL;
+    config_write(line, config);
+    if (fclose(line) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* ---- Changes ---- */
+
 size_t config_count_module_changes(const struct config *one, const struct config *other, size_t index)
 {
     const struct config_module *module = &one->modules[index];
@@ -450,6 +623,33 @@ size_t config_count_changes(const struct config *one, const struct config *other
     for (size_t i = 0; i < one->module_count; i++)
         changes += config_count_module_changes(one, other, i);
     return changes;
+}
+
+const char *config_find_fixed_change(const struct config *one, struct config *other)
+{
+    const rpc_field *field = options_find_fixed_change(&config_engine_shape, &one->engine, &other->engine);
+    if (!field)
+        field = options_find_fixed_change(one->host->options, one->host_options, other->host_options);
+    if (field)
+        return fields_name(field);
+    bool is_same = one->prefix_count == other->prefix_count; /* that of struct engine_options is the first */
+    for (size_t i = 0; is_same && i < one->prefix_count; i++)
+        is_same = strcmp(one->prefixes[i], other->prefixes[i]) == 0;
+    if (!is_same)
+        return "prefix";
+    for (size_t i = 0; i < one->module_count; i++) {
+        const struct config_module *module = &one->modules[i];
+        if (module->options)
+            field = options_find_fixed_change(module->module->options, module->options,
+                                              other->modules[i].options);
+        if (!field)
+            continue;
+        char name[128];
+        snprintf(name, sizeof name, "%s_%s", module->module->name, fields_name(field));
+        const char *kept = arena_copy(&other->arena, name, strlen(name));
+        return kept ? kept : fields_name(field);
+    }
+    return NULL;
 }
 
 void config_destroy(struct config *config)

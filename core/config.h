@@ -23,18 +23,25 @@
 
 enum { CONFIG_PREFIXES = 64 }; /* every message of the host is compared with each prefix */
 
+struct config;
+
 /* What a host adds to the configuration, and what it says of itself to those who describe the service. */
 struct config_host {
     const char *option_prefix;   /* stands before the name of each option in the configuration */
     const char *counters_topic;  /* as in struct host */
     const char *const *reserved; /* first levels that a prefix may not have, ending with NULL */
     const rpc_shape *options;    /* the host's own options; all may be left out */
+    const char
+        *file_option; /* of these, the one that names a file of settings: see core/settings.h; NULL: none */
+    const char *left_out; /* names of modules that do not work in the host; NULL: all do */
+    bool file_is_whole;   /* the file may have every option, and options that were given beside it
+                             replace those of the file, not the other way round */
 
     /*
-     * Checks what the table cannot say. options is a struct of that shape. Returns false with why, which
-     * options_refuse() writes.
+     * Checks what the table cannot say. The configuration has its host_options, a struct of that shape, and
+     * its prefixes. Returns false with why, which options_refuse() writes.
      */
-    bool (*check)(const void *options, const struct option_lines *lines, char why[OPTIONS_WHY]);
+    bool (*check)(const struct config *config, const struct option_lines *lines, char why[OPTIONS_WHY]);
 };
 
 /* The host that a plugin or a program is linked with. The host defines it. */
@@ -63,6 +70,13 @@ struct config {
 /* The options of an engine: a shape of struct engine_options. */
 extern const rpc_shape config_engine_shape;
 
+/* The row by which the lines of an option are read, which is the option's own, but for placement_METHOD,
+ * which stands for options of several names. */
+const rpc_field *config_line_field(const rpc_field *option);
+
+/* The method of a line placement_METHOD; NULL: it is another line. */
+const char *config_placed_method(const struct option_line *line);
+
 /*
  * Reads the lines, whose prefix it sets. modules ends with NULL. Returns NULL if an option is not accepted or
  * there is no memory. The caller destroys the configuration with config_destroy().
@@ -70,11 +84,19 @@ extern const rpc_shape config_engine_shape;
 struct config *config_create(struct option_lines *lines, const struct config_host *host,
                              const rpc_module *const *modules, char why[OPTIONS_WHY]);
 
+/* Says in one line what a configuration starts: its modules, their files and the prefixes. Returns memory
+ * that the caller frees with free(); NULL: no memory. */
+char *config_describe(const struct config *config);
+
 /* How many options differ in two configurations that have the same lines but for a config_file. */
 size_t config_count_changes(const struct config *one, const struct config *other);
 
 /* Likewise, of one module. index: in config->modules. */
 size_t config_count_module_changes(const struct config *one, const struct config *other, size_t index);
+
+/* The name of an option that differs in two configurations although it does not change while the service
+ * runs; NULL: there is none. The name exists as long as `other` does. */
+const char *config_find_fixed_change(const struct config *one, struct config *other);
 
 /* Accepts NULL. */
 void config_destroy(struct config *config);

@@ -72,13 +72,24 @@ static int config_file_read(struct option_lines *merged, char *text, size_t size
     return settings;
 }
 
-static bool config_file_has(const struct option_lines *lines, size_t count, const char *name)
+static bool config_file_has(const struct option_lines *lines, const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < lines->count; i++) {
         if (strcmp(lines->lines[i].name, name) == 0)
             return true;
     }
     return false;
+}
+
+/* Leaves out the lines of the file whose options are given. */
+static void config_file_leave_out(struct option_lines *merged, const struct option_lines *given)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < merged->count; i++) {
+        if (!config_file_has(given, merged->lines[i].name))
+            merged->lines[kept++] = merged->lines[i];
+    }
+    merged->count = kept;
 }
 
 int config_file_merge(struct option_lines *merged, const struct option_lines *given, const char *file,
@@ -87,13 +98,17 @@ int config_file_merge(struct option_lines *merged, const struct option_lines *gi
     *merged = (struct option_lines){
         .prefix = given->prefix,
         .file = file,
+        .is_whole = given->is_whole,
         .lines = calloc(given->count + CONFIG_FILE_SETTINGS, sizeof *merged->lines),
     };
     if (!merged->lines)
         return config_file_refuse(file, 0, why, "no memory to read it");
     const int settings = config_file_read(merged, text, size, why);
+    if (settings >= 0 && merged->is_whole)
+        config_file_leave_out(merged, given);
+    const struct option_lines own = *merged;
     for (size_t i = 0; settings >= 0 && i < given->count; i++) {
-        if (!config_file_has(merged, (size_t)settings, given->lines[i].name))
+        if (!config_file_has(&own, given->lines[i].name))
             merged->lines[merged->count++] = given->lines[i];
     }
     return settings;

@@ -3,7 +3,8 @@
  * The config_file: a text with the settings that may change while the broker runs. A line is the name of an
  * option, blanks and its value, as in the configuration of the broker, whose prefix the name may have. Empty
  * lines, and lines whose first character that is no blank is `#`, are left out. The settings of the file
- * replace those of the configuration that have the same name.
+ * replace those of the configuration that have the same name; or, where the file is the whole configuration
+ * of a program, the other way round.
  *
  * Threads: any. These functions touch nothing but their arguments.
  *

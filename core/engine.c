@@ -6,8 +6,10 @@
 #include "call/answer.h"
 #include "call/copies.h"
 #include "call/engine_parts.h"
+#include "call/foreign.h"
 #include "call/inbox.h"
 #include "call/receive.h"
+#include "call/remote.h"
 #include "call/task.h"
 #include "call/topic.h"
 #include "config.h"
@@ -32,6 +34,10 @@ static void engine_fit_host(struct env *env)
         env->options.sys_interval = 0;
     if (!host->knows_caller || !host->tells_endings)
         env->options.redelivery_guard = 0;
+    if (!host->knows_caller)
+        env->options.rate_limit = env->options.rate_bytes = 0;
+    if (!host->replies_to_caller)
+        env->options.reply_delivery = DELIVERY_CLIENT; /* there is no tree of a client's own */
 }
 
 struct engine *engine_create(const struct engine_options *options, const struct host *host)
@@ -57,10 +63,13 @@ struct engine *engine_create(const struct engine_options *options, const struct 
     engine->codec = engine->event_codec = &codec_json;
     engine->answers = answers_create(options);
     engine->tasks = tasks_create(&engine->env);
+    engine->foreign = foreign_create(engine, &(const struct foreign_ways){remote_place, remote_forget});
+    engine->remote = remote_create(engine->dedup.seed);
     engine->recorder = recorder_create(options->recorder_payloads);
     engine->health = health_create();
     engine->env.health_is_stale = true;
-    if (engine->answers && engine->tasks && engine->recorder && engine->health)
+    if (engine->answers && engine->tasks && engine->remote && engine->foreign && engine->recorder &&
+        engine->health)
         return engine;
     engine_destroy(engine, 0);
     return NULL;
@@ -81,6 +90,17 @@ static void engine_leave_ring(struct engine *engine)
     before->next = engine->next;
 }
 
+/* Where the calls of an instance's methods are carried out. Returns false: no memory. */
+static bool engine_place_methods(struct engine *engine, const rpc_instance *instance)
+{
+    struct registry_method *method = engine->registry.methods;
+    for (; method; method = method->hh.next) {
+        if (method->instance == instance && !remote_place(engine, method))
+            return false;
+    }
+    return true;
+}
+
 bool engine_add_module(struct engine *engine, const rpc_module *module, const void *module_options,
                        char why[ENGINE_WHY])
 {
@@ -91,6 +111,10 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
     if (!instance)
         return false;
     const bool gives_way = inbox_give_way(instance, overlap);
+    if (!engine_place_methods(engine, instance)) {
+        snprintf(why, ENGINE_WHY, "module %s: no memory", module->name);
+        return false;
+    }
     if (!registry_start(&engine->registry, prefix, instance, module_options, why))
         return false;
     if (gives_way && !instance->root_is_set)
@@ -98,7 +122,8 @@ bool engine_add_module(struct engine *engine, const rpc_module *module, const vo
     return true;
 }
 
-/* Takes the next word of a list, and the method that it names, or NULL. Returns false: the list has ended. */
+/* Takes the next word of a list, and the method of a module that it names, or NULL. Returns false: the list
+ * has ended. */
 static bool engine_next_method(const struct engine *engine, const char **list, char word[ENGINE_WORD],
                                struct registry_method **method)
 {
@@ -107,6 +132,8 @@ static bool engine_next_method(const struct engine *engine, const char **list, c
     char shown[ENGINE_WORD];
     *list = start + length;
     *method = length ? registry_find_exactly(&engine->registry, start, length) : NULL;
+    if (*method && (*method)->foreign)
+        *method = NULL;
     snprintf(shown, sizeof shown, "%.*s", (int)length, start);
     text_printable(shown, word, ENGINE_WORD);
     return length > 0;
@@ -153,8 +180,48 @@ static void engine_switch_methods(struct engine *engine)
     char word[ENGINE_WORD];
     for (method = engine->registry.methods; method; method = method->hh.next)
         method->off = false;
-    while (engine_next_method(engine, &list, word, &method))
-        method->off = true;
+    while (engine_next_method(engine, &list, word, &method)) {
+        if (method) /* all have been found before */
+            method->off = true;
+    }
+}
+
+bool engine_check_placement(const struct engine *engine, const char *name, const char *placement,
+                            char why[ENGINE_WHY])
+{
+    const struct registry *registry = &engine->registry;
+    const struct registry_method *method = registry_find_exactly(registry, name, strlen(name));
+    if (!method || method->foreign) {
+        const char *near = method ? NULL : registry_find_near(registry, name, false);
+        snprintf(why, ENGINE_WHY, "no module has a method of this name%s%.128s%s",
+                 near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+        return false;
+    }
+    const int wanted = registry_find_placement(placement, strcspn(placement, " \t"));
+    const char *fault =
+        registry_check_placement(method->instance->module, method->declared, (rpc_placement)wanted);
+    if (fault)
+        snprintf(why, ENGINE_WHY, "%s", fault);
+    return !fault;
+}
+
+/* Calls that are under way stay where they are. A method for which there is no memory stays where it was, and
+ * so does one that workers declare. */
+static void engine_move_methods(struct engine *engine)
+{
+    struct registry_method *method = engine->registry.methods;
+    for (; method; method = method->hh.next) {
+        const unsigned char former = method->placement;
+        if (method->foreign)
+            continue;
+        method->placement =
+            (unsigned char)registry_placement_of(engine->env.options.placements, method->declared);
+        if (method->placement == former || remote_place(engine, method))
+            continue;
+        method->placement = former;
+        env_log(&engine->env, RPC_LOG_ERROR, "no memory to change the placement of method %s",
+                method->declared->name);
+    }
 }
 
 /* What clients owe is counted in time, and would be too much or too little at other rates. */
@@ -178,7 +245,10 @@ void engine_reload(struct engine *engine, const struct engine_options *options)
         engine_forgive(engine);
     engine->accounts.by = (enum accounts_by)own->rate_limit_by;
     dedup_reload(&engine->dedup, own);
+    if (!own->dead_letters)
+        dead_clear(&engine->dead);
     engine_switch_methods(engine);
+    engine_move_methods(engine);
     engine->env.reloads++;
 }
 
@@ -230,6 +300,8 @@ bool engine_destroy(struct engine *engine, uint64_t patience)
     if (engine->tasks)
         engine_stop(engine);
     const bool is_over = tasks_destroy(engine, patience);
+    foreign_destroy(engine);
+    remote_destroy(engine);
     registry_fini(&engine->registry);
     timers_fini(&engine->timers);
     copies_clear(engine);
@@ -309,12 +381,12 @@ void engine_presence(struct engine *engine, const struct host_presence *presence
                                                        .connection = client->connection});
 }
 
+/* What a client has as a worker ends before its calls, so that none of them is cancelled at itself. */
 static void engine_end_calls(struct engine *engine, const struct host_ending *ending)
 {
     copies_connection_ended(engine, ending);
-    if (!engine->connections)
-        return;
     exchange_connection_ended(engine, ending);
+    remote_connection_ended(engine, ending);
     tasks_connection_ended(engine, ending->connection);
 }
 
@@ -334,7 +406,8 @@ bool engine_has_pending(const struct engine *engine)
 
 void engine_client_seen(struct engine *engine, const struct host_client *client)
 {
-    const void *former = engine->connections ? clients_find_former(&engine->dedup.clients, client) : NULL;
+    const bool has_former = engine->connections && !engine->env.host.dispatched;
+    const void *former = has_former ? clients_find_former(&engine->dedup.clients, client) : NULL;
     if (!former)
         return;
     clients_meet(&engine->dedup.clients, client, env_now(&engine->env));
@@ -359,7 +432,9 @@ static uint64_t engine_work_due(const struct engine *engine)
 {
     const uint64_t tasks = tasks_due(engine->tasks);
     const uint64_t timers = engine->env.stopping ? UINT64_MAX : timers_due(&engine->timers);
-    return tasks < timers ? tasks : timers;
+    const uint64_t remote = remote_due(engine->remote);
+    const uint64_t first = tasks < timers ? tasks : timers;
+    return first < remote ? first : remote;
 }
 
 /* An engine in which nothing happens has nothing to publish: each call that ends is counted. */
@@ -382,6 +457,7 @@ void engine_tick(struct engine *engine)
         env_note_incident(&engine->env, &engine->env.late);
     tasks_collect(engine);
     tasks_expire(engine, now);
+    remote_tick(engine, now);
     timers_run(&engine->timers, now);
     tasks_end_evicted(engine);
     if (now >= engine->expire_due) {

@@ -54,8 +54,16 @@ bool engine_open_methods(struct engine *engine, char why[ENGINE_WHY]);
 bool engine_has_methods(const struct engine *engine, const char *names, char unknown[ENGINE_WORD]);
 
 /*
+ * Whether there is a method of this name that can have this placement, a name of one. If not, why says what
+ * is wrong in words that follow a comma.
+ */
+bool engine_check_placement(const struct engine *engine, const char *name, const char *placement,
+                            char why[ENGINE_WHY]);
+
+/*
  * Takes over those of the options that may change while the broker runs; their texts must outlive the engine,
- * or the next change. methods_off must have been checked with engine_has_methods(). What is pending goes on;
+ * or the next change. methods_off must have been checked with engine_has_methods(), and each placement with
+ * engine_check_placement(). What is pending goes on;
  * limits that have become smaller hold for what comes next.
  */
 void engine_reload(struct engine *engine, const struct engine_options *options);

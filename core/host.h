@@ -22,7 +22,7 @@ struct host_client {
     const char *user; /* NULL: anonymous */
     const char
         *address;     /* network address as text; NULL: the other end of a bridge that this broker opened */
-    int version;      /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0 */
+    int version;      /* 3: MQTT 3.1, 4: MQTT 3.1.1, 5: MQTT 5.0; 0, in a replay alone: not known */
     bool bridge;      /* a bridge that this broker opened: neither ACLs nor guards hold for it */
     bool far_bridge;  /* the host knows that another broker has opened it as a bridge: what it gets is
                          published  there */
@@ -30,6 +30,8 @@ struct host_client {
     bool served_late; /* it may get messages only in the next round of the host's loop; for the host alone */
     bool mounted;     /* behind a listener that hides a part of all topics; for the host alone */
     bool told_late;   /* the host may notice the end of the connection only some time after it; likewise */
+    const void *mark; /* of the message that it came with, given to handled() and shown in what the message
+                         causes; likewise; NULL: none */
     const void *connection; /* tells this connection from others with the same client id; only ever compared.
                                In a publication, NULL: whoever has the id */
 };
@@ -100,8 +102,10 @@ struct host_publication {
     const char *response_topic;
     const void *correlation; /* Correlation Data; NULL: none */
     size_t correlation_size;
-    const char *status;             /* user property `status`: "ok" or an error's code; NULL: none is sent */
-    bool repeated;                  /* user property `repeated`: 1; the same reply was sent before */
+    const char *status; /* user property `status`: "ok" or an error's code; NULL: none is sent */
+    bool repeated;      /* user property `repeated`: 1; the same reply was sent before */
+    bool unchanged;     /* user property `unchanged`: 1; a success that is not announced; of a dispatched host
+                           alone */
     const rpc_property *properties; /* further user properties; NULL: none */
     size_t property_count;
 };
@@ -114,7 +118,8 @@ struct host {
      * What the host can do. A host that sets none of these may be an ordinary client of a broker.
      *
      * knows_caller: the client of a message is the client that published it. Else all messages seem to come
-     * from one client, and calls count as the same only if they have the same Response Topic as well.
+     * from one client, which has no id for modules; calls count as the same only if they have the same
+     * Response Topic as well; and there are no limits for each client.
      */
     bool knows_caller;
 
@@ -126,6 +131,13 @@ struct host {
      * guard, which needs both the caller and the endings, is off.
      */
     bool tells_endings;
+
+    /*
+     * The calls were handed to this host by an engine elsewhere, which has their callers: that one announces
+     * results and keeps dead letters, so this one does not; payloads are parameters and nothing around them;
+     * and each call may have a connection of its own, so that the end of a connection cancels one call.
+     */
+    bool dispatched;
 
     /*
      * The root of the topics of the counters, which the prefix and the counter's name follow. NULL: the
@@ -153,6 +165,12 @@ struct host {
      */
     bool (*user_property)(void *context, const struct host_message *message, const char *name, char *value,
                           size_t size);
+
+    /*
+     * A message whose client has a mark has been handled: what it was to cause has been published, or never
+     * will be. May be NULL. It is not called for a message that there was no memory to handle.
+     */
+    void (*handled)(void *context, const void *mark);
 
     /* The engine wants engine_tick() to be called soon. Thread: any, also several at once. */
     void (*wake)(void *context);

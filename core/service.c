@@ -69,7 +69,13 @@ static bool service_start_engine(const struct service *service, struct engine *e
 static bool service_check_methods(const struct service *service, const struct config *config,
                                   char why[SERVICE_WHY])
 {
-    char word[ENGINE_WORD];
+    char word[ENGINE_WORD], wrong[ENGINE_WHY];
+    for (size_t i = 0; i < config->lines.count; i++) {
+        const struct option_line *line = &config->lines.lines[i];
+        const char *method = config_placed_method(line);
+        if (method && !engine_check_placement(service->engines[0], method, line->value, wrong))
+            return options_refuse(&config->lines, line->name, line->value, wrong, why);
+    }
     return engine_has_methods(service->engines[0], config->engine.methods_off, word) ||
            options_refuse(&config->lines, "methods_off", word,
                           "it takes names of methods, separated by spaces; no module has this one", why);

@@ -410,6 +410,25 @@ static void write_letter_channel(const struct catalogue *catalogue, struct write
     close_objects(writer, 2);
 }
 
+/* Between the plugin and its workers: the rows of the table of trees say it. */
+static void write_work_channels(const struct catalogue *catalogue, struct writer *writer)
+{
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->kind != TOPIC_WORK)
+            continue;
+        open_key(writer, tree->word, "worker");
+        catalogue_write_topic(catalogue, writer, "address", "/", tree->pattern);
+        writer_open_object(writer, "parameters");
+        write_parameter(writer, "worker", "the worker's name, with which it has called rpc.attach");
+        if (strstr(tree->pattern, "{event}"))
+            write_parameter(writer, "event", "the event; it may have several levels");
+        writer_end_object(writer);
+        writer_open_object(writer, "messages");
+        write_message_ref(writer, tree->word, tree->word, "worker");
+        close_objects(writer, 2);
+    }
+}
+
 static void write_channels(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "channels");
@@ -419,6 +438,7 @@ static void write_channels(const struct catalogue *catalogue, struct writer *wri
     write_channel(catalogue, writer, "event", "/event/", TOPIC_ERROR_EVENT);
     each_event(catalogue, writer, write_event_channel);
     write_letter_channel(catalogue, writer);
+    write_work_channels(catalogue, writer);
     each_inbox(catalogue, writer, write_inbox_channel);
 #define COUNTER(member, level, text) write_counter_channel(catalogue, writer, "counter", level);
     ENGINE_COUNTERS(COUNTER)
@@ -545,6 +565,17 @@ static void write_inbox_operation(const struct catalogue *catalogue, const rpc_m
     writer_end_object(writer);
 }
 
+static void write_work_operations(struct writer *writer)
+{
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->kind != TOPIC_WORK)
+            continue;
+        open_operation(writer, tree->sender == TOPIC_SENDER_PLUGIN ? "send" : "receive", tree->word, "worker",
+                       tree->doc);
+        writer_end_object(writer);
+    }
+}
+
 static void write_operations(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "operations");
@@ -561,6 +592,7 @@ static void write_operations(const struct catalogue *catalogue, struct writer *w
     write_sent(writer, "event", TOPIC_ERROR_EVENT, TOPIC_ERROR_DOC, catalogue->options->qos, false);
     each_event(catalogue, writer, write_event_operation);
     write_sent(writer, "dead", "method", TOPIC_DEAD_DOC, 1, false);
+    write_work_operations(writer);
     each_inbox(catalogue, writer, write_inbox_operation);
 #define COUNTER(member, level, text) write_sent(writer, "counter", level, text, 0, true);
     ENGINE_COUNTERS(COUNTER)
@@ -845,6 +877,32 @@ static void write_jsonrpc_messages(const struct catalogue *catalogue, struct wri
     close_one_or_many(writer);
 }
 
+/* The user properties of a call for a worker, and of its answer. */
+#define WORK_HEADERS                                                                                       \
+    "{\"title\":\"WorkHeaders\",\"type\":\"object\",\"required\":[\"method\",\"caller\",\"deadline-ms\"]," \
+    "\"properties\":{\"method\":{\"type\":\"string\"},\"caller\":{\"type\":\"string\"},"                   \
+    "\"caller-user\":{\"type\":\"string\"},\"caller-version\":{\"type\":\"string\"},"                      \
+    "\"deadline-ms\":{\"type\":\"string\"},\"progress\":{\"const\":\"1\"},"                                \
+    "\"traceparent\":{\"type\":\"string\"},\"tracestate\":{\"type\":\"string\"},"                          \
+    "\"correlationData\":{\"type\":\"string\"}}}"
+#define DONE_HEADERS                                                                                    \
+    "{\"title\":\"WorkDoneHeaders\",\"type\":\"object\",\"required\":[\"status\",\"correlationData\"]," \
+    "\"properties\":{\"status\":{\"type\":\"string\"},\"correlationData\":{\"type\":\"string\"}}}"
+
+static void write_work_messages(struct writer *writer)
+{
+    for (const struct topic_tree *tree = topic_trees; tree->word; tree++) {
+        if (tree->kind != TOPIC_WORK)
+            continue;
+        open_message(writer, tree->word, "worker", tree->doc, NULL);
+        if (strcmp(tree->word, "work") == 0)
+            writer_member_json(writer, "headers", WORK_HEADERS);
+        if (strcmp(tree->word, "workDone") == 0)
+            writer_member_json(writer, "headers", DONE_HEADERS);
+        writer_end_object(writer);
+    }
+}
+
 static void write_messages(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_object(writer, "messages");
@@ -855,6 +913,7 @@ static void write_messages(const struct catalogue *catalogue, struct writer *wri
     each_event(catalogue, writer, write_event_message);
     write_document_message(writer, "dead", "method", TOPIC_DEAD_DOC, &dead_shape,
                            catalogue_name(catalogue, NULL, "dead", "Letter"));
+    write_work_messages(writer);
     each_inbox(catalogue, writer, write_inbox_message);
 #define COUNTER(member, level, text) write_counter_message(writer, level, text);
     ENGINE_COUNTERS(COUNTER)

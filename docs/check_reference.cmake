@@ -1,5 +1,9 @@
-# Fails when FILE is not what PROGRAM prints as FORM.
+# Fails when FILE is not what PROGRAM prints as FORM, followed by what SECOND prints as SECOND_FORM, if there is one.
 execute_process(COMMAND ${PROGRAM} ${FORM} OUTPUT_VARIABLE printed RESULT_VARIABLE result)
+if(SECOND AND result EQUAL 0)
+    execute_process(COMMAND ${SECOND} ${SECOND_FORM} OUTPUT_VARIABLE more RESULT_VARIABLE result)
+    string(APPEND printed "${more}")
+endif()
 file(READ ${FILE} kept)
 if(NOT result EQUAL 0 OR NOT printed STREQUAL kept)
     message(FATAL_ERROR "${FILE} is out of date: build the target `reference`")

@@ -24,8 +24,8 @@ static void print_option(const char *owner, const rpc_field *field)
     char fallback[128];
     options_print_default(field, fallback, sizeof fallback);
     printf("| `%s%s%s%s` | %s | %s%s%s | %s%s |\n", rpc_host.option_prefix, owner, *owner ? "_" : "",
-           fields_name(field), options_describe(field, takes, sizeof takes), *fallback ? "`" : "",
-           *fallback ? fallback : "none", *fallback ? "`" : "", field->doc,
+           fields_name(field), options_describe(config_line_field(field), takes, sizeof takes),
+           *fallback ? "`" : "", *fallback ? fallback : "none", *fallback ? "`" : "", field->doc,
            field->reloads ? " (*reloads*)" : "");
 }
 
@@ -38,6 +38,12 @@ static void print_options(const char *owner, const rpc_shape *shape)
 static void print_option_head(void)
 {
     printf("| option | takes | default | meaning |\n|---|---|---|---|\n");
+}
+
+void markdown_print_options(const char *owner, const rpc_shape *shape)
+{
+    print_option_head();
+    print_options(owner, shape);
 }
 
 /* ---- Shapes ---- */
@@ -250,8 +256,7 @@ static void print_module(const rpc_module *module)
     printf("\n## Module %s\n\n%s\n", module->name, module->doc);
     if (module->options) {
         printf("\n");
-        print_option_head();
-        print_options(module->name, module->options);
+        markdown_print_options(module->name, module->options);
     }
     for (const rpc_method *method = module->methods.rows; RPC_HAS_ROW(module->methods, method); method++)
         print_method(module, method);

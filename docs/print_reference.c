@@ -4,7 +4,7 @@
  *
  * Prints the reference of a plugin's modules from the same tables that the plugin uses, with the default
  * values of the options. It starts no module. The build uses it for the manual's documents;
- * rpc_add_reference() builds one for another plugin.
+ * mosquitto_rpc_add_reference() builds one for another plugin.
  */
 #include "reference.h"
 

@@ -232,7 +232,7 @@ static const rpc_error group_errors[] = {
 
 #define WAITS                                                                                         \
     .result = &any_shape, .progress = &any_shape, .errors = RPC_TABLE(orders_errors), .defers = true, \
-    .decides_timeout = true, .done = orders_done
+    .decides_timeout = true, .awaits_device = true, .done = orders_done
 
 static const rpc_method methods[] = {
     {
@@ -261,6 +261,7 @@ static const rpc_method methods[] = {
         .run = device_call_group,
         .defers = true,
         .decides_timeout = true,
+        .awaits_device = true,
         .done = gather_done,
     },
     {

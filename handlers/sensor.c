@@ -4,9 +4,9 @@
  * database. Other clients call the other methods, or subscribe to the module's events. This file has the
  * tables and what connects the parts; sensor/ has the parts.
  *
- * Only workers use the database (sensor/store.h) while the broker runs. It has two connections, each with a
- * lane of its own: one writes, and commits all waiting readings as one group; the other reads the history at
- * the same time. The last readings are also in memory (sensor/table.h), for the broker's thread.
+ * Only worker threads use the database (sensor/store.h) while the broker runs. It has two connections, each
+ * with a lane of its own: one writes, and commits all waiting readings as one group; the other reads the
+ * history at the same time. The last readings are also in memory (sensor/table.h), for the broker's thread.
  */
 #include "sensor/forget.h"
 #include "sensor/history.h"

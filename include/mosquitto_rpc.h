@@ -386,15 +386,16 @@ typedef struct rpc_job rpc_job;
  * Work: the part of a call that may wait for a disk, a network or a device. data is the pointer that was
  * given to rpc_start() or rpc_background().
  *
- * Thread: a worker, with all signals blocked. Work may use data and what it points at, which no other thread
- * uses until the work has returned. It must not use the module's state or the call, and may call no function
- * of this header but rpc_is_wanted(), rpc_job_take_next() and rpc_job_trace(). What only the work of one lane
- * uses, for example a connection to a database, needs no lock, since the work of a lane runs one at a time.
+ * Thread: a worker thread, with all signals blocked. Work may use data and what it points at, which no other
+ * thread uses until the work has returned. It must not use the module's state or the call, and may call no
+ * function of this header but rpc_is_wanted(), rpc_job_take_next() and rpc_job_trace(). What only the work of
+ * one lane uses, for example a connection to a database, needs no lock, since the work of a lane runs one at
+ * a time.
  *
  * Ownership: data stays the module's. Work leaves its result there, and done reads it.
  *
  * The engine cannot interrupt work. When no caller waits for it any more, it keeps its thread until it
- * returns, but another thread replaces that thread among the configured workers. At most 16 threads of a
+ * returns, but another thread replaces that thread among the configured threads. At most 16 threads of a
  * prefix are replaced at a time.
  */
 typedef void (*rpc_work)(rpc_job *job, void *data);
@@ -429,7 +430,7 @@ typedef void (*rpc_work)(rpc_job *job, void *data);
 typedef rpc_status (*rpc_done)(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 /*
- * The order in which workers begin the work that is ready: high, then normal, then low. Work is ready if it
+ * The order in which threads begin the work that is ready: high, then normal, then low. Work is ready if it
  * has no lane or is the first of its lane; priorities do not change the order within a lane. Lower
  * priorities have their turn: ready work of normal priority waits while at most 4 others begin, of low
  * priority while at most 16 begin. Within a priority the clients take turns.
@@ -480,6 +481,29 @@ typedef enum rpc_announcement {
     RPC_ANNOUNCE_UNANSWERED /* it follows only if the caller asked for no reply */
 } rpc_announcement;
 
+/*
+ * Where calls of a method are carried out: by the broker's plugin, or by workers, which are programs that are
+ * attached to it and have the same modules. A caller sees no difference. The option
+ * placement_{METHOD} says otherwise than the method's row.
+ *
+ * A method can be placed elsewhere than in the plugin unless it needs what only the plugin has: those of the
+ * built-in modules do, those of a module of which a method has awaits_device, and those with must_finish or
+ * decides_timeout. RPC_PLACEMENT_SPILL is for methods with work. The broker does not start if a row, or the
+ * option, says otherwise.
+ *
+ * The plugin and each worker have an instance of the module, with a state of its own. In a worker, presence
+ * and inboxes get nothing, since the broker tells the plugin alone of clients and messages, and observe gets
+ * the calls that the worker carries out.
+ */
+typedef enum rpc_placement {
+    RPC_PLACEMENT_LOCAL, /* the plugin */
+    RPC_PLACEMENT_SPILL, /* the plugin, and a worker when the call would wait too long here for a thread of
+                            the plugin: for more than half of the time until its deadline, or for a free slot
+                            (max_pending). A call whose lane is in use stays where that is */
+    RPC_PLACEMENT_REMOTE /* a worker, and the plugin never. Without a worker that offers the method its calls
+                            wait for one, and then get RPC_OVERLOADED */
+} rpc_placement;
+
 /* A method: calls arrive at the topic {prefix}/call/{name}. */
 typedef struct rpc_method {
     /*
@@ -513,7 +537,7 @@ typedef struct rpc_method {
      * rpc_defer(), and done ends it. Such a method has done, and work or defers or both. The broker does not
      * start if one of them is missing, or if another method has one of the members below.
      */
-    rpc_work work; /* what rpc_start() passes to a worker; NULL: the method does not call rpc_start() */
+    rpc_work work; /* what rpc_start() passes to a thread; NULL: the method does not call rpc_start() */
     bool defers;   /* the method calls rpc_defer(); only a method without work must say so */
     rpc_done done; /* NULL: run always returns the outcome */
     const rpc_shape *progress; /* what rpc_progress() sends; NULL: the method does not call rpc_progress() */
@@ -527,9 +551,21 @@ typedef struct rpc_method {
     bool decides_timeout; /* done gives the outcome of a deferred call whose deadline has passed, too: it gets
                              RPC_TIMEOUT, and what it returns or raises is the reply. It cannot make the call
                              pending again. Of methods with .defers */
+    bool awaits_device;   /* while a call is deferred, it waits for a device: rpc.running says so. Of methods
+                             with .defers */
     bool must_finish; /* others depend on the effect of a method that is not read_only: the call goes on when
                          its caller's connection has ended, and its work when the service stops; it may still
                          time out or be evicted */
+
+    rpc_placement placement; /* where its calls are carried out, unless the option placement_{METHOD} says
+                                otherwise */
+    const char *lane; /* the name of a member of params on the wire: its value, an integer in decimal, is the
+                         lane of the call, so that workers keep the order of a lane, too. An RPC_STRING,
+                         RPC_CHOICE, RPC_INT32 or RPC_INT64, and always there: not optional or nullable, and
+                         without a default. run gives rpc_start() this text as the lane. If it gives another,
+                         or none, the engine logs that as the module's fault, and uses the member's. NULL: a
+                         worker gets the method's calls in no certain order; a method with SPILL that has
+                         lanes names its lane here */
 } rpc_method;
 
 /*
@@ -766,17 +802,36 @@ const char *rpc_call_level(const rpc_call *call, const char *level);
 /* Returns the time at which the call arrived. All calls of a batch have the same time. */
 double rpc_call_time(const rpc_call *call);
 
-/* Returns the client id of the caller: any text, "" if it has none. Memory of the call. */
+/* Returns the client id of the caller: any text, "" if it has none; NULL: it is not known, as in a worker
+ * that is not attached to a plugin. Memory of the call. */
 const char *rpc_caller_id(const rpc_call *call);
 
 /* Returns the user name with which the caller logged in; NULL: it is anonymous. Memory of the call. */
 const char *rpc_caller_user(const rpc_call *call);
 
-/* Returns the network address of the caller as text; NULL: a bridge of this broker. Memory of the call. */
+/* Returns the network address of the caller as text; NULL: a bridge of this broker, or, in a worker and in a
+ * replay of a letter that a module has made, not known. Memory of the call. */
 const char *rpc_caller_address(const rpc_call *call);
 
-/* Returns the caller's protocol version as in its CONNECT packet: 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0. */
+/* Returns the caller's protocol version as in its CONNECT packet: 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0; 0:
+ * it is not known, in a replay of a letter that a module has made. */
 int rpc_caller_version(const rpc_call *call);
+
+/* Who called, as far as it is known. All zero: nothing is known. */
+typedef struct rpc_caller {
+    const char *id;      /* the client id; NULL: unknown */
+    const char *user;    /* the user name; NULL: anonymous, or unknown */
+    const char *address; /* the network address as text; NULL: a bridge of this broker, or unknown */
+    int version;         /* as rpc_caller_version(); 0: unknown */
+    bool mounted;        /* its listener has the mount point that the option mount_point names */
+} rpc_caller;
+
+/*
+ * Returns all of the caller at once, for a module that does something for it after the call: it copies the
+ * texts, which are memory of the call. A call that dead.replay runs again has the caller of its letter, of
+ * which less may be known; its id then is "".
+ */
+rpc_caller rpc_call_caller(const rpc_call *call);
 
 /*
  * Copies the value of a user property of the caller's message, the first one of this name, into value: at
@@ -866,8 +921,8 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
 /*
  * Publishes one of the module's events that declare a data shape; data is a struct of that shape. The engine
  * publishes result and error events itself. Inside a call, pass call: the event belongs to its trace, and if
- * the listener of its caller has a mount point, the event appears below it. Outside of calls, pass NULL; init
- * may call it, too. Returns:
+ * the listener of its caller has a mount point, the event appears below it. Outside of calls, pass NULL, or
+ * use rpc_announce_for(); init may call it, too. Returns:
  *
  * - RPC_OK: the broker has the event.
  * - RPC_INTERNAL_ERROR: the module does not declare this event with a shape, or data does not fit the shape,
@@ -876,6 +931,16 @@ rpc_status rpc_raise_with(rpc_call *call, const char *code, const void *data, co
  * - RPC_CANCELLED: the service is stopping.
  */
 rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data);
+
+/*
+ * Does what rpc_announce() does without a call, for what follows from a call and happens after it, such as
+ * what becomes of a command: the event belongs to trace, which the module has kept from rpc_call_trace(). Its
+ * topic is the same whoever called: without a mount point. trace may be NULL: the event belongs to none.
+ * Returns what rpc_announce() does; RPC_INTERNAL_ERROR also, which the engine logs, if parent does not have
+ * the length of a traceparent, or parent or state is no printable ASCII, or state is longer than 512 bytes.
+ */
+rpc_status rpc_announce_for(rpc_instance *instance, const rpc_trace *trace, const char *event,
+                            const void *data);
 
 /*
  * Removes the retained message of one value of one of the module's events that are retained and keyed: for
@@ -947,8 +1012,8 @@ typedef struct rpc_letter {
     const char *params;  /* its parameters as JSON text; NULL: it has none, or see payload */
     const void *payload; /* in place of parameters: bytes that cannot be run again; NULL: none */
     size_t size;         /* of the payload, bytes */
-    const char *caller;  /* the client id of who called; NULL: unknown */
-    const char *user;    /* the user name; NULL: anonymous, or unknown */
+    rpc_caller caller;   /* who called. The letter is published below its mount point, as the events of its
+                            call are, and a replay runs in its name */
     double arrived;      /* when the call arrived */
     const char *err;     /* the error's code: [a-z0-9_]+, at most 64 bytes */
     const char *msg;     /* for people: UTF-8 that is cut at 1023 bytes; NULL: none */
@@ -1008,7 +1073,7 @@ void rpc_trouble(rpc_instance *instance, const char *what, const char *text);
 /* ---- Work that takes time -------------------------------------------------------------------- */
 
 /*
- * Passes the method's work to a worker and makes the call pending: write `return rpc_start(…)` in run or in
+ * Passes the method's work to a thread and makes the call pending: write `return rpc_start(…)` in run or in
  * done. Arguments:
  *
  * - lane: a name, or NULL for none. The work of one lane of an instance runs one at a time, in the order of
@@ -1028,7 +1093,7 @@ void rpc_trouble(rpc_instance *instance, const char *what, const char *text);
  *   done, or the call is pending already, which the engine logs.
  *
  * Slots and eviction. A call occupies one of the configured max_pending slots of the prefix while it waits
- * for a worker or for rpc_resume(). If all are occupied, the engine evicts the newest such call of the client
+ * for a thread or for rpc_resume(). If all are occupied, the engine evicts the newest such call of the client
  * that occupies most slots, if that client occupies at least two more than the caller. If the bytes do not
  * suffice, it evicts the newest such calls of the client that holds most, as long as that client holds more
  * than the caller would. rate_limit_by says who is one client. The done of an evicted call gets

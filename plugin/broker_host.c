@@ -7,6 +7,7 @@
 #include "broker_host.h"
 
 #include "config.h"
+#include "mqtt/properties.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +31,12 @@ void broker_host_read_client(const struct broker_host *broker_host, const struct
     client->served_late = mosquitto_client_protocol(connection) == mp_websockets;
     client->told_late = !broker_host->broker.is_2_1 && client->served_late;
     client->connection = connection;
+    client->mark = NULL;
 }
 
-/*
- * Of the properties those two are read that a reply needs, and the first user property is looked for. Of an
- * empty one 2.1.2 returns success without a value, 2.0 an allocated "".
- */
 void broker_message_init(struct broker_message *message, const struct broker_host *broker_host,
                          const struct mosquitto_evt_message *event, const char *topic, bool mounted)
 {
-    uint16_t size = 0;
-    message->response_topic = NULL;
-    message->correlation = NULL;
     broker_host_read_client(broker_host, event->client, mounted, &message->client);
     message->seen = (struct host_message){
         .client = &message->client,
@@ -49,17 +44,8 @@ void broker_message_init(struct broker_message *message, const struct broker_hos
         .payload = event->payload ? event->payload : "",
         .size = event->payload ? event->payloadlen : 0,
         .qos = event->qos,
-        .properties = mosquitto_property_read_string_pair(event->properties, MQTT_PROP_USER_PROPERTY, NULL,
-                                                          NULL, false),
     };
-    if (mosquitto_property_read_string(event->properties, MQTT_PROP_RESPONSE_TOPIC, &message->response_topic,
-                                       false))
-        message->seen.response_topic = message->response_topic ? message->response_topic : "";
-    if (mosquitto_property_read_binary(event->properties, MQTT_PROP_CORRELATION_DATA, &message->correlation,
-                                       &size, false)) {
-        message->seen.correlation = message->correlation ? message->correlation : "";
-        message->seen.correlation_size = message->correlation ? size : 0;
-    }
+    properties_read(&message->seen, event->properties, &message->response_topic, &message->correlation);
 }
 
 void broker_message_fini(struct broker_message *message, const struct broker_host *broker_host)
@@ -72,18 +58,7 @@ static bool broker_host_read_user_property(void *context, const struct host_mess
                                            const char *name, char *value, size_t size)
 {
     const struct broker_host *host = context;
-    const mosquitto_property *property = message->properties; /* the first user property */
-    bool taken = false;
-    for (bool skip = false; property && !taken; skip = true) {
-        char *key = NULL, *found = NULL;
-        property = mosquitto_property_read_string_pair(property, MQTT_PROP_USER_PROPERTY, &key, &found, skip);
-        taken = property && key && strcmp(key, name) == 0;
-        if (taken)
-            snprintf(value, size, "%s", found ? found : "");
-        host->broker.free_read(key);
-        host->broker.free_read(found);
-    }
-    return taken;
+    return properties_find(message->properties, name, value, size, host->broker.free_read);
 }
 
 /* ---- Messages out ---- */
@@ -111,26 +86,7 @@ static int broker_host_add_properties(const struct broker_host *host, mosquitto_
     int rc = MOSQ_ERR_SUCCESS;
     if (message->expiry && (is_v5 || message->qos > 0 || host->broker.is_2_1))
         rc = mosquitto_property_add_int32(properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message->expiry);
-    if (!is_v5)
-        return rc;
-    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
-        rc = mosquitto_property_add_byte(properties, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
-    if (rc == MOSQ_ERR_SUCCESS && message->content_type)
-        rc = mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, message->content_type);
-    if (rc == MOSQ_ERR_SUCCESS && message->response_topic)
-        rc = mosquitto_property_add_string(properties, MQTT_PROP_RESPONSE_TOPIC, message->response_topic);
-    if (rc == MOSQ_ERR_SUCCESS && message->correlation)
-        rc = mosquitto_property_add_binary(properties, MQTT_PROP_CORRELATION_DATA, message->correlation,
-                                           (uint16_t)message->correlation_size);
-    if (rc == MOSQ_ERR_SUCCESS && message->status)
-        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "status",
-                                                message->status);
-    if (rc == MOSQ_ERR_SUCCESS && message->repeated)
-        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY, "repeated", "1");
-    for (size_t i = 0; rc == MOSQ_ERR_SUCCESS && i < message->property_count; i++)
-        rc = mosquitto_property_add_string_pair(properties, MQTT_PROP_USER_PROPERTY,
-                                                message->properties[i].name, message->properties[i].value);
-    return rc;
+    return is_v5 && rc == MOSQ_ERR_SUCCESS ? properties_add(properties, message) : rc;
 }
 
 /*
@@ -164,7 +120,7 @@ static bool broker_host_publish(void *context, const struct host_publication *me
     struct broker_host *host = context;
     const bool is_private = message->status && message->client && !message->to_subscribers; /* a reply */
     mosquitto_property *properties = NULL;
-    const bool mount = message->client && message->client->mounted &&
+    const bool mount = message->client && message->client->mounted && host->mount_point &&
                        (message->to_subscribers || host->broker.cuts_mount_point);
     const char *topic = broker_host_mounted_topic(host, mount, message->topic);
     const bool sent = topic && broker_host_add_properties(host, &properties, message) == MOSQ_ERR_SUCCESS &&

@@ -6,64 +6,8 @@
 #include "compat/mosquitto_headers.h"
 #include "sockets.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* A relative path is one from the folder in which the broker was started, which is not known for long. */
-static void notices_write_path(FILE *line, const char *path)
-{
-    char folder[PATH_MAX];
-    const bool is_file = *path != '/' && strcmp(path, ":memory:") != 0;
-    if (is_file && getcwd(folder, sizeof folder))
-        fprintf(line, "%s/", folder);
-    fputs(path, line);
-}
-
-static void notices_write_files(FILE *line, const struct config_module *module)
-{
-    const rpc_shape *shape = module->module->options;
-    for (size_t i = 0; shape && i < shape->count; i++) {
-        const rpc_field *field = &shape->fields[i];
-        const char *path;
-        if (!field->unit || strcmp(field->unit, "path") != 0)
-            continue;
-        memcpy(&path, (const char *)module->options + field->offset, sizeof path);
-        if (!path)
-            continue;
-        fprintf(line, "; %s_%s ", module->module->name, fields_name(field));
-        notices_write_path(line, path);
-    }
-}
-
-/* The prefixes come last: the broker cuts long lines. */
-static void notices_write(FILE *line, const struct config *config)
-{
-    size_t methods = 0;
-    for (size_t i = 0; i < config->module_count; i++)
-        methods += config->modules[i].module->methods.count;
-    fprintf(line, "mosquitto-rpc " RPC_VERSION ": %zu modules, %zu methods", config->module_count, methods);
-    for (size_t i = 0; i < config->module_count; i++)
-        notices_write_files(line, &config->modules[i]);
-    fputs(config->prefix_count == 1 ? "; prefix" : "; prefixes", line);
-    for (size_t i = 0; i < config->prefix_count; i++)
-        fprintf(line, " %s", config->prefixes[i]);
-}
-
-void notices_log_start(const struct config *config)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *line = open_memstream(&text, &size);
-    if (!line)
-        return;
-    notices_write(line, config);
-    if (fclose(line) == 0)
-        mosquitto_log_printf(MOSQ_LOG_NOTICE, "%s", text);
-    free(text);
-}
 
 void notices_log_reply(struct notices *notices, const char *client, const char *topic)
 {

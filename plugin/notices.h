@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * What the log tells people who have just begun with the plugin: what runs, that replies are private, and
- * that TCP may delay them. Each is logged once, so that it costs nothing later.
+ * What the log tells people who have just begun with the plugin: that replies are private, and that TCP may
+ * delay them. Each is logged once, so that it costs nothing later.
  *
  * Threads: the broker's.
  *
@@ -13,7 +13,6 @@
 #define PLUGIN_NOTICES_H
 
 #include "base/digest.h"
-#include "config.h"
 
 #include <stdbool.h>
 
@@ -27,9 +26,6 @@ struct notices {
     unsigned client_count;
     bool asked_delay; /* whether TCP delays replies is known */
 };
-
-/* Logs version, modules, databases and prefixes. To be called when all engines have started. */
-void notices_log_start(const struct config *config);
 
 /*
  * A reply goes to a client, and to no other. People wait for it in another one, so the first one of each

@@ -2,6 +2,9 @@
 /* The broker's part of the configuration: see options.h. */
 #include "options.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/text.h"
 #include "config.h"
 
@@ -25,12 +28,32 @@ static const rpc_shape plugin_options_shape = RPC_OBJECT_SHAPE(struct plugin_opt
 
 static const char *const plugin_reserved_levels[] = {"$SYS", "$share", "$queue", "$CONTROL", NULL};
 
-static bool plugin_check_options(const void *options, const struct option_lines *lines, char why[OPTIONS_WHY])
+/* Whether the topics of a prefix, which are below `{prefix}/`, begin with a mount point. */
+static bool plugin_begins_with(const char *prefix, const char *mount_point)
 {
-    const char *mount_point = ((const struct plugin_options *)options)->mount_point;
-    return !mount_point || text_is_topic(mount_point) ||
-           options_refuse(lines, "mount_point", mount_point,
-                          "it takes the beginning of a topic, without wildcards", why);
+    const size_t length = strlen(prefix);
+    return strncmp(prefix, mount_point, strlen(mount_point)) == 0 ||
+           (strncmp(prefix, mount_point, length) == 0 && strcmp(mount_point + length, "/") == 0);
+}
+
+static bool plugin_check_options(const struct config *config, const struct option_lines *lines,
+                                 char why[OPTIONS_WHY])
+{
+    char accepted[OPTIONS_WHY];
+    const char *mount_point = ((const struct plugin_options *)config->host_options)->mount_point;
+    if (mount_point && !text_is_topic(mount_point))
+        return options_refuse(lines, "mount_point", mount_point,
+                              "it takes the beginning of a topic, without wildcards", why);
+    for (size_t i = 0; mount_point && i < config->prefix_count; i++) {
+        if (!plugin_begins_with(config->prefixes[i], mount_point))
+            continue;
+        snprintf(accepted, sizeof accepted,
+                 "the topics of the prefix %s begin with it, so that calls of all clients would count as "
+                 "those of its listener: choose another plugin_opt_prefix or mount_point",
+                 config->prefixes[i]);
+        return options_refuse(lines, "mount_point", mount_point, accepted, why);
+    }
+    return true;
 }
 
 const struct config_host rpc_host = {
@@ -38,5 +61,6 @@ const struct config_host rpc_host = {
     .counters_topic = "$SYS/broker/rpc",
     .reserved = plugin_reserved_levels,
     .options = &plugin_options_shape,
+    .file_option = "config_file",
     .check = plugin_check_options,
 };

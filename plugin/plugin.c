@@ -379,7 +379,8 @@ static int plugin_on_reload(int event_number, void *event_data, void *user_data)
     (void)event_number, (void)event_data;
     struct plugin *plugin = user_data;
     plugin->host.ticking = true;
-    settings_reload(&plugin->settings, plugin->service);
+    const struct host host = broker_host_functions(&plugin->host);
+    settings_reload(&plugin->settings, plugin->service, &host);
     plugin->host.ticking = false;
     plugin_set_alarm(plugin);
     return broker_reload_result(&plugin->host.broker);
@@ -433,11 +434,15 @@ static bool plugin_register(struct plugin *plugin)
 
 static bool plugin_read_config(struct plugin *plugin, const struct mosquitto_opt *options, int count)
 {
-    char why[OPTIONS_WHY];
-    if (settings_start(&plugin->settings, options, count, why))
-        return true;
-    plugin_log_error(why);
-    return false;
+    char why[OPTIONS_WHY] = "no memory for the options";
+    struct option_line *lines = calloc((size_t)count + 1, sizeof *lines);
+    for (int i = 0; lines && i < count; i++)
+        lines[i] = (struct option_line){.name = options[i].key, .value = options[i].value};
+    const bool is_fine = lines && settings_start(&plugin->settings, lines, (size_t)count, why);
+    free(lines);
+    if (!is_fine)
+        plugin_log_error(why);
+    return is_fine;
 }
 
 /* The wake comes first: engines wake the loop from their first moment on. */
@@ -485,12 +490,16 @@ static void plugin_destroy(struct plugin *plugin)
 }
 
 /* Two instances on one prefix are right where each belongs to a listener of its own, else a mistake. */
-static void plugin_log_start(const struct plugin *plugin)
+static void plugin_log_start(struct plugin *plugin)
 {
     const struct config *config = plugin->settings.first;
-    notices_log_start(config);
+    const struct host host = broker_host_functions(&plugin->host);
+    char *text = config_describe(config);
+    if (text)
+        mosquitto_log_printf(MOSQ_LOG_NOTICE, "mosquitto-rpc " RPC_VERSION ": %s", text);
+    free(text);
     if (plugin->settings.status.file)
-        settings_log(&plugin->settings, 0);
+        settings_log(&plugin->settings, &host, 0);
     for (size_t i = 0; i < config->prefix_count; i++) {
         const char *prefix = config->prefixes[i];
         if (!claims_add(prefix))

@@ -44,7 +44,18 @@ install_packages() {
     number=$(apt-get -s "${plan[@]}" | grep -c '^Inst ')
     megabytes=$(apt-get --print-uris "${plan[@]}" | awk "/^'/ { bytes += \$3 } END { print int(bytes / 1e6 + 0.999) }")
     say "Installing $number packages with apt-get, $megabytes MB to download: ${missing[*]}"
-    quietly "$root/build/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "${plan[@]}"
+    quietly "$root/build/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive apt-get -q \
+        -o APT::Keep-Downloaded-Packages=false "${plan[@]}"
+}
+
+# free_disk: how many megabytes are free where build/ is.
+free_disk() {
+    df --output=avail --block-size=1M "$root" | tail -n 1 | tr -d ' '
+}
+
+# remove_folders PATH...: what root made, such as roots of other Debians, takes root. What is mounted stays.
+remove_folders() {
+    rm -rf --one-file-system "$@" 2>/dev/null || as_root rm -rf --one-file-system "$@"
 }
 
 # What building the plugin takes.

@@ -50,6 +50,16 @@ debian_user() {
     esac
 }
 
+# debian_has_disk: whether there is room for a new root and the build of the tests in it. Says so if there is not.
+debian_has_disk() {
+    local needed=1500 free
+    free=$(free_disk)
+    [ "$free" -ge $needed ] || {
+        echo "a root and its tests take $needed MB of disk, and $free MB are free"
+        return 1
+    }
+}
+
 # debian_mirror: the address of the mirror of Debian that apt uses here.
 debian_mirror() {
     local mirror
@@ -87,6 +97,7 @@ debian_network() {
         [ -z "${http_proxy:-}" ] || echo "Acquire::http::Proxy \"$http_proxy\";"
         [ -z "${https_proxy:-}" ] || echo "Acquire::https::Proxy \"$https_proxy\";"
         echo 'Acquire::Languages "none";'
+        echo 'APT::Keep-Downloaded-Packages "false";'
     } | as_root tee "$1/etc/apt/apt.conf.d/99matrix" >/dev/null
 }
 
@@ -118,11 +129,15 @@ matrix_debian_prepare() {
     set +e
     (
         set -e
-        [ -d "$place" ] || debian_bootstrap "$1" "$place"
+        if [ ! -d "$place" ]; then
+            debian_has_disk
+            debian_bootstrap "$1" "$place"
+        fi
         debian_network "$place"
         in_root "$place" root 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y -q dist-upgrade'
         debian_copy_tree "$place" "$user"
         in_root "$place" "$user" 'mosquitto-rpc/scripts/test --install'
+        in_root "$place" root 'apt-get clean && rm -rf /var/lib/apt/lists/*'
     ) >"$log" 2>&1
     status=$?
     set -e

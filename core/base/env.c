@@ -83,7 +83,7 @@ uint64_t env_check_time(struct env *env, const char *what, const char *name, uin
     if (taken <= env_nanoseconds(env->options.slow_call))
         return now;
     env->counters.slow++;
-    env_log(env, RPC_LOG_WARNING, "%s %s took %" PRIu64 " ms, and all clients of the broker waited for it",
-            what, name, taken / 1000000);
+    env_log(env, RPC_LOG_WARNING, "%s %s took %" PRIu64 " ms, and all %s waited for it", what, name,
+            taken / 1000000, env->host.replies_to_caller ? "clients of the broker" : "other calls here");
     return now;
 }

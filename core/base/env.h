@@ -54,6 +54,7 @@ struct engine_options {
     int32_t max_batch;
     const char *jsonrpc_methods; /* names, separated by spaces; "*" is all; NULL: none */
     const char *methods_off;     /* names, separated by spaces; NULL: none */
+    const char *placements;      /* names, each followed by its placement; NULL: none */
     int64_t duplicate_window;    /* ms */
     int32_t duplicate_entries;
     int32_t duplicate_bytes;
@@ -80,24 +81,28 @@ static inline uint64_t env_nanoseconds(int64_t milliseconds)
 }
 
 /* The counters: X(member, last level of its topic, what it counts). */
-#define ENGINE_COUNTERS(X)                                                                           \
-    X(calls, "calls", "calls of registered methods")                                                 \
-    X(errors, "errors", "calls of registered methods that ended with an error")                      \
-    X(unknown, "unknown", "calls of methods that no module registered")                              \
-    X(replies, "replies", "replies sent, interim replies included")                                  \
-    X(events, "events", "events announced, those of errors included")                                \
-    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")            \
-    X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes") \
-    X(suppressed, "suppressed", "errors not announced because error_rate was reached")               \
-    X(refused, "refused", "forged events, replies and inbox messages that were refused")             \
-    X(dropped, "dropped", "replies and events that could not be sent")                               \
-    X(dead, "dead", "dead letters")                                                                  \
-    X(timeouts, "timeouts", "calls whose deadline passed")                                           \
-    X(cancelled, "cancelled", "calls that ended because their caller's connection did")              \
-    X(overloaded, "overloaded",                                                                      \
-      "calls refused or evicted because max_pending or max_pending_bytes was reached")               \
-    X(late, "late", "results of work that were discarded because their call had already ended")      \
-    X(slow, "slow", "functions of modules that took longer than slow_call")                          \
+#define ENGINE_COUNTERS(X)                                                                            \
+    X(calls, "calls", "calls of registered methods")                                                  \
+    X(errors, "errors", "calls of registered methods that ended with an error")                       \
+    X(unknown, "unknown", "calls of methods that no module registered")                               \
+    X(replies, "replies", "replies sent, interim replies included")                                   \
+    X(events, "events", "events announced, those of errors included")                                 \
+    X(duplicates, "duplicates", "redelivered and repeated calls that were not run again")             \
+    X(limited, "limited", "messages refused because their client was over rate_limit or rate_bytes")  \
+    X(suppressed, "suppressed", "errors not announced because error_rate was reached")                \
+    X(refused, "refused", "forged events, replies and inbox messages that were refused")              \
+    X(dropped, "dropped", "replies and events that could not be sent")                                \
+    X(dead, "dead", "dead letters")                                                                   \
+    X(timeouts, "timeouts", "calls whose deadline passed")                                            \
+    X(cancelled, "cancelled", "calls that ended because their caller's connection did")               \
+    X(overloaded, "overloaded",                                                                       \
+      "calls refused or evicted because max_pending or max_pending_bytes was reached")                \
+    X(late, "late", "results of work that were discarded because their call had already ended")       \
+    X(slow, "slow", "functions of modules that took longer than slow_call")                           \
+    X(dispatched, "dispatched", "calls handed to workers, those that are handed over again included") \
+    X(redispatched, "redispatched",                                                                   \
+      "calls handed to another worker because theirs had gone or refused them")                       \
+    X(lost, "lost", "calls that a worker had not answered a minute after their deadline")             \
     X(untraced, "untraced", "spans that were not published: over 100 a second, over max_reply, or no memory")
 
 struct counters {

@@ -119,6 +119,7 @@ bool answer_send(struct engine *engine, const struct destination *to, const char
         .content_type = to->codec->content_type,
         .status = code,
         .repeated = to->repeated,
+        .unchanged = to->unchanged,
         .correlation = to->correlation,
         .correlation_size = to->correlation_size,
         .properties = properties,
@@ -210,17 +211,40 @@ static bool answer_keep_outcome(rpc_call *call, const struct writer *out)
 
 /* ---- Events ---- */
 
-/* The value of the key in what a keyed event carries, a struct of a shape. NULL: the event is not keyed. */
-static const char *answer_find_key(const struct registry_event *event, const rpc_shape *shape,
-                                   const void *data, char number[FIELDS_KEY])
+enum { ANSWER_KEY = TOPIC_LEVEL_MAX + 1 }; /* bytes that hold the value of any key that is a level */
+
+/* The value of the key in JSON that a worker has made. NULL: it has none that can be a level; or no memory.
+ */
+static const char *answer_read_key(const char *text, const char *member, char room[ANSWER_KEY])
 {
-    const char *member = event->declared->key;
-    return member ? fields_key(fields_find(shape, member), data, number) : NULL;
+    struct arena arena;
+    struct json_error error;
+    char number[FIELDS_KEY];
+    arena_init(&arena);
+    const cJSON *tree = json_parse(text, strlen(text), &arena, &error);
+    const char *key = fields_key_of(json_member(tree, member), number);
+    const size_t size = key ? strlen(key) + 1 : 0;
+    if (key && size <= ANSWER_KEY)
+        memcpy(room, key, size);
+    arena_fini(&arena);
+    return key && size <= ANSWER_KEY ? room : NULL;
 }
 
-/* Publishes an event of size bytes at text. call is the one that caused it, or NULL. key: of a keyed event,
- * the value, or NULL, if it has none. Returns false: no memory, or the engine is stopping. */
-static bool answer_publish_event(struct engine *engine, const rpc_call *call,
+/* The value of the key in what a keyed event carries, a struct of a shape. NULL: the event is not keyed, or
+ * has no such value. */
+static const char *answer_find_key(const struct registry_event *event, const rpc_shape *shape,
+                                   const void *data, char room[ANSWER_KEY])
+{
+    const char *member = event->declared->key;
+    if (!member)
+        return NULL;
+    return event->foreign ? answer_read_key(((const struct registry_any *)data)->value.text, member, room)
+                          : fields_key(fields_find(shape, member), data, room);
+}
+
+/* Publishes an event of size bytes at text. key: of a keyed event, the value, or NULL, if it has none.
+ * Returns false: no memory, or the engine is stopping. */
+static bool answer_publish_event(struct engine *engine, struct answer_cause cause,
                                  const struct registry_event *event, const char *key, const char *text,
                                  size_t size)
 {
@@ -229,13 +253,13 @@ static bool answer_publish_event(struct engine *engine, const rpc_call *call,
     if (engine->env.stopping)
         return false;
     struct host_publication sent = {
-        .client = call ? call->exchange->message->client : NULL,
+        .client = cause.client,
         .to_subscribers = true,
         .topic = event->topic,
         .qos = engine->env.options.qos,
         .retain = event->declared->retained,
         .properties = properties,
-        .property_count = trace_properties(call ? call->exchange->to.trace : NULL, properties),
+        .property_count = trace_properties(cause.trace, properties),
     };
     if (event->declared->key && key && topic_is_level(key)) {
         snprintf(topic, sizeof topic, "%s/%s", event->topic, key);
@@ -261,8 +285,8 @@ const struct codec *answer_codec(const rpc_call *call)
     return call->asked ? call->exchange->to.codec : call->engine->event_codec;
 }
 
-rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                           const void *data)
+rpc_status answer_announce(struct engine *engine, struct answer_cause cause,
+                           const struct registry_event *event, const void *data)
 {
     struct writer writer = answer_writer(engine, engine->event_codec);
     char why[FIELDS_WHY];
@@ -274,18 +298,18 @@ rpc_status answer_announce(struct engine *engine, const rpc_call *call, const st
         return RPC_INTERNAL_ERROR;
     if (writer.full)
         return RPC_REPLY_TOO_LARGE;
-    char number[FIELDS_KEY];
-    const char *key = answer_find_key(event, event->declared->data, data, number);
-    return answer_publish_event(engine, call, event, key, writer.out, writer.used) ? RPC_OK
-                                                                                   : RPC_INTERNAL_ERROR;
+    char room[ANSWER_KEY];
+    const char *key = answer_find_key(event, event->declared->data, data, room);
+    return answer_publish_event(engine, cause, event, key, writer.out, writer.used) ? RPC_OK
+                                                                                    : RPC_INTERNAL_ERROR;
 }
 
-rpc_status answer_retract(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                          const char *key)
+rpc_status answer_retract(struct engine *engine, struct answer_cause cause,
+                          const struct registry_event *event, const char *key)
 {
     if (!topic_is_level(key))
         return RPC_OK;
-    return answer_publish_event(engine, call, event, key, "", 0) ? RPC_OK : RPC_INTERNAL_ERROR;
+    return answer_publish_event(engine, cause, event, key, "", 0) ? RPC_OK : RPC_INTERNAL_ERROR;
 }
 
 /* ---- Dead letters ---- */
@@ -300,8 +324,8 @@ static bool answer_makes_letter(const rpc_call *call)
     const struct engine *engine = call->engine;
     const rpc_status status = call->failure.status;
     const bool has_begun = (call->task || call->has_worked) && !call->by_handler;
-    return engine->env.options.dead_letters && call->method && !engine->env.stopping &&
-           !call->exchange->pending.replay && !call->is_buried &&
+    return engine->env.options.dead_letters && !engine->env.host.dispatched && call->method &&
+           !engine->env.stopping && !call->exchange->pending.replay && !call->is_buried &&
            call->method->instance != engine->dead.reader &&
            (status != RPC_RATE_LIMITED || call->by_handler) && (status != RPC_CANCELLED || has_begun);
 }
@@ -357,7 +381,7 @@ static void answer_publish_letter(struct engine *engine, const struct dead_lette
     struct writer writer = answer_writer(engine, engine->event_codec);
     rpc_status status = fields_encode(&dead_shape, &view, &writer, why);
     if (writer.full) {
-        view.params.text = view.payload = NULL;
+        dead_leave_out(&view);
         writer = answer_writer(engine, engine->event_codec);
         status = fields_encode(&dead_shape, &view, &writer, why);
     }
@@ -376,7 +400,12 @@ static void answer_publish_letter(struct engine *engine, const struct dead_lette
 void answer_add_letter(struct engine *engine, const struct dead_report *report, const char *err,
                        const char *msg, bool is_published)
 {
-    const struct dead_letter *letter = dead_add(&engine->dead, report, err, msg);
+    const struct engine_options *options = &engine->env.options;
+    struct dead_report kept = *report;
+    if (!options->dead_payload)
+        kept.text = NULL;
+    const struct dead_letter *letter =
+        options->dead_letters ? dead_add(&engine->dead, &kept, err, msg) : NULL;
     if (!letter)
         return;
     engine->env.counters.dead++;
@@ -469,8 +498,8 @@ static bool answer_announce_failure(rpc_call *call, enum detail detail, bool *is
     struct writer writer = answer_writer(engine, engine->event_codec);
     answer_write_error(call, &writer, detail, !own);
     if (!writer.full)
-        *is_told = answer_publish_event(engine, call, own ? own : &engine->answers->error, call->failure.key,
-                                        writer.out, writer.used) &&
+        *is_told = answer_publish_event(engine, answer_cause(call), own ? own : &engine->answers->error,
+                                        call->failure.key, writer.out, writer.used) &&
                    own;
     return !writer.full;
 }
@@ -617,12 +646,12 @@ static bool answer_encode(const rpc_call *call, struct writer *writer)
 static rpc_status answer_announce_alone(rpc_call *call, const struct registry_event *event)
 {
     struct writer writer = answer_writer(call->engine, call->engine->event_codec);
-    char number[FIELDS_KEY];
+    char room[ANSWER_KEY];
     if (!answer_encode(call, &writer))
         return answer_failure(call, RPC_INTERNAL_ERROR);
-    const char *key = answer_find_key(event, call->method->declared->result, call->result, number);
+    const char *key = answer_find_key(event, call->method->declared->result, call->result, room);
     if (!writer.full)
-        answer_publish_event(call->engine, call, event, key, writer.out, writer.used);
+        answer_publish_event(call->engine, answer_cause(call), event, key, writer.out, writer.used);
     else if (!call->asked)
         return answer_too_large(call);
     return RPC_OK;
@@ -648,7 +677,8 @@ static rpc_status answer_success(rpc_call *call)
     const struct registry_method *method = call->method;
     const bool is_announced =
         (method->declared->announce == RPC_ANNOUNCE_ALWAYS || !call->asked) && !call->unchanged;
-    const struct registry_event *event = is_announced ? method->event : NULL;
+    const struct registry_event *event =
+        is_announced && !call->engine->env.host.dispatched ? method->event : NULL;
     if (!call->asked)
         return event ? answer_announce_alone(call, event) : RPC_OK;
     if (call->exchange->reply.overflowed)
@@ -669,9 +699,9 @@ static rpc_status answer_success(rpc_call *call)
         return RPC_OK;
     if (out.codec != call->engine->event_codec)
         return answer_announce_alone(call, event);
-    char number[FIELDS_KEY];
-    const char *key = answer_find_key(event, call->method->declared->result, call->result, number);
-    answer_publish_event(call->engine, call, event, key, out.out + start, size);
+    char room[ANSWER_KEY];
+    const char *key = answer_find_key(event, call->method->declared->result, call->result, room);
+    answer_publish_event(call->engine, answer_cause(call), event, key, out.out + start, size);
     return RPC_OK;
 }
 

@@ -68,7 +68,7 @@ void answer_undelivered(struct exchange *exchange);
  * nobody's. Returns false, and counts it: the rate is used up. */
 bool answer_take_error(struct engine *engine, const struct host_client *client);
 
-/* Adds a dead letter, and publishes it. */
+/* Adds a dead letter, and publishes it, as far as the options dead_letters and dead_payload want it. */
 void answer_add_letter(struct engine *engine, const struct dead_report *report, const char *err,
                        const char *msg, bool is_published);
 
@@ -97,18 +97,31 @@ struct writer answer_writer(struct engine *engine, const struct codec *codec);
 /* The codec of what the call comes to: that of its reply if it is asked for one, else that of events. */
 const struct codec *answer_codec(const rpc_call *call);
 
+/* What an event is published for. All zero: nothing that is known. */
+struct answer_cause {
+    const struct host_client *client; /* who called; NULL: no call is running */
+    const struct trace *trace;        /* that the event belongs to; NULL: none */
+};
+
+/* The cause that a call is. call may be NULL. */
+static inline struct answer_cause answer_cause(const rpc_call *call)
+{
+    return call ? (struct answer_cause){call->exchange->message->client, call->exchange->to.trace}
+                : (struct answer_cause){NULL, NULL};
+}
+
 /*
- * Encodes and announces an event. call is the one that caused it, or NULL. Returns RPC_OK;
+ * Encodes and announces an event. Returns RPC_OK;
  * RPC_REPLY_TOO_LARGE; RPC_INTERNAL_ERROR: data does not fit its shape, which is logged, or no memory.
  */
-rpc_status answer_announce(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                           const void *data);
+rpc_status answer_announce(struct engine *engine, struct answer_cause cause,
+                           const struct registry_event *event, const void *data);
 
 /*
  * Removes the retained message of one value of an event that is retained and keyed. Returns RPC_OK, also if
  * the value has no topic; RPC_INTERNAL_ERROR: no memory.
  */
-rpc_status answer_retract(struct engine *engine, const rpc_call *call, const struct registry_event *event,
-                          const char *key);
+rpc_status answer_retract(struct engine *engine, struct answer_cause cause,
+                          const struct registry_event *event, const char *key);
 
 #endif

@@ -29,7 +29,7 @@ double rpc_call_time(const rpc_call *call)
 
 const char *rpc_caller_id(const rpc_call *call)
 {
-    return call->exchange->message->client->id;
+    return call->engine->env.host.knows_caller ? call->exchange->message->client->id : NULL;
 }
 
 const char *rpc_caller_user(const rpc_call *call)
@@ -45,6 +45,12 @@ const char *rpc_caller_address(const rpc_call *call)
 int rpc_caller_version(const rpc_call *call)
 {
     return call->exchange->message->client->version;
+}
+
+rpc_caller rpc_call_caller(const rpc_call *call)
+{
+    const struct host_client *client = call->exchange->message->client;
+    return (rpc_caller){rpc_caller_id(call), client->user, client->address, client->version, client->mounted};
 }
 
 bool rpc_caller_property(const rpc_call *call, const char *name, char *value, size_t size)
@@ -67,6 +73,7 @@ bool rpc_call_trace(const rpc_call *call, rpc_trace *trace)
 void rpc_call_set_unchanged(rpc_call *call)
 {
     call->unchanged = true;
+    call->exchange->to.unchanged = call->engine->env.host.dispatched;
 }
 
 rpc_instance *rpc_call_instance(const rpc_call *call)
@@ -270,7 +277,8 @@ rpc_status rpc_progress(rpc_call *call, const void *data)
     return RPC_INTERNAL_ERROR;
 }
 
-rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
+static rpc_status api_announce(rpc_instance *instance, struct answer_cause cause, const char *event,
+                               const void *data)
 {
     struct engine *engine = instance->engine;
     if (engine->env.stopping)
@@ -282,7 +290,29 @@ rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *even
                 event);
         return RPC_INTERNAL_ERROR;
     }
-    return answer_announce(engine, call, found, data);
+    return answer_announce(engine, cause, found, data);
+}
+
+rpc_status rpc_announce(rpc_instance *instance, rpc_call *call, const char *event, const void *data)
+{
+    return api_announce(instance, answer_cause(call), event, data);
+}
+
+rpc_status rpc_announce_for(rpc_instance *instance, const rpc_trace *trace, const char *event,
+                            const void *data)
+{
+    struct trace own;
+    if (!trace)
+        return api_announce(instance, answer_cause(NULL), event, data);
+    if (memchr(trace->parent, '\0', sizeof trace->parent) != trace->parent + TRACE_PARENT ||
+        !trace_is_state(trace->parent) || (trace->state && !trace_is_state(trace->state))) {
+        env_log(instance->env, RPC_LOG_ERROR, "module %s announced %.128s for what is no trace",
+                instance->module->name, event);
+        return RPC_INTERNAL_ERROR;
+    }
+    own = (struct trace){.state = trace->state};
+    memcpy(own.parent, trace->parent, sizeof own.parent);
+    return api_announce(instance, (struct answer_cause){.trace = &own}, event, data);
 }
 
 rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event, const char *key)
@@ -297,7 +327,7 @@ rpc_status rpc_retract(rpc_instance *instance, rpc_call *call, const char *event
                 instance->module->name, event);
         return RPC_INTERNAL_ERROR;
     }
-    return answer_retract(engine, call, found, key);
+    return answer_retract(engine, answer_cause(call), found, key);
 }
 
 /* ---- Sending ---- */
@@ -435,10 +465,9 @@ static const char *api_find_letter_fault(struct engine *engine, const rpc_letter
 void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter)
 {
     struct engine *engine = instance->engine;
-    const struct engine_options *options = &engine->env.options;
     if (letter->call && letter->call->exchange->pending.replay)
         return;
-    if (!options->dead_letters || engine->env.stopping)
+    if (!engine->env.options.dead_letters || engine->env.stopping)
         return;
     const char *fault = api_find_letter_fault(engine, letter);
     if (fault) {
@@ -447,24 +476,26 @@ void rpc_dead_letter(rpc_instance *instance, const rpc_letter *letter)
         return;
     }
     const char *params = letter->params ? letter->params : "{}";
-    const bool is_message = !letter->params && letter->payload, has_text = options->dead_payload;
+    const bool is_message = !letter->params && letter->payload;
+    const rpc_caller *caller = &letter->caller;
     const struct dead_report report = {
         .method = letter->method,
-        .client = {.id = letter->caller, .user = letter->user, .version = 4},
+        .client = {.id = caller->id,
+                   .user = caller->user,
+                   .address = caller->address,
+                   .version = caller->version,
+                   .bridge = !caller->address, /* or unknown: limits go by its id */
+                   .mounted = caller->mounted},
         .arrived = letter->arrived,
         .trace = letter->trace,
         .content = is_message ? DEAD_MESSAGE : DEAD_PARAMS,
-        .text = !has_text    ? NULL
-                : is_message ? letter->payload
-                             : params,
-        .size = !has_text    ? 0
-                : is_message ? letter->size
-                             : strlen(params),
+        .text = is_message ? letter->payload : params,
+        .size = is_message ? letter->size : strlen(params),
     };
     if (letter->call)
         letter->call->is_buried = true;
     answer_add_letter(engine, &report, letter->err, letter->msg,
-                      answer_take_error(engine, letter->caller ? &report.client : NULL));
+                      answer_take_error(engine, caller->id ? &report.client : NULL));
 }
 
 /* ---- Troubles ---- */

@@ -36,6 +36,11 @@ static const rpc_field dead_fields[] = {
                .optional = true, .length = {0, DEAD_TEXT_MAX}),
     RPC_INT32(struct dead_view, replays, .doc = "how often the call was run again, and failed again",
               .optional = true, .flag = RPC_FLAG(struct dead_view, has_replays)),
+    RPC_BOOL(struct dead_view, left_out,
+             .doc =
+                 "its parameters or its payload are left out here, since this would be over max_reply with "
+                 "them; dead.replay has them",
+             .optional = true, .flag = RPC_FLAG(struct dead_view, has_left_out)),
 };
 
 const rpc_shape dead_shape = RPC_OBJECT_SHAPE(struct dead_view, dead_fields);

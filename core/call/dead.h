@@ -89,7 +89,8 @@ struct dead_view {
     double arrived;
     const char *err, *msg, *trace;
     int32_t replays;
-    bool has_replays;
+    bool left_out; /* params and payload are */
+    bool has_replays, has_left_out;
 };
 
 /* An empty table. seed: random bits. */
@@ -123,6 +124,13 @@ static inline bool dead_can_be_replayed(const struct dead_letter *letter)
  */
 void dead_end_replay(struct dead *dead, struct dead_letter *letter, rpc_status status, const char *err,
                      const char *msg);
+
+/* Leaves out what makes a letter too large for whoever is to see it, and says so. */
+static inline void dead_leave_out(struct dead_view *view)
+{
+    view->params.text = view->payload = NULL;
+    view->left_out = view->has_left_out = true;
+}
 
 /* What a letter shows. Its texts are the letter's, or memory of the arena. Returns false: no memory. */
 bool dead_show(const struct dead_letter *letter, struct arena *arena, struct dead_view *view);

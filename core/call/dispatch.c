@@ -186,7 +186,7 @@ static void dispatch_run_item(struct exchange *exchange, const cJSON *item)
         exchange_begin_call(exchange, exchange->method, exchange->name);
         call->item = call->params = item;
     }
-    if (status == RPC_OK && call->method && call->method->declared->done) {
+    if (status == RPC_OK && call->method && call->method->may_pend) {
         rpc_call *moved = call_move(call);
         status = moved ? RPC_OK : RPC_INTERNAL_ERROR;
         call = moved ? moved : call;

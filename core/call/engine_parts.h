@@ -23,8 +23,10 @@
 struct answers;
 struct connection;
 struct exchange;
+struct foreign;
 struct health;
 struct recorder;
+struct remote;
 struct tasks;
 
 struct engine {
@@ -38,6 +40,8 @@ struct engine {
     const struct codec *codec; /* of messages and replies */
     const struct codec *event_codec;
     struct tasks *tasks;            /* of call/task.c */
+    struct foreign *foreign;        /* of call/foreign.c */
+    struct remote *remote;          /* of call/remote.c */
     struct answers *answers;        /* of call/answer.c */
     struct recorder *recorder;      /* the last calls */
     struct health *health;          /* of observe/health.c */

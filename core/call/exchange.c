@@ -69,7 +69,7 @@ static rpc_call *exchange_set_call(struct exchange *exchange, struct registry_me
     _Static_assert(offsetof(rpc_call, result) - offsetof(rpc_call, item) <= 80, "a call takes longer");
     memset(&call->item, 0, offsetof(rpc_call, result) - offsetof(rpc_call, item));
     call->result = NULL;
-    call->kept_params = NULL;
+    call->kept_params = call->worker = NULL;
     call->queued = call->begun = call->ended = 0;
     call->failure.status = RPC_OK;
     call->engine = exchange->engine;
@@ -101,7 +101,8 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->message = message;
     exchange->kind = kind;
     exchange->jsonrpc = kind == TOPIC_REQUEST || kind == TOPIC_JSONRPC;
-    exchange->batch = exchange->adopted = false;
+    exchange->batch = false;
+    exchange->adopted = engine->env.host.dispatched;
     exchange->request_id = exchange->timeout = NULL;
     exchange->misrouted = false;
     exchange->identity = 0;
@@ -109,7 +110,7 @@ struct exchange *exchange_create(struct engine *engine, const struct host_messag
     exchange->to.codec = engine->codec;
     exchange->to.client = *message->client;
     exchange->to.ended = exchange->to.session_waits = false;
-    exchange->to.repeated = exchange->to.errors_only = false;
+    exchange->to.repeated = exchange->to.errors_only = exchange->to.unchanged = false;
     exchange->to.topic = NULL;
     exchange->to.trace = NULL;
     exchange->to.correlation = message->correlation;
@@ -143,6 +144,8 @@ void exchange_release(struct exchange *exchange)
         connections_release(exchange->pending.connection);
         slots_let_go(&engine->slots, &exchange->pending.held);
     }
+    if (exchange->to.client.mark)
+        engine->env.host.handled(engine->env.host.context, exchange->to.client.mark);
     arena_fini(&exchange->call.arena);
     arena_fini(&exchange->payload.arena);
     arena_fini(&exchange->arena);
@@ -251,12 +254,6 @@ void exchange_read_trace(struct exchange *exchange)
 
 /* ---- Parameters as text ---- */
 
-/* Whether the parameters are all of the payload. */
-static bool exchange_is_plain(const struct exchange *exchange)
-{
-    return !exchange->jsonrpc && !exchange->batch && !exchange->request_id;
-}
-
 const char *exchange_params_text(rpc_call *call)
 {
     const struct host_message *message = call->exchange->message;
@@ -291,8 +288,8 @@ static bool exchange_copy_text(struct arena *arena, const char **text)
     return *text != NULL;
 }
 
-/* Copies the message: of a payload that was parsed only what is asked for, or the beginning, if it is
- * recorded. NULL: no memory. */
+/* Copies the message: of a payload that was parsed only what is asked for or sent on, or the beginning, if it
+ * is recorded. NULL: no memory. */
 static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
 {
     struct arena *arena = &exchange->arena;
@@ -305,8 +302,10 @@ static struct exchange_copy *exchange_copy_message(struct exchange *exchange)
     *client = *exchange->message->client;
     message->client = client;
     message->properties = NULL;
-    const bool is_asked_for = exchange_has_params(exchange) &&
-                              (exchange_is_plain(exchange) || exchange->payload.parsed.fault != JSON_FINE);
+    const bool is_plain = exchange_is_plain(exchange);
+    const bool is_sent = is_plain && exchange->method && exchange->method->remote; /* to a worker */
+    const bool is_asked_for = is_sent || (exchange_has_params(exchange) &&
+                                          (is_plain || exchange->payload.parsed.fault != JSON_FINE));
     const size_t recorded = exchange->engine->recorder->payloads ? RECORDER_PAYLOAD : 0;
     const size_t max = exchange->payload.tree && !is_asked_for ? recorded : message->size;
     exchange->pending.payload = message->size < max ? message->size : max;

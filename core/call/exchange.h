@@ -40,6 +40,7 @@ struct destination {
     bool session_waits; /* and a session waits for the reply */
     bool repeated;      /* the reply is that of an earlier copy of the message */
     bool errors_only;   /* the caller gets a reply only if it is an error */
+    bool unchanged;     /* the call was dispatched to this host, and its success changes nothing */
     const char *topic;  /* NULL: the caller wants no reply */
     const void *correlation;
     size_t correlation_size; /* bytes */
@@ -126,13 +127,15 @@ struct rpc_call {
     struct task *task;   /* what keeps it pending; NULL: nothing */
     struct holding held; /* call_bytes(), while it is pending */
     struct fragment
-        *place;   /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
-    void *result; /* a struct of the method's result shape; NULL: none */
+        *place;          /* where its outcome is set aside; NULL: the outcome goes into the reply at once */
+    void *result;        /* a struct of the method's result shape; NULL: none */
+    const void *decoded; /* the parameters, of a method with .lane whose run was called; else not set */
     const char *kept_params; /* exchange_params_text(), of a call that was kept, if its message does not have
                                 it; else NULL */
-    uint64_t queued;         /* nanoseconds that its work has waited for a worker */
-    uint64_t begun;          /* when its handler began, monotonic nanoseconds; 0: it did not */
-    uint64_t ended;         /* when that was over, if its return was the outcome; 0: that was not looked at */
+    const char *worker; /* that carried it out, or had it at the end; memory of the exchange; NULL: none */
+    uint64_t queued;    /* nanoseconds that its work has waited for a thread, or itself for a worker */
+    uint64_t begun;     /* when its handler began, monotonic nanoseconds; 0: it did not */
+    uint64_t ended;     /* when that was over, if its return was the outcome; 0: that was not looked at */
     struct failure failure; /* exchange_begin_call() zeroes nothing behind its status */
     struct arena arena;
 };
@@ -154,9 +157,11 @@ struct exchange_pending {
                                            been begun, and the host has it back */
     size_t payload;                     /* bytes of the payload that the copy of the message has */
     uint32_t timeout;                   /* ms; 0: the caller has set none */
-    unsigned unknown; /* outcomes that are not known yet, one more while its calls are begun */
-    unsigned holds;   /* tasks that need the exchange, one more while its message is received */
-    unsigned evicted; /* those of them that are evicted, and will end soon */
+    unsigned unknown;   /* outcomes that are not known yet, one more while its calls are begun */
+    unsigned holds;     /* tasks that need the exchange, one more while its message is received */
+    unsigned evicted;   /* those of them that are evicted, and will end soon */
+    const char *worker; /* the name of the one that has answered the last of its calls that were sent to one;
+                           memory of the exchange; NULL: none has */
 };
 
 struct exchange {
@@ -167,9 +172,9 @@ struct exchange {
     struct registry_method *method; /* NULL: the topic names none that is registered */
 
     struct destination to;
-    bool jsonrpc;            /* the payload is JSON-RPC, and so is the reply */
-    bool batch;              /* it is an array of calls, and so is the reply */
-    bool adopted;            /* of a message of an inbox: its payload is parameters and never JSON-RPC */
+    bool jsonrpc; /* the payload is JSON-RPC, and so is the reply */
+    bool batch;   /* it is an array of calls, and so is the reply */
+    bool adopted; /* of a message of an inbox, or dispatched: its payload is parameters and never JSON-RPC */
     const cJSON *request_id; /* a string or a number, to wrap the reply with; a part of the payload, or memory
                                 of the exchange once it is kept; NULL: no wrapping */
     const cJSON *timeout;    /* the member timeout_ms that stood beside it; NULL: none did */
@@ -261,6 +266,12 @@ void exchange_read_trace(struct exchange *exchange);
 
 /* Reads a traceparent, unless the exchange has a trace, likewise. */
 void exchange_take_trace(struct exchange *exchange, const char *traceparent);
+
+/* Whether the parameters are all of the payload. */
+static inline bool exchange_is_plain(const struct exchange *exchange)
+{
+    return !exchange->jsonrpc && !exchange->batch && !exchange->request_id;
+}
 
 /* Whether dead letters of its calls get what the message has of them. */
 bool exchange_has_params(const struct exchange *exchange);

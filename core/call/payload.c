@@ -381,11 +381,11 @@ bool payload_may_run_twice(const struct exchange *exchange)
     const struct registry_method *method =
         exchange->kind == TOPIC_JSONRPC ? exchange->call.method : exchange->method;
     if (exchange->kind != TOPIC_JSONRPC || !exchange->batch)
-        return !method || method->declared->read_only;
+        return !method || method->may_run_twice;
     for (const cJSON *item = exchange->payload.calls->child; item; item = item->next) {
         const char *name = payload_split_request(item).method;
         method = name ? registry_find_method(&exchange->engine->registry, name) : NULL;
-        if (method && !method->declared->read_only)
+        if (method && !method->may_run_twice)
             return false;
     }
     return true;

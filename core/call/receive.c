@@ -7,6 +7,7 @@
 #include "call/dispatch.h"
 #include "call/engine_parts.h"
 #include "call/inbox.h"
+#include "call/remote.h"
 #include "call/topic.h"
 
 #include <stdio.h>
@@ -51,6 +52,8 @@ enum engine_verdict receive_message(struct engine *engine, const struct host_mes
         return inbox_receive(place->instance, place->inbox, message, place->name);
     if (!tree)
         return ENGINE_PASS;
+    if (tree->kind == TOPIC_WORK)
+        return remote_receive(engine, message, place->name);
     if (tree->sender != TOPIC_SENDER_CALLERS)
         return receive_may_publish(engine, place, client) ? ENGINE_PASS : ENGINE_REFUSE;
     if (client->bridge && !engine->env.options.bridge_calls)
@@ -69,7 +72,7 @@ void receive_replay(struct engine *engine, struct dead_letter *letter)
     struct host_client client = report->client;
     client.id = client.id ? client.id : "";
     client.connection = letter;
-    client.bridge = false;
+    client.mark = NULL; /* of a message that has been handled */
     const struct host_message message = {
         .client = &client,
         .topic = report->method,
@@ -79,7 +82,7 @@ void receive_replay(struct engine *engine, struct dead_letter *letter)
     const struct engine_place place = {
         .tree = &topic_trees[0], .name = report->method, .adoption = &adoption, .replay = letter};
     letter->is_replayed = true;
-    if (receive_message(engine, &message, &place) == ENGINE_PASS)
+    if (dispatch_message(engine, &message, TOPIC_CALL, &place) == ENGINE_PASS)
         dead_end_replay(&engine->dead, letter, RPC_INTERNAL_ERROR, status_name(RPC_INTERNAL_ERROR), NULL);
 }
 

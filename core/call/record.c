@@ -39,13 +39,15 @@ __attribute__((noinline)) static void record_add_details(const rpc_call *call, s
         record_keep_name(record, text_printable(record_name(call), safe, sizeof safe));
     else if (call->method->is_family)
         record_keep_name(record, call->name);
+    if (call->worker)
+        record_keep_worker(record, call->worker);
     if (record->payload)
         record_keep_payload(record, exchange->message->payload, exchange_payload_size(exchange));
     if (call->engine->env.options.log_calls)
         record_log(call, record);
 }
 
-/* What a call waited for is the calls before it in a batch, and a worker. The pool has a clock of its own. */
+/* What a call waited for is the calls before it in a batch, and a thread. The pool has a clock of its own. */
 static void record_in_ring(const rpc_call *call, rpc_status status, uint64_t elapsed)
 {
     struct engine *engine = call->engine;
@@ -58,10 +60,11 @@ static void record_in_ring(const rpc_call *call, rpc_status status, uint64_t ela
     record->waited = waited < elapsed ? waited : elapsed;
     record->ran = elapsed - record->waited;
     record->size = exchange->message->size;
-    record->name[0] = '\0';
+    record->name[0] = record->worker[0] = '\0';
     record_keep_trace(record, exchange->to.trace);
     record_keep_caller(record, exchange->message->client->id);
-    if (engine->env.options.log_calls || record->payload || !call->method || call->method->is_family)
+    if (engine->env.options.log_calls || record->payload || !call->method || call->method->is_family ||
+        call->worker)
         record_add_details(call, record);
 }
 

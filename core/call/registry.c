@@ -21,6 +21,11 @@
 
 enum { ERROR_CODE_MAX = 64 };
 
+static const rpc_field registry_any_fields[] = {
+    RPC_JSON(struct registry_any, value, .doc = "any JSON value")};
+
+const rpc_shape registry_any_shape = RPC_VALUE_SHAPE(struct registry_any, registry_any_fields);
+
 /* What is being checked, for the explanation of a fault. */
 struct place {
     const char *module;
@@ -143,28 +148,116 @@ const rpc_error *registry_find_error(const rpc_method *method, const char *code)
     return NULL;
 }
 
+/* ---- Placement ---- */
+
+const char *const registry_placements[] = {
+    [RPC_PLACEMENT_LOCAL] = "local", [RPC_PLACEMENT_SPILL] = "spill", [RPC_PLACEMENT_REMOTE] = "remote"};
+
+int registry_find_placement(const char *name, size_t length)
+{
+    int placement = RPC_PLACEMENT_REMOTE;
+    while (placement >= 0 && (strncmp(registry_placements[placement], name, length) != 0 ||
+                              registry_placements[placement][length]))
+        placement--;
+    return placement;
+}
+
+rpc_placement registry_placement_of(const char *placements, const rpc_method *declared)
+{
+    const size_t length = strlen(declared->name);
+    for (const char *rest = placements; rest && *rest; rest += *rest == ' ') {
+        const size_t size = strcspn(rest, " ");
+        const char *placement = rest + size + 1;
+        const size_t placement_size = strcspn(placement, " ");
+        if (size == length && memcmp(rest, declared->name, length) == 0)
+            return (rpc_placement)registry_find_placement(placement, placement_size);
+        rest = placement + placement_size;
+    }
+    return declared->placement;
+}
+
+static bool registry_awaits_devices(const rpc_module *module)
+{
+    const rpc_method *method = module->methods.rows;
+    while (RPC_HAS_ROW(module->methods, method) && !method->awaits_device)
+        method++;
+    return RPC_HAS_ROW(module->methods, method);
+}
+
+const char *registry_check_placement(const rpc_module *module, const rpc_method *method,
+                                     rpc_placement placement)
+{
+    if (placement == RPC_PLACEMENT_LOCAL)
+        return NULL;
+    if (text_has_word(RPC_BUILT_IN_MODULES, module->name))
+        return "the method tells of the plugin itself, so that it runs there";
+    if (method->must_finish || method->decides_timeout || method->awaits_device)
+        return "the method has .must_finish, .decides_timeout or .awaits_device, which hold in the plugin "
+               "alone";
+    if (registry_awaits_devices(module))
+        return "the method's module commands devices, which the plugin alone can reach, so that it runs "
+               "there";
+    if (placement == RPC_PLACEMENT_SPILL && !method->work)
+        return "only a method with .work can wait for a thread of the plugin, and spill";
+    return NULL;
+}
+
+bool registry_may_move(const struct registry_method *method)
+{
+    return method->placement != RPC_PLACEMENT_LOCAL ||
+           !registry_check_placement(method->instance->module, method->declared, RPC_PLACEMENT_REMOTE);
+}
+
 /* ---- Events ---- */
 
-/* Checks that the values of keyed events, which are levels behind their names, are no events. */
-static bool registry_check_values(const struct registry *registry, const struct place *place,
-                                  const rpc_event *declared)
+const struct registry_event *registry_find_overlap(const struct registry *registry, const rpc_event *declared)
 {
     const char *last = strrchr(declared->name, '/');
     const struct registry_event *outer = NULL;
     if (last)
         HASH_FIND(hh, registry->events, declared->name, (size_t)(last - declared->name), outer);
     if (outer && outer->declared->key)
-        return registry_fault(place, "it lies where values of the keyed event %s of module %s lie",
-                              outer->declared->name, outer->instance->module->name);
+        return outer;
     for (const struct registry_event *event = declared->key ? registry->events : NULL; event;
          event = event->hh.next) {
         const char *below = topic_below(declared->name, event->declared->name);
         if (below && !strchr(below, '/'))
-            return registry_fault(place,
-                                  "it is keyed, and the event %s of module %s lies where its values lie",
-                                  event->declared->name, event->instance->module->name);
+            return event;
     }
-    return true;
+    return NULL;
+}
+
+/* Checks that the values of keyed events, which are levels behind their names, are no events. */
+static bool registry_check_values(const struct registry *registry, const struct place *place,
+                                  const rpc_event *declared)
+{
+    const struct registry_event *other = registry_find_overlap(registry, declared);
+    if (!other)
+        return true;
+    if (topic_below(declared->name, other->declared->name))
+        return registry_fault(place, "it is keyed, and the event %s of module %s lies where its values lie",
+                              other->declared->name, other->instance->module->name);
+    return registry_fault(place, "it lies where values of the keyed event %s of module %s lie",
+                          other->declared->name, other->instance->module->name);
+}
+
+bool registry_link_event(struct registry *registry, struct registry_event *event)
+{
+    const char *name = event->declared->name;
+    HASH_ADD_KEYPTR(hh, registry->events, name, strlen(name), event);
+    return event->hh.tbl;
+}
+
+void registry_unlink_event(struct registry *registry, struct registry_event *event)
+{
+    HASH_DEL(registry->events, event);
+}
+
+static void registry_free_event(struct registry_event *event)
+{
+    fields_fini(&event->data);
+    free(event->topic);
+    free(event);
 }
 
 static bool registry_add_event(struct registry *registry, rpc_instance *instance, const char *prefix,
@@ -183,15 +276,14 @@ static bool registry_add_event(struct registry *registry, rpc_instance *instance
     struct registry_event *event = calloc(1, sizeof *event);
     if (!event)
         return registry_fault(&place, "no memory");
+    char fault[FIELDS_WHY];
     event->declared = declared;
     event->instance = instance;
     event->topic = topic_of_event(prefix, declared->name);
-    if (event->topic)
-        HASH_ADD_KEYPTR(hh, registry->events, declared->name, strlen(declared->name), event);
-    if (event->hh.tbl)
+    if (event->topic && fields_init(&event->data, declared->data, fault) == RPC_OK &&
+        registry_link_event(registry, event))
         return true; // cppcheck-suppress memleak ; the table has it
-    free(event->topic);
-    free(event);
+    registry_free_event(event);
     return registry_fault(&place, "no memory");
 }
 
@@ -230,6 +322,14 @@ static bool registry_resolve_event(const struct registry *registry, const struct
     return registry_fault(place, "it announces %s, which the module does not declare", name);
 }
 
+const struct registry_method *registry_find_meeting(const struct registry *registry, const char *name)
+{
+    const struct registry_method *other = registry->families;
+    while (other && !topic_patterns_meet(name, other->declared->name))
+        other = other->next_family;
+    return other;
+}
+
 /* Two families must not match the same name: which of them is called would be chance. */
 static bool registry_check_family(const struct registry *registry, const struct place *place)
 {
@@ -239,12 +339,9 @@ static bool registry_check_family(const struct registry *registry, const struct 
             "a name has levels of [A-Za-z0-9_.-]+, none of them \"response\" or \"request\", and at most "
             "%d of {[A-Za-z0-9_]+}, each a different one, and at most %d bytes",
             TOPIC_WILD_MAX, TOPIC_NAME_MAX);
-    for (const struct registry_method *other = registry->families; other; other = other->next_family) {
-        if (topic_patterns_meet(place->name, other->declared->name))
-            return registry_fault(place, "a call could also be one of %s, of module %s",
-                                  other->declared->name, other->instance->module->name);
-    }
-    return true;
+    const struct registry_method *other = registry_find_meeting(registry, place->name);
+    return !other || registry_fault(place, "a call could also be one of %s, of module %s",
+                                    other->declared->name, other->instance->module->name);
 }
 
 /* What is wrong with the functions of a method, or with what belongs to some of them only; NULL: nothing. */
@@ -263,6 +360,8 @@ static const char *registry_find_fault(const rpc_method *method)
                "also needs .done, and .work or .defers";
     if (!method->work && method->priority != RPC_PRIORITY_NORMAL)
         return "it has .priority, which is that of its work: it also needs .work";
+    if (method->awaits_device && !method->defers)
+        return "it has .awaits_device, which is for deferred calls: it also needs .defers = true";
     if (method->decides_timeout && !method->defers)
         return "it has .decides_timeout, which is for deferred calls: it also needs .defers = true";
     if (method->read_only && method->must_finish)
@@ -278,12 +377,31 @@ static const char *registry_find_fault(const rpc_method *method)
         return "its .announce is no rpc_announcement";
     if (method->announce != RPC_ANNOUNCE_ALWAYS && !method->event)
         return "it has .announce, which is for a result event: it also needs .event";
+    if ((int)method->placement < 0 || method->placement > RPC_PLACEMENT_REMOTE)
+        return "its .placement is no rpc_placement";
     return NULL;
+}
+
+/* Checks where a method's calls are carried out, and its lane. */
+static bool registry_check_place(const struct place *place, const rpc_module *module,
+                                 const rpc_method *declared)
+{
+    const char *fault = registry_check_placement(module, declared, declared->placement);
+    const rpc_field *lane = declared->lane ? fields_find(declared->params, declared->lane) : NULL;
+    if (fault)
+        return registry_fault(place, "its .placement is no good: %s", fault);
+    if (declared->lane && !lane)
+        return registry_fault(place, "its .lane is %.64s, but its parameters have no such member",
+                              declared->lane);
+    return !lane || fields_can_be_key(lane) ||
+           registry_fault(place,
+                          "its .lane is %.64s, but that is no string, choice or integer that is always there",
+                          declared->lane);
 }
 
 /* Checks a method's row, without what it refers to. */
 static bool registry_check_method(const struct registry *registry, const struct place *place,
-                                  const rpc_method *declared)
+                                  const rpc_module *module, const rpc_method *declared)
 {
     if ((!strpbrk(declared->name, "{}") && !registry_check_name(place)) ||
         !registry_check_output(place, declared->result, "result") ||
@@ -293,9 +411,29 @@ static bool registry_check_method(const struct registry *registry, const struct 
     const char *fault = registry_find_fault(declared);
     if (fault)
         return registry_fault(place, "%s", fault);
+    if (!registry_check_place(place, module, declared))
+        return false;
     if (registry_find_exactly(registry, declared->name, strlen(declared->name)))
         return registry_fault(place, "declared twice");
     return !strpbrk(declared->name, "{}") || registry_check_family(registry, place);
+}
+
+bool registry_link_method(struct registry *registry, struct registry_method *method)
+{
+    const char *name = method->declared->name;
+    HASH_ADD_KEYPTR(hh, registry->methods, name, strlen(name), method);
+    if (method->hh.tbl && method->is_family)
+        LL_PREPEND2(registry->families, method, next_family);
+    return method->hh.tbl;
+}
+
+void registry_unlink_method(struct registry *registry, struct registry_method *method)
+{
+    HASH_DEL(registry->methods, method);
+    if (method->is_family)
+        LL_DELETE2(registry->families, method, next_family);
+    if (registry->last == method)
+        registry->last = NULL;
 }
 
 /* Prepares what the row refers to, and enters the method by its name. */
@@ -309,22 +447,24 @@ static bool registry_fill_method(struct registry *registry, const struct place *
         return registry_fault(place, "its parameters: %s", why);
     if (status != RPC_OK)
         return registry_fault(place, "no memory");
-    method->params.copies = declared->done != NULL;
+    method->run = declared->run;
+    method->may_run_twice = declared->read_only;
+    method->placement = (unsigned char)declared->placement;
+    method->may_pend = method->params.copies = declared->done != NULL;
     if (declared->strict || registry->strict)
         fields_set_strict(&method->params);
     if (!registry_resolve_event(registry, place, method->instance, declared->event, &method->event) ||
         !registry_resolve_event(registry, place, method->instance, declared->error_event,
                                 &method->error_event))
         return false;
-    HASH_ADD_KEYPTR(hh, registry->methods, declared->name, strlen(declared->name), method);
-    return method->hh.tbl || registry_fault(place, "no memory");
+    return registry_link_method(registry, method) || registry_fault(place, "no memory");
 }
 
 static bool registry_add_method(struct registry *registry, rpc_instance *instance, const rpc_method *declared,
                                 char *why)
 {
     const struct place place = {instance->module->name, "method", declared->name, why};
-    if (!registry_check_method(registry, &place, declared))
+    if (!registry_check_method(registry, &place, instance->module, declared))
         return false;
     struct registry_method *method = calloc(1, sizeof *method);
     if (!method)
@@ -340,8 +480,6 @@ static bool registry_add_method(struct registry *registry, rpc_instance *instanc
         registry_free_method(method);
         return false;
     }
-    if (method->is_family)
-        LL_PREPEND2(registry->families, method, next_family);
     return true;
 }
 
@@ -798,8 +936,7 @@ void registry_fini(struct registry *registry)
     HASH_ITER(hh, registry->events, event, next_event)
     {
         HASH_DEL(registry->events, event);
-        free(event->topic);
-        free(event);
+        registry_free_event(event);
     }
     registry_free_commands(registry);
 }

@@ -27,23 +27,37 @@
 
 enum { REGISTRY_WHY = 640 }; /* bytes that hold any explanation of this file */
 
+struct foreign_row;
+
 struct registry_event {
     const rpc_event *declared;
     rpc_instance *instance;
+    struct fields data; /* of its declared data, for workers, who send it as JSON */
     char *topic;
+    struct foreign_row *foreign; /* of call/foreign.h: workers declare it; NULL: a module does */
     UT_hash_handle hh;
 };
+
+struct remote_shapes;
 
 struct registry_method {
     const rpc_method *declared;
     rpc_instance *instance;
+    struct foreign_row *foreign; /* of call/foreign.h: workers declare it; NULL: a module does */
+    rpc_handler run; /* the declared one, or one of the engine's that takes its calls to a worker */
     struct fields params;
     const struct registry_event *event, *error_event; /* NULL: none */
     bool at_endpoint;                                 /* it can be called at {prefix}/jsonrpc */
     bool is_family;                                   /* its name has levels in braces */
     bool off;                                         /* methods_off has its name */
-    size_t open;                                      /* its pending calls */
-    struct statistics statistics;                     /* of its calls */
+    bool may_pend;                                    /* its calls may become pending */
+    bool
+        may_run_twice; /* a call of it that a client sends again runs again: it is read-only, or was set so */
+    unsigned char placement;      /* rpc_placement, of its row or of an option */
+    size_t open;                  /* its pending calls */
+    size_t dispatches;            /* of remote.c, of its calls */
+    struct statistics statistics; /* of its calls */
+    struct remote_shapes *remote; /* remote.c's own; NULL: it runs here alone */
     UT_hash_handle hh;
     struct registry_method *next_family; /* of a family: one that was added before */
 };
@@ -55,6 +69,13 @@ struct registry_command {
     UT_hash_handle hh;
     struct registry_command *next; /* of the same name, of another module */
 };
+
+/* Any JSON value: the result of a method that workers declare, and the data of such an event. */
+struct registry_any {
+    rpc_json value;
+};
+
+extern const rpc_shape registry_any_shape;
 
 /* All zero but what the owner sets: empty. */
 struct registry {
@@ -137,6 +158,42 @@ const struct registry_command *registry_find_command(const struct registry *regi
 /* The command of this row. NULL: it is no row of these modules. */
 const struct registry_command *registry_find_declared(const struct registry *registry,
                                                       const rpc_command *declared);
+
+/*
+ * Rows that are made while the service runs, which their owner has checked, and which stay the owner's.
+ * Linking returns false: no memory; nothing has changed then. What is unlinked is found no more.
+ */
+bool registry_link_method(struct registry *registry, struct registry_method *method);
+bool registry_link_event(struct registry *registry, struct registry_event *event);
+void registry_unlink_method(struct registry *registry, struct registry_method *method);
+void registry_unlink_event(struct registry *registry, struct registry_event *event);
+
+/* The method family, of which a call of the family `name` could also be one. NULL: there is none. */
+const struct registry_method *registry_find_meeting(const struct registry *registry, const char *name);
+
+/*
+ * The event whose name lies where the values of another one lie, of which one is `declared` and the other one
+ * is returned. It is keyed, or `declared` is. An event of the name of `declared` does not count. NULL: there
+ * is none.
+ */
+const struct registry_event *registry_find_overlap(const struct registry *registry,
+                                                   const rpc_event *declared);
+
+/* The names of placements, by rpc_placement. */
+extern const char *const registry_placements[RPC_PLACEMENT_REMOTE + 1];
+
+/* The placement of a name, which has so many bytes; -1: there is none. */
+int registry_find_placement(const char *name, size_t length);
+
+/* Where calls of a method are carried out: by its row, or by engine_options.placements if those name it. */
+rpc_placement registry_placement_of(const char *placements, const rpc_method *declared);
+
+/* Why a method cannot have a placement, in words that say what is wrong with it. NULL: it can. */
+const char *registry_check_placement(const rpc_module *module, const rpc_method *method,
+                                     rpc_placement placement);
+
+/* Whether workers carry out calls of a method, or could do so after a reload. */
+bool registry_may_move(const struct registry_method *method);
 
 /* The error that a method declares under this code; NULL: none. */
 const rpc_error *registry_find_error(const rpc_method *method, const char *code);

@@ -87,6 +87,17 @@ static bool route_is_over_bridge(const struct exchange *exchange)
     return client->bridge || client->far_bridge || (named && text_has_word(named, client->id));
 }
 
+/*
+ * Where a reply is an ordinary publication, any caller chooses where it goes: it must not be an event, or
+ * another call.
+ */
+static bool route_is_own(const struct exchange *exchange, const char *topic)
+{
+    const char *name;
+    const struct topic_tree *tree = topic_classify(exchange->engine->env.options.prefix, topic, &name);
+    return tree && tree->kind != TOPIC_RESPONSE && tree->kind != TOPIC_REPLY;
+}
+
 rpc_status route_by_response_topic(struct exchange *exchange)
 {
     const struct host_message *message = exchange->message;
@@ -96,6 +107,8 @@ rpc_status route_by_response_topic(struct exchange *exchange)
     if (!*topic || *topic == '$' || strlen(topic) > TOPIC_REPLY_MAX || !text_is_topic(topic))
         return route_fail(exchange, "a Response Topic that cannot be replied to (at most 256 bytes, no +, #, "
                                     "control characters, no $ first)");
+    if (!engine->env.host.knows_caller && route_is_own(exchange, topic))
+        return route_fail(exchange, "a Response Topic to which no client may publish");
     if (*filter != '#' && !route_matches(exchange, filter, topic))
         return route_fail(exchange, "a Response Topic outside response_topic_filter");
     if (route_is_over_bridge(exchange) && !route_is_for_bridges(exchange, topic))

@@ -32,12 +32,12 @@ static rpc_status run_check_wanted(rpc_call *call)
     return why ? call_fail(call, RPC_INVALID_PARAMS, "%s", why) : RPC_OK;
 }
 
-/* The parameters of a method that takes none. */
+/* The parameters of a method that takes none, or of one that workers declare, which takes any object. */
 static rpc_status run_check_no_params(rpc_call *call)
 {
     const cJSON *value = call->params;
     const bool is_object = !value || cJSON_IsObject(value);
-    if (!is_object && !call->exchange->jsonrpc)
+    if (!is_object && (!call->exchange->jsonrpc || call->method->foreign))
         return call_fail(call, RPC_INVALID_PARAMS, "the parameters must be a JSON object");
     if (is_object && value && value->child && call->method->params.strict)
         return call_fail(call, RPC_INVALID_PARAMS, "%.*s is not declared: the method takes no parameters",
@@ -111,8 +111,10 @@ static rpc_status run_handler(rpc_call *call, const void *params)
         return RPC_INTERNAL_ERROR;
     uint64_t ended = 0;
     call->begun = call->item ? env_now(env) : call->exchange->now;
+    if (method->declared->lane)
+        call->decoded = params;
     call->state = CALL_RUNNING;
-    rpc_status status = method->declared->run(call, method->instance->state, params, call->result);
+    rpc_status status = method->run(call, method->instance->state, params, call->result);
     call->state = CALL_IDLE;
     if (call->task) {
         run_check_pending(call, status);
@@ -164,7 +166,7 @@ void run_call(rpc_call *call)
         status = run_fail_unknown(call);
     } else if (call->method->off) {
         status = run_fail_off(call);
-    } else if (call->method->declared->done) {
+    } else if (call->method->may_pend) {
         status = exchange_keep(call);
     }
     if (status == RPC_OK)

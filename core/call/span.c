@@ -6,6 +6,7 @@
 #include "call/answer.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,8 @@ static void span_write_attributes(const struct exchange *exchange, const char *m
     span_write_attribute(writer, "rpc.response.status_code", exchange->reply.code);
     if (exchange->reply.status != RPC_OK)
         span_write_attribute(writer, "error.type", exchange->reply.code);
+    if (exchange->pending.worker)
+        span_write_attribute(writer, "mosquitto_rpc.worker", exchange->pending.worker);
     span_write_attribute(writer, "messaging.client.id", text_printable(client->id, safe, sizeof safe));
     span_write_attribute(writer, "network.protocol.name", "mqtt");
     if (client->version >= 3 && client->version <= 5)
@@ -68,7 +71,9 @@ static void span_write(const struct exchange *exchange, const struct trace *trac
 {
     const struct registry_method *found = exchange->call.method;
     const char *method = found ? found->declared->name : "_OTHER";
-    const uint64_t end = (uint64_t)(env_wall_time(&exchange->engine->env) * 1e9);
+    /* OTLP has no times before 1970, at which a machine without a clock of its own may begin. */
+    const double time = fmin(fmax(env_wall_time(&exchange->engine->env) * 1e9, 0), 0x1p63);
+    const uint64_t end = (uint64_t)time;
     writer_begin_object(writer);
     span_write_hex(writer, "traceId", trace_id(trace), TRACE_ID);
     span_write_hex(writer, "spanId", trace_span(trace), TRACE_SPAN);

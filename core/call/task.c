@@ -39,8 +39,6 @@ static rpc_status task_fault(const rpc_call *call, const char *what)
 static rpc_status task_check(rpc_call *call)
 {
     const rpc_method *declared = call->method->declared;
-    if (!declared->done)
-        return task_fault(call, "makes its call pending, and has no done to end it");
     if (call->task)
         return task_fault(call, "makes its call pending twice");
     if (call->state >= CALL_ENDING || call->engine->env.stopping)
@@ -129,13 +127,17 @@ static bool tasks_make_room(struct engine *engine, const struct digest *client, 
 
 /* ---- The beginning ---- */
 
+struct digest task_lane_key(const rpc_instance *instance, const char *lane)
+{
+    const struct digest_part parts[] = {{&instance, sizeof instance}, {lane, strlen(lane)}};
+    return digest_of(instance->engine->dedup.seed, parts, 2);
+}
+
 static void task_set_lane(struct task *task, const char *lane)
 {
-    const rpc_instance *instance = task->instance;
-    const struct digest_part parts[] = {{&instance, sizeof instance}, {lane, strlen(lane)}};
     size_t characters;
     task->has_lane = true;
-    task->lane_key = digest_of(instance->engine->dedup.seed, parts, 2);
+    task->lane_key = task_lane_key(task->instance, lane);
     if (text_is_utf8(lane, &characters))
         snprintf(task->lane, sizeof task->lane, "%.*s", (int)text_cut(lane, sizeof task->lane - 1), lane);
     else
@@ -164,20 +166,21 @@ void rpc_call_set_timeout(rpc_call *call, uint32_t milliseconds)
 
 uint32_t rpc_call_left(const rpc_call *call)
 {
-    const uint64_t deadline = call->method->declared->done ? task_deadline(call) : 0;
+    const uint64_t deadline = call->method->may_pend ? task_deadline(call) : 0;
     const uint64_t now = env_now(&call->engine->env);
     const uint64_t millisecond = env_nanoseconds(1);
     return deadline > now ? (uint32_t)((deadline - now + millisecond - 1) / millisecond) : 0;
 }
 
-/* Takes what the task needs in the name of its client. Returns RPC_OK, or why it cannot. */
-static rpc_status task_take(struct task *task, const struct digest *client)
+/* Takes what the task needs in the name of its client; waits: also a slot. Returns RPC_OK, or why it cannot.
+ */
+static rpc_status task_take(struct task *task, const struct digest *client, bool waits)
 {
     rpc_call *call = task->call;
     struct engine *engine = call->engine;
     struct exchange *exchange = call->exchange;
     const size_t own = call_bytes(call), shared = exchange_bytes(exchange);
-    if (!tasks_make_slot(engine, client))
+    if (waits && !tasks_make_slot(engine, client))
         return call_fail(call, RPC_OVERLOADED, "%d calls wait, and max_pending allows no more",
                          engine->env.options.max_pending);
     if (!tasks_make_room(engine, client, own + shared - exchange->pending.held.bytes))
@@ -188,7 +191,7 @@ static rpc_status task_take(struct task *task, const struct digest *client)
         call->timeout = task_usual_timeout(call);
     return slots_hold(&engine->slots, &exchange->pending.held, client, shared) &&
                    slots_hold(&engine->slots, &call->held, client, own) &&
-                   slots_enter(&engine->slots, &task->slot, client) &&
+                   (!waits || slots_enter(&engine->slots, &task->slot, client)) &&
                    heap_set(&engine->tasks->deadlines, &task->deadline, task_deadline(call))
                ? RPC_OK
                : RPC_INTERNAL_ERROR;
@@ -202,7 +205,7 @@ bool rpc_job_trace(const rpc_job *job, rpc_trace *trace)
 }
 
 /* Makes the task of a call, with all that it needs. Returns RPC_OK, or why there is none. */
-static rpc_status task_make(rpc_call *call, void *data, struct task **made)
+static rpc_status task_make(rpc_call *call, rpc_done done, void *data, bool waits, struct task **made)
 {
     const rpc_status status = task_check(call);
     if (status != RPC_OK)
@@ -213,10 +216,10 @@ static rpc_status task_make(rpc_call *call, void *data, struct task **made)
         return RPC_INTERNAL_ERROR;
     task->instance = call->method->instance;
     task->call = call;
-    task->done = call->method->declared->done;
+    task->done = done;
     task->job.data = data;
     task->job.owner = client;
-    return task_take(task, &client);
+    return task_take(task, &client, waits);
 }
 
 static void task_enter(struct task *task)
@@ -250,10 +253,13 @@ static bool task_submit(struct task *task, rpc_work work, rpc_priority priority,
 
 /* Makes a call pending, with work or without. Where that fails, the engine, and not the handler, is to blame
  * for what the handler returns now. */
-static rpc_status task_begin(rpc_call *call, rpc_work work, const char *lane, void *data)
+static rpc_status task_begin(rpc_call *call, rpc_done done, rpc_work work, const char *lane, void *data,
+                             bool waits)
 {
     struct task *task = NULL;
-    rpc_status status = task_make(call, data, &task);
+    if (!done)
+        return task_fault(call, "makes its call pending, and has no done to end it");
+    rpc_status status = task_make(call, done, data, waits, &task);
     if (status == RPC_OK && work && !task_submit(task, work, call->method->declared->priority, lane))
         status = RPC_INTERNAL_ERROR;
     if (status == RPC_OK) {
@@ -267,15 +273,46 @@ static rpc_status task_begin(rpc_call *call, rpc_work work, const char *lane, vo
     return status;
 }
 
+/* The lane of a call whose parameters name it, which is what the worker that gets the next one goes by. */
+static const char *task_check_lane(const rpc_call *call, const char *given, char number[FIELDS_KEY])
+{
+    const rpc_method *declared = call->method->declared;
+    const char *lane = fields_key(fields_find(declared->params, declared->lane), call->decoded, number);
+    if (!given || strcmp(given, lane) != 0)
+        env_log(&call->engine->env, RPC_LOG_ERROR,
+                "method %s starts work in %s%.64s, and not in the lane that its parameter %.64s names: %.64s",
+                call->name, given ? "lane " : "no lane", given ? given : "", declared->lane, lane);
+    return lane;
+}
+
 rpc_status rpc_start(rpc_call *call, const char *lane, void *data)
 {
-    const rpc_work work = call->method->declared->work;
-    return work ? task_begin(call, work, lane, data) : task_fault(call, "starts work, and has none");
+    const rpc_method *declared = call->method->declared;
+    char number[FIELDS_KEY];
+    if (declared->lane)
+        lane = task_check_lane(call, lane, number);
+    return declared->work ? task_begin(call, declared->done, declared->work, lane, data, true)
+                          : task_fault(call, "starts work, and has none");
 }
 
 rpc_status rpc_defer(rpc_call *call, void *data)
 {
-    return task_begin(call, NULL, NULL, data);
+    return task_begin(call, call->method->declared->done, NULL, NULL, data, true);
+}
+
+rpc_status task_await(rpc_call *call, rpc_done done, struct dispatch *dispatch, bool waits)
+{
+    const rpc_status status = task_begin(call, done, NULL, NULL, dispatch, waits);
+    if (status == RPC_PENDING)
+        call->task->dispatch = dispatch;
+    return status;
+}
+
+void task_note_sent(struct task *task)
+{
+    struct engine *engine = task->instance->engine;
+    task->begun = engine->tasks->has_news = true;
+    slots_leave(&engine->slots, &task->slot);
 }
 
 /* Background work takes no slot of a call, and has a limit of its own. */
@@ -358,7 +395,7 @@ static void task_end_call(struct task *task, rpc_status outcome)
     call->task = NULL;
     if (task->has_work && !is_settled)
         call->queued += task->job.waited;
-    call->has_worked |= outcome == RPC_OK;
+    call->has_worked |= outcome == RPC_OK || (task->dispatch && task->begun);
     call->state = outcome == RPC_OK ? CALL_RUNNING : CALL_ENDING;
     const rpc_status returned = task_run_done(task, outcome);
     call->state = outcome == RPC_OK ? CALL_IDLE : CALL_OVER;
@@ -413,7 +450,8 @@ static void task_note_ran(const struct task *task)
     const rpc_call *call = task->call;
     if (!call)
         return;
-    const bool is_unbegun = task->has_work && !call->exchange->batch && !call->has_worked;
+    const bool has_work = task->has_work || (task->dispatch && !task->begun);
+    const bool is_unbegun = has_work && !call->exchange->batch && !call->has_worked;
     call->exchange->pending.ran = is_unbegun ? EXCHANGE_NOT_RUN : EXCHANGE_RAN;
 }
 

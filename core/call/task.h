@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Tasks: what is not finished when its handler returns. A task is a pending call, which waits for work or for
- * rpc_resume(), or work without a call. The functions of mosquitto_rpc.h for it are here; their contracts
- * stand there. A task ends exactly once, with its done: when its work has come back, when it is resumed, when
- * its deadline has passed, when its caller's connection has ended, when it is evicted, when the engine stops.
+ * Tasks: what is not finished when its handler returns. A task is a pending call, which waits for work, for
+ * rpc_resume() or for a worker (remote.h), or work without a call. The functions of
+ * mosquitto_rpc.h for it are here; their contracts stand there. A task ends exactly once, with its done: when
+ * its work has come back, when it is resumed, when its deadline has passed, when its caller's connection has
+ * ended, when it is evicted, when the engine stops.
  *
  * While work runs, nothing of its task may go. A caller that must be answered before that is answered: the
  * call is settled then, and call, memory and done wait until the work has returned.
@@ -25,6 +26,7 @@
 #include "work/pool.h"
 #include "work/slots.h"
 
+struct dispatch;
 struct engine;
 
 enum {
@@ -45,8 +47,11 @@ struct task {
     rpc_instance *instance;
     rpc_call *call; /* NULL: work without one */
     rpc_done done;
-    bool has_work;             /* a worker has it or will have it; else it waits for rpc_resume() */
-    bool begun;                /* its work has begun, as far as tasks_note_begun() has seen */
+    bool has_work;             /* a thread of the pool has it or will have it */
+    bool begun;                /* its work has begun, as far as tasks_note_begun() has seen, or a worker may
+                                  have begun it */
+    struct dispatch *dispatch; /* with which it waits for a worker, of remote.c; NULL: it does
+                                  not. Without both it waits for rpc_resume() */
     bool has_lane;             /* the next two are set */
     struct digest lane_key;    /* of the lane, among those of all instances */
     char lane[TASK_LANE_NAME]; /* its name, or the beginning of it: well-formed UTF-8 */
@@ -88,6 +93,25 @@ static inline uint64_t tasks_due(const struct tasks *tasks)
 
 /* Notes which tasks' work has begun, which gives back the slots of their calls. */
 void tasks_note_begun(struct engine *engine);
+
+/*
+ * Makes a call pending for a worker, which is asked for with this dispatch: done, which
+ * gets the dispatch as its data, ends it. waits: it takes a slot until the worker gets it. Returns what
+ * rpc_defer() does.
+ */
+rpc_status task_await(rpc_call *call, rpc_done done, struct dispatch *dispatch, bool waits);
+
+/* The key of an instance's lane, among those of all instances. */
+struct digest task_lane_key(const rpc_instance *instance, const char *lane);
+
+/* A worker has got the task's call: gives back its slot. */
+void task_note_sent(struct task *task);
+
+/* When the task's caller stops waiting, monotonic nanoseconds. */
+static inline uint64_t task_deadline_of(const struct task *task)
+{
+    return task->deadline.key;
+}
 
 /* Ends tasks whose work has come back; that were evicted; whose deadline has passed; whose connection has
  * ended. */

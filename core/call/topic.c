@@ -58,8 +58,25 @@ const struct topic_tree topic_trees[] = {
      TOPIC_SENDER_PUBLISHERS, TOPIC_ALWAYS, TOPIC_ALWAYS, TOPIC_ERROR_DOC},
     {"dead", "dead", "dead/{method}", TOPIC_SUBTREE, TOPIC_DEAD, TOPIC_SENDER_PLUGIN, TOPIC_ALWAYS,
      TOPIC_LETTERS, TOPIC_DEAD_DOC},
+    {"work", "work", "work/{worker}", TOPIC_SUBTREE, TOPIC_WORK, TOPIC_SENDER_PLUGIN, TOPIC_ALWAYS,
+     TOPIC_NEVER, "a call for a worker that is attached; it reaches that worker alone"},
+    {"workCancel", NULL, "work/{worker}/cancel", TOPIC_BELOW_SECOND, TOPIC_WORK, TOPIC_SENDER_PLUGIN,
+     TOPIC_ALWAYS, TOPIC_NEVER,
+     "nobody waits any more for the result of a call that the worker has; it reaches that worker alone"},
+    {"workEvent", NULL, "work/{worker}/event/{event}", TOPIC_BELOW_SECOND, TOPIC_WORK, TOPIC_SENDER_WORKER,
+     TOPIC_ALWAYS, TOPIC_NEVER, "the data of an event, which the plugin announces"},
+    {"workDone", NULL, "work/{worker}/done", TOPIC_BELOW_SECOND, TOPIC_WORK, TOPIC_SENDER_WORKER,
+     TOPIC_ALWAYS, TOPIC_NEVER, "the result of a call that the worker has, its error, or an interim reply"},
     {.word = NULL},
 };
+
+/* Whether the second levels of two texts are the same. */
+static bool topic_has_second(const char *text, const char *other)
+{
+    const char *level = strchr(text, '/'), *wanted = strchr(other, '/');
+    const size_t length = wanted ? strcspn(wanted + 1, "/") : 0;
+    return level && wanted && strcspn(level + 1, "/") == length && memcmp(level, wanted, length + 1) == 0;
+}
 
 /* Whether a topic belongs to a tree in whose level it lies; rest is what stands behind the level. */
 static bool topic_is_within(const struct topic_tree *tree, const char *rest)
@@ -74,6 +91,8 @@ static bool topic_is_within(const struct topic_tree *tree, const char *rest)
         return strlen(rest) > level + 1 && strcmp(rest + strlen(rest) - level, TOPIC_REQUEST_LEVEL) == 0;
     case TOPIC_BELOW_WITH:
         return *rest && topic_has_level(rest + 1, "response");
+    case TOPIC_BELOW_SECOND:
+        return *rest && topic_has_second(rest + 1, tree->pattern + strcspn(tree->pattern, "/") + 1);
     case TOPIC_SUBTREE:
         break;
     }
@@ -172,6 +191,12 @@ bool topic_is_level(const char *text)
 {
     const size_t length = strlen(text);
     return length && length <= TOPIC_LEVEL_MAX && !strchr(text, '/') && text_is_topic(text);
+}
+
+bool topic_is_plain_level(const char *text)
+{
+    const size_t length = strlen(text);
+    return length && length <= TOPIC_LEVEL_MAX && strspn(text, NAME_CHARACTERS) == length;
 }
 
 bool topic_is_family(const char *name)

@@ -43,14 +43,16 @@ enum topic_kind {
     TOPIC_RESPONSE, /* where replies go: {prefix}/call/…/response/…, {prefix}/jsonrpc/response/… */
     TOPIC_REPLY,    /* {prefix}/reply/…: where replies go with reply_delivery subscribed */
     TOPIC_EVENT,    /* {prefix}/event/… */
-    TOPIC_DEAD      /* {prefix}/dead/…: dead letters */
+    TOPIC_DEAD,     /* {prefix}/dead/…: dead letters */
+    TOPIC_WORK      /* {prefix}/work/{worker}/…: between the plugin and a worker */
 };
 
 /* Who may publish to the topics of a tree. The guards do not hold for bridges. */
 enum topic_sender {
     TOPIC_SENDER_CALLERS,    /* all clients, and bridges with the option bridge_calls */
     TOPIC_SENDER_PUBLISHERS, /* the plugin and the users of the option event_publishers */
-    TOPIC_SENDER_PLUGIN      /* the plugin alone */
+    TOPIC_SENDER_PLUGIN,     /* the plugin alone */
+    TOPIC_SENDER_WORKER      /* the worker that the topic names, on the connection on which it is attached */
 };
 
 /* What must hold for a tree to be served or shown; of several bits, all. */
@@ -59,7 +61,8 @@ enum {
     TOPIC_TO_CALLERS = 1,     /* replies go to the caller alone */
     TOPIC_TO_SUBSCRIBERS = 2, /* `reply_delivery subscribed` */
     TOPIC_OPEN = 4,           /* some method is open at {prefix}/jsonrpc */
-    TOPIC_LETTERS = 8         /* dead letters are kept */
+    TOPIC_LETTERS = 8,        /* dead letters are kept */
+    TOPIC_NEVER = 16          /* it does not hold: who writes a worker has the reference */
 };
 
 /* Which topics with a tree's level behind the prefix belong to the tree. */
@@ -68,6 +71,7 @@ enum topic_extent {
     TOPIC_BELOW,        /* those below the level; what follows is the method */
     TOPIC_BELOW_ENDING, /* likewise, those whose last level is "request" */
     TOPIC_BELOW_WITH,   /* those below the level that have a level "response" */
+    TOPIC_BELOW_SECOND, /* those below the level whose second level there is that of the pattern */
     TOPIC_SUBTREE       /* the level and all below it: a subscription to a/# sees messages to a */
 };
 
@@ -117,6 +121,10 @@ bool topic_is_name(const char *name);
 /* Whether text can be one level of a topic to publish to, as the value of a key is: 1 to TOPIC_LEVEL_MAX
    bytes of well-formed UTF-8 without '/', wildcards and control characters. */
 bool topic_is_level(const char *text);
+
+/* Whether text can be one level of [A-Za-z0-9_.-]+, of at most TOPIC_LEVEL_MAX bytes, as a worker's name is.
+ */
+bool topic_is_plain_level(const char *text);
 
 /* Whether name can be a method family's: levels of names, and 1 to TOPIC_WILD_MAX levels `{word}`, each word
    [A-Za-z0-9_]+ and different from the others. */

@@ -15,14 +15,6 @@ enum {
     CATALOGUE_REFERENCE = sizeof CATALOGUE_SCHEMAS + TITLES_MAX
 }; /* bytes that hold any reference to one */
 
-/* The shape of a result that a command does not declare. */
-struct any {
-    rpc_json value;
-};
-
-static const rpc_field catalogue_any_fields[] = {RPC_JSON(struct any, value, .doc = "any JSON value")};
-static const rpc_shape catalogue_any_shape = RPC_VALUE_SHAPE(struct any, catalogue_any_fields);
-
 rpc_method catalogue_make_method(const rpc_command *command, char name[CATALOGUE_NAME])
 {
     snprintf(name, CATALOGUE_NAME, "%s%s", CATALOGUE_DEVICE, command->name);
@@ -33,7 +25,7 @@ rpc_method catalogue_make_method(const rpc_command *command, char name[CATALOGUE
         .idempotent = command->idempotent,
         .strict = command->strict,
         .params = command->params,
-        .result = command->result ? command->result : &catalogue_any_shape,
+        .result = command->result ? command->result : &registry_any_shape,
         .progress = command->progress,
         .defers = true,
         .timeout = command->timeout,

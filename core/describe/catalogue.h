@@ -16,6 +16,7 @@
 #define CORE_DESCRIBE_CATALOGUE_H
 
 #include "base/env.h"
+#include "call/foreign.h"
 #include "call/topic.h"
 #include "shape/schema.h"
 #include "shape/writer.h"
@@ -23,7 +24,8 @@
 struct catalogue {
     const rpc_module *const *modules; /* in the order of their start, ending with NULL */
     const struct engine_options *options;
-    struct titles *titles; /* of the document's schemas */
+    const struct foreign *foreign; /* what workers declare; NULL: nothing */
+    struct titles *titles;         /* of the document's schemas */
     bool shares; /* the document has schemas of errors in #/components/schemas, to which others refer */
 };
 

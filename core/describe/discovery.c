@@ -4,6 +4,7 @@
 
 #include "call/answer.h"
 #include "call/engine_parts.h"
+#include "call/foreign.h"
 #include "call/topic.h"
 #include "describe/openrpc.h"
 #include "shape/codec_json.h"
@@ -24,7 +25,8 @@ static bool discovery_make_catalogue(rpc_call *call, struct catalogue *catalogue
     const rpc_module **modules = rpc_alloc(call, (count + 1) * sizeof *modules);
     for (instance = newest; modules && instance; instance = instance->next)
         modules[--count] = instance->module;
-    *catalogue = (struct catalogue){.modules = modules, .options = &call->engine->env.options};
+    *catalogue = (struct catalogue){
+        .modules = modules, .options = &call->engine->env.options, .foreign = call->engine->foreign};
     return modules;
 }
 
@@ -55,11 +57,13 @@ static rpc_status discovery_copy_document(rpc_call *call, const struct writer *w
 
 /*
  * The module's state: the OpenRPC document, from one call to the next. Writing it takes as long as all the
- * rest of the call, and it stays the same until a module is added or options have changed.
+ * rest of the call, and it stays the same until a module is added, options have changed or workers declare
+ * something else.
  */
 struct discovery {
     const rpc_instance *newest; /* the newest module when the document was made; NULL: it was not made */
-    unsigned reloads;           /* env->reloads then */
+    unsigned reloads;           /* env->reloads then, */
+    unsigned changes;           /* and foreign->changes */
     char *text;                 /* the document; NULL, if it was made: it is over max_reply */
     struct titles titles; /* of its schemas, if it was made; descriptions of single methods have them, too */
 };
@@ -81,13 +85,14 @@ static bool discovery_make(rpc_call *call, struct discovery *discovery, struct c
     if (!discovery_make_catalogue(call, catalogue))
         return false;
     catalogue->titles = &discovery->titles;
-    const unsigned reloads = call->engine->env.reloads;
-    if (discovery->newest == newest && discovery->reloads == reloads)
+    const unsigned reloads = call->engine->env.reloads, changes = call->engine->foreign->changes;
+    if (discovery->newest == newest && discovery->reloads == reloads && discovery->changes == changes)
         return true;
     discovery_forget(discovery);
     titles_init(&discovery->titles);
     discovery->newest = newest;
     discovery->reloads = reloads;
+    discovery->changes = changes;
     struct writer writer = answer_writer(call->engine, &codec_json);
     openrpc_write(catalogue, &writer);
     discovery->text = writer.full ? NULL : malloc(writer.used + 1);
@@ -170,6 +175,7 @@ struct list {
     const struct event_entry *events;
     const struct kind *devices;
     size_t method_count, event_count, device_count;
+    const char *version;
 };
 
 static const rpc_field list_fields[] = {
@@ -180,6 +186,7 @@ static const rpc_field list_fields[] = {
     RPC_OBJECT_ARRAY(struct list, devices, device_count, struct kind,
                      .doc = "all kinds of devices that have commands", .items = {0, ENTRIES_MAX},
                      .shape = &kind_shape),
+    RPC_STRING(struct list, version, .doc = "the version of mosquitto-rpc", .length = {1, 65535}),
 };
 
 static const rpc_shape list_shape = RPC_OBJECT_SHAPE(struct list, list_fields);
@@ -236,6 +243,7 @@ static rpc_status discovery_list(rpc_call *call, void *state, const void *params
             event->declared->name, event->declared->doc ? event->declared->doc : "", event->declared->key};
     list->methods = methods;
     list->events = events;
+    list->version = RPC_VERSION;
     return RPC_OK;
 }
 
@@ -268,7 +276,9 @@ static const rpc_error describe_errors[] = {
 static void discovery_write_event(const struct catalogue *catalogue, const struct registry_event *event,
                                   struct writer *writer)
 {
-    if (event)
+    if (event && event->foreign)
+        openrpc_write_declared_event(catalogue, event->foreign, writer);
+    else if (event)
         openrpc_write_event(catalogue, event->instance->module, event->declared, writer);
 }
 
@@ -301,7 +311,10 @@ static rpc_status discovery_describe(rpc_call *call, void *state, const void *pa
     struct writer writer = answer_writer(call->engine, &codec_json);
     writer_begin_object(&writer);
     writer_name(&writer, "method");
-    openrpc_write_method(&catalogue, method->instance->module, method->declared, &writer);
+    if (method->foreign)
+        openrpc_write_declared_method(&catalogue, method->foreign, &writer);
+    else
+        openrpc_write_method(&catalogue, method->instance->module, method->declared, &writer);
     writer_open_array(&writer, "events");
     discovery_write_event(&catalogue, method->event, &writer);
     if (method->error_event != method->event)

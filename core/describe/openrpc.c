@@ -4,12 +4,14 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "call/registry.h"
 #include "call/topic.h"
 #include "shape/fields.h"
 #include "shape/schema.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 /* ---- Parameters ---- */
 
@@ -137,7 +139,7 @@ static bool openrpc_is_open(const char *open, const char *name)
 }
 
 static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_module *module,
-                               const rpc_method *method, struct writer *writer)
+                               const rpc_method *method, bool strict, struct writer *writer)
 {
     static const char *const payloads[] = {
         [RPC_FORM_OBJECT] = "object", [RPC_FORM_VALUE] = "value", [RPC_FORM_BYTES] = "bytes"};
@@ -152,10 +154,13 @@ static void openrpc_write_mqtt(const struct catalogue *catalogue, const rpc_modu
     openrpc_write_levels(method->name, writer);
     writer_member(writer, "payload", payloads[method->params ? method->params->form : RPC_FORM_OBJECT]);
     writer_member_integer(writer, "maxQos", options->qos);
-    if (catalogue_is_strict(catalogue, method))
+    if (strict)
         writer_member_bool(writer, "strict", true);
     if (openrpc_is_named(options->methods_off, method->name))
         writer_member_bool(writer, "off", true);
+    const rpc_placement placement = registry_placement_of(options->placements, method);
+    if (placement != RPC_PLACEMENT_LOCAL)
+        writer_member(writer, "placement", registry_placements[placement]);
     writer_member_bool(writer, "readOnly", method->read_only);
     writer_member_bool(writer, "idempotent", method->idempotent || method->read_only);
     if (catalogue_takes_time(method))
@@ -178,18 +183,25 @@ static void openrpc_write_descriptor(const struct catalogue *catalogue, const rp
     writer_end_object(writer);
 }
 
-/* The members of a Method Object, in an object that is open. what: the name in titles. */
-static void openrpc_write_members(const struct catalogue *catalogue, const rpc_module *module,
-                                  const rpc_method *method, const char *what, struct writer *writer)
+/* The first members of a Method Object, in an object that is open. */
+static void openrpc_write_head(const char *name, const char *doc, const rpc_module *module,
+                               struct writer *writer)
 {
-    writer_member(writer, "name", method->name);
-    if (method->doc)
-        writer_member(writer, "summary", method->doc);
+    writer_member(writer, "name", name);
+    if (doc)
+        writer_member(writer, "summary", doc);
     writer_open_array(writer, "tags");
     writer_begin_object(writer);
     writer_member(writer, "name", module->name);
     writer_end_object(writer);
     writer_end_array(writer);
+}
+
+/* The members of a Method Object, in an object that is open. what: the name in titles. */
+static void openrpc_write_members(const struct catalogue *catalogue, const rpc_module *module,
+                                  const rpc_method *method, const char *what, struct writer *writer)
+{
+    openrpc_write_head(method->name, method->doc, module, writer);
     /* OpenRPC wants the required parameters first; paramStructure allows positions only where that is their
        order. */
     writer_member(writer, "paramStructure", openrpc_structure_of(method->params));
@@ -206,7 +218,7 @@ static void openrpc_write_members(const struct catalogue *catalogue, const rpc_m
         openrpc_write_descriptor(catalogue, module, method->progress, "progress", what, "Progress", writer);
     }
     openrpc_write_errors(catalogue, module, method, writer);
-    openrpc_write_mqtt(catalogue, module, method, writer);
+    openrpc_write_mqtt(catalogue, module, method, strict, writer);
 }
 
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
@@ -217,7 +229,151 @@ void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *m
     writer_end_object(writer);
 }
 
+/* ---- What workers declare ---- */
+
+static void openrpc_write_workers(const struct foreign_row *row, struct writer *writer)
+{
+    const struct foreign_claim *claim;
+    writer_open_array(writer, "x-workers");
+    DL_FOREACH(row->claims, claim)
+    {
+        writer_string(writer, claim->declarer->name);
+    }
+    writer_end_array(writer);
+}
+
+/* A schema as it was declared; NULL: the one that says nothing. */
+static void openrpc_write_schema(const char *schema, struct writer *writer)
+{
+    writer_json(writer, schema ? schema : "{}");
+}
+
+static bool openrpc_is_required(const cJSON *schema, const char *name)
+{
+    const cJSON *word = json_member(schema, "required");
+    for (word = cJSON_IsArray(word) ? word->child : NULL; word; word = word->next) {
+        if (cJSON_IsString(word) && strcmp(word->valuestring, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Content Descriptors of the properties of a schema that are required, or of the others. */
+static void openrpc_write_properties(const cJSON *schema, bool required, struct writer *writer)
+{
+    const cJSON *properties = json_member(schema, "properties");
+    const cJSON *property = cJSON_IsObject(properties) ? properties->child : NULL;
+    for (; property && !writer->full; property = property->next) {
+        if (openrpc_is_required(schema, property->string) != required)
+            continue;
+        writer_begin_object(writer);
+        writer_member(writer, "name", property->string);
+        writer_member_bool(writer, "required", required);
+        writer_name(writer, "schema");
+        writer_tree(writer, property);
+        writer_end_object(writer);
+    }
+}
+
+/* Without memory for reading the schema there are none, and x-params has it all the same. */
+static void openrpc_write_declared_params(const struct foreign_row *row, struct writer *writer)
+{
+    const char *text = row->content->params;
+    struct json_error error;
+    struct arena arena;
+    arena_init(&arena);
+    const cJSON *schema = text ? json_parse(text, strlen(text), &arena, &error) : NULL;
+    writer_member(writer, "paramStructure", "by-name");
+    writer_open_array(writer, "params");
+    openrpc_write_properties(schema, true, writer);
+    openrpc_write_properties(schema, false, writer);
+    writer_end_array(writer);
+    arena_fini(&arena);
+    writer_name(writer, "x-params");
+    openrpc_write_schema(text, writer);
+}
+
+void openrpc_write_declared_method(const struct catalogue *catalogue, const struct foreign_row *row,
+                                   struct writer *writer)
+{
+    const struct foreign_content *content = row->content;
+    const rpc_module *declared = row->method.instance->module;
+    /* A module with the one event that the method names. */
+    const rpc_module module = {
+        .name = declared->name,
+        .events = {content->event ? 1 : 0, content->event ? &content->event->as_event : NULL}};
+    writer_begin_object(writer);
+    openrpc_write_head(row->name, content->doc, declared, writer);
+    openrpc_write_declared_params(row, writer);
+    writer_open_object(writer, "result");
+    writer_member(writer, "name", "result");
+    writer_name(writer, "schema");
+    openrpc_write_schema(content->result, writer);
+    writer_end_object(writer);
+    openrpc_write_mqtt(catalogue, &module, &row->as_method, false, writer);
+    openrpc_write_workers(row, writer);
+    writer_end_object(writer);
+}
+
+/* The schemas of the results with which methods announce an event, as elements of an array that is open. */
+static void openrpc_write_results(const struct foreign *foreign, const struct foreign_row *event,
+                                  struct writer *writer)
+{
+    const struct foreign_row *row;
+    DL_FOREACH(foreign->rows, row)
+    {
+        if (!row->is_event && row->content->event == event)
+            openrpc_write_schema(row->content->result, writer);
+    }
+}
+
+static void openrpc_open_event(const struct catalogue *catalogue, const rpc_event *event,
+                               struct writer *writer)
+{
+    writer_begin_object(writer);
+    writer_member(writer, "name", event->name);
+    catalogue_write_event_topics(catalogue, event, writer);
+    if (event->doc)
+        writer_member(writer, "description", event->doc);
+    writer_member_bool(writer, "retained", event->retained);
+    writer_name(writer, "schema");
+}
+
+void openrpc_write_declared_event(const struct catalogue *catalogue, const struct foreign_row *row,
+                                  struct writer *writer)
+{
+    openrpc_open_event(catalogue, &row->as_event, writer);
+    if (row->content->result) {
+        openrpc_write_schema(row->content->result, writer);
+    } else {
+        writer_begin_object(writer);
+        writer_open_array(writer, "anyOf");
+        openrpc_write_results(catalogue->foreign, row, writer);
+        writer_end_array(writer);
+        writer_end_object(writer);
+    }
+    openrpc_write_workers(row, writer);
+    writer_end_object(writer);
+}
+
 /* Writing stops where the document is over its limit, so that a larger one costs no more. */
+static void openrpc_write_declared(const struct catalogue *catalogue, bool events, struct writer *writer)
+{
+    const struct foreign_row *row;
+    if (!catalogue->foreign)
+        return;
+    DL_FOREACH(catalogue->foreign->rows, row)
+    {
+        if (writer->full || row->is_event != events)
+            continue;
+        if (events)
+            openrpc_write_declared_event(catalogue, row, writer);
+        else
+            openrpc_write_declared_method(catalogue, row, writer);
+    }
+}
+
+/* Likewise. */
 static void openrpc_write_methods(const struct catalogue *catalogue, struct writer *writer)
 {
     writer_open_array(writer, "methods");
@@ -227,6 +383,7 @@ static void openrpc_write_methods(const struct catalogue *catalogue, struct writ
             openrpc_write_method(catalogue, *module, method, writer);
         }
     }
+    openrpc_write_declared(catalogue, false, writer);
     writer_end_array(writer);
 }
 
@@ -275,18 +432,6 @@ static void openrpc_write_devices(const struct catalogue *catalogue, struct writ
 
 /* ---- Events ---- */
 
-static void openrpc_open_event(const struct catalogue *catalogue, const rpc_event *event,
-                               struct writer *writer)
-{
-    writer_begin_object(writer);
-    writer_member(writer, "name", event->name);
-    catalogue_write_event_topics(catalogue, event, writer);
-    if (event->doc)
-        writer_member(writer, "description", event->doc);
-    writer_member_bool(writer, "retained", event->retained);
-    writer_name(writer, "schema");
-}
-
 void openrpc_write_event(const struct catalogue *catalogue, const rpc_module *module, const rpc_event *event,
                          struct writer *writer)
 {
@@ -308,6 +453,7 @@ static void openrpc_write_events(const struct catalogue *catalogue, struct write
              RPC_HAS_ROW((*module)->events, event) && !writer->full; event++)
             openrpc_write_event(catalogue, *module, event, writer);
     }
+    openrpc_write_declared(catalogue, true, writer);
     writer_end_array(writer);
 }
 

@@ -6,6 +6,8 @@
  *               idempotent, the levels in braces of a family, its events
  *   x-progress  in a method or a command: the Content Descriptor of its interim replies, if it declares any
  *   x-errors    in a method: the errors it declares, each with the schema of its error object
+ *   x-params    in a method that workers declare: the schema of all its parameters, as it was declared
+ *   x-workers   in a method or an event that workers declare: the names of those that do
  *   x-causes    in a command: the errors that the device may report, each with the schema of its error object
  *   x-unit      in a schema: the unit of a number
  *   x-events    in the document: every event, with its topic and the schema of its payload; of a keyed event
@@ -33,6 +35,12 @@ void openrpc_write(const struct catalogue *catalogue, struct writer *writer);
  * stand where they are used. */
 void openrpc_write_method(const struct catalogue *catalogue, const rpc_module *module,
                           const rpc_method *method, struct writer *writer);
+
+/* One Method Object of a method that workers declare, and one element of x-events of such an event. */
+void openrpc_write_declared_method(const struct catalogue *catalogue, const struct foreign_row *row,
+                                   struct writer *writer);
+void openrpc_write_declared_event(const struct catalogue *catalogue, const struct foreign_row *row,
+                                  struct writer *writer);
 
 /* One Method Object of x-devices, as it stands there. */
 void openrpc_write_command(const struct catalogue *catalogue, const rpc_module *module,

@@ -6,6 +6,8 @@
 #include "call/answer.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
+#include "call/remote.h"
+#include "call/remote_shapes.h"
 #include "call/task.h"
 #include "observe/tables.h"
 #include "observe/wire.h"
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* At most so many problems are told of, and of stuck workers so many one by one: the others are counted. */
+/* At most so many problems are told of, and of stuck threads so many one by one: the others are counted. */
 enum { PROBLEMS_MAX = 64, STUCK_MAX = 16 };
 
 /* Nanoseconds: between two looks, and for which work may run on before it counts as stuck. */
@@ -41,21 +43,21 @@ void health_destroy(struct health *health)
 
 /* ---- The document ---- */
 
-struct problem {
+struct health_problem {
     const char *what, *text;
     double since;
 };
 
 static const rpc_field problem_fields[] = {
-    RPC_STRING(struct problem, what,
-               .doc = "the kind: `stuck_worker`, `late_ticks`, `full_table`, `memory`, or what a module has "
-                      "told of, for example `database`",
+    RPC_STRING(struct health_problem, what,
+               .doc = "the kind: `stuck_worker`, `no_worker`, `busy_workers`, `late_ticks`, `full_table`, "
+                      "`memory`, or what a module has told of, for example `database`",
                .length = {1, 64}),
-    RPC_STRING(struct problem, text, .doc = "what is wrong, for people", .length = {1, 65535}),
-    RPC_DOUBLE(struct problem, since, .doc = "since when: Unix time", .unit = "s"),
+    RPC_STRING(struct health_problem, text, .doc = "what is wrong, for people", .length = {1, 65535}),
+    RPC_DOUBLE(struct health_problem, since, .doc = "since when: Unix time", .unit = "s"),
 };
 
-static const rpc_shape problem_shape = RPC_OBJECT_SHAPE(struct problem, problem_fields);
+static const rpc_shape problem_shape = RPC_OBJECT_SHAPE(struct health_problem, problem_fields);
 
 /* The file of settings that may change. */
 struct health_config {
@@ -79,7 +81,7 @@ static const rpc_shape config_shape = RPC_OBJECT_SHAPE(struct health_config, con
 
 struct health_report {
     bool ok;
-    struct problem *problems;
+    struct health_problem *problems;
     size_t count;
     struct health_config config;
     bool has_config;
@@ -87,7 +89,7 @@ struct health_report {
 
 static const rpc_field report_fields[] = {
     RPC_BOOL(struct health_report, ok, .doc = "nothing is wrong"),
-    RPC_OBJECT_ARRAY(struct health_report, problems, count, struct problem, .doc = "what is wrong",
+    RPC_OBJECT_ARRAY(struct health_report, problems, count, struct health_problem, .doc = "what is wrong",
                      .items = {0, PROBLEMS_MAX}, .shape = &problem_shape),
     RPC_OBJECT(struct health_report, config, struct health_config,
                .doc = "the last reading of config_file; null: there is none", .nullable = true,
@@ -99,7 +101,7 @@ const rpc_shape health_shape = RPC_OBJECT_SHAPE(struct health_report, report_fie
 /* ---- Looking ---- */
 
 /* One look at an engine. */
-struct look {
+struct health_look {
     const struct engine *engine;
     struct arena *arena;
     struct health_report *report;
@@ -108,14 +110,14 @@ struct look {
 };
 
 /* text: memory of the arena, or what outlives it. */
-static void health_add(struct look *look, const char *what, const char *text, double since)
+static void health_add(struct health_look *look, const char *what, const char *text, double since)
 {
     look->no_memory |= !text;
     if (text && look->report->count < PROBLEMS_MAX)
-        look->report->problems[look->report->count++] = (struct problem){what, text, since};
+        look->report->problems[look->report->count++] = (struct health_problem){what, text, since};
 }
 
-static void health_look_at_modules(struct look *look)
+static void health_look_at_modules(struct health_look *look)
 {
     const rpc_instance *instance = look->engine->registry.instances;
     for (; instance; instance = instance->next) {
@@ -130,7 +132,7 @@ static void health_look_at_modules(struct look *look)
 }
 
 /* Work that has not noticed for a moment that nobody wants it is not stuck. */
-static void health_look_at_workers(struct look *look)
+static void health_look_at_threads(struct health_look *look)
 {
     const uint64_t now = env_now(&look->engine->env);
     const struct task *task;
@@ -162,7 +164,57 @@ static void health_look_at_workers(struct look *look)
             since);
 }
 
-static void health_look_at_incidents(struct look *look)
+/* Methods that no worker offers, though workers alone carry them out, for longer than their calls wait. */
+static void health_look_at_offers(struct health_look *look)
+{
+    const struct engine *engine = look->engine;
+    const uint64_t now = env_now(&engine->env), wait = engine->remote->wait;
+    const struct registry_method *method = engine->registry.methods;
+    double since = 0; /* of the first one that is only counted */
+    size_t count = 0;
+    for (; method; method = method->hh.next) {
+        const struct remote_shapes *shapes = method->remote;
+        if (!shapes || !shapes->unoffered || method->placement != RPC_PLACEMENT_REMOTE || method->off)
+            continue;
+        look->passes |= now - shapes->unoffered <= wait;
+        if (now - shapes->unoffered <= wait)
+            continue;
+        if (++count <= STUCK_MAX)
+            health_add(look, "no_worker",
+                       arena_printf(look->arena, "no worker offers %s", method->declared->name),
+                       shapes->unoffered_at);
+        else
+            since = since == 0 ? shapes->unoffered_at : since;
+    }
+    if (count > STUCK_MAX)
+        health_add(look, "no_worker",
+                   arena_printf(look->arena, "no worker offers %zu more methods", count - STUCK_MAX), since);
+}
+
+/* Calls that wait until a worker has an end with others. */
+static void health_look_at_crew(struct health_look *look)
+{
+    const struct engine *engine = look->engine;
+    const uint64_t now = env_now(&engine->env);
+    const struct task *task;
+    if (!engine->remote->crew.queues.jobs)
+        return;
+    look->passes = true;
+    DL_FOREACH(engine->tasks->pending, task)
+    {
+        if (!task->dispatch || remote_worker(task->dispatch))
+            continue;
+        const uint64_t submitted = task->dispatch->submitted;
+        if (now - submitted <= health_patience || !crew_is_offered(&engine->remote->crew, task->call->method))
+            continue;
+        health_add(look, "busy_workers",
+                   "calls have waited for more than a second until a worker can take them: see rpc.workers",
+                   env_wall_time(&engine->env) - (double)(now - submitted) / 1e9);
+        return;
+    }
+}
+
+static void health_look_at_incidents(struct health_look *look)
 {
     const struct env *env = &look->engine->env;
     const uint64_t now = env_now(env);
@@ -181,7 +233,7 @@ static void health_look_at_incidents(struct look *look)
 }
 
 /* The text has no numbers that change: else it would be published again and again. */
-static void health_look_at_table(struct look *look, const struct tables_row *row, const char *option,
+static void health_look_at_table(struct health_look *look, const struct tables_row *row, const char *option,
                                  const char *of, bool is_full, double *since)
 {
     if (!is_full) {
@@ -204,7 +256,7 @@ static bool health_is_full(size_t held, size_t max)
     return max && held >= max - max / 10;
 }
 
-static void health_look_at_tables(struct look *look)
+static void health_look_at_tables(struct health_look *look)
 {
     for (size_t i = 0; i < TABLES; i++) {
         const struct tables_row *row = &tables[i];
@@ -218,7 +270,7 @@ static void health_look_at_tables(struct look *look)
 }
 
 /* A reading of the file that failed is told of here, and is no problem: the settings before are in force. */
-static void health_look_at_config(struct look *look)
+static void health_look_at_config(struct health_look *look)
 {
     const struct env_reload *reload = look->engine->env.reload;
     struct health_config *config = &look->report->config;
@@ -237,12 +289,14 @@ static void health_look_at_config(struct look *look)
 static bool health_look(const struct engine *engine, struct arena *arena, struct health_report *report,
                         bool *passes)
 {
-    struct look look = {.engine = engine, .arena = arena, .report = report};
+    struct health_look look = {.engine = engine, .arena = arena, .report = report};
     *report = (struct health_report){.problems = arena_alloc(arena, PROBLEMS_MAX * sizeof *report->problems)};
     if (!report->problems)
         return false;
     health_look_at_modules(&look);
-    health_look_at_workers(&look);
+    health_look_at_threads(&look);
+    health_look_at_offers(&look);
+    health_look_at_crew(&look);
     health_look_at_incidents(&look);
     health_look_at_tables(&look);
     health_look_at_config(&look);

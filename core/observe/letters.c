@@ -15,15 +15,15 @@ enum { LETTERS_SHOWN = 256 /* bytes of a text in a list */ };
 
 /* ---- One letter ---- */
 
-struct which {
+struct letters_which {
     const char *id;
 };
 
 #define ID_FIELD(type) RPC_STRING(type, id, .doc = "the id of the letter", .length = {1, DEAD_ID - 1})
 
-static const rpc_field which_fields[] = {ID_FIELD(struct which)};
+static const rpc_field which_fields[] = {ID_FIELD(struct letters_which)};
 
-static const rpc_shape which_shape = RPC_OBJECT_SHAPE(struct which, which_fields);
+static const rpc_shape which_shape = RPC_OBJECT_SHAPE(struct letters_which, which_fields);
 
 #define UNKNOWN                                                                                           \
     {                                                                                                     \
@@ -38,80 +38,102 @@ static rpc_status letters_raise_unknown(rpc_call *call)
     return rpc_raise(call, "letter_unknown", "there is no dead letter of this id");
 }
 
+/* Whether a result fits into a reply, of which a part is left for what stands around the result. */
+static bool letters_fit(rpc_call *call, const rpc_shape *shape, const void *result)
+{
+    enum { AROUND = 1024, PART = 8 }; /* bytes at most, and of max_reply */
+    struct writer writer = answer_writer(call->engine, &codec_json);
+    const size_t around = writer.capacity / PART;
+    char why[FIELDS_WHY];
+    writer.capacity -= around < AROUND ? around : AROUND;
+    return fields_encode(shape, result, &writer, why) == RPC_OK && !writer.full;
+}
+
+/* A letter that does not fit goes without the parameters, and, if it must, without the other texts that
+ * clients have written. */
 static rpc_status letters_get(rpc_call *call, void *state, const void *params, void *result)
 {
-    const struct dead_letter *letter = dead_find(&call->engine->dead, ((const struct which *)params)->id);
+    const struct dead_letter *letter =
+        dead_find(&call->engine->dead, ((const struct letters_which *)params)->id);
+    struct dead_view *view = result;
     (void)state;
     if (!letter)
         return letters_raise_unknown(call);
-    return dead_show(letter, &call->arena, result) ? RPC_OK : RPC_INTERNAL_ERROR;
+    if (!dead_show(letter, &call->arena, view))
+        return RPC_INTERNAL_ERROR;
+    if ((view->params.text || view->payload) && !letters_fit(call, &dead_shape, view))
+        dead_leave_out(view);
+    if (!letters_fit(call, &dead_shape, view))
+        view->caller = view->user = view->msg = NULL;
+    return RPC_OK;
 }
 
 /* ---- dead.list ---- */
 
-struct wanted {
+struct letters_wanted {
     const char *method, *err, *after;
     int32_t limit;
 };
 
 static const rpc_field wanted_fields[] = {
-    RPC_STRING(struct wanted, method, .doc = "only letters of this method, as it was called",
+    RPC_STRING(struct letters_wanted, method, .doc = "only letters of this method, as it was called",
                .optional = true, .length = {1, TOPIC_CALLED_MAX}),
-    RPC_STRING(struct wanted, err, .doc = "only letters with this error", .optional = true,
+    RPC_STRING(struct letters_wanted, err, .doc = "only letters with this error", .optional = true,
                .length = {1, DEAD_ERR - 1}),
-    RPC_INT32(struct wanted, limit,
+    RPC_INT32(struct letters_wanted, limit,
               .doc =
                   "largest number of letters in the result; there are fewer if they do not fit into a reply",
               .default_json = "100", .range = {1, DEAD_MAX}),
-    RPC_STRING(struct wanted, after,
+    RPC_STRING(struct letters_wanted, after,
                .doc =
                    "only letters that are older than this one: `next` of the former page; without it, from "
                    "the newest on",
                .optional = true, .length = {1, DEAD_ID - 1}),
 };
 
-static const rpc_shape wanted_shape = RPC_OBJECT_SHAPE(struct wanted, wanted_fields);
+static const rpc_shape wanted_shape = RPC_OBJECT_SHAPE(struct letters_wanted, wanted_fields);
 
 /* Its texts are cut, so that no client can make lists too large. */
-struct row {
+struct letters_row {
     const char *id, *method, *caller, *user, *err, *msg;
     double arrived;
     int32_t replays;
 };
 
 static const rpc_field row_fields[] = {
-    ID_FIELD(struct row),
-    RPC_STRING(struct row, method, .doc = "the method, as it was called", .length = {1, TOPIC_CALLED_MAX}),
-    RPC_STRING(struct row, caller,
+    ID_FIELD(struct letters_row),
+    RPC_STRING(struct letters_row, method, .doc = "the method, as it was called",
+               .length = {1, TOPIC_CALLED_MAX}),
+    RPC_STRING(struct letters_row, caller,
                .doc = "the client id of the caller, as far as it is known; cut at 256 bytes",
                .optional = true, .length = {0, LETTERS_SHOWN}),
-    RPC_STRING(struct row, user, .doc = "the user name of the caller; likewise", .optional = true,
+    RPC_STRING(struct letters_row, user, .doc = "the user name of the caller; likewise", .optional = true,
                .length = {0, LETTERS_SHOWN}),
-    RPC_DOUBLE(struct row, arrived, .doc = "when the call arrived, Unix time", .unit = "s"),
-    RPC_STRING(struct row, err, .doc = "the code of the error", .length = {1, DEAD_ERR - 1}),
-    RPC_STRING(struct row, msg, .doc = "the error in words; cut at 256 bytes", .optional = true,
+    RPC_DOUBLE(struct letters_row, arrived, .doc = "when the call arrived, Unix time", .unit = "s"),
+    RPC_STRING(struct letters_row, err, .doc = "the code of the error", .length = {1, DEAD_ERR - 1}),
+    RPC_STRING(struct letters_row, msg, .doc = "the error in words; cut at 256 bytes", .optional = true,
                .length = {0, LETTERS_SHOWN}),
-    RPC_INT32(struct row, replays, .doc = "how often the call was run again, and failed again"),
+    RPC_INT32(struct letters_row, replays, .doc = "how often the call was run again, and failed again"),
 };
 
-static const rpc_shape row_shape = RPC_OBJECT_SHAPE(struct row, row_fields);
+static const rpc_shape row_shape = RPC_OBJECT_SHAPE(struct letters_row, row_fields);
 
-struct page {
-    const struct row *letters;
+struct letters_page {
+    const struct letters_row *letters;
     size_t count;
     const char *next;
     int32_t total;
 };
 
 static const rpc_field page_fields[] = {
-    RPC_OBJECT_ARRAY(struct page, letters, count, struct row, .doc = "the letters, the newest first",
-                     .items = {0, DEAD_MAX}, .shape = &row_shape),
-    RPC_STRING(struct page, next, .doc = "there may be older letters: those `after` this one",
+    RPC_OBJECT_ARRAY(struct letters_page, letters, count, struct letters_row,
+                     .doc = "the letters, the newest first", .items = {0, DEAD_MAX}, .shape = &row_shape),
+    RPC_STRING(struct letters_page, next, .doc = "there may be older letters: those `after` this one",
                .optional = true, .length = {1, DEAD_ID - 1}),
-    RPC_INT32(struct page, total, .doc = "the number of all letters"),
+    RPC_INT32(struct letters_page, total, .doc = "the number of all letters"),
 };
 
-static const rpc_shape page_shape = RPC_OBJECT_SHAPE(struct page, page_fields);
+static const rpc_shape page_shape = RPC_OBJECT_SHAPE(struct letters_page, page_fields);
 
 static bool letters_match(const struct dead_letter *letter, const char *method, const char *err)
 {
@@ -136,10 +158,10 @@ static const char *letters_cut(rpc_call *call, const char *text)
     return !text || !text[length] ? text : arena_copy(&call->arena, text, length);
 }
 
-static struct row letters_row(rpc_call *call, const struct dead_letter *letter)
+static struct letters_row letters_make_row(rpc_call *call, const struct dead_letter *letter)
 {
     const struct dead_report *report = &letter->report;
-    return (struct row){
+    return (struct letters_row){
         .id = letter->id,
         .method = report->method,
         .caller = letters_cut(call, report->client.id),
@@ -151,34 +173,23 @@ static struct row letters_row(rpc_call *call, const struct dead_letter *letter)
     };
 }
 
-/* Whether a page fits into a reply, of which a part is left for what stands around the page. */
-static bool letters_fit(rpc_call *call, const struct page *page)
-{
-    enum { AROUND = 1024, PART = 8 }; /* bytes at most, and of max_reply */
-    struct writer writer = answer_writer(call->engine, &codec_json);
-    const size_t around = writer.capacity / PART;
-    char why[FIELDS_WHY];
-    writer.capacity -= around < AROUND ? around : AROUND;
-    return fields_encode(&page_shape, page, &writer, why) == RPC_OK && !writer.full;
-}
-
 /* A page that does not fit into a reply is shorter; a single letter goes without the texts that clients have
  * written, since no page behind it could be asked for otherwise. */
-static void letters_shorten(rpc_call *call, struct page *page, struct row *rows)
+static void letters_shorten(rpc_call *call, struct letters_page *page, struct letters_row *rows)
 {
-    for (; page->count > 1 && !letters_fit(call, page); page->next = rows[page->count - 1].id)
+    for (; page->count > 1 && !letters_fit(call, &page_shape, page); page->next = rows[page->count - 1].id)
         page->count /= 2;
-    if (page->count == 1 && !letters_fit(call, page))
+    if (page->count == 1 && !letters_fit(call, &page_shape, page))
         rows->caller = rows->user = rows->msg = NULL;
 }
 
 static rpc_status letters_list(rpc_call *call, void *state, const void *params, void *result)
 {
     const struct dead *dead = &call->engine->dead;
-    const struct wanted *wanted = params;
-    struct page *page = result;
+    const struct letters_wanted *wanted = params;
+    struct letters_page *page = result;
     uint64_t after = UINT64_MAX;
-    struct row *rows = rpc_alloc(call, (size_t)wanted->limit * sizeof *rows);
+    struct letters_row *rows = rpc_alloc(call, (size_t)wanted->limit * sizeof *rows);
     (void)state;
     if (wanted->after && !letters_read_number(dead, wanted->after, &after))
         return letters_raise_unknown(call);
@@ -189,7 +200,7 @@ static rpc_status letters_list(rpc_call *call, void *state, const void *params, 
     const struct dead_letter *letter = dead->letters ? dead->letters->prev : NULL, *last = NULL;
     while (letter && page->count < (size_t)wanted->limit) {
         if (letter->number < after && letters_match(letter, wanted->method, wanted->err))
-            rows[page->count++] = letters_row(call, letter);
+            rows[page->count++] = letters_make_row(call, letter);
         last = letter;
         letter = letter == dead->letters ? NULL : letter->prev;
     }
@@ -200,22 +211,22 @@ static rpc_status letters_list(rpc_call *call, void *state, const void *params, 
 
 /* ---- dead.replay ---- */
 
-struct replayed {
+struct letters_replayed {
     const char *id, *status, *msg;
     int32_t replays;
 };
 
 static const rpc_field replayed_fields[] = {
-    ID_FIELD(struct replayed),
-    RPC_STRING(struct replayed, status,
+    ID_FIELD(struct letters_replayed),
+    RPC_STRING(struct letters_replayed, status,
                .doc = "`ok`: the call has succeeded, and the letter is gone; else the code of its error",
                .length = {1, DEAD_ERR - 1}),
-    RPC_STRING(struct replayed, msg, .doc = "that error in words", .optional = true,
+    RPC_STRING(struct letters_replayed, msg, .doc = "that error in words", .optional = true,
                .length = {0, DEAD_MSG_MAX}),
-    RPC_INT32(struct replayed, replays, .doc = "how often the call was run again, and failed again"),
+    RPC_INT32(struct letters_replayed, replays, .doc = "how often the call was run again, and failed again"),
 };
 
-static const rpc_shape replayed_shape = RPC_OBJECT_SHAPE(struct replayed, replayed_fields);
+static const rpc_shape replayed_shape = RPC_OBJECT_SHAPE(struct letters_replayed, replayed_fields);
 
 static const rpc_error replay_errors[] = {
     UNKNOWN,
@@ -227,21 +238,21 @@ static const rpc_error replay_errors[] = {
 };
 
 /* A call of dead.replay, in its memory. */
-struct waiter {
+struct letters_waiter {
     rpc_call *call;
     struct dead_letter *letter; /* NULL: its replay is over */
-    struct replayed *result;
+    struct letters_replayed *result;
     bool is_pending;
     char id[DEAD_ID], status[DEAD_ERR];
 };
 
 static void letters_on_replayed(void *context, const struct dead_letter *letter)
 {
-    struct waiter *waiter = context;
+    struct letters_waiter *waiter = context;
     waiter->letter = NULL;
     memcpy(waiter->id, letter->id, sizeof waiter->id);
     memcpy(waiter->status, letter->err, sizeof waiter->status);
-    *waiter->result = (struct replayed){
+    *waiter->result = (struct letters_replayed){
         .id = waiter->id,
         .status = waiter->status,
         .msg = letter->msg ? rpc_printf(waiter->call, "%s", letter->msg) : NULL,
@@ -252,7 +263,7 @@ static void letters_on_replayed(void *context, const struct dead_letter *letter)
 }
 
 /* What runs at once is over when receive_replay() returns. */
-static rpc_status letters_wait(rpc_call *call, struct waiter *waiter)
+static rpc_status letters_wait(rpc_call *call, struct letters_waiter *waiter)
 {
     if (!waiter->letter)
         return RPC_OK;
@@ -269,7 +280,7 @@ static rpc_status letters_wait(rpc_call *call, struct waiter *waiter)
 
 static rpc_status letters_replay(rpc_call *call, void *state, const void *params, void *result)
 {
-    struct dead_letter *letter = dead_find(&call->engine->dead, ((const struct which *)params)->id);
+    struct dead_letter *letter = dead_find(&call->engine->dead, ((const struct letters_which *)params)->id);
     (void)state;
     if (!letter)
         return letters_raise_unknown(call);
@@ -277,10 +288,10 @@ static rpc_status letters_replay(rpc_call *call, void *state, const void *params
         return rpc_raise(call, "not_replayable", "the letter has no parameters to run its call again with");
     if (letter->is_replayed)
         return rpc_raise(call, "replay_running", "a replay of the letter has not ended yet");
-    struct waiter *waiter = rpc_alloc(call, sizeof *waiter);
+    struct letters_waiter *waiter = rpc_alloc(call, sizeof *waiter);
     if (!waiter)
         return RPC_INTERNAL_ERROR;
-    *waiter = (struct waiter){.call = call, .letter = letter, .result = result};
+    *waiter = (struct letters_waiter){.call = call, .letter = letter, .result = result};
     letter->replayed = letters_on_replayed;
     letter->context = waiter;
     receive_replay(call->engine, letter);
@@ -290,7 +301,7 @@ static rpc_status letters_replay(rpc_call *call, void *state, const void *params
 /* The replay goes on when its caller has left. */
 static rpc_status letters_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
 {
-    struct waiter *waiter = data;
+    struct letters_waiter *waiter = data;
     (void)call, (void)state, (void)result;
     if (waiter->letter)
         waiter->letter->replayed = NULL;
@@ -299,33 +310,33 @@ static rpc_status letters_done(rpc_call *call, void *state, void *data, rpc_stat
 
 /* ---- dead.drop ---- */
 
-struct unwanted {
+struct letters_unwanted {
     const char *id, *method;
 };
 
 static const rpc_field unwanted_fields[] = {
-    RPC_STRING(struct unwanted, id, .doc = "only the letter of this id", .optional = true,
+    RPC_STRING(struct letters_unwanted, id, .doc = "only the letter of this id", .optional = true,
                .length = {1, DEAD_ID - 1}),
-    RPC_STRING(struct unwanted, method, .doc = "only letters of this method, as it was called",
+    RPC_STRING(struct letters_unwanted, method, .doc = "only letters of this method, as it was called",
                .optional = true, .length = {1, TOPIC_CALLED_MAX}),
 };
 
-static const rpc_shape unwanted_shape = RPC_OBJECT_SHAPE(struct unwanted, unwanted_fields);
+static const rpc_shape unwanted_shape = RPC_OBJECT_SHAPE(struct letters_unwanted, unwanted_fields);
 
-struct dropped {
+struct letters_dropped {
     int32_t dropped;
 };
 
 static const rpc_field dropped_fields[] = {
-    RPC_INT32(struct dropped, dropped, .doc = "how many letters were dropped"),
+    RPC_INT32(struct letters_dropped, dropped, .doc = "how many letters were dropped"),
 };
 
-static const rpc_shape dropped_shape = RPC_OBJECT_SHAPE(struct dropped, dropped_fields);
+static const rpc_shape dropped_shape = RPC_OBJECT_SHAPE(struct letters_dropped, dropped_fields);
 
 static rpc_status letters_drop(rpc_call *call, void *state, const void *params, void *result)
 {
     struct dead *dead = &call->engine->dead;
-    const struct unwanted *unwanted = params;
+    const struct letters_unwanted *unwanted = params;
     struct dead_letter *letter, *next;
     (void)state;
     for (letter = dead->letters; letter; letter = next) {
@@ -334,7 +345,7 @@ static rpc_status letters_drop(rpc_call *call, void *state, const void *params, 
             !letters_match(letter, unwanted->method, NULL))
             continue;
         dead_remove(dead, letter);
-        ((struct dropped *)result)->dropped++;
+        ((struct letters_dropped *)result)->dropped++;
     }
     return RPC_OK;
 }

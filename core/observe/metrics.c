@@ -266,7 +266,7 @@ static const struct metrics_family families[] = {
      offsetof(struct pool_use, busy)},
     {"workers_replaced", "gauge", "busy worker threads whose work no caller waits for", METRICS_ONE,
      metrics_write_pool, offsetof(struct pool_use, replaced)},
-    {"work_waiting", "gauge", "pieces of work that wait for a worker", METRICS_ONE,
+    {"work_waiting", "gauge", "pieces of work that wait for a thread", METRICS_ONE,
      metrics_write_waiting_work, 0},
 #define COUNTER(member, level, text) \
     {level "_total", "counter", text, METRICS_ONE, metrics_write_counter, offsetof(struct counters, member)},
@@ -284,9 +284,9 @@ static const struct metrics_family families[] = {
      metrics_write_calls, 0},
     {"call_duration_seconds", "histogram", "from the arrival of a call to its outcome", METRICS_METHODS,
      metrics_write_durations, 0},
-    {"calls_running", "gauge", "calls whose work a worker runs", METRICS_METHODS, metrics_write_open,
+    {"calls_running", "gauge", "calls whose work a thread runs", METRICS_METHODS, metrics_write_open,
      offsetof(struct statistics_open, running)},
-    {"calls_waiting", "gauge", "calls that wait for a worker or for something else", METRICS_METHODS,
+    {"calls_waiting", "gauge", "calls that wait for a thread or for something else", METRICS_METHODS,
      metrics_write_open, offsetof(struct statistics_open, waiting)},
 };
 

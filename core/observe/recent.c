@@ -40,7 +40,7 @@ struct recent_call {
     const char *status;
     int64_t bytes;
     double waited_s, ran_s;
-    const char *trace, *payload;
+    const char *worker, *trace, *payload;
 };
 
 static const rpc_field call_fields[] = {
@@ -52,9 +52,12 @@ static const rpc_field call_fields[] = {
     RPC_STRING(struct recent_call, status, .doc = "`ok`, or the error's code", .length = {1, 65535}),
     RPC_INT64(struct recent_call, bytes, .doc = "the size of its message's payload", .unit = "bytes"),
     RPC_DOUBLE(struct recent_call, waited_s,
-               .doc = "how long it waited until its handler began, and for a worker", .unit = "s"),
+               .doc = "how long it waited until its handler began, and for a thread", .unit = "s"),
     RPC_DOUBLE(struct recent_call, ran_s, .doc = "the rest of the time from its arrival to its outcome",
                .unit = "s"),
+    RPC_STRING(struct recent_call, worker,
+               .doc = "the worker that carried it out, or had it when its outcome was known",
+               .optional = true, .length = {1, RECORDER_WORKER}),
     RPC_STRING(struct recent_call, trace, .doc = "the id of its trace", .optional = true,
                .length = {0, TRACE_ID}),
     RPC_STRING(struct recent_call, payload,
@@ -124,6 +127,7 @@ static bool recent_make(rpc_call *call, const struct record *record, struct rece
         .bytes = (int64_t)record->size,
         .waited_s = (double)record->waited / 1e9,
         .ran_s = (double)record->ran / 1e9,
+        .worker = *record->worker ? record->worker : NULL,
         .trace = *record->trace ? record->trace : NULL,
     };
     if (env->options.recorder_payloads)
@@ -135,7 +139,8 @@ static bool recent_make(rpc_call *call, const struct record *record, struct rece
  * client can hide the calls before its own. */
 static bool recent_fits(struct wire_room *room, struct recent_call *made, bool is_first)
 {
-    const char *texts[] = {made->payload, made->method, made->caller, made->status, made->trace};
+    const char *texts[] = {made->payload, made->method, made->caller,
+                           made->status,  made->trace,  made->worker};
     const size_t count = sizeof texts / sizeof *texts;
     if (wire_take_room(room, texts, count))
         return true;

@@ -27,8 +27,8 @@ static const rpc_shape error_shape = RPC_OBJECT_SHAPE(struct report_error, error
         RPC_JSON(struct report, errors,                                                                     \
                  .doc = "an object: how many of them ended with each error, by code; without errors that "  \
                         "did not happen"),                                                                  \
-        RPC_INT64(struct report, running, .doc = "calls whose work a worker runs now"),                     \
-        RPC_INT64(struct report, waiting, .doc = "calls that wait for a worker, or for something else"),    \
+        RPC_INT64(struct report, running, .doc = "calls whose work a thread runs now"),                     \
+        RPC_INT64(struct report, waiting, .doc = "calls that wait for a thread, or for something else"),    \
         RPC_DOUBLE(struct report, sum_s, .doc = "how long all calls took together", .unit = "s"),           \
         RPC_DOUBLE(struct report, max_s, .doc = "how long the longest took", .unit = "s"),                  \
         RPC_INT64_ARRAY(                                                                                    \

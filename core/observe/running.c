@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "call/engine_parts.h"
 #include "call/exchange.h"
+#include "call/remote.h"
 #include "call/task.h"
 #include "observe/wire.h"
 
@@ -30,13 +31,11 @@ const rpc_shape running_params_shape = RPC_OBJECT_SHAPE(struct running_params, p
 
 /* ---- Result ---- */
 
-enum running_state { RUNNING_WAITING, RUNNING_WORKER, RUNNING_DEFERRED, RUNNING_DEVICE };
+enum running_state { RUNNING_WAITING, RUNNING_WORKER, RUNNING_DEFERRED, RUNNING_DEVICE, RUNNING_REMOTE };
 
 static const char *const running_states[] = {
-    [RUNNING_WAITING] = "waiting",
-    [RUNNING_WORKER] = "worker",
-    [RUNNING_DEFERRED] = "deferred",
-    [RUNNING_DEVICE] = "device",
+    [RUNNING_WAITING] = "waiting", [RUNNING_WORKER] = "worker", [RUNNING_DEFERRED] = "deferred",
+    [RUNNING_DEVICE] = "device",   [RUNNING_REMOTE] = "remote",
 };
 
 struct running_call {
@@ -45,7 +44,7 @@ struct running_call {
     double age_s, deadline_s;
     bool has_deadline;
     enum running_state state;
-    const char *lane, *trace, *answered;
+    const char *lane, *trace, *answered, *worker;
 };
 
 static const rpc_field call_fields[] = {
@@ -56,11 +55,11 @@ static const rpc_field call_fields[] = {
                .length = {1, TOPIC_CALLED_MAX}),
     RPC_STRING(struct running_call, caller, .doc = "the caller's client id", .length = {0, 65535}),
     RPC_DOUBLE(struct running_call, age_s, .doc = "how long ago it arrived", .unit = "s"),
-    RPC_CHOICE(struct running_call, state,
-               .doc =
-                   "where it is: it waits for a worker; a worker runs its work; its module has deferred it; "
-                   "or it is a command of a device, which has not answered",
-               .choices = RPC_TABLE(running_states)),
+    RPC_CHOICE(
+        struct running_call, state,
+        .doc = "where it is: it waits for a thread or a worker; a worker thread runs its work; its module "
+               "has deferred it; it is a command of a device, which has not answered; or a worker has it",
+        .choices = RPC_TABLE(running_states)),
     RPC_DOUBLE(struct running_call, deadline_s,
                .doc = "how long it is until its deadline; less than 0: passed", .unit = "s", .optional = true,
                .flag = RPC_FLAG(struct running_call, has_deadline)),
@@ -68,6 +67,8 @@ static const rpc_field call_fields[] = {
                .optional = true, .length = {0, TASK_LANE_NAME}),
     RPC_STRING(struct running_call, trace, .doc = "the id of its trace", .optional = true,
                .length = {0, 65535}),
+    RPC_STRING(struct running_call, worker, .doc = "the worker that has it", .optional = true,
+               .length = {1, 65535}),
     RPC_STRING(struct running_call, answered,
                .doc = "the error that its caller has got already: its work runs on, and nothing can stop it",
                .optional = true, .length = {1, 65535}),
@@ -116,15 +117,13 @@ static void running_enter(const struct task **oldest, size_t *count, size_t max,
     oldest[at] = task;
 }
 
-/* Calls of devices are deferred until their devices have answered. */
 static enum running_state running_state(const struct task *task)
 {
-    const char *name = task->call->method->declared->name;
+    if (task->dispatch)
+        return remote_worker(task->dispatch) ? RUNNING_REMOTE : RUNNING_WAITING;
     if (task->has_work)
         return task->begun ? RUNNING_WORKER : RUNNING_WAITING;
-    return strcmp(name, "device/{device}/{command}") == 0 || strcmp(name, "devices/{group}/{command}") == 0
-               ? RUNNING_DEVICE
-               : RUNNING_DEFERRED;
+    return task->call->method->declared->awaits_device ? RUNNING_DEVICE : RUNNING_DEFERRED;
 }
 
 /* Returns false: no memory. */
@@ -143,6 +142,8 @@ static bool running_make(rpc_call *call, const struct task *task, struct running
         .lane = task->has_lane ? task->lane : NULL,
         .answered = is_answered ? status_name(task->outcome) : NULL,
     };
+    const struct crew_worker *worker = task->dispatch ? remote_worker(task->dispatch) : NULL;
+    made->worker = worker ? worker->name : NULL;
     const struct trace *trace = task->call->exchange->to.trace;
     if (trace && !(made->trace = arena_copy(&call->arena, trace_id(trace), TRACE_ID)))
         return false;
@@ -173,7 +174,8 @@ rpc_status running_run(rpc_call *call, void *state, const void *params, void *re
         struct running_call *made = &running->calls[i];
         if (!running_make(call, oldest[i], made))
             return RPC_INTERNAL_ERROR;
-        const char *const texts[] = {made->method, made->caller, made->lane, made->trace, made->answered};
+        const char *const texts[] = {made->method, made->caller,   made->lane,
+                                     made->trace,  made->answered, made->worker};
         if (!wire_take_room(&room, texts, sizeof texts / sizeof *texts))
             break;
         running->count++;

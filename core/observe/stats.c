@@ -61,7 +61,7 @@ static const rpc_field pool_fields[] = {
     RPC_INT64(struct stats_pool, busy, .doc = "worker threads that run work"),
     RPC_INT64(struct stats_pool, replaced,
               .doc = "those of them that run work for which no caller waits, and do not count"),
-    RPC_INT64(struct stats_pool, waiting, .doc = "pieces of work that wait for a worker"),
+    RPC_INT64(struct stats_pool, waiting, .doc = "pieces of work that wait for a thread"),
 };
 
 static const rpc_shape pool_shape = RPC_OBJECT_SHAPE(struct stats_pool, pool_fields);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-/* As long as work waits for a worker, it may begin without the broker's thread being told: that is news. */
+/* As long as work waits for a thread, it may begin without the broker's thread being told: that is news. */
 void survey_tasks(struct engine *engine, struct survey *survey)
 {
     const struct task *task;
@@ -20,9 +20,9 @@ void survey_tasks(struct engine *engine, struct survey *survey)
         method->statistics.open = (struct statistics_open){0};
     DL_FOREACH(engine->tasks->pending, task)
     {
-        survey->running += task->begun;
+        survey->running += task->begun && !task->dispatch;
         survey->waiting += task->has_work && !task->begun;
-        survey->deferred += !task->has_work;
+        survey->deferred += !task->has_work && !task->dispatch;
         if (!task->call)
             continue;
         struct statistics_open *open = &task->call->method->statistics.open;

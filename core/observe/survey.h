@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * Surveys of what is open: calls and background work that run, that wait for a worker, or for something else.
+ * Surveys of what is open: calls and background work that run, that wait for a thread, or for something else.
  * They cost a look at each task, so nothing is counted when a task begins or ends.
  *
  * Threads: the broker's thread only. Work may begin or end at the same time: a survey tells how it was when
@@ -16,11 +16,11 @@
 #include "base/arena.h"
 #include "call/task.h"
 
-/* Numbers of tasks. */
+/* Numbers of tasks, without those of calls that workers carry out. */
 struct survey {
     size_t
-        running; /* their work runs on a worker, also that of calls that have been answered before it ended */
-    size_t waiting;  /* they wait for a worker */
+        running; /* their work runs on a thread, also that of calls that have been answered before it ended */
+    size_t waiting;  /* they wait for a thread */
     size_t deferred; /* they wait for rpc_resume() */
 };
 

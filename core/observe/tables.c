@@ -5,6 +5,8 @@
 #include "base/instance.h"
 #include "call/connections.h"
 #include "call/engine_parts.h"
+#include "call/foreign.h"
+#include "call/remote.h"
 #include "call/task.h"
 
 #include <utlist.h>
@@ -62,8 +64,32 @@ static void tables_look_letters(const struct engine *engine, struct tables_use *
                                .bytes_max = DEAD_BYTES_MAX};
 }
 
+static void tables_look_declared(const struct engine *engine, struct tables_use *use)
+{
+    const struct foreign *foreign = engine->foreign;
+    const size_t count = foreign->methods + foreign->events;
+    *use = (struct tables_use){.entries = count,
+                               .max = FOREIGN_METHODS_MAX + FOREIGN_EVENTS_MAX,
+                               .bytes = foreign->bytes,
+                               .bytes_max = FOREIGN_BYTES_MAX,
+                               .held = count,
+                               .held_bytes = foreign->bytes};
+}
+
+static void tables_look_workers(const struct engine *engine, struct tables_use *use)
+{
+    use->entries = use->held = HASH_COUNT(engine->remote->crew.workers);
+    use->max = CREW_WORKERS_MAX;
+}
+
+static void tables_look_worker_calls(const struct engine *engine, struct tables_use *use)
+{
+    const struct crew *crew = &engine->remote->crew;
+    use->entries = use->held = crew->outstanding + crew->queues.jobs;
+}
+
 const struct tables_row tables[TABLES] = {
-    {"pending_calls", "calls that wait for a worker or for something else", "max_pending",
+    {"pending_calls", "calls that wait for a thread or for something else", "max_pending",
      "max_pending_bytes", tables_look_pending},
     {"cached_replies", "calls whose duplicates would get the same reply", "duplicate_entries",
      "duplicate_bytes", tables_look_replies},
@@ -72,6 +98,9 @@ const struct tables_row tables[TABLES] = {
     {"timers", "timers of modules", NULL, NULL, tables_look_timers},
     {"background_work", "work without a call", NULL, NULL, tables_look_background},
     {"dead_letters", "calls that failed with nobody to tell", NULL, NULL, tables_look_letters},
+    {"declared", "methods and events that workers declare", NULL, NULL, tables_look_declared},
+    {"workers", "workers that are attached", NULL, NULL, tables_look_workers},
+    {"worker_calls", "calls that workers have or are to get", NULL, NULL, tables_look_worker_calls},
 };
 
 size_t tables_count(const struct engine *engine)

@@ -32,7 +32,7 @@ struct tables_row {
     void (*look)(const struct engine *engine, struct tables_use *use);
 };
 
-enum { TABLES = 7 };
+enum { TABLES = 10 };
 
 extern const struct tables_row tables[TABLES];
 

@@ -432,6 +432,17 @@ const char *fields_key(const rpc_field *field, const void *in, char number[FIELD
     return number;
 }
 
+const char *fields_key_of(const cJSON *item, char number[FIELDS_KEY])
+{
+    int64_t integer;
+    if (cJSON_IsString(item))
+        return item->valuestring;
+    if (!item || !fields_read_integer(item, &integer))
+        return NULL;
+    number[number_print_integer(integer, number)] = '\0';
+    return number;
+}
+
 /* Finds the first member that no field declares, and names the nearest field. The walk is still outside of
  * the object. */
 static rpc_status fields_check_undeclared(const rpc_shape *shape, const cJSON *object,

@@ -82,6 +82,10 @@ enum { FIELDS_KEY = 24 }; /* bytes that hold any integer and a NUL */
  * what the struct or the table points at. */
 const char *fields_key(const rpc_field *field, const void *in, char number[FIELDS_KEY]);
 
+/* Likewise, of a value that no table describes. NULL: item is NULL, or no string and no integer of 64 bits.
+ */
+const char *fields_key_of(const cJSON *item, char number[FIELDS_KEY]);
+
 /* The name of a field on the wire. */
 static inline const char *fields_name(const rpc_field *field)
 {

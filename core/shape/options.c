@@ -196,7 +196,7 @@ static bool options_read_field(const char *owner, const rpc_field *field, const 
             return options_refuse(lines, line->name, line->value, "the option is given twice", why);
         found = line;
     }
-    if (found && found->number && !field->reloads)
+    if (found && found->number && !field->reloads && !lines->is_whole)
         return options_refuse(lines, found->name, found->value,
                               "it does not change while the broker runs: it belongs into the configuration "
                               "of the broker",
@@ -276,6 +276,15 @@ size_t options_count_changes(const rpc_shape *shape, const void *one, const void
     for (size_t i = 0; i < shape->count; i++)
         changes += shape->fields[i].reloads && options_differ(&shape->fields[i], one, other);
     return changes;
+}
+
+const rpc_field *options_find_fixed_change(const rpc_shape *shape, const void *one, const void *other)
+{
+    for (size_t i = 0; i < shape->count; i++) {
+        if (!shape->fields[i].reloads && options_differ(&shape->fields[i], one, other))
+            return &shape->fields[i];
+    }
+    return NULL;
 }
 
 void options_take(const rpc_shape *shape, void *to, const void *from)

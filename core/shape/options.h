@@ -35,6 +35,7 @@ struct option_lines {
     struct option_line *lines;
     size_t count;
     const char *file; /* the config_file, for messages; NULL: no line has a number */
+    bool is_whole;    /* the file is the whole configuration: any option may stand in it */
 };
 
 /*
@@ -64,6 +65,9 @@ bool options_refuse(const struct option_lines *lines, const char *name, const ch
 
 /* How many options of a shape that reload differ in two structs of the shape. */
 size_t options_count_changes(const rpc_shape *shape, const void *one, const void *other);
+
+/* The first option of a shape that does not reload and differs in two structs of the shape; NULL: none. */
+const rpc_field *options_find_fixed_change(const rpc_shape *shape, const void *one, const void *other);
 
 /* Copies the options that reload; their texts are still those of `from`. */
 void options_take(const rpc_shape *shape, void *to, const void *from);

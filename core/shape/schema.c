@@ -5,7 +5,6 @@
 #include "shape/fields.h"
 #include "base/status.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,11 +142,14 @@ static void schema_write_values(const rpc_field *field, bool nullable, bool stri
         writer_member_integer(writer, "minimum", bounds.min);
         writer_member_integer(writer, "maximum", bounds.max);
     } else if (field->kind == RPC_KIND_DOUBLE) {
-        /* JSON has numbers that no double holds, and a schema without bounds would accept them. */
-        writer_name(writer, "minimum");
-        writer_double(writer, fields_has_range(field) ? fmax(field->range.min, -DBL_MAX) : -DBL_MAX);
-        writer_name(writer, "maximum");
-        writer_double(writer, fields_has_range(field) ? fmin(field->range.max, DBL_MAX) : DBL_MAX);
+        if (fields_has_range(field) && isfinite(field->range.min)) {
+            writer_name(writer, "minimum");
+            writer_double(writer, field->range.min);
+        }
+        if (fields_has_range(field) && isfinite(field->range.max)) {
+            writer_name(writer, "maximum");
+            writer_double(writer, field->range.max);
+        }
     } else if (field->kind == RPC_KIND_STRING) {
         if (field->length.min)
             writer_member_integer(writer, "minLength", field->length.min);

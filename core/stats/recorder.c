@@ -48,6 +48,11 @@ void record_keep_caller(struct record *record, const char *caller)
     record_copy(record->caller, caller, RECORDER_CALLER);
 }
 
+void record_keep_worker(struct record *record, const char *worker)
+{
+    record_copy(record->worker, worker, RECORDER_WORKER);
+}
+
 void record_keep_name(struct record *record, const char *name)
 {
     record_copy(record->name, name, RECORDER_NAME);
@@ -67,4 +72,15 @@ const struct record *recorder_find(const struct recorder *recorder, size_t follo
     const struct record *record =
         &recorder->records[(RECORDER_CALLS + next - 1 - followers) % RECORDER_CALLS];
     return record->code ? record : NULL;
+}
+
+void recorder_forget(struct recorder *recorder, const rpc_method *method)
+{
+    for (struct record *record = recorder->records; record < recorder->records + RECORDER_CALLS; record++) {
+        if (record->method != method)
+            continue;
+        if (!*record->name)
+            record_keep_name(record, method->name);
+        record->method = NULL;
+    }
 }

@@ -6,8 +6,8 @@
  * Threads: the broker's thread only.
  *
  * Ownership: recorder_create() makes the ring, and recorder_destroy() frees it. Methods and codes are
- * constants of the methods' tables and of RPC_STATUS_MAP; texts and payloads are copied. A record is valid
- * until the next one is begun.
+ * constants of the methods' tables and of RPC_STATUS_MAP, or exist until recorder_forget() and the engine's
+ * end; texts and payloads are copied. A record is valid until the next one is begun.
  *
  * Failure: recorder_create() can fail for want of memory; nothing else can fail.
  */
@@ -19,7 +19,13 @@
 #include <string.h>
 
 /* How many calls are kept, and how many bytes of their texts, without the NULs. */
-enum { RECORDER_CALLS = 256, RECORDER_CALLER = 64, RECORDER_NAME = 128, RECORDER_PAYLOAD = 1024 };
+enum {
+    RECORDER_CALLS = 256,
+    RECORDER_CALLER = 64,
+    RECORDER_WORKER = 64,
+    RECORDER_NAME = 128,
+    RECORDER_PAYLOAD = 1024
+};
 
 /* One call whose outcome is known. */
 struct record {
@@ -32,8 +38,9 @@ struct record {
     char *payload;            /* RECORDER_PAYLOAD bytes; NULL: payloads are not kept */
     char trace[TRACE_ID + 1]; /* the id of its trace; "": it has none */
     char caller[RECORDER_CALLER + 1];
-    char name[RECORDER_NAME + 1]; /* as it was called, of a method family and of a method that is not
-                                     registered; else "" */
+    char worker[RECORDER_WORKER + 1]; /* which has answered it, or had it; "": none */
+    char name[RECORDER_NAME + 1];     /* as it was called, of a method family and of a method that is not
+                                         registered; else "" */
 };
 
 struct recorder {
@@ -65,11 +72,15 @@ static inline void record_keep_trace(struct record *record, const struct trace *
     record->trace[trace ? TRACE_ID : 0] = '\0';
 }
 
-/* Keep who called, what was called and what was sent, cut to what there is room for; texts are not cut within
- * a character. */
+/* Keep who called, which worker had the call, what was called and what was sent, cut to what there is room
+ * for; texts are not cut within a character. */
 void record_keep_caller(struct record *record, const char *caller);
+void record_keep_worker(struct record *record, const char *worker);
 void record_keep_name(struct record *record, const char *name);
 void record_keep_payload(struct record *record, const char *payload, size_t size);
+
+/* The method goes: its records name it, and refer to it no more. */
+void recorder_forget(struct recorder *recorder, const rpc_method *method);
 
 /* The record that so many others have followed. NULL: there is none, or none any more. */
 const struct record *recorder_find(const struct recorder *recorder, size_t followers);

@@ -69,3 +69,19 @@ void statistics_note_error(struct statistics *statistics, const rpc_method *meth
     snprintf(statistics->last.message, sizeof statistics->last.message, "%.*s",
              (int)text_cut(message, STATISTICS_MESSAGE - 1), message);
 }
+
+double statistics_quantile(const struct statistics *statistics, double share)
+{
+    const double max = (double)statistics->max / 1e9;
+    double wanted = share * (double)statistics->calls, low = 0;
+    for (int i = 0; i < STATISTICS_BUCKETS && wanted > 0; i++) {
+        const double count = (double)statistics->buckets[i];
+        double high = i < STATISTICS_BUCKETS - 1 ? statistics_bounds[i] : max;
+        high = high > max ? max : high;
+        if (count >= wanted)
+            return low + (high - low) * wanted / count;
+        wanted -= count;
+        low = high;
+    }
+    return low;
+}

@@ -56,6 +56,10 @@ bool statistics_init(struct statistics *statistics, size_t errors);
 /* Accepts what was not initialised but is all zero. */
 void statistics_fini(struct statistics *statistics);
 
+/* The duration that this share of the calls did not exceed, in seconds, as far as the buckets tell; 0: none
+ * was counted. share: 0 to 1. */
+double statistics_quantile(const struct statistics *statistics, double share);
+
 /* Counts a call and its duration. */
 void statistics_count(struct statistics *statistics, rpc_status status, uint64_t nanoseconds);
 

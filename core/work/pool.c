@@ -67,8 +67,10 @@ struct pool {
     unsigned idle;
     unsigned max_busy; /* busy threads without those that are replaced */
     unsigned busy, replaced;
-    bool over; /* set by the broker's thread: no thread begins anything any more, those still busy are
-                  abandoned */
+    size_t waiting;   /* jobs */
+    uint64_t average; /* nanoseconds that a job takes; 0: none has ended */
+    bool over;        /* set by the broker's thread: no thread begins anything any more, those still busy are
+                         abandoned */
     pthread_cond_t ended_some;
 
     struct pool_worker workers[];
@@ -164,6 +166,7 @@ static void pool_begin_job(struct pool *pool, rpc_job *job, rpc_job *leader)
 {
     pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
     job->waited = pool_clock() - job->submitted;
+    pool->waiting--;
     job->stage = POOL_RUNNING;
     job->leader = leader;
     DL_APPEND(leader->group, job);
@@ -191,16 +194,27 @@ static rpc_job *pool_take_job(struct pool_worker *worker)
     return job;
 }
 
+/* How long the job's work has run. */
+static uint64_t pool_time(const rpc_job *job)
+{
+    return pool_clock() - job->submitted - job->waited;
+}
+
 static void pool_end_job(struct pool_worker *worker)
 {
+    enum { WEIGHT = 8 }; /* of the average so far is so much less one */
     struct pool *pool = worker->pool;
     rpc_job *job = worker->job, *one;
+    unsigned jobs = 0;
     pool_leave_lane(pool, job);
     pool->replaced -= job->replaced;
     DL_FOREACH(job->group, one)
     {
         one->stage = POOL_ENDED;
+        jobs++;
     }
+    const uint64_t each = pool_time(job) / jobs;
+    pool->average = pool->average ? (pool->average * (WEIGHT - 1) + each) / WEIGHT : each;
     DL_CONCAT(pool->ended, job->group);
     atomic_store(&pool->any_ended, true);
     pool->busy--;
@@ -286,6 +300,7 @@ static bool pool_enter_job(struct pool *pool, rpc_job *job, const struct digest 
         job->stage = POOL_BEHIND;
     else
         pool_make_ready(pool, job);
+    pool->waiting++;
     return true;
 }
 
@@ -313,6 +328,7 @@ bool pool_withdraw(struct pool *pool, rpc_job *job)
         pool_leave_lane(pool, job);
         pool_leave_queue(&pool->levels[job->priority].owners, job->owners_queue);
         job->waited = pool_clock() - job->submitted;
+        pool->waiting--;
         job->stage = POOL_IDLE;
     }
     pthread_mutex_unlock(&pool->lock);
@@ -362,6 +378,35 @@ void pool_look(struct pool *pool, struct pool_use *use)
     pthread_mutex_lock(&pool->lock);
     *use = (struct pool_use){pool->max_busy, pool->busy, pool->replaced};
     pthread_mutex_unlock(&pool->lock);
+}
+
+uint64_t pool_expected_wait(struct pool *pool)
+{
+    uint64_t wait = 0;
+    pthread_mutex_lock(&pool->lock);
+    const uint64_t average = pool->average;
+    if (pool->busy + pool->waiting >= pool_max_busy(pool)) {
+        wait = pool->waiting * average;
+        for (unsigned i = 0; i < pool->threads; i++) {
+            const rpc_job *job = pool->workers[i].job;
+            if (!job || job->replaced)
+                continue;
+            const uint64_t time = pool_time(job);
+            wait += time > average ? time : average;
+        }
+        wait /= pool->max_busy;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return wait;
+}
+
+bool pool_has_lane(struct pool *pool, const struct digest *lane)
+{
+    struct pool_queue *queue;
+    pthread_mutex_lock(&pool->lock);
+    HASH_FIND(hh, pool->lanes, lane, sizeof *lane, queue);
+    pthread_mutex_unlock(&pool->lock);
+    return queue;
 }
 
 /* ---- What work calls ---- */

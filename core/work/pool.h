@@ -120,6 +120,16 @@ struct pool_use {
 void pool_look(struct pool *pool, struct pool_use *use);
 
 /*
+ * How long a job without a lane would wait if it were submitted now: nanoseconds; 0: a thread is free for it.
+ * This is an estimate, by the average time of the work that ended last, and for work that runs longer already
+ * by how long it runs. Priorities and owners do not count. Looks at each thread.
+ */
+uint64_t pool_expected_wait(struct pool *pool);
+
+/* Whether jobs of the lane wait or run. */
+bool pool_has_lane(struct pool *pool, const struct digest *lane);
+
+/*
  * Stops the pool: no job can be submitted any more. Waits until no job waits or runs, at most so many
  * nanoseconds, and then ends the threads. Jobs that wait still begin in that time.
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * The table of pending slots, and of the bytes that what is pending holds. A call that waits, for a worker or
+ * The table of pending slots, and of the bytes that what is pending holds. A call that waits, for a thread or
  * for rpc_resume(), takes a slot in the name of its client. The engine has max_pending slots. When all are
  * taken, the client with most slots may lose one to a client with fewer: its newest call is evicted. Likewise
  * with bytes, of which the engine has max_pending_bytes: the client that holds most loses its newest call to

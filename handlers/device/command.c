@@ -219,6 +219,7 @@ static struct command *command_make_loaded(struct commands *commands, const stru
         .offline = OFFLINE_QUEUE,
         .timeout = timeout,
         .loaded = true,
+        .caller = {.id = row->caller, .user = row->user, .mounted = row->mounted},
     };
     struct command *command = life_create(commands, &order);
     if (!command)

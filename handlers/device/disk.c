@@ -85,8 +85,9 @@ static struct disk_write *disk_copy_device(enum disk_kind kind, const struct led
 static struct disk_write *disk_copy_command(const struct ledger_command *command)
 {
     struct disk_write row = {.kind = DISK_PUT_COMMAND, .row.command = *command};
-    const char **const texts[] = {&row.row.command.id, &row.row.command.device, &row.row.command.name,
-                                  &row.row.command.params, &row.row.command.err};
+    const char **const texts[] = {&row.row.command.id,     &row.row.command.device, &row.row.command.name,
+                                  &row.row.command.params, &row.row.command.err,    &row.row.command.caller,
+                                  &row.row.command.user};
     return disk_copy(&row, texts, sizeof texts / sizeof *texts);
 }
 

@@ -6,7 +6,7 @@
  *
  * The file is made by the first write. When the module starts, disk_load() reads what a former run has left.
  *
- * Threads: the broker's thread only; the job uses the ledger on a worker.
+ * Threads: the broker's thread only; the job uses the ledger on a worker thread.
  *
  * Ownership: a disk is embedded in the module's state. Writes are copied.
  *
@@ -36,7 +36,7 @@ struct disk_loading {
     void (*renewed)(void *context);
 };
 
-/* What one job does. While it runs, it is the worker's. */
+/* What one job does. While it runs, it is the worker thread's. */
 struct disk_job {
     struct disk *disk;
     struct ledger *ledger;

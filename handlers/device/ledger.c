@@ -32,6 +32,10 @@ static const char *const steps[] = {
     " ended REAL NOT NULL, ending INTEGER, UNIQUE (device, id));"
     "CREATE INDEX commands_ended ON commands (ending) WHERE ending IS NOT NULL;"
     "CREATE INDEX commands_ended_of_device ON commands (device, ending) WHERE ending IS NOT NULL;",
+
+    "ALTER TABLE commands ADD COLUMN caller TEXT;"
+    "ALTER TABLE commands ADD COLUMN user TEXT;"
+    "ALTER TABLE commands ADD COLUMN mounted INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum statement {
@@ -67,19 +71,19 @@ static const char *const statements[STATEMENTS] = {
     [DROP_GROUP] = "DELETE FROM device_groups WHERE name = ?1",
     [PUT_COMMAND] =
         "INSERT INTO commands (device, id, name, params, state, seq, attempt, queued, expires, stale,"
-        " idempotent, err, ended, ending)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, CASE WHEN ?13 <> 0 THEN"
-        " (SELECT ifnull(max(ending), 0) + 1 FROM commands WHERE ending IS NOT NULL) END)"
+        " idempotent, err, ended, caller, user, mounted, ending)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, CASE WHEN ?13 <> 0"
+        " THEN (SELECT ifnull(max(ending), 0) + 1 FROM commands WHERE ending IS NOT NULL) END)"
         " ON CONFLICT (device, id) DO UPDATE SET"
         " name = ?3, params = ?4, state = ?5, seq = ?6, attempt = ?7, queued = ?8, expires = ?9, stale = ?10,"
-        " idempotent = ?11, err = ?12, ended = ?13,"
+        " idempotent = ?11, err = ?12, ended = ?13, caller = ?14, user = ?15, mounted = ?16,"
         " ending = CASE WHEN ?13 <> 0 THEN ifnull(ending, excluded.ending) END",
     [DROP_COMMAND] = "DELETE FROM commands WHERE device = ?1 AND id = ?2",
     [LOAD_DEVICES] = "SELECT name, kind, commands, managed, once, seq, seen FROM devices ORDER BY key",
     [LOAD_GROUPS] = "SELECT name, devices FROM device_groups ORDER BY key",
     [LOAD_COMMANDS] =
         "SELECT device, id, name, params, state, seq, attempt, queued, expires, stale,"
-        " idempotent, err, ended FROM commands"
+        " idempotent, err, ended, caller, user, mounted FROM commands"
         " WHERE ending IS NULL OR key IN (" KEYS_BY_PLACE("<=") ")"
                                                                 " ORDER BY ending IS NULL, ending, key",
     [DELETE_OLD] = "DELETE FROM commands WHERE key IN"
@@ -226,6 +230,9 @@ static bool ledger_save_command(struct ledger *ledger, const struct ledger_comma
     sqlite3_bind_int(statement, 11, command->idempotent);
     ledger_bind(statement, 12, command->err);
     sqlite3_bind_double(statement, 13, command->ended);
+    ledger_bind(statement, 14, command->caller);
+    ledger_bind(statement, 15, command->user);
+    sqlite3_bind_int(statement, 16, command->mounted);
     return database_run(ledger->database, PUT_COMMAND);
 }
 
@@ -321,6 +328,9 @@ static bool ledger_show_command(struct row *row, const struct ledger_visit *visi
         .idempotent = sqlite3_column_int(row->statement, 10),
         .err = ledger_text(row, 11),
         .ended = sqlite3_column_double(row->statement, 12),
+        .caller = ledger_text(row, 13),
+        .user = ledger_text(row, 14),
+        .mounted = sqlite3_column_int(row->statement, 15),
     };
     return row->unusable || visit->command(visit->data, &command);
 }

@@ -7,8 +7,8 @@
  * Threads: several threads may use a ledger one after the other, but never two at once. The user of the
  * ledger sees to that, and to memory barriers between them; a lane does both. Every function but
  * ledger_new(), ledger_path() and ledger_exposure() may block: for the disk, and for up to busy_ms while
- * another connection has the database locked. They belong on a worker, or on the broker's thread while it
- * starts or stops.
+ * another connection has the database locked. They belong on a worker thread, or on the broker's thread while
+ * it starts or stops.
  *
  * Ownership: a ledger copies path and prefix, and keeps no other pointer beyond a call. What ledger_load()
  * shows is valid until the function that it is shown to returns. The path in a failure is the ledger's, and
@@ -98,8 +98,10 @@ struct ledger_command {
     int attempt;                   /* how often it was sent */
     double queued, expires, stale; /* Unix time, seconds; stale 0: never */
     bool idempotent;
-    const char *err; /* why it has not succeeded; NULL: nothing to say */
-    double ended;    /* Unix time, seconds; 0: it has not ended */
+    const char *caller, *user; /* client id and user name of who called; NULL: unknown, anonymous */
+    bool mounted;              /* as in rpc_caller */
+    const char *err;           /* why it has not succeeded; NULL: nothing to say */
+    double ended;              /* Unix time, seconds; 0: it has not ended */
 };
 
 /*

@@ -57,7 +57,8 @@ static void life_announce(const struct commands *commands, const struct command 
         .has_late = command->late,
         .progress = {progress},
     };
-    (void)!rpc_announce(commands->instance, NULL, COMMAND_EVENT, &change);
+    const rpc_trace *trace = command->live ? command->live->trace : NULL;
+    (void)!rpc_announce_for(commands->instance, trace, COMMAND_EVENT, &change);
 }
 
 /* ---- Making and freeing ---- */
@@ -126,27 +127,47 @@ static void life_free_live(struct live *live)
     free(live->trace);
     free(live->body);
     free(live->correlation);
-    free(live->caller);
-    free(live->user);
+    free(live->whose);
     free(live);
+}
+
+static size_t life_text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static size_t life_caller_size(const rpc_caller *caller)
+{
+    return life_text_size(caller->id) + life_text_size(caller->user) + life_text_size(caller->address);
+}
+
+/* Copies a caller, with its texts in one piece of memory. Returns false: no memory. */
+static bool life_copy_caller(struct live *live, const rpc_caller *caller)
+{
+    live->caller = *caller;
+    const char **const texts[] = {&live->caller.id, &live->caller.user, &live->caller.address};
+    const size_t size = life_caller_size(caller);
+    char *end = live->whose = size ? malloc(size) : NULL;
+    for (size_t i = 0; end && i < sizeof texts / sizeof *texts; i++) {
+        const size_t bytes = life_text_size(*texts[i]);
+        *texts[i] = bytes ? memcpy(end, *texts[i], bytes) : NULL;
+        end += bytes;
+    }
+    return end || !size;
 }
 
 /* Notes whose command it is. Returns false: no memory. */
 static bool life_note_call(struct live *live, const struct order *order)
 {
     rpc_call *call = order->call;
-    void *caller = NULL, *user = NULL;
     if (!call)
-        return true;
-    const char *id = rpc_caller_id(call), *name = rpc_caller_user(call);
+        return life_copy_caller(live, &order->caller);
+    const rpc_caller caller = rpc_call_caller(call);
     live->call = order->is_member ? NULL : call;
     live->is_member = order->is_member;
     live->is_replay = rpc_call_is_replay(call);
     live->arrived = rpc_call_time(call);
-    const bool fine = life_copy(&caller, id, strlen(id)) && life_copy(&user, name, name ? strlen(name) : 0);
-    live->caller = caller;
-    live->user = user;
-    return fine;
+    return life_copy_caller(live, &caller);
 }
 
 static struct live *life_create_live(struct commands *commands, const struct order *order)
@@ -183,7 +204,7 @@ static struct live *life_create_live(struct commands *commands, const struct ord
 static size_t life_bytes(const struct live *live)
 {
     return live->body_size + live->correlation_size + life_trace_size(live->trace) +
-           (live->caller ? strlen(live->caller) : 0) + (live->user ? strlen(live->user) : 0);
+           life_caller_size(&live->caller);
 }
 
 /* Notes when it ends and when it is stale, by both clocks. */
@@ -376,7 +397,6 @@ static void life_bury(const struct commands *commands, const struct command *com
         .payload = command->adopted ? live->body : NULL,
         .size = command->adopted ? live->body_size : 0,
         .caller = live->caller,
-        .user = live->user,
         .arrived = live->arrived,
         .err = verdict->err,
         .msg = verdict->msg,
@@ -440,11 +460,15 @@ struct command *life_take_ticket(struct ticket *ticket)
 bool life_store(struct commands *commands, struct command *command, enum command_state state, disk_done done)
 {
     const struct live *live = command->live;
+    const bool is_open = live && state < COMMAND_SUCCEEDED;
     const struct ledger_command row = {
         .id = command->id,
         .device = command->device->name,
         .name = command->name,
-        .params = live && state < COMMAND_SUCCEEDED ? live->body : NULL,
+        .params = is_open ? live->body : NULL,
+        .caller = is_open ? live->caller.id : NULL,
+        .user = is_open ? live->caller.user : NULL,
+        .mounted = is_open && live->caller.mounted,
         .state = state,
         .seq = command->seq,
         .attempt = command->attempt + (state == COMMAND_SENT), /* its row says so before it is sent */

@@ -61,7 +61,8 @@ struct order {
     uint64_t ttl;        /* with OFFLINE_QUEUE: ms that it waits for a device that is not there, at least 1 */
     uint32_t stale;      /* ms after which it is not sent any more; 0: never */
     bool loaded;         /* it comes from a former run: its id is the plugin's own */
-    rpc_call *call;      /* that wants it, for a dead letter; NULL: it is of a former run */
+    rpc_call *call;      /* that wants it, for a dead letter; NULL: it is of a former run, and: */
+    rpc_caller caller;   /* who has called then, as far as it is known */
     bool is_member;      /* of a call to a group, which says in its result what has become of it */
     command_ended ended; /* called once, never before the command was begun; NULL: it is not called */
     command_progress progress; /* may be NULL */
@@ -105,9 +106,10 @@ struct live {
     bool lost;      /* in flight: its outcome is unknown; it ends in a moment */
     bool abandoned; /* its caller does not wait for it any more, and it is being written */
     /* For a dead letter. */
-    char *caller, *user; /* client id and user name; NULL: unknown, anonymous */
-    double arrived;      /* Unix time */
-    rpc_call *call;      /* as long as `ended` is to be called; NULL: it is of a group, or of a former run */
+    rpc_caller caller; /* who has called; its texts are in `whose` */
+    char *whose;
+    double arrived; /* Unix time */
+    rpc_call *call; /* as long as `ended` is to be called; NULL: it is of a group, or of a former run */
     bool is_member, is_replay;
     command_ended ended;
     command_progress progress;

@@ -3,7 +3,7 @@
  * Loading the sensors from the database: when the module starts and, as long as that fails, again every few
  * seconds.
  *
- * Threads: the broker's thread only; the loading itself runs on a worker, but for load_start().
+ * Threads: the broker's thread only; the loading itself runs on a worker thread, but for load_start().
  *
  * Ownership: load_free() frees what is loaded, which is part of the module's state.
  *
@@ -14,7 +14,7 @@
 
 #include "sensors.h"
 
-/* Loads the sensors at once, without a worker, for init. */
+/* Loads the sensors at once, without a worker thread, for init. */
 void load_start(struct sensors *sensors);
 
 void load_free(struct loading *loading);

@@ -2,7 +2,7 @@
 /*
  * Deleting old readings, and sensors that have none left.
  *
- * Threads: the broker's thread only; the deleting itself runs on a worker.
+ * Threads: the broker's thread only; the deleting itself runs on a worker thread.
  *
  * Ownership: what a job notes is part of the module's state.
  *

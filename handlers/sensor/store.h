@@ -8,8 +8,8 @@
  * sees to that, and to memory barriers between them; a lane does both. Two stores share nothing, even if they
  * use the same file, as two stores of one prefix do. Stores of different prefixes use different files, so
  * that none waits for the locks of another one. Every function but store_new() may block: for the disk, and
- * for up to busy_ms while another connection has the database locked. They belong on a worker, or on the
- * broker's thread while it starts or stops.
+ * for up to busy_ms while another connection has the database locked. They belong on a worker thread, or on
+ * the broker's thread while it starts or stops.
  *
  * Ownership: a store copies path and prefix, and keeps no other pointer beyond a call. Results are written to
  * the caller's memory, except the readings that store_load() shows. The path in a failure is the store's, and

@@ -335,7 +335,7 @@ def print_work(figures):
         own, base = figures["work", name], figures["work", WORK_BASE.get(name, next(iter(WORK)))]
         rows.append([name, *figure_cells(own)[:4], *(ratio(own, base, figure) for figure in ("p50", "p99", "p999"))])
     head = ("", *FIGURE_HEAD[:4], "p50 ×", "p99 ×", "p99.9 ×")
-    print_table("Work on a worker, QoS 0, 1 client × 1 outstanding; × against at once", head, rows)
+    print_table("Work on a worker thread, QoS 0, 1 client × 1 outstanding; × against at once", head, rows)
 
 
 def print_devices(settings, figures):

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
  * report.c: what the benchmark calls. `report` is the whole way of an ordinary call: parameters of several
- * kinds, an error of its own that it may raise, a look-up by name, a result that is announced. The other two
- * are alike but for where they run: at.once answers on the broker's thread, by.worker hands nothing to do to
- * a worker, or to sleep. mark is for counting.
+ * kinds, an error of its own that it may raise, a look-up by name, a result that is announced. mark is for
+ * counting.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -12,7 +11,6 @@
 #include <mosquitto_rpc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 
 enum { ID_BYTES = 257, MOST = 10000 };
@@ -96,17 +94,7 @@ static rpc_status report(rpc_call *call, void *state, const void *params, void *
     return RPC_OK;
 }
 
-/* ---- at.once, by.worker ---- */
-
-struct errand {
-    int32_t ms;
-};
-
-static const rpc_field errand_fields[] = {
-    RPC_INT32(struct errand, ms, .doc = "how long to sleep", .unit = "ms", .default_json = "0",
-              .range = {0, 10000}),
-};
-static const rpc_shape errand_shape = RPC_OBJECT_SHAPE(struct errand, errand_fields);
+/* ---- mark ---- */
 
 struct done {
     bool ok;
@@ -115,46 +103,11 @@ struct done {
 static const rpc_field done_fields[] = {RPC_BOOL(struct done, ok, .doc = "always true")};
 static const rpc_shape done_shape = RPC_OBJECT_SHAPE(struct done, done_fields);
 
-static rpc_status at_once(rpc_call *call, void *state, const void *params, void *result)
-{
-    (void)call, (void)state, (void)params;
-    ((struct done *)result)->ok = true;
-    return RPC_OK;
-}
-
-/* ---- mark ---- */
-
 /* Counters that begin anew with each call of this function count what happens between two of them. */
 __attribute__((noinline)) static rpc_status report_mark(rpc_call *call, void *state, const void *params,
                                                         void *result)
 {
     (void)call, (void)state, (void)params;
-    ((struct done *)result)->ok = true;
-    return RPC_OK;
-}
-
-static void run_errand(rpc_job *job, void *data)
-{
-    const struct errand *errand = *(const struct errand **)data;
-    const struct timespec nap = {errand->ms / 1000, errand->ms % 1000 * 1000000L};
-    (void)job;
-    if (errand->ms)
-        nanosleep(&nap, NULL);
-}
-
-static rpc_status by_worker(rpc_call *call, void *state, const void *params, void *result)
-{
-    (void)state, (void)result;
-    const struct errand **errand = rpc_alloc(call, sizeof *errand);
-    if (!errand)
-        return RPC_INTERNAL_ERROR;
-    *errand = params;
-    return rpc_start(call, NULL, errand);
-}
-
-static rpc_status errand_done(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
-{
-    (void)call, (void)state, (void)data, (void)outcome;
     ((struct done *)result)->ok = true;
     return RPC_OK;
 }
@@ -196,23 +149,7 @@ static const rpc_method methods[] = {
      .errors = RPC_TABLE(errors),
      .event = "reported",
      .run = report},
-    {.name = "at.once",
-     .doc = "Answers at once.",
-     .params = &errand_shape,
-     .result = &done_shape,
-     .run = at_once},
-    {.name = "by.worker",
-     .doc = "Answers when a worker has returned.",
-     .params = &errand_shape,
-     .result = &done_shape,
-     .run = by_worker,
-     .work = run_errand,
-     .done = errand_done},
-    {.name = "mark",
-     .doc = "Divides what is counted into parts.",
-     .params = &errand_shape,
-     .result = &done_shape,
-     .run = report_mark},
+    {.name = "mark", .doc = "Divides what is counted into parts.", .result = &done_shape, .run = report_mark},
 };
 
 RPC_MODULE(report, .doc = "What the benchmark calls.", .state_size = sizeof(struct sensors),

@@ -19,6 +19,7 @@ The environment says what is tested; without it, a build in ./build and the brok
     RPC_SLOW           how much longer everything takes, for a broker that an emulator runs
     RPC_KEEP           if set, the directories of the brokers are kept and named
 """
+import contextlib
 import functools
 import ipaddress
 import itertools
@@ -543,5 +544,26 @@ def ask_by_id(client, method, params=None, qos=1, request_id=None, prefix="rpc")
     return content
 
 
+@contextlib.contextmanager
+def running(command, **how):
+    """A program whose output is read, and which is killed at the end, also if the test fails meanwhile."""
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def main():
-    unittest.main(verbosity=2)
+    """Runs the tests of the program, with a folder of its own for what they make. Tests that pass leave nothing in it;
+    what tests that fail have left stays."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="rpc-test-"))
+    folder.chmod(0o755)  # the broker may run as another user
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    passed = unittest.main(verbosity=2, exit=False).result.wasSuccessful()
+    left = [] if os.environ.get("RPC_KEEP") else sorted(path.name for path in folder.glob("rpc-*"))
+    if passed and left:
+        print(f"the tests have passed, and left {' '.join(left)} behind", file=sys.stderr)
+    if passed and not os.environ.get("RPC_KEEP") or not list(folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(not passed or bool(left))

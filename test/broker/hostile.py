@@ -74,7 +74,7 @@ OTHERS = (
     ("rpc", {}), ("rpc/", {}), ("rpc/call", {}), ("rpc//call/ping", {}), ("rpc/call/", {}), ("rpc/call//", {}),
 )
 
-LEVELS = ("rpc", "dev", "call", "event", "batch", "jsonrpc", "dead", "response", "request", "reply", "cmd", "req",
+LEVELS = ("rpc", "dev", "call", "event", "batch", "jsonrpc", "dead", "work", "done", "response", "request", "reply", "cmd", "req",
           "resp", "hello",
           "error", "", "ü", "a b", "$SYS", "x" * 140, "ping", "device", "d1", "\U0001f600", "%c", "{device}")
 SCALARS = (None, True, False, 0, -1, 2**31, -2**31 - 1, 2**63, -2**63 - 1, 0.1, 1e308, -1e-308, "", "a", "ü",

@@ -201,14 +201,14 @@ class SocketStream:
 class WebSocketStream(SocketStream):
     """The same bytes inside binary WebSocket frames (RFC 6455), masked as a client must."""
 
-    def __init__(self, sock, timeout, host="127.0.0.1"):
+    def __init__(self, sock, timeout, path="/mqtt", host="127.0.0.1"):
         super().__init__(sock)
         self.raw = b""
-        self._upgrade(host, timeout)
+        self._upgrade(path, host, timeout)
 
-    def _upgrade(self, host, timeout):
+    def _upgrade(self, path, host, timeout):
         key = base64.b64encode(os.urandom(16)).decode()
-        super().send((f"GET /mqtt HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        super().send((f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                       f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
                       "Sec-WebSocket-Protocol: mqtt\r\n\r\n").encode(), timeout)
         while b"\r\n\r\n" not in self.raw:
@@ -278,8 +278,9 @@ class Client:
     def __init__(self, address, version=4, client_id=None, clean=True, username=None, password=None,
                  keepalive=KEEPALIVE, properties=(), websocket=False, tls=False, timeout=10, auto_ack=True, check=True,
                  connect=True, will=None):
-        """address: a port of 127.0.0.1, or the path of a Unix socket. tls: the broker's certificate is not
-        checked. check: a refusal raises. will: topic, payload, QoS, whether it is retained, and properties."""
+        """address: a port of 127.0.0.1, or the path of a Unix socket. websocket: True, or the path of its address. tls: the
+        broker's certificate is not checked. check: a refusal raises. will: topic, payload, QoS, whether it is retained, and
+        properties."""
         self.will = will
         self.version, self.timeout, self.auto_ack = version, timeout, auto_ack
         self.client_id = f"c{os.urandom(6).hex()}" if client_id is None else client_id
@@ -305,7 +306,9 @@ class Client:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             sock = context.wrap_socket(sock)
-        return WebSocketStream(sock, self.timeout) if websocket else SocketStream(sock)
+        if websocket:
+            return WebSocketStream(sock, self.timeout, *([] if websocket is True else [websocket]))
+        return SocketStream(sock)
 
     def _connect_packet(self, clean, username, password, keepalive, entries):
         flags = (2 if clean else 0) | (0x80 if username is not None else 0) | (

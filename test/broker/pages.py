@@ -6,7 +6,7 @@ import subprocess
 
 from harness import MOSQUITTO, SLOW, TIMEOUT
 
-PORT = "1884"  # of the broker in README.md, in every command of the pages
+PORT = "1884"  # of the broker in docs/first-call.md, in every command of the pages
 
 
 def section(page, heading):

@@ -3,27 +3,12 @@
 `near` runs the plugin, `far` is a plain broker. A bridge that near itself opens was checked by no ACL:
 its calls are left alone unless bridge_calls says otherwise. A bridge that far opens is an ordinary client.
 """
-from harness import BrokerTest, main, payload_of
+from bridges import PROTOCOLS, BridgeTest
+from harness import main, payload_of
 from mqtt import CORRELATION_DATA, RESPONSE_TOPIC, property_of
 
-PROTOCOLS = ("mqttv311", "mqttv50")
 
-
-class Bridges(BrokerTest):
-
-    def bridge_lines(self, target, topics, protocol):
-        return ["connection link", f"address 127.0.0.1:{target.port}", "remote_clientid link-remote",
-                "local_clientid link-local", "notifications false", "restart_timeout 1", "cleansession true",
-                f"bridge_protocol_version {protocol}", *(f"topic {topic}" for topic in topics)]
-
-    def pair(self, topics, options=(), protocol="mqttv311"):
-        """near, which opens a bridge to far."""
-        far = self.start(plugins=[])
-        near = self.start(options, lines=self.bridge_lines(far, topics, protocol))
-        far.wait_log("Sending (SUBACK|CONNACK) to link-remote")
-        if any(" in" in topic or " both" in topic for topic in topics):
-            near.wait_log("SUBACK")
-        return near, far
+class Bridges(BridgeTest):
 
     def test_left_alone_by_default(self):
         for protocol in PROTOCOLS:
@@ -80,18 +65,15 @@ class Bridges(BrokerTest):
         for options, notifications in (([], "true"), (["bridge_clients link-remote"], "false")):
             with self.subTest(notifications=notifications):
                 near = self.start(options)
-                lines = self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")
-                lines = [line.replace("notifications false", f"notifications {notifications}") for line in lines]
-                far = self.start(plugins=[], lines=lines)
+                far = self.start(plugins=[], lines=self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50",
+                                                                     notifications=notifications))
                 near.wait_log("CONNACK to link-remote")
                 self.expect_no_publication(far, near, "rpc/call/echo/response/mine")
 
     def test_a_bridge_behind_a_mount_point(self):
         near = self.start(["mount_point site/"], mount_point="site/")
-        near_lines = self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")
-        near_lines = [line.replace(f":{near.port}", f":{near.mounted_port}") for line in near_lines]
-        far = self.start(plugins=[], lines=[line.replace("notifications false", "notifications true")
-                                            for line in near_lines])
+        far = self.start(plugins=[], lines=self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50",
+                                                             near.mounted_port, "true"))
         near.wait_log("CONNACK to link-remote")
         watcher, caller, errors = self.client(far, 5), self.client(far, 5), self.client(near)
         watcher.subscribe("cmd/#")
@@ -104,8 +86,8 @@ class Bridges(BrokerTest):
         """The first that a bridge sends when it connects is its state, before the calls that waited for it."""
         near = self.start()
         far = self.start(plugins=[], lines=[
-            line.replace("notifications false", "notifications true").replace("cleansession true", "cleansession false")
-            for line in self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50")])
+            line.replace("cleansession true", "cleansession false")
+            for line in self.bridge_lines(near, ["rpc/call/# out 2"], "mqttv50", notifications="true")])
         near.wait_log("CONNACK to link-remote")
         near.stop()
         watcher, caller = self.client(far, 5), self.client(far, 5)

@@ -316,15 +316,15 @@ class Devices(DeviceTest):
     def test_after_a_restart(self):
         """A command of a former run expires."""
         self.begin()
-        app, _ = self.app(), self.offline()
+        app, _ = self.app(client_id="shop"), self.offline()
         app.result(app.call("lamp1", "go", {"far": 1}, offline="queue", ttl_ms=4 * SHORT))
         self.restart(kill=True)
         dead = self.dead()
         app = Application(self, self.broker)
         eventually(lambda: app.method("dead.list")["total"] == 1)
         letter = app.method("dead.get", {"id": app.method("dead.list")["letters"][0]["id"]})
-        self.assertEqual((letter["method"], letter["params"], letter["err"]),
-                         ("device/lamp1/go", {"far": 1}, "expired"))
+        self.assertEqual((letter["method"], letter["params"], letter["caller"], letter["err"]),
+                         ("device/lamp1/go", {"far": 1}, "shop", "expired"))
         dead.close()
 
 

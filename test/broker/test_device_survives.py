@@ -12,7 +12,7 @@ import random
 import time
 
 from devices import FINAL, QUIET, SHORT, DeviceTest, lamp
-from harness import INSTRUMENTED, SLOW, Closed, eventually, main
+from harness import INSTRUMENTED, SLOW, TIMEOUT, Closed, eventually, main
 from mqtt import Silence
 
 ROUNDS = int(os.environ.get("RPC_ROUNDS") or (10 if INSTRUMENTED else 100))
@@ -97,14 +97,17 @@ class Survives(DeviceTest):
     def connect(self):
         self.caller, self.watcher, self.hurried = self.app(), self.watch(), self.app()
 
-    def raise_storm(self):
-        """Queues commands without waiting, some while the device is there, and kills the broker meanwhile."""
+    def raise_storm(self, number):
+        """Queues commands without waiting, some while the device is there, and kills the broker when from none to all
+        of them are confirmed, however long that takes."""
         self.leave(self.storm if self.storm.client else self.storm.come(), self.watcher)
         calls = {self.hurried.call("storm", f"go{next(self.numbers):06}", offline="queue", ttl_ms=HOUR)
                  for _ in range(BURST)}
         if random.random() < 0.5:
             self.storm.connect().listen().client.publish("cmd/storm/hello", qos=1, wait=False)
             self.storm.run()
+        while len(self.hurried.replies) < number % (BURST + 1):
+            self.hurried._take(TIMEOUT)
         time.sleep(random.choice([0, random.uniform(0, 0.02 * SLOW)]))
         self.broker.kill()
         self.storm.stop()
@@ -137,12 +140,14 @@ class Survives(DeviceTest):
 
     def test_a_hundred_kills(self):
         self.connect()
+        self.storm.come()
+        self.wait_for_disk("storm")  # else nothing may be known of it after a kill
         for number in range(ROUNDS):
             for subject in self.subjects:
                 subject.drive(STATES[number % len(STATES)])
             for subject in self.subjects:
                 subject.wait()
-            confirmed = self.raise_storm()
+            confirmed = self.raise_storm(number)
             self.broker.start()
             self.connect()
             for subject in self.subjects:

@@ -647,8 +647,10 @@ class Together(ApplicationTest):
         self.need(self.GROUP)
         self.broker = self.start(["device_groups hall=lamp1,lamp2", "timeout 5s"], plugin=PLUGIN)
         for kind, device in self.every_device():
-            for name, command in self.applications(self.broker, "-g", "hall", "light", '{"on":true}'):
-                output, complaint, status = self.run_application(command)
+            commands = self.applications(self.broker, "-g", "hall", "light", '{"on":true}')
+            for process in [self.launch(command) for _, command in commands]:  # at once: each waits for what is missing
+                output, complaint, status = self.finish(process)
+                self.assertTrue(output, complaint)
                 verdict = json.loads(output)
                 self.assertEqual((verdict["total"], verdict["ok"]), (2, 1), complaint)
 

@@ -1,25 +1,29 @@
-"""Runs the commands of README.md's section "A first call in a minute" as they stand, in a folder that has all of this
-tree. The test replaces the port, does not install packages, and takes the plugin that is built already."""
+"""Runs the commands of the section "A first call in a minute" of docs/first-call.md, and of README.md, as they stand, in a
+folder that has all of this tree. The test replaces the port, does not install packages, and takes what is built already."""
 import os
+import pathlib
 import re
 import shutil
 import subprocess
 import unittest
+import urllib.request
 
 import harness
-from harness import PLUGIN, ROOT, BrokerTest, eventually, main
+from harness import (PLUGIN, ROOT, TIMEOUT, BrokerTest, ask, broker_version, eventually, has_websockets, main, result_of)
 from pages import PORT, blocks, here, run, section
 from test_pages import fits, read, without_times
 
-README = (ROOT / "README.md").read_text()
-FIRST = section(README, "## A first call in a minute")
+HEADING = "## A first call in a minute"
+README = section((ROOT / "README.md").read_text(), HEADING)
+FIRST = section((ROOT / "docs/first-call.md").read_text(), HEADING)
 PACKAGES, START, *CALLS, WATCH, ANNOUNCE = blocks(FIRST)
 SHOWN = blocks(FIRST, "json")
 CONFIGURE, BUILD, *WRITE, RUN = START.splitlines()
+TOOL = os.environ.get("RPC_TOOL") or str(pathlib.Path(PLUGIN).parent / "tool/mosquitto_rpc")
 
 
 class FirstBroker(harness.Broker):
-    """The broker of README.md: its configuration is written by the command that stands there."""
+    """The broker of the page: its configuration is written by the command that stands there."""
 
     def __init__(self):
         super().__init__(plugin=PLUGIN)
@@ -28,9 +32,15 @@ class FirstBroker(harness.Broker):
                 (self.directory / name).symlink_to(ROOT / name)
         (self.directory / "build").mkdir()
 
+    more = "true"  # a further command
+
     def config(self):
         run("\n".join(WRITE).replace(PORT, str(self.port)), cwd=self.directory)
+        run(self.more.replace("{websockets_port}", str(self.websockets_port)), cwd=self.directory)
         shutil.copy(PLUGIN, self.directory / "build/mosquitto_rpc.so")
+        (self.directory / "build/tool").mkdir(exist_ok=True)
+        if not (self.directory / "build/tool/mosquitto_rpc").exists():
+            (self.directory / "build/tool/mosquitto_rpc").symlink_to(TOOL)
         text = (self.directory / "build/first.conf").read_text()
         assert text.count(str(self.port)) == 1, text
         return text + "log_dest stderr\nlog_type all\n"
@@ -46,6 +56,13 @@ class FirstMinutes(BrokerTest):
     def start_first(self):
         return self.make_first().start()
 
+    def test_the_readme(self):
+        """It has the beginning of the page."""
+        for language in ("sh", "json"):
+            shown = blocks(README, language)
+            self.assertTrue(shown)
+            self.assertEqual(shown, blocks(FIRST, language)[:len(shown)])
+
     def test_the_packages(self):
         """They are those that scripts/demo installs."""
         named = set(re.search(r"apt-get install -y --no-install-recommends (.*)", PACKAGES).group(1).split())
@@ -60,7 +77,7 @@ class FirstMinutes(BrokerTest):
         subprocess.run(CONFIGURE, shell=True, check=True, cwd=broker.directory, stdout=subprocess.DEVNULL)
         commands = run("ninja -C build -t commands", cwd=broker.directory)  # of the default target
         linked = {name for name in re.findall(r" -o (\S+)", commands) if not name.endswith(".o")}
-        self.assertEqual(linked, {"mosquitto_rpc.so"})
+        self.assertEqual(linked, {"mosquitto_rpc.so", "mosquitto_rpc_worker", "tool/mosquitto_rpc"})
 
     def test_the_calls(self):
         broker = self.start_first()
@@ -84,6 +101,23 @@ class FirstMinutes(BrokerTest):
         self.assertEqual(self.watched(broker, subscribe, publish), "")
         self.assertIn('rpc/event/sensorUpdated {"sensor_id":"temp1","value":26.5,"ok":true}\n',
                       self.watched(broker, WATCH, ANNOUNCE))
+
+    @unittest.skipUnless(has_websockets() and broker_version() < (2, 1, 0), "this broker serves no pages on such a listener")
+    def test_the_console(self):
+        """With the two lines of the page; what npm does first is the test console_build."""
+        broker = self.make_first()
+        page = section((ROOT / "docs/first-call.md").read_text(), "## The same in a browser")
+        build, write = blocks(page)[0].splitlines()
+        self.assertEqual(build, "cmake --build build --target console")
+        address = re.search(r"<(http://\S+)>", page).group(1)
+        (broker.directory / "build/console").mkdir()
+        (broker.directory / "build/console/console.html").write_text("the page")
+        broker.more = write.replace("9001", "{websockets_port}")
+        broker.start()
+        with urllib.request.urlopen(address.replace("9001", str(broker.websockets_port)), timeout=TIMEOUT) as answer:
+            self.assertEqual(answer.read(), b"the page")
+        client = self.client(broker, 5, port=broker.websockets_port, websocket="/")
+        self.assertEqual(result_of(ask(client, "ping"))["ok"], True)
 
     def watched(self, broker, subscribe, publish):
         """What the one command prints while the other one runs."""

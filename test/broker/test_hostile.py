@@ -112,7 +112,7 @@ class Fuzz(BrokerTest):
         """Topics of all kinds below the prefix, guarded or not."""
         broker = self.start()
         dice = random.Random(13)
-        levels = ("rpc", "call", "event", "batch", "jsonrpc", "dead", "response", "request", "echo", "error", "", "ü",
+        levels = ("rpc", "call", "event", "batch", "jsonrpc", "dead", "work", "done", "response", "request", "echo", "error", "", "ü",
                   "a b", "$SYS", "x" * 140)
         client = self.client(broker, 5)
         for _ in range(ROUNDS):
@@ -120,7 +120,7 @@ class Fuzz(BrokerTest):
             reason = client.publish(topic, random_payload(dice), qos=dice.randrange(3), retain=dice.random() < 0.5)
             self.assertIn(reason, (0, 0x10, NOT_AUTHORIZED))
             client.inbox.clear()
-        self.assertEqual(result_of(ask(client, "echo", "1")), 1)
+        self.assertEqual(result_of(ask(self.client(broker, 5), "echo", "1")), 1)
 
     def test_malformed_properties(self):
         """The broker ends these connections; the plugin must not fail on what it gets of them."""

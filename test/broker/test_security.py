@@ -14,7 +14,7 @@ from test_sensor_files import UmaskBroker
 
 PAGE = (ROOT / "docs/security.md").read_text()
 ATTACKERS = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
-TEST = re.compile(r"`(test/broker/test_\w+\.py) (\w+)\.(test_\w+)`")
+TEST = re.compile(r"`(test/(?:broker|workers)/test_\w+\.py) (\w+)\.(test_\w+)`")
 
 
 @functools.lru_cache(maxsize=None)
@@ -28,7 +28,8 @@ def classes(path):
 class ThePage(unittest.TestCase):
     def test_the_attackers(self):
         self.assertEqual(ATTACKERS, ["A stranger", "A device", "A stolen device", "A curious neighbour",
-                                     "A rogue application", "A rogue module author", "A remote bridge", "Whoever reads the disk"])
+                                     "A rogue application", "A rogue worker", "A rogue module author", "A remote bridge",
+                                     "Whoever reads the disk"])
         for name in ATTACKERS:
             found = {row[0] for row in rows(section(PAGE, f"## {name}"))}
             self.assertEqual(found, {"can", "cannot"}, name)
@@ -242,7 +243,7 @@ class Disk(BrokerTest):
 
     def queue(self, broker):
         """A command with the secret waits for a device that is away."""
-        device, client = self.client(broker, client_id="lamp1"), self.client(broker, 5)
+        device, client = self.client(broker, client_id="lamp1"), self.client(broker, 5, client_id="who-has-called")
         device.publish("cmd/lamp1/hello", qos=1)
         device.disconnect()
         eventually(lambda: [row["state"] for row in result_of(ask(client, "device.list"))["devices"]] == ["offline"])
@@ -254,6 +255,7 @@ class Disk(BrokerTest):
         self.queue(broker)
         broker.stop()
         self.assertEqual(self.found_in(broker), ["devices.db"])
+        self.assertIn(b"who-has-called", (broker.directory / "devices.db").read_bytes())
 
     def test_the_devices_database_is_the_brokers_alone(self):
         """With its companions, while the broker runs and after it was killed, with a umask that would let all read."""

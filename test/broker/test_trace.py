@@ -201,7 +201,7 @@ class Devices(DeviceTest):
 
     def test_a_command_belongs_to_the_trace_of_its_call(self):
         self.begin()
-        app, device = self.app(), self.ready(version=5)
+        app, device, watcher = self.app(), self.ready(version=5), self.watch()
         call = app.call("lamp1", "go", traceparent=PARENT, tracestate=STATE)
         command = device.take()
         span = span_of(command.message)
@@ -210,8 +210,13 @@ class Devices(DeviceTest):
         self.assertEqual(user_property_of(command.message, "seq"), command.seq)
         device.answer(command)
         self.assertEqual(span_of(app.reply(call)), span)
+        for state in ("sent", "succeeded"):
+            event = watcher.until(lambda message: message.topic == watcher.event and f'"{state}"'.encode() in message.payload)
+            self.assertEqual((span_of(event), user_property_of(event, "tracestate")), (span, STATE))
+        watcher.forget()
         app.call("lamp1", "go")
         self.assertIsNone(span_of(device.take().message))
+        self.assertIsNone(span_of(watcher.until(lambda message: message.topic == watcher.event)))
 
     def test_a_command_that_an_application_publishes_itself(self):
         self.begin()

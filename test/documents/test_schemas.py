@@ -26,7 +26,7 @@ PARAMS, RESULT, PROGRESS = range(3)  # rpc_command_part
 
 def waits(name):
     """Whether the method takes its time, which many calls of it would add up."""
-    return name in ("probe.sleep", "later/{box}") or name.startswith(("slow.", "relay/", "firm/"))
+    return name in ("probe.sleep", "later/{box}") or name.startswith(("slow.", "tally.", "relay/", "firm/"))
 
 
 def text_of(value):

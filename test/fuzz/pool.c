@@ -45,6 +45,11 @@ void pool_destroy(struct pool *pool)
 /* ---- Lanes ---- */
 
 /* The job's lane is noted in its `lane`, as a number that is no pointer to anything. */
+static struct pool_queue *lane_of(const struct digest *lane)
+{
+    return lane ? (struct pool_queue *)(uintptr_t)(lane->halves[0] | 1) : NULL;
+}
+
 static bool is_lane_busy(const struct pool *pool, const rpc_job *job)
 {
     const rpc_job *other;
@@ -100,7 +105,7 @@ bool pool_submit(struct pool *pool, rpc_job *job, const struct digest *lane)
     if (pool->stopped)
         return false;
     job->pool = pool;
-    job->lane = lane ? (struct pool_queue *)(uintptr_t)(lane->halves[0] | 1) : NULL;
+    job->lane = lane_of(lane);
     job->replaced = false;
     job->stage = POOL_READY;
     job->waited = 0;
@@ -168,6 +173,34 @@ void pool_look(struct pool *pool, struct pool_use *use)
         use->replaced += job->leader == job && job->replaced;
     }
     use->busy += use->replaced;
+}
+
+/* A second for each job, where no thread is free. */
+uint64_t pool_expected_wait(struct pool *pool)
+{
+    const rpc_job *job;
+    uint64_t wait = 0;
+    DL_FOREACH(pool->waiting, job)
+    {
+        wait += UINT64_C(1000000000);
+    }
+    return pool->running_count < pool->workers ? 0 : wait + UINT64_C(1000000000);
+}
+
+bool pool_has_lane(struct pool *pool, const struct digest *lane)
+{
+    const rpc_job *job;
+    DL_FOREACH(pool->running, job)
+    {
+        if (job->lane == lane_of(lane))
+            return true;
+    }
+    DL_FOREACH(pool->waiting, job)
+    {
+        if (job->lane == lane_of(lane))
+            return true;
+    }
+    return false;
 }
 
 rpc_job *pool_collect(struct pool *pool)

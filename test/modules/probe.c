@@ -265,7 +265,7 @@ struct probe_caller {
 };
 
 static const rpc_field caller_fields[] = {
-    RPC_STRING(struct probe_caller, id, .doc = "The client id", .length = {0, 65535}),
+    RPC_STRING(struct probe_caller, id, .doc = "The client id", .optional = true, .length = {0, 65535}),
     RPC_STRING(struct probe_caller, user, .doc = "The user name", .optional = true, .length = {0, 65535}),
     RPC_STRING(struct probe_caller, address, .doc = "The address", .optional = true, .length = {0, 256}),
     RPC_INT32(struct probe_caller, version, .doc = "The protocol's version"),

@@ -7,6 +7,8 @@
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
+#include "relay.h"
+
 #include "mosquitto_rpc.h"
 
 #include <stdio.h>
@@ -337,10 +339,6 @@ static rpc_inbox_verdict receive_quiet(rpc_instance *instance, void *state, cons
 static const rpc_inbox inboxes[] = {
     {.topic = "+/ask/+/+", .doc = "Adopts a message: {box}/ask/{action}/{id}", .receive = receive_ask},
     {.topic = "+/quiet/+/+", .doc = "Likewise, with replies to errors only", .receive = receive_quiet},
-};
-
-struct relay_options {
-    const char *root;
 };
 
 static const rpc_field options_fields[] = {

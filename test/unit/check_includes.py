@@ -18,24 +18,34 @@ ROOMS = {
     "core/work": ["core/base"],
     "core/dedup": ["core/base"],
     "core/stats": ["core/base"],
-    "core/call": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats"],
+    "core/crew": ["core/base", "core/stats"],
+    "core/call": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats", "core/crew"],
     "core/describe": ["core/base", "core/shape", "core/call"],
-    "core/observe": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats", "core/call"],
-    "core": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats", "core/call", "core/describe",
-             "core/observe"],
+    "core/observe": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats", "core/crew",
+                     "core/call"],
+    "core/workers": ["core/base", "core/shape", "core/stats", "core/crew", "core/call", "core/observe"],
+    "core": ["core/base", "core/shape", "core/work", "core/dedup", "core/stats", "core/crew", "core/call",
+             "core/describe", "core/observe"],
+    "tool/roff": ["core/base"],  # manual pages: the tool prints its own, docs/ the worker's
+    "mqtt": [],  # what the hosts inside a broker and as its client have in common
     "plugin/compat": [],
-    "plugin": ["core/base", "core/shape", "core", "plugin/compat"],
-    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core/observe", "core"],
+    "plugin": ["core/base", "core/shape", "core", "plugin/compat", "mqtt"],
+    "worker": ["core/base", "core/shape", "core/call", "core", "mqtt"],
+    "docs": ["core/base", "core/shape", "core/call", "core/describe", "core/observe", "core", "tool/roff"],
+    "testing": ["include", "core/base", "core/shape", "core/call", "core/observe", "core"],
     "handlers/store": [],  # no module: what the folders of modules share; it does not know include/ either
     "handlers": [],  # a module also includes headers of the folder that has its name
     "handlers/*": ["handlers/store"],  # the folder of a module
+    "clients/c": [],  # a client, which knows nothing of the plugin but what is on the wire
+    "tool/generate": ["core/base"],  # of the engine, tool/ has what knows nothing but memory and text
+    "tool": ["core/base", "clients/c", "tool/generate", "tool/roff"],
 }
 EVERYWHERE = ["include/mosquitto_rpc.h", "core/host.h"]
 
 # Foreign headers that only some rooms may include: a pattern, and the rooms.
 FOREIGN = [
-    (r"mosquitto_(broker|plugin)\.h|mqtt_protocol\.h", ["plugin/compat"]),  # 2.1 warns of their use
-    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin", "plugin/compat"]),
+    (r"mosquitto_(broker|plugin)\.h|mqtt_protocol\.h", ["plugin/compat", "mqtt", "worker", "clients/c"]),  # 2.1 warns of their use
+    (r"mosquitto(?!_rpc\.h$)|mqtt", ["plugin", "plugin/compat", "mqtt", "worker", "clients/c", "tool"]),
     (r"sqlite3\.h", ["handlers/store", "handlers/*"]),
 ]
 
@@ -52,15 +62,16 @@ def row_of(room):
 
 def find(name, file, root):
     """The file of this tree that an #include line names; None: it is foreign."""
-    for folder in (file.parent, root / "include", root / "core", root / "handlers", *room_root(file, root)):
+    for folder in (file.parent, root / "include", root / "core", root / "handlers", root / "clients/c", *room_root(file, root)):
         if (folder / name).is_file():
             return (folder / name).resolve()
     return None
 
 
 def room_root(file, root):
-    """plugin/ is on the include path of its own files alone."""
-    return [root / "plugin"] if room_of(file, root).startswith("plugin") else []
+    """plugin/, worker/ and tool/ are on the include paths of their own files alone; docs/ has tool/, too."""
+    top = {"docs": "tool"}.get(room_of(file, root), room_of(file, root).partition("/")[0])
+    return [root / top, root] if top in ("plugin", "worker", "tool") else []
 
 
 def fault_of_own(file, target, root):

@@ -30,7 +30,8 @@ class Object:
         self.machine = re.search(r"Machine: *(.+)", output_of("readelf", "-h", path))[1]
         rows = [line.split() for line in output_of("readelf", "-W", "--dyn-syms", path).splitlines()]
         rows = [row for row in rows if len(row) >= 8 and row[0].rstrip(":").isdigit()]
-        self.exported = {row[7].split("@")[0] for row in rows if row[6] != "UND"}
+        # Linkers for ARM put sections among the symbols.
+        self.exported = {row[7].split("@")[0] for row in rows if row[6] != "UND" and row[3] != "SECTION"}
         self.imported = {row[7].split("@")[0] for row in rows if row[6] == "UND"}
 
     def flags_of(self, kind):

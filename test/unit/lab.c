@@ -2,6 +2,9 @@
 /* A module for tests of the engine: see lab.h. */
 #include "lab.h"
 
+#include "call/engine_parts.h"
+#include "call/exchange.h"
+
 #include <string.h>
 
 struct state {
@@ -163,6 +166,14 @@ const rpc_module lab = {
     .events = RPC_TABLE(events),
     .init = init,
 };
+
+rpc_status lab_fail_slowly(rpc_call *call, void *state, const void *params, void *result)
+{
+    struct fake_host *host = call->engine->env.host.context;
+    (void)state, (void)params, (void)result;
+    host->monotonic += 3000000;
+    return rpc_raise(call, "plain", "because");
+}
 
 void lab_start(struct rig *rig, struct lab_options *options, rpc_handler run)
 {

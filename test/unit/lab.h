@@ -39,6 +39,9 @@ struct lab_options {
 
 extern const rpc_module lab;
 
+/* A handler for act: takes 3 ms, and raises plain with the message "because". */
+rpc_status lab_fail_slowly(rpc_call *call, void *state, const void *params, void *result);
+
 /* Calls rig_start() and adds the module, whose method act runs this handler. */
 void lab_start(struct rig *rig, struct lab_options *options, rpc_handler act);
 

@@ -60,7 +60,13 @@ void rig_close(struct rig *rig)
     rig->engine = NULL;
     config_destroy(rig->defaults);
     rig->defaults = NULL;
-    fake_host_close(&rig->host);
+    rig_close_host(&rig->host);
+}
+
+void rig_close_host(struct fake_host *host)
+{
+    const char *fault = fake_host_close(host);
+    ck_assert_msg(!fault, "the engine gave its host %s", fault);
 }
 
 struct host_message rig_message(const struct rig *rig, const char *topic, const char *payload)
@@ -229,4 +235,41 @@ void rig_expect_event(const struct rig *rig, const char *topic, const char *text
     const struct fake_message *event = rig_last(&rig->host.events);
     ck_assert_str_eq(event->topic, topic);
     ck_assert_str_eq(event->text, text);
+}
+
+/* ---- Dead letters ---- */
+
+const struct dead_letter *rig_newest_letter(const struct rig *rig)
+{
+    const struct dead_letter *letters = rig->engine->dead.letters;
+    ck_assert_ptr_nonnull(letters);
+    return letters->prev;
+}
+
+const struct fake_message *rig_replay_newest(struct rig *rig)
+{
+    char params[64];
+    snprintf(params, sizeof params, "{\"id\":\"%s\"}", rig_newest_letter(rig)->id);
+    return rig_ask(rig, "dead.replay", params);
+}
+
+/* ---- What many tests need ---- */
+
+const cJSON *rig_member(const cJSON *object, const char *name)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+    ck_assert_msg(member, "no %s", name);
+    return member;
+}
+
+rpc_status rig_do_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)call, (void)state, (void)params, (void)result;
+    return RPC_OK;
+}
+
+rpc_status rig_end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+{
+    (void)call, (void)state, (void)data, (void)result;
+    return outcome;
 }

@@ -15,6 +15,8 @@
 #include "fake_host.h"
 #include "config.h"
 
+#include <cjson/cJSON.h>
+
 #define RIG_REPLY "reply/here" /* the Response Topic of rig_ask() */
 #define RIG_SECOND UINT64_C(1000000000)
 
@@ -49,6 +51,9 @@ void rig_open(struct rig *rig, const rpc_module *module);
 
 /* Ends the engine and checks that nothing is left over. */
 void rig_close(struct rig *rig);
+
+/* Closes a host, and fails the test if a rule was broken. */
+void rig_close_host(struct fake_host *host);
 
 /*
  * Creates the configuration of at most eight lines, which must be valid. sensor_db and device_db are
@@ -106,5 +111,16 @@ void rig_expect_error(const struct rig *rig, const char *text);
 
 /* The newest event must have this topic and this text. */
 void rig_expect_event(const struct rig *rig, const char *topic, const char *text);
+
+/* The newest dead letter, of which there must be one, and the reply to dead.replay of it. */
+const struct dead_letter *rig_newest_letter(const struct rig *rig);
+const struct fake_message *rig_replay_newest(struct rig *rig);
+
+/* The member of an object, which must be there. */
+const cJSON *rig_member(const cJSON *object, const char *name);
+
+/* Functions of methods that do nothing: run, and done, which returns the outcome that it gets. */
+rpc_status rig_do_nothing(rpc_call *call, void *state, const void *params, void *result);
+rpc_status rig_end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result);
 
 #endif

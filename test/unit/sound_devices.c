@@ -8,6 +8,11 @@
 #include <string.h>
 #include <utlist.h>
 
+static size_t sound_text(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
 static size_t sound_list(const struct command *first, enum command_place place, size_t *bytes)
 {
     size_t count = 0;
@@ -23,8 +28,8 @@ static size_t sound_list(const struct command *first, enum command_place place, 
         ck_assert_int_lt(command->state, COMMAND_SUCCEEDED);
         ck_assert(command->live->ticket || command->live->timer.id);
         const struct live *own = command->live;
-        *bytes += own->body_size + own->correlation_size + (own->caller ? strlen(own->caller) : 0) +
-                  (own->user ? strlen(own->user) : 0);
+        *bytes += own->body_size + own->correlation_size + sound_text(own->caller.id) +
+                  sound_text(own->caller.user) + sound_text(own->caller.address);
     }
     return count;
 }

@@ -1232,6 +1232,51 @@ START_TEST(announcements_without_a_call)
 }
 END_TEST
 
+/* ---- rpc_announce_for() ---- */
+
+#define PARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+static char long_state[514];
+
+static const struct traced {
+    rpc_trace trace;
+    const char *properties; /* NULL: it is no trace */
+} traces[] = {
+    {{PARENT, NULL}, "traceparent=" PARENT ";"},
+    {{PARENT, "a=b"}, "traceparent=" PARENT ";tracestate=a=b;"},
+    {{"", NULL}, NULL},
+    {{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", NULL}, NULL},
+    {{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\n", NULL}, NULL},
+    {{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\xff", NULL}, NULL},
+    {{PARENT, ""}, NULL},
+    {{PARENT, "a\x01"}, NULL},
+    {{PARENT, long_state}, NULL},
+};
+
+/* Outside of a call: no mount point, and the trace that the module has kept. */
+START_TEST(announcements_for_a_trace)
+{
+    const struct traced *row = &traces[_i];
+    const struct lab_text data = {.text = "x"};
+    memset(long_state, 'x', sizeof long_state - 1);
+    rig.client.mounted = true;
+    lab_start(&rig, &options, NULL);
+    ck_assert_int_eq(rpc_announce_for(rig_instance(&rig), &row->trace, "noted", &data),
+                     row->properties ? RPC_OK : RPC_INTERNAL_ERROR);
+    ck_assert_uint_eq(rig.host.events.count, row->properties ? 1 : 0);
+    ck_assert_uint_eq(rig.host.line_count, row->properties ? 0 : 1);
+    if (!row->properties) {
+        ck_assert_str_eq(rig.host.lines[0].text, "rpc: module lab announced noted for what is no trace");
+        return;
+    }
+    ck_assert_str_eq(rig.host.events.kept[0].properties, row->properties);
+    ck_assert(!rig.host.events.kept[0].has_client);
+    ck_assert_int_eq(rpc_announce_for(rig_instance(&rig), NULL, "noted", &data), RPC_OK);
+    ck_assert_str_eq(rig.host.events.kept[1].properties, "");
+    ck_assert_int_eq(rpc_announce_for(rig_instance(&rig), &row->trace, "nope", &data), RPC_INTERNAL_ERROR);
+}
+END_TEST
+
 /* The events of one module are not another's to announce. */
 static const rpc_module other = {
     .name = "other",
@@ -1315,4 +1360,5 @@ UNIT_MAIN("answer", open_rig, close_rig, {replies_carry_what_they_must, 0},
           {the_event_may_fit_alone, 0}, {errors_shrink_to_fit, UNIT_ROWS(details)},
           {wrapped_errors_shrink_to_fit, UNIT_ROWS(details)}, {unfit_results, 0},
           {handlers_announce, UNIT_ROWS(announcements)}, {announcements_without_a_call, 0},
-          {other_modules_events, 0}, {dropped_messages, 2}, {dropped_announcements, 2})
+          {announcements_for_a_trace, UNIT_ROWS(traces)}, {other_modules_events, 0}, {dropped_messages, 2},
+          {dropped_announcements, 2})

@@ -279,6 +279,20 @@ START_TEST(values_may_end_with_blanks)
 }
 END_TEST
 
+/* Lines of options that stand for methods, whichever they are, become one text. */
+START_TEST(placements)
+{
+    const char *const pairs[2 * LINES] = {
+        "placement_slow", "remote",      "qos",  "1", "placement_door/{door}/open",
+        "spill \t",       "placement_x", "local"};
+    ck_assert_msg(create_with(pairs, rpc_modules), "%s", why);
+    ck_assert_str_eq(config->engine.placements, "slow remote door/{door}/open spill x local");
+    close_config();
+    create("qos", "1");
+    ck_assert_ptr_null(config->engine.placements);
+}
+END_TEST
+
 /* ---- What is refused ---- */
 
 #define PREFIX                                                                                             \
@@ -290,7 +304,9 @@ END_TEST
 #define WORDS "it takes words that are separated by spaces, without quotation marks, commas and semicolons"
 #define TEXT "it takes the text itself, without quotation marks around it"
 #define UNKNOWN "there is no such option; the manual lists them in docs/reference.md"
+#define NEAR "there is no such option, did you mean "
 #define TWICE "the option is given twice"
+#define PLACEMENT "it takes one of local, spill, remote"
 
 static const struct refused {
     const char *pairs[2 * LINES];
@@ -402,9 +418,19 @@ static const struct refused {
      "1k",
      "it takes a size in bytes from 64k to 1024m, such as 1500, 64k, 16m"},
     {{"error_rate", "1000001"}, "error_rate", "1000001", "it takes a whole number from 0 to 1000000"},
+    {{"placement_x", "there"}, "placement_x", "there", PLACEMENT},
+    {{"placement_x", ""}, "placement_x", "", PLACEMENT},
+    {{"placement_x", "loc"}, "placement_x", "loc", PLACEMENT},
+    {{"placement_x", "remotely"}, "placement_x", "remotely", PLACEMENT},
+    {{"placement_x", "remote spill"}, "placement_x", "remote spill", PLACEMENT},
+    {{"placement_x", "\"remote\""}, "placement_x", "\"remote\"", PLACEMENT},
+    {{"placement_x", "spill", "placement_x", "spill"}, "placement_x", "spill", TWICE},
+    {{"placement_METHOD", "there"}, "placement_METHOD", "there", PLACEMENT},
+    {{"placement_", "local"}, "placement_", "local", UNKNOWN},
+    {{"placement", "local"}, "placement", "local", UNKNOWN},
     {{"nonsense", "1"}, "nonsense", "1", UNKNOWN},
-    {{"QOS", "1"}, "QOS", "1", UNKNOWN},
-    {{"worker", "2"}, "worker", "2", UNKNOWN},
+    {{"QOS", "1"}, "QOS", "1", NEAR "qos?"},
+    {{"worker", "2"}, "worker", "2", NEAR "workers?"},
     {{"sensor_nonsense", "1"}, "sensor_nonsense", "1", UNKNOWN},
     {{"ping_x", "1"}, "ping_x", "1", UNKNOWN},
     {{"max_sensors", "1"}, "max_sensors", "1", UNKNOWN},
@@ -545,6 +571,6 @@ END_TEST
 UNIT_MAIN("config", NULL, close_config, {defaults, 0}, {each_option_is_read, 0}, {each_limit_is_read, 0},
           {rates_and_bursts, UNIT_ROWS(rates)}, {several_prefixes, 0}, {many_prefixes, 0}, {some_modules, 0},
           {options_of_modules, 0}, {options_of_modules_that_are_off, 0}, {values_may_end_with_blanks, 0},
-          {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},
+          {placements, 0}, {refuses_and_tells, UNIT_ROWS(refused)}, {refuses_other_modules, 2},
           {explanations_are_one_line, UNIT_ROWS(refused)}, {also_where_a_line_is_given_twice, 0},
           {tables_of_modules, UNIT_ROWS(tables)}, {a_fault_behind_others, 0}, {the_own_table, 0})

@@ -15,7 +15,7 @@
 static struct option_line given[] = {{.name = "rate_limit", .value = "7"},
                                      {.name = "qos", .value = "1"},
                                      {.name = "valve_room", .value = "4"}};
-static const struct option_lines broker = {.prefix = "opt_", .lines = given, .count = 3};
+static struct option_lines broker = {.prefix = "opt_", .lines = given, .count = 3};
 
 static struct option_lines merged;
 static struct config *config;
@@ -254,7 +254,68 @@ START_TEST(changes_are_counted)
 }
 END_TEST
 
+/* ---- A file that is the whole configuration ---- */
+
+static void begin_whole(void)
+{
+    broker.is_whole = true; /* each test is a process of its own */
+}
+
+START_TEST(a_whole_file_has_all_options_and_comes_last)
+{
+    begin_whole();
+    ck_assert_msg(create("qos 2\nmax_batch 9\nplace here\nvalve_room 5\nworkers 3\n"), "%s", why);
+    ck_assert_int_eq(config->engine.qos, 1);
+    ck_assert_int_eq(config->engine.max_batch, 9);
+    ck_assert_int_eq(config->engine.workers, 3);
+    ck_assert_int_eq(((const struct valve_options *)config->modules[0].options)->room, 4);
+    ck_assert(!create("workers many\n"));
+    ck_assert_msg(strstr(why, "config_file some.conf, line 1: workers: 'many' is not accepted"), "%s", why);
+}
+END_TEST
+
+static const struct fixed {
+    const char *text, *other, *name;
+} fixed[] = {
+    {"workers 2", "", NULL},
+    {"max_batch 3\nvalve_words a", "max_batch 4", NULL},
+    {"workers 3", "", "workers"},
+    {"place here", "place there", "place"},
+    {"place here", "", "place"},
+    {"valve_words a\nprefix a b", "prefix a c", "prefix"},
+    {"prefix a", "prefix a b", "prefix"},
+    {"modules valve", "", "modules"},
+};
+
+START_TEST(changes_that_take_a_new_start)
+{
+    begin_whole();
+    ck_assert_msg(create(fixed[_i].text), "%s", why);
+    struct config *first = config;
+    config = NULL;
+    ck_assert_msg(create(fixed[_i].other), "%s", why);
+    ck_assert_pstr_eq(config_find_fixed_change(first, config), fixed[_i].name);
+    ck_assert_pstr_eq(config_find_fixed_change(config, first), fixed[_i].name);
+    config_destroy(first);
+}
+END_TEST
+
+START_TEST(a_module_s_change_that_takes_a_new_start)
+{
+    begin_whole();
+    given[2].name = "max_batch";
+    ck_assert_msg(create("valve_room 5"), "%s", why);
+    struct config *first = config;
+    config = NULL;
+    ck_assert_msg(create("valve_room 6"), "%s", why);
+    ck_assert_str_eq(config_find_fixed_change(first, config), "valve_room");
+    config_destroy(first);
+}
+END_TEST
+
 UNIT_MAIN("config_file", NULL, end, {lines, UNIT_ROWS(readings)}, {settings_replace_those_of_the_broker, 0},
           {broken_files, UNIT_ROWS(broken)}, {too_many_settings, 0}, {many_lines_without_settings, 0},
           {the_file_comes_first, 0}, {refuses_and_says_where, UNIT_ROWS(refused)},
-          {a_fault_of_the_broker_s_own_line, 0}, {changes_are_counted, UNIT_ROWS(changes)})
+          {a_fault_of_the_broker_s_own_line, 0}, {changes_are_counted, UNIT_ROWS(changes)},
+          {a_whole_file_has_all_options_and_comes_last, 0}, {changes_that_take_a_new_start, UNIT_ROWS(fixed)},
+          {a_module_s_change_that_takes_a_new_start, 0})

@@ -7,6 +7,8 @@
 #include "plant.h"
 #include "unit.h"
 
+#include "observe/observe.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -660,6 +662,58 @@ START_TEST(a_command_belongs_to_the_trace_of_its_call)
 }
 END_TEST
 
+/* However it was called. */
+START_TEST(rpc_running_says_what_waits_for_a_device)
+{
+    static const char state[] = "\"state\":\"device\"";
+    plant_open_with("device_call", "true");
+    rig_add(&plant, &rpc_module_observe, NULL);
+    hello_lamp();
+    plant_call(LIGHT, "{\"on\":true}", "c1");
+    plant_call("device.call", "{\"device\":\"lamp1\",\"command\":\"light\",\"params\":{\"on\":true}}", "c2");
+    plant_call("devices/*/light", "{\"on\":true}", "c3");
+    plant_forget();
+    plant_call("rpc.running", "", "c4");
+    const char *at = rig_last(&plant.host.replies)->text;
+    for (int i = 0; i < 3; i++) {
+        at = strstr(at, state);
+        ck_assert_msg(at, "%s", rig_last(&plant.host.replies)->text);
+        at++;
+    }
+    plant_pass(120000);
+}
+END_TEST
+
+/* From the first state to the last, and no others. */
+START_TEST(so_do_its_events)
+{
+    static const char none[] = "";
+    char expected[128];
+    hello_lamp();
+    plant_forget();
+    with_trace();
+    plant_property("offline", "queue");
+    plant_property("ttl-ms", "60000");
+    plant_call("device/lamp1/colour", "", "c1");
+    snprintf(expected, sizeof expected, "traceparent=00-" TRACE_ID "-%s-01;tracestate=a=b;",
+             expect_traced(1));
+    plant_answer("lamp1", "\"progress\":1}");
+    plant_answer("lamp1", "\"result\":1}");
+    size_t events = 0;
+    for (size_t i = 0; i < plant.host.events.count; i++) {
+        const struct fake_message *event = &plant.host.events.kept[i];
+        if (strcmp(event->topic, "rpc/event/device/command") != 0)
+            continue;
+        events++;
+        ck_assert_str_eq(event->properties, expected);
+        ck_assert(!event->mounted);
+    }
+    ck_assert_uint_eq(events, 4);
+    plant_call(LIGHT, "{\"on\":true}", "c2");
+    ck_assert_str_eq(rig_last(&plant.host.events)->properties, none);
+}
+END_TEST
+
 START_TEST(so_does_a_command_that_waits_or_is_sent_again)
 {
     hello_lamp();
@@ -681,7 +735,8 @@ START_TEST(so_does_a_command_that_waits_or_is_sent_again)
 END_TEST
 
 UNIT_MAIN("device_command", plant_open, plant_close, {a_command_and_its_result, 0},
-          {a_command_belongs_to_the_trace_of_its_call, 0}, {so_does_a_command_that_waits_or_is_sent_again, 0},
+          {a_command_belongs_to_the_trace_of_its_call, 0}, {so_do_its_events, 0},
+          {rpc_running_says_what_waits_for_a_device, 0}, {so_does_a_command_that_waits_or_is_sent_again, 0},
           {the_expiry_is_what_is_left, 0}, {delivery_to_the_client_alone, 0}, {a_declared_timeout, 0},
           {refusals_cost_nothing, UNIT_ROWS(refusals)}, {the_largest_message, 0}, {undeclared_commands, 0},
           {commands_that_a_hello_does_not_name, 0}, {device_call, 0}, {topics_that_are_off, 0},

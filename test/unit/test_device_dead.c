@@ -114,6 +114,51 @@ START_TEST(nobody_waits_for_it_any_more)
 }
 END_TEST
 
+/* The letter knows all of its caller, and lies where the events of its call lie. */
+static void expect_whose(int version, const char *address)
+{
+    const struct host_client *client = &table()->letters->report.client;
+    expect_letter("expired", "\"caller\":\"tester\",\"user\":\"bob\"");
+    ck_assert(client->mounted && rig_last(&plant.host.letters)->mounted);
+    ck_assert_int_eq(client->version, version);
+    if (address)
+        ck_assert_str_eq(client->address, address);
+    else
+        ck_assert(!client->address && client->bridge); /* so that limits go by its id */
+}
+
+START_TEST(whose_letter_it_is)
+{
+    plant.client.mounted = true;
+    queue("");
+    plant_pass(5100);
+    expect_whose(5, "192.0.2.7");
+}
+END_TEST
+
+/* The database has what tells whose command it is and where it belongs, until the command ends. */
+START_TEST(whose_it_is_after_a_restart)
+{
+    plant_close();
+    plant_set("device_db", plant_database());
+    open_plant();
+    plant_pass(2000);
+    plant.client.mounted = true;
+    queue("{\"wide\":1}");
+    if (_i)
+        plant_restart();
+    else
+        plant_reopen();
+    rig_add(&plant, &rpc_module_dead, NULL);
+    plant_pass(10000);
+    expect_whose(0, NULL);
+    plant_reopen();
+    rig_add(&plant, &rpc_module_dead, NULL);
+    plant_pass(10000);
+    expect_none();
+}
+END_TEST
+
 START_TEST(the_device_is_forgotten)
 {
     plant_call(OPEN, "", NULL);
@@ -212,6 +257,30 @@ START_TEST(a_replay_reaches_the_device)
 }
 END_TEST
 
+/* Whoever asks for it: its caller is the letter's, and so is the place of what it publishes. */
+START_TEST(a_replay_is_its_callers)
+{
+    plant.engine->env.options.sys_interval = 3600000; /* else there are no spans */
+    plant.client.mounted = true;
+    plant_property("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    open_letter();
+    plant.client.mounted = false;
+    plant.client.id = "operator";
+    plant.client.address = "192.0.2.8";
+    replay();
+    plant_expect_reply("ok", "\"status\":\"device_offline\"");
+    const struct fake_message *error = &plant.host.events.kept[0], *span = error + 1;
+    ck_assert_str_eq(error->topic, "rpc/event/error");
+    ck_assert_str_eq(error->client, "tester");
+    ck_assert(error->mounted);
+    ck_assert_str_eq(span->topic, "$SYS/broker/rpc/rpc/span");
+    ck_assert_ptr_nonnull(strstr(span->text, "\"4bf92f3577b34da6a3ce929d0e0e4736\""));
+    ck_assert_ptr_nonnull(
+        strstr(span->text, "{\"key\":\"network.protocol.version\",\"value\":{\"stringValue\":\"5.0\"}}"));
+    ck_assert(!span->mounted);
+}
+END_TEST
+
 /* The device is not there, or leaves: the letter says so, and there is no other. */
 START_TEST(a_replay_fails)
 {
@@ -250,6 +319,7 @@ END_TEST
 
 UNIT_MAIN("device_dead", open_plant, plant_close, {queued_and_expired, 0}, {waited_and_expired, 2},
           {sent_and_unknown, 2}, {nobody_waits_for_it, 0}, {nobody_waits_for_it_any_more, 0},
+          {whose_letter_it_is, 0}, {whose_it_is_after_a_restart, 2}, {a_replay_is_its_callers, 0},
           {the_device_is_forgotten, 0}, {other_ends, 3}, {cancelled, 0}, {members_of_a_group, 2},
           {an_adopted_command, 0}, {a_replay_reaches_the_device, 0}, {a_replay_fails, 3},
           {a_replay_that_nobody_waits_for, 0})

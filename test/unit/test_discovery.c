@@ -43,20 +43,13 @@ static cJSON *result_of(const char *method, const char *payload)
     return tree;
 }
 
-static const cJSON *get(const cJSON *object, const char *name)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
-    ck_assert_msg(member, "no %s", name);
-    return member;
-}
-
 /* The element of an array that has this name; NULL: none. */
 static const cJSON *find(const cJSON *array, const char *name)
 {
     const cJSON *element;
     cJSON_ArrayForEach(element, array)
     {
-        if (strcmp(get(element, "name")->valuestring, name) == 0)
+        if (strcmp(rig_member(element, "name")->valuestring, name) == 0)
             return element;
     }
     return NULL;
@@ -72,29 +65,30 @@ static void expect_json(const cJSON *tree, const char *text)
 START_TEST(discover)
 {
     cJSON *document = result_of("rpc.discover", "{}");
-    const cJSON *methods = get(document, "methods");
-    ck_assert_str_eq(get(document, "openrpc")->valuestring, "1.3.2");
-    ck_assert_str_eq(get(get(document, "info"), "version")->valuestring, RPC_VERSION);
-    ck_assert_str_eq(get(cJSON_GetArrayItem(methods, 0), "name")->valuestring, "act");
+    const cJSON *methods = rig_member(document, "methods");
+    ck_assert_str_eq(rig_member(document, "openrpc")->valuestring, "1.3.2");
+    ck_assert_str_eq(rig_member(rig_member(document, "info"), "version")->valuestring, RPC_VERSION);
+    ck_assert_str_eq(rig_member(cJSON_GetArrayItem(methods, 0), "name")->valuestring, "act");
     ck_assert_ptr_nonnull(find(methods, "rpc.discover"));
     expect_json(
-        get(find(methods, "value"), "params"),
+        rig_member(find(methods, "value"), "params"),
         "[{\"name\":\"n\",\"required\":true,\"schema\":{\"description\":\"a digit\",\"type\":\"integer\","
         "\"minimum\":0,\"maximum\":9}}]");
-    ck_assert_str_eq(get(find(methods, "value"), "paramStructure")->valuestring, "by-position");
-    expect_json(get(find(methods, "act"), "errors"),
+    ck_assert_str_eq(rig_member(find(methods, "value"), "paramStructure")->valuestring, "by-position");
+    expect_json(rig_member(find(methods, "act"), "errors"),
                 "[{\"code\":-32010,\"message\":\"an error that the method declares\"}]");
-    ck_assert_int_eq(cJSON_GetArraySize(get(find(methods, "act"), "x-errors")), 2);
-    expect_json(get(find(methods, "bytes"), "x-mqtt"),
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(find(methods, "act"), "x-errors")), 2);
+    expect_json(rig_member(find(methods, "bytes"), "x-mqtt"),
                 "{\"topic\":\"rpc/call/"
                 "bytes\",\"payload\":\"bytes\",\"maxQos\":2,\"readOnly\":false,\"idempotent\":false}");
     expect_json(
-        get(find(methods, "get"), "x-mqtt"),
+        rig_member(find(methods, "get"), "x-mqtt"),
         "{\"topic\":\"rpc/call/get\",\"batchTopic\":\"rpc/batch/get\",\"payload\":\"object\",\"maxQos\":2,"
         "\"readOnly\":false,\"idempotent\":false,\"announces\":{\"event\":\"got\",\"topic\":\"rpc/event/"
         "got\",\"when\":"
         "\"unanswered\"}}");
-    ck_assert_int_eq(get(get(document, "x-limits"), "maxReply")->valueint, rig.options.max_reply);
+    ck_assert_int_eq(rig_member(rig_member(document, "x-limits"), "maxReply")->valueint,
+                     rig.options.max_reply);
     cJSON_Delete(document);
 }
 END_TEST
@@ -141,9 +135,9 @@ START_TEST(idempotent)
     } rows[] = {{"look", true, true}, {"id", false, true}, {"count", false, false}};
     cJSON *document = result_of("rpc.discover", "{}");
     for (int i = 0; i < UNIT_ROWS(rows); i++) {
-        const cJSON *mqtt = get(find(get(document, "methods"), rows[i].name), "x-mqtt");
-        ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "readOnly")), rows[i].read_only);
-        ck_assert_int_eq(cJSON_IsTrue(get(mqtt, "idempotent")), rows[i].idempotent);
+        const cJSON *mqtt = rig_member(find(rig_member(document, "methods"), rows[i].name), "x-mqtt");
+        ck_assert_int_eq(cJSON_IsTrue(rig_member(mqtt, "readOnly")), rows[i].read_only);
+        ck_assert_int_eq(cJSON_IsTrue(rig_member(mqtt, "idempotent")), rows[i].idempotent);
     }
     cJSON_Delete(document);
 }
@@ -157,7 +151,7 @@ START_TEST(no_letters_no_topic)
     lab_start(&rig, &options, NULL);
     rig_add(&rig, &rpc_module_rpc, NULL);
     cJSON *document = result_of("rpc.discover", "{}");
-    expect_json(get(document, "x-topics"), "{" CALLS RESPONSE BATCH EVENTS "}");
+    expect_json(rig_member(document, "x-topics"), "{" CALLS RESPONSE BATCH EVENTS "}");
     cJSON_Delete(document);
 }
 END_TEST
@@ -168,7 +162,7 @@ START_TEST(topics_in_force)
     rig_send(&rig, "rpc/call/rpc.discover", "", "rpc/reply/tester/1", NULL);
     const struct fake_message *reply = rig_last(&rig.host.replies);
     cJSON *document = cJSON_ParseWithLength(reply->payload, reply->size);
-    expect_json(get(document, "x-topics"), topics[_i].json);
+    expect_json(rig_member(document, "x-topics"), topics[_i].json);
     cJSON_Delete(document);
 }
 END_TEST
@@ -187,7 +181,7 @@ START_TEST(open_methods)
     reopen(false, openings[_i].open);
     cJSON *document = result_of("rpc.discover", "{}");
     const cJSON *told = cJSON_GetObjectItemCaseSensitive(
-        get(find(get(document, "methods"), openings[_i].method), "x-mqtt"), "jsonrpcTopic");
+        rig_member(find(rig_member(document, "methods"), openings[_i].method), "x-mqtt"), "jsonrpcTopic");
     ck_assert_int_eq(told != NULL, openings[_i].is_open);
     if (told)
         ck_assert_str_eq(told->valuestring, "rpc/jsonrpc");
@@ -215,17 +209,17 @@ static void reopen_with_all(void)
 START_TEST(events)
 {
     cJSON *document = result_of("rpc.discover", "{}");
-    const cJSON *list = get(document, "x-events");
+    const cJSON *list = rig_member(document, "x-events");
     const cJSON *counted = find(list, "counted");
-    expect_json(get(counted, "topic"), "\"rpc/event/counted\"");
-    expect_json(get(counted, "retained"), "false");
-    expect_json(get(counted, "schema"),
+    expect_json(rig_member(counted, "topic"), "\"rpc/event/counted\"");
+    expect_json(rig_member(counted, "retained"), "false");
+    expect_json(rig_member(counted, "schema"),
                 "{\"title\":\"CountResult\",\"type\":\"object\",\"properties\":{\"n\":{\"description\":\"a "
                 "number\",\"type\":\"integer\","
                 "\"minimum\":-2147483648,\"maximum\":2147483647}},\"required\":[\"n\"]}");
     const cJSON *failed = find(list, "actFailed");
-    expect_json(get(failed, "retained"), "true");
-    ck_assert_int_eq(cJSON_GetArraySize(get(get(failed, "schema"), "anyOf")), 3);
+    expect_json(rig_member(failed, "retained"), "true");
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(rig_member(failed, "schema"), "anyOf")), 3);
     cJSON_Delete(document);
 }
 END_TEST
@@ -236,17 +230,17 @@ START_TEST(keyed_events)
     reopen_with_all();
     cJSON *document = result_of("rpc.discover", "{}"), *listed = result_of("rpc.list", "");
     cJSON *described = result_of("rpc.describe", "{\"method\":\"setGate\"}");
-    const cJSON *gate = find(get(document, "x-events"), "gate");
-    expect_json(get(gate, "topic"), "\"rpc/event/gate\"");
-    expect_json(get(gate, "key"), "\"gate\"");
-    expect_json(get(gate, "keyedTopic"), "\"rpc/event/gate/{key}\"");
-    ck_assert_ptr_null(
-        cJSON_GetObjectItemCaseSensitive(find(get(document, "x-events"), "probeCounted"), "keyedTopic"));
-    ck_assert(cJSON_Compare(find(get(described, "events"), "gate"), gate, true));
-    expect_json(get(get(get(described, "method"), "x-mqtt"), "announces"),
+    const cJSON *gate = find(rig_member(document, "x-events"), "gate");
+    expect_json(rig_member(gate, "topic"), "\"rpc/event/gate\"");
+    expect_json(rig_member(gate, "key"), "\"gate\"");
+    expect_json(rig_member(gate, "keyedTopic"), "\"rpc/event/gate/{key}\"");
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(
+        find(rig_member(document, "x-events"), "probeCounted"), "keyedTopic"));
+    ck_assert(cJSON_Compare(find(rig_member(described, "events"), "gate"), gate, true));
+    expect_json(rig_member(rig_member(rig_member(described, "method"), "x-mqtt"), "announces"),
                 "{\"event\":\"gate\",\"topic\":\"rpc/event/gate\",\"key\":\"gate\",\"keyedTopic\":"
                 "\"rpc/event/gate/{key}\",\"when\":\"always\"}");
-    expect_json(find(get(listed, "events"), "gate"),
+    expect_json(find(rig_member(listed, "events"), "gate"),
                 "{\"name\":\"gate\",\"doc\":\"The state of a gate\",\"key\":\"gate\"}");
     cJSON_Delete(described);
     cJSON_Delete(listed);
@@ -278,7 +272,7 @@ static size_t titled_count;
 
 static void note_title(const cJSON *schema)
 {
-    const cJSON *title = get(schema, "title");
+    const cJSON *title = rig_member(schema, "title");
     cJSON *copy = cJSON_Duplicate(schema, true);
     cJSON_DeleteItemFromObjectCaseSensitive(copy, "description");
     cJSON_DeleteItemFromObjectCaseSensitive(copy, "default");
@@ -327,10 +321,10 @@ END_TEST
 START_TEST(list)
 {
     cJSON *listed = result_of("rpc.list", "");
-    const cJSON *first = cJSON_GetArrayItem(get(listed, "events"), 0);
+    const cJSON *first = cJSON_GetArrayItem(rig_member(listed, "events"), 0);
     expect_json(first, "{\"name\":\"actFailed\",\"doc\":\"act has failed\"}");
-    expect_json(find(get(listed, "methods"), "act"), "{\"name\":\"act\",\"doc\":\"\"}");
-    ck_assert_ptr_nonnull(find(get(listed, "methods"), "rpc.list"));
+    expect_json(find(rig_member(listed, "methods"), "act"), "{\"name\":\"act\",\"doc\":\"\"}");
+    ck_assert_ptr_nonnull(find(rig_member(listed, "methods"), "rpc.list"));
     cJSON_Delete(listed);
 }
 END_TEST
@@ -338,9 +332,9 @@ END_TEST
 START_TEST(describe)
 {
     cJSON *described = result_of("rpc.describe", "{\"method\":\"act\"}");
-    ck_assert_str_eq(get(get(described, "method"), "name")->valuestring, "act");
-    ck_assert_int_eq(cJSON_GetArraySize(get(described, "events")), 1);
-    ck_assert_ptr_nonnull(find(get(described, "events"), "actFailed"));
+    ck_assert_str_eq(rig_member(rig_member(described, "method"), "name")->valuestring, "act");
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(described, "events")), 1);
+    ck_assert_ptr_nonnull(find(rig_member(described, "events"), "actFailed"));
     cJSON_Delete(described);
     rig_expect(&rig, "rpc.describe", "{\"method\":\"none\"}", "unknown_method",
                "{\"method\":\"rpc.describe\",\"err\":\"unknown_method\",\"msg\":\"there is no method of this "
@@ -377,12 +371,6 @@ START_TEST(what_just_fits)
 }
 END_TEST
 
-static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
-{
-    (void)call, (void)state, (void)params, (void)result;
-    return RPC_OK;
-}
-
 /* ---- Commands of devices ---- */
 
 struct level {
@@ -408,9 +396,9 @@ static const rpc_command lamp_commands[] = {
 static const rpc_command fan_commands[] = {{.name = "off", .doc = "Stops."}};
 static const rpc_module lamp = {.name = "lamp", .doc = "Lamps.", .commands = RPC_TABLE(lamp_commands)};
 static const rpc_module fan = {.name = "fan", .commands = RPC_TABLE(fan_commands)};
-static const rpc_method device_methods[] = {{.name = "device/{device}/{command}", .run = do_nothing},
-                                            {.name = "devices/{group}/{command}", .run = do_nothing},
-                                            {.name = "thing/{thing}/{command}", .run = do_nothing}};
+static const rpc_method device_methods[] = {{.name = "device/{device}/{command}", .run = rig_do_nothing},
+                                            {.name = "devices/{group}/{command}", .run = rig_do_nothing},
+                                            {.name = "thing/{thing}/{command}", .run = rig_do_nothing}};
 static const rpc_module device = {.name = "device", .methods = RPC_TABLE(device_methods)};
 
 static void add_devices(void)
@@ -424,22 +412,22 @@ START_TEST(commands_in_the_document)
 {
     add_devices();
     cJSON *document = result_of("rpc.discover", "{}");
-    const cJSON *devices = get(document, "x-devices");
+    const cJSON *devices = rig_member(document, "x-devices");
     ck_assert_int_eq(cJSON_GetArraySize(devices), 2);
-    expect_json(get(get(devices, "lamp"), "description"), "\"Lamps.\"");
-    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(get(devices, "fan"), "description"));
-    const cJSON *commands = get(get(devices, "lamp"), "commands");
+    expect_json(rig_member(rig_member(devices, "lamp"), "description"), "\"Lamps.\"");
+    ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(rig_member(devices, "fan"), "description"));
+    const cJSON *commands = rig_member(rig_member(devices, "lamp"), "commands");
     ck_assert_int_eq(cJSON_GetArraySize(commands), 2);
     const cJSON *light = find(commands, "device/{device}/light"),
                 *off = find(commands, "device/{device}/off");
     expect_json(
-        get(light, "x-mqtt"),
+        rig_member(light, "x-mqtt"),
         "{\"topic\":\"rpc/call/device/{device}/light\",\"batchTopic\":\"rpc/batch/device/{device}/light\","
         "\"levels\":[\"device\"],\"payload\":\"object\",\"maxQos\":2,\"strict\":true,\"readOnly\":true,"
         "\"idempotent\":true,\"timeoutMs\":7000}");
-    expect_json(get(get(light, "result"), "schema"), "{\"description\":\"any JSON value\"}");
-    expect_json(get(get(get(light, "x-progress"), "schema"), "required"), "[\"level\"]");
-    expect_json(get(cJSON_GetArrayItem(get(light, "x-causes"), 0), "schema"),
+    expect_json(rig_member(rig_member(light, "result"), "schema"), "{\"description\":\"any JSON value\"}");
+    expect_json(rig_member(rig_member(rig_member(light, "x-progress"), "schema"), "required"), "[\"level\"]");
+    expect_json(rig_member(cJSON_GetArrayItem(rig_member(light, "x-causes"), 0), "schema"),
                 "{\"title\":\"HotCause\",\"type\":\"object\",\"properties\":{\"err\":{\"type\":\"string\","
                 "\"const\":\"hot\"},\"msg\":{"
                 "\"type\":\"string\"},\"level\":{\"description\":\"d\",\"type\":\"integer\",\"minimum\":0,"
@@ -447,9 +435,9 @@ START_TEST(commands_in_the_document)
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(light, "errors"));
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-causes"));
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(off, "x-progress"));
-    ck_assert(!cJSON_IsTrue(get(get(off, "x-mqtt"), "readOnly")) &&
-              cJSON_IsTrue(get(get(off, "x-mqtt"), "idempotent")));
-    ck_assert_int_eq(get(get(off, "x-mqtt"), "timeoutMs")->valueint, rig.options.timeout);
+    ck_assert(!cJSON_IsTrue(rig_member(rig_member(off, "x-mqtt"), "readOnly")) &&
+              cJSON_IsTrue(rig_member(rig_member(off, "x-mqtt"), "idempotent")));
+    ck_assert_int_eq(rig_member(rig_member(off, "x-mqtt"), "timeoutMs")->valueint, rig.options.timeout);
     cJSON_Delete(document);
 }
 END_TEST
@@ -457,8 +445,8 @@ END_TEST
 START_TEST(no_commands_in_the_document)
 {
     cJSON *document = result_of("rpc.discover", "{}"), *listed = result_of("rpc.list", "");
-    expect_json(get(document, "x-devices"), "{}");
-    expect_json(get(listed, "devices"), "[]");
+    expect_json(rig_member(document, "x-devices"), "{}");
+    expect_json(rig_member(listed, "devices"), "[]");
     cJSON_Delete(document);
     cJSON_Delete(listed);
 }
@@ -469,7 +457,7 @@ START_TEST(commands_in_the_list)
     add_devices();
     cJSON *listed = result_of("rpc.list", "");
     expect_json(
-        get(listed, "devices"),
+        rig_member(listed, "devices"),
         "[{\"name\":\"fan\",\"doc\":\"\",\"commands\":[{\"name\":\"off\",\"doc\":\"Stops.\"}]},"
         "{\"name\":\"lamp\",\"doc\":\"Lamps.\",\"commands\":[{\"name\":\"light\",\"doc\":\"Lights.\"},"
         "{\"name\":\"off\",\"doc\":\"\"}]}]");
@@ -500,10 +488,10 @@ START_TEST(describe_commands)
     ck_assert_int_eq(commands ? cJSON_GetArraySize(commands) : -1, named->commands);
     cJSON_ArrayForEach(command, commands)
     {
-        const cJSON *kind =
-            get(get(document, "x-devices"), get(get(command, "tags")->child, "name")->valuestring);
-        ck_assert(
-            cJSON_Compare(command, find(get(kind, "commands"), get(command, "name")->valuestring), true));
+        const cJSON *kind = rig_member(rig_member(document, "x-devices"),
+                                       rig_member(rig_member(command, "tags")->child, "name")->valuestring);
+        ck_assert(cJSON_Compare(
+            command, find(rig_member(kind, "commands"), rig_member(command, "name")->valuestring), true));
     }
     cJSON_Delete(document);
     cJSON_Delete(described);
@@ -518,7 +506,7 @@ START_TEST(describe_a_long_name)
     memset(name, 'd', TOPIC_LEVEL_MAX);
     snprintf(payload, sizeof payload, "{\"method\":\"device/%s/light\"}", name);
     cJSON *described = result_of("rpc.describe", payload);
-    ck_assert_int_eq(cJSON_GetArraySize(get(described, "commands")), 1);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(described, "commands")), 1);
     cJSON_Delete(described);
 }
 END_TEST
@@ -534,7 +522,7 @@ START_TEST(commands_at_the_endpoint)
         reopen(false, commands[i].open);
         add_devices();
         cJSON *described = result_of("rpc.describe", "{\"method\":\"device/d/off\"}");
-        const cJSON *mqtt = get(get(described, "commands")->child, "x-mqtt");
+        const cJSON *mqtt = rig_member(rig_member(described, "commands")->child, "x-mqtt");
         ck_assert_int_eq(cJSON_GetObjectItemCaseSensitive(mqtt, "jsonrpcTopic") != NULL, commands[i].is_open);
         cJSON_Delete(described);
     }
@@ -545,7 +533,7 @@ END_TEST
 
 /* A module whose text changes, as that of no real one does: it shows when a document was made. */
 static char summary[2000];
-static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = do_nothing}};
+static const rpc_method late_methods[] = {{.name = "late", .doc = summary, .run = rig_do_nothing}};
 static const rpc_module late = {.name = "late", .methods = RPC_TABLE(late_methods)};
 struct news_data {
     const char *text;
@@ -628,11 +616,11 @@ START_TEST(many_of_it_in_a_batch)
     const struct fake_message *reply = rig_last(&rig.host.replies);
     cJSON *batch = cJSON_ParseWithLength(reply->payload, reply->size);
     ck_assert_int_eq(cJSON_GetArraySize(batch), 3);
-    const cJSON *first = get(cJSON_GetArrayItem(batch, 0), "result");
-    const cJSON *second = get(cJSON_GetArrayItem(batch, 1), "result");
+    const cJSON *first = rig_member(cJSON_GetArrayItem(batch, 0), "result");
+    const cJSON *second = rig_member(cJSON_GetArrayItem(batch, 1), "result");
     ck_assert(cJSON_Compare(first, second, true));
-    ck_assert_ptr_nonnull(find(get(first, "methods"), "act"));
-    get(cJSON_GetArrayItem(batch, 2), "error");
+    ck_assert_ptr_nonnull(find(rig_member(first, "methods"), "act"));
+    rig_member(cJSON_GetArrayItem(batch, 2), "error");
     cJSON_Delete(batch);
 }
 END_TEST

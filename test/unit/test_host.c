@@ -5,6 +5,8 @@
 #include "unit.h"
 #include "works.h"
 
+#include <string.h>
+
 enum { CAN, LACKS };
 
 static struct rig rig;
@@ -120,6 +122,106 @@ START_TEST(redelivery_without_endings)
 }
 END_TEST
 
+/* ---- Limits and replies of clients that are not known ---- */
+
+/* They seem to be one client: a limit for each would be one for all. */
+START_TEST(no_rate_of_clients_that_are_not_known)
+{
+    rig.host.host.knows_caller = _i == CAN;
+    rig.options.rate_limit = 1;
+    rig.options.rate_burst = 2;
+    lab_start(&rig, &options, NULL);
+    for (int i = 0; i < 5; i++)
+        rig_send(&rig, "rpc/call/nothing", "", "any/topic", NULL);
+    ck_assert_int_eq(engine_counters(rig.engine)->limited > 0, _i == CAN);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, _i == CAN ? "rate_limited" : "ok");
+}
+END_TEST
+
+static const char *const own_topics[] = {"rpc/event/counted", "rpc/event/counted/key", "rpc/call/count",
+                                         "rpc/batch/count", "rpc/dead/count"};
+
+START_TEST(no_reply_into_the_topics_of_the_service)
+{
+    rig.host.host.knows_caller = false;
+    lab_start(&rig, &options, NULL);
+    rig_send(&rig, "rpc/call/count", "", own_topics[_i], NULL);
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    ck_assert_ptr_nonnull(
+        strstr(rig_last(&rig.host.events)->text, "a Response Topic to which no client may publish"));
+    rig_send(&rig, "rpc/call/count", "", "rpc/call/count/response/1", NULL);
+    expect_reply("rpc/call/count/response/1", "{\"n\":1}");
+}
+END_TEST
+
+/* ---- dispatched ---- */
+
+/* The engine that has handed out the call announces its result. */
+START_TEST(results_of_dispatched_calls)
+{
+    rig.host.host.dispatched = _i == LACKS;
+    lab_start(&rig, &options, NULL);
+    rig_send(&rig, "rpc/call/count", "", "done", "1");
+    expect_reply("done", "{\"n\":1}");
+    ck_assert_uint_eq(rig.host.events.count, _i == CAN);
+}
+END_TEST
+
+static rpc_status change_nothing(rpc_call *call, void *state, const void *params, void *result)
+{
+    (void)state, (void)params, (void)result;
+    rpc_call_set_unchanged(call);
+    return RPC_OK;
+}
+
+/* It is told of a success that changes nothing; the next call is another matter. */
+START_TEST(dispatched_calls_that_change_nothing)
+{
+    rig.host.host.dispatched = _i == LACKS;
+    lab_start(&rig, &options, change_nothing);
+    rig_send(&rig, "rpc/call/act.told", "", "done", "1");
+    ck_assert_int_eq(rig_last(&rig.host.replies)->unchanged, _i == LACKS);
+    rig_send(&rig, "rpc/call/count", "", "done", "2");
+    ck_assert(!rig_last(&rig.host.replies)->unchanged);
+}
+END_TEST
+
+/* What looks like JSON-RPC is what the method gets. */
+START_TEST(parameters_of_dispatched_calls)
+{
+    rig.host.host.dispatched = _i == LACKS;
+    lab_start(&rig, &options, NULL);
+    rig_send(&rig, "rpc/call/nothing", "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"other\"}", "done", "1");
+    ck_assert_int_eq(strncmp(rig_last(&rig.host.replies)->text, "{\"jsonrpc\"", 10) == 0, _i == CAN);
+    ck_assert_int_eq(strcmp(rig_last(&rig.host.replies)->status, "ok") == 0, _i == LACKS);
+}
+END_TEST
+
+/* Two calls of one client, each on a connection of its own: only one of them ends. */
+START_TEST(connections_of_dispatched_calls)
+{
+    rig_close(&rig);
+    works_init(&rig);
+    rig.host.host.dispatched = true;
+    works_open(&rig);
+    rig.client.connection = &contexts[0];
+    works_send(&rig, "rpc/call/wait", "{\"n\":0}", "one", "1");
+    rig.client.connection = &contexts[1];
+    works_send(&rig, "rpc/call/wait", "{\"n\":1}", "other", "2");
+    engine_client_ended(rig.engine, &(const struct host_ending){.id = rig.client.id,
+                                                                .connection = &contexts[0],
+                                                                .kind = HOST_END_SESSION_OVER});
+    ck_assert_uint_eq(rig.host.replies.count, 0);
+    works_finish(&rig);
+    ck_assert_uint_eq(rig.host.replies.count, 1);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->topic, "other");
+}
+END_TEST
+
 UNIT_MAIN("host", open_rig, close_rig, {clients_that_are_not_known, 2},
           {redelivery_from_clients_that_are_not_known, 2}, {replies_to_subscribers, 2},
-          {late_replies_to_subscribers, 2}, {redelivery_without_endings, 2})
+          {late_replies_to_subscribers, 2}, {redelivery_without_endings, 2},
+          {no_rate_of_clients_that_are_not_known, 2},
+          {no_reply_into_the_topics_of_the_service, UNIT_ROWS(own_topics)}, {results_of_dispatched_calls, 2},
+          {dispatched_calls_that_change_nothing, 2}, {parameters_of_dispatched_calls, 2},
+          {connections_of_dispatched_calls, 0})

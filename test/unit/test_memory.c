@@ -168,7 +168,7 @@ static struct config *at_start;
 /* Either all settings are taken, or none. Then they are as before. */
 static bool change_settings(void)
 {
-    char text[] = "max_batch 7\nevent_publishers mary\nmethods_off ping echo\nrate_limit 10\n";
+    char text[] = "max_batch 7\nevent_publishers mary\nmethods_off ping echo\nplacement_ping remote\n";
     struct option_line line = {.name = "sensor_db", .value = ":memory:"};
     const struct option_lines given = {.prefix = "opt_", .lines = &line, .count = 1};
     struct option_lines merged;
@@ -197,10 +197,34 @@ START_TEST(changing_settings)
     at_start = config_create(&all, &fake_config_host, rpc_modules, why);
     running = service_create(at_start, &rig.host.host);
     ck_assert_msg(service_start(running, why), "%s", why);
+    ck_assert(change_settings()); /* a method that was placed elsewhere once keeps what it needs for that */
     sweep("settings", modes[_i], change_settings);
     ck_assert(service_stop(running, RIG_SECOND));
     service_destroy(running);
     config_destroy(at_start);
+    rig_close(&rig);
+}
+END_TEST
+
+static const rpc_method placed_methods[] = {{.name = "placed", .doc = "does nothing", .run = rig_do_nothing}};
+static const rpc_module placed_module = {
+    .name = "placed", .doc = "a module", .methods = RPC_TABLE(placed_methods)};
+
+/* Without memory a method stays where it is, and the next change tries again. */
+START_TEST(placing_a_method)
+{
+    rig_open(&rig, &placed_module);
+    struct engine_options options = rig.options;
+    options.placements = "placed remote";
+    failing_arm(modes[_i], 0);
+    engine_reload(rig.engine, &options);
+    ck_assert(failing_disarm());
+    ck_assert(fake_host_logged(&rig.host, "no memory to change the placement of method placed"));
+    rig_expect(&rig, "placed", "", "ok", "{}");
+    engine_reload(rig.engine, &options);
+    fake_host_forget(&rig.host);
+    rig_send(&rig, "rpc/call/placed", "", RIG_REPLY, NULL);
+    ck_assert_uint_eq(rig.host.replies.count, 0); /* it waits for a worker */
     rig_close(&rig);
 }
 END_TEST
@@ -1446,7 +1470,7 @@ START_TEST(entering_slots)
 END_TEST
 
 UNIT_MAIN("memory", failing_install, NULL, {changing_settings, UNIT_ROWS(modes)},
-          {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
+          {placing_a_method, UNIT_ROWS(modes)}, {starting, UNIT_ROWS(modes)}, {refusing, UNIT_ROWS(modes)},
           {many_methods_events_and_commands, UNIT_ROWS(modes)}, {calls, UNIT_ROWS(scenarios)},
           {checking_commands, UNIT_ROWS(command_cases)}, {exchanges, UNIT_ROWS(sendings) * UNIT_ROWS(modes)},
           {pending_calls, UNIT_ROWS(slow_sendings) * UNIT_ROWS(modes)},

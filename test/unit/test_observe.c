@@ -37,17 +37,10 @@ static void close_rig(void)
 
 /* ---- Asking ---- */
 
-static const cJSON *get(const cJSON *object, const char *name)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
-    ck_assert_msg(member, "no %s", name);
-    return member;
-}
-
 static double number(const cJSON *object, const char *name)
 {
-    ck_assert(cJSON_IsNumber(get(object, name)));
-    return get(object, name)->valuedouble;
+    ck_assert(cJSON_IsNumber(rig_member(object, name)));
+    return rig_member(object, name)->valuedouble;
 }
 
 static const cJSON *stats(const char *payload)
@@ -66,7 +59,7 @@ static const cJSON *find(const cJSON *rows, const char *member, const char *text
     const cJSON *row;
     cJSON_ArrayForEach(row, rows)
     {
-        if (strcmp(get(row, member)->valuestring, text) == 0)
+        if (strcmp(rig_member(row, member)->valuestring, text) == 0)
             return row;
     }
     return NULL;
@@ -74,14 +67,14 @@ static const cJSON *find(const cJSON *rows, const char *member, const char *text
 
 static const cJSON *report_of(const char *method)
 {
-    const cJSON *report = find(get(stats(""), "methods"), "method", method);
+    const cJSON *report = find(rig_member(stats(""), "methods"), "method", method);
     ck_assert_msg(report, "no report of %s", method);
     return report;
 }
 
 static const cJSON *table_of(const char *name)
 {
-    const cJSON *row = find(get(stats(""), "tables"), "name", name);
+    const cJSON *row = find(rig_member(stats(""), "tables"), "name", name);
     ck_assert_msg(row, "no table %s", name);
     return row;
 }
@@ -95,16 +88,9 @@ static void expect_open(const char *method, int running, int waiting)
 
 /* ---- Methods ---- */
 
-static rpc_status act(rpc_call *call, void *state, const void *params, void *result)
-{
-    (void)state, (void)params, (void)result;
-    rig.host.monotonic += 3000000;
-    return rpc_raise(call, "plain", "because");
-}
-
 static void open_lab(void)
 {
-    lab_start(&rig, &options, act);
+    lab_start(&rig, &options, lab_fail_slowly);
     rig_add(&rig, &rpc_module_observe, NULL);
 }
 
@@ -118,22 +104,22 @@ START_TEST(reports_of_methods)
     rig_tell(&rig, "never", "");
     const cJSON *report = report_of("act");
     ck_assert_double_eq(number(report, "calls"), 2);
-    ck_assert_double_eq(number(get(report, "errors"), "plain"), 1);
-    ck_assert_double_eq(number(get(report, "errors"), "parse_error"), 1);
-    ck_assert_int_eq(cJSON_GetArraySize(get(report, "errors")), 2);
+    ck_assert_double_eq(number(rig_member(report, "errors"), "plain"), 1);
+    ck_assert_double_eq(number(rig_member(report, "errors"), "parse_error"), 1);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(report, "errors")), 2);
     ck_assert_double_eq(number(report, "sum_s"), 0.003);
     ck_assert_double_eq(number(report, "max_s"), 0.003);
-    ck_assert_int_eq(cJSON_GetArraySize(get(report, "buckets")), STATISTICS_BUCKETS);
-    ck_assert_int_eq(cJSON_GetArrayItem(get(report, "buckets"), 0)->valueint, 1);
-    ck_assert_int_eq(cJSON_GetArrayItem(get(report, "buckets"), 5)->valueint, 1);
-    ck_assert_str_eq(get(get(report, "last_error"), "err")->valuestring, "parse_error");
-    ck_assert_double_eq(number(get(report, "last_error"), "at"), rig.host.wall);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(report, "buckets")), STATISTICS_BUCKETS);
+    ck_assert_int_eq(cJSON_GetArrayItem(rig_member(report, "buckets"), 0)->valueint, 1);
+    ck_assert_int_eq(cJSON_GetArrayItem(rig_member(report, "buckets"), 5)->valueint, 1);
+    ck_assert_str_eq(rig_member(rig_member(report, "last_error"), "err")->valuestring, "parse_error");
+    ck_assert_double_eq(number(rig_member(report, "last_error"), "at"), rig.host.wall);
     report = report_of("count");
     ck_assert_double_eq(number(report, "calls"), 5);
-    ck_assert(cJSON_IsNull(get(report, "last_error")));
-    ck_assert_int_eq(cJSON_GetArraySize(get(report, "errors")), 0);
-    ck_assert_ptr_null(find(get(shown, "methods"), "method", "look"));
-    ck_assert_ptr_null(find(get(shown, "methods"), "method", "never"));
+    ck_assert(cJSON_IsNull(rig_member(report, "last_error")));
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(report, "errors")), 0);
+    ck_assert_ptr_null(find(rig_member(shown, "methods"), "method", "look"));
+    ck_assert_ptr_null(find(rig_member(shown, "methods"), "method", "never"));
     rig_close(&rig);
 }
 END_TEST
@@ -142,9 +128,9 @@ START_TEST(one_method)
 {
     open_lab();
     rig_tell(&rig, "count", "");
-    const cJSON *methods = get(stats("{\"method\":\"look\"}"), "methods");
+    const cJSON *methods = rig_member(stats("{\"method\":\"look\"}"), "methods");
     ck_assert_int_eq(cJSON_GetArraySize(methods), 1);
-    ck_assert_str_eq(get(methods->child, "method")->valuestring, "look");
+    ck_assert_str_eq(rig_member(methods->child, "method")->valuestring, "look");
     ck_assert_double_eq(number(methods->child, "calls"), 0);
     rig_expect(&rig, "rpc.stats", "{\"method\":\"never\"}", "unknown_method",
                "{\"method\":\"rpc.stats\",\"err\":\"unknown_method\",\"msg\":\"there is no method of this "
@@ -185,11 +171,12 @@ START_TEST(families_and_the_engines_errors)
     rig_tell(&rig, "box/b", "");
     const cJSON *report = report_of("box/{box}");
     ck_assert_double_eq(number(report, "calls"), 2);
-    ck_assert_double_eq(number(get(report, "errors"), "timeout"), 2);
-    ck_assert_int_eq(cJSON_GetArraySize(get(report, "errors")), 1);
-    ck_assert_int_eq(cJSON_GetArraySize(get(shown, "methods")), 1);
-    ck_assert_str_eq(get(get(stats("{\"method\":\"box/c\"}"), "methods")->child, "method")->valuestring,
-                     "box/{box}");
+    ck_assert_double_eq(number(rig_member(report, "errors"), "timeout"), 2);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(report, "errors")), 1);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(shown, "methods")), 1);
+    ck_assert_str_eq(
+        rig_member(rig_member(stats("{\"method\":\"box/c\"}"), "methods")->child, "method")->valuestring,
+        "box/{box}");
     rig_close(&rig);
 }
 END_TEST
@@ -209,15 +196,15 @@ START_TEST(the_service)
     rig.host.wall += 5 + 3600; /* somebody has set the clock */
     rig_tell(&rig, "count", "");
     const cJSON *whole = stats("");
-    ck_assert_str_eq(get(whole, "version")->valuestring, RPC_VERSION);
-    ck_assert_str_eq(get(whole, "broker")->valuestring, "a broker 1");
-    ck_assert_str_eq(get(whole, "prefix")->valuestring, "rpc");
-    ck_assert_int_eq(cJSON_GetArraySize(get(whole, "prefixes")), 2);
-    ck_assert_str_eq(cJSON_GetArrayItem(get(whole, "prefixes"), 1)->valuestring, "second");
+    ck_assert_str_eq(rig_member(whole, "version")->valuestring, RPC_VERSION);
+    ck_assert_str_eq(rig_member(whole, "broker")->valuestring, "a broker 1");
+    ck_assert_str_eq(rig_member(whole, "prefix")->valuestring, "rpc");
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(whole, "prefixes")), 2);
+    ck_assert_str_eq(cJSON_GetArrayItem(rig_member(whole, "prefixes"), 1)->valuestring, "second");
     ck_assert_double_eq(number(whole, "uptime_s"), 5);
     ck_assert_double_eq_tol(number(whole, "since"), began + 3600, 0.001);
-    ck_assert_double_eq(number(get(whole, "counters"), "calls"), 1);
-    ck_assert_double_eq(number(get(whole, "counters"), "events"),
+    ck_assert_double_eq(number(rig_member(whole, "counters"), "calls"), 1);
+    ck_assert_double_eq(number(rig_member(whole, "counters"), "events"),
                         (double)engine_counters(rig.engine)->events);
     engine_destroy(other, 0);
     rig_close(&rig);
@@ -289,7 +276,7 @@ START_TEST(gauges_of_modules)
     row = table_of("gauged.lids_2");
     ck_assert_double_eq(number(row, "entries"), 3);
     ck_assert_int_eq(cJSON_GetArraySize(row), 2);
-    ck_assert_int_eq(cJSON_GetArraySize(get(shown, "tables")), TABLES + 2);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(shown, "tables")), TABLES + 2);
     rig_close(&rig);
 }
 END_TEST
@@ -342,7 +329,7 @@ START_TEST(running_and_waiting)
     expect_open("work", 1, 1);
     expect_open("work.firm", 0, 1);
     expect_open("wait", 0, 1);
-    const cJSON *pool = get(shown, "pool");
+    const cJSON *pool = rig_member(shown, "pool");
     ck_assert_double_eq(number(pool, "workers"), 1);
     ck_assert_double_eq(number(pool, "busy"), 1);
     ck_assert_double_eq(number(pool, "replaced"), 0);
@@ -366,7 +353,7 @@ START_TEST(work_that_nobody_waits_for)
     works_pass(&rig, 300);
     expect_open("work.brief", 1, 0);
     ck_assert_double_eq(number(report_of("work.brief"), "calls"), 1);
-    ck_assert_double_eq(number(get(shown, "pool"), "replaced"), 1);
+    ck_assert_double_eq(number(rig_member(shown, "pool"), "replaced"), 1);
     works_let_go(&rig, 1);
     expect_open("work.brief", 0, 0);
     works_close(&rig);
@@ -390,23 +377,17 @@ START_TEST(lanes_with_most_work_come_first)
         snprintf(payload, sizeof payload, "{\"n\":1,\"lane\":\"many%d\"}", i);
         send_work(payload);
     }
-    const cJSON *lanes = get(stats(""), "lanes");
+    const cJSON *lanes = rig_member(stats(""), "lanes");
     ck_assert_int_eq(cJSON_GetArraySize(lanes), SURVEY_LANES);
-    ck_assert_str_eq(get(lanes->child, "name")->valuestring, "b");
-    ck_assert_str_eq(get(lanes->child, "module")->valuestring, "works");
+    ck_assert_str_eq(rig_member(lanes->child, "name")->valuestring, "b");
+    ck_assert_str_eq(rig_member(lanes->child, "module")->valuestring, "works");
     ck_assert_double_eq(number(lanes->child, "running"), 1);
     ck_assert_double_eq(number(lanes->child, "waiting"), 2);
     works_finish(&rig);
-    ck_assert_int_eq(cJSON_GetArraySize(get(stats(""), "lanes")), 0);
+    ck_assert_int_eq(cJSON_GetArraySize(rig_member(stats(""), "lanes")), 0);
     works_close(&rig);
 }
 END_TEST
-
-static rpc_status end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
-{
-    (void)call, (void)state, (void)data, (void)result;
-    return outcome;
-}
 
 static const char *lane_piece;
 static sem_t lane_go;
@@ -433,10 +414,10 @@ START_TEST(names_of_lanes)
     static const char *const shown_names[] = {"\xC3\xA4\xC3\xA4", "\\xC3x\\xC3x"};
     sem_init(&lane_go, 0, 0);
     lane_piece = pieces[_i];
-    works_hooks = (struct works_hooks){.run = start_in_lane, .work = wait_for_go, .done = end};
+    works_hooks = (struct works_hooks){.run = start_in_lane, .work = wait_for_go, .done = rig_end};
     open_works(1);
     works_call(&rig, "act", 1);
-    const char *name = get(get(stats(""), "lanes")->child, "name")->valuestring;
+    const char *name = rig_member(rig_member(stats(""), "lanes")->child, "name")->valuestring;
     ck_assert_int_eq(strncmp(name, shown_names[_i], strlen(shown_names[_i])), 0);
     ck_assert_uint_ge(strlen(name), TASK_LANE_NAME - 4);
     ck_assert_uint_lt(strlen(name), TASK_LANE_NAME);
@@ -486,7 +467,7 @@ START_TEST(documents_of_methods)
     ck_assert_uint_eq(documents, 2);
     const cJSON *document = document_of("act");
     ck_assert_double_eq(number(document, "calls"), 1);
-    ck_assert_str_eq(get(get(document, "last_error"), "msg")->valuestring, "because");
+    ck_assert_str_eq(rig_member(rig_member(document, "last_error"), "msg")->valuestring, "because");
     ck_assert_ptr_null(cJSON_GetObjectItemCaseSensitive(document, "method"));
     pass_interval();
     ck_assert_uint_eq(documents, 0);
@@ -570,12 +551,6 @@ END_TEST
 
 enum { MANY = 250 };
 
-static rpc_status do_nothing(rpc_call *call, void *state, const void *params, void *result)
-{
-    (void)call, (void)state, (void)params, (void)result;
-    return RPC_OK;
-}
-
 /* The documents of many methods leave in several rounds of the broker's loop, each one once, also if calls
  * are made meanwhile. */
 START_TEST(many_documents)
@@ -585,7 +560,7 @@ START_TEST(many_documents)
     const rpc_module many = {.name = "many", .methods = RPC_TABLE(methods)};
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof names[i], "m%d", i);
-        methods[i] = (rpc_method){.name = names[i], .run = do_nothing};
+        methods[i] = (rpc_method){.name = names[i], .run = rig_do_nothing};
     }
     rig_start(&rig);
     rig_add(&rig, &many, NULL);

@@ -47,17 +47,6 @@ static void open_lab(rpc_handler act)
     add_observers();
 }
 
-static struct dead *table(void)
-{
-    return &rig.engine->dead;
-}
-
-static const struct dead_letter *newest(void)
-{
-    ck_assert_ptr_nonnull(table()->letters);
-    return table()->letters->prev;
-}
-
 static size_t count_spans(const char *text)
 {
     size_t count = 0;
@@ -66,13 +55,6 @@ static size_t count_spans(const char *text)
         count += strcmp(event->topic, SPANS) == 0 && strstr(event->text, text);
     }
     return count;
-}
-
-static const struct fake_message *replay_newest(void)
-{
-    char params[64];
-    snprintf(params, sizeof params, "{\"id\":\"%s\"}", newest()->id);
-    return rig_ask(&rig, "dead.replay", params);
 }
 
 /* ---- Dead letters of batches ---- */
@@ -90,12 +72,12 @@ START_TEST(a_batch_that_is_kept)
     open_works();
     works_send(&rig, "rpc/jsonrpc", batches[_i], "r", NULL);
     works_end_client(&rig, HOST_END_SESSION_OVER);
-    ck_assert_uint_eq(table()->count, 1);
-    ck_assert_str_eq(newest()->report.client.id, "tester");
-    ck_assert_str_eq(newest()->report.client.user, "bob");
-    ck_assert_str_eq(newest()->report.client.address, "192.0.2.7");
-    ck_assert_str_eq(newest()->report.method, "tell");
-    ck_assert_str_eq(newest()->report.text, "[\"x\"]");
+    ck_assert_uint_eq(rig.engine->dead.count, 1);
+    ck_assert_str_eq(rig_newest_letter(&rig)->report.client.id, "tester");
+    ck_assert_str_eq(rig_newest_letter(&rig)->report.client.user, "bob");
+    ck_assert_str_eq(rig_newest_letter(&rig)->report.client.address, "192.0.2.7");
+    ck_assert_str_eq(rig_newest_letter(&rig)->report.method, "tell");
+    ck_assert_str_eq(rig_newest_letter(&rig)->report.text, "[\"x\"]");
 }
 END_TEST
 
@@ -117,15 +99,15 @@ START_TEST(a_method_that_is_off)
     switch_off("value");
     for (int i = 0; i < 20; i++)
         rig_tell(&rig, _i ? "nope" : "value", "7");
-    ck_assert_uint_eq(table()->count, _i ? 0 : 20);
+    ck_assert_uint_eq(rig.engine->dead.count, _i ? 0 : 20);
     ck_assert_uint_eq(rig.host.letters.count, _i ? 0 : 6); /* three quarters are one client's */
     ck_assert_uint_eq(engine_counters(rig.engine)->suppressed, _i ? 0 : 14);
     if (_i)
         return;
-    ck_assert_str_eq(newest()->err, "method_not_found");
+    ck_assert_str_eq(rig_newest_letter(&rig)->err, "method_not_found");
     switch_off(NULL);
-    ck_assert_ptr_nonnull(strstr(replay_newest()->text, "\"status\":\"ok\""));
-    ck_assert_uint_eq(table()->count, 19);
+    ck_assert_ptr_nonnull(strstr(rig_replay_newest(&rig)->text, "\"status\":\"ok\""));
+    ck_assert_uint_eq(rig.engine->dead.count, 19);
 }
 END_TEST
 
@@ -156,8 +138,8 @@ START_TEST(a_slow_replay)
     rig_tell(&rig, "act.common", "");
     rig.client.id = "operator";
     is_refusing = _i;
-    ck_assert_ptr_nonnull(strstr(replay_newest()->text, _i ? "\"overloaded\"" : "\"ok\""));
-    ck_assert_uint_eq(table()->count, _i ? 1 : 0);
+    ck_assert_ptr_nonnull(strstr(rig_replay_newest(&rig)->text, _i ? "\"overloaded\"" : "\"ok\""));
+    ck_assert_uint_eq(rig.engine->dead.count, _i ? 1 : 0);
     ck_assert_uint_eq(count_spans("the one who called"), 1);
     ck_assert_uint_eq(count_spans("operator"), 1);
 }
@@ -174,7 +156,7 @@ START_TEST(the_span_of_a_call_whose_reply_is_lost)
     rig.host.monotonic += RIG_SECOND;
     rig.client.id = "other";
     works_call(&rig, "tell", 1);
-    ck_assert_uint_eq(table()->count, 1);
+    ck_assert_uint_eq(rig.engine->dead.count, 1);
     ck_assert_uint_eq(count_spans("\"name\":\"wait.firm\""), 1);
 }
 END_TEST
@@ -190,10 +172,10 @@ START_TEST(the_trace_of_a_replay)
     rig.host.more = trace;
     rig_tell(&rig, "act.told", "");
     rig.host.more = NULL;
-    snprintf(parent, sizeof parent, "\"parentSpanId\":\"%.16s\"", newest()->report.trace + 36);
+    snprintf(parent, sizeof parent, "\"parentSpanId\":\"%.16s\"", rig_newest_letter(&rig)->report.trace + 36);
     is_refusing = false;
     fake_host_forget(&rig.host);
-    replay_newest();
+    rig_replay_newest(&rig);
     ck_assert_uint_eq(count_spans("\"traceId\":\"0af7651916cd43dd8448eb211c80319c\""), 1);
     ck_assert_uint_eq(count_spans(parent), 1);
     const struct fake_message *event = rig.host.events.kept;
@@ -218,7 +200,7 @@ START_TEST(the_time_of_a_replay)
         batch, sizeof batch,
         "[{\"jsonrpc\":\"2.0\",\"method\":\"dead.replay\",\"params\":{\"id\":\"%s\"},\"id\":1},"
         "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.recent\",\"params\":{\"method\":\"act.common\"},\"id\":2}]",
-        newest()->id);
+        rig_newest_letter(&rig)->id);
     rig_send(&rig, "rpc/jsonrpc", batch, "r", NULL);
     const struct fake_message *reply = rig_last(&rig.host.replies);
     cJSON *parsed = cJSON_ParseWithLength(reply->payload, reply->size);
@@ -258,9 +240,10 @@ START_TEST(a_payload_of_no_bytes)
     struct host_message message = rig_message(&rig, "rpc/call/bytes", "");
     message.response_topic = "a/#";
     rig_receive(rig.engine, &message);
-    ck_assert_uint_eq(table()->count, 1);
+    ck_assert_uint_eq(rig.engine->dead.count, 1);
     ck_assert_ptr_nonnull(strstr(rig_ask(&rig, "rpc.recent", "{}")->text, "\"payload\":\"\""));
-    ck_assert_msg(strstr(replay_newest()->text, "\"status\":\"ok\""), "%s", rig.host.replies.kept[0].text);
+    ck_assert_msg(strstr(rig_replay_newest(&rig)->text, "\"status\":\"ok\""), "%s",
+                  rig.host.replies.kept[0].text);
 }
 END_TEST
 

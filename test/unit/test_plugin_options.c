@@ -43,6 +43,46 @@ START_TEST(each_option_is_read)
 }
 END_TEST
 
+#define BEGINS(prefix)                                                      \
+    "the topics of the prefix " prefix                                      \
+    " begin with it, so that calls of all clients would count as those of " \
+    "its listener: choose another plugin_opt_prefix or mount_point"
+
+static const struct taken {
+    const char *prefix, *mount_point, *because; /* NULL: they are accepted */
+} taken[] = {
+    {"site1/rpc", "site1/", BEGINS("site1/rpc")},
+    {"rpc site1/rpc", "site1/", BEGINS("site1/rpc")},
+    {"rpc", "rpc/", BEGINS("rpc")},
+    {"rpc", "rpc", BEGINS("rpc")},
+    {"rpc", "r", BEGINS("rpc")},
+    {"a/b/c", "a/b/c/", BEGINS("a/b/c")},
+    {"rpc", "site1/", NULL},
+    {"site10/rpc", "site1/", NULL},
+    {"rpc", "rpc2/", NULL},
+    {"rpc", "rpc/site1/", NULL},
+    {"a/site1/rpc", "site1/", NULL},
+};
+
+/* The plugin cuts the mount point off each topic that begins with it. */
+START_TEST(a_prefix_does_not_begin_with_the_mount_point)
+{
+    const struct taken *row = &taken[_i];
+    struct option_line pair[] = {{.name = "prefix", .value = row->prefix},
+                                 {.name = "mount_point", .value = row->mount_point}};
+    struct option_lines lines = {.lines = pair, .count = 2};
+    char expected[OPTIONS_WHY] = "";
+    config_destroy(config);
+    config = config_create(&lines, &rpc_host, &(const rpc_module *const){NULL}, why);
+    ck_assert_int_eq(config == NULL, row->because != NULL);
+    if (row->because)
+        snprintf(expected, sizeof expected, "plugin_opt_mount_point: '%s' is not accepted, %s",
+                 row->mount_point, row->because);
+    if (row->because)
+        ck_assert_str_eq(why, expected);
+}
+END_TEST
+
 static const struct refused {
     const char *name, *value, *because;
 } refused[] = {
@@ -66,4 +106,5 @@ START_TEST(refuses_and_says_why)
 END_TEST
 
 UNIT_MAIN("plugin_options", NULL, close_config, {defaults, 0}, {each_option_is_read, 0},
-          {refuses_and_says_why, UNIT_ROWS(refused)})
+          {refuses_and_says_why, UNIT_ROWS(refused)},
+          {a_prefix_does_not_begin_with_the_mount_point, UNIT_ROWS(taken)})

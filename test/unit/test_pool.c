@@ -735,6 +735,84 @@ START_TEST(jobs_that_have_begun)
 }
 END_TEST
 
+/* ---- What a job would wait, and lanes ---- */
+
+static void pass(void)
+{
+    nanosleep(&(const struct timespec){.tv_nsec = (long)moment}, NULL);
+}
+
+/* While a thread is free a job waits for nothing, whatever the work before has taken. */
+START_TEST(no_wait_for_a_free_thread)
+{
+    struct gate gates[2] = {{false}};
+    open_pool(2);
+    ck_assert_uint_eq(pool_expected_wait(pool), 0);
+    hold(0, 0, &gates[0]);
+    pass();
+    ck_assert_uint_eq(pool_expected_wait(pool), 0);
+    hold(1, 0, &gates[1]);
+    pass();
+    ck_assert_uint_ge(pool_expected_wait(pool), moment);
+    open_gate(&gates[0]);
+    wait_for_collected(1);
+    ck_assert_uint_eq(pool_expected_wait(pool), 0);
+    open_gate(&gates[1]);
+    wait_for_collected(2);
+    close_pool();
+}
+END_TEST
+
+/* Jobs that wait count as much as work took before; those that are withdrawn and taken over do not. */
+START_TEST(the_wait_grows_with_the_jobs)
+{
+    struct gate gates[2] = {{false}};
+    open_pool(1);
+    hold(0, 0, &gates[0]);
+    pass();
+    open_gate(&gates[0]);
+    wait_for_collected(1);
+    hold(1, 0, &gates[1]);
+    ck_assert_uint_ge(pool_expected_wait(pool), moment);
+    for (int i = 2; i < 12; i++)
+        start(i, i, i % 2, RPC_PRIORITY_NORMAL);
+    ck_assert_uint_ge(pool_expected_wait(pool), 11 * moment);
+    for (int i = 2; i < 12; i++)
+        ck_assert(withdraw(i));
+    open_gate(&gates[1]);
+    wait_for_collected(2);
+    ck_assert_uint_eq(pool_expected_wait(pool), 0);
+    struct gate last = {false};
+    tasks[12].gate = &last;
+    start_with(12, 1, gather);
+    for (int i = 13; i < 20; i++)
+        start_with(i, 1, gather);
+    open_gate(&last);
+    wait_for_collected(10);
+    ck_assert_uint_eq(pool_expected_wait(pool), 0);
+    close_pool();
+}
+END_TEST
+
+START_TEST(lanes_that_are_in_use)
+{
+    struct gate gate = {false};
+    const struct digest key = key_of(1), other = key_of(2);
+    open_pool(2);
+    ck_assert(!pool_has_lane(pool, &key));
+    hold(0, 1, &gate);
+    start(1, 1, 1, RPC_PRIORITY_NORMAL);
+    ck_assert(pool_has_lane(pool, &key));
+    ck_assert(!pool_has_lane(pool, &other));
+    ck_assert(withdraw(1));
+    ck_assert(pool_has_lane(pool, &key));
+    open_gate(&gate);
+    wait_for_collected(1);
+    ck_assert(!pool_has_lane(pool, &key));
+    close_pool();
+}
+END_TEST
+
 /* ---- Threads ---- */
 
 START_TEST(threads_come_with_work)
@@ -1176,7 +1254,8 @@ UNIT_MAIN("pool", open_journal, NULL, {work_runs_on_another_thread, 0},
           {withdrawn_before_while_and_after, 0}, {withdrawn_from_a_lane, 0},
           {nothing_is_left_of_all_that_is_withdrawn, 0}, {work_takes_over_what_waits_in_its_lane, 0},
           {without_a_lane_nothing_is_taken_over, 0}, {wanted_while_any_of_the_group_is, 4},
-          {jobs_that_have_begun, 0}, {threads_come_with_work, 0}, {a_thread_that_hangs_is_replaced, 0},
+          {jobs_that_have_begun, 0}, {no_wait_for_a_free_thread, 0}, {the_wait_grows_with_the_jobs, 0},
+          {lanes_that_are_in_use, 0}, {threads_come_with_work, 0}, {a_thread_that_hangs_is_replaced, 0},
           {a_group_that_hangs_is_one, 0}, {a_job_that_has_ended_is_not_replaced, 0},
           {only_so_many_are_replaced, 2}, {the_starter_keeps_its_signals, 0},
           {without_a_thread_nothing_starts, 0}, {one_thread_runs_all_if_no_other_starts, 0},

@@ -6,16 +6,11 @@
 #include "call/engine_parts.h"
 #include "lab.h"
 #include "rig.h"
+#include "../modules/relay.h"
 #include "unit.h"
 
 #include <stdio.h>
 #include <string.h>
-
-extern const rpc_module rpc_module_relay;
-
-struct relay_options {
-    const char *root;
-};
 
 static const struct relay_options usual = {"cmd"};
 static struct rig rig;

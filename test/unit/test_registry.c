@@ -38,10 +38,14 @@ static rpc_status run(rpc_call *call, void *state, const void *params, void *res
     return RPC_OK;
 }
 
-static rpc_status end(rpc_call *call, void *state, void *data, rpc_status outcome, void *result)
+static void see(rpc_instance *instance, void *state, const rpc_presence *presence)
 {
-    (void)call, (void)state, (void)data, (void)result;
-    return outcome;
+    (void)instance, (void)state, (void)presence;
+}
+
+static void look(rpc_instance *instance, void *state, const rpc_observation *observation)
+{
+    (void)instance, (void)state, (void)observation;
 }
 
 /* ---- Tables to build modules of ---- */
@@ -123,7 +127,7 @@ static const rpc_shape renamed_shape = RPC_OBJECT_SHAPE(struct text, renamed_fie
 #define COUNTED "RPC_TABLE() counts the rows, and no empty one ends them"
 #define NOT_COUNTED "is to be passed with RPC_TABLE(), which counts the rows"
 
-#define WORKS .work = do_nothing, .done = end
+#define WORKS .work = do_nothing, .done = rig_end
 #define NEEDS_DONE "it has .work or .defers: it also needs .done, which ends its pending calls"
 #define NOT_PENDING                                                                                         \
     "it has .timeout, .max_pending, .must_finish or .progress, which are for pending calls: it also needs " \
@@ -132,6 +136,13 @@ static const rpc_shape renamed_shape = RPC_OBJECT_SHAPE(struct text, renamed_fie
     "nothing publishes it: it needs .data, for rpc_announce(), or a method with it as .event or " \
     ".error_event"
 #define NO_WORK "it has .priority, which is that of its work: it also needs .work"
+
+#define MISPLACED "module m: method a: its .placement is no good: "
+#define LOCAL_ONLY \
+    "the method has .must_finish, .decides_timeout or .awaits_device, which hold in the plugin alone"
+#define NO_LANE(member)                                                                                     \
+    "module m: method a: its .lane is " member ", but that is no string, choice or integer that is always " \
+    "there"
 
 #define BAD_COMMAND                                                                                       \
     "a command's name is one level of [A-Za-z0-9_.-]+, not \"response\" or \"request\", and at most 128 " \
@@ -178,7 +189,7 @@ static const struct wrong {
      "module m: method a: it has no .run, which handles its calls"},
     {{.name = "m", METHODS(.name = "a", .work = do_nothing)}, "module m: method a: " NEEDS_DONE},
     {{.name = "m", METHODS(.name = "a", .defers = true)}, "module m: method a: " NEEDS_DONE},
-    {{.name = "m", METHODS(.name = "a", .done = end)},
+    {{.name = "m", METHODS(.name = "a", .done = rig_end)},
      "module m: method a: it has .done: it also needs .work, which rpc_start() begins, or .defers = true, if "
      "it calls rpc_defer()"},
     {{.name = "m", METHODS(.name = "a", .timeout = 1)}, "module m: method a: " NOT_PENDING},
@@ -193,7 +204,9 @@ static const struct wrong {
     {{.name = "m", METHODS(.name = "a", WORKS, .decides_timeout = true)},
      "module m: method a: it has .decides_timeout, which is for deferred calls: it also needs .defers = "
      "true"},
-    {{.name = "m", METHODS(.name = "a", .defers = true, .done = end, .priority = RPC_PRIORITY_LOW)},
+    {{.name = "m", METHODS(.name = "a", WORKS, .awaits_device = true)},
+     "module m: method a: it has .awaits_device, which is for deferred calls: it also needs .defers = true"},
+    {{.name = "m", METHODS(.name = "a", .defers = true, .done = rig_end, .priority = RPC_PRIORITY_LOW)},
      "module m: method a: " NO_WORK},
     {{.name = "m", METHODS(.name = "a", WORKS, .priority = (rpc_priority)(RPC_PRIORITY_LOW + 1))},
      "module m: method a: its .priority is no rpc_priority"},
@@ -210,6 +223,45 @@ static const struct wrong {
      "module m: method a: it has .announce, which is for a result event: it also needs .event"},
     {{.name = "m", METHODS(.name = "a", .announce = (rpc_announcement)2)},
      "module m: method a: its .announce is no rpc_announcement"},
+    /* Where methods are carried out. */
+    {{.name = "m", METHODS(.name = "a", .placement = (rpc_placement)3)},
+     "module m: method a: its .placement is no rpc_placement"},
+    {{.name = "m", METHODS(.name = "a", .placement = (rpc_placement)-1)},
+     "module m: method a: its .placement is no rpc_placement"},
+    {{.name = "m", METHODS(.name = "a", .placement = RPC_PLACEMENT_SPILL)},
+     MISPLACED "only a method with .work can wait for a thread of the plugin, and spill"},
+    {{.name = "m", METHODS(.name = "a", WORKS, .must_finish = true, .placement = RPC_PLACEMENT_REMOTE)},
+     MISPLACED LOCAL_ONLY},
+    {{.name = "m",
+      METHODS(.name = "a", .defers = true, .done = rig_end, .decides_timeout = true,
+              .placement = RPC_PLACEMENT_REMOTE)},
+     MISPLACED LOCAL_ONLY},
+    {{.name = "m",
+      METHODS(.name = "a", WORKS, .defers = true, .awaits_device = true, .placement = RPC_PLACEMENT_SPILL)},
+     MISPLACED LOCAL_ONLY},
+    {{.name = "m",
+      .methods = RPC_TABLE((const rpc_method[]){
+          {.name = "a", .run = run, .placement = RPC_PLACEMENT_REMOTE},
+          {.name = "b", .run = run, .defers = true, .done = rig_end, .awaits_device = true}})},
+     MISPLACED
+     "the method's module commands devices, which the plugin alone can reach, so that it runs there"},
+    {{.name = "observe", METHODS(.name = "a", .placement = RPC_PLACEMENT_REMOTE)},
+     "module observe: method a: its .placement is no good: the method tells of the plugin itself, so that it "
+     "runs there"},
+    /* Lanes. */
+    {{.name = "m", METHODS(.name = "a", .lane = "name")},
+     "module m: method a: its .lane is name, but its parameters have no such member"},
+    {{.name = "m", METHODS(.name = "a", .params = &renamed_shape, .lane = "text")},
+     "module m: method a: its .lane is text, but its parameters have no such member"},
+    {{.name = "m", METHODS(.name = "a", .params = &text_value, .lane = "text")},
+     "module m: method a: its .lane is text, but its parameters have no such member"},
+    {{.name = "m", METHODS(.name = "a", .params = &bytes_shape, .lane = "text")},
+     "module m: method a: its .lane is text, but its parameters have no such member"},
+    {{.name = "m", METHODS(.name = "a", .params = &key_shape, .lane = "optional")}, NO_LANE("optional")},
+    {{.name = "m", METHODS(.name = "a", .params = &key_shape, .lane = "usual")}, NO_LANE("usual")},
+    {{.name = "m", METHODS(.name = "a", .params = &key_shape, .lane = "nullable")}, NO_LANE("nullable")},
+    {{.name = "m", METHODS(.name = "a", .params = &key_shape, .lane = "list")}, NO_LANE("list")},
+    {{.name = "m", METHODS(.name = "a", .params = &key_shape, .lane = "real")}, NO_LANE("real")},
     {{.name = "m", METHODS(.name = "a", .params = &wrong_shape)},
      "module m: method a: its parameters: " WRONG},
     {{.name = "m", METHODS(.name = "a", .result = &wrong_shape)}, "module m: method a: its result: " WRONG},
@@ -414,6 +466,28 @@ START_TEST(explanations_are_bounded)
 END_TEST
 
 /* ---- What is right ---- */
+
+static rpc_inbox_verdict hear(rpc_instance *instance, void *state, const rpc_message *message)
+{
+    (void)instance, (void)state, (void)message;
+    return RPC_INBOX_PASS;
+}
+
+static const rpc_module watcher = {
+    .name = "m",
+    .presence = see,
+    .observe = look,
+    .inboxes = RPC_TABLE((const rpc_inbox[]){{.topic = "in", .doc = "d", .receive = hear}}),
+    .inbox_root = "watched",
+    METHODS(.name = "a", .placement = RPC_PLACEMENT_REMOTE),
+};
+
+/* What a module gets in the plugin alone does not keep its methods there. */
+START_TEST(methods_of_modules_that_watch_can_be_placed)
+{
+    ck_assert_msg(engine_add_module(rig.engine, &watcher, NULL, why), "%s", why);
+}
+END_TEST
 
 static const rpc_module extremes = {
     .name = "m",
@@ -648,6 +722,7 @@ END_TEST
 
 UNIT_MAIN("registry", open_rig, close_rig, {faults_are_told, UNIT_ROWS(wrong)},
           {more_faults_are_told, UNIT_ROWS(unchecked)}, {explanations_are_bounded, 0}, {extremes_are_fine, 0},
-          {neighbours_of_keyed_events_are_fine, 0}, {a_module_can_be_empty, 0},
-          {finds_errors_by_their_code, 0}, {finds_each_of_many, 0}, {walks_in_order, 0}, {ends_in_reverse, 0},
-          {a_failed_start_is_ended, 0}, {wrong_tables_are_never_started, 0})
+          {methods_of_modules_that_watch_can_be_placed, 0}, {neighbours_of_keyed_events_are_fine, 0},
+          {a_module_can_be_empty, 0}, {finds_errors_by_their_code, 0}, {finds_each_of_many, 0},
+          {walks_in_order, 0}, {ends_in_reverse, 0}, {a_failed_start_is_ended, 0},
+          {wrong_tables_are_never_started, 0})

@@ -211,6 +211,40 @@ static void try_methods_off(void)
     ck_assert_int_eq(count_as("another one of sixteen"), 2);
 }
 
+static int placement_of(const char *name)
+{
+    return registry_find_exactly(&rig.engine->registry, name, strlen(name))->placement;
+}
+
+static void try_placements(void)
+{
+    RELOAD(placements, "count remote see/{what} remote work spill");
+    ck_assert_int_eq(placement_of("count"), RPC_PLACEMENT_REMOTE);
+    ck_assert_int_eq(placement_of("see/{what}"), RPC_PLACEMENT_REMOTE);
+    ck_assert_int_eq(placement_of("work"), RPC_PLACEMENT_SPILL);
+    ck_assert_int_eq(placement_of("wait"), RPC_PLACEMENT_LOCAL);
+    ck_assert_int_eq(placement_of("dawdle"), RPC_PLACEMENT_LOCAL);
+    fake_host_forget(&rig.host);
+    rig_send(&rig, "rpc/call/count", "", RIG_REPLY, NULL);
+    ck_assert_uint_eq(rig.host.replies.count, 0); /* it waits for a worker */
+    rig_ask(&rig, "rpc.discover", "{}");
+    ck_assert_ptr_nonnull(strstr(rig_last(&rig.host.replies)->text, "\"placement\":\"spill\""));
+    RELOAD(placements, "work local wait remote");
+    ck_assert_int_eq(placement_of("count"), RPC_PLACEMENT_LOCAL);
+    ck_assert_int_eq(placement_of("work"), RPC_PLACEMENT_LOCAL);
+    ck_assert_int_eq(placement_of("wait"), RPC_PLACEMENT_REMOTE);
+    rig_ask(&rig, "rpc.discover", "{}");
+    ck_assert_ptr_null(strstr(rig_last(&rig.host.replies)->text, "\"placement\":\"spill\""));
+    ck_assert_str_eq(status_of("count", ""), "ok");
+    RELOAD(placements, NULL);
+    ck_assert_int_eq(placement_of("wait"), RPC_PLACEMENT_LOCAL);
+    const size_t replies = rig.host.replies.count;
+    rig.host.monotonic += 6 * RIG_SECOND; /* the first one has waited long enough, and runs here now */
+    engine_tick(rig.engine);
+    ck_assert_uint_eq(rig.host.replies.count, replies + 1);
+    ck_assert_str_eq(rig_last(&rig.host.replies)->status, "ok");
+}
+
 /* ---- Bridges, and where replies go ---- */
 
 static enum engine_verdict call_for(const char *response_topic)
@@ -609,6 +643,40 @@ static void try_log_calls(void)
     ck_assert(!fake_host_logged(&rig.host, "called dawdle: ok, waited"));
 }
 
+static const struct dead *letters(void)
+{
+    return &rig.engine->dead;
+}
+
+/* Without it there is no table; the topics are nobody's still. */
+static void try_dead_letters(void)
+{
+    rig_tell(&rig, "fail", "");
+    ck_assert_uint_eq(letters()->count, 1);
+    ck_assert_int_eq(rig_publish(&rig, "rpc/dead/fail", "{}"), ENGINE_REFUSE);
+    RELOAD(dead_letters, false);
+    ck_assert_uint_eq(letters()->count, 0);
+    rig_tell(&rig, "fail", "");
+    ck_assert_uint_eq(letters()->count, 0);
+    ck_assert_int_eq(rig_publish(&rig, "rpc/dead/fail", "{}"), ENGINE_REFUSE);
+    RELOAD(dead_letters, true);
+    rig_tell(&rig, "fail", "");
+    ck_assert_uint_eq(letters()->count, 1);
+    ck_assert_int_eq(rig_publish(&rig, "rpc/dead/fail", "{}"), ENGINE_REFUSE);
+}
+
+/* Letters that there are stay as they are. */
+static void try_dead_payload(void)
+{
+    for (int i = 0; i < 3; i++) {
+        RELOAD(dead_payload, i != 1);
+        rig_tell(&rig, "fail", "{}");
+        ck_assert_uint_eq(letters()->count, (size_t)i + 1);
+        ck_assert_int_eq(letters()->letters->prev->report.text != NULL, i != 1);
+    }
+    ck_assert_ptr_nonnull(letters()->letters->report.text);
+}
+
 static const struct attempt {
     const char *option;
     void (*try)(void);
@@ -620,6 +688,7 @@ static const struct attempt {
     ATTEMPT(guard_events),
     ATTEMPT(event_publishers),
     ATTEMPT(methods_off),
+    ATTEMPT(placements),
     ATTEMPT(bridge_calls),
     ATTEMPT(bridge_clients),
     ATTEMPT(bridge_response_topics),
@@ -636,6 +705,8 @@ static const struct attempt {
     ATTEMPT(rate_bytes),
     ATTEMPT(rate_limit_by),
     ATTEMPT(error_rate),
+    ATTEMPT(dead_letters),
+    ATTEMPT(dead_payload),
     ATTEMPT(max_pending),
     ATTEMPT(max_pending_bytes),
     ATTEMPT(timeout),

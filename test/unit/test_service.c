@@ -3,7 +3,7 @@
  * core/service.c: the engines of one configuration start together, share a host, and stop together. A module
  * of the test starts in each prefix; it can refuse to, and start a timer or work there.
  */
-#include "fake_host.h"
+#include "rig.h"
 #include "unit.h"
 
 #include "service.h"
@@ -107,7 +107,7 @@ static void close_service(void)
 {
     service_destroy(service);
     config_destroy(config);
-    fake_host_close(&host);
+    rig_close_host(&host);
     ck_assert_int_eq(inits, finis);
 }
 

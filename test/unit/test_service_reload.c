@@ -3,7 +3,7 @@
  * service_reload(): in all engines and modules, or in none. Two modules take options of their own in two
  * prefixes; the second may refuse.
  */
-#include "fake_host.h"
+#include "rig.h"
 #include "unit.h"
 
 #include "call/engine_parts.h"
@@ -142,7 +142,7 @@ static void close_service(void)
     if (current != first)
         config_destroy(current);
     config_destroy(first);
-    fake_host_close(&host);
+    rig_close_host(&host);
 }
 
 static bool take(struct config *config)
@@ -268,6 +268,54 @@ START_TEST(methods_that_are_off_at_start)
 }
 END_TEST
 
+static const struct misplaced {
+    const char *method, *placement, *because;
+} misplaced[] = {
+    {"opn", "remote", "no module has a method of this name, did you mean open?"},
+    {"entirely.different", "local", "no module has a method of this name"},
+    {"open", "spill", "only a method with .work can wait for a thread of the plugin, and spill"},
+};
+
+/* After a reload, which changes nothing, and at start. */
+START_TEST(methods_that_cannot_be_placed)
+{
+    const struct misplaced *row = &misplaced[_i];
+    char option[64], expected[SERVICE_WHY];
+    snprintf(option, sizeof option, "placement_%s", row->method);
+    ck_assert(!take(MAKE("max_batch", "9", option, row->placement)));
+    snprintf(expected, sizeof expected, "config_file f, line 2: %s: '%s' is not accepted, %s", option,
+             row->placement, row->because);
+    ck_assert_str_eq(why, expected);
+    ck_assert_int_eq(max_batch_of("prod/call/x"), 5);
+    close_service();
+    fake_host_open(&host);
+    start(MAKE(option, row->placement));
+    ck_assert(!service_start(service, why));
+    ck_assert_msg(strstr(why, row->because), "%s", why);
+}
+END_TEST
+
+static int placement_of_open(const char *topic)
+{
+    return registry_find_exactly(&engine_of(topic)->registry, "open", 4)->placement;
+}
+
+START_TEST(methods_are_placed)
+{
+    close_service();
+    fake_host_open(&host);
+    start(MAKE("placement_open", "remote"));
+    ck_assert_msg(service_start(service, why), "%s", why);
+    ck_assert_int_eq(placement_of_open("prod/call/x"), RPC_PLACEMENT_REMOTE);
+    ck_assert_int_eq(placement_of_open("dev/call/x"), RPC_PLACEMENT_REMOTE);
+    ck_assert(take(MAKE("placement_open", "local")));
+    ck_assert_int_eq(placement_of_open("dev/call/x"), RPC_PLACEMENT_LOCAL);
+    ck_assert(take(MAKE("placement_open", "remote")));
+    ck_assert(take(MAKE("max_batch", "9")));
+    ck_assert_int_eq(placement_of_open("prod/call/x"), RPC_PLACEMENT_LOCAL);
+}
+END_TEST
+
 /* Each change may free the texts of the one before, but not those of the start. */
 START_TEST(many_changes)
 {
@@ -300,4 +348,5 @@ END_TEST
 UNIT_MAIN("service_reload", open_service, close_service, {in_all_engines, 0}, {modules_are_asked_first, 0},
           {or_in_none, 0}, {a_module_that_does_not_say_why, 0},
           {methods_that_do_not_exist, UNIT_ROWS(unknowns)}, {methods_that_are_off_at_start, 0},
-          {many_changes, 0}, {modules_see_the_state, 0})
+          {methods_that_cannot_be_placed, UNIT_ROWS(misplaced)}, {methods_are_placed, 0}, {many_changes, 0},
+          {modules_see_the_state, 0})

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 /*
- * plugin/settings.c on real files: what is read at start and later, what is noted and logged, and files that
- * are none. The log is the test's.
+ * core/settings.c on real files, with the options of the plugin: what is read at start and later, what is
+ * noted and logged, and files that are none.
  */
-#include "fake_host.h"
+#include "rig.h"
 #include "unit.h"
 
 #include "settings.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +23,16 @@ static struct fake_host host; /* of the service */
 static struct settings settings;
 static struct service *service;
 
-/* The broker's. */
-void mosquitto_log_printf(int level, const char *format, ...)
+/* The host's. */
+static void note_log(void *context, rpc_log_level level, const char *line)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(logged, sizeof logged, format, arguments);
-    va_end(arguments);
-    logged_as = level;
+    (void)context;
+    snprintf(logged, sizeof logged, "%s", line);
+    logged_as = (int)level;
     log_lines++;
 }
+
+static const struct host logging = {.log = note_log};
 
 static void write_bytes(const char *text, size_t size)
 {
@@ -61,7 +60,7 @@ static void remove_folder(void)
         ck_assert(service_stop(service, 1000000000));
     service_destroy(service);
     settings_fini(&settings, true);
-    fake_host_close(&host);
+    rig_close_host(&host);
     remove(path);
     ck_assert_int_eq(rmdir(folder), 0);
 }
@@ -71,7 +70,8 @@ static bool read_start(const char *name, const char *value)
 {
     char *key = strdup(name), *text = strdup(value), prefix[] = "prefix", word[] = "x";
     char modules[] = "modules", module[] = "rpc";
-    struct mosquitto_opt options[] = {{key, text}, {prefix, word}, {modules, module}};
+    const struct option_line options[] = {
+        {.name = key, .value = text}, {.name = prefix, .value = word}, {.name = modules, .value = module}};
     const bool worked = settings_start(&settings, options, 3, why);
     memset(text, 'X', strlen(text));
     prefix[0] = word[0] = 'X';
@@ -95,7 +95,7 @@ static void reload(const char *text)
     if (text)
         write_file(text);
     log_lines = 0;
-    settings_reload(&settings, service);
+    settings_reload(&settings, service, &logging);
 }
 
 static void expect_log(int level, const char *format)
@@ -119,7 +119,7 @@ START_TEST(without_a_file)
     ck_assert(read_start("max_batch", "7"));
     ck_assert_int_eq(max_batch(), 7);
     ck_assert_ptr_null(settings.status.file);
-    settings_reload(&settings, NULL);
+    settings_reload(&settings, NULL, &logging);
     ck_assert_int_eq(log_lines, 0);
 }
 END_TEST
@@ -161,13 +161,13 @@ START_TEST(changes_and_no_changes)
 {
     start("max_batch 9\n");
     reload(NULL);
-    expect_log(MOSQ_LOG_NOTICE, "mosquitto-rpc: config_file %s read: 1 settings");
+    expect_log(RPC_LOG_NOTICE, "config_file %s read: 1 settings");
     reload("max_batch 8\nslow_call 1s\n# and\nrate_limit 0\n");
-    expect_log(MOSQ_LOG_NOTICE, "mosquitto-rpc: config_file %s read: 3 settings, 2 changed");
+    expect_log(RPC_LOG_NOTICE, "config_file %s read: 3 settings, 2 changed");
     ck_assert_int_eq(max_batch(), 8);
     ck_assert_uint_eq(settings.status.settings, 3);
     reload("");
-    expect_log(MOSQ_LOG_NOTICE, "mosquitto-rpc: config_file %s read: 0 settings, 2 changed");
+    expect_log(RPC_LOG_NOTICE, "config_file %s read: 0 settings, 2 changed");
     ck_assert_int_eq(max_batch(), 100);
 }
 END_TEST
@@ -177,10 +177,9 @@ START_TEST(a_fault_changes_nothing)
     start("max_batch 9\n");
     settings.status.read_at = 0;
     reload("max_batch 8\nslow_call soon\n");
-    expect_log(
-        MOSQ_LOG_ERR,
-        "mosquitto-rpc: config_file %s, line 2: slow_call: 'soon' is not accepted, it takes a duration "
-        "from 0 to 1h, such as 500ms, 10s, 5m, 1h; all settings stay as they were");
+    expect_log(RPC_LOG_ERROR,
+               "config_file %s, line 2: slow_call: 'soon' is not accepted, it takes a duration "
+               "from 0 to 1h, such as 500ms, 10s, 5m, 1h; all settings stay as they were");
     ck_assert_int_eq(max_batch(), 9);
     ck_assert(!settings.status.ok);
     ck_assert_ptr_nonnull(strstr(settings.status.why, "line 2: slow_call: 'soon' is not accepted"));
@@ -189,7 +188,7 @@ START_TEST(a_fault_changes_nothing)
     reload("methods_off nope");
     ck_assert_msg(strstr(logged, "line 1: methods_off: 'nope' is not accepted"), "%s", logged);
     reload("max_batch 9\n");
-    expect_log(MOSQ_LOG_NOTICE, "mosquitto-rpc: config_file %s read: 1 settings");
+    expect_log(RPC_LOG_NOTICE, "config_file %s read: 1 settings");
     ck_assert(settings.status.ok);
     ck_assert_str_eq(settings.status.why, "");
 }
@@ -254,9 +253,9 @@ START_TEST(strange_files_later)
     remove(path);
     strange[_i].make();
     reload(NULL);
-    snprintf(expected, sizeof expected, "mosquitto-rpc: config_file %s: %s; all settings stay as they were",
-             "%s", strange[_i].why);
-    expect_log(MOSQ_LOG_ERR, expected);
+    snprintf(expected, sizeof expected, "config_file %s: %s; all settings stay as they were", "%s",
+             strange[_i].why);
+    expect_log(RPC_LOG_ERROR, expected);
     ck_assert_int_eq(max_batch(), 9);
     remove(path);
     reload("max_batch 3\n");

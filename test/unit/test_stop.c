@@ -48,7 +48,7 @@ static void close_rig(void)
     ck_assert_ptr_null(rig.engine);
     for (int n = 0; n < WORKS_SLOTS; n++)
         ck_assert_int_eq(slots[n].pending, slots[n].dones);
-    fake_host_close(&rig.host);
+    rig_close_host(&rig.host);
 }
 
 static void destroy(void)

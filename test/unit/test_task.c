@@ -983,7 +983,7 @@ START_TEST(deferred_calls_are_evicted)
 }
 END_TEST
 
-/* The newest call is evicted first, whether it is deferred or waits for a worker. */
+/* The newest call is evicted first, whether it is deferred or waits for a thread. */
 START_TEST(all_kinds_are_evicted)
 {
     static const char *const methods[] = {"wait", "work", "wait", "work", "wait.firm", "work.firm"};

@@ -3,6 +3,7 @@
  * Trace Context: which traceparents are taken, on what they leave again, and which messages leave a span. The
  * modules are those of lab.h and works.h.
  */
+#include "../modules/relay.h"
 #include "base/trace.h"
 #include "call/engine_parts.h"
 #include "lab.h"
@@ -505,12 +506,6 @@ START_TEST(background_work_has_no_trace)
 }
 END_TEST
 
-extern const rpc_module rpc_module_relay;
-
-struct relay_options {
-    const char *root;
-};
-
 START_TEST(interim_replies_are_traced)
 {
     static const struct relay_options usual = {"cmd"};
@@ -599,6 +594,24 @@ START_TEST(a_sampled_call_leaves_a_span)
     ck_assert_str_eq(span->text, text);
     ck_assert(span->subscribed && !span->retain && span->qos == 0 && !span->has_client);
     ck_assert_uint_eq(span->property_count, 0);
+}
+END_TEST
+
+START_TEST(a_span_has_times_whatever_the_clock_says)
+{
+    static const struct {
+        double wall;
+        const char *time;
+    } clocks[] = {{-300000000.5, "0"}, {-1e300, "0"}, {44444611111111, "9223372036854775808"}};
+    for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+        char times[128];
+        fake_host_forget(&rig.host);
+        rig.host.wall = clocks[i].wall;
+        rig_ask(&rig, "look", "");
+        snprintf(times, sizeof times, "\"startTimeUnixNano\":\"%s\",\"endTimeUnixNano\":\"%s\"",
+                 clocks[i].time, clocks[i].time);
+        ck_assert_ptr_nonnull(strstr(only_span()->text, times));
+    }
 }
 END_TEST
 
@@ -750,8 +763,8 @@ UNIT_MAIN("trace", open_lab, close_rig, {a_traceparent_is_read, UNIT_ROWS(parent
           {a_repeated_reply_has_the_context_of_the_repetition, 0}, {work_and_done_know_the_trace, 0},
           {background_work_has_no_trace, 0}, {copies_that_wait_keep_their_own_context, 0},
           {interim_replies_are_traced, 0}, {a_sampled_call_leaves_a_span, 0},
-          {a_failed_call_leaves_a_span_with_its_error, 0}, {a_span_names_methods_of_the_table, 0},
-          {a_batch_leaves_one_span, 0}, {the_span_of_a_pending_call_has_its_time, 0},
-          {a_slow_call_leaves_a_span_without_being_asked, 0}, {calls_that_are_neither_leave_none, 0},
-          {a_host_without_counters_gets_no_spans, 0}, {there_are_a_hundred_spans_a_second, 0},
-          {a_span_that_cannot_leave_is_counted, 0})
+          {a_span_has_times_whatever_the_clock_says, 0}, {a_failed_call_leaves_a_span_with_its_error, 0},
+          {a_span_names_methods_of_the_table, 0}, {a_batch_leaves_one_span, 0},
+          {the_span_of_a_pending_call_has_its_time, 0}, {a_slow_call_leaves_a_span_without_being_asked, 0},
+          {calls_that_are_neither_leave_none, 0}, {a_host_without_counters_gets_no_spans, 0},
+          {there_are_a_hundred_spans_a_second, 0}, {a_span_that_cannot_leave_is_counted, 0})

@@ -16,12 +16,15 @@ typedef bool boolean;
 #define PROGMEM
 #define pgm_read_byte_near(address) (*(address))
 
-const int LED_BUILTIN = 2, OUTPUT = 1;
+const int LED_BUILTIN = 2, OUTPUT = 1, A0 = 17;
 
 unsigned long millis();
+unsigned long micros();
+long random(long limit);
 void yield();
 void pinMode(int pin, int mode);
 void analogWrite(int pin, int value);
+int analogRead(int pin);
 
 void setup();
 void loop();
@@ -31,5 +34,23 @@ class Print
   public:
     virtual size_t write(uint8_t) = 0;
 };
+
+// What is printed is a line on standard output.
+class SerialClass
+{
+  public:
+    void begin(unsigned long)
+    {
+    }
+    void println(const char *text)
+    {
+        puts(text);
+    }
+    void println(double value)
+    {
+        printf("%.2f\n", value);
+    }
+};
+extern SerialClass Serial;
 
 #endif

@@ -26,6 +26,20 @@ inline ArduinoJson::Allocator *&json_allocator()
     return allocator;
 }
 
+// Whether there was no memory for the document that is being read.
+inline bool &json_is_full()
+{
+    static bool full;
+    return full;
+}
+
+inline void *json_allocate(size_t size)
+{
+    void *block = json_allocator()->allocate(size);
+    json_is_full() |= !block;
+    return block;
+}
+
 class JsonVariantConst
 {
   public:
@@ -35,6 +49,10 @@ class JsonVariantConst
     JsonVariantConst operator[](const char *name) const
     {
         return cJSON_IsObject(item) ? cJSON_GetObjectItemCaseSensitive(item, name) : nullptr;
+    }
+    bool isUnbound() const
+    {
+        return !item;
     }
     bool isNull() const
     {
@@ -76,14 +94,47 @@ template <> inline int JsonVariantConst::as<int>() const
     return is<int>() ? (int)item->valuedouble : 0;
 }
 
+template <> inline float JsonVariantConst::as<float>() const
+{
+    return cJSON_IsNumber(item) ? (float)item->valuedouble : 0;
+}
+
+// A member of an object: reads like any value, and can be set.
+class JsonMember : public JsonVariantConst
+{
+  public:
+    JsonMember(cJSON *&owner, const char *member)
+        : JsonVariantConst(JsonVariantConst(owner)[member]), object(owner), name(member)
+    {
+    }
+    void operator=(const char *text)
+    {
+        set(cJSON_CreateString(text));
+    }
+    void operator=(float value)
+    {
+        set(cJSON_CreateNumber(value));
+    }
+
+  private:
+    void set(cJSON *value)
+    {
+        object = object ? object : cJSON_CreateObject();
+        if (!object || !value || !cJSON_AddItemToObject(object, name, value))
+            cJSON_Delete(value);
+    }
+
+    cJSON *&object;
+    const char *name;
+};
+
 class JsonDocument
 {
   public:
     explicit JsonDocument(ArduinoJson::Allocator *allocator)
     {
         json_allocator() = allocator;
-        cJSON_Hooks hooks = {[](size_t size) { return json_allocator()->allocate(size); },
-                             [](void *block) { json_allocator()->deallocate(block); }};
+        cJSON_Hooks hooks = {json_allocate, [](void *block) { json_allocator()->deallocate(block); }};
         cJSON_InitHooks(&hooks);
     }
     JsonDocument(const JsonDocument &) = delete;
@@ -91,9 +142,13 @@ class JsonDocument
     {
         cJSON_Delete(root);
     }
-    JsonVariantConst operator[](const char *name) const
+    JsonMember operator[](const char *name)
     {
-        return JsonVariantConst(root)[name];
+        return JsonMember(root, name);
+    }
+    operator JsonVariantConst() const
+    {
+        return root;
     }
 
     cJSON *root = nullptr;
@@ -102,30 +157,44 @@ class JsonDocument
 class DeserializationError
 {
   public:
-    explicit DeserializationError(bool whether) : failed(whether)
+    enum Code { Ok, EmptyInput, IncompleteInput, InvalidInput, NoMemory, TooDeep };
+
+    DeserializationError(Code code) : reason(code)
     {
     }
     explicit operator bool() const
     {
-        return failed;
+        return reason != Ok;
+    }
+    friend bool operator==(const DeserializationError &error, Code code)
+    {
+        return error.reason == code;
     }
 
   private:
-    bool failed;
+    Code reason;
 };
 
 inline DeserializationError deserializeJson(JsonDocument &document, const unsigned char *bytes, size_t size)
 {
+    json_is_full() = false;
     document.root = cJSON_ParseWithLength((const char *)bytes, size);
-    return DeserializationError(!document.root);
+    return document.root    ? DeserializationError::Ok
+           : json_is_full() ? DeserializationError::NoMemory
+                            : DeserializationError::InvalidInput;
 }
 
-template <size_t SIZE> size_t serializeJson(JsonVariantConst value, char (&text)[SIZE])
+inline size_t serializeJson(JsonVariantConst value, char *text, size_t size)
 {
     cJSON null = {};
     null.type = cJSON_NULL;
     cJSON *item = const_cast<cJSON *>(value.item ? value.item : &null);
-    return cJSON_PrintPreallocated(item, text, SIZE, false) ? strlen(text) : SIZE;
+    return cJSON_PrintPreallocated(item, text, (int)size, false) ? strlen(text) : size;
+}
+
+template <size_t SIZE> size_t serializeJson(JsonVariantConst value, char (&text)[SIZE])
+{
+    return serializeJson(value, text, SIZE);
 }
 
 inline size_t measureJson(JsonVariantConst value)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // What the sketches of examples/ use of PubSubClient 2.8, with what surprises people about it: one buffer of
 // 256 bytes for both directions, so that publish() overwrites the payload that the callback was given, and a
-// packet that does not fit is lost without a word, and not acknowledged.
+// packet that does not fit is lost without a word, and not acknowledged. If there is a stream, all payloads
+// are written to it, and the callback is also given what has been cut off at the end of the buffer.
 #ifndef PUB_SUB_CLIENT_H
 #define PUB_SUB_CLIENT_H
 
 #include "Client.h"
+#include "Stream.h"
 
 class PubSubClient
 {
@@ -27,6 +29,22 @@ class PubSubClient
         return *this;
     }
 
+    PubSubClient &setStream(Stream &given)
+    {
+        stream = &given;
+        return *this;
+    }
+
+    uint16_t getBufferSize()
+    {
+        return sizeof buffer;
+    }
+
+    bool connect(const char *id)
+    {
+        return connect(id, nullptr, nullptr, nullptr, 0, false, nullptr);
+    }
+
     bool connect(const char *id, const char *user, const char *password, const char *will_topic,
                  uint8_t will_qos, bool will_retain, const char *will)
     {
@@ -36,15 +54,16 @@ class PubSubClient
             return false;
         begin();
         put_text("MQTT");
-        put(4);                                                  // MQTT 3.1.1
-        put((uint8_t)(0xC6 | will_qos << 3 | will_retain << 5)); // user, password, will, clean session
+        put(4); // MQTT 3.1.1
+        put((uint8_t)((user ? 0xC0 : 0) | (will ? 4 : 0) | 2 | will_qos << 3 |
+                      will_retain << 5)); // 2: clean session
         put(0);
         put(KEEPALIVE);
         put_text(id);
-        put_text(will_topic);
-        put_text(will);
-        put_text(user);
-        put_text(password);
+        put_given(will_topic);
+        put_given(will);
+        put_given(user);
+        put_given(password);
         pinged = false;
         heard = millis();
         open = send(0x10) && read_packet() && buffer[0] == 0x20 && buffer[3] == 0;
@@ -70,6 +89,34 @@ class PubSubClient
         while (*payload)
             put((uint8_t)*payload++);
         return send((uint8_t)(0x30 | retained));
+    }
+
+    // A message in parts, which may be larger than the buffer; its topic may not, and nobody checks that.
+    bool beginPublish(const char *topic, unsigned int length, bool retained)
+    {
+        if (!connected())
+            return false;
+        begin();
+        put_text(topic);
+        return send((uint8_t)(0x30 | retained), length);
+    }
+
+    size_t write(const uint8_t *bytes, size_t count)
+    {
+        return network.write(bytes, count);
+    }
+
+    int endPublish()
+    {
+        return 1;
+    }
+
+    void disconnect()
+    {
+        const uint8_t packet[] = {0xE0, 0};
+        network.write(packet, sizeof packet);
+        open = false;
+        network.stop();
     }
 
     bool subscribe(const char *topic, uint8_t qos)
@@ -100,6 +147,7 @@ class PubSubClient
 
     Client &network;
     Callback callback = nullptr;
+    Stream *stream = nullptr;
     uint8_t buffer[256];
     size_t size = 0, start = 0; // of the packet in it; of that part of a received one that follows its length
     bool open = false, pinged = false;
@@ -124,14 +172,24 @@ class PubSubClient
         size += length;
     }
 
-    // Sends what was put, behind a header: the first byte and the length in one or two bytes.
-    bool send(uint8_t first)
+    void put_given(const char *text)
     {
-        size_t length = size - HEADER, at = HEADER - (length < 128 ? 2 : 3);
+        if (text)
+            put_text(text);
+    }
+
+    // Sends what was put, behind a header: the first byte and the length in one to four bytes. More bytes
+    // will follow.
+    bool send(uint8_t first, size_t more = 0)
+    {
+        uint8_t digits[4];
+        size_t count = 0, at;
+        for (size_t rest = size - HEADER + more; count == 0 || rest > 0; rest >>= 7) {
+            digits[count++] = (uint8_t)((rest & 127) | (rest > 127 ? 128 : 0));
+        }
+        at = HEADER - 1 - count;
         buffer[at] = first;
-        buffer[at + 1] = (uint8_t)(length < 128 ? length : (length & 127) | 128);
-        if (length >= 128)
-            buffer[at + 2] = (uint8_t)(length >> 7);
+        memcpy(buffer + at + 1, digits, count);
         return network.write(buffer + at, size - at) == size - at;
     }
 
@@ -165,9 +223,19 @@ class PubSubClient
                 return false;
             if (size < sizeof buffer)
                 buffer[size] = octet;
+            if (stream && (buffer[0] & 0xF0) == 0x30 && i >= 2 && i >= payload_at())
+                stream->write(octet);
         }
         heard = millis();
+        if (stream && size > sizeof buffer)
+            size = sizeof buffer;
         return size <= sizeof buffer;
+    }
+
+    // Where the payload begins, behind the length of the packet that is being read.
+    size_t payload_at()
+    {
+        return 2 + (size_t)(buffer[start] << 8 | buffer[start + 1]) + (buffer[0] & 0x06 ? 2 : 0);
     }
 
     void deliver()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-// Arduino's stream of bytes, which the sketches of examples/ do not use.
+// Arduino's stream of bytes.
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -7,6 +7,10 @@
 
 class Stream : public Print
 {
+  public:
+    virtual int available() = 0;
+    virtual int read() = 0;
+    virtual int peek() = 0;
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "ESP8266WiFi.h"
 
 WiFiClass WiFi;
+SerialClass Serial;
 static volatile sig_atomic_t stopping;
 
 unsigned long millis()
@@ -22,6 +24,22 @@ unsigned long millis()
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (unsigned long)now.tv_sec * 1000 + (unsigned long)now.tv_nsec / 1000000;
+}
+
+unsigned long micros()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long)now.tv_sec * 1000000 + (unsigned long)now.tv_nsec / 1000;
+}
+
+// From the hardware, as on the ESP8266 and the ESP32.
+long random(long limit)
+{
+    unsigned number = 0;
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        abort();
+    return (long)(number % (unsigned long)limit);
 }
 
 void yield()
@@ -35,6 +53,11 @@ void pinMode(int, int)
 void analogWrite(int, int value)
 {
     printf("lamp %d\n", (value * 100 + 127) / 255);
+}
+
+int analogRead(int)
+{
+    return 215;
 }
 
 int WiFiClient::connect(IPAddress, uint16_t)

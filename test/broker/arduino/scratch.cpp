@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-// The memory of the Arduino's example under a long row of random requests: no block overlaps another one or
+// Scratch under a long row of random requests: no block overlaps another one or
 // loses its content, growing a block that cannot grow leaves it alone, and shrinking never fails.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "scratch.h"
+#include <MosquittoRpc.h>
 
 static const size_t BLOCKS = 12;
 

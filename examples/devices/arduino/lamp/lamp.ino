@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // A lamp that carries out the commands light, blink and getStatus. ../README.md says how to run it.
-#define ARDUINOJSON_POOL_CAPACITY 16 // values for which ArduinoJson takes memory at once
-#include <ArduinoJson.h>
-#include <ESP8266WiFi.h> // on an ESP32: <WiFi.h>
-#include <PubSubClient.h>
-#include "scratch.h"
+#include <MosquittoRpc.h> // for Scratch; includes PubSubClient and ArduinoJson
+#include <ESP8266WiFi.h>  // on an ESP32: <WiFi.h>
 
 #define DEVICE "lamp1" // the client id, the user name, and a level of the topics
 const char WIFI_NAME[] = "home", WIFI_PASSWORD[] = "secret", BROKER[] = "192.168.1.10", PASSWORD[] = "secret";
