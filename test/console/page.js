@@ -6,7 +6,8 @@
  *     node page.js BROWSER chromium|firefox
  *
  * What is looked for is found as a person would: {"role", "name"} or {"text"}, and only if it is seen; `within` is looked
- * for first, `exact` takes the whole name. Commands wait for what they look for.
+ * for first, `exact` takes the whole name. Commands wait for what they look for. A click that would meet something else,
+ * since the page has moved meanwhile, is kept from the page and made again.
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -16,6 +17,7 @@ import puppeteer from "puppeteer-core"
 const [executablePath, kind = "chromium"] = process.argv.slice(2)
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 const PAUSE = 40 // ms between two looks
+const PATIENCE = 10000 // ms
 
 const browser = await puppeteer.launch({
     executablePath, browser: kind === "firefox" ? "firefox" : "chrome", headless: true, protocolTimeout: 60000,
@@ -76,7 +78,7 @@ async function until(look, patience, what) {
         try {
             value = await look()
         } catch (error) {
-            if (!/context|navigat|detached|destroyed|realm/i.test(error.message))
+            if (!/context|navigat|detached|clickable|destroyed|realm/i.test(error.message))
                 throw error
             fault = error // the page changes right now
         }
@@ -95,12 +97,42 @@ const shown = async () => {
     }
 }
 
-/* An element of the page as a handle, scrolled to where it can be clicked. */
-async function handleOf({ spec, patience = 10000 }) {
+/* An element of the page as a handle. */
+async function handleOf({ spec, patience = PATIENCE }) {
     await until(async () => (await findAll(spec)).some(one => !one.disabled), patience, JSON.stringify(spec))
     const handle = await page.evaluateHandle(`${SOURCE}(${JSON.stringify(spec)}).find(one => !one.disabled)`)
     return handle.asElement()
 }
+
+/* Run in the page, before and after a click: what does not meet the element, or its label, never arrives. */
+function guard(element) {
+    const targets = [element, ...element.labels ?? []], types = ["pointerdown", "mousedown", "pointerup", "mouseup", "click"]
+    const watch = event => {
+        const isMet = targets.some(one => one.contains(event.target))
+        if (!isMet && event.isTrusted) {
+            event.preventDefault()
+            event.stopImmediatePropagation()
+        }
+        if (event.type === "click")
+            window.guarded.isMet ||= isMet
+    }
+    types.forEach(type => window.addEventListener(type, watch, true))
+    window.guarded = { isMet: false, end: () => types.forEach(type => window.removeEventListener(type, watch, true)) }
+}
+function unguard() {
+    window.guarded?.end()
+    return window.guarded?.isMet ?? true // the click has led to another page
+}
+
+async function clickOnce(how) {
+    const handle = await handleOf(how)
+    if (!handle)
+        return false
+    await handle.evaluate(guard)
+    await handle.click()
+    return evaluate(`(${unguard})()`).catch(() => true) // it leads to another page
+}
+const click = how => until(() => clickOnce(how), PATIENCE, `a click on ${JSON.stringify(how.spec)}`)
 
 const commands = {
     async open({ url, width = 1280, height = 800, theme = "light" }) {
@@ -126,16 +158,12 @@ const commands = {
     go: ({ hash }) => evaluate(`location.hash = ${JSON.stringify(hash)}`),
     reload: () => page.reload(),
     find: ({ spec }) => findAll(spec),
-    wait: ({ spec, patience = 10000 }) => until(async () => (await findAll(spec))[0], patience, JSON.stringify(spec)),
-    gone: ({ spec, patience = 10000 }) => until(async () => (await findAll(spec)).length === 0, patience, `the end of ${JSON.stringify(spec)}`),
-    true: ({ source, patience = 10000 }) => until(() => evaluate(source), patience, source),
-    async click(how) {
-        const handle = await handleOf(how)
-        await handle.click()
-    },
+    wait: ({ spec, patience = PATIENCE }) => until(async () => (await findAll(spec))[0], patience, JSON.stringify(spec)),
+    gone: ({ spec, patience = PATIENCE }) => until(async () => (await findAll(spec)).length === 0, patience, `the end of ${JSON.stringify(spec)}`),
+    true: ({ source, patience = PATIENCE }) => until(() => evaluate(source), patience, source),
+    click,
     async fill(how) {
-        const handle = await handleOf(how)
-        await handle.click()
+        await click(how)
         await page.keyboard.down("Control")
         await page.keyboard.press("a")
         await page.keyboard.up("Control")

@@ -3,6 +3,7 @@ import json
 import re
 import time
 import unittest
+from urllib.parse import quote
 
 from browser import KIND, PAGE, ROOMS, ConsoleTest
 from devices import QUIET
@@ -19,6 +20,27 @@ topic write rpc/call/rpc.discover
 topic write rpc/call/rpc.health
 topic read rpc/event/#
 """
+
+
+# The buttons change places with the first three movements of the mouse.
+MOVING = """<title>A page that moves</title><style>button { position: absolute; top: 0 } .down { top: 50px }</style>
+<button id=other class=down>Other</button><button id=aim>Aim</button><script>
+let met = [], moves = 0
+for (const one of document.querySelectorAll("button, html"))
+    one.addEventListener("click", event => met.push(event.currentTarget.id))
+addEventListener("mousemove", () => ++moves <= 3
+                 && document.querySelectorAll("button").forEach(one => one.classList.toggle("down")))
+</script>"""
+
+
+class Driver(ConsoleTest):
+
+    def test_a_click_meets_what_it_was_meant_for_also_when_the_page_moves(self):
+        self.page.open("data:text/html," + quote(MOVING))
+        self.page.click(role="button", name="Aim")
+        self.assertEqual(self.page.run("met"), ["aim", ""])
+        self.page.click(role="button", name="Other")
+        self.assertEqual(self.page.run("met"), ["aim", "", "other", ""])
 
 
 class Entry(ConsoleTest):
