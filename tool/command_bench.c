@@ -159,9 +159,20 @@ static void bench_run(struct bench *bench)
         bench->end = until_now();
 }
 
+static double bench_in_seconds(uint64_t nanoseconds)
+{
+    return (double)nanoseconds / 1e9;
+}
+
+/* The mean of the latencies, in seconds. */
+static double bench_mean(const struct histogram *latencies)
+{
+    return latencies->count ? latencies->sum / (double)latencies->count / 1e9 : 0;
+}
+
 static double bench_seconds(const struct bench *bench)
 {
-    return bench->end > bench->measured ? (double)(bench->end - bench->measured) / BENCH_SECOND : 0;
+    return bench->end > bench->measured ? bench_in_seconds(bench->end - bench->measured) : 0;
 }
 
 static double bench_per_second(const struct bench *bench)
@@ -190,7 +201,7 @@ static void bench_print_json(const struct bench *bench)
     cJSON *const json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "method", bench->request.method);
     cJSON_AddNumberToObject(json, "seconds", bench_seconds(bench));
-    cJSON_AddNumberToObject(json, "warmup_s", (double)(bench->measured - bench->begun) / BENCH_SECOND);
+    cJSON_AddNumberToObject(json, "warmup_s", bench_in_seconds(bench->measured - bench->begun));
     cJSON_AddNumberToObject(json, "concurrency", (double)bench->slots);
     cJSON_AddNumberToObject(json, "rate", options->rate);
     cJSON_AddNumberToObject(json, "qos", options->client.qos);
@@ -203,14 +214,13 @@ static void bench_print_json(const struct bench *bench)
     cJSON_AddNumberToObject(json, "unsent", (double)bench_unsent(bench));
     cJSON_AddNumberToObject(json, "per_second", bench_per_second(bench));
     cJSON *const latency = cJSON_AddObjectToObject(json, "latency_s");
-    cJSON_AddNumberToObject(latency, "min", (double)latencies->min / BENCH_SECOND);
-    cJSON_AddNumberToObject(latency, "mean",
-                            latencies->count ? latencies->sum / (double)latencies->count / BENCH_SECOND : 0);
+    cJSON_AddNumberToObject(latency, "min", bench_in_seconds(latencies->min));
+    cJSON_AddNumberToObject(latency, "mean", bench_mean(latencies));
     for (size_t at = 0; at < sizeof bench_percentiles / sizeof *bench_percentiles; at++)
-        cJSON_AddNumberToObject(latency, bench_percentiles[at].name,
-                                (double)histogram_percentile(latencies, bench_percentiles[at].share) /
-                                    BENCH_SECOND);
-    cJSON_AddNumberToObject(latency, "max", (double)latencies->max / BENCH_SECOND);
+        cJSON_AddNumberToObject(
+            latency, bench_percentiles[at].name,
+            bench_in_seconds(histogram_percentile(latencies, bench_percentiles[at].share)));
+    cJSON_AddNumberToObject(latency, "max", bench_in_seconds(latencies->max));
     output_json(bench->tool, json);
     cJSON_Delete(json);
 }
@@ -231,7 +241,7 @@ static void bench_print_errors(const struct bench *bench)
 static void bench_print(const struct bench *bench)
 {
     const struct histogram *const latencies = &bench->latencies;
-    const double warmup = (double)(bench->measured - bench->begun) / BENCH_SECOND;
+    const double warmup = bench_in_seconds(bench->measured - bench->begun);
     output_styled(stdout, OUTPUT_BOLD, bench->request.method);
     printf(": %s", show_duration(bench_seconds(bench)).text);
     if (warmup > 0)
@@ -243,13 +253,12 @@ static void bench_print(const struct bench *bench)
         printf("  not sent %lu, of %d a second\n", bench_unsent(bench), bench->tool->options.rate);
     if (!latencies->count)
         return;
-    printf("  latency  mean %s",
-           show_duration(latencies->sum / (double)latencies->count / BENCH_SECOND).text);
+    printf("  latency  mean %s", show_duration(bench_mean(latencies)).text);
     for (size_t at = 0; at < sizeof bench_percentiles / sizeof *bench_percentiles; at++) {
         const uint64_t ns = histogram_percentile(latencies, bench_percentiles[at].share);
-        printf(", %s %s", bench_percentiles[at].name, show_duration((double)ns / BENCH_SECOND).text);
+        printf(", %s %s", bench_percentiles[at].name, show_duration(bench_in_seconds(ns)).text);
     }
-    printf(", max %s\n", show_duration((double)latencies->max / BENCH_SECOND).text);
+    printf(", max %s\n", show_duration(bench_in_seconds(latencies->max)).text);
 }
 
 enum { BENCH_DURATION = 5000, BENCH_WARMUP = 500 }; /* ms, unless the options say otherwise */

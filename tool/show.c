@@ -26,7 +26,7 @@ struct shown show_duration(double seconds)
         return show_digits(seconds * 1e6, "us");
     if (seconds < 0.9995)
         return show_digits(seconds * 1e3, "ms");
-    if (seconds < SHOW_MINUTE)
+    if (seconds < (double)SHOW_MINUTE)
         return show_digits(seconds, "s");
     const long long whole = (long long)seconds;
     if (whole < SHOW_HOUR)
@@ -48,7 +48,7 @@ struct shown show_age(double unix_time)
         return shown;
     clock_gettime(CLOCK_REALTIME, &now);
     const double age = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - unix_time;
-    if (age >= SHOW_MINUTE)
+    if (age >= (double)SHOW_MINUTE)
         return show_duration(age);
     snprintf(shown.text, sizeof shown.text, "%d s", age < 0 ? 0 : (int)age);
     return shown;

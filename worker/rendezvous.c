@@ -293,8 +293,8 @@ static enum ranks_state rendezvous_read_state(const cJSON *presence)
 static uint64_t rendezvous_read_every(const struct worker *worker, const cJSON *presence)
 {
     const cJSON *every = cJSON_GetObjectItemCaseSensitive(presence, "every_ms");
-    const bool is_usable =
-        cJSON_IsNumber(every) && every->valuedouble >= 1 && every->valuedouble <= RENDEZVOUS_EVERY_MAX;
+    const bool is_usable = cJSON_IsNumber(every) && every->valuedouble >= 1 &&
+                           every->valuedouble <= (double)RENDEZVOUS_EVERY_MAX;
     return is_usable ? (uint64_t)every->valuedouble * MILLISECOND : rendezvous_every(worker);
 }
 
