@@ -16,6 +16,7 @@ enum {
     AGAIN_NS = 40000,   /* from a TICK to the next wait, with some replies to write in between */
     PERIOD_NS = 300000, /* short beside 100 ms, long beside the broker's own work of a round */
     PATIENCE = 128,     /* signals in a row; from then on they become rarer */
+    PACES = 4,          /* of the rounds for large messages: 0.3, 1.2, 4.8 and 19.2 ms */
     WAKES = 64,         /* of one process */
     UNTICKED_NS = 1000000
 };
@@ -39,8 +40,15 @@ static void wake_kick(struct wake *wake, uint64_t first, uint64_t period)
 /* The loop has to reach its wait before a signal is of use. */
 static void wake_request_on_loop(struct wake *wake)
 {
-    atomic_store(&wake->armed, true);
+    atomic_store(&wake->armed, WAKE_ARMED);
     wake_kick(wake, AGAIN_NS, PERIOD_NS);
+}
+
+/* A signal has come or is on its way: those of the timer are for the case that it interrupts nothing. */
+static void wake_arm(struct wake *wake)
+{
+    if (atomic_exchange(&wake->armed, WAKE_ARMED) != WAKE_ARMED)
+        wake_kick(wake, PERIOD_NS, PERIOD_NS);
 }
 
 /*
@@ -61,8 +69,19 @@ void wake_request(struct wake *wake)
     info.si_code = SI_QUEUE;
     info.si_pid = wake->process;
     syscall(SYS_rt_tgsigqueueinfo, wake->process, wake->thread, wake->signal, &info);
-    if (!atomic_exchange(&wake->armed, true))
-        wake_kick(wake, PERIOD_NS, PERIOD_NS);
+    wake_arm(wake);
+}
+
+/* The rounds that are left for earlier messages are spread over all paces anew. */
+void wake_go_on(struct wake *wake, unsigned rounds)
+{
+    if (rounds) {
+        rounds = rounds < WAKE_ROUNDS_MAX ? rounds : WAKE_ROUNDS_MAX;
+        rounds += wake->rounds / PACES;
+        wake->stride = rounds < WAKE_ROUNDS_MAX ? rounds : WAKE_ROUNDS_MAX;
+        wake->rounds = PACES * wake->stride;
+    }
+    wake_request(wake);
 }
 
 /*
@@ -81,16 +100,26 @@ void wake_at(struct wake *wake, uint64_t when)
 
 /* ---- Rounds ---- */
 
-__attribute__((noinline)) static void wake_keep_or_disarm(struct wake *wake, bool requested, bool is_slow)
+static void wake_disarm(struct wake *wake)
 {
-    if (requested && is_slow)
-        wake_kick(wake, AGAIN_NS, PERIOD_NS);
-    if (requested || !atomic_load(&wake->lull))
-        return;
-    atomic_store(&wake->armed, false);
-    wake_kick(wake, 0, 0);
+    uint64_t period = 0;
+    if (wake->rounds)
+        period = (uint64_t)PERIOD_NS << 2 * (PACES - 1 - (wake->rounds - 1) / wake->stride);
+    atomic_store(&wake->armed, period ? WAKE_PACED : WAKE_STOPPED);
+    wake_kick(wake, period, period);
     if (atomic_load(&wake->requested))
         wake_request_on_loop(wake);
+}
+
+/* The first pace of large messages is that of requests, and arms as they do. */
+__attribute__((noinline)) static void wake_keep_or_disarm(struct wake *wake, bool requested, bool is_slow)
+{
+    const bool pace_ends = wake->rounds && --wake->rounds % wake->stride == 0;
+    const bool goes_on = requested || wake->rounds > (PACES - 1) * wake->stride;
+    if (goes_on && is_slow)
+        wake_kick(wake, AGAIN_NS, PERIOD_NS);
+    if (atomic_load(&wake->armed) == WAKE_PACED ? pace_ends : !goes_on && atomic_load(&wake->lull))
+        wake_disarm(wake);
 }
 
 static void wake_go_round(struct wake *wake, bool requested)
@@ -125,7 +154,7 @@ bool wake_tick(struct wake *wake)
 static void wake_slow_down(struct wake *wake)
 {
     const unsigned signals = atomic_fetch_add(&wake->signals, 1) + 1;
-    if (signals < PATIENCE || (signals & (signals - 1)) || !atomic_load(&wake->armed))
+    if (signals < PATIENCE || (signals & (signals - 1)) || atomic_load(&wake->armed) != WAKE_ARMED)
         return;
     uint64_t period = (uint64_t)PERIOD_NS * signals / 4;
     if (wake->met && !atomic_load(&wake->ticked))
@@ -188,8 +217,7 @@ static void wake_take_signal(struct wake *wake, int code, const void *context)
     if (atomic_load(&wake->alarm_at) <= wake_now()) {
         atomic_store(&wake->alarm_at, NO_ALARM);
         atomic_store(&wake->requested, true);
-        if (!atomic_exchange(&wake->armed, true))
-            wake_kick(wake, PERIOD_NS, PERIOD_NS);
+        wake_arm(wake);
     } else if (code == SI_TIMER) {
         atomic_store(&wake->lull, true);
     }

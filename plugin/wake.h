@@ -8,6 +8,13 @@
  * 2.1 on TICK comes after what plugins published was handed over and before the wait, so that what is
  * published in a TICK needs the next round, and brokers of 2.0 serve WebSockets only after the next wait.
  *
+ * Many brokers of 2.0, Debian 12's among them, write no more than 4 kB of a message to a WebSockets client in
+ * a round, and wait before each: a large message takes many rounds, which wake_go_on() asks for. Nothing
+ * tells whether the client takes them up. So they come at four paces, each four times as slow as the one
+ * before and with as many rounds as the messages take: the first is enough for a client that is near, the
+ * others are for what a network holds back. After the last the loop goes round in its own time, whatever is
+ * left.
+ *
  * The signals come from POSIX timers that are directed at the loop's thread. A thread of our own would have
  * to be woken before it wakes, the load that makes wake-ups late could starve it, and its signals would pile
  * up while the loop is busy; one timer never has more than one on its way. Arming a timer is one system call
@@ -24,6 +31,8 @@
  *   requester does it the other way round: `requested`, then `armed`. One of the two sees what the other has
  *   done; if both do, the timer is started twice, which does no harm, and the loop makes up for a start that
  *   was undone by the stop.
+ * - The slower paces of large messages are no arming: while they last, `armed` is WAKE_PACED, in the place of
+ *   WAKE_STOPPED, and the timer has their period, in the place of none. All else is as above.
  * - The alarm's signal makes a request like any other. It may come between any two instructions of the
  *   loop's thread: see wake_at() in wake.c.
  * - If the loop does not go round for long, the timer becomes slower, so that signals do not flood a busy
@@ -57,6 +66,14 @@
 #include <stdint.h>
 #include <time.h>
 
+enum { WAKE_ROUNDS_MAX = 1024 };
+
+enum {
+    WAKE_STOPPED, /* no signals come */
+    WAKE_PACED,   /* they come at one of the slower paces of large messages */
+    WAKE_ARMED
+};
+
 /* All zero: stopped. */
 struct wake {
     bool running;
@@ -65,11 +82,13 @@ struct wake {
     pthread_t loop;
     struct sigaction before;
     timer_t kick, alarm;
-    atomic_bool requested, armed;
+    atomic_bool requested;
+    atomic_int armed;          /* one of the above */
     atomic_bool lull;          /* a whole period has passed since the last request */
     atomic_bool ticked;        /* a TICK was seen */
     atomic_uint signals;       /* since the loop was last seen to go round */
     _Atomic uint64_t alarm_at; /* when the alarm's signal comes at the latest */
+    unsigned rounds, stride;   /* for large messages: how many are to come, and how many at each pace */
     struct safepoint safepoint;
     bool met;     /* the safe point was reached: the loop needs no TICK */
     bool resting; /* and when it was last reached, nothing was requested */
@@ -88,6 +107,12 @@ void wake_stop(struct wake *wake);
 
 /* The loop is to go round soon, twice. */
 void wake_request(struct wake *wake);
+
+/*
+ * The loop is to go round soon, and then so many times more at each pace, for a large message; with 0 it is
+ * the same as wake_request(). The rounds of several messages add up, to WAKE_ROUNDS_MAX.
+ */
+void wake_go_on(struct wake *wake, unsigned rounds);
 
 /*
  * The loop is to go round at this time of CLOCK_MONOTONIC, in nanoseconds; 0 and UINT64_MAX: at no time. Each

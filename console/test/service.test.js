@@ -185,31 +185,6 @@ test("replies of other calls, of other pages, and those that come late, are nobo
     assert.equal((await call).value, "mine")
 })
 
-test("a reply that does not come at once is hurried, for a while", async t => {
-    const { service, socket, calls } = await ready(t, { echo: value => value })
-    await until(() => service.catalogue.get().phase === "ready")
-    await until(async () => {
-        const count = socket.of("pingreq").length // a busy machine may be slow, but not each time
-        await service.call("echo", 1)
-        await pause(60)
-        return socket.of("pingreq").length === count
-    })
-    const call = service.call("slow")
-    await until(() => socket.of("pingreq").length > 5)
-    socket.reply(
-        calls.find(({ name }) => name === "slow"),
-        1
-    )
-    await call
-    await pause(20)
-    const count = socket.of("pingreq").length
-    await pause(60)
-    assert.equal(socket.of("pingreq").length, count)
-    const silent = service.call("silent", undefined, { timeout: 1000 })
-    await silent
-    assert.ok(socket.of("pingreq").length - count <= 101)
-})
-
 test("interim replies come until the result does", async t => {
     const { service, socket, calls } = await ready(t),
         seen = []

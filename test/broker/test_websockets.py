@@ -12,8 +12,8 @@ import socket
 import time
 import unittest
 
-from harness import (INSTRUMENTED, ROOT, BrokerTest, ask, ask_by_id, error_of, has_websockets, listening, main,
-                     patient, payload_of, result_of)
+from harness import (INSTRUMENTED, ROOT, TEST_PLUGIN, BrokerTest, ask, ask_by_id, error_of, has_websockets,
+                     listening, main, patient, payload_of, result_of)
 
 
 @unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
@@ -66,6 +66,33 @@ class WebSockets(BrokerTest):
                 times.append(time.monotonic() - start)
                 time.sleep(0.01)
         self.assert_prompt(*took, limit=0.060, share=0.3)
+
+
+@unittest.skipUnless(has_websockets(), "this broker has no WebSockets")
+class LargeReplies(BrokerTest):
+    """Many brokers of 2.0 write 4 kB of a message in a round."""
+
+    LISTENER = ["listener {second_port} 127.0.0.1", "protocol websockets", "socket_domain ipv4",
+                "allow_anonymous true", f"plugin {TEST_PLUGIN}", "plugin_opt_max_reply 300000"]
+    SIZE = 250000
+    UNWOKEN = SIZE / 4096 * 0.1  # s
+
+    def check(self, *first):
+        """A busy machine delays one reply more than another; unwoken, none of them would be in time."""
+        broker = self.start(plugins=[], first=first, lines=self.LISTENER)
+        client, took = self.client(broker, 5, port=broker.second_port, websocket=True), []
+        for _ in range(3):
+            start = time.monotonic()
+            self.assertEqual(len(result_of(ask(client, "probe.big", {"size": self.SIZE}))["text"]), self.SIZE)
+            took.append(time.monotonic() - start)
+        print(f"    took {' '.join(f'{1000 * seconds:.0f}' for seconds in took)} ms")
+        self.assertLess(min(took), self.UNWOKEN / 2)
+
+    def test_one_setting(self):
+        self.check()
+
+    def test_per_listener_settings(self):
+        self.check("per_listener_settings true")
 
 
 # A line of a configuration, or a string of a program that writes one.

@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -31,19 +32,21 @@ static unsigned collections;
 static atomic_uint made, threads_running;
 static unsigned collected;
 
-static void (*before_stopping)(void);
+static void (*before_slowing)(void);
 
 typedef int set_function(timer_t timer, int flags, const struct itimerspec *times, struct itimerspec *before);
 
-/* Replaces the C library's function. Calls before_stopping() once before it stops a timer. */
+/* Replaces the C library's function. Calls before_slowing() once before a timer stops, or comes to a slow
+ * pace. */
 int timer_settime(timer_t timer, int flags, const struct itimerspec *times, struct itimerspec *before)
 {
     const bool is_wide = sizeof(time_t) > sizeof(long); /* 64-bit times on a 32-bit system */
     set_function *next;
     *(void **)&next = dlsym(RTLD_NEXT, is_wide ? "__timer_settime64" : "timer_settime");
-    void (*const first)(void) = before_stopping;
-    if (first && !times->it_value.tv_sec && !times->it_value.tv_nsec) {
-        before_stopping = NULL;
+    void (*const first)(void) = before_slowing;
+    const bool is_quick = times->it_value.tv_nsec > 0 && times->it_value.tv_nsec < MS;
+    if (first && !times->it_value.tv_sec && !is_quick) {
+        before_slowing = NULL;
         first();
     }
     return next(timer, flags, times, before);
@@ -234,10 +237,90 @@ START_TEST(a_request_while_the_loop_comes_to_rest)
     request_elsewhere();
     tick();
     go_round(NO_TICK, WAIT_MS); /* a period without requests */
-    before_stopping = request_elsewhere;
+    before_slowing = request_elsewhere;
     tick();
-    ck_assert(!before_stopping);
+    ck_assert(!before_slowing);
     ck_assert(cut_short(TICK_AFTER));
+}
+END_TEST
+
+/* ---- Large messages ---- */
+
+enum { PACES = 4, LARGE = 5 }; /* LARGE: the rounds of a message */
+
+/* Whether signals come as often as after a request. */
+static bool is_quick(void)
+{
+    struct itimerspec times;
+    timer_gettime(wake.kick, &times);
+    return atomic_load(&wake.armed) == WAKE_ARMED && times.it_interval.tv_nsec < MS;
+}
+
+/* Each round that a large message takes is cut short, then no more. Without TICK two signals may come in one
+ * round. */
+START_TEST(a_large_message_cuts_many_waits_short)
+{
+    const enum kind kind = (enum kind)_i;
+    int rounds = 0, late = 0;
+    go_round(kind, 0);
+    wake_go_on(&wake, LARGE);
+    for (; atomic_load(&wake.armed); rounds++) {
+        late += go_round(kind, WAIT_MS);
+        ck_assert_int_lt(rounds, 100);
+    }
+    ck_assert_int_ge(rounds, kind == NO_TICK ? 2 * LARGE : PACES * LARGE);
+    ck_assert_int_lt(late, LARGE);
+    ck_assert_uint_eq(wake.rounds, 0);
+}
+END_TEST
+
+START_TEST(large_messages_add_up_to_a_limit)
+{
+    wake_go_on(&wake, LARGE);
+    ck_assert_uint_eq(wake.rounds, PACES * LARGE);
+    wake_go_on(&wake, 0);
+    ck_assert_uint_eq(wake.rounds, PACES * LARGE);
+    wake_go_on(&wake, LARGE);
+    ck_assert_uint_eq(wake.rounds, PACES * 2 * LARGE);
+    for (int i = 0; i < 3; i++)
+        wake_go_on(&wake, UINT_MAX);
+    ck_assert_uint_eq(wake.rounds, PACES * WAKE_ROUNDS_MAX);
+    for (int i = 0; i < PACES * WAKE_ROUNDS_MAX; i++)
+        tick();
+    for (int i = 0; atomic_load(&wake.armed); i++) {
+        go_round(TICK_AFTER, WAIT_MS);
+        ck_assert_int_lt(i, 100);
+    }
+}
+END_TEST
+
+/* Another thread's results do not wait for a slow pace, nor for one that begins at that moment. */
+START_TEST(a_request_at_a_slow_pace_is_quick)
+{
+    wake_go_on(&wake, LARGE);
+    before_slowing = _i ? request_elsewhere : NULL;
+    while (_i ? before_slowing != NULL : atomic_load(&wake.armed) != WAKE_PACED)
+        go_round(TICK_AFTER, WAIT_MS);
+    ck_assert(_i || !is_quick());
+    if (!_i)
+        request_elsewhere();
+    ck_assert(is_quick());
+    ck_assert(cut_short(TICK_AFTER));
+    ck_assert_uint_eq(collected, atomic_load(&made));
+}
+END_TEST
+
+/* A loop that is busy for long gets few signals for large messages, too. */
+START_TEST(a_busy_loop_gets_few_signals_for_large_messages)
+{
+    go_round(TICK_AFTER, 0);
+    wake_go_on(&wake, WAKE_ROUNDS_MAX);
+    const uint64_t end = now() + 500 * MS;
+    while (now() < end)
+        continue;
+    ck_assert_uint_lt(atomic_load(&wake.signals), 400);
+    tick();
+    ck_assert(is_quick());
 }
 END_TEST
 
@@ -470,6 +553,7 @@ START_TEST(all_zero_is_closed)
     memset(&closed, 0, sizeof closed);
     wake_request(&closed);
     wake_at(&closed, 1);
+    wake_go_on(&closed, 1);
     ck_assert(!wake_tick(&closed));
     wake_stop(&closed);
 }
@@ -477,6 +561,8 @@ END_TEST
 
 UNIT_MAIN("wake", open_wake, close_wake, {no_request_is_lost, KINDS},
           {a_request_cuts_two_waits_short, 2 * KINDS}, {a_request_while_the_loop_comes_to_rest, 0},
+          {a_large_message_cuts_many_waits_short, KINDS}, {large_messages_add_up_to_a_limit, 0},
+          {a_request_at_a_slow_pace_is_quick, 2}, {a_busy_loop_gets_few_signals_for_large_messages, 0},
           {the_loop_itself_can_ask, KINDS}, {an_alarm_is_a_request, KINDS},
           {alarms_of_the_past_go_off_at_once, 0}, {only_an_earlier_alarm_is_set, 0},
           {a_busy_loop_gets_few_signals, 0}, {errno_is_kept, 0}, {only_the_wait_of_the_loop_is_safe, 0},

@@ -22,8 +22,6 @@ const TIMES = {
     steady: 10000, // that a connection has lasted, so that the next attempt is early again
     look: 5000 // between two looks at the clock
 }
-const HURRY_PERIOD = 5,
-    HURRY_MAX = 100 // ms, and how often, see hurry()
 const PACKET_MAX = 17 << 20 // bytes: the largest reply of the plugin, and its topic and properties
 const UNDER_WAY_MAX = 100 // publications that are not acknowledged
 const QUEUE_MAX = 1000 // publications that wait for that
@@ -138,8 +136,6 @@ export class Session {
     #clock
     /** @type {any} */
     #batchTimer
-    /** @type {any} */
-    #hurry
 
     /** @param {Options} options */
     constructor(options) {
@@ -243,7 +239,6 @@ export class Session {
         this.#sentAt = 0
         clearTimeout(this.#timer)
         clearInterval(this.#clock)
-        clearInterval(this.#hurry)
         if (socket) {
             socket.onopen = socket.onclose = socket.onmessage = null
             try {
@@ -439,20 +434,6 @@ export class Session {
             this.#queue.push({ message, done, isWanted })
             this.#send()
         })
-    }
-
-    /**
-     * Wakes the broker for what it is about to send. Debian 12's writes 4 kB of a large message in each round of its loop,
-     * and a round waits for 100 ms unless something comes: a reply of 100 kB would take more than 2 s.
-     * @param {() => boolean} isWanted
-     */
-    hurry(isWanted) {
-        let count = 0
-        clearInterval(this.#hurry)
-        this.#hurry = setInterval(() => {
-            if (this.isReady && isWanted() && count++ < HURRY_MAX) this.#write(packets.pingreq())
-            else clearInterval(this.#hurry)
-        }, HURRY_PERIOD)
     }
 
     #send() {

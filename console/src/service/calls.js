@@ -13,7 +13,6 @@ import { topicFault } from "../mqtt/topics.js"
 const TIMEOUT = 10000,
     TIMEOUT_MAX = 86400000,
     GRACE = 1000 // ms; the service's own answer may come so much later
-const PROMPT = 30 // ms in which most replies come; a large one may need a push
 const QUOTA_EXCEEDED = 0x97 // such a call is carried out, and answered
 const NOT_AUTHORIZED = 0x87
 
@@ -181,11 +180,9 @@ export class Calls {
             where = { topic, user: this.#how.user, replies: this.#replies }
         const abort = () => end(givenUp(now() - start))
         const timer = setTimeout(() => end(failure("console", "no_reply", late, now() - start, where)), timeout + GRACE)
-        const push = setTimeout(() => this.#how.session.hurry(() => this.#pending.size > 0), PROMPT)
         const end = (/** @type {Outcome} */ outcome) => {
             if (!this.#pending.delete(number)) return
             clearTimeout(timer)
-            clearTimeout(push)
             signal?.removeEventListener("abort", abort)
             resolve(outcome)
         }
