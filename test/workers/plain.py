@@ -43,6 +43,11 @@ class PlainVerdict(Verdict):
             return
         super().judge_call(call, runs, events)
 
+    def judge_interim(self, what, call, runs):
+        """Of two workers that run a call, one may be at its middle when the other one has answered."""
+        if len({run.by for run in runs}) <= 1:
+            super().judge_interim(what, call, runs)
+
     def figures(self):
         return {**super().figures(), "after a worker went": self.after_gone}
 
@@ -192,7 +197,32 @@ class RendezvousTests:
         verdict = self.judge(load)
         self.check(verdict, doubled=2)  # calls that come while a change is on its way
         self.assertEqual(set(verdict.by), {"w1", "w2", "w3", "w4"})
-        self.assertIn("this process has stopped", self.members["w3"].log())
+        self.assertIn("has not heard of itself for", self.members["w3"].log())
+
+    def test_one_stops_while_it_is_busy(self):
+        """It stops between two messages, and when it goes on, what has come in the meantime is to be read at once. It is
+        others' by then."""
+        self.member("w1", 0)
+        self.wait_here("w1")
+        self.member("w2", 1)
+        self.wait_here("w1", "w2")
+        client = self.client(0)
+        client.subscribe("r/same", qos=1)
+        for topic, payload in (("call/probe.sleep", b'{"ms":3000}'), ("worker/all/rpc.ping", b"")):
+            client.publish(f"rpc/{topic}", payload, qos=1, properties=[(RESPONSE_TOPIC, "r/same"), (CORRELATION_DATA, b"x")])
+        busy, = {"w1", "w2"} - {user_property_of(client.receive(), "worker")}
+        self.lose(busy).signal(signal.SIGSTOP)
+        calls = [os.urandom(16) for _ in range(30)]
+        for identity in calls:
+            client.publish("rpc/call/tally.once", json.dumps({"id": identity.hex()}), qos=1,
+                           properties=[(RESPONSE_TOPIC, "r/same"), (CORRELATION_DATA, identity)])
+        replies = {property_of(client.receive(), CORRELATION_DATA) for _ in [b"x", *calls]}
+        self.assertEqual(replies, {b"x", *calls})
+        self.members[busy].signal(signal.SIGCONT)
+        eventually(lambda: "the next attempt is in" in self.members[busy].log())
+        client.expect_nothing(2)
+        runs = collections.Counter(run.identity for run in read_runs(self.runs_path))
+        self.assertEqual(set(runs.values()), {1}, runs)
 
     def test_repetitions_reach_the_same_worker(self):
         """Also after others have joined, who would be the first in rank of some of them."""
