@@ -48,7 +48,7 @@ struct rendezvous {
     uint64_t subscribed;          /* when the broker had answered all; 0: it has not on this connection */
     uint64_t told;                /* when it was told; 0: not on this connection */
     uint64_t came;                /* when it came back; 0: it did not yet */
-    uint64_t settling;            /* when that was told; 0: it was not */
+    uint64_t settling;            /* when that came back; 0: it did not yet */
     uint64_t leaving;             /* when the leaving was told; 0: it was not */
     bool gone;                    /* it has told that it is gone */
     struct bucket log;            /* of lines about calls that cannot be kept */
@@ -340,6 +340,8 @@ static void rendezvous_hear_presence(struct worker *worker, const char *id, cons
             other->every = rendezvous_read_every(worker, presence);
         if (other && is_self && !state->came)
             state->came = now;
+        if (other && is_self && as == RANKS_SETTLING && !state->settling)
+            state->settling = now;
         /* Not every node of a cluster gives it what others have retained. */
         if (other && !is_self && other->seen == other->heard && state->came)
             rendezvous_tell_presence(worker, state->state, now);
@@ -433,7 +435,11 @@ static void rendezvous_lost(struct worker *worker)
 
 /* ---- Rounds ---- */
 
-/* A worker is joining until it remembers all that the others do; then it is settling, one after the other. */
+/*
+ * A worker is joining until it remembers all that the others do; then it is settling, one after the other.
+ * Its time counts from when its word has come back: a broker may have kept it for longer than it takes to
+ * settle.
+ */
 static void rendezvous_settle(struct worker *worker, uint64_t now)
 {
     struct rendezvous *state = rendezvous_of(worker);
@@ -445,10 +451,9 @@ static void rendezvous_settle(struct worker *worker, uint64_t now)
                    ranks->self && ranks->self->state == RANKS_SETTLING;
     if (is_new && (is_alone || (state->settling && now >= state->settling + 2 * OVERLAP))) {
         rendezvous_tell_presence(worker, RANKS_HERE, now);
-    } else if (is_new && !state->settling && age >= ranks->window &&
+    } else if (state->state == RANKS_JOINING && age >= ranks->window &&
                !ranks_has_other(ranks, RANKS_SETTLING)) {
         rendezvous_tell_presence(worker, RANKS_SETTLING, now);
-        state->settling = now;
     }
 }
 
@@ -531,8 +536,7 @@ static uint64_t rendezvous_due(const struct worker *worker)
         return state->leaving + LINGER;
     if (state->subscribed && !state->told)
         return state->subscribed + PAUSE;
-    return state->came && state->state == RANKS_JOINING && !state->settling ? state->came + ALONE
-                                                                            : UINT64_MAX;
+    return state->came && state->state == RANKS_JOINING ? state->came + ALONE : UINT64_MAX;
 }
 
 static void rendezvous_drain(struct worker *worker)

@@ -22,14 +22,15 @@ def is_gone(message):
 
 class PlayedBroker:
     """The worker's broker, which knows no other client. What the worker tells of itself comes back to it while `echoes`.
-    All is acknowledged but its word that it is gone, whose packet identifier is `held`: until then it does not leave."""
+    All is acknowledged but its word that it is gone, whose packet identifier is `held`: until then it does not leave. What
+    has `holds` in it does not come back, but is `kept`."""
 
     def __init__(self, test):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(TIMEOUT)
         test.addCleanup(self.listener.close)
         self.port = self.listener.getsockname()[1]
-        self.test, self.echoes, self.mid, self.held = test, True, 0, None
+        self.test, self.echoes, self.mid, self.held, self.holds, self.kept = test, True, 0, None, None, []
 
     def accept(self):
         self.sock, _ = self.listener.accept()
@@ -80,19 +81,39 @@ class PlayedBroker:
             self.held = message.mid
         else:
             self.acknowledge(message.mid)
-        if self.echoes and message.topic.startswith(OWN):
+        if self.holds and self.holds in message.payload:
+            self.kept.append((message.topic, message.payload))
+        elif self.echoes and message.topic.startswith(OWN):
             self.publish(message.topic, message.payload)
 
 
 class Rendezvous(WorkerTest):
-    def setUp(self):
-        """A worker that is here, and knows another one that is."""
+    def begin(self, keepalive=5):
+        """A worker that has told that it is joining."""
         self.broker = PlayedBroker(self)
-        self.worker = self.make_worker(self.make(plugins=[]), "rendezvous true", "client_id own", "keepalive 5s",
-                                       address=f"127.0.0.1:{self.broker.port}").start()
+        self.worker = self.make_worker(self.make(plugins=[]), "rendezvous true", "client_id own", f"keepalive {keepalive}s",
+                                       "duplicate_window 1s", address=f"127.0.0.1:{self.broker.port}").start()
         self.broker.accept()
-        self.broker.serve(lambda _, message: message and b'"state":"here"' in message.payload)
+        self.serve_until("joining")
+
+    def begin_here(self):
+        """A worker that is here, and knows another one that is."""
+        self.begin()
+        self.serve_until("here")
         self.broker.publish(OTHER, json.dumps(HERE).encode())
+
+    def serve_until(self, state):
+        self.broker.serve(lambda _, message: message and f'"state":"{state}"'.encode() in message.payload)
+
+    def answered(self, count):
+        """Sends calls; returns what the worker has published until it has acknowledged the last one."""
+        self.call(count)
+        return self.serve_last()
+
+    def serve_last(self):
+        """Until the worker has acknowledged what was sent last."""
+        last = struct.pack("!H", self.broker.mid)
+        return self.broker.serve(lambda found, _: found.kind == PUBACK and found.body[:2] == last)
 
     def call(self, count):
         for _ in range(count):
@@ -100,17 +121,29 @@ class Rendezvous(WorkerTest):
 
     def test_one_that_is_gone_passes_nothing_on(self):
         """Calls that cross its word that it is gone are shared out by the others, who have them, too."""
+        self.begin_here()
         self.worker.signal(signal.SIGTERM)
         self.broker.serve(lambda _, message: is_gone(message))
-        self.call(30)
-        last = struct.pack("!H", self.broker.mid)
-        published = self.broker.serve(lambda found, _: found.kind == PUBACK and found.body[:2] == last)
+        published = self.answered(30)
         self.broker.acknowledge(self.broker.held)
         self.assertEqual(published + self.broker.serve(), [])
         self.assertEqual(self.worker.wait(), 0)
 
+    def test_one_settles_when_the_others_have_heard_of_it(self):
+        """The broker keeps its word that it is settling for longer than it takes to settle, and calls come behind it."""
+        self.begin(keepalive=10)
+        self.broker.publish(OTHER, json.dumps(HERE).encode())
+        self.broker.holds = b'"settling"'
+        self.serve_until("settling")
+        time.sleep(3)
+        for topic, payload in self.broker.kept:
+            self.broker.publish(topic, payload)
+        self.serve_last()
+        self.assertEqual([topic for topic, _ in self.answered(30) if topic == "r"], [])
+
     def test_one_that_does_not_hear_of_itself_connects_anew(self):
         """The others do not hear of it either, and run its calls."""
+        self.begin_here()
         self.broker.echoes = False
         self.broker.serve()
         self.assertIn("has not heard of itself for", self.worker.log())
