@@ -273,7 +273,7 @@ void ranks_finish(struct ranks *ranks, struct ranks_call *call, uint64_t now)
 }
 
 /* Whatever a worker tells shows that it is there: under load its presence alone may come late. */
-static const struct ranks_worker *ranks_hear(struct ranks *ranks, const char *id, uint64_t now)
+const struct ranks_worker *ranks_hear(struct ranks *ranks, const char *id, uint64_t now)
 {
     struct ranks_worker *worker;
     HASH_FIND_STR(ranks->workers, id, worker);
@@ -433,6 +433,18 @@ const char *ranks_find_silent(const struct ranks *ranks, uint64_t now)
             return worker->id;
     }
     return NULL;
+}
+
+/* Before the others do, since they may have heard of it last a little earlier. */
+bool ranks_is_missed(const struct ranks *ranks, uint64_t now)
+{
+    const struct ranks_worker *self = ranks->self;
+    return self && self->every && now > self->heard + self->every / 4 * 9;
+}
+
+bool ranks_is_alone(const struct ranks *ranks)
+{
+    return HASH_COUNT(ranks->workers) <= 1;
 }
 
 struct ranks_copy *ranks_forget(struct ranks *ranks)

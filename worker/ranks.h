@@ -118,8 +118,19 @@ void ranks_go(struct ranks *ranks, const char *id, uint64_t now);
  * copies, linked by `next`. */
 struct ranks_copy *ranks_forget(struct ranks *ranks);
 
+/* Something has come that a worker has told: it is there. This one's own words count when they come back.
+ * Returns NULL: it is not known. */
+const struct ranks_worker *ranks_hear(struct ranks *ranks, const char *id, uint64_t now);
+
 /* The id of a worker that has been silent for too long; NULL: none. this one's own silence does not count. */
 const char *ranks_find_silent(const struct ranks *ranks, uint64_t now);
+
+/* Whether this worker has been silent for so long that the others take it for gone, or are about to. They run
+ * then what comes, and what it had. */
+bool ranks_is_missed(const struct ranks *ranks, uint64_t now);
+
+/* Whether this worker knows of none but itself. */
+bool ranks_is_alone(const struct ranks *ranks);
 
 /* Whether another worker is in this state. */
 bool ranks_has_other(const struct ranks *ranks, enum ranks_state state);

@@ -48,9 +48,8 @@ struct rendezvous {
     uint64_t subscribed;          /* when the broker had answered all; 0: it has not on this connection */
     uint64_t told;                /* when it was told; 0: not on this connection */
     uint64_t came;                /* when it came back; 0: it did not yet */
-    uint64_t settling;            /* when that was told; 0: it was not */
+    uint64_t settling;            /* when that came back; 0: it did not yet */
     uint64_t leaving;             /* when the leaving was told; 0: it was not */
-    uint64_t round;               /* the last one */
     bool gone;                    /* it has told that it is gone */
     struct bucket log;            /* of lines about calls that cannot be kept */
     uint64_t dropped;             /* such calls that were not logged */
@@ -193,6 +192,28 @@ static void rendezvous_tell_presence(struct worker *worker, enum ranks_state as,
 
 /* ---- Calls ---- */
 
+/*
+ * Whether the others take this worker for gone without its word: it has stopped, or its connection stands
+ * still. This is asked for each message, since a worker may stop between two.
+ */
+static bool rendezvous_is_missed(const struct rendezvous *state, uint64_t now)
+{
+    return !state->gone && ranks_is_missed(&state->ranks, now);
+}
+
+/* Whether the others have been told that it is gone. They have what comes now, too: it passes nothing on. */
+static bool rendezvous_has_left(const struct rendezvous *state)
+{
+    return state->gone && !ranks_is_alone(&state->ranks);
+}
+
+/* Whether others run a call that was begun here: the caller is to have one reply. */
+static bool rendezvous_is_given_up(const struct rendezvous *state, const struct ranks_call *call,
+                                   uint64_t now)
+{
+    return call->abandoned || (rendezvous_is_missed(state, now) && !ranks_is_alone(&state->ranks));
+}
+
 static void rendezvous_run(struct worker *worker, struct ranks_call *call, struct client_message *message,
                            uint64_t now)
 {
@@ -240,7 +261,7 @@ static void rendezvous_receive(struct worker *worker, const struct mosquitto_mes
 static void rendezvous_go_on(struct worker *worker, uint64_t now)
 {
     struct rendezvous *state = rendezvous_of(worker);
-    struct ranks_copy *copies = ranks_take_mine(&state->ranks), *copy;
+    struct ranks_copy *copies = rendezvous_has_left(state) ? NULL : ranks_take_mine(&state->ranks), *copy;
     while ((copy = copies)) {
         struct rendezvous_copy *own = (struct rendezvous_copy *)copy;
         struct client_message message;
@@ -257,19 +278,20 @@ static void rendezvous_handled(struct worker *worker, const void *mark)
 {
     struct rendezvous *state = rendezvous_of(worker);
     struct ranks_call *call = (struct ranks_call *)mark;
+    const uint64_t now = client_host_now();
     if (calls_is_to_all(mark))
         return;
-    ranks_finish(&state->ranks, call, client_host_now());
+    call->abandoned = rendezvous_is_given_up(state, call, now);
+    ranks_finish(&state->ranks, call, now);
     if (!call->abandoned && state->told)
         rendezvous_tell(worker, "/done", &call->key, "", false);
 }
 
-/* What was begun on an earlier connection is others' now, and the caller is to have one reply. */
 static bool rendezvous_publish(struct worker *worker, const struct host_publication *publication)
 {
     const void *mark = publication->client ? publication->client->mark : NULL;
     const bool is_reply = publication->status && mark && !calls_is_to_all(mark);
-    if (!is_reply || !((const struct ranks_call *)mark)->abandoned)
+    if (!is_reply || !rendezvous_is_given_up(rendezvous_of(worker), mark, client_host_now()))
         return calls_publish(worker, publication);
     free(publication->payload);
     return true;
@@ -318,6 +340,8 @@ static void rendezvous_hear_presence(struct worker *worker, const char *id, cons
             other->every = rendezvous_read_every(worker, presence);
         if (other && is_self && !state->came)
             state->came = now;
+        if (other && is_self && as == RANKS_SETTLING && !state->settling)
+            state->settling = now;
         /* Not every node of a cluster gives it what others have retained. */
         if (other && !is_self && other->seen == other->heard && state->came)
             rendezvous_tell_presence(worker, state->state, now);
@@ -332,7 +356,9 @@ static void rendezvous_hear_note(struct rendezvous *state, const char *id, const
     struct client_message message;
     struct digest key;
     client_message_init(&message, received, properties);
-    if (message.seen.correlation_size == sizeof key && strcmp(id, state->id) != 0) {
+    if (strcmp(id, state->id) == 0) {
+        ranks_hear(&state->ranks, id, now);
+    } else if (message.seen.correlation_size == sizeof key) {
         memcpy(&key, message.seen.correlation, sizeof key);
         if (strcmp(what, "done") == 0)
             rendezvous_free((struct rendezvous_copy *)ranks_answered(&state->ranks, id, &key, now));
@@ -366,8 +392,10 @@ static bool rendezvous_hear(struct worker *worker, const struct mosquitto_messag
 static void rendezvous_message(struct worker *worker, const struct mosquitto_message *received,
                                const mosquitto_property *properties)
 {
+    const struct rendezvous *state = rendezvous_of(worker);
     const uint64_t now = client_host_now();
-    if (calls_answer_all(worker, received, properties))
+    const bool is_others = rendezvous_has_left(state) || rendezvous_is_missed(state, now);
+    if (is_others || calls_answer_all(worker, received, properties))
         return;
     if (!rendezvous_hear(worker, received, properties, now) && !calls_is_reply(worker, received->topic))
         rendezvous_receive(worker, received, properties, now);
@@ -407,7 +435,11 @@ static void rendezvous_lost(struct worker *worker)
 
 /* ---- Rounds ---- */
 
-/* A worker is joining until it remembers all that the others do; then it is settling, one after the other. */
+/*
+ * A worker is joining until it remembers all that the others do; then it is settling, one after the other.
+ * Its time counts from when its word has come back: a broker may have kept it for longer than it takes to
+ * settle.
+ */
 static void rendezvous_settle(struct worker *worker, uint64_t now)
 {
     struct rendezvous *state = rendezvous_of(worker);
@@ -419,10 +451,9 @@ static void rendezvous_settle(struct worker *worker, uint64_t now)
                    ranks->self && ranks->self->state == RANKS_SETTLING;
     if (is_new && (is_alone || (state->settling && now >= state->settling + 2 * OVERLAP))) {
         rendezvous_tell_presence(worker, RANKS_HERE, now);
-    } else if (is_new && !state->settling && age >= ranks->window &&
+    } else if (state->state == RANKS_JOINING && age >= ranks->window &&
                !ranks_has_other(ranks, RANKS_SETTLING)) {
         rendezvous_tell_presence(worker, RANKS_SETTLING, now);
-        state->settling = now;
     }
 }
 
@@ -462,19 +493,14 @@ static void rendezvous_end(struct worker *worker, uint64_t now)
     rendezvous_tell(worker, "", NULL, "", true);
 }
 
-/*
- * The broker takes a worker for gone that has stopped for a time. What it sent meanwhile is others' then: it
- * is not read, and the connection is made anew.
- */
-static void rendezvous_check_pause(struct worker *worker, uint64_t now)
+static void rendezvous_check_missed(struct worker *worker, uint64_t now)
 {
-    struct rendezvous *state = rendezvous_of(worker);
-    const uint64_t pause = state->round ? now - state->round : 0;
-    state->round = now;
-    if (pause < 2 * rendezvous_every(worker))
+    const struct rendezvous *state = rendezvous_of(worker);
+    if (!rendezvous_is_missed(state, now))
         return;
-    worker_log(RPC_LOG_WARNING, "this process has stopped for %.1f s: others run its calls",
-               (double)pause / (double)SECOND);
+    worker_log(RPC_LOG_WARNING,
+               "this worker has not heard of itself for %.1f s, and takes it that others run its calls",
+               (double)(now - state->ranks.self->heard) / (double)SECOND);
     connection_cut(&worker->connection, "it is made anew", now);
 }
 
@@ -482,7 +508,7 @@ static void rendezvous_tick(struct worker *worker, uint64_t now)
 {
     struct rendezvous *state = rendezvous_of(worker);
     const struct ranks_call *doubtful;
-    rendezvous_check_pause(worker, now);
+    rendezvous_check_missed(worker, now);
     rendezvous_expire(worker, now);
     if (worker->connection.state != CONNECTION_THERE || !state->subscribed)
         return;
@@ -499,8 +525,8 @@ static void rendezvous_tick(struct worker *worker, uint64_t now)
         rendezvous_tell_presence(worker, state->state, now);
     while ((doubtful = ranks_take_doubtful(&state->ranks, now)))
         rendezvous_tell(worker, "/doubt", &doubtful->key, doubtful->owner->id, false);
-    rendezvous_end(worker, now);
     rendezvous_go_on(worker, now);
+    rendezvous_end(worker, now);
 }
 
 static uint64_t rendezvous_due(const struct worker *worker)
@@ -510,8 +536,7 @@ static uint64_t rendezvous_due(const struct worker *worker)
         return state->leaving + LINGER;
     if (state->subscribed && !state->told)
         return state->subscribed + PAUSE;
-    return state->came && state->state == RANKS_JOINING && !state->settling ? state->came + ALONE
-                                                                            : UINT64_MAX;
+    return state->came && state->state == RANKS_JOINING ? state->came + ALONE : UINT64_MAX;
 }
 
 static void rendezvous_drain(struct worker *worker)

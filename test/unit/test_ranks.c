@@ -310,6 +310,26 @@ START_TEST(the_silent_are_found)
 }
 END_TEST
 
+START_TEST(it_is_missed_before_others_take_it_for_gone)
+{
+    come("a", RANKS_HERE, true, 0);
+    ck_assert(ranks_is_alone(&ranks));
+    come("b", RANKS_HERE, false, 0);
+    ck_assert(!ranks_is_alone(&ranks));
+    ck_assert(!ranks_is_missed(&ranks, 1000)); /* it has not told how often it is to be heard of */
+    for (struct ranks_worker *worker = ranks.workers; worker; worker = worker->hh.next)
+        worker->every = 40;
+    ck_assert(!ranks_is_missed(&ranks, 90));
+    ck_assert(ranks_is_missed(&ranks, 91));
+    ck_assert_ptr_null(ranks_find_silent(&ranks, 91));
+    ck_assert_ptr_eq(ranks_hear(&ranks, "a", 91), ranks.self);
+    ck_assert(!ranks_is_missed(&ranks, 181));
+    ck_assert(ranks_is_missed(&ranks, 182));
+    ranks_forget(&ranks);
+    ck_assert(!ranks_is_missed(&ranks, 1000));
+}
+END_TEST
+
 START_TEST(forgotten_is_all_but_what_runs)
 {
     come("a", RANKS_HERE, true, 0);
@@ -739,6 +759,6 @@ UNIT_MAIN("ranks", open_ranks, close_ranks, {alone_it_waits_until_it_is_here, 0}
           {a_repetition_goes_to_who_has_run_it, 0}, {who_leaves_passes_on, 0}, {two_who_have_run_it, 0},
           {two_who_take_each_other_for_the_owner, 0}, {nothing_is_doubtful_without_a_change, 0},
           {copies_are_bounded, 0}, {calls_and_workers_are_bounded, 0}, {the_silent_are_found, 0},
-          {without_memory, 0}, {forgotten_is_all_but_what_runs, 0},
-          {all_run_once_while_workers_come_and_leave, SEEDS}, {nothing_is_lost_when_workers_die, SEEDS},
-          {a_storm_of_changes, SEEDS})
+          {it_is_missed_before_others_take_it_for_gone, 0}, {without_memory, 0},
+          {forgotten_is_all_but_what_runs, 0}, {all_run_once_while_workers_come_and_leave, SEEDS},
+          {nothing_is_lost_when_workers_die, SEEDS}, {a_storm_of_changes, SEEDS})

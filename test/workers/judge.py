@@ -1,7 +1,8 @@
 """Judges a load by what its callers got and by the runs that the processes have written down.
 
 lost      a call without an outcome; a result of a call that never ran to its end
-doubled   a call that may not run twice and did; more replies than the call was sent, or different ones; two events
+doubled   a call that may not run twice and did; more replies than the call was sent, or different ones; two events.
+          Each call counts once, whatever it shows by
 wrong     an error that says that the call did not run, and it did; a result that names another process than those that
           ran the call; an `outcome_unknown` that names a worker that was not gone, or of a call that could have been run
           again; an interim reply after the outcome; two runs of a lane at once, or in another order than the calls
@@ -70,18 +71,24 @@ class Verdict:
             return
         self.late.update(run for run in runs if run.begin > call.outcomes[0].at)
         contents = {outcome[:2] for outcome in call.outcomes}
+        signs = []
         if len(call.outcomes) > call.sends or len(contents) > 1:
-            self.doubled.append(f"{what}: sent {call.sends} times, its outcomes: {call.outcomes}")
+            signs.append(f"sent {call.sends} times, its outcomes: {call.outcomes}")
         if len(runs) > 1 and not call.kind.again:
-            self.doubled.append(f"{what}: {call.status}, and ran {runs}")
-        self.again += len(runs) > 1
+            signs.append(f"{call.status}, and ran {runs}")
         if events > 1:
-            self.doubled.append(f"{what}: {events} events")
+            signs.append(f"{events} events")
+        if len(call.interim) > max(len(runs), 1):
+            signs.append(f"{len(call.interim)} interim replies of {len(runs)} runs")
+        if signs:
+            self.doubled.append(f"{what}: {'; '.join(signs)}")
+        self.again += len(runs) > 1
+        self.judge_interim(what, call, runs)
+        self.judge_outcome(what, call, runs)
+
+    def judge_interim(self, what, call, _runs):
         if any(at > call.outcomes[0].at for at in call.interim):
             self.wrong.append(f"{what}: an interim reply after the outcome")
-        if len(call.interim) > max(len(runs), 1):
-            self.doubled.append(f"{what}: {len(call.interim)} interim replies of {len(runs)} runs")
-        self.judge_outcome(what, call, runs)
 
     def judge_outcome(self, what, call, runs):
         status, payload, at = call.outcomes[0]

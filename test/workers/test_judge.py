@@ -74,6 +74,13 @@ class Judge(BrokerTest):
             self.call(status=status, runs=2)
         self.assert_finds("doubled", 4)
 
+    def test_a_call_counts_once(self):
+        """Whether it shows by its runs, its replies or its events."""
+        call = self.call(TOLD, runs=2)
+        call.outcomes *= 2
+        self.events[call.identity] = 2
+        self.assert_finds("doubled")
+
     def test_two_replies(self):
         call = self.call()
         call.outcomes *= 2
