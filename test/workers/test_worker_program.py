@@ -40,6 +40,8 @@ class Options(unittest.TestCase):
                 (["max_pending", "3"], "'max_pending' is no option"),
                 (["--share", "a/b"], "--share: 'a/b' is not accepted, a group is one level"),
                 (["--name", "a+b"], "--name: 'a\\+b' is not accepted, a name is one level"),
+                (["--client_id", "a#b"], "--client_id: 'a#b' is not accepted, a client id has no"),
+                (["--attach", "--client_id", "a+b"], "--client_id: 'a\\+b' is not accepted, a client id has no"),
                 (["--broker", "host:0"], "--broker: 'host:0' is not accepted, it takes HOST"),
                 (["--broker", "host:99999"], "it takes HOST"),
                 (["--broker", "[::1"], "it takes HOST"),
