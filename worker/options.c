@@ -40,8 +40,9 @@ static const rpc_field worker_option_fields[] = {
              .doc = "do not compare the broker's name with its certificate: not for production",
              .default_json = "false"),
     RPC_STRING(struct worker_options, client_id,
-               .doc = "the client id, without `+`, `#` and control characters; without it, the name and random "
-                      "digits, so that no two workers throw each other off the broker",
+               .doc =
+                   "the client id, without `+`, `#` and control characters; without it, the name and random "
+                   "digits, so that no two workers throw each other off the broker",
                .optional = true, .length = {1, 256}),
     RPC_STRING(struct worker_options, name,
                .doc = "the worker's name: one level of letters, digits, `_`, `.` and `-`; without it, the "

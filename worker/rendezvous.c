@@ -28,6 +28,7 @@ enum {
     RENDEZVOUS_BELOW = RENDEZVOUS_TOPIC + sizeof "/doubt",
     RENDEZVOUS_PRESENCE = 512,
     RENDEZVOUS_HEARD = 4096,           /* bytes of another worker's: one of a later version may tell more */
+    RENDEZVOUS_SILENT = 20,            /* lines about workers that are silent, at once; then one a second */
     RENDEZVOUS_EVERY_MAX = 65535 * 500 /* ms, of every_ms: half of the longest keep alive */
 };
 
@@ -52,6 +53,7 @@ struct rendezvous {
     uint64_t leaving;             /* when the leaving was told; 0: it was not */
     uint64_t round;               /* the last one */
     bool gone;                    /* it has told that it is gone */
+    struct bucket silent;         /* of lines about workers that are silent */
     struct bucket log;            /* of lines about calls that cannot be kept */
     uint64_t dropped;             /* such calls that were not logged */
 };
@@ -439,7 +441,8 @@ static void rendezvous_expire(struct worker *worker, uint64_t now)
     ranks->doubt = OVERLAP;
     ranks->window = (uint64_t)options->duplicate_window * MILLISECOND;
     while ((silent = ranks_find_silent(ranks, now))) {
-        worker_log(RPC_LOG_WARNING, "worker %s is silent, and is taken for gone", silent);
+        if (bucket_take(&rendezvous_of(worker)->silent, now, 1, RENDEZVOUS_SILENT, 1))
+            worker_log(RPC_LOG_WARNING, "worker %s is silent, and is taken for gone", silent);
         ranks_go(ranks, silent, now);
     }
     while ((copy = ranks_take_excess(ranks, now))) {

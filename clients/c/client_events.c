@@ -50,8 +50,7 @@ void events_take(struct rpc_client *client, const struct mosquitto_message *mess
 
 /* ---- Events ---- */
 
-/* The first subscription to this filter, which stands for the others of it at the broker; NULL: there is none.
- */
+/* The first subscription to this filter, which stands for all of them at the broker; NULL: there is none. */
 static struct client_subscription *events_find_first(struct rpc_client *client, const char *filter)
 {
     struct client_subscription *subscription;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """The program mosquitto_rpc_worker as a client of a plain broker: its options, its connection, its end, and the calls
 that it shares with others of its group. What it does attached is in test_worker_attached.py."""
+import contextlib
 import json
 import pathlib
 import signal
@@ -11,7 +12,7 @@ import unittest
 
 from program import CERTIFICATE, WorkerTest, run  # first: it finds the others
 from harness import TIMEOUT, ask, ask_by_id, error_of, eventually, main, new_identity, payload_of, result_of
-from mqtt import (CONNACK, CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Reader, packet, properties,
+from mqtt import (CONNACK, CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Reader, Silence, packet, properties,
                   property_of, user_property_of)
 
 
@@ -455,6 +456,32 @@ class Share(WorkerTest):
         self.sharing(self.broker)
         for qos in (0, 1, 2):
             self.assertTrue(result_of(ask(self.caller(), "ping", qos=qos))["ok"])
+
+
+class Presence(WorkerTest):
+
+    def test_workers_that_are_none_do_not_fill_the_log(self):
+        """A client tells of many workers, each of which is silent from then on."""
+        broker = self.plain_broker()
+        worker = self.worker(broker, "rendezvous true")
+        forger = self.client(broker, 5)
+        forger.subscribe("reply/to/me", qos=1)
+
+        def answers():
+            with contextlib.suppress(Silence):
+                forger.publish("rpc/worker/all/rpc.ping", b"", qos=1, properties=[(RESPONSE_TOPIC, "reply/to/me")])
+                return user_property_of(forger.receive(1), "status") == "ok"
+            return False
+        eventually(answers)
+        began = time.monotonic()
+        for number in range(400):
+            forger.publish(f"rpc/worker/w{number}", json.dumps({"every_ms": 1, "state": "here"}), qos=1)
+        for _ in range(3):  # the worker has had a round since the last one
+            eventually(answers)
+            time.sleep(0.1)
+        lines = worker.log().count("is silent, and is taken for gone")
+        self.assertGreater(lines, 0)
+        self.assertLess(lines, 22 + (time.monotonic() - began))
 
 
 if __name__ == "__main__":
