@@ -506,15 +506,22 @@ static void rendezvous_tick(struct worker *worker, uint64_t now)
     rendezvous_go_on(worker, now);
 }
 
+/* A moment at which rendezvous_tick() goes on: one that has passed, and at which nothing could be done, would
+ * keep the worker busy. */
 static uint64_t rendezvous_due(const struct worker *worker)
 {
     const struct rendezvous *state = rendezvous_of(worker);
+    const struct ranks *ranks = &state->ranks;
+    const uint64_t last = worker->drained_at - LAST, linger = state->leaving + LINGER;
     if (state->leaving && !state->gone)
-        return state->leaving + LINGER;
+        return service_has_pending(worker->service) || last < linger ? last : linger;
     if (state->subscribed && !state->told)
         return state->subscribed + PAUSE;
-    return state->came && state->state == RANKS_JOINING && !state->settling ? state->came + ALONE
-                                                                            : UINT64_MAX;
+    if (!state->came || state->state != RANKS_JOINING)
+        return UINT64_MAX;
+    if (!ranks_has_other(ranks, RANKS_HERE))
+        return state->came + ALONE;
+    return ranks_has_other(ranks, RANKS_SETTLING) ? UINT64_MAX : state->came + ranks->window;
 }
 
 static void rendezvous_drain(struct worker *worker)

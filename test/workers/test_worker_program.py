@@ -3,6 +3,7 @@
 that it shares with others of its group. What it does attached is in test_worker_attached.py."""
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -458,7 +459,49 @@ class Share(WorkerTest):
             self.assertTrue(result_of(ask(self.caller(), "ping", qos=qos))["ok"])
 
 
+def seconds_of(worker):
+    """The time of processors that a worker has had."""
+    stat = pathlib.Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="utf-8")
+    return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 class Presence(WorkerTest):
+
+    def expect_sleep(self, worker):
+        """The worker has nothing to do for a while, and takes no time of a processor for that."""
+        before = seconds_of(worker)
+        time.sleep(2)
+        self.assertLess(seconds_of(worker) - before, 0.1)
+
+    def test_a_worker_that_joins_others_sleeps(self):
+        broker = self.plain_broker()
+        watcher = self.client(broker, 5)
+        watcher.subscribe("rpc/worker/+", qos=1)
+
+        def wait_for(state):
+            while json.loads(watcher.receive().payload)["state"] != state:
+                pass
+        self.worker(broker, "rendezvous true")
+        wait_for("here")
+        worker = self.worker(broker, "rendezvous true")
+        wait_for("joining")
+        time.sleep(1.5)  # until then it might be the only one
+        self.expect_sleep(worker)
+
+    def test_a_worker_that_drains_sleeps(self):
+        broker = self.plain_broker()
+        worker = self.worker(broker, "rendezvous true")
+        caller = self.client(broker, 5)
+        caller.subscribe("reply/to/me", qos=1)
+        caller.publish("rpc/call/slow.sleep", json.dumps({"ms": 6000}), qos=1,
+                       properties=[(RESPONSE_TOPIC, "reply/to/me")])
+        eventually(lambda: len(os.listdir(f"/proc/{worker.process.pid}/task")) > 1)  # a thread carries it out
+        worker.signal(signal.SIGTERM)
+        worker.wait_log("finished first")
+        time.sleep(1.5)  # while others learn of it
+        self.expect_sleep(worker)
+        self.assertEqual(user_property_of(caller.receive(), "status"), "ok")
+        self.assertEqual(worker.wait(), 0)
 
     def test_workers_that_are_none_do_not_fill_the_log(self):
         """A client tells of many workers, each of which is silent from then on."""
