@@ -340,8 +340,8 @@ cJSON *rpc_typed_write(const struct rpc_typed_shape *shape, const void *value)
 
 /* ---- Calls ---- */
 
-/* The end of the level in braces with which a text begins; NULL: it begins with none. `{}` is none, as for the
- * program that has made the levels of this name. */
+/* The end of the level in braces with which a text begins; NULL: it begins with none. `{}` is none, as for
+ * the program that has made the levels of this name. */
 static const char *typed_find_level(const char *text)
 {
     const char *end = *text == '{' ? strchr(text, '}') : NULL;
