@@ -38,7 +38,8 @@ static void engine_fit_host(struct env *env)
         env->options.rate_limit = env->options.rate_bytes = 0;
     if (!host->replies_to_caller)
         env->options.reply_delivery = DELIVERY_CLIENT; /* there is no tree of a client's own */
-    if (host->dispatched) { /* replies go to who has handed out the call */
+    /* Replies go to who has handed out the call, and not where a caller wants. */
+    if (host->dispatched) {
         env->options.response_topic_filter = "#";
         env->options.bridge_clients = NULL;
     }
