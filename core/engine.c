@@ -38,6 +38,11 @@ static void engine_fit_host(struct env *env)
         env->options.rate_limit = env->options.rate_bytes = 0;
     if (!host->replies_to_caller)
         env->options.reply_delivery = DELIVERY_CLIENT; /* there is no tree of a client's own */
+    /* Replies go to who has handed out the call, and not where a caller wants. */
+    if (host->dispatched) {
+        env->options.response_topic_filter = "#";
+        env->options.bridge_clients = NULL;
+    }
 }
 
 struct engine *engine_create(const struct engine_options *options, const struct host *host)

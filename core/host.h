@@ -135,7 +135,8 @@ struct host {
     /*
      * The calls were handed to this host by an engine elsewhere, which has their callers: that one announces
      * results and keeps dead letters, so this one does not; payloads are parameters and nothing around them;
-     * and each call may have a connection of its own, so that the end of a connection cancels one call.
+     * each call may have a connection of its own, so that the end of a connection cancels one call; and the
+     * options about where callers may have replies sent do not concern it.
      */
     bool dispatched;
 

@@ -283,15 +283,12 @@ static void bench_begin(struct bench *bench, const struct tool_options *options)
 static enum tool_exit bench_prepare(struct bench *bench, int count, char **words, struct params_text *payload)
 {
     struct tool *const tool = bench->tool;
-    const char *const given = tool->options.params;
     struct params_text base = {NULL, 0};
     cJSON *description = NULL;
     enum tool_exit outcome = params_describe(tool, words[0], &description);
     const cJSON *const method = params_method(description, count - 1, words + 1);
-    if (outcome == TOOL_OK && given && strcmp(given, "-") == 0)
-        outcome = params_read(tool, "-", &base);
-    else if (given)
-        base = (struct params_text){strdup(given), strlen(given)};
+    if (outcome == TOOL_OK)
+        outcome = params_read_given(tool, tool->options.params, &base);
     if (outcome == TOOL_OK)
         outcome = params_make(tool, method, count - 1, words + 1, &base, payload);
     free(base.bytes);

@@ -22,17 +22,10 @@ static enum tool_exit call_read_base(const struct tool *tool, const cJSON *metho
                                      struct params_text *base)
 {
     const char *params = tool->options.params;
-    *base = (struct params_text){NULL, 0};
     if (!params &&
         (tool->options.batch || (count == 0 && method && params_are_required(method) && call_has_input())))
         params = "-";
-    if (!params)
-        return TOOL_OK;
-    if (strcmp(params, "-") == 0)
-        return params_read(tool, "-", base);
-    base->size = strlen(params);
-    base->bytes = strdup(params);
-    return base->bytes ? TOOL_OK : tool_fail(tool, TOOL_FAILED, "there is no memory");
+    return params_read_given(tool, params, base);
 }
 
 /* The time that the method takes by itself, if that is longer than the usual one, and no other was asked for.

@@ -183,6 +183,28 @@ enum tool_exit params_read(const struct tool *tool, const char *path, struct par
     return failed;
 }
 
+static enum tool_exit params_copy(const struct tool *tool, const char *bytes, size_t size,
+                                  struct params_text *made)
+{
+    made->bytes = malloc(size + 1);
+    if (!made->bytes)
+        return params_no_memory(tool);
+    if (size)
+        memcpy(made->bytes, bytes, size);
+    made->bytes[size] = 0;
+    made->size = size;
+    return TOOL_OK;
+}
+
+enum tool_exit params_read_given(const struct tool *tool, const char *given, struct params_text *read)
+{
+    *read = (struct params_text){NULL, 0};
+    if (!given)
+        return TOOL_OK;
+    return strcmp(given, "-") == 0 ? params_read(tool, given, read)
+                                   : params_copy(tool, given, strlen(given), read);
+}
+
 /* ---- One value ---- */
 
 static bool params_allows(const cJSON *schema, const char *type)
@@ -397,19 +419,6 @@ static enum tool_exit params_join(const struct tool *tool, const cJSON *object,
         has_more ? (size_t)sprintf(made->bytes, "%.*s,%s", (int)size - 1, text, strchr(base->bytes, '{') + 1)
                  : (size_t)sprintf(made->bytes, "%s", text);
     cJSON_free(text);
-    return TOOL_OK;
-}
-
-static enum tool_exit params_copy(const struct tool *tool, const char *bytes, size_t size,
-                                  struct params_text *made)
-{
-    made->bytes = malloc(size + 1);
-    if (!made->bytes)
-        return params_no_memory(tool);
-    if (size)
-        memcpy(made->bytes, bytes, size);
-    made->bytes[size] = 0;
-    made->size = size;
     return TOOL_OK;
 }
 

@@ -48,6 +48,9 @@ enum tool_exit params_make_batch(const struct tool *tool, const struct params_te
 /* Reads standard input to its end, or the file of this name. */
 enum tool_exit params_read(const struct tool *tool, const char *path, struct params_text *read);
 
+/* Reads what the option --params gives: a copy of the text; of -, standard input; of NULL, no bytes. */
+enum tool_exit params_read_given(const struct tool *tool, const char *given, struct params_text *read);
+
 /* Whether the method takes a parameter that must be given. */
 bool params_are_required(const cJSON *method);
 

@@ -2,6 +2,7 @@
 /* The worker's part of the configuration: see options.h. */
 #include "options.h"
 
+#include "base/text.h"
 #include "call/topic.h"
 #include "config.h"
 
@@ -39,8 +40,9 @@ static const rpc_field worker_option_fields[] = {
              .doc = "do not compare the broker's name with its certificate: not for production",
              .default_json = "false"),
     RPC_STRING(struct worker_options, client_id,
-               .doc = "the client id; without it, the name and random digits, so that no two workers "
-                      "throw each other off the broker",
+               .doc =
+                   "the client id, without `+`, `#` and control characters; without it, the name and random "
+                   "digits, so that no two workers throw each other off the broker",
                .optional = true, .length = {1, 256}),
     RPC_STRING(struct worker_options, name,
                .doc = "the worker's name: one level of letters, digits, `_`, `.` and `-`; without it, the "
@@ -152,6 +154,9 @@ static bool worker_check_options(const struct config *config, const struct optio
     if (!broker_address_read(options->broker, false, &address))
         return options_refuse(lines, "broker", options->broker,
                               "it takes HOST, HOST:PORT, [IPv6 address]:PORT or unix:PATH", why);
+    if (options->client_id && !text_is_topic(options->client_id))
+        return options_refuse(lines, "client_id", options->client_id,
+                              "a client id has no +, # and control characters", why);
     if (options->name && !worker_is_name(options->name))
         return options_refuse(lines, "name", options->name,
                               "a name is one level of letters, digits, `_`, `.` and `-`", why);

@@ -28,6 +28,7 @@ enum {
     RENDEZVOUS_BELOW = RENDEZVOUS_TOPIC + sizeof "/doubt",
     RENDEZVOUS_PRESENCE = 512,
     RENDEZVOUS_HEARD = 4096,           /* bytes of another worker's: one of a later version may tell more */
+    RENDEZVOUS_SILENT = 20,            /* lines about workers that are silent, at once; then one a second */
     RENDEZVOUS_EVERY_MAX = 65535 * 500 /* ms, of every_ms: half of the longest keep alive */
 };
 
@@ -51,6 +52,7 @@ struct rendezvous {
     uint64_t settling;            /* when that came back; 0: it did not yet */
     uint64_t leaving;             /* when the leaving was told; 0: it was not */
     bool gone;                    /* it has told that it is gone */
+    struct bucket silent;         /* of lines about workers that are silent */
     struct bucket log;            /* of lines about calls that cannot be kept */
     uint64_t dropped;             /* such calls that were not logged */
 };
@@ -470,7 +472,8 @@ static void rendezvous_expire(struct worker *worker, uint64_t now)
     ranks->doubt = OVERLAP;
     ranks->window = (uint64_t)options->duplicate_window * MILLISECOND;
     while ((silent = ranks_find_silent(ranks, now))) {
-        worker_log(RPC_LOG_WARNING, "worker %s is silent, and is taken for gone", silent);
+        if (bucket_take(&rendezvous_of(worker)->silent, now, 1, RENDEZVOUS_SILENT, 1))
+            worker_log(RPC_LOG_WARNING, "worker %s is silent, and is taken for gone", silent);
         ranks_go(ranks, silent, now);
     }
     while ((copy = ranks_take_excess(ranks, now))) {
@@ -529,14 +532,22 @@ static void rendezvous_tick(struct worker *worker, uint64_t now)
     rendezvous_end(worker, now);
 }
 
+/* A moment at which rendezvous_tick() goes on: one that has passed, and at which nothing could be done, would
+ * keep the worker busy. */
 static uint64_t rendezvous_due(const struct worker *worker)
 {
     const struct rendezvous *state = rendezvous_of(worker);
+    const struct ranks *ranks = &state->ranks;
+    const uint64_t last = worker->drained_at - LAST, linger = state->leaving + LINGER;
     if (state->leaving && !state->gone)
-        return state->leaving + LINGER;
+        return service_has_pending(worker->service) || last < linger ? last : linger;
     if (state->subscribed && !state->told)
         return state->subscribed + PAUSE;
-    return state->came && state->state == RANKS_JOINING ? state->came + ALONE : UINT64_MAX;
+    if (!state->came || state->state != RANKS_JOINING)
+        return UINT64_MAX;
+    if (!ranks_has_other(ranks, RANKS_HERE))
+        return state->came + ALONE;
+    return ranks_has_other(ranks, RANKS_SETTLING) ? UINT64_MAX : state->came + ranks->window;
 }
 
 static void rendezvous_drain(struct worker *worker)

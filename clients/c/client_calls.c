@@ -16,6 +16,24 @@
 
 /* ---- Ends of calls ---- */
 
+const char *rpc_client_status_name(enum rpc_client_status status)
+{
+    static const char *const names[] = {
+        [RPC_CLIENT_OK] = "ok",
+        [RPC_CLIENT_ERROR] = "error",
+        [RPC_CLIENT_TIMEOUT] = "timeout",
+        [RPC_CLIENT_CLOSED] = "closed",
+        [RPC_CLIENT_OVERLOADED] = "overloaded",
+        [RPC_CLIENT_INVALID] = "invalid",
+        [RPC_CLIENT_NO_MEMORY] = "no_memory",
+        [RPC_CLIENT_DISCONNECTED] = "disconnected",
+        [RPC_CLIENT_REFUSED] = "refused",
+        [RPC_CLIENT_BAD_REPLY] = "bad_reply",
+        [RPC_CLIENT_TOO_LARGE] = "payload_too_large",
+    };
+    return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
+}
+
 void rpc_client_reply_clear(struct rpc_client_reply *reply)
 {
     struct client_memory *memory = reply->memory;

@@ -50,17 +50,27 @@ void events_take(struct rpc_client *client, const struct mosquitto_message *mess
 
 /* ---- Events ---- */
 
-/* Another subscription to the same filter, which shares that of the broker; NULL: none. */
-static struct client_subscription *events_find_twin(struct rpc_client *client,
-                                                    const struct client_subscription *subscription)
+/* The first subscription to this filter, which stands for all of them at the broker; NULL: there is none. */
+static struct client_subscription *events_find_first(struct rpc_client *client, const char *filter)
 {
-    struct client_subscription *other;
-    DL_FOREACH(client->subscriptions, other)
+    struct client_subscription *subscription;
+    DL_FOREACH(client->subscriptions, subscription)
     {
-        if (other != subscription && !other->is_ended && strcmp(other->filter, subscription->filter) == 0)
-            return other;
+        if (!subscription->is_ended && strcmp(subscription->filter, filter) == 0)
+            return subscription;
     }
     return NULL;
+}
+
+/* Subscribes, unless that was done for the first subscription to the same filter. */
+static void events_ask(struct rpc_client *client, struct client_subscription *subscription)
+{
+    const struct client_subscription *first = events_find_first(client, subscription->filter);
+    if (first && first != subscription)
+        subscription->mid = first->mid;
+    else
+        mosquitto_subscribe_v5(client->connection, &subscription->mid, subscription->filter,
+                               client->options.qos, 0, NULL);
 }
 
 enum rpc_client_status rpc_client_subscribe(struct rpc_client *client, const char *filter,
@@ -80,12 +90,8 @@ enum rpc_client_status rpc_client_subscribe(struct rpc_client *client, const cha
     subscription->on_event = on_event;
     subscription->user = user;
     subscription->id = ++client->last_subscription;
-    struct client_subscription *twin = events_find_twin(client, subscription);
-    if (client->state == CLIENT_THERE && !twin)
-        mosquitto_subscribe_v5(client->connection, &subscription->mid, subscription->filter,
-                               client->options.qos, 0, NULL);
-    else if (twin)
-        subscription->mid = twin->mid;
+    if (client->state == CLIENT_THERE)
+        events_ask(client, subscription);
     DL_APPEND(client->subscriptions, subscription);
     client->subscription_count++;
     if (id)
@@ -121,7 +127,7 @@ bool rpc_client_unsubscribe(struct rpc_client *client, unsigned long id)
         return false;
     subscription->is_ended = true;
     client->has_ended = true;
-    if (client->state == CLIENT_THERE && !events_find_twin(client, subscription))
+    if (client->state == CLIENT_THERE && !events_find_first(client, subscription->filter))
         mosquitto_unsubscribe(client->connection, NULL, subscription->filter);
     events_sweep(client);
     return true;
@@ -147,7 +153,6 @@ void events_subscribe_all(struct rpc_client *client)
     DL_FOREACH(client->subscriptions, subscription)
     {
         if (!subscription->is_ended)
-            mosquitto_subscribe_v5(client->connection, &subscription->mid, subscription->filter,
-                                   client->options.qos, 0, NULL);
+            events_ask(client, subscription);
     }
 }

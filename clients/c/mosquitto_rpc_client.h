@@ -263,8 +263,9 @@ typedef void rpc_client_event_fn(void *user, const struct rpc_client_event *even
 /*
  * Subscribes to events: filter is the name of an event, or a filter of topics below {prefix}/event/, such as
  * `door/#`. The client subscribes again whenever it has connected; events that are published while there is
- * no connection are lost, unless they are retained. Subscriptions to one filter share one of the broker's. An
- * event that two different filters match may come twice to both, as the broker chooses.
+ * no connection are lost, unless they are retained. Subscriptions to one filter share one of the broker's,
+ * which sends what is retained when the first of them is made. An event that two different filters match may
+ * come twice to both, as the broker chooses.
  *
  * Returns RPC_CLIENT_OK, and in *id what rpc_client_unsubscribe() takes; RPC_CLIENT_INVALID: it is no filter;
  * RPC_CLIENT_OVERLOADED: there are max_subscriptions; RPC_CLIENT_NO_MEMORY.

@@ -340,6 +340,14 @@ cJSON *rpc_typed_write(const struct rpc_typed_shape *shape, const void *value)
 
 /* ---- Calls ---- */
 
+/* The end of the level in braces with which a text begins; NULL: it begins with none. `{}` is none, as for
+ * the program that has made the levels of this name. */
+static const char *typed_find_level(const char *text)
+{
+    const char *end = *text == '{' ? strchr(text, '}') : NULL;
+    return end && end > text + 1 ? end : NULL;
+}
+
 /* Writes the name to call, with the values of the levels in it. Returns false: one is none, or it does not
  * fit. */
 static bool typed_write_name(const struct rpc_typed_call *call, char name[TYPED_NAME_SIZE])
@@ -348,7 +356,7 @@ static bool typed_write_name(const struct rpc_typed_call *call, char name[TYPED_
     const char *const *level = call->levels;
     size_t used = 0;
     while (*rest) {
-        const char *end = *rest == '{' && level ? strchr(rest, '}') : NULL;
+        const char *end = level ? typed_find_level(rest) : NULL;
         const char *text = end ? *level++ : rest;
         const size_t size = !text ? 0 : end ? strlen(text) : 1 + strcspn(rest + 1, "{");
         if (!size || (end && strpbrk(text, "/{}")) || size >= TYPED_NAME_SIZE - used)

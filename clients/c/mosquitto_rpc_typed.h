@@ -24,9 +24,7 @@ extern "C" {
 #endif
 
 enum {
-    RPC_TYPED_MEMORY_MAX =
-        64 << 20,            /* bytes that a value takes besides its struct; a larger one is a bad reply */
-    RPC_TYPED_LEVELS_MAX = 8 /* levels of a method's name that the caller gives */
+    RPC_TYPED_MEMORY_MAX = 64 << 20 /* bytes that a value takes besides its struct; more is a bad reply */
 };
 
 enum rpc_typed_kind {

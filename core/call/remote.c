@@ -541,6 +541,25 @@ void remote_connection_ended(struct engine *engine, const struct host_ending *en
         remote_remove(engine, worker);
 }
 
+/* Notes where the worker is reached, and what it offers. One that is new and cannot offer it is removed. */
+static enum crew_answer remote_enter(struct engine *engine, struct crew_worker *worker,
+                                     const struct host_client *client, const void *const *methods,
+                                     size_t count)
+{
+    struct crew *crew = &engine->remote->crew;
+    const bool is_new = !worker->to.id;
+    worker->to = *client;
+    worker->to.id = worker->client;
+    worker->to.user = worker->user;
+    worker->to.address = worker->address;
+    if (is_new)
+        former_resume(&engine->remote->former, worker->name, &worker->counts);
+    const enum crew_answer answer = crew_offer(crew, worker, methods, count);
+    if (answer != CREW_OK && is_new)
+        crew_remove(crew, worker);
+    return answer;
+}
+
 enum crew_answer remote_attach(struct engine *engine, const struct crew_card *card,
                                const struct host_client *client, const void *const *methods, size_t count,
                                struct crew_worker **worker)
@@ -551,18 +570,11 @@ enum crew_answer remote_attach(struct engine *engine, const struct crew_card *ca
         remote_remove(engine, *worker);
         answer = crew_attach(crew, card, worker);
     }
-    if (answer != CREW_OK)
-        return answer;
-    const bool is_new = !(*worker)->to.id;
-    (*worker)->to = *client;
-    (*worker)->to.id = (*worker)->client;
-    (*worker)->to.user = (*worker)->user;
-    (*worker)->to.address = (*worker)->address;
-    if (is_new)
-        former_resume(&engine->remote->former, (*worker)->name, &(*worker)->counts);
-    answer = crew_offer(crew, *worker, methods, count);
-    if (answer != CREW_OK && is_new)
-        crew_remove(crew, *worker);
+    if (answer == CREW_OK)
+        answer = remote_enter(engine, *worker, client, methods, count);
+    struct crew_worker *own = answer == CREW_NO_MEMORY ? crew_find_connection(crew, card->connection) : NULL;
+    if (own) /* what it has offered before may have been its own, and goes if it does not declare it now */
+        crew_offer(crew, own, NULL, 0);
     remote_note_offers(engine);
     remote_pump(engine);
     return answer;

@@ -66,8 +66,9 @@ enum engine_verdict remote_receive(struct engine *engine, const struct host_mess
 
 /*
  * Attaches a worker, or one that is attached anew, with what it offers: methods of this engine, to which
- * placements other than local must hold. Returns CREW_OK and sets *worker; else nothing has changed, and
- * *worker is set where crew_attach() says so.
+ * placements other than local must hold. Returns CREW_OK and sets *worker; else *worker is set where
+ * crew_attach() says so, and nothing has changed, but that a worker that was attached offers nothing any more
+ * after CREW_NO_MEMORY.
  */
 enum crew_answer remote_attach(struct engine *engine, const struct crew_card *card,
                                const struct host_client *client, const void *const *methods, size_t count,

@@ -218,7 +218,7 @@ static rpc_status workers_declare(rpc_call *call, const struct attach_params *gi
     return RPC_OK;
 }
 
-/* What is wrong is found before anything has changed, but for want of memory in the crew. */
+/* What is wrong is found before anything has changed, but for want of memory: see remote_attach(). */
 static rpc_status workers_enter(rpc_call *call, const struct attach_params *given, const void **offered,
                                 size_t count)
 {

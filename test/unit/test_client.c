@@ -399,6 +399,31 @@ START_TEST(events_share_subscriptions)
 }
 END_TEST
 
+/* Also those that were made before there was a connection, and after each new one: a broker sends what is
+ * retained for each SUBSCRIBE, to all of them. */
+START_TEST(one_subscribe_for_each_filter)
+{
+    unsigned long ids[3];
+    for (int at = 0; at < 3; at++)
+        ck_assert_int_eq(rpc_client_subscribe(client, at < 2 ? "e" : "f", note_event, NULL, &ids[at]),
+                         RPC_CLIENT_OK);
+    for (int round = 0; round < 3; round++) {
+        fake_forget();
+        fake.cuts = round > 0;
+        run_for(2000);
+        ck_assert_uint_eq(fake.subscribed_count, 3);
+        ck_assert_str_eq(fake.subscribed[1].topic, "rpc/event/e");
+        ck_assert_str_eq(fake.subscribed[2].topic, "rpc/event/f");
+        if (round == 1) /* the second one stands for itself from now on */
+            ck_assert(rpc_client_unsubscribe(client, ids[0]));
+        event_count = 0;
+        fake_grant(fake.subscribed[1].mid, 0x87);
+        ck_assert_int_eq(event_count, round ? 100 : 200);
+    }
+    ck_assert_uint_eq(fake.unsubscribed_count, 0);
+}
+END_TEST
+
 START_TEST(options_that_are_wrong)
 {
     static const struct rpc_client_options base = RPC_CLIENT_DEFAULTS;
@@ -572,7 +597,7 @@ UNIT_MAIN("client", setup, teardown, {calls_are_sent_again_in_order_with_the_sam
           {cancelled_calls_are_forgotten, 0}, {callbacks_may_do_all_but_wait, 0},
           {a_client_that_is_destroyed_ends_its_calls, 0}, {what_the_broker_refuses, 0},
           {a_call_that_is_too_large_is_sent_three_times, 3}, {other_losses_of_the_connection_end_no_call, 3},
-          {events_share_subscriptions, 0}, {options_that_are_wrong, 0},
+          {events_share_subscriptions, 0}, {one_subscribe_for_each_filter, 0}, {options_that_are_wrong, 0},
           {properties_are_sent_with_every_copy, 0}, {properties_that_cannot_be_sent, 0},
           {properties_count_as_bytes_that_wait, 0}, {a_methods_own_deadline_is_left_as_it_is, 0},
           {nothing_is_lost_when_memory_is_short, 2})

@@ -218,10 +218,25 @@ START_TEST(connections_of_dispatched_calls)
 }
 END_TEST
 
+/* Where replies of dispatched calls go is not the caller's choice: options about that are for other calls. */
+START_TEST(replies_of_dispatched_calls)
+{
+    rig.host.host.dispatched = _i == LACKS;
+    rig.options.response_topic_filter = "app/#";
+    rig.options.bridge_clients = rig.client.id;
+    lab_start(&rig, &options, NULL);
+    rig_send(&rig, "rpc/call/count", "", "rpc/work/w1/done", "1");
+    ck_assert_uint_eq(rig.host.replies.count, _i == LACKS);
+    engine_reload(rig.engine, &rig.options);
+    rig_send(&rig, "rpc/call/count", "", "rpc/work/w1/done", "2");
+    ck_assert_uint_eq(rig.host.replies.count, _i == LACKS ? 2 : 0);
+}
+END_TEST
+
 UNIT_MAIN("host", open_rig, close_rig, {clients_that_are_not_known, 2},
           {redelivery_from_clients_that_are_not_known, 2}, {replies_to_subscribers, 2},
           {late_replies_to_subscribers, 2}, {redelivery_without_endings, 2},
           {no_rate_of_clients_that_are_not_known, 2},
           {no_reply_into_the_topics_of_the_service, UNIT_ROWS(own_topics)}, {results_of_dispatched_calls, 2},
           {dispatched_calls_that_change_nothing, 2}, {parameters_of_dispatched_calls, 2},
-          {connections_of_dispatched_calls, 0})
+          {connections_of_dispatched_calls, 0}, {replies_of_dispatched_calls, 2})

@@ -180,6 +180,41 @@ START_TEST(attaching)
 }
 END_TEST
 
+/* Whether all methods that a worker offers are there. */
+static bool offers_what_is_there(const struct crew_worker *worker)
+{
+    for (const struct crew_tie *tie = worker->ties; tie; tie = tie->hh.next) {
+        const struct registry_method *method = rig.engine->registry.methods;
+        while (method && method != tie->method)
+            method = method->hh.next;
+        if (!method)
+            return false;
+    }
+    return true;
+}
+
+/* A worker attaches anew without the method that it has declared, which goes after a while. */
+START_TEST(declaring_less)
+{
+    bool failed = true;
+    for (size_t n = 0; failed; n++) {
+        far_open(&rig);
+        struct far_worker worker = far_make("w1");
+        far_attach(&rig, &worker, "\"declares\":[{\"name\":\"old\"}]");
+        const struct host_client own = rig.client;
+        rig.client = worker.client;
+        failing_arm(modes[_i], n);
+        rig_send(&rig, "rpc/call/rpc.attach", "{\"worker\":\"w1\"," BOTH "}", "w", NULL);
+        failed = failing_disarm();
+        rig.client = own;
+        far_pass(&rig, 61000);
+        far_pass(&rig, 61000);
+        ck_assert(offers_what_is_there(crew_find(&rig.engine->remote->crew, "w1")));
+        close_rig();
+    }
+}
+END_TEST
+
 static const char *const shown[] = {"rpc/call/rpc.workers", "rpc/work/w1/event/far.kept"};
 
 START_TEST(showing)
@@ -226,4 +261,4 @@ static void install(void)
 }
 
 UNIT_MAIN("remote_memory", install, NULL, {calling, 4 * UNIT_ROWS(calls)}, {answering, 8}, {going, 2},
-          {attaching, 4}, {showing, 4}, {starting, 2})
+          {attaching, 4}, {declaring_less, 2}, {showing, 4}, {starting, 2})

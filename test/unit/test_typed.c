@@ -312,6 +312,27 @@ START_TEST(calls_with_structs)
 }
 END_TEST
 
+/* What is a level is what the generator takes for one, whatever the name of a service looks like. The value
+ * behind the last level must not be asked for. */
+static const struct {
+    const char *name, *called;
+} names[] = {
+    {"{a}", "x  0"},           {"s/{a}/t", "s/x/t  0"}, {"{}/{a}", "{}/x  0"},
+    {"s{}{a}{}", "s{}x{}  0"}, {"{{a}", "x  0"},        {"{a}}{", "x}{  0"},
+};
+
+START_TEST(levels_of_names)
+{
+    const char *const levels[] = {"x", NULL};
+    const struct rpc_typed_method named = {names[_i].name, &part_shape, &part_shape};
+    const struct rpc_typed_call call = {.method = &named, .levels = levels};
+    answer = "{}";
+    called[0] = '\0';
+    ck_assert_int_eq(rpc_typed_send(NULL, &call, NULL, NULL), RPC_CLIENT_OK);
+    ck_assert_str_eq(called, names[_i].called);
+}
+END_TEST
+
 START_TEST(calls_with_bytes_and_without)
 {
     static const struct rpc_typed_method plain = {"plain", NULL, &part_shape};
@@ -348,4 +369,5 @@ static void set_up(void)
 
 UNIT_MAIN("typed", set_up, NULL, {values_that_fit, UNIT_ROWS(good)}, {values_that_do_not_fit, UNIT_ROWS(bad)},
           {what_is_not_json, 0}, {a_value_that_takes_too_much, 0}, {memory_that_fails, 0},
-          {calls_with_structs, UNIT_ROWS(calls)}, {calls_with_bytes_and_without, 0}, {subscriptions, 0})
+          {calls_with_structs, UNIT_ROWS(calls)}, {levels_of_names, UNIT_ROWS(names)},
+          {calls_with_bytes_and_without, 0}, {subscriptions, 0})

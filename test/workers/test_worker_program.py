@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """The program mosquitto_rpc_worker as a client of a plain broker: its options, its connection, its end, and the calls
 that it shares with others of its group. What it does attached is in test_worker_attached.py."""
+import contextlib
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -11,7 +13,7 @@ import unittest
 
 from program import CERTIFICATE, WorkerTest, run  # first: it finds the others
 from harness import TIMEOUT, ask, ask_by_id, error_of, eventually, main, new_identity, payload_of, result_of
-from mqtt import (CONNACK, CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Reader, packet, properties,
+from mqtt import (CONNACK, CORRELATION_DATA, MAXIMUM_PACKET_SIZE, RESPONSE_TOPIC, Reader, Silence, packet, properties,
                   property_of, user_property_of)
 
 
@@ -40,6 +42,8 @@ class Options(unittest.TestCase):
                 (["max_pending", "3"], "'max_pending' is no option"),
                 (["--share", "a/b"], "--share: 'a/b' is not accepted, a group is one level"),
                 (["--name", "a+b"], "--name: 'a\\+b' is not accepted, a name is one level"),
+                (["--client_id", "a#b"], "--client_id: 'a#b' is not accepted, a client id has no"),
+                (["--attach", "--client_id", "a+b"], "--client_id: 'a\\+b' is not accepted, a client id has no"),
                 (["--broker", "host:0"], "--broker: 'host:0' is not accepted, it takes HOST"),
                 (["--broker", "host:99999"], "it takes HOST"),
                 (["--broker", "[::1"], "it takes HOST"),
@@ -453,6 +457,74 @@ class Share(WorkerTest):
         self.sharing(self.broker)
         for qos in (0, 1, 2):
             self.assertTrue(result_of(ask(self.caller(), "ping", qos=qos))["ok"])
+
+
+def seconds_of(worker):
+    """The time of processors that a worker has had."""
+    stat = pathlib.Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="utf-8")
+    return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+class Presence(WorkerTest):
+
+    def expect_sleep(self, worker):
+        """The worker has nothing to do for a while, and takes no time of a processor for that."""
+        before = seconds_of(worker)
+        time.sleep(2)
+        self.assertLess(seconds_of(worker) - before, 0.1)
+
+    def test_a_worker_that_joins_others_sleeps(self):
+        broker = self.plain_broker()
+        watcher = self.client(broker, 5)
+        watcher.subscribe("rpc/worker/+", qos=1)
+
+        def wait_for(state):
+            while json.loads(watcher.receive().payload)["state"] != state:
+                pass
+        self.worker(broker, "rendezvous true")
+        wait_for("here")
+        worker = self.worker(broker, "rendezvous true")
+        wait_for("joining")
+        time.sleep(1.5)  # until then it might be the only one
+        self.expect_sleep(worker)
+
+    def test_a_worker_that_drains_sleeps(self):
+        broker = self.plain_broker()
+        worker = self.worker(broker, "rendezvous true")
+        caller = self.client(broker, 5)
+        caller.subscribe("reply/to/me", qos=1)
+        caller.publish("rpc/call/slow.sleep", json.dumps({"ms": 6000}), qos=1,
+                       properties=[(RESPONSE_TOPIC, "reply/to/me")])
+        eventually(lambda: len(os.listdir(f"/proc/{worker.process.pid}/task")) > 1)  # a thread carries it out
+        worker.signal(signal.SIGTERM)
+        worker.wait_log("finished first")
+        time.sleep(1.5)  # while others learn of it
+        self.expect_sleep(worker)
+        self.assertEqual(user_property_of(caller.receive(), "status"), "ok")
+        self.assertEqual(worker.wait(), 0)
+
+    def test_workers_that_are_none_do_not_fill_the_log(self):
+        """A client tells of many workers, each of which is silent from then on."""
+        broker = self.plain_broker()
+        worker = self.worker(broker, "rendezvous true")
+        forger = self.client(broker, 5)
+        forger.subscribe("reply/to/me", qos=1)
+
+        def answers():
+            with contextlib.suppress(Silence):
+                forger.publish("rpc/worker/all/rpc.ping", b"", qos=1, properties=[(RESPONSE_TOPIC, "reply/to/me")])
+                return user_property_of(forger.receive(1), "status") == "ok"
+            return False
+        eventually(answers)
+        began = time.monotonic()
+        for number in range(400):
+            forger.publish(f"rpc/worker/w{number}", json.dumps({"every_ms": 1, "state": "here"}), qos=1)
+        for _ in range(3):  # the worker has had a round since the last one
+            eventually(answers)
+            time.sleep(0.1)
+        lines = worker.log().count("is silent, and is taken for gone")
+        self.assertGreater(lines, 0)
+        self.assertLess(lines, 22 + (time.monotonic() - began))
 
 
 if __name__ == "__main__":
