@@ -570,9 +570,10 @@ typedef struct rpc_method {
 
 /*
  * A command that devices of the module's kind carry out, and not the plugin: a caller calls it at
- * {prefix}/call/device/{device}/{name}. The module `device` takes such calls to the device. It checks the
- * parameters of a declared command before the device gets them, and the result before the caller gets it. The
- * row is also what discovery and the reference say about the command.
+ * {prefix}/call/device/{device}/{name}. The module `device` takes such calls to the device; a plugin without
+ * it answers method_not_found. It checks the parameters of a declared command before the device gets them,
+ * and the result before the caller gets it. The row is also what discovery and the reference say about the
+ * command.
  */
 typedef struct rpc_command {
     const char *name;        /* one level of [A-Za-z0-9_.-]+, at most 128 bytes, not "response" or "request".
@@ -1283,9 +1284,8 @@ typedef struct rpc_adoption {
  * {prefix}/call/{method}, with this Response Topic and Correlation Data and with the QoS and the user
  * properties of the message. Rates, the recognition of duplicates, the deadline and the end of the sender's
  * connection are those of any call; so a message that comes again is adopted again and recognised by its
- * identity. The parameters are never taken for JSON-RPC, and an MQTT
- * 3.1.1 sender gets its reply on reply_topic, too. A success that errors_only keeps back is cached, announced
- * and counted like any other.
+ * identity. The parameters are never taken for JSON-RPC, and an MQTT 3.1.1 sender gets its reply on
+ * reply_topic, too. A success that errors_only keeps back is cached, announced and counted like any other.
  *
  * To be called in receive, once for a message, with the instance and the message that receive got. The
  * handler runs before rpc_adopt() returns. Returns:
@@ -1303,9 +1303,8 @@ bool rpc_adopt(rpc_instance *instance, const rpc_message *message, const rpc_ado
 /*
  * Sets the root of the module's inboxes in this instance, which only init may do. root is a topic of at most
  * 128 bytes without wildcards and empty levels, which may begin with a slash, but not with `$`; NULL switches
- * the inboxes off. A
- * root that was set and overlaps the topics of a prefix or another root stops the broker's start after init:
- * unlike the usual root (rpc_module.inbox_root), somebody has asked for it. Returns:
+ * the inboxes off. A root that was set and overlaps the topics of a prefix or another root stops the broker's
+ * start after init: unlike the usual root (rpc_module.inbox_root), somebody has asked for it. Returns:
  *
  * - RPC_OK: the root is set.
  * - RPC_INVALID_PARAMS: root cannot be a root.

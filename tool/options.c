@@ -169,8 +169,8 @@ static const char *options_set_number(struct tool_options *options, void *member
         !(number >= row->min && number <= row->max) ||
         (row->kind != OPTION_SECONDS && number != (int)number)) {
         if (row->kind == OPTION_SECONDS)
-            snprintf(options->why, sizeof options->why, "must be a number of %g to %g", row->min / scale,
-                     row->max / scale);
+            snprintf(options->why, sizeof options->why, "must be a number of %.10g to %.10g",
+                     row->min / scale, row->max / scale);
         else
             snprintf(options->why, sizeof options->why, "must be a whole number of %d to %d", row->min,
                      row->max);

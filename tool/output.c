@@ -316,5 +316,9 @@ enum tool_exit output_flush(const struct tool *tool)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return TOOL_OK;
-    return tool_fail(tool, TOOL_FAILED, "standard output: %s", strerror(errno));
+    const int why = errno;
+    clearerr(stdout); /* what is wrong is told once */
+    if (why == EPIPE)
+        return TOOL_FAILED; /* its reader has read enough, as head does */
+    return tool_fail(tool, TOOL_FAILED, "standard output: %s", strerror(why));
 }

@@ -78,7 +78,8 @@ void output_table_set(struct output_table *table, size_t at, const char *text);
 /* Prints the table and frees it. Returns TOOL_OK, or TOOL_FAILED: there was no memory. */
 enum tool_exit output_table_print(const struct tool *tool, struct output_table *table);
 
-/* Writes out what was printed. Returns TOOL_OK; TOOL_FAILED: it could not be written, which has been said. */
+/* Writes out what was printed. Returns TOOL_OK; TOOL_FAILED: it could not be written, which has been said
+ * once, and not at all if the reader of a pipe has gone. */
 enum tool_exit output_flush(const struct tool *tool);
 
 #endif

@@ -37,8 +37,8 @@ export interface ConnectOptions extends ClientOptions, Omit<IClientOptions, "tim
 /**
  * Connects to a broker: `mqtt://`, `mqtts://`, and in browsers `ws://` or `wss://`. Rejects with an RpcError if the
  * first attempt fails: `refused` if the broker does not want this client, otherwise `disconnected`; `cause` is the
- * error of MQTT.js. After that the client keeps itself connected until it is closed. `client.mqtt` emits `offline`,
- * `connect` and `error` for whoever wants to know.
+ * error of MQTT.js. What is no URL is a TypeError. After that the client keeps itself connected until it is closed.
+ * `client.mqtt` emits `offline`, `connect` and `error` for whoever wants to know.
  */
 export function connect(url: string, options?: ConnectOptions): Promise<Client>
 

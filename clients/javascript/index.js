@@ -10,6 +10,8 @@ const RECONNECT_PERIOD = 250, RECONNECT_PERIOD_MAX = 30000 // ms
 const SESSION_TAKEN_OVER = 0x8e
 
 export async function connect(url, options = {}) {
+    if (typeof url === "string" && !/^[a-z]+:\/\//.test(url))
+        throw new TypeError(`${url}: it must be a URL, such as mqtt://localhost:1883`) // MQTT.js would take another host
     const { prefix, qos, timeout, maxPending, maxPendingBytes, waitForBroker = false, ...rest } = options
     const settings = { clientId: `rpc-${randomHex(8)}`, protocolVersion: 5, clean: true, resubscribe: false,
                        reconnectPeriod: RECONNECT_PERIOD, ...rest }

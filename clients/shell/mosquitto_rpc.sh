@@ -26,7 +26,11 @@ rpc_batch() {
 }
 
 rpc_events() (
-    event=${1:?rpc_events EVENT}
+    if [ $# -lt 1 ]; then
+        echo "usage: rpc_events EVENT [OPTION of mosquitto_sub...]" >&2
+        exit 2
+    fi
+    event=$1
     shift
     exec mosquitto_sub -q 1 -t "${RPC_PREFIX:-rpc}/event/$event" -F '%t %p' "$@"
 )
@@ -43,6 +47,12 @@ rpc_request() (
     fi
     prefix=${RPC_PREFIX:-rpc} timeout=${RPC_TIMEOUT:-10} topic=$1/$2 params='{}'
     client=${RPC_CLIENT_ID:-rpc-$(rpc_random 8)} identity=$(rpc_random 16)
+    case $timeout in
+    *[!0-9]* | 0* | ?????????*) # the arithmetic below would run it, take it for octal, or overflow
+        echo "RPC_TIMEOUT must be whole seconds, and not $timeout" >&2
+        exit 2
+        ;;
+    esac
     shift 2
     case ${1--h} in
     -[!0-9]*) ;; # an option

@@ -12,6 +12,7 @@ import os
 import pathlib
 import pickle
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import textwrap
 import threading
 import time
 import unittest
+import unittest.mock
 import zipfile
 
 from cutter import AFTER, BEFORE, OUT, Cutter, Moment, moments_of, prove_once, settle, whole_packets
@@ -246,7 +248,7 @@ class Calls(ClientTest):
         for who, method, params, how in (
                 (client, "a/+", {}, {}), (client, "#", {}, {}), (client, "", {}, {}), (client, "a\n", {}, {}),
                 (client, "x" * 65000, {}, {}), (client, "echo", float("nan"), {}), (client, "echo", "\ud800", {}),
-                (client, "echo", {}, {"timeout": 0}), (client, "echo", {}, {"timeout": float("nan")}),
+                (client, "echo", {}, {"timeout": 0}), (client, "echo", {}, {"timeout": 86401}), (client, "echo", {}, {"timeout": float("nan")}),
                 (old, "echo", [1], {}), (old, "echo", {"request_id": 1}, {}),
                 (client, "a\ufffe", {}, {}), (client, "echo", {}, {"properties": {"a": "\0"}}),
                 (client, "echo", {}, {"properties": {"a\ud800": ""}}),
@@ -259,7 +261,7 @@ class Calls(ClientTest):
             client.call("echo", [1], sensor_id="a")
         with self.assertRaises(TypeError):
             client.call("echo", {1, 2})
-        with self.assertRaises(TypeError):
+        with self.assertRaisesRegex(TypeError, "user property.*5"):
             client.call("echo", properties={"a": 5})
         for name in ("", "a/b", "+", "#", "a\n", "\ufdd0"):
             for address in (client.device, client.group):
@@ -269,7 +271,8 @@ class Calls(ClientTest):
             with self.subTest(event=event), self.assertRaises(ValueError):
                 client.events(event)
         for how in ({"version": 4}, {"client_id": "a/b"}, {"client_id": "a+"}, {"prefix": "#"}, {"max_pending": 0},
-                    {"qos": 3}):
+                    {"qos": 3}, {"host": ""}, {"host": "mqtt://localhost"}, {"host": "localhost:1883"}, {"port": "1883"},
+                    {"port": 0}, {"port": 65536}, {"keepalive": -1}):
             with self.subTest(how=how), self.assertRaises(ValueError):
                 sync.Client(**how)
         self.assertEqual((client.pending, old.pending), (0, 0))
@@ -654,6 +657,22 @@ class Cut(ClientTest):
         cutter.refusing = False
         client.call("ping")
         self.assertEqual(self.runs(), 0)
+
+    def test_without_keepalive(self):
+        """The client waits, and takes no processor meanwhile."""
+        self.begin()
+        client = self.connect(keepalive=0)
+        self.assertEqual(client.call("echo", 1), 1)
+        looks = 0
+        real = selectors.DefaultSelector.select
+
+        def look(*how):
+            nonlocal looks
+            looks += threading.current_thread().name == client.client_id
+            return real(*how)
+        with unittest.mock.patch.object(selectors.DefaultSelector, "select", look):
+            time.sleep(0.5)
+        self.assertLess(looks, 20)
 
     def test_a_silent_end(self):
         """Nothing passes any more, and nobody says so: the keep-alive finds it."""

@@ -116,9 +116,17 @@ class Calls(ShellTest):
 
     def test_wrong_usage(self):
         self.assertEqual(self.outcome("rpc_call", "echo", "1", "--nonsense")[0], 2)
-        done = subprocess.run(shell_command("sh", "rpc_call"), capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("usage: rpc_call METHOD", done.stderr)
+        for function in ("rpc_call METHOD", "rpc_batch METHOD", "rpc_events EVENT"):
+            done = subprocess.run(shell_command("sh", function.split()[0]), capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"usage: {function}", done.stderr)
+        for shell in SHELLS:
+            for timeout in ("1.5", "x", "-1", "0", "08", "a[$(touch ran)]", "9" * 20):
+                with self.subTest(shell=shell, timeout=timeout):
+                    status, output, complaint = self.outcome("rpc_call", "echo", shell=shell, RPC_TIMEOUT=timeout)
+                    self.assertEqual((status, output), (2, ""))
+                    self.assertIn("RPC_TIMEOUT must be whole seconds", complaint)
+        self.assertFalse(os.path.exists("ran"))
 
     def test_prefix_and_client_id(self):
         other = self.start(["prefix other"])

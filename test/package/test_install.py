@@ -368,9 +368,10 @@ mosquitto_rpc_add_plugin(a MODULES valve.c)
         output_of("bash", "-ec", commands.replace("/usr/local", str(self.prefix)),
                   cwd=folder, env={**os.environ, "CC": os.environ["RPC_CC"],
                                        "CMAKE_GENERATOR": os.environ["RPC_GENERATOR"]})
-        broker = self.start(plugin=str(folder / "build" / "doors.so"))
-        self.assertEqual(error_of(ask(self.client(broker, version=5), "openDoor", {"door": "roof"}))["err"],
-                         "invalid_params")
+        broker = self.start(["device_db :memory:"], plugin=str(folder / "build" / "doors.so"))
+        client = self.client(broker, version=5)
+        self.assertEqual(error_of(ask(client, "openDoor", {"door": "roof"}))["err"], "invalid_params")
+        self.assertEqual(error_of(ask(client, "device/motor7/turn", {"steps": 5}))["err"], "device_unknown")
         broker.stop()
 
 

@@ -2,6 +2,7 @@
 """mosquitto_rpc: list, describe and call; its options, its exit status, and what it does with hostile text."""
 import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import BrokerTest, eventually, main
+from harness import TIMEOUT, BrokerTest, eventually, main
 from tool import TOOL, call, environment, on_terminal, tool
 
 CERTIFICATE = str(pathlib.Path(__file__).resolve().parents[1] / "broker/certificate.pem")
@@ -335,6 +336,20 @@ class Options(ToolTest):
                                   stderr=subprocess.PIPE, env=environment(), check=False, text=True)
         self.assertEqual(done.returncode, 6)
         self.assertIn("No space left", done.stderr)
+
+    def test_a_reader_that_goes(self):
+        """As head does: the tool ends, and says nothing."""
+        broker = self.start()
+        for words in (["events"], ["stats", "--watch"], ["generate", "--language", "python"], ["call", "ping"]):
+            ours, theirs = os.pipe()
+            with subprocess.Popen([TOOL, "-h", "127.0.0.1", "-p", str(broker.port), *words], stdout=theirs,
+                                  stderr=subprocess.PIPE, env=environment(), text=True) as process:
+                os.close(theirs)
+                os.close(ours)
+                while words == ["events"] and process.poll() is None:
+                    call(broker, "call", "updateSensor", "sensor_id=a", "value=1")
+                with self.subTest(words):
+                    self.assertEqual((process.wait(TIMEOUT), process.stderr.read()), (6, ""))
 
 
 class Hostile(ToolTest):

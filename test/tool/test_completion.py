@@ -88,6 +88,7 @@ class Completion(ToolTest):
                 ("mosquitto_rpc desc", "mosquitto_rpc describe "),
                 ("mosquitto_rpc bench --conc", "mosquitto_rpc bench --concurrency "),
                 ("mosquitto_rpc call upd", "mosquitto_rpc call updateSensor "),
+                ("~/bin/mosquitto_rpc call upd", "~/bin/mosquitto_rpc call updateSensor "),
                 ("mosquitto_rpc call updateSensor sens", "mosquitto_rpc call updateSensor sensor_id="),
                 ("mosquitto_rpc call updateSensor sensor_id=a u", "mosquitto_rpc call updateSensor sensor_id=a unit="),
                 ("mosquitto_rpc call updateSensor 'sensor_id=a b' u", "mosquitto_rpc call updateSensor 'sensor_id=a b' unit="),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """mosquitto_rpc and a service that is not the plugin: whatever it describes, the tool ends by itself, and nothing of it
 reaches a terminal that commands it."""
+import contextlib
 import copy
 import itertools
 import json
@@ -65,7 +66,8 @@ class Hostile(BrokerTest):
         with_plugin = self.client(self.start(), 5)
         self.real = {"updateSensor": result_of(ask(with_plugin, "rpc.describe", {"method": "updateSensor"})),
                      "device/x/light": result_of(ask(with_plugin, "rpc.describe", {"method": "device/x/light"})),
-                     "list": result_of(ask(with_plugin, "rpc.list"))}
+                     "list": result_of(ask(with_plugin, "rpc.list")),
+                     "stats": result_of(ask(with_plugin, "rpc.stats"))}
         self.broker = self.start(plugins=[])
         self.service = Service(self.client(self.broker, 5))
 
@@ -97,6 +99,23 @@ class Hostile(BrokerTest):
         self.service.answers["updateSensor"] = {"err": EVIL, "msg": EVIL, EVIL: [EVIL]}
         self.mutate("rpc.describe", self.real["updateSensor"], 40, "call", "updateSensor", "sensor_id=a", "value=1",
                     "unit=C")
+
+    def test_tables(self):
+        device = {"device": "a", "state": "ready", "kind": "lamp", "since": 1, "seen": 1, "waiting": 0, "flying": 0, "managed": True}
+        worker = {"id": "w", "state": "here", "since": 1, "leaving": False, "outstanding": 0, "window": 8, "calls": 1, "errors": 0, "refused": 0,
+                  "lost": 0, "version": "1", "address": "127.0.0.1"}
+        for method, document, command in (("rpc.stats", self.real["stats"], "stats"),
+                                          ("device.list", {"total": 1, "devices": [device], "next": None}, "devices"),
+                                          ("rpc.workers", {"workers": [worker]}, "workers")):
+            self.mutate(method, document, 40, command)
+
+    def test_events(self):
+        self.service.answers["rpc.list"] = self.real["list"]
+        for topic, payload in ((EVIL.replace("\x00", "").replace("\r\n", ""), json.dumps(EVIL)), ("x", EVIL), ("y", b"\xff\x9b\x1b")):
+            publisher = self.client(self.broker, 5)
+            with contextlib.suppress(AssertionError, OSError):  # the broker takes no such topic
+                publisher.publish(f"rpc/event/{topic}", payload, qos=1, retain=True)
+        self.run_tool("events", "#", "-C", "2", "-W", "5")
 
     def test_results(self):
         self.service.answers["rpc.describe"] = {"err": "unknown_method"}

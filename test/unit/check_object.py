@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-"""What a plugin's file is like: its symbols, what it is linked with, and the traces of cmake/Hardening.cmake.
+"""What the file of a plugin or a program is like: a plugin's symbols, what it is linked with, and the traces of
+cmake/Hardening.cmake.
 
-check_object.py PLUGIN [--need=FLAG...] FLAG...
+check_object.py FILE [--need=FLAG...] FLAG...
 
-The flags are those that the plugin was compiled with. The checks of code depend on them, so that a build whose compiler
+The flags are those that the file was compiled with. The checks of code depend on them, so that a build whose compiler
 lacks one passes; --need=FLAG says that this one must be among them.
 """
 import re
@@ -21,7 +22,7 @@ def output_of(*command):
 
 
 class Object:
-    """A shared object, as readelf shows it."""
+    """A shared object or a program, as readelf shows it."""
 
     def __init__(self, path):
         self.path = path
@@ -55,7 +56,8 @@ def faults_of_linking(found):
 
 
 def faults_of_symbols(found):
-    if found.exported != SYMBOLS:
+    is_program = "INTERP" in found.segments
+    if not is_program and found.exported != SYMBOLS:
         yield f"it exports {', '.join(sorted(found.exported))}, and should export {', '.join(sorted(SYMBOLS))}"
 
 

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 __version__ = "0.1.0"
 
+TIMEOUT_MAX = 86400.0  # seconds, as the plugin has it
 GRACE = 1.0  # seconds that a reply may take after its call's timeout, at which the plugin itself answers `timeout`
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 Progress = Callable[[Any], None]
@@ -95,6 +96,12 @@ class Settings:
             raise ValueError("version must be 5 or 311")
         if self.qos not in (0, 1, 2):
             raise ValueError("qos must be 0, 1 or 2")
+        if not self.host or "/" in self.host or self.host.count(":") == 1:
+            raise ValueError(f"host must be a name or an address, not {self.host!r}: the port is a parameter of its own")
+        if not isinstance(self.port, int) or not 0 < self.port < 65536:
+            raise ValueError(f"port must be a number of 1 to 65535, not {self.port!r}")
+        if not 0 <= self.keepalive < 65536:
+            raise ValueError("keepalive must be a number of seconds up to 65535; with 0 there is none")
         if not is_level(self.client_id):
             raise ValueError("client_id must be one level of a topic: without /, +, # and control characters")
         if not is_topic(self.prefix):
@@ -177,14 +184,16 @@ def make_call(settings: Settings, method: str, params: Any, *, timeout: Optional
               properties: Optional[Mapping[str, str]] = None) -> Call:
     """Raises ValueError or TypeError for what cannot be sent."""
     timeout = settings.timeout if timeout is None else timeout
-    if not (0 < timeout < math.inf):
-        raise ValueError("timeout must be a number of seconds greater than 0")
+    if not 0 < timeout <= TIMEOUT_MAX:
+        raise ValueError(f"timeout must be a number of seconds greater than 0, and at most {TIMEOUT_MAX:g}")
     if not is_topic(method):
         raise ValueError(f"{method!r} cannot be the name of a method")
     identity, milliseconds = os.urandom(16).hex(), max(1, math.ceil(timeout * 1000))
     topic = f"{settings.prefix}/{'batch' if is_batch else 'call'}/{method}"
     trace = {name: value for name, value in (("traceparent", traceparent), ("tracestate", tracestate)) if value}
     for name, value in {**trace, **(properties or {})}.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"name and value of a user property must be strings, not {name!r} and {value!r:.100}")
         if not is_text(name) or not is_text(value):
             raise ValueError(f"{name!r}: {value!r:.100} cannot be a user property")
     pairs: List[Tuple[str, str]] = []

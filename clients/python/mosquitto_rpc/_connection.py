@@ -333,7 +333,7 @@ class Connection(Handler):
     def _serve(self, link: Link, alarm: Alarm, began: float) -> None:
         if link.socket is None:
             raise OSError("the connection ended at once")
-        patience = min(PAUSE, self.settings.keepalive / 4)
+        patience = min(PAUSE, self.settings.keepalive / 4 or PAUSE)
         with selectors.DefaultSelector() as selector:
             selector.register(alarm.socket, selectors.EVENT_READ)
             watched = selector.register(link.socket, selectors.EVENT_READ).fileobj

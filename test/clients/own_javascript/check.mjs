@@ -384,6 +384,8 @@ const checks = {
         const wrong = connect(url, { ...fast, username: "user", password: "wrong" })
         assert.match((await failure(wrong, "refused")).message, /refused the connection/)
         assert.match((await failure(connect("mqtt://127.0.0.1:1", fast), "disconnected")).message, /ECONNREFUSED/)
+        for (const wrong of ["127.0.0.1:1", "localhost", ""])
+            await assert.rejects(connect(wrong, fast), TypeError)
         const client = await open({ username: "user", password: "password" })
         if (five) {
             assert.match((await failure(client.call("probe.fail", {}), "refused")).msg, /Not authorized/)
