@@ -43,7 +43,7 @@ function Answer({ run: { verdicts, outcome, order, isRunning, at }, catalogue })
                     The command is sent when it comes. Until then it can be cancelled.
                 </Notice>
             ) : (
-                outcome.ok && <Json value={outcome.value} />
+                outcome.ok && <Json text={outcome.text} />
             )}
             {!isRunning && <Failure outcome={outcome} method={order.method} catalogue={catalogue} />}
             {cause !== undefined && <Json value={cause} />}

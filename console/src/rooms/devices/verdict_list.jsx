@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What has become of a command for several devices, device by device. */
+import { write } from "../../base/exact.js"
 import { visible } from "../../base/text.js"
 import { explain } from "../../service/explain.js"
 import { Badge, Button, Meter, Panel, Time } from "../../view/parts.jsx"
@@ -14,7 +15,7 @@ function says({ value, progress, cause, err, msg }) {
     const json = value ?? progress,
         own = cause?.msg && `${cause.err}: ${cause.msg}`
     return json !== undefined ? (
-        <code>{visible(JSON.stringify(json), 120)}</code>
+        <code>{visible(write(json), 120)}</code>
     ) : (
         visible(own || msg || (err && explain(/** @type {any} */ ({ err, msg })).title))
     )
