@@ -438,6 +438,8 @@ test("statistics come from the retained messages, what came together as one samp
     tell("health", '{"ok":true,"problems":[]}')
     tell("method/device/{device}/{command}", JSON.stringify(counts))
     tell("method/broken", "{")
+    tell("method/forgotten", JSON.stringify(counts))
+    tell("method/forgotten", "")
     tell("method/__proto__", JSON.stringify(counts))
     const { phase, rows, source } = await until(
         () => service.statistics.samples.get().rows.length && service.statistics.samples.get()
