@@ -186,6 +186,21 @@ class Workers(RoomTest):
         self.page.click(role="row", name="w1")
         self.page.wait(text="text.count")
 
+    def test_methods_come_and_go_with_workers(self):
+        """Without a reload; what a person has typed stays as it was typed."""
+        page = self.page
+        self.open(self.broker, "methods/text.count")
+        page.click(role="tab", name="About")
+        page.fill("some words", role="textbox", name="text")
+        self.assertFalse(page.sees(text="text.turn"))
+        self.plant.worker("w2", "text.turn")
+        page.wait(role="link", name="text.turn")
+        third = self.plant.worker("w3")
+        page.wait(text="w1, w3")
+        third.close()
+        page.gone(text="w1, w3", patience=40)
+        self.assertEqual(page.find(role="textbox", name="text")[0]["value"], "some words")
+
 
 class Trouble(RoomTest):
 

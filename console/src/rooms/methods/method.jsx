@@ -102,7 +102,11 @@ function usePage(state, service, method, levels) {
     const stored = useStore(store),
         kind = suggestions.kindOf(stored.levels.device)
     const command = commandOf(catalogue, method, stored.levels, kind)
-    const model = useMemo(() => modelOfMethod(catalogue, command), [command])
+    /* What was typed stays as it was typed, also where the catalogue was asked for again. */
+    const model = useMemo(
+        () => modelOfMethod(catalogue, command),
+        [JSON.stringify([command.params, command.payload, command.isStrict])]
+    )
     useEffect(() => {
         if (store.get().model !== model) store.update(page => withText({ ...page, model }, page.text))
     }, [model, store])

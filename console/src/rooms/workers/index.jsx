@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The room Workers: which processes carry out calls for the plugin, how busy they are, and what none of them takes. */
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect } from "preact/hooks"
 import { count, duration } from "../../base/format.js"
 import { plural, some, visible } from "../../base/text.js"
 import { ConfirmedCall } from "../../view/confirm.jsx"
@@ -129,17 +129,6 @@ const NoWorkers = ({ service }) => (
     </Panel>
 )
 
-/** Workers declare methods, so that discovery is asked again when others are there. @param {Service} service @param {Worker[]} workers */
-function useMethods(service, workers) {
-    const crew = workers.map(worker => worker.id + worker.since).join(),
-        before = useRef("")
-    useEffect(() => {
-        if (before.current) service.reload()
-        before.current = crew
-    }, [crew])
-    return useStore(service.catalogue).methods
-}
-
 /** @param {{methods: import("../../service/service.js").Method[]}} props  methods: that no worker offers */
 const Unoffered = ({ methods }) => (
     <Notice tone="bad" title="No worker takes the calls of a method that only workers carry out">
@@ -205,8 +194,9 @@ function Room({ service }) {
     const result = useMethod(service, "rpc.workers", { limit: 1000 }, { every: EVERY })
     /** @type {Worker[]} */
     const workers = result.value?.workers ?? []
-    const unoffered = unofferedOf(useMethods(service, workers), workers),
+    const unoffered = unofferedOf(useStore(service.catalogue).methods, workers),
         versions = versionsOf(workers)
+    useEffect(service.crew.start, [service])
     return (
         <Page title="Workers" summary="Processes that carry out calls for the plugin">
             {!result.value ? (
