@@ -90,6 +90,9 @@ class OnCall(RoomTest):
         page.click(role="row", name="hall")
         page.wait(role="combobox", name="Command")
         page.choose("light", role="combobox", name="Command")
+        page.click(role="button", name="Send to")
+        page.wait(text="is required")
+        page.until("document.activeElement.labels?.[0]?.innerText === 'true'")  # the first control with a fault
         page.click(role="radio", name="true")
         page.click(role="button", name="Send to")
         page.wait(text="2 of 3")

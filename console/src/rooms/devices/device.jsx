@@ -137,7 +137,7 @@ const facts = ({ why, seen, kind, commands, waiting = 0, flying = 0, once, clien
     ["Kind", visible(kind ?? "–")],
     ["Takes", commands ? commands.map(name => visible(name, 60)).join(", ") : "any command"],
     ["Open commands", `${waiting} waiting, ${flying} sent`],
-    ["Sent twice", once ? "a command is carried out once" : "only commands that may be repeated"],
+    ["Sent again", once ? "any command: it carries each out once" : "only commands that may be repeated"],
     ...(client ? [/** @type {[any, any]} */ (["Client id", visible(client)])] : [])
 ]
 

@@ -26,6 +26,7 @@ import { unofferedOf, versionOf, versionsOf } from "./crew.js"
 /** @typedef {import("../../service/service.js").Service} Service */
 
 const EVERY = 3000 // ms
+const NONE = <span class="muted">none</span>
 
 /** @param {Worker} worker */
 const troubleOf = worker => worker.lost + worker.unknown + worker.again + worker.refused
@@ -58,7 +59,7 @@ const columnsOf = version => [
     column(
         "Trouble",
         troubleOf,
-        worker => (troubleOf(worker) ? <Badge tone="bad">{count(troubleOf(worker))}</Badge> : "none"),
+        worker => (troubleOf(worker) ? <Badge tone="bad">{count(troubleOf(worker))}</Badge> : NONE),
         6,
         "right"
     ),
@@ -95,11 +96,11 @@ const Detail = ({ service, worker, version, onDone }) => (
                 ["User, address", visible(`${worker.user ?? "none"}, ${worker.address ?? "unknown"}`)],
                 ["Calls in hand", Load(worker)],
                 ["Answered", `${count(worker.calls)}, ${count(worker.errors)} with an error`],
-                ["p50, p99", `${duration(worker.p50_s)}, ${duration(worker.p99_s)}`],
-                ["Lost", `${count(worker.lost)}, not answered a minute after the deadline`],
-                ["Unknown", `${count(worker.unknown)}, whose outcome nobody knows, since it went`],
-                ["Again", `${count(worker.again)}, which another worker got when it went`],
-                ["Refused", `${count(worker.refused)}, given back before they began`]
+                ["p50, p99", worker.calls ? `${duration(worker.p50_s)}, ${duration(worker.p99_s)}` : "no call yet"],
+                ["Lost", `${count(worker.lost)} not answered a minute after the deadline`],
+                ["Unknown", `${count(worker.unknown)} whose outcome nobody knows`],
+                ["Handed on", `${count(worker.again)} that another worker got when it went`],
+                ["Refused", `${count(worker.refused)} given back before they began`]
             ]}
         />
         <h3>{plural(worker.methods.length, "method")}</h3>
