@@ -171,6 +171,9 @@ class Devices(RoomTest):
         self.page.click(role="row", name="lamp1")
         self.page.wait(role="heading", name="lamp1")
         self.picture("device")
+        self.page.go("devices/groups/*")
+        self.page.wait(role="heading", name="All devices")
+        self.page.until("document.querySelector('tbody tr')?.innerText.startsWith('lamp3')")  # the one that is gone
 
     def test_a_device_is_commanded(self):
         self.open(self.broker, "devices/device/lamp1")
