@@ -2,6 +2,7 @@
 /* The plain parts of the room Devices. */
 import assert from "node:assert/strict"
 import { describe, it } from "node:test"
+import { write } from "../src/base/exact.js"
 import { callOptions, commandsFor, secondsFault } from "../src/rooms/devices/commands.js"
 import {
     DEVICES_MAX,
@@ -205,7 +206,8 @@ describe("commands", () => {
 
 describe("verdicts", () => {
     it("tells outcomes of single calls", () => {
-        const status = (/** @type {any} */ outcome) => verdictOf("a", outcome).status
+        const status = (/** @type {any} */ outcome) =>
+            verdictOf("a", { text: JSON.stringify(outcome.value), ...outcome }).status
         assert.equal(status({ ok: true, value: { on: true } }), "ok")
         assert.equal(status({ ok: true, value: null }), "ok")
         assert.equal(status({ ok: true, value: { queued: true, id: "k7" } }), "queued")
@@ -221,6 +223,13 @@ describe("verdicts", () => {
             verdictOf("a", { ok: false, err: "device_failed", msg: "m", data: { cause: { err: "x" } } }).cause,
             { err: "x" }
         )
+    })
+
+    it("has each number with all of its digits", () => {
+        const one = verdictOf("a", { ok: true, value: { n: 2 ** 53 }, text: '{"n":9007199254740993}' })
+        assert.equal(write(one.value), '{"n":9007199254740993}')
+        const event = read({ text: '{"device":"a","command":"count","id":"1","state":"running","progress":-0.0}' })
+        assert.equal(write(applyEvents(startVerdicts(["a"]), "count", [event]).get("a")?.progress), "-0.0")
     })
 
     it("fills in from events of the run's command alone", () => {

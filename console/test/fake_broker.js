@@ -3,6 +3,8 @@
  * A broker in the test's own hands: a WebSocket that connects to nothing, whose other end reads what the page sends, and
  * sends whatever a test wants. By itself it greets, acknowledges and answers pings, unless `behaviour` says otherwise.
  */
+import { write } from "../src/base/exact.js"
+
 const decoder = new TextDecoder(),
     encoder = new TextEncoder()
 
@@ -167,7 +169,7 @@ export function createBroker(behaviour = {}) {
         /* Replies to a call that the page has made. */
         reply(got, value, status = "ok") {
             this.give(
-                message(got.responseTopic, JSON.stringify(value), {
+                message(got.responseTopic, write(value), {
                     qos: 1,
                     props: [[0x09, ...u16(got.correlation.length), ...got.correlation], user("status", status)]
                 })

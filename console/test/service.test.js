@@ -4,6 +4,7 @@ import { webcrypto } from "node:crypto"
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
+import { parse, write } from "../src/base/exact.js"
 import { findAddress, socketUrl } from "../src/service/address.js"
 import { readDocument } from "../src/service/discovery.js"
 import { explain } from "../src/service/explain.js"
@@ -217,6 +218,21 @@ test("a batch has an outcome for each call, or one for all", async t => {
     assert.equal((await service.batch("few", [1, 2])).err, "bad_reply")
 })
 
+test("interim replies, errors and the results of a batch have each number with all of its digits", async t => {
+    const exact = (/** @type {string} */ text) => parse(text).value,
+        seen = []
+    const { service } = await ready(t, {
+        count: (_, got, socket) => socket.reply(got, exact('{"n":9007199254740993}'), "progress"),
+        fail: () => ["full", exact('{"err":"full","n":9007199254740993}')],
+        list: () => ["ok", exact('[{"result":9007199254740993}]')]
+    })
+    void service.call("count", {}, { onProgress: value => seen.push(write(value)) })
+    await until(() => seen.length)
+    assert.deepEqual(seen, ['{"n":9007199254740993}'])
+    assert.equal(write((await service.call("fail")).data), '{"err":"full","n":9007199254740993}')
+    assert.equal((await service.batch("list", [1]))[0].text, "9007199254740993")
+})
+
 test("a timeout over what the service takes is cut, and a method's own needs none", async t => {
     const opened = await ready(t, { "device/lamp1/blink": () => 1, echo: () => 1 })
     await catalogued(opened)
@@ -397,6 +413,8 @@ test("statistics come from the retained messages, what came together as one samp
     tell("health", '{"ok":true,"problems":[]}')
     tell("method/device/{device}/{command}", JSON.stringify(counts))
     tell("method/broken", "{")
+    tell("method/forgotten", JSON.stringify(counts))
+    tell("method/forgotten", "")
     tell("method/__proto__", JSON.stringify(counts))
     const { phase, rows, source } = await until(
         () => service.statistics.samples.get().rows.length && service.statistics.samples.get()

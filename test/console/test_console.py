@@ -74,10 +74,11 @@ class Entry(ConsoleTest):
 
     def test_what_is_denied_is_said_in_each_room(self):
         self.sign_in(self.broker, "viewer", "two")
-        for room, words in (("devices", "You may not see the list of devices"), ("workers", "You may not see"),
-                            ("trouble", "You may not see")):
+        for room, words, method in (("devices", "You may not see the list of devices", "device.list"),
+                                    ("workers", "You may not see", "rpc.workers"), ("trouble", "You may not see", "rpc.recent")):
             self.page.go(room)
             self.page.wait(text=words, patience=15)
+            self.page.wait(text=f"Its ACL would need: topic write rpc/call/{method}")
             self.picture(f"denied-{room}")
         self.page.go("load")
         self.page.wait(text="may not", patience=20)

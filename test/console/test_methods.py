@@ -87,6 +87,23 @@ class Methods(ConsoleTest):
             self.page.wait(role="button", name=f"Send {count}")
         self.page.click(role="button", name="Send 2 calls")
         self.page.wait(role="row", name="unknown_sensor")
+        self.page.click(role="button", name="Copy as")
+        self.page.wait(text="-t rpc/batch/getSensor")
+        self.page.wait(text="""-m '[{"sensor_id":"cellar"},{"sensor_id":"cellar"}]'""")
+        for language, words in (("mosquitto_rpc", "--batch"), ("Python", '.call_batch("getSensor"'),
+                                ("JavaScript", '.callBatch("getSensor"'), ("C", ".is_batch = true")):
+            self.page.click(role="radio", name=language, exact=True)
+            self.page.wait(text=words)
+        self.page.click(role="radio", name="The call")
+        self.page.wait(text='.method = "getSensor"')
+        self.assertFalse(self.page.sees(text=".is_batch"))
+
+    def test_from_the_last_failure_to_its_trouble(self):
+        self.visit("getSensor", sensor_id="cellar")
+        self.page.click(role="button", name="Call", exact=True)
+        self.page.click(role="link", name="See it in Trouble")
+        self.page.wait(role="row", name="getSensor")
+        self.page.until("document.querySelector('.trouble-bar input').value === 'getSensor'")
 
     def test_no_such_method(self):
         self.open(self.broker, "methods/nothing/here")

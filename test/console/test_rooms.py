@@ -90,6 +90,9 @@ class OnCall(RoomTest):
         page.click(role="row", name="hall")
         page.wait(role="combobox", name="Command")
         page.choose("light", role="combobox", name="Command")
+        page.click(role="button", name="Send to")
+        page.wait(text="is required")
+        page.until("document.activeElement.labels?.[0]?.innerText === 'true'")  # the first control with a fault
         page.click(role="radio", name="true")
         page.click(role="button", name="Send to")
         page.wait(text="2 of 3")
@@ -168,6 +171,9 @@ class Devices(RoomTest):
         self.page.click(role="row", name="lamp1")
         self.page.wait(role="heading", name="lamp1")
         self.picture("device")
+        self.page.go("devices/groups/*")
+        self.page.wait(role="heading", name="All devices")
+        self.page.until("document.querySelector('tbody tr')?.innerText.startsWith('lamp3')")  # the one that is gone
 
     def test_a_device_is_commanded(self):
         self.open(self.broker, "devices/device/lamp1")
@@ -185,6 +191,21 @@ class Workers(RoomTest):
         self.visit("workers")
         self.page.click(role="row", name="w1")
         self.page.wait(text="text.count")
+
+    def test_methods_come_and_go_with_workers(self):
+        """Without a reload; what a person has typed stays as it was typed."""
+        page = self.page
+        self.open(self.broker, "methods/text.count")
+        page.click(role="tab", name="About")
+        page.fill("some words", role="textbox", name="text")
+        self.assertFalse(page.sees(text="text.turn"))
+        self.plant.worker("w2", "text.turn")
+        page.wait(role="link", name="text.turn")
+        third = self.plant.worker("w3")
+        page.wait(text="w1, w3")
+        third.close()
+        page.gone(text="w1, w3", patience=40)
+        self.assertEqual(page.find(role="textbox", name="text")[0]["value"], "some words")
 
 
 class Trouble(RoomTest):

@@ -4,6 +4,8 @@
  * end.
  */
 
+import { write } from "./exact.js"
+
 /* Control characters, and what is invisible or changes the order of characters. */
 const CODES = "\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
 const INVISIBLE = new RegExp(`[\\u0000-\\u001f${CODES}]`, "gu")
@@ -14,7 +16,7 @@ const LONE_SURROGATE = /[\ud800-\udfff]/gu
  * A value from the wire as text. It need not be text, nor anything that String() can convert: `{"toString": 1}`.
  * @param {unknown} value
  */
-const textOf = value => (typeof value === "object" && value ? JSON.stringify(value) : String(value ?? ""))
+const textOf = value => (typeof value === "object" && value ? write(value) : String(value ?? ""))
 
 /**
  * What a table of words has for a name from the wire; undefined for a name that every object inherits, as `constructor`.

@@ -11,7 +11,7 @@ import { jsonOf } from "../base/exact.js"
 
 const LOCAL = "ws://localhost:9001",
     PREFIX = "rpc"
-const PATIENCE = 3000 // ms for console.json
+const PATIENCE = 10000 // ms for console.json: without it the page may try the wrong place for good
 
 /**
  * @typedef {{address: string, prefix: string, isKnown: boolean, fault: string}} Address isKnown: it was said somewhere, or is

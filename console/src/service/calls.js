@@ -5,7 +5,7 @@
  * Failure: a call always ends, with an Outcome, and never throws. When the connection ends, the calls under way end with
  * it: the service does not send a reply to another connection, and only who made a call knows whether to make it again.
  */
-import { isObject, jsonOf } from "../base/exact.js"
+import { isObject, jsonOf, parse, write } from "../base/exact.js"
 import { bytesOf } from "../mqtt/packets.js"
 import { hex } from "../mqtt/reasons.js"
 import { topicFault } from "../mqtt/topics.js"
@@ -28,7 +28,7 @@ const NOT_AUTHORIZED = 0x87
  * @property {false} ok
  * @property {string} err the error's code
  * @property {string} msg
- * @property {any} data the error object, with the members that the method adds; of `denied`: {topic, user}
+ * @property {any} data the error object as exact JSON, with the members that the method adds; of `denied`: {topic, user}
  * @property {number} ms
  * @property {"service" | "broker" | "console"} from who has found the error
  *
@@ -37,7 +37,7 @@ const NOT_AUTHORIZED = 0x87
  * @typedef {object} CallOptions
  * @property {number} [timeout] ms; without it, the method's own, or 10 s
  * @property {Record<string, string>} [properties] user properties, such as `offline` of commands
- * @property {(value: any) => void} [onProgress] asks for interim replies, and gets them
+ * @property {(value: any) => void} [onProgress] asks for interim replies, and gets them as exact JSON
  * @property {AbortSignal} [signal] ends the call with the error `aborted`; the service is not told
  * @property {string} [payload] sent as it is, in the place of `params`
  */
@@ -139,9 +139,9 @@ export class Calls {
         const { value, ms } = outcome
         if (!Array.isArray(value) || value.length !== list.length)
             return failure("console", "bad_reply", "The reply to the batch does not have a result for each call.", ms)
-        return value.map(item =>
+        return parse(outcome.text).value.map((/** @type {any} */ item, /** @type {number} */ at) =>
             isObject(item) && "result" in item
-                ? { ok: true, value: item.result, text: JSON.stringify(item.result), ms, bytes: 0 }
+                ? { ok: true, value: value[at].result, text: write(item.result), ms, bytes: 0 }
                 : errorOf(item?.error, "", ms)
         )
     }
@@ -247,12 +247,9 @@ export class Calls {
                     text: message.text.slice(0, 1000)
                 })
             )
-        if (status === "progress") return call.onProgress?.(value)
-        return call.end(
-            status === "ok"
-                ? { ok: true, value, text: message.text, ms, bytes: message.bytes }
-                : errorOf(value, status, ms)
-        )
+        if (status === "ok") return call.end({ ok: true, value, text: message.text, ms, bytes: message.bytes })
+        const exact = parse(message.text).value
+        return status === "progress" ? call.onProgress?.(exact) : call.end(errorOf(exact, status, ms))
     }
 
     /** The connection has ended. */

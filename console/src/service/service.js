@@ -8,6 +8,7 @@ import { Session } from "../mqtt/session.js"
 import { filterFault } from "../mqtt/topics.js"
 import { socketUrl } from "./address.js"
 import { Calls } from "./calls.js"
+import { CrewWatch } from "./crew_watch.js"
 import { discover, NOTHING } from "./discovery.js"
 import { HealthWatch } from "./health.js"
 import { matchLevels } from "./names.js"
@@ -115,6 +116,7 @@ export class Service {
         this.#health = new HealthWatch(parts)
         this.health = this.#health.store
         this.statistics = new Statistics(parts)
+        this.crew = new CrewWatch(this)
     }
 
     end() {

@@ -211,7 +211,7 @@ export class Statistics {
     #take = message => {
         const name = message.topic.slice(this.#root.length)
         if (this.#burst && Date.now() - this.#burstAt > INTERVAL_MIN / 2) this.#endBurst() // the timers of a hidden page come late
-        if (name.startsWith("method/")) this.#takeMethod(name.slice("method/".length), readCounts(jsonOf(message.text)))
+        if (name.startsWith("method/")) this.#takeMethod(name.slice("method/".length), message.text)
         else if (!/^\w+$/.test(name) || !/^[\d.]+$/.test(message.text))
             // a counter says that the service has published
             return
@@ -220,9 +220,13 @@ export class Statistics {
         this.#burst ??= setTimeout(this.#endBurst, TOGETHER)
     }
 
-    /** @param {string} name @param {MethodCounts | undefined} counts */
-    #takeMethod(name, counts) {
-        if (counts && (name in this.#methods || Object.keys(this.#methods).length < METHODS_MAX))
+    /** An empty text: there is no such method any more. @param {string} name @param {string} text */
+    #takeMethod(name, text) {
+        const counts = readCounts(jsonOf(text))
+        if (!text) {
+            const { [name]: gone, ...others } = this.#methods
+            this.#methods = others
+        } else if (counts && (name in this.#methods || Object.keys(this.#methods).length < METHODS_MAX))
             this.#methods = { ...this.#methods, [name]: counts }
     }
 

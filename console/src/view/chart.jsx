@@ -59,7 +59,7 @@ function options(series, format, width, height, fromZero, point) {
         hooks: { setCursor: [plot => point(plot.cursor.idx ?? null)] },
         scales: { y: { range: (_, low, high) => range(fromZero, low, high) } },
         axes: [
-            { ...axis, size: 28, space: 80, grid: { show: false }, values: TIMES },
+            { ...axis, size: 30, gap: 8, space: 80, grid: { show: false }, values: TIMES },
             {
                 ...axis,
                 size: 60,

@@ -173,6 +173,7 @@ export function Segmented({ items, value, onChange, label, icons }) {
         <div
             class={`segmented ${icons ? "icons" : ""}`}
             role="radiogroup"
+            aria-invalid={field.hasError || undefined}
             aria-label={label}
             aria-labelledby={label ? undefined : field.labelId || undefined}>
             {items.map(item => (

@@ -72,6 +72,17 @@ export function useNow(every = 1000) {
 /** @type {Map<number, any>} */
 const timers = new Map()
 
+const DRAWN = 50 // ms after which what was changed is on the screen
+
+/** @param {() => void} act */
+export const afterDrawing = act => void setTimeout(act, DRAWN)
+
+const FAULTY = ":is(input, select, textarea)[aria-invalid], [aria-invalid] input"
+
+/** The first control with a fault gets the focus. @param {HTMLElement | null} form */
+export const focusFault = form =>
+    afterDrawing(() => /** @type {HTMLElement | null | undefined} */ (form?.querySelector(FAULTY))?.focus())
+
 /**
  * How many methods have failed in the last ten minutes, as far as this user may know it.
  * @param {import("../service/service.js").Service} service

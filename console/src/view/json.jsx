@@ -46,18 +46,14 @@ function coloured(text, onNumber, numbers) {
 
 /** @param {unknown} value @param {string | undefined} text */
 function print(value, text) {
-    if (text === undefined) return JSON.stringify(value, null, 2) ?? ""
-    try {
-        const { value: exact, why } = parse(text) // keeps integers that no double holds
-        return why === undefined ? write(exact, "  ") : text
-    } catch {
-        return text // it is nested too deep
-    }
+    if (text === undefined) return write(value, "  ")
+    const { value: exact, why } = parse(text)
+    return why === undefined ? write(exact, "  ") : text
 }
 
 /**
  * @param {{value?: unknown, text?: string, copy?: boolean, onNumber?: (index: number) => void, numbers?: number}} props
- *        text: JSON as it came, where there is no value; onNumber: one of the first `numbers` numbers was chosen,
+ *        value: exact JSON; text: JSON as it came, where there is no value; onNumber: one of the first `numbers` numbers was chosen,
  *        counted from 0
  */
 export function Json({ value, text, copy = true, onNumber, numbers = 0 }) {

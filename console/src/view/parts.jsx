@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { duration, moment, relative } from "../base/format.js"
 import { visible } from "../base/text.js"
+import { explain } from "../service/explain.js"
 import { useNow } from "./hooks.js"
 import { Icon } from "./icons.jsx"
 
@@ -137,7 +138,7 @@ export function Unavailable({ result, what }) {
     if (result.phase === "denied")
         return (
             <Empty icon="lock" title={`You may not see ${what}.`} action={again}>
-                The broker's access control does not allow your user to make this call.
+                {result.outcome && visible(explain(result.outcome).hint, 500)}
             </Empty>
         )
     return (

@@ -54,7 +54,7 @@ const open = ({ waiting = 0, flying = 0 }) => waiting + flying || undefined
 
 /** @type {import("../../view/table.jsx").Column<Device>[]} */
 export const COLUMNS = [
-    { id: "device", label: "Device", value: ({ device }) => device, render: ({ device }) => visible(device, 60) },
+    { id: "device", label: "Device", value: ({ device }) => device, render: ({ device }) => visible(device) },
     { id: "state", label: "State", width: "13.5rem", value: rankOf, render: device => <State device={device} /> },
     {
         id: "seen",

@@ -8,7 +8,7 @@ import { modelOf } from "../../schema/model.js"
 import { draftOf, valueOf } from "../../schema/read.js"
 import { faultOfLevel } from "../../service/names.js"
 import { Field, NumberInput, Segmented, Select, TextArea, TextInput } from "../../view/form.jsx"
-import { link, useStore } from "../../view/hooks.js"
+import { focusFault, link, useStore } from "../../view/hooks.js"
 import { Button, Prose } from "../../view/parts.jsx"
 import { Members } from "../../view/schema_form.jsx"
 import { secondsFault } from "./commands.js"
@@ -182,7 +182,8 @@ export function CommandForm({ label, path, ...props }) {
     const send = (/** @type {Event} */ event) => {
         event.preventDefault()
         setTried(true)
-        if (run?.isRunning || isWrong(filled)) return
+        if (run?.isRunning) return
+        if (isWrong(filled)) return focusFault(/** @type {HTMLElement} */ (event.currentTarget))
         // the answer is below the form
         if (innerWidth < 900) document.querySelector(".device-answer")?.scrollIntoView()
         const order = { command: name, payload: params.text, method: command?.method, options: draft }

@@ -43,7 +43,7 @@ function Answer({ run: { verdicts, outcome, order, isRunning, at }, catalogue })
                     The command is sent when it comes. Until then it can be cancelled.
                 </Notice>
             ) : (
-                outcome.ok && <Json value={outcome.value} />
+                outcome.ok && <Json text={outcome.text} />
             )}
             {!isRunning && <Failure outcome={outcome} method={order.method} catalogue={catalogue} />}
             {cause !== undefined && <Json value={cause} />}
@@ -137,7 +137,7 @@ const facts = ({ why, seen, kind, commands, waiting = 0, flying = 0, once, clien
     ["Kind", visible(kind ?? "–")],
     ["Takes", commands ? commands.map(name => visible(name, 60)).join(", ") : "any command"],
     ["Open commands", `${waiting} waiting, ${flying} sent`],
-    ["Sent twice", once ? "a command is carried out once" : "only commands that may be repeated"],
+    ["Sent again", once ? "any command: it carries each out once" : "only commands that may be repeated"],
     ...(client ? [/** @type {[any, any]} */ (["Client id", visible(client)])] : [])
 ]
 

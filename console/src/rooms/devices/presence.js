@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What is known of devices: the words for their states, the order of the table, its filters, and its pages. */
-import { jsonOf } from "../../base/exact.js"
+import { parse } from "../../base/exact.js"
 import { entryOf, hasWords } from "../../base/text.js"
 
 /** @typedef {{device: string, state: string, since: number, seen?: number, why: string, managed?: boolean,
@@ -116,8 +116,8 @@ export async function listAll(call, tell, again = true) {
  *  @param {{prefix: string}} service */
 export const statusTopics = ({ prefix }) => prefix.replace(/[^/]*$/, "cmd/+/status")
 
-/** JSON from the wire; undefined if it is none. @param {{text: string}} message @returns {any} */
-export const read = ({ text }) => jsonOf(text)
+/** Exact JSON from the wire; undefined if it is none. @param {{text: string}} message @returns {any} */
+export const read = ({ text }) => parse(text).value
 
 /** The devices with what their retained statuses say. @param {Map<string, Device>} devices @param {any[]} statuses */
 export function mergeStatuses(devices, statuses) {

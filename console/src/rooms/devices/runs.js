@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* Sends a command to a device, to several, or to a group, and keeps the verdicts of this run as they fill in. */
+import { parse } from "../../base/exact.js"
 import { callOptions } from "./commands.js"
 import { filterOf, read } from "./presence.js"
 import { applyEvents, applyReply, endVerdicts, startVerdicts, toRepeat, verdictOf } from "./verdicts.js"
@@ -109,7 +110,7 @@ class Running {
         const { verdicts } = this.#run
         this.#change({
             outcome,
-            verdicts: outcome.ok ? applyReply(verdicts, outcome.value) : endVerdicts(verdicts, outcome)
+            verdicts: outcome.ok ? applyReply(verdicts, parse(outcome.text).value) : endVerdicts(verdicts, outcome)
         })
     }
 

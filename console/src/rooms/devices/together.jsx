@@ -26,7 +26,7 @@ function useTogether({ service, state, devices, name }) {
     /** @type {Group | undefined} */
     const group = name ? result.value?.groups.find((/** @type {Group} */ { group }) => group === name) : undefined
     const names = name ? group?.devices : several
-    const members = useMemo(() => (name === ALL ? devices : inOrder(pick(devices, names ?? []))), [devices, names])
+    const members = useMemo(() => inOrder(name === ALL ? devices : pick(devices, names ?? [])), [devices, names])
     return { result, group, members }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What has become of a command for several devices, device by device. */
-import { visible } from "../../base/text.js"
+import { write } from "../../base/exact.js"
+import { plural, visible } from "../../base/text.js"
 import { explain } from "../../service/explain.js"
 import { Badge, Button, Meter, Panel, Time } from "../../view/parts.jsx"
 import { Table } from "../../view/table.jsx"
@@ -14,7 +15,7 @@ function says({ value, progress, cause, err, msg }) {
     const json = value ?? progress,
         own = cause?.msg && `${cause.err}: ${cause.msg}`
     return json !== undefined ? (
-        <code>{visible(JSON.stringify(json), 120)}</code>
+        <code>{visible(write(json), 120)}</code>
     ) : (
         visible(own || msg || (err && explain(/** @type {any} */ ({ err, msg })).title))
     )
@@ -27,7 +28,7 @@ const VERDICTS = [
         label: "Device",
         width: "12rem",
         value: ({ device }) => device,
-        render: ({ device }) => visible(device, 60)
+        render: ({ device }) => visible(device)
     },
     {
         id: "status",
@@ -55,7 +56,7 @@ export function Verdicts({ run: { verdicts, order, isRunning, at }, onAgain }) {
                 again > 0 &&
                 !isRunning && (
                     <Button icon="refresh" onClick={onAgain}>
-                        Again for the {again.toLocaleString("en")} that did not
+                        Send again to {plural(again, "device")}
                     </Button>
                 )
             }>

@@ -2,8 +2,10 @@
 /* What becomes of commands: of those of one device, by events, and of one command for several devices, whose verdicts
  * fill in from events, from the outcomes of single calls, or from the reply to the call of a group. */
 
+import { parse } from "../../base/exact.js"
 import { entryOf } from "../../base/text.js"
 
+/* value and progress are exact JSON. */
 /** @typedef {{device: string, status: string, value?: any, err?: string, msg?: string, cause?: any, id?: string,
  *     progress?: any}} Verdict */
 /** @typedef {Map<string, Verdict>} Verdicts   by the names of devices */
@@ -56,11 +58,11 @@ const failedStatus = ({ err, data }) =>
             : "not_sent")
 
 /** The verdict that the outcome of a single call is. @param {string} device @param {any} outcome @returns {Verdict} */
-export function verdictOf(device, { ok, value, err, msg, data }) {
+export function verdictOf(device, { ok, value, text, err, msg, data }) {
     if (!ok) return { device, status: failedStatus({ err, data }), err, msg, cause: data?.cause }
     return value?.queued === true && value.id
         ? { device, status: "queued", id: value.id }
-        : { device, status: "ok", value }
+        : { device, status: "ok", value: parse(text).value }
 }
 
 /** What the state of a command says of a member before the reply does. @param {any} event */
@@ -102,7 +104,7 @@ export function applyEvents(verdicts, command, events) {
     return changes.size ? new Map([...verdicts, ...changes]) : verdicts
 }
 
-/** The reply to the call of a group: it has the last word. Members that it leaves out are ok.
+/** The reply to the call of a group, as exact JSON: it has the last word. Members that it leaves out are ok.
  *  @param {Verdicts} verdicts @param {any} reply @returns {Verdicts} */
 export function applyReply(verdicts, { results, omitted }) {
     /** @type {Verdicts} */

@@ -246,6 +246,7 @@ function Room({ service, state, route }) {
     const { hold, tab } = useStore(state.view)
     const { events } = useStore(service.catalogue)
     useEffect(state.start, [state])
+    useEffect(service.crew.start, [service])
     const isPaused = !!hold?.isPaused
     return (
         <Page

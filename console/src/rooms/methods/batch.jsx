@@ -7,6 +7,7 @@ import { Field, TextArea } from "../../view/form.jsx"
 import { Badge, Button, Empty } from "../../view/parts.jsx"
 import { Table } from "../../view/table.jsx"
 import { Failed } from "./result.jsx"
+import { linesOf, rowsOf } from "./state.js"
 
 /**
  * @typedef {import("./state.js").Page} Page
@@ -15,14 +16,6 @@ import { Failed } from "./result.jsx"
  * @typedef {import("../../service/calls.js").Outcome} Outcome
  * @typedef {{value: any, at: number, outcome?: Outcome, fault?: string[]}} Row
  */
-
-/** @param {Page} page @returns {{rows: any[], why: string}} */
-function rowsOf({ batch }) {
-    const { value, why } = batch.trim() ? parse(batch) : { value: [], why: undefined }
-    return why === undefined && Array.isArray(value)
-        ? { rows: value, why: "" }
-        : { rows: [], why: why ?? "It must be an array, with one element for each call." }
-}
 
 /** @param {Outcome | undefined} outcome */
 const outcomeOf = outcome =>
@@ -81,8 +74,8 @@ const CallTable = ({ model, rows, outcomes, onRemove }) => (
 )
 
 /** The buttons below the array. @param {{page: Page, method: Method, count: number, most: number,
- *  onAdd?: (value: any) => void, onSend: () => void}} props  onAdd: where the array can take a call */
-function BatchBar({ page: { text, busy }, method, count, most, onAdd, onSend }) {
+ *  onAdd?: (value: any) => void, onSend: () => void, onCopy: () => void}} props  onAdd: where the array can take a call */
+function BatchBar({ page: { text, busy }, method, count, most, onAdd, onSend, onCopy }) {
     const own = text.trim() ? parse(text) : { value: {}, why: undefined }
     return (
         <div class="actions">
@@ -97,6 +90,7 @@ function BatchBar({ page: { text, busy }, method, count, most, onAdd, onSend }) 
                 disabled={!!busy || !count || count > most}>
                 {`Send ${count || ""} ${count === 1 ? "call" : "calls"}`}
             </Button>
+            {count > 0 && <Button onClick={onCopy}>Copy as …</Button>}
             {!method.readOnly && <Badge tone="warn">changes things</Badge>}
         </div>
     )
@@ -123,7 +117,12 @@ export function Batch({ page, method, catalogue, onChange, onSend }) {
                 label="Calls"
                 hint="a JSON array: the parameters of each call"
                 error={why || (rows.length > most && `must have at most ${most} elements; it has ${rows.length}`)}>
-                <TextArea mono rows={6} value={page.batch} onChange={batch => onChange({ batch, outcomes: null })} />
+                <TextArea
+                    mono
+                    rows={linesOf(page.batch)}
+                    value={page.batch}
+                    onChange={batch => onChange({ batch, outcomes: null })}
+                />
             </Field>
             <BatchBar
                 page={page}
@@ -132,6 +131,7 @@ export function Batch({ page, method, catalogue, onChange, onSend }) {
                 most={most}
                 onAdd={why ? undefined : value => setRows([...rows, value])}
                 onSend={onSend}
+                onCopy={() => onChange({ tab: "copy", isBatchCopied: true })}
             />
             {outcomes && !Array.isArray(outcomes) && !outcomes.ok && (
                 <Failed outcome={outcomes} method={method} catalogue={catalogue} />

@@ -10,7 +10,7 @@ import { Field, NumberInput, Segmented, Select, TextArea, TextInput } from "../.
 import { useStore } from "../../view/hooks.js"
 import { Button, Notice, Prose } from "../../view/parts.jsx"
 import { Members, NodeField } from "../../view/schema_form.jsx"
-import { faultsOf, fromHex, shownFaults, withDraft, withText } from "./state.js"
+import { faultsOf, fromHex, linesOf, shownFaults, withDraft, withText } from "./state.js"
 
 /**
  * @typedef {import("./state.js").Page} Page
@@ -98,7 +98,7 @@ function CallOptions({ method, options, onChange }) {
 
 /** @param {{page: Page, method: Method, onText: (text: string) => void, onHex: (isHex: boolean) => void}} props */
 function Editor({ page: { text, why, isHex, model }, method, onText, onHex }) {
-    const rows = Math.min(Math.max(text.split("\n").length + 1, 6), 24)
+    const rows = linesOf(text)
     if (method.payload === "bytes")
         return (
             <>
@@ -228,7 +228,11 @@ function CallBar({ page, command, isReady, isAddressed, onCall, onChange }) {
                 <Button onClick={() => onChange(all => ({ ...withDraft(all, emptyDraft(all.model)), isAsked: false }))}>
                     Clear
                 </Button>
-                <span class="muted">{isReady ? "Ctrl+Enter calls" : "There is no connection to the broker now."}</span>
+                {isReady ? (
+                    <span class="muted keys">Ctrl+Enter calls</span>
+                ) : (
+                    <span class="muted">There is no connection to the broker now.</span>
+                )}
             </div>
             {isUnfit && (
                 <p class="hint" role="status">

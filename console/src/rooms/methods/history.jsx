@@ -5,6 +5,7 @@ import { visible } from "../../base/text.js"
 import { link } from "../../view/hooks.js"
 import { Badge, Button, Empty, Time } from "../../view/parts.jsx"
 import { Table } from "../../view/table.jsx"
+import { pretty } from "./state.js"
 
 /** @typedef {import("./state.js").Past} Past */
 /** @typedef {import("../../view/table.jsx").Column<Past>} Column */
@@ -27,7 +28,7 @@ const COLUMNS = [
         id: "text",
         label: "Parameters",
         wide: true,
-        render: past => <code>{visible(past.text.replace(/\s+/g, " "), 120) || "none"}</code>
+        render: past => <code>{visible(pretty(past.text, ""), 120) || "none"}</code>
     },
     {
         id: "err",

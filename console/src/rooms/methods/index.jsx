@@ -301,6 +301,7 @@ function Room({ service, route, state }) {
         found = lookUp(catalogue, name)
     const shared = { state, service, name, params: route.query.params }
     useLast(state, name)
+    useEffect(service.crew.start, [service])
     if (catalogue.phase !== "ready")
         return (
             <Page title="Methods">

@@ -5,7 +5,7 @@ import { createStore } from "../../base/store.js"
 import { milliseconds, relative } from "../../base/format.js"
 import { visible } from "../../base/text.js"
 import { levelsOf, matchLevels } from "../../service/names.js"
-import { navigate, useNow, useStore } from "../../view/hooks.js"
+import { afterDrawing, focusFault, link, navigate, useNow, useStore } from "../../view/hooks.js"
 import { Badge, Panel, Prose, Tabs } from "../../view/parts.jsx"
 import { useMethod } from "../../view/use_method.js"
 import { About } from "./about.jsx"
@@ -25,8 +25,6 @@ import { commandOf, faultsOf, makeBatch, makeCall, modelOfMethod, newPage, prett
  * @typedef {import("../../service/names.js").Levels} Levels
  */
 /** @template T @typedef {import("../../base/store.js").Store<T>} Store */
-
-const DRAWN = 50 // ms after which what was changed is on the screen
 
 /** @typedef {[import("../../view/parts.jsx").Tone, string, string]} Flag with its title and its text */
 
@@ -102,7 +100,11 @@ function usePage(state, service, method, levels) {
     const stored = useStore(store),
         kind = suggestions.kindOf(stored.levels.device)
     const command = commandOf(catalogue, method, stored.levels, kind)
-    const model = useMemo(() => modelOfMethod(catalogue, command), [command])
+    /* What was typed stays as it was typed, also where the catalogue was asked for again. */
+    const model = useMemo(
+        () => modelOfMethod(catalogue, command),
+        [JSON.stringify([command.params, command.payload, command.isStrict])]
+    )
     useEffect(() => {
         if (store.get().model !== model) store.update(page => withText({ ...page, model }, page.text))
     }, [model, store])
@@ -149,7 +151,8 @@ function LastError({ method, service }) {
         return <p class="muted">{rows.length ? "No call of it has failed since the service started." : "\u00a0"}</p>
     return (
         <p class="muted">
-            Last failed call {relative(last.at, now)}: <code class="bad">{visible(last.err)}</code> {visible(last.msg)}
+            Last failure: <code class="bad">{visible(last.err)}</code> {visible(last.msg)}, {relative(last.at, now)}.{" "}
+            <a href={link(["trouble"], { find: method.name })}>See it in Trouble</a>
         </p>
     )
 }
@@ -165,7 +168,7 @@ function useActions(state, service, store, method, command) {
     const names = levelsOf(method.name)
     function start() {
         void makeCall(state, service, store, command)
-        setTimeout(() => result.current?.scrollIntoView({ block: "nearest" }), DRAWN)
+        afterDrawing(() => result.current?.scrollIntoView({ block: "nearest" }))
     }
     function call(isSure = false) {
         const now = store.get(),
@@ -173,10 +176,7 @@ function useActions(state, service, store, method, command) {
         if (now.busy || service.connection.get().phase !== "ready") return
         if (!names.some(level => levelFault(now, level)) && (isSure || isFit)) return start()
         store.update(page => ({ ...page, isAsked: true }))
-        setTimeout(
-            () => /** @type {HTMLElement | null} */ (form.current?.querySelector("[aria-invalid]"))?.focus(),
-            DRAWN
-        )
+        focusFault(form.current)
     }
     /** @param {Past} past */
     function edit({ method: called, text, isHex, options }) {
@@ -258,6 +258,7 @@ function More({ state, service, method, opened: { catalogue, store, page, comman
                         method={command}
                         language={language}
                         onLanguage={setLanguage}
+                        onChange={change}
                     />
                 )}
                 {page.tab === "batch" && (

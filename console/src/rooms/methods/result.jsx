@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The outcome of a call: the result beside the meaning of its members, or the error with its meaning and what to do. */
 import { bytes, milliseconds } from "../../base/format.js"
+import { write } from "../../base/exact.js"
 import { visible } from "../../base/text.js"
 import { modelOf } from "../../schema/model.js"
 import { join } from "../../schema/read.js"
@@ -104,7 +105,7 @@ const Progress = ({ values }) => (
         <h3>On the way</h3>
         <ol class="progress mono">
             {values.map((value, at) => (
-                <li key={at}>{visible(JSON.stringify(value), 500)}</li>
+                <li key={at}>{visible(write(value), 500)}</li>
             ))}
         </ol>
     </div>

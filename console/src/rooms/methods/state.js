@@ -35,6 +35,7 @@ import { calledName, findMethod } from "../../service/names.js"
  * @property {Outcome | null} outcome
  * @property {string} batch      a JSON array
  * @property {Outcome | Outcome[] | null} outcomes  of the batch
+ * @property {boolean} isBatchCopied and not the call, where there is a batch
  * @property {string} tab
  *
  * @typedef {{method: string, text: string, isHex: boolean, options: Options, at: number, err: string, ms: number}} Past
@@ -158,6 +159,7 @@ export const newPage = (model, levels) =>
             outcome: null,
             batch: "",
             outcomes: null,
+            isBatchCopied: false,
             tab: "result"
         },
         emptyDraft(model)
@@ -188,10 +190,21 @@ export function withText(page, text) {
     }
 }
 
-/** JSON in lines, and whatever else as it is. @param {string} text */
-export function pretty(text) {
+/** JSON in lines, or on one with the indent "", and whatever else as it is. @param {string} text */
+export function pretty(text, indent = "  ") {
     const { value, why } = parse(text)
-    return why === undefined ? write(value, "  ") : text
+    return why === undefined ? write(value, indent) : text
+}
+
+/** How many lines an editor of a text has. @param {string} text */
+export const linesOf = text => Math.min(Math.max(text.split("\n").length + 1, 6), 24)
+
+/** The calls of the batch, or why there are none. @param {Page} page @returns {{rows: any[], why: string}} */
+export function rowsOf({ batch }) {
+    const { value, why } = batch.trim() ? parse(batch) : { value: [], why: undefined }
+    return why === undefined && Array.isArray(value)
+        ? { rows: value, why: "" }
+        : { rows: [], why: why ?? "It must be an array, with one element for each call." }
 }
 
 /** What is wrong, by path. @param {Page} page @returns {Map<string, string>} */

@@ -46,11 +46,21 @@ function useKept(store, value) {
     return calls
 }
 
+/** What a link has, #/trouble?find=getSensor, becomes the filter. @param {import("../../base/store.js").Store<string>} find @param {import("../../view/hooks.js").Route} route */
+function useLink(find, { path, query }) {
+    useEffect(() => {
+        if (!query.find) return
+        find.set(query.find)
+        navigate(["trouble", ...path], {}, { replace: true })
+    }, [query.find])
+}
+
 /** @param {{service: Service, route: import("../../view/hooks.js").Route, state: ReturnType<typeof createState>}} props */
 function Room({ service, route, state }) {
     const tab = route.path[0] ?? "failed",
         find = useStore(state.find),
         limit = useStore(state.limit)
+    useLink(state.find, route)
     const failed = useList(service, "rpc.recent", { err: "*", limit: 256 }, tab === "failed")
     const slow = useList(service, "rpc.recent", { slower_than: Number(limit), limit: 256 }, tab === "slow")
     const open = useList(service, "rpc.running", { limit: 200 }, tab === "open")

@@ -13,6 +13,8 @@ import { deadlineWords, stateWords } from "./words.js"
  *     trace?: string, worker?: string, answered?: string}} OpenCall
  */
 
+const NONE = <span class="muted">none</span>
+
 const COLUMNS = [
     METHOD,
     column("State", stateWords, call =>
@@ -36,19 +38,19 @@ const COLUMNS = [
     column(
         "Worker",
         call => call.worker,
-        call => visible(call.worker ?? "none"),
+        call => visible(call.worker) || NONE,
         7
     ),
     column(
         "Lane",
         call => call.lane,
-        call => visible(call.lane ?? "none", 40),
+        call => visible(call.lane, 40) || NONE,
         7
     ),
     column(
         "Trace",
         call => call.trace,
-        call => (call.trace ? <Copyable text={call.trace} label="the trace" /> : "none"),
+        call => (call.trace ? <Copyable text={call.trace} label="the trace" /> : NONE),
         6
     )
 ]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* The room Workers: which processes carry out calls for the plugin, how busy they are, and what none of them takes. */
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect } from "preact/hooks"
 import { count, duration } from "../../base/format.js"
 import { plural, some, visible } from "../../base/text.js"
 import { ConfirmedCall } from "../../view/confirm.jsx"
@@ -26,6 +26,7 @@ import { unofferedOf, versionOf, versionsOf } from "./crew.js"
 /** @typedef {import("../../service/service.js").Service} Service */
 
 const EVERY = 3000 // ms
+const NONE = <span class="muted">none</span>
 
 /** @param {Worker} worker */
 const troubleOf = worker => worker.lost + worker.unknown + worker.again + worker.refused
@@ -58,7 +59,7 @@ const columnsOf = version => [
     column(
         "Trouble",
         troubleOf,
-        worker => (troubleOf(worker) ? <Badge tone="bad">{count(troubleOf(worker))}</Badge> : "none"),
+        worker => (troubleOf(worker) ? <Badge tone="bad">{count(troubleOf(worker))}</Badge> : NONE),
         6,
         "right"
     ),
@@ -95,11 +96,11 @@ const Detail = ({ service, worker, version, onDone }) => (
                 ["User, address", visible(`${worker.user ?? "none"}, ${worker.address ?? "unknown"}`)],
                 ["Calls in hand", Load(worker)],
                 ["Answered", `${count(worker.calls)}, ${count(worker.errors)} with an error`],
-                ["p50, p99", `${duration(worker.p50_s)}, ${duration(worker.p99_s)}`],
-                ["Lost", `${count(worker.lost)}, not answered a minute after the deadline`],
-                ["Unknown", `${count(worker.unknown)}, whose outcome nobody knows, since it went`],
-                ["Again", `${count(worker.again)}, which another worker got when it went`],
-                ["Refused", `${count(worker.refused)}, given back before they began`]
+                ["p50, p99", worker.calls ? `${duration(worker.p50_s)}, ${duration(worker.p99_s)}` : "no call yet"],
+                ["Lost", `${count(worker.lost)} not answered a minute after the deadline`],
+                ["Unknown", `${count(worker.unknown)} whose outcome nobody knows`],
+                ["Handed on", `${count(worker.again)} that another worker got when it went`],
+                ["Refused", `${count(worker.refused)} given back before they began`]
             ]}
         />
         <h3>{plural(worker.methods.length, "method")}</h3>
@@ -128,17 +129,6 @@ const NoWorkers = ({ service }) => (
         />
     </Panel>
 )
-
-/** Workers declare methods, so that discovery is asked again when others are there. @param {Service} service @param {Worker[]} workers */
-function useMethods(service, workers) {
-    const crew = workers.map(worker => worker.id + worker.since).join(),
-        before = useRef("")
-    useEffect(() => {
-        if (before.current) service.reload()
-        before.current = crew
-    }, [crew])
-    return useStore(service.catalogue).methods
-}
 
 /** @param {{methods: import("../../service/service.js").Method[]}} props  methods: that no worker offers */
 const Unoffered = ({ methods }) => (
@@ -205,8 +195,9 @@ function Room({ service }) {
     const result = useMethod(service, "rpc.workers", { limit: 1000 }, { every: EVERY })
     /** @type {Worker[]} */
     const workers = result.value?.workers ?? []
-    const unoffered = unofferedOf(useMethods(service, workers), workers),
+    const unoffered = unofferedOf(useStore(service.catalogue).methods, workers),
         versions = versionsOf(workers)
+    useEffect(service.crew.start, [service])
     return (
         <Page title="Workers" summary="Processes that carry out calls for the plugin">
             {!result.value ? (
