@@ -107,6 +107,9 @@ class Commands(DeviceTest):
 
     def test_the_script(self):
         """It is complete: it takes many commands one after the other, and acts once for each."""
+        self.broker.stop()
+        self.begin("device_grace 30s")  # it connects anew for each command
+        self.watcher = self.watch()
         script = blocks(section("The smallest device"))[0].replace(f" -p {PORT}", "")
         self.assertTrue(script.startswith("last=\n") and script.endswith("done\n"), script)
         settings = self.broker.directory / "settings"
