@@ -421,8 +421,13 @@ static struct attach_prefix *attach_find_prefix(struct attach *attach, const cha
     return NULL;
 }
 
+/* A reply that cannot be sent becomes an error that can: the caller would wait until its deadline. */
 static bool attach_publish_reply(struct worker *worker, const struct host_publication *publication)
 {
+    static const char unsent[] =
+        "{\"err\":\"internal_error\",\"msg\":\"the worker cannot send the reply: it is "
+        "larger than the broker takes, or too many messages wait\"}";
+    const bool is_last = strcmp(publication->status, "progress") != 0;
     struct attach *attach = attach_of(worker);
     const struct attach_prefix *prefix = attach_find_prefix(attach, publication->topic);
     struct dispatched_key key;
@@ -433,11 +438,14 @@ static bool attach_publish_reply(struct worker *worker, const struct host_public
             : NULL;
     struct host_publication answer = *publication;
     answer.qos = 1;
-    if (!call || !client_host_publish(&worker->connection, &answer))
+    if (!call)
         return false;
-    if (strcmp(publication->status, "progress") != 0)
+    const bool is_sent = client_host_publish(&worker->connection, &answer);
+    if (!is_sent && is_last)
+        attach_answer(worker, prefix, &key, "internal_error", unsent);
+    if (is_last)
         dispatched_remove(&attach->calls, call);
-    return true;
+    return is_sent;
 }
 
 /* The plugin announces what the worker tells it below its own topic: the event's name, and its key if it has

@@ -9,7 +9,7 @@ import signal
 import socket
 
 from program import WorkerTest  # first: it finds the others
-from harness import INSTRUMENTED, TIMEOUT, ask, ask_by_id, broker_version, main, new_identity, result_of
+from harness import INSTRUMENTED, TIMEOUT, ask, ask_by_id, broker_version, error_of, main, new_identity, result_of
 from mqtt import (CONNACK, CONNECT, CORRELATION_DATA, DISCONNECT, PINGREQ, PINGRESP, RESPONSE_TOPIC,
                   SUBACK, SUBSCRIBE, USER_PROPERTY, Client, SocketStream, packet, properties,
                   property_of, user_property_of)
@@ -345,7 +345,7 @@ class Calls(AttachedTest):
             statuses.append(status)
             if found == identity:
                 break
-        self.assertEqual(set(statuses), {"ok"})
+        self.assertEqual(set(statuses), {"ok", "internal_error"})
         self.assertLess(len(statuses), 300)
 
     def test_events(self):
@@ -428,7 +428,10 @@ class Real(WorkerTest):
               for method in ("probe.caller", "probe.announce", "probe.count", "slow.sleep")]
 
     def setUp(self):
-        self.broker = self.start(["workers_users crew", "prefix rpc other", *self.placed], users={"crew": "secret"})
+        self.begin()
+
+    def begin(self, **how):
+        self.broker = self.start(["workers_users crew", "prefix rpc other", *self.placed], users={"crew": "secret"}, **how)
         (self.broker.directory / "password").write_text("secret\n")
 
     def attached(self, name="w1", count=1):
@@ -453,6 +456,20 @@ class Real(WorkerTest):
         result_of(ask(caller, "probe.count"))
         self.assertEqual(watcher.receive().topic, "rpc/event/probeCounted")
         watcher.expect_nothing()
+        worker.stop()
+
+    def test_a_reply_larger_than_the_broker_takes(self):
+        """The caller is told at once, and the worker has its window back."""
+        self.broker.stop()
+        self.placed = ["placement_probe.big remote"]
+        self.begin(lines=["max_packet_size 20000"])
+        worker = self.attached()
+        caller = self.client(self.broker, 5)
+        for _ in range(40):
+            error = error_of(ask(caller, "probe.big", {"size": 30000}))
+            self.assertEqual(error["err"], "internal_error")
+            self.assertIn("larger than the broker takes", error["msg"])
+        self.assertEqual(len(result_of(ask(caller, "probe.big", {"size": 10000}))["text"]), 10000)
         worker.stop()
 
     def test_draining_and_another_one(self):
