@@ -240,9 +240,8 @@ static const char *calls_find_wrong(const struct rpc_client *client, const struc
     calls_measure_properties(request, &has_valid_properties);
     size_t topic = strlen(client->options.prefix) + strlen(request->method) + sizeof "/batch/";
     if (!wire_is_method(request->method))
-        return "the name of a method is levels of a topic, as UTF-8: none is empty, response or request, and "
-               "+ and # are "
-               "not allowed";
+        return "the name of a method is levels of a topic, as UTF-8: none is empty, response or request, "
+               "and + and # are not allowed";
     if (topic >= CLIENT_TEXT_MAX)
         return "the name of the method is too long";
     if (timeout_ms < 1 || timeout_ms > CLIENT_TIMEOUT_MAX)
