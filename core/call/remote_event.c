@@ -53,8 +53,9 @@ static void remote_event_announce(struct engine *engine, const struct registry_e
     void *data = NULL;
     char parent[TRACE_PARENT_READ];
     if (host->user_property(host->context, message, "traceparent", parent, sizeof parent) &&
-        strlen(parent) == TRACE_PARENT && trace_is_state(parent)) {
-        memcpy(trace.parent, parent, sizeof trace.parent);
+        trace_read(&trace, parent, &engine->random)) {
+        /* The span stays the worker's. */
+        memcpy(trace.parent + (trace_span(&trace) - trace.parent), trace.caller, TRACE_SPAN);
         cause.trace = &trace;
     }
     arena_init(&arena);

@@ -2,15 +2,17 @@
 """Attached workers on a real broker: who may be one, what it gets, what becomes of its answers, and of its calls when
 it goes. The worker is the tests' own (worker.py)."""
 import json
+import signal
 import time
 
-from worker import AttachedClient, allowed, workers_of
+from worker import PASSWORD, AttachedClient, allowed, workers_of
 from harness import (CORRELATION_DATA, RESPONSE_TOPIC, BrokerTest, ask, error_of, eventually, has_websockets, main,
                      new_identity, payload_of, result_of)
 from mqtt import NOT_AUTHORIZED, SESSION_EXPIRY, USER_PROPERTY, Closed, property_of, user_property_of
 
 PLACED = ("placement_echo remote", "placement_probe.count remote", "placement_setGate remote",
           "placement_probe.raise remote", "placement_slow.sleep spill")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ALL = ("echo", "probe.count", "setGate", "probe.raise", "slow.sleep")
 
 
@@ -47,7 +49,7 @@ class Calls(Attached):
         caller = self.client(broker, 5, client_id="me")
         identity = send(caller, "echo", b'{ "a" : 1.50 }',
                         entries=[(USER_PROPERTY, ("timeout-ms", "30000")),
-                                 (USER_PROPERTY, ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))])
+                                 (USER_PROPERTY, ("traceparent", TRACE))])
         job = worker.job()
         self.assertEqual((job.method, job.caller, job.user, job.version, job.payload),
                          ("echo", "me", None, "5", b'{ "a" : 1.50 }'))
@@ -137,6 +139,18 @@ class Calls(Attached):
             self.assertEqual(result_of(caller.receive()), {"runs": runs})
         self.assertEqual([payload_of(watcher.receive())["runs"] for _ in range(4)], [2, 3, 4, 5])
         watcher.expect_nothing()
+
+    def test_traces_and_sizes_of_events(self):
+        broker = self.broker_with("max_reply 1k")
+        watcher, worker = self.client(broker, 5), self.worker(broker)
+        watcher.subscribe("rpc/event/#")
+        for parent, is_one in ((TRACE, True), (TRACE.upper(), False), (TRACE + "-00", False)):
+            worker.announce("probeNoted", {"text": "a"}, entries=[(USER_PROPERTY, ("traceparent", parent))])
+            self.assertEqual(user_property_of(watcher.receive(), "traceparent"), TRACE if is_one else None)
+        worker.announce("probeNoted", {"text": "a" * 2000})
+        broker.wait_log("which is over max_reply, 1024")
+        worker.announce("probeNoted", {"text": "b"})
+        self.assertEqual(payload_of(watcher.receive()), {"text": "b"})
 
     def test_events_of_the_worker(self):
         broker = self.broker_with()
@@ -298,6 +312,27 @@ class Ends(Attached):
         worker = self.worker(broker)
         worker.job().done({"n": 1})
         result_of(caller.receive())
+
+
+class Settings(Attached):
+
+    def test_users_and_the_wait_change_while_the_broker_runs(self):
+        """Workers that are attached stay so, whoever may be one from now on."""
+        broker = self.make(["config_file {directory}/settings", *PLACED], users={"crew": PASSWORD, "bob": "builder"})
+        settings = broker.directory / "settings"
+        settings.write_text("workers_users crew\nworkers_wait 24h\n")
+        broker.start()
+        first, caller = self.worker(broker), self.client(broker, 5)
+        settings.write_text("workers_users bob\nworkers_wait 100ms\n")
+        broker.signal(signal.SIGHUP)
+        broker.wait_log("2 settings, 2 changed")
+        send(caller, "echo", {"n": 1})
+        first.job().done({"n": 1})
+        result_of(caller.receive())
+        self.assertEqual(self.worker(broker, "w2", attach=False).attach_error()["err"], "not_allowed")
+        self.worker(broker, "w3", ["probe.count"], username="bob", password="builder")
+        first.detach()
+        self.assertEqual(error_of(ask(caller, "echo", {}))["err"], "overloaded")
 
 
 class Guards(Attached):

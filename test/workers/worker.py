@@ -110,9 +110,10 @@ class AttachedClient(Client):
         entries += [] if identity is None else [(CORRELATION_DATA, identity)]
         return self.publish(f"{work or self.work}/done", payload, qos=qos, properties=entries, wait=wait)
 
-    def announce(self, event, data, qos=1):
+    def announce(self, event, data, qos=1, entries=()):
         """Publishes the data of an event; returns the broker's reason code."""
-        return self.publish(f"{self.work}/event/{event}", data if isinstance(data, bytes) else json.dumps(data), qos=qos)
+        return self.publish(f"{self.work}/event/{event}", data if isinstance(data, bytes) else json.dumps(data), qos=qos,
+                            properties=entries)
 
 
 def workers_of(client, **params):
