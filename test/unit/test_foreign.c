@@ -364,6 +364,8 @@ static const struct {
     {EVENT("\"a b\""), "a name has levels"},
     {EVENT("\"a/{b}\""), "a name has levels"},
     {EVENT("\"opened/front\""), "lie where values of the key"},
+    {EVENT("\"e\",\"doc\":\"a\\u0007\""), "control character"},
+    {EVENT("\"e\",\"key\":\"a\\u0007\""), "control character"},
     {"{\"events\":[{\"name\":\"k\",\"key\":\"a\"},{\"name\":\"k/b\"}]}", "lie where values of the key"},
     {"{\"events\":[{\"name\":\"k/b\"},{\"name\":\"k\",\"key\":\"a\"}]}", "lie where values of the key"},
     {"{\"events\":[{\"name\":\"e\",\"key\":\"b\",\"data\":{\"properties\":{\"a\":{}}}}]}",

@@ -313,6 +313,17 @@ class Ends(Attached):
         worker.job().done({"n": 1})
         result_of(caller.receive())
 
+    def test_no_worker_for_many_methods(self):
+        """The first are named, and the others counted."""
+        listed = result_of(ask(self.client(self.start(), 5), "rpc.list"))["methods"]
+        names = [name for name in (row["name"] for row in listed) if name.startswith(("probe.", "slow."))][:20]
+        began = time.time()
+        broker = self.start(**allowed(options=["workers_wait 100ms", *(f"placement_{name} remote" for name in names)]))
+        problems = eventually(lambda: result_of(ask(self.client(broker, 5), "rpc.health"))["problems"])
+        told = [problem["text"] for problem in problems if problem["what"] == "no_worker"]
+        self.assertEqual((len(told), told[-1]), (17, "no worker offers 4 more methods"))
+        self.assertGreater(min(problem["since"] for problem in problems), began - 1)
+
 
 class Settings(Attached):
 
