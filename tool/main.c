@@ -2,6 +2,7 @@
 /* The command-line tool mosquitto_rpc: reads the options, and runs the command. */
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,8 @@ int main(int count, char **words)
     struct tool tool = {.client = NULL};
     if (!tool_open_streams())
         return TOOL_FAILED;
+    /* A reader that has gone is an error of a write, whether libmosquitto ignores the signal or not. */
+    signal(SIGPIPE, SIG_IGN);
     setlocale(LC_CTYPE, "");
     options_init(&tool.options);
     char why[OPTIONS_WHY];
