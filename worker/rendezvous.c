@@ -196,11 +196,12 @@ static void rendezvous_tell_presence(struct worker *worker, enum ranks_state as,
 
 /*
  * Whether the others take this worker for gone without its word: it has stopped, or its connection stands
- * still. This is asked for each message, since a worker may stop between two.
+ * still. This is asked for each message, since a worker may stop between two. One that is alone is missed by
+ * nobody who would run its calls.
  */
 static bool rendezvous_is_missed(const struct rendezvous *state, uint64_t now)
 {
-    return !state->gone && ranks_is_missed(&state->ranks, now);
+    return !state->gone && !ranks_is_alone(&state->ranks) && ranks_is_missed(&state->ranks, now);
 }
 
 /* Whether the others have been told that it is gone. They have what comes now, too: it passes nothing on. */
@@ -213,7 +214,7 @@ static bool rendezvous_has_left(const struct rendezvous *state)
 static bool rendezvous_is_given_up(const struct rendezvous *state, const struct ranks_call *call,
                                    uint64_t now)
 {
-    return call->abandoned || (rendezvous_is_missed(state, now) && !ranks_is_alone(&state->ranks));
+    return call->abandoned || rendezvous_is_missed(state, now);
 }
 
 static void rendezvous_run(struct worker *worker, struct ranks_call *call, struct client_message *message,

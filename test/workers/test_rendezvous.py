@@ -115,9 +115,9 @@ class Rendezvous(WorkerTest):
         last = struct.pack("!H", self.broker.mid)
         return self.broker.serve(lambda found, _: found.kind == PUBACK and found.body[:2] == last)
 
-    def call(self, count):
+    def call(self, count, method="echo", params=b"{}"):
         for _ in range(count):
-            self.broker.publish("rpc/call/echo", b"{}", [(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, os.urandom(16))])
+            self.broker.publish(f"rpc/call/{method}", params, [(RESPONSE_TOPIC, "r"), (CORRELATION_DATA, os.urandom(16))])
 
     def test_one_that_is_gone_passes_nothing_on(self):
         """Calls that cross its word that it is gone are shared out by the others, who have them, too."""
@@ -140,6 +140,16 @@ class Rendezvous(WorkerTest):
             self.broker.publish(topic, payload)
         self.serve_last()
         self.assertEqual([topic for topic, _ in self.answered(30) if topic == "r"], [])
+
+    def test_one_that_is_alone_is_missed_by_nobody(self):
+        """A handler that keeps it from hearing of itself loses no reply, and no call that comes in the meantime."""
+        self.begin()
+        self.serve_until("here")
+        self.call(1, "probe.sleep", b'{"ms":7000}')
+        self.call(5)
+        left = iter(range(5, -1, -1))
+        self.broker.serve(lambda _, message: message and message.topic == "r" and next(left) == 0)
+        self.assertEqual(list(left), [])
 
     def test_one_that_does_not_hear_of_itself_connects_anew(self):
         """The others do not hear of it either, and run its calls."""
