@@ -12,8 +12,8 @@
  * a round, and wait before each: a large message takes many rounds, which wake_go_on() asks for. Nothing
  * tells whether the client takes them up. So they come at four paces, each four times as slow as the one
  * before and with as many rounds as the messages take: the first is enough for a client that is near, the
- * others are for what a network holds back. After the last the loop goes round in its own time, whatever is
- * left.
+ * others are for what a network holds back. After the last pace the loop goes round in its own time, even if
+ * the client has not taken up all.
  *
  * The signals come from POSIX timers that are directed at the loop's thread. A thread of our own would have
  * to be woken before it wakes, the load that makes wake-ups late could starve it, and its signals would pile

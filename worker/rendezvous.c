@@ -196,8 +196,8 @@ static void rendezvous_tell_presence(struct worker *worker, enum ranks_state as,
 
 /*
  * Whether the others take this worker for gone without its word: it has stopped, or its connection stands
- * still. This is asked for each message, since a worker may stop between two. One that is alone is missed by
- * nobody who would run its calls.
+ * still. This is asked for each message, since a worker may stop between two. A worker that knows no other
+ * one is not missed: its calls are run here or not at all.
  */
 static bool rendezvous_is_missed(const struct rendezvous *state, uint64_t now)
 {

@@ -141,7 +141,7 @@ class Rendezvous(WorkerTest):
         self.serve_last()
         self.assertEqual([topic for topic, _ in self.answered(30) if topic == "r"], [])
 
-    def test_one_that_is_alone_is_missed_by_nobody(self):
+    def test_one_that_is_alone_keeps_its_calls(self):
         """A handler that keeps it from hearing of itself loses no reply, and no call that comes in the meantime."""
         self.begin()
         self.serve_until("here")
